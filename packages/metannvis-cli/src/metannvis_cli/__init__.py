@@ -1,0 +1,1 @@
+"""Explain, translate and compare neural networks from the command line."""

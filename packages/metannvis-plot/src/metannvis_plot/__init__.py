@@ -1,0 +1,1 @@
+"""Figures and self-contained reports of neural-network explanations."""

@@ -1,0 +1,1 @@
+"""Translate neural networks between PyTorch, TensorFlow/Keras and ONNX, with proof that the two agree."""
