@@ -1,0 +1,69 @@
+"""What the four packages and the top level have to keep in step."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+# Each may depend on those before it.
+NAMES = ("metannvis-translate", "metannvis-methods", "metannvis-plot", "metannvis-cli")
+
+each_package = pytest.mark.parametrize("name", NAMES)
+
+
+def version(name: str) -> str:
+    about = ROOT / "packages" / name / "src" / name.replace("-", "_") / "__about__.py"
+    return runpy.run_path(str(about))["__version__"]
+
+
+def siblings(name: str) -> list[Requirement]:
+    """Requirements of `name` on the other packages, without an extra's on its own package."""
+    project = tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text())["project"]
+    lines = chain(project["dependencies"], *project.get("optional-dependencies", {}).values())
+    requirements = [Requirement(line) for line in lines]
+    return [row for row in requirements if row.name in NAMES and row.name != name]
+
+
+def test_these_are_all_packages():
+    assert {path.name for path in (ROOT / "packages").iterdir() if path.is_dir()} == set(NAMES)
+
+
+@each_package
+def test_dependencies_go_one_way(name):
+    assert {row.name for row in siblings(name)} <= set(NAMES[: NAMES.index(name)])
+
+
+@each_package
+def test_siblings_are_ranges_that_hold_their_present_versions(name):
+    ranged = [row for row in siblings(name) if row.specifier]
+    assert {row.name for row in ranged} == {row.name for row in siblings(name)}
+    for row in ranged:
+        assert {part.operator for part in row.specifier} == {">=", "<"}, row
+        assert row.specifier.contains(version(row.name)), row
+
+
+@each_package
+def test_the_changelog_tells_of_the_present_version(name):
+    log = (ROOT / "packages" / name / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.+?)\]", log, re.MULTILINE)
+    assert headings[:2] == ["Unreleased", version(name)]
+
+
+@each_package
+def test_a_package_carries_the_licence_and_its_types(name):
+    package = ROOT / "packages" / name
+    assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert (package / "src" / name.replace("-", "_") / "py.typed").is_file()
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    command = (ROOT / ".ci/run").read_text().splitlines()[-1]
+    assert command.endswith("/tox")
+    assert f"\n{command}\n" in (ROOT / "README.md").read_text()
