@@ -1,0 +1,130 @@
+"""What a panel says of itself: method, toolset, layer, target, whether and how closely it was translated."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .reading import Subject
+
+
+def number(value: Any) -> str:
+    """A number in few characters: ``3e-7``, ``0.25``, ``1200``."""
+    text = f"{float(value):.2g}"
+    if "e" not in text:
+        return text
+    mantissa, exponent = text.split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def plain(text: Any) -> str:
+    """`text` on one line without control characters, as a title can hold it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def method_text(result: Any) -> str:
+    """``grad_cam · captum``."""
+    return f"{plain(result.method)} · {plain(result.toolset)}"
+
+
+def layer_text(result: Any) -> str:
+    """``layer conv2``, ``layer fc, neuron 3``, or what stands in for a layer where there is none."""
+    layer = getattr(result, "layer", None)
+    if layer is None:
+        return (
+            "synthetic input"
+            if getattr(result, "kind", None) == "feature_visualization"
+            else "input attribution"
+        )
+    options = getattr(result, "options", None)
+    neuron = getattr(result, "neuron", None)
+    if neuron is None and isinstance(options, dict):
+        neuron = options.get("neuron")
+    return f"layer {plain(layer)}" + (f", neuron {plain(neuron)}" if neuron is not None else "")
+
+
+def target_text(result: Any, sample: int | None = None, samples: int = 1) -> str:
+    """``target 3``, with its label where labels are given; the sample's own where there is one a sample."""
+    target = getattr(result, "target", None)
+    if isinstance(target, np.ndarray):
+        target = target.tolist()
+    if isinstance(target, list) and len(target) == 1:
+        target = target[0]
+    elif isinstance(target, list) and sample is not None and len(target) == samples:
+        target = target[sample]
+    if target is None:
+        return "no target"
+    labels = getattr(result, "labels", None)
+    if isinstance(target, list):
+        shown = ", ".join(_target(value, labels) for value in target[:8])
+        return f"targets {shown}" + (", …" if len(target) > 8 else "")
+    return f"target {_target(target, labels)}"
+
+
+def translation_text(result: Any, *, layers: bool = False) -> str:
+    """Whether the model was translated, and the relative error of the translation.
+
+    Parameters
+    ----------
+    result : Explanation
+    layers : bool
+        Whether the layers' error is said too, after those of the outputs and gradients.
+    """
+    translation = getattr(result, "translation", None)
+    if not translation:
+        framework = getattr(result, "framework", None)
+        return f"not translated ({plain(framework)})" if framework else "not translated"
+    source, target = plain(translation.get("from", "?")), plain(translation.get("to", "?"))
+    names = ("outputs", "gradients", "layers") if layers else ("outputs", "gradients")
+    errors = [f"{name} {number(translation[name])}" for name in names if _is_number(translation.get(name))]
+    verb = "made canonical" if source == target else "translated"
+    route = f"({source})" if source == target else f"{source} → {target}"
+    if translation.get("passed") is False:
+        return f"{verb} {route}, FAILED its check" + (f": {', '.join(errors)}" if errors else "")
+    return f"{verb} {route}, " + (f"relative error: {', '.join(errors)}" if errors else "not checked")
+
+
+def caption(subject: Subject, sample: int | None, title: str | None = None) -> list[str]:
+    """The lines above a panel; a `title` of the caller's takes the place of them all.
+
+    Parameters
+    ----------
+    subject : Subject
+    sample : int or None
+        Which sample the panel shows; None where it shows all.
+    title : str, optional
+    """
+    which = f"sample {sample}" if sample is not None and subject.values.samples > 1 else ""
+    place = [text for text in (subject.part, which) if text]
+    if title is not None:
+        return [" · ".join([plain(title), *place])]
+    if subject.result is None:
+        return [" · ".join(place)] if place else []
+    result = subject.result
+    line = f"{layer_text(result)} · {target_text(result, sample, subject.values.samples)}"
+    return [" · ".join([method_text(result), *place]), line, translation_text(result)]
+
+
+def wrap(lines: Sequence[str], width: int) -> str:
+    """The lines broken to at most `width` characters; an endless name is cut in its middle."""
+    width = max(12, width)
+    broken: list[str] = []
+    half = width // 2 - 1
+    for line in lines:
+        words = [word if len(word) <= width else f"{word[:half]}…{word[-half:]}" for word in line.split()]
+        broken += textwrap.wrap(" ".join(words), width)
+    return "\n".join(broken)
+
+
+def _target(value: Any, labels: Any) -> str:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and labels is not None and 0 <= value < len(labels):
+        return f"{int(value)} ({plain(labels[value])})"
+    return plain(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

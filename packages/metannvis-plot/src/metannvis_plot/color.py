@@ -1,0 +1,97 @@
+"""Colour scales: diverging about zero for signed values, sequential from zero for others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from metannvis_translate.errors import InvalidArgumentError
+
+from .arrays import Array
+from .captions import number
+
+# Both can be told apart with any of the common colour deficiencies, and in print.
+DIVERGING = "RdBu_r"
+SEQUENTIAL = "viridis"
+POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
+# The palette of Okabe and Ito without its yellow, which is faint on white.
+LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# Below this a colour scale cannot be divided into ticks; such values are drawn as zero.
+SMALLEST = 1e-290
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Limits, colour map and what has to be said of them."""
+
+    low: float
+    high: float
+    cmap: str
+    note: str = ""
+
+    @property
+    def ticks(self) -> list[float]:
+        """Both ends, and zero or the middle."""
+        middle = self.low / 2 + self.high / 2
+        return [self.low, 0.0 if self.low < 0 < self.high else middle, self.high]
+
+    @property
+    def tick_labels(self) -> list[str]:
+        """The ticks in few characters, with a minus sign and no hyphen."""
+        return [number(tick).replace("-", "\N{MINUS SIGN}") for tick in self.ticks]
+
+
+def scale(
+    values: Sequence[Array],
+    *,
+    cmap: str | None = None,
+    percentile: float = 100.0,
+    limits: tuple[float, float] | None = None,
+    signed: bool | None = None,
+) -> Scale:
+    """The colour scale that the arrays share.
+
+    Parameters
+    ----------
+    values : sequence of ndarray
+    cmap : str, optional
+        Name of a matplotlib colour map.
+    percentile : float
+        Values whose magnitude is beyond this percentile are drawn in the last colour.
+    limits : (float, float), optional
+        The ends of the scale, instead of those found.
+    signed : bool, optional
+        Whether the scale is diverging; else it is if any value is negative.
+
+    Returns
+    -------
+    Scale
+        From ``-m`` to ``m`` if signed, else from 0 to ``m``, m the largest magnitude (or the percentile).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the colour map is unknown, the percentile not in (0, 100] or the limits not ascending.
+    """
+    if cmap is not None and (not isinstance(cmap, str) or cmap not in matplotlib.colormaps):
+        raise InvalidArgumentError(f"cmap {cmap!r} is no name of a matplotlib colour map")
+    if not 0 < percentile <= 100:
+        raise InvalidArgumentError(f"percentile must be above 0 and at most 100, not {percentile}")
+    if limits is not None:
+        low, high = (float(end) for end in limits)
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise InvalidArgumentError(f"limits must be two ascending finite numbers, not {limits!r}")
+        return Scale(low, high, cmap or (DIVERGING if low < 0 else SEQUENTIAL))
+    magnitudes = np.concatenate([np.abs(array).ravel() for array in values])
+    largest = float(magnitudes.max())
+    if signed is None:
+        signed = any(bool((array < 0).any()) for array in values)
+    end, note = largest, ""
+    if percentile < 100 and largest > 0:
+        end = float(np.percentile(magnitudes, percentile)) or largest
+        note = f"colours end at the {percentile:g}th percentile; largest |value| {number(largest)}"
+    if largest < SMALLEST:
+        end, note = 1.0, "all values are zero"
+    return Scale(-end if signed else 0.0, end, cmap or (DIVERGING if signed else SEQUENTIAL), note)

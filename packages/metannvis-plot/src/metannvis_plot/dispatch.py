@@ -1,0 +1,134 @@
+"""``plot``: the figure that fits a result."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from metannvis_translate.errors import InvalidArgumentError, near_misses
+
+from .grids import channel_grid
+from .overlays import overlay, overview
+from .pairs import comparison
+from .pictures import heatmap, images
+from .reading import Subject, input_sample, is_comparison, is_explanation, subjects
+from .series import bars, curve, tokens
+
+KINDS: dict[str, Callable[..., Figure]] = {
+    "overview": overview,
+    "heatmap": heatmap,
+    "overlay": overlay,
+    "channels": channel_grid,
+    "comparison": comparison,
+    "images": images,
+    "bars": bars,
+    "curve": curve,
+    "tokens": tokens,
+}
+_SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
+# An image has at most this many channels; values with more are those of a layer.
+_IMAGE_CHANNELS = 4
+
+
+def plot(
+    result: Any,
+    *,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+    kind: str | None = None,
+    sample: int | Sequence[int] | None = None,
+    **options: Any,
+) -> Figure:
+    """Draw a result, or an array with `axes`, as what suits it.
+
+    Without `kind`: a comparison with difference panels; images of feature visualisation as images; values of
+    a layer with many channels as a grid of channels; other values over an image as input, heat map and
+    overlay side by side, or the heat map alone if there is no image or only one panel (`ax`); signals as
+    lines, tokens and features as bars.
+
+    Parameters
+    ----------
+    result : Explanation, Comparison, sequence of Explanation, or array_like
+    ax : matplotlib.axes.Axes, optional
+        Draws a single panel there; else a figure is made.
+    path : str or Path, optional
+        Also writes a .png, .pdf or .svg file.
+    kind : str, optional
+        ``"overview"``, ``"heatmap"``, ``"overlay"``, ``"channels"``, ``"comparison"``, ``"images"``,
+        ``"bars"``, ``"curve"`` or ``"tokens"``.
+    sample : int or sequence of int, optional
+        Which samples of a batch; else all up to a limit that the figure states (of grids and comparisons:
+        the first).
+    **options
+        What the function of that kind takes, such as ``axes="NCHW"`` for an array.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Never shown: in a script, write it with `path`; in a notebook it shows itself.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the result cannot be drawn so, or the figure has no such option.
+    """
+    if kind is None:
+        kind = choose_kind(result, single_panel=ax is not None, **_only(options, subjects))
+    if kind not in KINDS:
+        raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
+    draw = KINDS[kind]
+    known = inspect.signature(draw).parameters
+    for name in options:
+        if name not in known:
+            close = near_misses(name, known)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(list(known)[1:])}"
+            raise InvalidArgumentError(f"a figure of kind {kind!r} has no option {name!r}: {hint}")
+    if ax is not None:
+        if "ax" not in known:
+            raise InvalidArgumentError(f"a figure of kind {kind!r} has several panels and takes no ax=")
+        options["ax"] = ax
+    return draw(result, sample=sample, path=path, **options)
+
+
+def choose_kind(result: Any, *, single_panel: bool = False, **reading: Any) -> str:
+    """The kind of figure that suits a result; options as of :func:`~metannvis_plot.reading.subjects`."""
+    if is_comparison(result) or _several(result):
+        return "comparison"
+    found = subjects(result, **reading)
+    families = {subject.values.family for subject in found}
+    if len(families) > 1:
+        raise InvalidArgumentError(
+            f"the inputs' values are {' and '.join(sorted(families))}: draw one at a time with input_index="
+        )
+    family = families.pop()
+    if family != "image":
+        return _SERIES[family]
+    role = getattr(found[0].result, "kind", None)
+    if role == "feature_visualization":
+        return "images"
+    if single_panel:
+        return "heatmap"
+    if len(found) == 1 and found[0].values.size("C") > (1 if role == "layer" else _IMAGE_CHANNELS):
+        return "channels"
+    return "overview" if all(_over_image(subject) for subject in found) else "heatmap"
+
+
+def _several(result: Any) -> bool:
+    return (
+        isinstance(result, list | tuple) and len(result) > 0 and all(is_explanation(item) for item in result)
+    )
+
+
+def _over_image(subject: Subject) -> bool:
+    if subject.input is None or subject.input.family != "image":
+        return False
+    return all(input_sample(subject, index) is not None for index in range(subject.values.samples))
+
+
+def _only(options: dict[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+    known = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in known}

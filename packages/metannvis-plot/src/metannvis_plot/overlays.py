@@ -1,0 +1,238 @@
+"""Maps over the image they belong to, and both beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from metannvis_translate.errors import InvalidArgumentError
+
+from . import panels
+from .arrays import Array, Labelled, Reduction, one, plane, take_slice
+from .canvas import check_path, finish
+from .captions import caption
+from .color import Scale, scale
+from .reading import Subject, input_sample, subjects
+from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text
+
+# An image for display, what was done to it, and its index in the batch of inputs.
+Base = tuple[Array, list[str], int]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How a map lies over its image."""
+
+    alpha: float = 0.85
+    fade: bool = True
+    background: str = "gray"
+    interpolation: str = "bilinear"
+    image_range: tuple[float, float] | None = None
+    depth: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise InvalidArgumentError(f"alpha must be from 0 to 1, not {self.alpha}")
+        if self.background not in ("gray", "color"):
+            raise InvalidArgumentError(f"background must be 'gray' or 'color', not {self.background!r}")
+        if self.interpolation not in ("bilinear", "nearest"):
+            raise InvalidArgumentError(
+                f"interpolation must be 'bilinear' or 'nearest', not {self.interpolation!r}"
+            )
+
+
+def overlay(
+    values: Any,
+    image: Any = None,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    image_axes: str | None = None,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    depth: int | None = None,
+    alpha: float = 0.85,
+    fade: bool = True,
+    background: str = "gray",
+    interpolation: str = "bilinear",
+    image_range: tuple[float, float] | None = None,
+    cmap: str | None = None,
+    percentile: float = 100.0,
+    limits: tuple[float, float] | None = None,
+    colorbar: bool = True,
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Heat maps over the image they belong to.
+
+    A map of a lower resolution, such as a CAM of a layer, is stretched over the image edge to edge.
+
+    Parameters
+    ----------
+    values : Explanation or array_like
+        As for :func:`heatmap`.
+    image : array_like, optional
+        Else the explanation's own input. Shape e.g. ``(N, 3, H, W)``; any range (what is done to it is
+        stated).
+    image_axes : str, optional
+        One letter an axis of `image`.
+    alpha : float
+        Opacity of the map, 0 to 1.
+    fade : bool
+        Whether values near zero are more transparent: opacity grows with the square root of the magnitude.
+    background : {"gray", "color"}
+        Colours of the image compete with those of the map, so it is grey unless asked for.
+    interpolation : {"bilinear", "nearest"}
+        How a smaller map is stretched.
+    image_range : (float, float), optional
+        Values of the image shown black and white.
+    axes, sample, input_index, reduce, depth, cmap, percentile, limits, colorbar, title, max_samples, ax, path
+        As for :func:`heatmap`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        As :func:`heatmap`, and if there is no image or its batch is not that of the values.
+    """
+    target = check_path(path)
+    found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
+    blend = Blend(alpha, fade, background, interpolation, image_range, depth)
+    tiles, more = choose_tiles(found, sample, max_samples, ax)
+    beneath = [_beneath(subject, index, blend) for subject, index in tiles]
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    text = [
+        (caption(*tile, title), _notes_over(base, drawn, notes, colors, blend))
+        for tile, base, (drawn, notes), colors in zip(tiles, beneath, maps, scales, strict=True)
+    ]
+    figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, more)
+    for base, (drawn, _), colors, said, place in zip(beneath, maps, scales, text, places, strict=True):
+        _draw_over(place, base[0], drawn, colors, blend, colorbar)
+        panels.describe(place, *said)
+    return finish(figure, target)
+
+
+def overview(
+    values: Any,
+    image: Any = None,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    image_axes: str | None = None,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    depth: int | None = None,
+    alpha: float = 0.85,
+    fade: bool = True,
+    background: str = "gray",
+    interpolation: str = "bilinear",
+    image_range: tuple[float, float] | None = None,
+    cmap: str | None = None,
+    percentile: float = 100.0,
+    limits: tuple[float, float] | None = None,
+    colorbar: bool = True,
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    path: str | Path | None = None,
+) -> Figure:
+    """The input, the heat map and the overlay side by side, a row a sample. Parameters as :func:`overlay`."""
+    target = check_path(path)
+    found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
+    blend = Blend(alpha, fade, background, interpolation, image_range, depth)
+    tiles, more = choose_tiles(found, sample, max_samples, None)
+    beneath = [_beneath(subject, index, blend) for subject, index in tiles]
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    text: list[tuple[list[str], list[str]]] = []
+    for (subject, index), base, (drawn, notes), colors in zip(tiles, beneath, maps, scales, strict=True):
+        lines = caption(subject, index, title)
+        over = _notes_over(base, drawn, [], colors, blend)
+        text += [input_text(subject, base), (lines, notes_of(drawn, notes, colors)), (lines, over)]
+    shapes = [base[0].shape for base in beneath for _ in range(3)]
+    figure, places = open_places(shapes, text, None, more, columns=3)
+    for row, (base, (drawn, _), colors) in enumerate(zip(beneath, maps, scales, strict=True)):
+        left, middle, right = places[3 * row : 3 * row + 3]
+        inputs = _beneath(*tiles[row], replace(blend, background="color"))
+        panels.draw_image(left, inputs[0])
+        map_panel(middle, drawn, colors, colorbar)
+        _draw_over(right, base[0], drawn, colors, blend, colorbar)
+    for place, said in zip(places, text, strict=True):
+        panels.describe(place, *said)
+    return finish(figure, target)
+
+
+def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None) -> None:
+    """The input image that a sample of the values belongs to, in its own colours."""
+    base = _beneath(subject, index, Blend(background="color", depth=depth))
+    panels.draw_image(ax, base[0])
+    panels.describe(ax, *input_text(subject, base))
+
+
+def input_text(subject: Subject, base: Base) -> tuple[list[str], list[str]]:
+    """Caption and notes of an input image."""
+    picture, notes, place = base
+    which = f" · sample {place}" if _image(subject).samples > 1 else ""
+    return [f"input{which}"], [size_text(picture), *notes]
+
+
+def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, blend: Blend, colorbar: bool) -> None:
+    """Draw the map over its image, edge to edge."""
+    size = (picture.shape[0], picture.shape[1])
+    opacity: float | Array = blend.alpha
+    if blend.fade:
+        end = max(abs(colors.low), abs(colors.high))
+        opacity = blend.alpha * np.sqrt(np.clip(np.abs(drawn) / end, 0, 1))
+    kind = "antialiased" if drawn.shape == size else blend.interpolation
+    panels.draw_image(ax, picture)
+    panels.draw_map(ax, drawn, colors, size=size, alpha=opacity, interpolation=kind)
+    if colorbar:
+        panels.colorbar(ax, colors)
+
+
+def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, blend: Blend) -> list[str]:
+    picture, image_notes, _ = base
+    resized = drawn.shape != picture.shape[:2]
+    size = f" stretched to {size_text(picture)} ({blend.interpolation})" if resized else ""
+    fading = ["opacity grows with √|value|"] if blend.fade else []
+    own = notes_of(drawn, notes, colors)
+    return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
+
+
+def _beneath(subject: Subject, index: int, blend: Blend) -> Base:
+    """The image of a sample for display, what was done to it, and its index in the input's batch."""
+    image, place = _image(subject), input_sample(subject, index)
+    if place is None:
+        raise InvalidArgumentError(
+            f"{subject.values.samples} samples of values do not belong to {image.samples} images: "
+            "give both the same batch"
+        )
+    depth = None
+    if "D" in image.axes:
+        # The slice of the values, at the same fraction of the volume if the two differ in depth.
+        _, chosen, _ = take_slice(one(subject.values, index), blend.depth)
+        share = 0.5 if chosen is None else (chosen + 0.5) / subject.values.size("D")
+        depth = int(share * image.size("D"))
+    gray = blend.background == "gray"
+    picture, notes = panels.displayable(image, place, value_range=blend.image_range, depth=depth, gray=gray)
+    return picture, notes, place
+
+
+def _image(subject: Subject) -> Labelled:
+    if subject.input is None:
+        raise InvalidArgumentError("there is no image to draw on: give image= and image_axes=")
+    if subject.input.family != "image":
+        raise InvalidArgumentError(
+            f"an input of axes {subject.input.axes!r} is no image to draw on: use heatmap or bars"
+        )
+    return subject.input

@@ -1,0 +1,258 @@
+"""Results side by side, two at a time, with their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from metannvis_translate.errors import InvalidArgumentError
+
+from . import panels, series
+from .arrays import Array, Reduction, choose_samples, plane
+from .canvas import TITLE_SIZE, check_path, finish, heading, new_figure
+from .captions import caption, layer_text, number, plain, target_text, translation_text
+from .color import scale
+from .overlays import draw_input
+from .reading import Subject, as_list, input_sample, is_comparison, single
+from .tiles import PANEL, map_panel, notes_of, picture_height, text_height
+
+MAX_PAIRS = 6
+Drawn = tuple[Array, list[str]]
+
+
+def comparison(
+    results: Any,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
+    sample: int | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    depth: int | None = None,
+    normalize: bool = False,
+    show_input: bool = True,
+    cmap: str | None = None,
+    percentile: float = 100.0,
+    max_pairs: int = MAX_PAIRS,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Each pair of results with one colour scale for both, and their difference with a diverging one.
+
+    Parameters
+    ----------
+    results : Comparison, or sequence of Explanation or of array_like
+        At least two.
+    axes : str, optional
+        One letter an axis, for arrays.
+    names : sequence of str, optional
+        What arrays are called; one a result.
+    sample : int, optional
+        Which sample of every result; else the first.
+    normalize : bool
+        Whether every result is divided by its own largest magnitude first, for toolkits that scale
+        differently.
+    show_input : bool
+        Whether the input image is shown too.
+    max_pairs : int
+        Of more pairs the first are drawn (stated).
+    input_index, reduce, depth, cmap, percentile, title, path
+        As for :func:`~metannvis_plot.heatmap`; the title is that of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are fewer than two results, or they are of different families (a picture and a vector).
+    """
+    target = check_path(path)
+    given = as_list(results)
+    if len(given) < 2:
+        raise InvalidArgumentError(f"a comparison needs two results or more, not {len(given)}")
+    if names is not None and len(names) != len(given):
+        raise InvalidArgumentError(f"names must be {len(given)}, one a result, not {len(names)}")
+    found = [single(result, axes, input_index=input_index) for result in given]
+    families = sorted({subject.values.family for subject in found})
+    if len(families) > 1:
+        raise InvalidArgumentError(
+            f"results of different families cannot be compared: {' and '.join(families)}"
+        )
+    chosen = [choose_samples(subject.values, 0 if sample is None else sample, 1)[0][0] for subject in found]
+    rows = [_values(s, k, reduce, depth, normalize) for s, k in zip(found, chosen, strict=True)]
+    titles = [
+        caption(subject, index, None if names is None else names[k])
+        or [f"values {k}" + (f", sample {index}" if subject.values.samples > 1 else "")]
+        for k, (subject, index) in enumerate(zip(found, chosen, strict=True))
+    ]
+    pairs = list(combinations(range(len(found)), 2))
+    shown = pairs[: max(1, max_pairs)]
+    picture = families[0] == "image"
+    with_input = picture and show_input and _has_image(found[0], chosen[0])
+    head = _heading(results, title, len(shown), len(pairs), normalize)
+    differences = [
+        _difference_caption(found[a], found[b], chosen[a], names and (names[a], names[b])) for a, b in shown
+    ]
+    columns = 4 if with_input else 3
+    figure, places = _rows(rows, len(shown), picture, columns, [*titles, *differences], head)
+    draw = _pictures if picture else _series
+    for (a, b), row, said in zip(shown, places, differences, strict=True):
+        if with_input:
+            draw_input(row.pop(0), found[a], chosen[a], depth)
+        draw(row, (rows[a], rows[b]), (titles[a], titles[b]), said, families[0], cmap, percentile)
+    return finish(figure, target)
+
+
+def _pictures(
+    places: list[Axes],
+    rows: tuple[Drawn, Drawn],
+    titles: tuple[list[str], list[str]],
+    said: list[str],
+    family: str,
+    cmap: str | None,
+    percentile: float,
+) -> None:
+    (first, _), (second, _) = rows
+    shared = scale([first, second], cmap=cmap, percentile=percentile)
+    for place, (values, notes), title in zip(places, rows, titles, strict=False):
+        map_panel(place, values, shared, True)
+        panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"])
+    last = places[2]
+    if first.shape != second.shape:
+        panels.unused(last, f"no difference: {_shape(first)} and {_shape(second)} are different sizes")
+        return
+    difference = first - second
+    map_panel(last, difference, scale([difference], signed=True, percentile=percentile), True)
+    panels.describe(last, said, [_closeness(first, second)])
+
+
+def _series(
+    places: list[Axes],
+    rows: tuple[Drawn, Drawn],
+    titles: tuple[list[str], list[str]],
+    said: list[str],
+    family: str,
+    cmap: str | None,
+    percentile: float,
+) -> None:
+    (first, _), (second, _) = rows
+    both = np.concatenate([first, second])
+    low, high = min(float(both.min()), 0.0), max(float(both.max()), 0.0)
+    margin = 0.05 * (high - low) or 1.0
+    order = np.arange(len(first))
+    notes: list[str] = []
+    same = first.shape == second.shape
+    if family == "features" and same and len(first) > series.FEATURES:
+        order = np.sort(
+            np.argsort(-np.maximum(np.abs(first), np.abs(second)), kind="stable")[: series.FEATURES]
+        )
+        notes = [f"{len(order)} of {len(first)} features, largest |value| of either"]
+    for place, (values, own), title in zip(places, rows, titles, strict=False):
+        _draw(place, values, family, order if same else np.arange(len(values)))
+        (place.set_xlim if family == "features" else place.set_ylim)(low - margin, high + margin)
+        panels.describe(place, title, [*own, *notes, "axis shared by the pair"])
+    if not same:
+        panels.unused(places[2], f"no difference: {len(first)} and {len(second)} values")
+        return
+    _draw(places[2], first - second, family, order)
+    panels.describe(places[2], said, [_closeness(first, second)])
+
+
+def _draw(ax: Axes, values: Array, family: str, order: Array) -> None:
+    if family == "signal":
+        series.draw_signal(ax, values)
+    elif family == "tokens":
+        series.draw_tokens(ax, values, [str(k) for k in range(len(values))], upright=False)
+    else:
+        series.draw_features(ax, values[order], [str(k) for k in order])
+
+
+def _values(
+    subject: Subject, index: int, rule: str, depth: int | None, normalize: bool
+) -> tuple[Array, list[str]]:
+    family = subject.values.family
+    if family == "image":
+        values, notes = plane(subject.values, index, rule, depth)
+    else:
+        values, notes = series.row_of(subject, index, family, rule)
+    largest = float(np.abs(values).max())
+    if normalize and largest > 0:
+        values, notes = values / largest, [*notes, f"divided by {number(largest)}"]
+    return values, notes
+
+
+def _has_image(subject: Subject, index: int) -> bool:
+    return (
+        subject.input is not None
+        and input_sample(subject, index) is not None
+        and subject.input.family == "image"
+    )
+
+
+def _closeness(first: Array, second: Array) -> str:
+    largest = max(float(np.abs(first).max()), float(np.abs(second).max()))
+    difference = float(np.abs(first - second).max())
+    if difference == 0:
+        return "identical"
+    return f"largest |difference| {number(difference)}, {number(difference / largest)} of the largest |value|"
+
+
+def _difference_caption(a: Subject, b: Subject, index: int, names: Sequence[str] | None) -> list[str]:
+    """What is subtracted from what, and what both have in common."""
+    if names:
+        return ["difference", f"{plain(names[0])} − {plain(names[1])}"]
+    if a.result is None or b.result is None:
+        return ["difference", "first − second"]
+    first, second = "first", "second"
+    for name in ("toolset", "method", "layer", "framework"):
+        one, other = getattr(a.result, name, None), getattr(b.result, name, None)
+        if one != other:
+            first, second = plain(one), plain(other)
+            break
+    method = plain(a.result.method) if a.result.method == b.result.method else "difference"
+    layers = sorted({layer_text(a.result), layer_text(b.result)})
+    closeness = [translation_text(a.result), translation_text(b.result)]
+    return [
+        f"{method} · {first} − {second}",
+        f"{' / '.join(layers)} · {target_text(a.result, index, a.values.samples)}",
+        *(
+            closeness[:1]
+            if closeness[0] == closeness[1]
+            else map("{}: {}".format, (first, second), closeness)
+        ),
+    ]
+
+
+def _heading(results: Any, title: str | None, shown: int, pairs: int, normalize: bool) -> str:
+    said = [plain(title)] if title is not None else []
+    if is_comparison(results):
+        said += ["options aligned" if getattr(results, "aligned", False) else "default options, not aligned"]
+    said += ["each divided by its largest |value|"] if normalize else []
+    said += [f"first {shown} of {pairs} pairs (max_pairs={shown})"] if shown < pairs else []
+    return " · ".join(said)
+
+
+def _rows(
+    rows: list[Drawn], pairs: int, picture: bool, columns: int, lines: Sequence[Sequence[str]], title: str
+) -> tuple[Figure, list[list[Axes]]]:
+    """A row of places a pair, high enough for the captions and two lines of notes."""
+    if picture:
+        height = max(picture_height(values.shape) for values, _ in rows)
+    else:
+        height = 0.5 + 0.19 * max(8, min(max(len(values) for values, _ in rows), series.FEATURES))
+    height += max(text_height(said, ["a note " * 10]) for said in lines)
+    figure = new_figure(columns * PANEL, pairs * height + (0.35 if title else 0.0))
+    if title:
+        heading(figure, title, TITLE_SIZE + 1)
+    return figure, [list(row) for row in figure.subplots(pairs, columns, squeeze=False)]
+
+
+def _shape(values: Array) -> str:
+    return " × ".join(str(n) for n in values.shape)

@@ -1,0 +1,144 @@
+"""Heat maps, and images a method made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from . import panels
+from .arrays import Reduction, plane
+from .canvas import check_path, finish
+from .captions import caption
+from .color import scale
+from .reading import subjects
+from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text
+
+
+def heatmap(
+    values: Any,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    depth: int | None = None,
+    cmap: str | None = None,
+    percentile: float = 100.0,
+    limits: tuple[float, float] | None = None,
+    colorbar: bool = True,
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Heat maps of values over the positions of an image, one a sample.
+
+    Signed values have a diverging colour map centred on zero, non-negative ones a sequential map from zero.
+
+    Parameters
+    ----------
+    values : Explanation or array_like, shape e.g. ``(N, C, H, W)``, ``(N, H, W, C)`` or ``(H, W)``
+        Any real dtype and range.
+    axes : str, optional
+        One letter an axis; an explanation brings its own, a 2-D array is ``"HW"``.
+    sample : int or sequence of int, optional
+        Which samples; else all, up to `max_samples`.
+    input_index : int, optional
+        Which input of a model with several; else all.
+    reduce : {"sum", "mean", "max_abs"}
+        What becomes of the channels.
+    depth : int, optional
+        Slice of a volume; else that of the largest mean magnitude.
+    cmap : str, optional
+    percentile : float
+        Values beyond this percentile of the magnitudes share the last colour.
+    limits : (float, float), optional
+        Ends of the colour scale.
+    colorbar : bool
+    title : str, optional
+        Takes the place of the caption.
+    max_samples : int
+    ax : matplotlib.axes.Axes, optional
+        Draws there; one sample only.
+    path : str or Path, optional
+        Also writes a .png, .pdf or .svg file.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the values are no maps, not finite or empty, or an option does not fit them.
+    """
+    target = check_path(path)
+    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    text = [
+        (caption(subject, index, title), notes_of(drawn, notes, colors))
+        for (subject, index), (drawn, notes), colors in zip(tiles, maps, scales, strict=True)
+    ]
+    figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, more)
+    for (drawn, _), colors, said, place in zip(maps, scales, text, places, strict=True):
+        map_panel(place, drawn, colors, colorbar)
+        panels.describe(place, *said)
+    return finish(figure, target)
+
+
+def images(
+    values: Any,
+    axes: str | tuple[str, ...] | None = None,
+    *,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    depth: int | None = None,
+    image_range: tuple[float, float] | None = None,
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Values that are images themselves, such as those of activation maximisation.
+
+    One channel is drawn grey, three as red, green and blue, other numbers as their mean.
+
+    Parameters
+    ----------
+    values : Explanation or array_like, shape e.g. ``(N, H, W, 3)``
+    axes : str, optional
+    image_range : (float, float), optional
+        Values shown black and white; else 0 and 255 for bytes, 0 and 1 if all lie within, else the image's
+        own minimum and maximum (stated).
+    sample, input_index, depth, title, max_samples, ax, path
+        As for :func:`heatmap`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the values are no images, not finite or empty.
+    """
+    target = check_path(path)
+    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    shown = [
+        panels.displayable(subject.values, index, value_range=image_range, depth=depth)
+        for subject, index in tiles
+    ]
+    text = [
+        (caption(subject, index, title), [size_text(picture), *notes])
+        for (subject, index), (picture, notes) in zip(tiles, shown, strict=True)
+    ]
+    figure, places = open_places([picture.shape for picture, _ in shown], text, ax, more)
+    for (picture, _), said, place in zip(shown, text, places, strict=True):
+        panels.draw_image(place, picture)
+        panels.describe(place, *said)
+    return finish(figure, target)

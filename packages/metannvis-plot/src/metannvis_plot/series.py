@@ -1,0 +1,279 @@
+"""Values that are no pictures: bars of features, lines of signals, bars of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from metannvis_translate.errors import InvalidArgumentError
+
+from . import panels
+from .arrays import Array, Reduction, one, reduce_to
+from .canvas import NOTE_COLOR, NOTE_SIZE, check_path, finish, footing, inches, new_figure, root
+from .captions import caption, plain
+from .color import LINES, NEGATIVE, POSITIVE
+from .reading import Subject, input_sample, subjects
+from .tiles import MAX_SAMPLES, choose_tiles
+
+FEATURES = 20
+WIDTH = 5.0  # inches
+
+
+def bars(
+    values: Any,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
+    max_features: int = FEATURES,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """A bar a feature, red for positive and blue for negative values.
+
+    Parameters
+    ----------
+    values : Explanation or array_like, shape e.g. ``(N, F)``, ``(N, C)`` or ``(F,)``
+    axes : str, optional
+        One letter an axis; a 1-D array is ``"F"``.
+    names : sequence of str, optional
+        A name a feature; else their indices.
+    max_features : int
+        If there are more, those of the largest magnitude, in descending order (stated). Else all, in their
+        order.
+    sample, input_index, reduce, title, max_samples, ax, path
+        As for :func:`~metannvis_plot.heatmap`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the values are no vectors, or the names are not one a feature.
+    """
+    target = check_path(path)
+    if max_features < 1:
+        raise InvalidArgumentError(f"max_features must be at least 1, not {max_features}")
+    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "features", reduce) for subject, index in tiles]
+    tallest = max(min(len(row), max_features) for row, _ in rows)
+    figure, places = _stack(len(tiles), 0.9 + 0.19 * max(tallest, 3), ax, more)
+    for (subject, index), (row, notes), place in zip(tiles, rows, places, strict=True):
+        labels = _names(names, len(row), "feature")
+        order = np.arange(len(row))
+        if len(row) > max_features:
+            order = np.argsort(-np.abs(row), kind="stable")[:max_features]
+            notes = [*notes, f"{max_features} of {len(row)} features, largest |value|"]
+        draw_features(place, row[order], [labels[k] for k in order])
+        panels.describe(place, caption(subject, index, title), notes)
+    return finish(figure, target)
+
+
+def curve(
+    values: Any,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    show_input: bool = True,
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """A line over the positions of a signal, below the signal itself where it is known.
+
+    Parameters
+    ----------
+    values : Explanation or array_like, shape e.g. ``(N, C, L)``, ``(N, L, C)`` or ``(N, L)``
+    axes : str, optional
+        One letter an axis, L among them.
+    show_input : bool
+        Whether the input is drawn above, a line a channel. Not with `ax`.
+    sample, input_index, reduce, title, max_samples, ax, path
+        As for :func:`~metannvis_plot.heatmap`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the values are no signals.
+    """
+    target = check_path(path)
+    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "signal", reduce) for subject, index in tiles]
+    signals = [_signal(subject, index) if show_input and ax is None else None for subject, index in tiles]
+    figure, places = _stack(len(tiles) + sum(signal is not None for signal in signals), 2.0, ax, more)
+    for (subject, index), (row, notes), signal in zip(tiles, rows, signals, strict=True):
+        if signal is not None:
+            _draw_input(places.pop(0), signal, len(row))
+        place = places.pop(0)
+        draw_signal(place, row)
+        panels.describe(place, caption(subject, index, title), ["position", *notes])
+    return finish(figure, target)
+
+
+def tokens(
+    values: Any,
+    *,
+    axes: str | tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
+    sample: int | Sequence[int] | None = None,
+    input_index: int | None = None,
+    reduce: Reduction = "sum",
+    title: str | None = None,
+    max_samples: int = MAX_SAMPLES,
+    ax: Axes | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """A bar a token, in the order of the text.
+
+    Parameters
+    ----------
+    values : Explanation or array_like, shape e.g. ``(N, T)`` or ``(N, T, F)``
+    axes : str, optional
+        One letter an axis, T among them.
+    names : sequence of str, optional
+        The tokens; else their positions.
+    sample, input_index, reduce, title, max_samples, ax, path
+        As for :func:`~metannvis_plot.heatmap`; `reduce` is the rule over the features of a token.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the values have no tokens, or the names are not one a token.
+    """
+    target = check_path(path)
+    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "tokens", reduce) for subject, index in tiles]
+    longest = max(len(row) for row, _ in rows)
+    figure, places = _stack(len(tiles), 2.6, ax, more, width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
+    for (subject, index), (row, notes), place in zip(tiles, rows, places, strict=True):
+        draw_tokens(place, row, _names(names, len(row), "token"), upright=names is not None)
+        panels.describe(
+            place,
+            caption(subject, index, title),
+            ["position of the token", *notes] if names is None else notes,
+        )
+    return finish(figure, target)
+
+
+def draw_features(ax: Axes, row: Array, labels: Sequence[str]) -> None:
+    """Horizontal bars, the first at the top."""
+    at = np.arange(len(row))
+    ax.barh(at, row, color=_signs(row), height=0.75)
+    ax.set_yticks(at, list(labels), parse_math=False)
+    ax.set_ylim(len(row) - 0.4, -0.6)
+    ax.axvline(0, color=NOTE_COLOR, linewidth=0.8)
+    _tidy(ax)
+
+
+def draw_signal(ax: Axes, row: Array) -> None:
+    """A line, the area between it and zero in the colour of its sign."""
+    at = np.arange(len(row))
+    ax.plot(at, row, color="black", linewidth=1)
+    for side, color in ((row >= 0, POSITIVE), (row <= 0, NEGATIVE)):
+        ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.35, linewidth=0)
+    ax.set_xlim(0, max(len(row) - 1, 1))
+    zero_line(ax)
+    _tidy(ax)
+
+
+def draw_tokens(ax: Axes, row: Array, labels: Sequence[str], *, upright: bool) -> None:
+    """Vertical bars, named as far as names stay readable."""
+    ax.bar(np.arange(len(row)), row, color=_signs(row), width=0.8)
+    room = inches(ax)[0] / (0.17 if upright else 0.3)
+    shown = np.arange(0, len(row), max(1, int(np.ceil(len(row) / room))))
+    ax.set_xlim(-0.6, len(row) - 0.4)
+    zero_line(ax)
+    _tidy(ax)
+    ax.set_xticks(shown, [labels[int(k)] for k in shown], rotation=90 if upright else 0, parse_math=False)
+
+
+def zero_line(ax: Axes) -> None:
+    """A thin line at zero."""
+    ax.axhline(0, color=NOTE_COLOR, linewidth=0.8)
+
+
+def row_of(subject: Subject, index: int, family: str, rule: str) -> tuple[Array, list[str]]:
+    """One number a position of one sample."""
+    if subject.values.family != family:
+        raise InvalidArgumentError(
+            f"axes {subject.values.axes!r} are those of {subject.values.family}, not of {family}: "
+            "plot() chooses the figure that fits"
+        )
+    keep = {"features": "F" if "F" in subject.values.axes else "C", "signal": "L", "tokens": "T"}[family]
+    row, note = reduce_to(one(subject.values, index), keep, rule)
+    return np.atleast_1d(row), [note] if note else []
+
+
+def _draw_input(ax: Axes, signal: Array, positions: int) -> None:
+    """The lines of a signal, over the positions of the values below it."""
+    for k, (channel, color) in enumerate(zip(signal, LINES, strict=False)):
+        at = np.linspace(0, positions - 1, len(channel))
+        ax.plot(at, channel, linewidth=1, color=color, label=f"channel {k}")
+    ax.set_xlim(0, max(positions - 1, 1))
+    _tidy(ax)
+    if len(signal) > 1:
+        ax.legend(fontsize=NOTE_SIZE, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+    more = [f"first {len(LINES)} of {len(signal)} channels"] if len(signal) > len(LINES) else []
+    panels.describe(ax, ["input"], more)
+
+
+def _signal(subject: Subject, index: int) -> Array | None:
+    """The input's lines, shape (channels, positions), if it is a signal of the same batch."""
+    place = input_sample(subject, index)
+    if place is None or subject.input is None or subject.input.family != "signal":
+        return None
+    data: Array = one(subject.input, place).data[0].astype(np.float64)
+    return data.reshape(-1, data.shape[-1])
+
+
+def _names(names: Sequence[str] | None, count: int, what: str) -> list[str]:
+    if names is None:
+        return [f"{what} {k}" if what == "feature" else str(k) for k in range(count)]
+    if isinstance(names, str) or len(names) != count:
+        raise InvalidArgumentError(f"names must be {count}, one a {what}, not {len(names)}")
+    short = [plain(name) for name in names]
+    return [name if len(name) <= 24 else f"{name[:11]}…{name[-11:]}" for name in short]
+
+
+def _stack(
+    count: int, height: float, ax: Axes | None, more: str, width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """Panels one below the other, or the axes given."""
+    if ax is not None:
+        return root(ax), [ax]
+    figure = new_figure(width, count * (height + 0.75) + (0.3 if more else 0.0))
+    places = figure.subplots(count, 1, squeeze=False).ravel().tolist()
+    if more:
+        footing(figure, more)
+    return figure, places
+
+
+def _signs(row: Array) -> list[str]:
+    return [POSITIVE if value >= 0 else NEGATIVE for value in row]
+
+
+def _tidy(ax: Axes) -> None:
+    ax.tick_params(labelsize=NOTE_SIZE, length=2)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(False)

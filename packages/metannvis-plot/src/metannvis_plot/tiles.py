@@ -1,0 +1,109 @@
+"""The places of a figure: which sample of which subject goes where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from metannvis_translate.errors import InvalidArgumentError
+
+from . import panels
+from .arrays import Array, choose_samples
+from .canvas import GUTTER, NOTE_SIZE, TITLE_SIZE, caption_height, characters, footing, new_figure, root
+from .captions import wrap
+from .color import Scale
+from .reading import Subject
+
+PANEL = 3.5  # inches a panel takes with its colour bar
+BAR = 0.8  # inches of it that the colour bar takes
+MAX_SAMPLES = 8
+MAX_COLUMNS = 4
+Tile = tuple[Subject, int]
+
+
+def choose_tiles(
+    found: list[Subject], sample: int | Sequence[int] | None, limit: int, ax: Axes | None
+) -> tuple[list[Tile], str]:
+    """The samples to draw of every subject, and what has to be said if some are left out.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are several and only one panel to draw them in.
+    """
+    tiles: list[Tile] = []
+    more = ""
+    for subject in found:
+        chosen, note = choose_samples(subject.values, sample, limit)
+        tiles += [(subject, index) for index in chosen]
+        more = more or note
+    if ax is not None and len(tiles) > 1:
+        raise InvalidArgumentError(
+            f"ax= takes one panel and there are {len(tiles)}: choose with sample= (and input_index=), "
+            "or leave ax out to get a figure of all"
+        )
+    return tiles, more
+
+
+def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:
+    """Inches a picture of this (height, width) takes, within reason."""
+    return max(0.6, min(width * shape[0] / shape[1], 5.0))
+
+
+def open_places(
+    shapes: Sequence[Sequence[int]],
+    text: Sequence[tuple[Sequence[str], Sequence[str]]],
+    ax: Axes | None = None,
+    more: str = "",
+    columns: int = MAX_COLUMNS,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a place for each picture of these (height, width), or the axes given.
+
+    Parameters
+    ----------
+    shapes : sequence of (height, width)
+    text : sequence of (lines, notes)
+        What will stand above and below the pictures.
+    ax : Axes, optional
+    more : str
+        What has to be said of the whole figure.
+    columns : int
+    """
+    if ax is not None:
+        return root(ax), [ax]
+    columns = min(columns, len(shapes))
+    rows = math.ceil(len(shapes) / columns)
+    height = max(picture_height(shape) for shape in shapes) + max(text_height(*pair) for pair in text)
+    figure = new_figure(columns * PANEL, rows * height + (0.3 if more else 0.0))
+    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for empty in grid[len(shapes) :]:
+        empty.remove()
+    if more:
+        footing(figure, more)
+    return figure, grid[: len(shapes)]
+
+
+def text_height(lines: Sequence[str], notes: Sequence[str], width: float = PANEL - GUTTER) -> float:
+    """Inches that a caption and notes take above and below a panel of this width."""
+    above = wrap(lines, characters(width, TITLE_SIZE))
+    below = wrap(["; ".join(notes)] if notes else [], characters(width, NOTE_SIZE))
+    return caption_height(above, below)
+
+
+def map_panel(ax: Axes, drawn: Array, colors: Scale, colorbar: bool) -> None:
+    """A map with its colour bar."""
+    panels.draw_map(ax, drawn, colors)
+    if colorbar:
+        panels.colorbar(ax, colors)
+
+
+def size_text(picture: Array) -> str:
+    """Height × width."""
+    return f"{picture.shape[0]} × {picture.shape[1]}"
+
+
+def notes_of(drawn: Array, notes: list[str], colors: Scale) -> list[str]:
+    """Size, reduction and colour scale of a map, in words."""
+    return [size_text(drawn), *notes, *([colors.note] if colors.note else [])]
