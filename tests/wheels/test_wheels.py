@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,14 +44,15 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def metannvis(built, tmp_path_factory):
+def metannvis(built, tmp_path_factory) -> Iterator[Callable[..., str]]:
     """Call `metannvis` as installed from the wheels; the current folder is not the repository."""
     folder = tmp_path_factory.mktemp("empty")
     uv = Path(sys.executable).with_name("uv")
     run(uv, "venv", "--python", sys.executable, folder / "env")
     python = folder / "env" / "bin" / "python"
     run(uv, "pip", "install", "--python", python, *sorted(built.glob("*.whl")))
-    return lambda *arguments: run(python.with_name("metannvis"), *arguments, cwd=folder)
+    yield lambda *arguments: run(python.with_name("metannvis"), *arguments, cwd=folder)
+    shutil.rmtree(folder)  # gigabytes, which pytest would keep
 
 
 @each_package
