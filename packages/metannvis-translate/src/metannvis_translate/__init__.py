@@ -1,1 +1,54 @@
-"""Translate neural networks between PyTorch, TensorFlow/Keras and ONNX, with proof that the two agree."""
+"""Translate neural networks between PyTorch, TensorFlow/Keras and ONNX, with proof that the two agree.
+
+Importing this package imports no framework; each is imported when a model of it is met.
+"""
+
+from __future__ import annotations
+
+from metannvis_translate.__about__ import __version__
+from metannvis_translate.detect import detect_framework
+from metannvis_translate.equivalence import EquivalenceReport, EquivalenceRow, Tolerance
+from metannvis_translate.errors import (
+    EquivalenceError,
+    InvalidArgumentError,
+    MetannvisError,
+    MissingArgumentError,
+    MissingFrameworkError,
+    UnknownFrameworkError,
+    UnknownLayerError,
+    UnsupportedOperatorError,
+    UntrustedModelError,
+)
+from metannvis_translate.files import load_model, save_model
+from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
+from metannvis_translate.translate import check_equivalence, list_layers, translate, translate_data, translate_model
+from metannvis_translate.translation import Port, Translation
+
+__all__ = [
+    "EquivalenceError",
+    "EquivalenceReport",
+    "EquivalenceRow",
+    "InvalidArgumentError",
+    "LayerInfo",
+    "LayerMap",
+    "LayerRow",
+    "MetannvisError",
+    "MissingArgumentError",
+    "MissingFrameworkError",
+    "Port",
+    "Tolerance",
+    "Translation",
+    "UnknownFrameworkError",
+    "UnknownLayerError",
+    "UnsupportedOperatorError",
+    "UntrustedModelError",
+    "__version__",
+    "check_equivalence",
+    "detect_framework",
+    "list_layers",
+    "load_model",
+    "save_model",
+    "translate",
+    "translate_data",
+    "translate_model",
+]

@@ -1,0 +1,167 @@
+"""Values by role: inputs, baselines, masks, windows, targets, layer values, from one model's world to the other's.
+
+What a value *is* decides how it lies, never its shape: NumPy arrays and tensors of the giving side's framework are in the
+giving side's layout, tensors of the receiving side's framework are already right. Numbers, strings, booleans, ``None`` and
+callables have no layout and pass untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate import layout
+from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_translate.frameworks import Framework, get_framework
+from metannvis_translate.layout import Order
+
+if TYPE_CHECKING:
+    from metannvis_translate.translation import Translation
+
+__all__ = ["ROLES", "convert", "to_arrays"]
+
+#: Roles whose values are arrays with a batch axis: which permutation they follow.
+ARRAYS = {
+    "input": "inputs",
+    "baseline": "inputs",
+    "feature_mask": "inputs",
+    "output": "outputs",
+    "layer": "layer",
+    "layer_baseline": "layer",
+}
+#: Roles whose values are one entry an axis, without the batch.
+AXES = {"window": "inputs", "stride": "inputs", "neuron": "layer", "target": "outputs"}
+ROLES = (*ARRAYS, *AXES)
+
+
+def convert(
+    translation: Translation, value: Any, *, role: str, index: int = 0, layer: Any = None, forward: bool = True
+) -> Any:
+    """Convert a value by role, forward (source to target) or back.
+
+    A tuple or list of arrays holds one value an input (or output); a mapping is converted entry by entry.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Unknown role, an index beyond the ports, or an array whose number of axes cannot be right.
+    MissingArgumentError
+        A layer's role without ``layer=``.
+    """
+    if role not in ROLES:
+        raise InvalidArgumentError(f"unknown role {role!r}; there are: {', '.join(ROLES)}")
+    giver = get_framework(translation.source_framework if forward else translation.target_framework)
+    taker = get_framework(translation.target_framework if forward else translation.source_framework)
+    return _walk(translation, value, role, index, layer, forward, giver, taker)
+
+
+def _walk(
+    translation: Translation,
+    value: Any,
+    role: str,
+    index: int,
+    layer: Any,
+    forward: bool,
+    giver: Framework,
+    taker: Framework,
+) -> Any:
+    again = (role, index, layer, forward, giver, taker)
+    if isinstance(value, Mapping):
+        ports = {port.name: k for k, port in enumerate(translation.inputs)}
+        return {
+            key: _walk(translation, item, role, ports.get(key, index), layer, forward, giver, taker)
+            for key, item in value.items()
+        }
+    if role in AXES:
+        return _axes_value(translation, value, *again)
+    if isinstance(value, (tuple, list)) and any(_is_array(item, giver, taker) for item in value):
+        return type(value)(
+            _walk(translation, item, role, k if ARRAYS[role] != "layer" else index, layer, forward, giver, taker)
+            for k, item in enumerate(value)
+        )
+    if not _is_array(value, giver, taker):
+        return value
+    if taker.is_array(value):
+        return value
+    array = giver.to_numpy(value) if giver.is_array(value) else np.asarray(value)
+    if array.ndim == 0:
+        return taker.from_numpy(array)
+    permutation = _permutation(translation, ARRAYS[role], index, layer)
+    if array.ndim != len(permutation):
+        raise InvalidArgumentError(
+            f"a value for the role {role!r} has {array.ndim} axes {array.shape}, but {len(permutation)} are expected"
+        )
+    return taker.from_numpy(array.transpose(permutation if forward else layout.inverse(permutation)))
+
+
+def _is_array(value: Any, giver: Framework, taker: Framework) -> bool:
+    return isinstance(value, np.ndarray) or giver.is_array(value) or taker.is_array(value)
+
+
+def _axes_value(
+    translation: Translation, value: Any, role: str, index: int, layer: Any, forward: bool, giver: Framework, taker: Framework
+) -> Any:
+    """One entry an axis, the batch left out: ``(3, 4, 4)``; or a list of such, one a sample or an input."""
+    if _is_array(value, giver, taker):
+        # class indices, one a sample: no layout
+        return giver.to_numpy(value) if giver.is_array(value) else value
+    if not isinstance(value, (tuple, list)):
+        return value
+    if any(isinstance(item, (tuple, list)) for item in value):
+        by_input = AXES[role] == "inputs"
+        return type(value)(
+            _axes_value(translation, item, role, k if by_input else index, layer, forward, giver, taker)
+            for k, item in enumerate(value)
+        )
+    if isinstance(value, list) and role == "target":
+        return value  # one class a sample
+    permutation = _permutation(translation, AXES[role], index, layer)
+    if not forward:
+        permutation = layout.inverse(permutation)
+    if len(value) != len(permutation) - 1:
+        if len(value) == 1:
+            return value
+        raise InvalidArgumentError(
+            f"{role} {value!r} has {len(value)} entries, but the tensor has {len(permutation) - 1} axes beside the batch"
+        )
+    if permutation[0] != 0:
+        raise InvalidArgumentError(f"{role} cannot be translated: the batch is not the first axis")
+    return type(value)(value[axis - 1] for axis in permutation[1:])
+
+
+def _permutation(translation: Translation, of: str, index: int, layer: Any) -> Order:
+    if of == "layer":
+        if layer is None:
+            raise MissingArgumentError("give layer=, the source layer whose value this is")
+        row = translation.layers.to_target(layer)
+        if row.permutation is None:
+            raise InvalidArgumentError(f"layer {row.source.name!r} lies in a way that no permutation describes")
+        return row.permutation
+    ports = translation.inputs if of == "inputs" else translation.outputs
+    if not -len(ports) <= index < len(ports):
+        raise InvalidArgumentError(f"there is no {of.removesuffix('s')} {index}; the model has {len(ports)}")
+    return ports[index].permutation
+
+
+def to_arrays(values: Any, framework: Framework) -> list[np.ndarray[Any, Any]] | dict[str, np.ndarray[Any, Any]]:
+    """Inputs as the caller gives them (one array, a tuple or list of arrays, or a mapping) as NumPy arrays."""
+    if isinstance(values, Mapping):
+        return {str(key): _array(value, framework) for key, value in values.items()}
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)) and any(_looks_like(v, framework) for v in values):
+        return [_array(value, framework) for value in values]
+    return [_array(values, framework)]
+
+
+def _looks_like(value: Any, framework: Framework) -> bool:
+    return hasattr(value, "shape") or framework.is_array(value)
+
+
+def _array(value: Any, framework: Framework) -> np.ndarray[Any, Any]:
+    if framework.is_array(value):
+        return framework.to_numpy(value)
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if array.dtype == object or array.dtype.kind in "USmM":
+        raise InvalidArgumentError(f"an input has to be an array of numbers, not {type(value).__name__}")
+    return array

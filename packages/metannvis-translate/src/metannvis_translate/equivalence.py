@@ -1,0 +1,223 @@
+"""How far apart two models are: outputs, layers and input gradients.
+
+*Relative error* is ``max|a − b| / max|b|`` a sample (``b`` the source), the largest over the samples. Gradients are
+compared by their relative L2 distance and cosine a sample, since a ReLU or max-pool kink may move single elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metannvis_translate.errors import InvalidArgumentError
+
+__all__ = ["EquivalenceReport", "EquivalenceRow", "Tolerance", "compare_arrays", "make_report"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest difference that passes, relative (no unit). In float64 every one is ``float64``."""
+
+    outputs: float = 1e-4
+    layers: float = 1e-4
+    gradients_l2: float = 1e-2
+    float64: float = 1e-9
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise InvalidArgumentError(f"Tolerance({name}={value!r}): a tolerance is a positive number")
+
+    def limit(self, group: str, dtype: str) -> float:
+        """Limit for ``"outputs"``, ``"layers"`` or ``"gradients"`` of models that compute in ``dtype``."""
+        if dtype == "float64":
+            return self.float64
+        return self.gradients_l2 if group == "gradients" else float(getattr(self, group))
+
+
+@dataclass(frozen=True)
+class EquivalenceRow:
+    """One compared tensor. ``compared=False`` with a ``reason`` where there was nothing to compare."""
+
+    name: str
+    max_abs: float = float("nan")
+    max_rel: float = float("nan")
+    rel_l2: float = float("nan")
+    cosine: float = float("nan")
+    passed: bool | None = None
+    reason: str = ""
+    target: str = ""
+
+    @property
+    def compared(self) -> bool:
+        return self.passed is not None
+
+
+@dataclass(frozen=True)
+class EquivalenceReport:
+    """Figures of a comparison; ``str`` gives a table for people, :meth:`to_dict` one for machines."""
+
+    outputs: tuple[EquivalenceRow, ...]
+    gradients: tuple[EquivalenceRow, ...]
+    layers: tuple[EquivalenceRow, ...]
+    source: str
+    target: str
+    dtype: str
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Everything that was compared agrees, and the outputs were compared."""
+        rows = (*self.outputs, *self.gradients, *self.layers)
+        return bool(self.outputs) and all(row.passed for row in self.outputs) and all(row.passed is not False for row in rows)
+
+    @property
+    def first_divergence(self) -> str | None:
+        """Name of the first layer, in execution order, beyond tolerance."""
+        return next((row.name for row in self.layers if row.passed is False), None)
+
+    def worst(self, group: str) -> float:
+        """Largest figure of ``"outputs"``, ``"layers"`` (relative error) or ``"gradients"`` (relative L2)."""
+        rows: tuple[EquivalenceRow, ...] = getattr(self, group)
+        figures = [row.rel_l2 if group == "gradients" else row.max_rel for row in rows if row.compared]
+        return max(figures, default=float("nan"))
+
+    def summary(self) -> str:
+        """One line: whether it passed, and the worst figures."""
+        parts = [f"outputs {self.worst('outputs'):.1e}"]
+        for group in ("gradients", "layers"):
+            rows = getattr(self, group)
+            compared = sum(row.compared for row in rows)
+            if compared:
+                parts.append(f"{group} {self.worst(group):.1e} ({compared} of {len(rows)})")
+            else:
+                parts.append(f"{group} not compared")
+        return f"{self.source} → {self.target} {'agree' if self.passed else 'DISAGREE'} ({self.dtype}): {', '.join(parts)}"
+
+    def __str__(self) -> str:
+        lines = [self.summary()]
+        width = max((len(row.name) for row in (*self.outputs, *self.gradients, *self.layers)), default=4)
+        width = min(max(width, 12), 48)
+        for group in ("outputs", "gradients", "layers"):
+            rows: tuple[EquivalenceRow, ...] = getattr(self, group)
+            limit = self.tolerance.limit(group, self.dtype)
+            measure = "rel L2" if group == "gradients" else "max rel"
+            lines.append(f"{group} ({measure} at most {limit:.0e}){'' if rows else ': none'}")
+            if not rows:
+                continue
+            lines.append(f"  {'':{width}}  {'max abs':>9}  {'max rel':>9}  {'rel L2':>9}  {'1 − cosine':>10}")
+            for row in rows:
+                if not row.compared:
+                    lines.append(f"  {row.name:{width}}  not compared: {row.reason}")
+                    continue
+                mark = "" if row.passed else "  ← beyond tolerance"
+                lines.append(
+                    f"  {row.name:{width}}  {row.max_abs:9.2e}  {row.max_rel:9.2e}  {row.rel_l2:9.2e}  {1 - row.cosine:10.1e}{mark}"
+                )
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain, JSON-able values."""
+        return {
+            "passed": self.passed,
+            "source": self.source,
+            "target": self.target,
+            "dtype": self.dtype,
+            "tolerance": asdict(self.tolerance),
+            "first_divergence": self.first_divergence,
+            **{group: [_plain(row) for row in getattr(self, group)] for group in ("outputs", "gradients", "layers")},
+            "notes": list(self.notes),
+        }
+
+
+def _plain(row: EquivalenceRow) -> dict[str, Any]:
+    values = asdict(row)
+    return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in values.items()}
+
+
+def compare_arrays(
+    name: str, ours: Array, source: Array, *, limit: float, by_l2: bool = False, target: str = ""
+) -> EquivalenceRow:
+    """Compare a target array with the source's, both with the batch on axis 0, in the same layout.
+
+    Values that are not finite have to stand at the same places and be equal there.
+    """
+    if ours.shape != source.shape:
+        reason = f"shapes differ: {source.shape} in the source, {ours.shape} in the target"
+        return EquivalenceRow(name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf)
+    if source.size == 0:
+        return EquivalenceRow(name, reason="it is empty", target=target)
+    a, b = (np.asarray(x, dtype=np.complex128 if np.iscomplexobj(x) else np.float64) for x in (ours, source))
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        reason = "infinities or NaN at different places"
+        return EquivalenceRow(name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf)
+    a, b = np.where(finite, a, 0), np.where(finite, b, 0)
+    samples = (a.shape[0], -1) if a.ndim else (1, 1)
+    a, b = a.reshape(samples), b.reshape(samples)
+    error = np.abs(a - b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        max_rel = _ratio(error.max(axis=1), np.abs(b).max(axis=1))
+        norm_a, norm_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+        rel_l2 = _ratio(np.linalg.norm(a - b, axis=1), norm_b)
+        cosine = (a * b.conj()).sum(axis=1).real / (norm_a * norm_b)
+        cosine = np.where((norm_a == 0) & (norm_b == 0), 1.0, np.nan_to_num(cosine))
+    figure = rel_l2.max() if by_l2 else max_rel.max()
+    return EquivalenceRow(
+        name,
+        max_abs=float(error.max()),
+        max_rel=float(max_rel.max()),
+        rel_l2=float(rel_l2.max()),
+        cosine=float(cosine.min()),
+        passed=bool(figure <= limit),
+        target=target,
+    )
+
+
+def _ratio(error: Array, scale: Array) -> Array:
+    return np.asarray(np.where(error == 0, 0.0, error / scale))
+
+
+def make_report(
+    *,
+    source: str,
+    target: str,
+    dtype: str,
+    tolerance: Tolerance,
+    outputs: Sequence[tuple[str, Array, Array]],
+    gradients: Sequence[tuple[str, Array | None, Array | None]],
+    layers: Sequence[tuple[str, str, Array | None, Array | None]],
+    reasons: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> EquivalenceReport:
+    """Build a report from pairs of arrays (target, source), already in the source's layout."""
+    reasons = reasons or {}
+    limit = tolerance.limit
+
+    def gradient(name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
+        if ours is None or theirs is None:
+            return EquivalenceRow(name, reason=reasons.get(name, "no gradient (an integer input, or not asked for)"))
+        return compare_arrays(name, ours, theirs, limit=limit("gradients", dtype), by_l2=True)
+
+    def layer(name: str, target_name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
+        if ours is None or theirs is None:
+            return EquivalenceRow(name, reason=reasons.get(name, "no value was recorded"), target=target_name)
+        return compare_arrays(name, ours, theirs, limit=limit("layers", dtype), target=target_name)
+
+    return EquivalenceReport(
+        outputs=tuple(compare_arrays(n, a, b, limit=limit("outputs", dtype)) for n, a, b in outputs),
+        gradients=tuple(gradient(*row) for row in gradients),
+        layers=tuple(layer(*row) for row in layers),
+        source=source,
+        target=target,
+        dtype=dtype,
+        tolerance=tolerance,
+        notes=tuple(notes),
+    )

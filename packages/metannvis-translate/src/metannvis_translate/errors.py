@@ -1,0 +1,129 @@
+"""The errors of MetaNNvis.
+
+::
+
+    MetannvisError
+    ├─ UnknownFrameworkError(TypeError)               the object is a model of no framework we know
+    ├─ MissingFrameworkError(ImportError)             a framework or library is not installed
+    ├─ UnsupportedOperatorError(NotImplementedError)  no converter for an operator or a layer
+    ├─ EquivalenceError(ArithmeticError)              source and target disagree
+    ├─ UntrustedModelError(ValueError)                opening the file would run code
+    ├─ UnknownLayerError(LookupError)                 no layer of that name
+    ├─ MissingArgumentError(ValueError)               an argument that is needed was not given
+    └─ InvalidArgumentError(ValueError)               an argument was given that cannot be used
+
+``metannvis_methods.errors`` adds its own below :class:`MetannvisError`. Every message says what was
+wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metannvis_translate.equivalence import EquivalenceReport
+
+__all__ = [
+    "EquivalenceError",
+    "InvalidArgumentError",
+    "MetannvisError",
+    "MissingArgumentError",
+    "MissingFrameworkError",
+    "UnknownFrameworkError",
+    "UnknownLayerError",
+    "UnsupportedOperatorError",
+    "UntrustedModelError",
+    "near_misses",
+]
+
+
+class MetannvisError(Exception):
+    """Base of every error that MetaNNvis raises on purpose."""
+
+
+class UnknownFrameworkError(MetannvisError, TypeError):
+    """The object is not a model of any framework that is known."""
+
+
+class MissingFrameworkError(MetannvisError, ImportError):
+    """A framework or library that this call needs is not installed."""
+
+
+class UnsupportedOperatorError(MetannvisError, NotImplementedError):
+    """No converter exists for an operator or a layer.
+
+    Attributes
+    ----------
+    operator
+        ONNX operator (``"Einsum"``) or layer class (``"keras.layers.ConvLSTM2D"``).
+    opset
+        Opset version the model asks for, ``None`` for a layer class.
+    layer
+        Name of the source layer that needs it, ``None`` if unknown.
+    """
+
+    def __init__(
+        self, operator: str, *, opset: int | None = None, layer: str | None = None, reason: str = "", hint: str = ""
+    ) -> None:
+        self.operator = operator
+        self.opset = opset
+        self.layer = layer
+        what = f"{operator} (opset {opset})" if opset is not None else operator
+        where = f", needed by layer {layer!r}," if layer else ""
+        why = f": {reason}" if reason else ""
+        super().__init__(f"{what}{where} cannot be translated{why}. {hint}".strip())
+
+
+class EquivalenceError(MetannvisError, ArithmeticError):
+    """Source and target disagree beyond the tolerance; ``report`` holds every figure."""
+
+    def __init__(self, message: str, report: EquivalenceReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class UntrustedModelError(MetannvisError, ValueError):
+    """Opening the model would run code that it carries."""
+
+
+class UnknownLayerError(MetannvisError, LookupError):
+    """The model has no layer of that name; the message names close ones."""
+
+    def __init__(self, name: object, known: Iterable[str], *, of: str = "the model") -> None:
+        names = list(known)
+        close = near_misses(str(name), names)
+        if close:
+            hint = f"Close: {', '.join(map(repr, close))}."
+        elif names:
+            shown = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
+            hint = f"It has: {shown}."
+        else:
+            hint = "It has no layers."
+        super().__init__(f"no layer {name!r} in {of}. {hint} list_layers(model) shows them all.")
+        self.name = name
+        self.close = tuple(close)
+
+    def __str__(self) -> str:  # LookupError would print the repr of the message
+        return str(self.args[0])
+
+
+class MissingArgumentError(MetannvisError, ValueError):
+    """An argument that this call needs was not given."""
+
+
+class InvalidArgumentError(MetannvisError, ValueError):
+    """An argument was given that cannot be used."""
+
+
+def near_misses(name: str, known: Iterable[str], *, most: int = 4) -> list[str]:
+    """Names in ``known`` that a typist of ``name`` may have meant, best first."""
+    names = list(dict.fromkeys(known))
+    folded = {}
+    for candidate in names:
+        folded.setdefault(candidate.lower(), candidate)
+    close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=most, cutoff=0.5)]
+    if name:
+        close += [c for c in names if name.lower() in c.lower() and c not in close]
+    return close[:most]

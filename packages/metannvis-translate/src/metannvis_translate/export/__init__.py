@@ -1,0 +1,1 @@
+"""Exporters: a model of a framework to the hub, with provenance."""

@@ -1,0 +1,76 @@
+"""Model files: which framework they belong to, loading them without running their code, saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from metannvis_translate.data import to_arrays
+from metannvis_translate.detect import detect_framework
+from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkError
+from metannvis_translate.frameworks import frameworks, get_framework
+
+__all__ = ["framework_of_file", "load_model", "save_model"]
+
+
+def framework_of_file(path: str | Path) -> str:
+    """Key of the framework that a model file belongs to, by its ending; a SavedModel by what the folder holds."""
+    path = Path(path)
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            return "tensorflow"
+        raise UnknownFrameworkError(f"{path} is a folder, but no SavedModel: it holds no saved_model.pb")
+    for framework in frameworks():
+        if path.suffix.lower() in framework.suffixes:
+            return framework.key
+    endings = ", ".join(suffix for framework in frameworks() for suffix in framework.suffixes)
+    raise UnknownFrameworkError(f"{path.name!r} has no ending of a model file; known are {endings}, and SavedModel folders")
+
+
+def load_model(path: str | Path, *, trust: bool = False, architecture: str | None = None) -> Any:
+    """Load a model file without running code that it carries.
+
+    Parameters
+    ----------
+    path
+        ``.pt2`` (ExportedProgram), ``.onnx``, ``.keras``, ``.h5``, a SavedModel folder, or a state dict ``.pt``/``.pth``.
+    trust
+        Also load what runs code when it is opened: whole-module pickles, Keras Lambdas.
+    architecture
+        ``"package.module:factory"`` of the model that a state dict belongs to.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing is there.
+    UnknownFrameworkError
+        The ending belongs to no framework.
+    UntrustedModelError
+        Opening it would run code; the message says why, and what to do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no model file at {path}")
+    return get_framework(framework_of_file(path)).load(path, trust=trust, architecture=architecture)
+
+
+def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, overwrite: bool = False) -> None:
+    """Save a model in the format that the ending names.
+
+    A ``.pt2`` file needs ``example_inputs``; ``.pt`` and ``.pth`` hold the state dict alone.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file exists and ``overwrite`` is not set, or the ending belongs to another framework.
+    """
+    path = Path(path)
+    framework = get_framework(detect_framework(model))
+    if path.suffix.lower() not in framework.suffixes:
+        raise InvalidArgumentError(
+            f"{path.name!r}: a model of {framework.label} is saved as {', '.join(framework.suffixes)}; translate it first for another"
+        )
+    if path.exists() and not overwrite:
+        raise InvalidArgumentError(f"{path} exists already; give overwrite=True to replace it")
+    inputs = None if example_inputs is None else to_arrays(example_inputs, framework)
+    framework.save(model, path, inputs=list(inputs.values()) if isinstance(inputs, dict) else inputs)

@@ -1,0 +1,306 @@
+"""The ONNX plug-in: ``.onnx`` files and protos are models like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.detect import is_a
+from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnknownLayerError, UnsupportedOperatorError
+from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run, is_installed, require
+from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
+from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layout import identity
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+__all__ = ["OnnxFramework", "framework"]
+
+Array = np.ndarray[Any, Any]
+#: Oldest and newest opset of the standard domain that can be taken in.
+OLDEST = 7
+
+
+class OnnxFramework:
+    """See :class:`~metannvis_translate.frameworks.Framework`."""
+
+    key = "onnx"
+    label = "ONNX"
+    suffixes = (".onnx",)
+    engines = ("onnx",)
+    differentiable = False
+
+    def detect(self, model: Any) -> bool:
+        return is_a(model, "onnx.onnx_ml_pb2.ModelProto", "onnx_ir._core.Model")
+
+    def is_array(self, value: Any) -> bool:
+        return False
+
+    def to_numpy(self, value: Any) -> Array:
+        return np.asarray(value)
+
+    def from_numpy(self, array: Array) -> Array:
+        return array
+
+    def export(
+        self,
+        model: Any,
+        inputs: Sequence[Array] | Mapping[str, Array] | None,
+        *,
+        dtype: str | None,
+        engine: str,
+        progress: Progress,
+    ) -> HubModel:
+        """The graph itself; a layer is a node, named after it, or after its first output if it has no name."""
+        import onnx_ir as ir
+
+        graph_model = self._copy(model)
+        graph = graph_model.graph
+        opset = graph.opset_imports.get("", OLDEST)
+        if opset < OLDEST:
+            raise UnsupportedOperatorError("the standard operators", opset=opset, hint=f"Convert the model to opset {OLDEST} or newer.")
+        for value in [value for value in graph.inputs if value.name in graph.initializers]:
+            graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
+        layers = []
+        for node in graph:
+            name = node.name or node.outputs[0].name or ""
+            node.metadata_props[LAYER] = name
+            for position, value in enumerate(node.outputs):
+                if value.name and node.op_type != "Constant":
+                    info = LayerInfo(name + (f"#{position + 1}" if position else ""), node.op_type, _shape(value))
+                    layers.append(HubLayer(info, value.name))
+        for value in graph.initializers.values():
+            if value.const_value is not None and value.const_value.dtype.name not in ("FLOAT", "DOUBLE", "FLOAT16"):
+                value.metadata_props[BUFFER] = "1"
+        ports = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.inputs)
+        batches = {port.shape[0] for port in ports if port.shape}
+        fixed = next(iter(batches)) if len(batches) == 1 else None
+        outputs = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.outputs)
+        assert isinstance(graph_model, ir.Model)
+        return HubModel(
+            model=graph_model, layers=tuple(layers), inputs=ports, outputs=outputs, source="onnx", fixed_batch=fixed,
+            exporter=engine, name=graph.name or "model",
+        )  # fmt: skip
+
+    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+        """The hub's graph as a proto; its layout is the source's own."""
+        import onnx_ir as ir
+
+        graph = hub.model.graph
+        graph.name = hub.name
+        for port, value in zip(hub.inputs, graph.inputs, strict=True):
+            _rename(graph, value, port.name)
+        for port, value in zip(hub.outputs, graph.outputs, strict=True):
+            if not value.is_graph_input():
+                _rename(graph, value, port.name)
+        names = {port.value: port.name for port in (*hub.inputs, *hub.outputs)}
+        proto = ir.to_proto(hub.model)
+
+        def built(port: HubPort) -> BuiltPort:
+            return BuiltPort(port.name, port.shape, port.dtype, identity(len(port.shape)), port.axes)
+
+        return Built(
+            model=proto,
+            inputs=tuple(map(built, hub.inputs)),
+            outputs=tuple(map(built, hub.outputs)),
+            values={
+                layer.value: BuiltValue(
+                    LayerInfo(names.get(layer.value, layer.value), layer.info.kind, layer.info.shape, layer.info.axes),
+                    identity(len(layer.info.shape)),
+                )
+                for layer in hub.layers
+            },
+        )
+
+    def run(
+        self,
+        model: Any,
+        inputs: Sequence[Array],
+        *,
+        layers: Sequence[str] = (),
+        cotangents: Sequence[Array] | None = None,
+    ) -> Run:
+        """Run by ONNX Runtime where it is installed and has the kernels, else by ONNX's own evaluator."""
+        if cotangents is not None:
+            raise InvalidArgumentError("an ONNX graph has no gradients of its own")
+        proto = _proto(model)
+        own = [value.name for value in proto.graph.output]
+        wanted = _values_by_layer(proto)
+        found = {name: wanted[name] for name in layers if name in wanted}
+        extra = [value for value in dict.fromkeys(found.values()) if value not in own]
+        evaluate = _evaluator(_with_outputs(proto, extra))
+        names = [value.name for value in proto.graph.input if value.name not in {i.name for i in proto.graph.initializer}]
+        feeds = dict(zip(names, inputs, strict=True))
+        results = dict(zip([*own, *extra], evaluate(feeds), strict=True))
+        return Run(
+            outputs=[results[name] for name in own],
+            layers={name: results[value] for name, value in found.items()},
+        )
+
+    def as_float64(self, model: Any) -> Any:
+        """A copy whose floats are doubles: initialisers, constants, casts and declared types."""
+        import onnx_ir as ir
+
+        copy = self._copy(model)
+        double, single = ir.DataType.DOUBLE, ir.DataType.FLOAT
+        for value in (*copy.graph.inputs, *copy.graph.initializers.values(), *(o for n in copy.graph for o in n.outputs)):
+            if value.dtype == single:
+                value.dtype = double
+            if value.const_value is not None and value.const_value.dtype == single:
+                value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
+        for node in copy.graph:
+            if node.op_type == "Cast" and node.attributes["to"].value == single.value:
+                node.attributes["to"] = ir.AttrInt64("to", double.value)
+            if node.op_type == "Constant":
+                _double_constant(node)
+        return ir.to_proto(copy)
+
+    def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
+        from metannvis_translate import passes
+        from metannvis_translate.axes import annotate
+
+        hub = self.export(model, inputs, dtype=None, engine="onnx", progress=lambda done, total, stage: None)
+        passes.infer_shapes(hub.model)
+        shapes = {value.name: value for node in hub.model.graph for value in node.outputs}
+        hub.layers = tuple(
+            HubLayer(LayerInfo(layer.info.name, layer.info.kind, _shape(shapes[layer.value])), layer.value) for layer in hub.layers
+        )
+        return tuple(layer.info for layer in annotate(hub).layers)
+
+    def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
+        random = np.random.default_rng(seed)
+        arrays = []
+        for value in self._copy(model).graph.inputs:
+            shape, dtype = _shape(value), _dtype(value)
+            if value.shape is None or any(d is None for d in shape[1:]):
+                raise MissingArgumentError(f"input {value.name!r} has free sizes {shape}: give example_inputs=")
+            sizes = [batch if d is None else d for d in shape]
+            if np.dtype(dtype).kind == "f":
+                arrays.append(random.standard_normal(sizes).astype(dtype))
+            else:
+                arrays.append(random.integers(0, 2, sizes).astype(dtype))
+        return arrays
+
+    def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
+        known = _values_by_layer(_proto(model))
+        if layer not in known:
+            raise UnknownLayerError(layer, known)
+        return model, known[layer]
+
+    def load(self, path: Path, *, trust: bool, architecture: str | None) -> onnx.ModelProto:
+        """Load a file; external data has to lie in the model's own folder."""
+        import onnx
+
+        proto = onnx.load_model(str(path), load_external_data=False)
+        folder = path.resolve().parent
+        for tensor in proto.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location" and not (folder / entry.value).resolve().is_relative_to(folder):
+                    raise InvalidArgumentError(f"{path.name}: the data of {tensor.name!r} lies outside the model's folder: {entry.value}")
+        onnx.load_external_data_for_model(proto, str(folder))
+        return proto
+
+    def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
+        import onnx
+
+        proto = _proto(model)
+        large = proto.ByteSize() > (1 << 31) - (1 << 20)
+        onnx.save_model(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
+
+    def _copy(self, model: Any) -> ir.Model:
+        import onnx_ir as ir
+
+        if isinstance(model, ir.Model):
+            return model.clone()
+        return ir.from_proto(model)
+
+
+def _proto(model: Any) -> onnx.ModelProto:
+    import onnx_ir as ir
+
+    return ir.to_proto(model) if isinstance(model, ir.Model) else model
+
+
+def _shape(value: ir.Value) -> tuple[int | None, ...]:
+    return () if value.shape is None else tuple(d if isinstance(d, int) else None for d in value.shape)
+
+
+def _dtype(value: ir.Value) -> str:
+    return value.dtype.numpy().name if value.dtype is not None else "float32"
+
+
+def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
+    taken = {v.name for node in graph for v in node.outputs} | set(graph.initializers) | {v.name for v in graph.inputs}
+    if value.name != name and name not in taken:
+        value.name = name
+
+
+def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
+    """First output of each node by the node's name, and every value by its own."""
+    found: dict[str, str] = {}
+    for node in proto.graph.node:
+        for position, value in enumerate(node.output):
+            if value:
+                found.setdefault(value, value)
+                if node.name:
+                    found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
+    found.update({value.name: value.name for value in proto.graph.input})
+    return found
+
+
+def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    copy.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    return copy
+
+
+def _evaluator(proto: onnx.ModelProto) -> Any:
+    if is_installed("onnxruntime"):
+        runtime = require("onnxruntime")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            session = runtime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            return lambda feeds: [np.asarray(x) for x in session.run(None, feeds)]
+        except Exception as error:
+            # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
+            log_reason = str(error)
+            return _reference(proto, log_reason)
+    return _reference(proto, "onnxruntime is not installed")
+
+
+def _reference(proto: onnx.ModelProto, reason: str) -> Any:
+    import logging
+
+    from onnx.reference import ReferenceEvaluator
+
+    logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
+    evaluator = ReferenceEvaluator(proto)
+    return lambda feeds: [np.asarray(x) for x in evaluator.run(None, feeds)]
+
+
+def _double_constant(node: ir.Node) -> None:
+    import onnx_ir as ir
+
+    from metannvis_translate.hub import exact_value
+    from metannvis_translate.passes import constant_array
+
+    array = constant_array(node)
+    if array.dtype != np.float32:
+        return
+    exact = exact_value(node, "value")
+    double = np.full(array.shape, exact) if exact is not None else array.astype(np.float64)
+    node.attributes.clear()
+    node.attributes["value"] = ir.AttrTensor("value", ir.tensor(double))
+
+
+framework = OnnxFramework()

@@ -1,0 +1,96 @@
+"""What an exporter hands to the passes and an importer takes: an ONNX graph and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.layers import LayerInfo
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["BUFFER", "EXACT", "LAYER", "TRACE", "HubLayer", "HubModel", "HubPort", "exact_value", "set_exact"]
+
+#: Node metadata: name of the source layer (with call number) the node came from.
+LAYER = "metannvis.layer"
+#: Node metadata: JSON object of exact double values, by attribute name. ONNX attributes are float32; what the source
+#: really computes with is a double in most frameworks. A ``Constant`` node's own value stands under ``"value"``.
+EXACT = "metannvis.exact"
+#: Node metadata: where in the user's code a node came from, as the exporter's stack trace.
+TRACE = "metannvis.trace"
+#: Value metadata of an initialiser that is no trainable weight of the source (a buffer, a constant).
+BUFFER = "metannvis.buffer"
+
+
+@dataclass(frozen=True)
+class HubPort:
+    """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`."""
+
+    name: str
+    value: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    axes: str = ""
+
+
+@dataclass(frozen=True)
+class HubLayer:
+    """A source layer that ran, and the hub value that holds exactly what it put out."""
+
+    info: LayerInfo
+    value: str
+    object_id: int | None = None
+
+
+@dataclass
+class HubModel:
+    """An ONNX graph with provenance.
+
+    Attributes
+    ----------
+    model
+        The graph; every node that came from a source layer carries it under :data:`LAYER`.
+    layers
+        Source layers in execution order, containers behind what they hold. A layer with several output tensors
+        has a row ``name`` for the first and ``name#2`` … for the others.
+    inputs, outputs
+        In the source's own order.
+    source
+        Key of the source framework.
+    fixed_batch
+        The batch size the model is bound to, ``None`` if it is free.
+    name
+        Name of the source model, or of its class.
+    notes
+        What a reader of the report should know (exporter used, fallbacks taken).
+    """
+
+    model: ir.Model
+    layers: tuple[HubLayer, ...]
+    inputs: tuple[HubPort, ...]
+    outputs: tuple[HubPort, ...]
+    source: str
+    fixed_batch: int | None = None
+    exporter: str = ""
+    name: str = "model"
+    notes: tuple[str, ...] = ()
+    #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).
+    unflatten: Callable[[list[Any]], Any] | None = field(default=None, repr=False)
+
+
+def set_exact(node: ir.Node, values: Mapping[str, float]) -> None:
+    """Attach exact doubles to a node, by attribute name."""
+    if values:
+        node.metadata_props[EXACT] = json.dumps({name: repr(float(value)) for name, value in values.items()})
+
+
+def exact_value(node: ir.Node, name: str) -> float | None:
+    """The exact double behind an attribute of a node, if the exporter knew it."""
+    text = node.metadata_props.get(EXACT)
+    if not text:
+        return None
+    values = json.loads(text)
+    return float(values[name]) if name in values else None

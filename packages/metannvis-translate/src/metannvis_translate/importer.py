@@ -1,0 +1,314 @@
+"""The part of an importer that is the same for every framework: walk the graph, track layout, keep provenance.
+
+A framework's importer subclasses :class:`GraphImporter` and says how a tensor is transposed, what a model input is,
+and how a tensor is found again. Operators are converted by the functions of a :class:`~.registry.Registry`, each called
+``converter(ctx, *inputs, **attributes)`` where ``ctx`` is the importer, an input is a :class:`~.layout.Placed` (computed
+when the model runs), a :class:`Const` (known now) or ``None`` (left out), and the result is one of the first two or a
+tuple of them, one an output.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate import layout
+from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
+from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
+from metannvis_translate.hub import BUFFER, LAYER, HubModel, HubPort, exact_value
+from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layout import Order, Placed
+from metannvis_translate.registry import Converter, Registry
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["Const", "GraphImporter"]
+
+Array = np.ndarray[Any, Any]
+FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+
+
+@dataclass(frozen=True, eq=False)
+class Const:
+    """A value that is known when the model is built, in its logical layout.
+
+    ``exact`` is the double behind a float32 scalar, where the exporter knew it. ``trainable``: it is a weight of the
+    source, to be kept as a weight of the target.
+    """
+
+    array: Array
+    name: str = ""
+    exact: float | None = None
+    trainable: bool = False
+
+    @property
+    def rank(self) -> int:
+        return self.array.ndim
+
+    def scalar(self) -> float | int | bool | None:
+        """The value as a Python scalar if it has a single element, as exact as known; else ``None``."""
+        if self.array.size != 1:
+            return None
+        return self.exact if self.exact is not None else self.array.reshape(()).item()
+
+
+Value = Placed | Const
+
+
+class GraphImporter:
+    """Builds a target model from a hub graph, node by node.
+
+    Attributes that converters use: ``node`` (the one being converted), ``opset``, ``dtype`` (``"float32"`` or
+    ``"float64"`` forced on every float, or ``None``: as the graph says).
+    """
+
+    registry: Registry
+    #: what to say to somebody whose operator is missing
+    register_hint = ""
+
+    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+        self.hub = hub
+        self.dtype = dtype
+        self.progress = progress
+        self.values: dict[str, Value] = {}
+        self.built: dict[str, BuiltValue] = {}
+        self.node: ir.Node = None  # type: ignore[assignment]
+        self.opset = hub.model.graph.opset_imports.get("", 1)
+        self._names: set[str] = set()
+        self._wanted = {layer.value for layer in hub.layers}
+
+    # --- what a framework says -------------------------------------------------------------------------------------
+
+    def add_input(self, port: HubPort, order: Order) -> Any:
+        """Make a model input whose axis ``k`` is logical axis ``order[k]``; returns its tensor."""
+        raise NotImplementedError
+
+    def input_order(self, port: HubPort) -> Order:
+        """How the target's input lies: channels first or last, as the target's users expect."""
+        raise NotImplementedError
+
+    def transpose(self, tensor: Any, perm: Order) -> Any:
+        raise NotImplementedError
+
+    def constant(self, const: Const, order: Order) -> Any:
+        """A constant as a tensor of the target's graph, lying as ``order`` says."""
+        raise NotImplementedError
+
+    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+        """What a source layer puts out, made such that a caller can name it in the target; as it is by default."""
+        return placed
+
+    def converted(self, results: Sequence[Placed]) -> None:
+        """Called with what each node was converted to; nothing by default."""
+
+    def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+        """Layer (or operation) of the target that puts out the tensor. ``self.node`` is still the value's node."""
+        raise NotImplementedError
+
+    def finish(self, outputs: Sequence[Placed]) -> Any:
+        """The finished model."""
+        raise NotImplementedError
+
+    def long_tail(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
+        """Convert a node for which the registry has nothing; ``None`` if that cannot be done either."""
+        return None
+
+    def object_names(self, model: Any) -> dict[int, str]:
+        return {}
+
+    # --- the walk --------------------------------------------------------------------------------------------------
+
+    def run(self) -> Built:
+        graph = self.hub.model.graph
+        orders = {}
+        ports = {port.value: port for port in self.hub.inputs}
+        for value in graph.inputs:
+            port = ports[value.name or ""]
+            orders[port.value] = self.input_order(port)
+            placed = Placed(self.add_input(port, orders[port.value]), orders[port.value])
+            self.values[port.value] = placed
+            self._record(value, placed)
+        for name, value in graph.initializers.items():
+            if value.const_value is not None and name not in self.values:
+                array = self._floats(value.const_value.numpy())
+                trainable = array.dtype.kind == "f" and BUFFER not in value.metadata_props
+                self.values[name] = Const(array, name=name, trainable=trainable)
+        total = len(graph)
+        for done, node in enumerate(graph):
+            self.progress(done, total, "build")
+            self.node = node
+            self._convert(node)
+        self.progress(total, total, "build")
+        placed_outputs = []
+        for port in self.hub.outputs:
+            value = self.values[port.value]
+            if isinstance(value, Const):
+                value = Placed(self.constant(value, layout.identity(value.rank)), layout.identity(value.rank))
+            placed_outputs.append(value)
+        model = self.finish(placed_outputs)
+        return Built(
+            model=model,
+            inputs=tuple(self._port(port, orders[port.value]) for port in self.hub.inputs),
+            outputs=tuple(self._port(p, o.order) for p, o in zip(self.hub.outputs, placed_outputs, strict=True)),
+            values=self.built,
+            object_names=self.object_names(model),
+        )
+
+    def _port(self, port: HubPort, order: Order) -> BuiltPort:
+        shape = tuple(port.shape[axis] for axis in order) if len(port.shape) == len(order) else port.shape
+        axes = "".join(port.axes[axis] for axis in order) if len(port.axes) == len(order) else ""
+        return BuiltPort(port.name, shape, self.float_dtype(port.dtype), order, axes)
+
+    def _convert(self, node: ir.Node) -> None:
+        inputs = [None if value is None else self._lookup(value) for value in node.inputs]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        opset = self.hub.model.graph.opset_imports.get(node.domain, self.opset) if node.domain else self.opset
+        row = self.registry.find(node.op_type, opset, node.domain)
+        if row is None:
+            results = self.long_tail(node, inputs)
+            if results is None:
+                raise UnsupportedOperatorError(
+                    f"{node.domain + '::' if node.domain else ''}{node.op_type}",
+                    opset=opset,
+                    layer=self.layer,
+                    hint=self.register_hint,
+                )
+        else:
+            output = row.function(self, *inputs, **self._attributes(node, row))
+            results = output if isinstance(output, tuple) else (output,)
+        self.converted([result for result in results if isinstance(result, Placed)])
+        for value, result in zip(node.outputs, results, strict=False):
+            if not value.name:
+                continue
+            if isinstance(result, Placed) and value.name in self._wanted:
+                result = self.expose(result, value)
+            self.values[value.name] = result
+            if isinstance(result, Placed):
+                self._record(value, result)
+
+    def _lookup(self, value: ir.Value) -> Value:
+        try:
+            return self.values[value.name or ""]
+        except KeyError:
+            raise MetannvisError(f"the graph uses the value {value.name!r} before anything puts it out") from None
+
+    def _record(self, value: ir.Value, placed: Placed) -> None:
+        if value.name in self._wanted:
+            self.built[value.name] = BuiltValue(self.describe(placed, value), placed.order)
+
+    def _attributes(self, node: ir.Node, row: Converter) -> dict[str, Any]:
+        known = row.attributes
+        given: dict[str, Any] = {}
+        for name, attribute in node.attributes.items():
+            if name not in known:
+                self.refuse(f"its attribute {name!r} is not understood")
+            exact = exact_value(node, name)
+            given[name] = exact if exact is not None else attribute.value
+        for name, default in known.items():
+            if default is inspect.Parameter.empty and name not in given:
+                self.refuse(f"its required attribute {name!r} is missing")
+        return given
+
+    def _floats(self, array: Array) -> Array:
+        if self.dtype is not None and array.dtype.kind == "f" and array.dtype != self.dtype:
+            return array.astype(self.dtype)
+        return array
+
+    # --- what converters use ---------------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> str | None:
+        """Name of the source layer that the current node came from."""
+        return self.node.metadata_props.get(LAYER) or None
+
+    def refuse(self, reason: str) -> None:
+        """Raise the documented refusal for the current node."""
+        raise UnsupportedOperatorError(
+            self.node.op_type, opset=self.opset, layer=self.layer, reason=reason, hint=self.register_hint
+        )
+
+    def known(self, value: Value | None, what: str) -> Array:
+        """The array of an input that has to be known now."""
+        if not isinstance(value, Const):
+            self.refuse(f"its {what} is computed when the model runs, but has to be known beforehand")
+            raise AssertionError  # refuse never returns
+        return value.array
+
+    def constant_node(self, array: Array) -> Const:
+        """The value of the current ``Constant`` node, with the exact double behind it if the exporter knew it."""
+        return Const(self._floats(array), name=self.node.outputs[0].name or "", exact=exact_value(self.node, "value"))
+
+    def float_dtype(self, dtype: str) -> str:
+        """A dtype name of the graph (``"FLOAT"`` or ``"float32"``) as the target's NumPy dtype name."""
+        names = {"FLOAT": "float32", "DOUBLE": "float64"}
+        name = names.get(dtype, dtype.lower())
+        return self.dtype if self.dtype and name in ("float16", "bfloat16", "float32", "float64") else name
+
+    def shape(self, position: int, *, output: bool = False) -> tuple[int | None, ...] | None:
+        """Logical shape of an input (or output) of the current node, ``None`` a free size; ``None`` if unknown."""
+        value = (self.node.outputs if output else self.node.inputs)[position]
+        if value is None or value.shape is None:
+            return None
+        return tuple(d if isinstance(d, int) else None for d in value.shape)
+
+    def placed(self, value: Value) -> Placed:
+        """A value as a tensor of the target's graph."""
+        if isinstance(value, Placed):
+            return value
+        order = layout.identity(value.rank)
+        return Placed(self.constant(value, order), order)
+
+    def reorder(self, value: Placed, order: Order) -> Placed:
+        """The value lying as ``order`` says, transposed if it does not."""
+        perm = layout.transpose(value.order, order)
+        return value if perm is None else Placed(self.transpose(value.tensor, perm), order)
+
+    def plain(self, value: Value) -> Placed:
+        """The value with its logical axes in order."""
+        value = self.placed(value)
+        return self.reorder(value, layout.identity(value.rank))
+
+    def common_order(self, values: Sequence[Value]) -> Order:
+        """Order for elementwise work on several values: that of the largest one that is placed, first come."""
+        rank = max(value.rank for value in values)
+        full = [v.order for v in values if isinstance(v, Placed) and v.rank == rank]
+        moved = [order for order in full if not layout.is_identity(order)]
+        return (moved or full or [layout.identity(rank)])[0]
+
+    def aligned(self, value: Value, order: Order) -> Any:
+        """A tensor (or NumPy array, for a constant) that broadcasts against tensors lying as ``order`` says.
+
+        Operands of lower rank get leading axes of size one where the order moves axes past them.
+        """
+        if isinstance(value, Const):
+            array = value.array
+            if array.ndim == 0 or layout.is_identity(order):
+                return array
+            array = array.reshape((1,) * (len(order) - array.ndim) + array.shape)
+            return array.transpose(order)
+        if value.rank == len(order):
+            return self.reorder(value, order).tensor
+        if layout.is_identity(order) or value.rank == 0:
+            return self.plain(value).tensor
+        wanted = layout.broadcast_order(order, value.rank)
+        return self.lift(self.reorder(value, wanted), order)
+
+    def lift(self, value: Placed, order: Order) -> Any:
+        """A tensor of lower rank with axes of size one added so that it broadcasts against ``order``."""
+        raise NotImplementedError
+
+    def unique(self, name: str) -> str:
+        """A name that no other layer of the target has."""
+        name = re.sub(r"[^0-9A-Za-z_.]", "_", name) or "layer"
+        candidate, number = name, 2
+        while candidate in self._names:
+            candidate, number = f"{name}_{number}", number + 1
+        self._names.add(candidate)
+        return candidate

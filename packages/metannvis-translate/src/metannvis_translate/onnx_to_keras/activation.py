@@ -1,0 +1,234 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+def activation(ctx: KerasImporter, X: Value, name: str) -> Placed:
+    x = ctx.placed(X)
+    return ctx.keep(x, ctx.layer_of(layers.Activation, x.tensor, activation=name))
+
+
+@converter("Relu", since=1)
+def Relu(ctx: KerasImporter, X: Value) -> Placed:
+    x = ctx.placed(X)
+    return ctx.keep(x, ctx.layer_of(layers.ReLU, x.tensor))
+
+
+@converter("Sigmoid", since=1)
+def Sigmoid(ctx: KerasImporter, X: Value) -> Placed:
+    return activation(ctx, X, "sigmoid")
+
+
+@converter("Tanh", since=1)
+def Tanh(ctx: KerasImporter, input: Value) -> Placed:
+    return activation(ctx, input, "tanh")
+
+
+@converter("Softplus", since=1)
+def Softplus(ctx: KerasImporter, X: Value) -> Placed:
+    return activation(ctx, X, "softplus")
+
+
+@converter("Softsign", since=1)
+def Softsign(ctx: KerasImporter, input: Value) -> Placed:
+    return activation(ctx, input, "softsign")
+
+
+@converter("LeakyRelu", since=1)
+def LeakyRelu(ctx: KerasImporter, X: Value, *, alpha: float = 0.01) -> Placed:
+    """Native ``LeakyReLU``; TensorFlow rounds the slope to single precision, so in double it is composed."""
+    x = ctx.placed(X)
+    if ctx.exact:
+        zero = np.zeros((), ctx.compute)
+        return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, ops.multiply(x.tensor, alpha)))
+    return ctx.keep(x, ctx.layer_of(layers.LeakyReLU, x.tensor, negative_slope=alpha))
+
+
+@converter("PRelu", since=7)
+def PRelu(ctx: KerasImporter, X: Value, slope: Value) -> Placed:
+    """Native ``PReLU`` for slopes a channel, shared over space."""
+    x = ctx.channels_last(X)
+    array = ctx.known(slope, "slope")
+    array = array.reshape((1,) * (x.rank - array.ndim) + array.shape).transpose(x.order)
+    shape = array.shape[1:]
+    if array.shape[0] == 1 and len(shape) == x.rank - 1 and x.rank > 1 and shape[-1] in (1, x.tensor.shape[-1]):
+        full = tuple(x.tensor.shape[1:])
+        shared = [axis + 1 for axis, size in enumerate(shape) if size == 1 and full[axis] != 1]
+        if all(size in (1, whole) for size, whole in zip(shape, full, strict=True)):
+            weights: dict[str, Value | np.ndarray[Any, Any]] = {"alpha": array[0]}
+            return ctx.keep(x, ctx.layer_of(layers.PReLU, x.tensor, weights=weights, shared_axes=shared or None))
+    zero = np.zeros((), ctx.compute)
+    return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, ops.multiply(x.tensor, array)))
+
+
+@converter("Elu", since=1)
+def Elu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    x = ctx.placed(X)
+    return ctx.keep(x, ctx.layer_of(layers.ELU, x.tensor, alpha=alpha))
+
+
+@converter("Selu", since=1)
+def Selu(
+    ctx: KerasImporter, X: Value, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> Placed:
+    """gamma · (x for x > 0, else alpha · (exp(x) − 1)), composed: Keras has its own constants."""
+    x = ctx.placed(X)
+    standard = np.float32(alpha) == np.float32(1.6732632423543772) and np.float32(gamma) == np.float32(1.0507009873554805)
+    if standard and not ctx.exact:
+        return activation(ctx, X, "selu")
+    return ctx.keep(x, ops.multiply(ops.elu(x.tensor, alpha=alpha), gamma))
+
+
+@converter("Celu", since=12)
+def Celu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    x = ctx.placed(X)
+    return ctx.keep(x, ops.celu(x.tensor, alpha=alpha))
+
+
+@converter("HardSigmoid", since=1)
+def HardSigmoid(ctx: KerasImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
+    """max(0, min(1, alpha · x + beta)); the derivative at the bounds is the source's."""
+    x = ctx.placed(X)
+    return ctx.keep(x, clip(ctx, ops.add(ops.multiply(x.tensor, alpha), beta), 0.0, 1.0))
+
+
+@converter("HardSwish", since=14)
+def HardSwish(ctx: KerasImporter, X: Value) -> Placed:
+    x = ctx.placed(X)
+    gate = clip(ctx, ops.add(ops.divide(x.tensor, 6.0), 0.5), 0.0, 1.0)
+    return ctx.keep(x, ops.multiply(x.tensor, gate))
+
+
+@converter("Swish", since=24)
+def Swish(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    x = ctx.placed(X)
+    if alpha == 1.0:
+        return activation(ctx, X, "silu")
+    return ctx.keep(x, ops.multiply(x.tensor, ops.sigmoid(ops.multiply(x.tensor, alpha))))
+
+
+@converter("Mish", since=18)
+def Mish(ctx: KerasImporter, X: Value) -> Placed:
+    return activation(ctx, X, "mish")
+
+
+@converter("Gelu", since=20)
+def Gelu(ctx: KerasImporter, X: Value, *, approximate: str = "none") -> Placed:
+    x = ctx.placed(X)
+    if ctx.exact:
+        return ctx.keep(x, gelu(x.tensor, approximate == "tanh"))
+    if approximate == "tanh":
+        return ctx.keep(x, ops.gelu(x.tensor, approximate=True))
+    return activation(ctx, X, "gelu")
+
+
+def gelu(tensor: Any, approximate: bool) -> Any:
+    """Composed of operations that are exact in double precision."""
+    if approximate:
+        inner = ops.multiply(ops.add(tensor, ops.multiply(ops.power(tensor, 3), 0.044715)), float(np.sqrt(2 / np.pi)))
+        return ops.multiply(ops.multiply(tensor, 0.5), ops.add(ops.tanh(inner), 1.0))
+    return ops.multiply(ops.multiply(tensor, 0.5), ops.add(ops.erf(ops.multiply(tensor, float(np.sqrt(0.5)))), 1.0))
+
+
+@converter("ThresholdedRelu", since=1)
+def ThresholdedRelu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    x = ctx.placed(X)
+    return ctx.keep(x, ops.where(ops.greater(x.tensor, alpha), x.tensor, ops.zeros_like(x.tensor)))
+
+
+@converter("Shrink", since=9)
+def Shrink(ctx: KerasImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:
+    x = ctx.placed(input)
+    low = ops.where(ops.less(x.tensor, -lambd), ops.add(x.tensor, bias), ops.zeros_like(x.tensor))
+    return ctx.keep(x, ops.where(ops.greater(x.tensor, lambd), ops.subtract(x.tensor, bias), low))
+
+
+@converter("Softmax", since=13)
+def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
+    x = ctx.placed(input)
+    position = x.axis(axis)
+    return ctx.keep(x, ctx.layer_of(layers.Softmax, x.tensor, axis=-1 if position == x.rank - 1 else position))
+
+
+@converter("LogSoftmax", since=13)
+def LogSoftmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
+    x = ctx.placed(input)
+    position = x.axis(axis)
+    if position == x.rank - 1:
+        return activation(ctx, x, "log_softmax")
+    return ctx.keep(x, ops.log_softmax(x.tensor, axis=position))
+
+
+@converter("Softmax", since=1)
+def Softmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+    """Before opset 13: over all axes from ``axis`` on, together."""
+    return flattened(ctx, input, axis, ops.softmax, Softmax)
+
+
+@converter("LogSoftmax", since=1)
+def LogSoftmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+    """Before opset 13: over all axes from ``axis`` on, together."""
+    return flattened(ctx, input, axis, ops.log_softmax, LogSoftmax)
+
+
+def flattened(ctx: KerasImporter, value: Value, axis: int, function: Any, single: Any) -> Placed:
+    rank = value.rank
+    if axis % rank == rank - 1:
+        result: Placed = single(ctx, value, axis=-1)
+        return result
+    x = ctx.plain(value)
+    shape = [-1 if d is None else d for d in x.tensor.shape]
+    width = int(np.prod(shape[axis % rank :]))
+    if width < 0 or shape.count(-1) > 1:
+        ctx.refuse("its axes have free sizes")
+    tensor = function(ops.reshape(x.tensor, (-1, width)), axis=-1)
+    return Placed(ops.reshape(tensor, shape), x.order)
+
+
+@converter("Clip", since=1)
+def Clip_1(ctx: KerasImporter, input: Value, *, max: float | None = None, min: float | None = None) -> Placed:
+    x = ctx.placed(input)
+    return ctx.keep(x, clip(ctx, x.tensor, min, max))
+
+
+@converter("Clip", since=11)
+def Clip(ctx: KerasImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:
+    x = ctx.placed(input)
+    bounds = []
+    for bound in (min, max):
+        if bound is not None and (not isinstance(bound, Const) or bound.array.size != 1):
+            ctx.refuse("a bound that is computed when the model runs is not supported")
+        bounds.append(bound.scalar() if isinstance(bound, Const) else None)
+    if ctx.hub.source == "torch" and bounds[0] == 0 and bounds[1] == 6:
+        return ctx.keep(x, ctx.layer_of(layers.ReLU, x.tensor, max_value=6.0))
+    return ctx.keep(x, clip(ctx, x.tensor, *bounds))
+
+
+def clip(ctx: KerasImporter, tensor: Any, low: Any, high: Any) -> Any:
+    """Limit to [low, high]. At a bound PyTorch's derivative is 0 and TensorFlow's is 1: the source's is kept."""
+    if low is None and high is None:
+        return tensor
+    if ctx.hub.source == "torch":
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        for bound, beyond in ((low, ops.less_equal), (high, ops.greater_equal)):
+            if bound is not None:
+                limit = np.asarray(bound, dtype)
+                tensor = ops.where(beyond(tensor, limit), limit, tensor)
+        return tensor
+    if low is None:
+        return ops.minimum(tensor, high)
+    return ops.maximum(tensor, low) if high is None else ops.clip(tensor, low, high)

@@ -1,0 +1,208 @@
+"""Arithmetic and comparison, element by element. Operands may lie differently: smaller ones follow the largest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+def operand(ctx: KerasImporter, value: Value, order: tuple[int, ...]) -> Any:
+    """An operand that broadcasts: a Python number for a scalar constant, as exact as it is known."""
+    if isinstance(value, Const) and value.rank == 0:
+        return value.scalar()
+    if isinstance(value, Const) and value.exact is not None:
+        return np.full(ctx.aligned(value, order).shape, value.exact, value.array.dtype)
+    return ctx.aligned(value, order)
+
+
+def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -> Placed:
+    """Apply a function to aligned operands."""
+    order = ctx.common_order(values)
+    return Placed(function(*(operand(ctx, value, order) for value in values)), order)
+
+
+def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> Placed:
+    """A merging layer for two tensors of the same rank, the operation for anything else."""
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank:
+        order = ctx.common_order((A, B))
+        return Placed(ctx.layer_of(layer, ctx.aligned(A, order), ctx.aligned(B, order)), order)
+    return together(ctx, function, A, B)
+
+
+@converter("Add", since=7)
+def Add(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    return merged(ctx, layers.Add, ops.add, A, B)
+
+
+@converter("Sub", since=7)
+def Sub(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    return merged(ctx, layers.Subtract, ops.subtract, A, B)
+
+
+@converter("Mul", since=7)
+def Mul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    return merged(ctx, layers.Multiply, ops.multiply, A, B)
+
+
+@converter("Div", since=7)
+def Div(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    """Integers are divided towards zero, as ONNX says."""
+    dtype = ctx.node.outputs[0].dtype
+    if dtype is not None and dtype.is_integer():
+        return together(ctx, truncated_division, A, B)
+    return together(ctx, ops.divide, A, B)
+
+
+def truncated_division(a: Any, b: Any) -> Any:
+    quotient = ops.floor_divide(ops.abs(a), ops.abs(b))
+    return ops.multiply(quotient, ops.multiply(ops.sign(a), ops.sign(b)))
+
+
+@converter("Pow", since=7)
+def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
+    if isinstance(Y, Const) and Y.scalar() == 2 and isinstance(X, Placed):
+        return ctx.keep(X, ops.square(X.tensor))
+    return together(ctx, ops.power, X, Y)
+
+
+@converter("Mod", since=10)
+def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
+    if fmod:
+        return together(ctx, lambda a, b: ops.subtract(a, ops.multiply(b, ops.trunc(ops.divide(a, b)))), A, B)
+    return together(ctx, ops.mod, A, B)
+
+
+@converter("Max", since=8)
+def Max(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return extreme(ctx, ops.maximum, ops.greater, data_0)
+
+
+@converter("Min", since=8)
+def Min(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return extreme(ctx, ops.minimum, ops.less, data_0)
+
+
+def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value, ...]) -> Placed:
+    """Where two operands are equal PyTorch shares the derivative between them, TensorFlow gives it to the first."""
+    if ctx.hub.source != "torch":
+        return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
+
+    def shared(a: Any, b: Any) -> Any:
+        mean = ops.multiply(ops.add(a, b), 0.5)
+        return ops.where(beyond(a, b), a, ops.where(beyond(b, a), b, mean))
+
+    dtype = ctx.node.outputs[0].dtype
+    pick = function if dtype is not None and dtype.is_integer() else shared
+    return together(ctx, lambda *tensors: functools.reduce(pick, tensors), *values)
+
+
+@converter("Sum", since=8)
+def Sum(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return together(ctx, lambda *tensors: functools.reduce(ops.add, tensors), *data_0)
+
+
+@converter("Mean", since=8)
+def Mean(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return together(ctx, lambda *tensors: ops.divide(functools.reduce(ops.add, tensors), len(tensors)), *data_0)
+
+
+@converter("Where", since=9)
+def Where(ctx: KerasImporter, condition: Value, X: Value, Y: Value) -> Placed:
+    dtype = ctx.node.outputs[0].dtype
+
+    def where(c: Any, x: Any, y: Any) -> Any:
+        if dtype is not None:
+            name = ctx.float_dtype(dtype.name)
+            x, y = (np.asarray(v, name) if not hasattr(v, "dtype") else v for v in (x, y))
+        return ops.where(c, x, y)
+
+    return together(ctx, where, condition, X, Y)
+
+
+COMPARISONS = {
+    "Equal": ops.equal,
+    "Greater": ops.greater,
+    "GreaterOrEqual": ops.greater_equal,
+    "Less": ops.less,
+    "LessOrEqual": ops.less_equal,
+    "And": ops.logical_and,
+    "Or": ops.logical_or,
+    "Xor": ops.logical_xor,
+}
+UNARY = {
+    "Abs": ops.abs,
+    "Ceil": ops.ceil,
+    "Cos": ops.cos,
+    "Erf": ops.erf,
+    "Exp": ops.exp,
+    "Floor": ops.floor,
+    "IsNaN": ops.isnan,
+    "Log": ops.log,
+    "Neg": ops.negative,
+    "Not": ops.logical_not,
+    "Reciprocal": lambda x: ops.divide(1.0, x),
+    "Round": ops.round,
+    "Sign": ops.sign,
+    "Sin": ops.sin,
+    "Sqrt": ops.sqrt,
+    "Tan": ops.tan,
+    "Atan": ops.arctan,
+    "Asin": ops.arcsin,
+    "Acos": ops.arccos,
+    "Sinh": ops.sinh,
+    "Cosh": ops.cosh,
+    "Asinh": ops.arcsinh,
+    "Acosh": ops.arccosh,
+    "Atanh": ops.arctanh,
+}
+
+
+def _register(operator: str, function: Callable[..., Any], operands: int) -> None:
+    if operands == 1:
+
+        @converter(operator, since=1)
+        def unary(ctx: KerasImporter, X: Value) -> Placed:
+            x = ctx.placed(X)
+            return ctx.keep(x, function(x.tensor))
+    else:
+
+        @converter(operator, since=7)
+        def binary(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+            return together(ctx, function, A, B)
+
+
+for _operator, _function in UNARY.items():
+    _register(_operator, _function, 1)
+for _operator, _function in COMPARISONS.items():
+    _register(_operator, _function, 2)
+
+
+@converter("Cast", since=6)
+def Cast(ctx: KerasImporter, input: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Placed:
+    import onnx_ir as ir
+
+    x = ctx.placed(input)
+    return ctx.keep(x, ops.cast(x.tensor, ctx.float_dtype(ir.DataType(to).name)))
+
+
+@converter("CastLike", since=15)
+def CastLike(ctx: KerasImporter, input: Value, target_type: Value, *, saturate: int = 1, round_mode: str = "up") -> Placed:
+    dtype = ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
+    if dtype is None:
+        ctx.refuse("the type to cast to is not known")
+        raise AssertionError
+    x = ctx.placed(input)
+    return ctx.keep(x, ops.cast(x.tensor, ctx.float_dtype(dtype.name)))

@@ -1,0 +1,233 @@
+"""Builds a Keras functional model from a hub graph: native layers, channels last, named after the source's layers."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate import axes, layout
+from metannvis_translate.errors import MissingFrameworkError
+from metannvis_translate.frameworks import Progress
+from metannvis_translate.hub import LAYER, HubModel, HubPort
+from metannvis_translate.importer import Const, GraphImporter, Value
+from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layout import Order, Placed
+from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family registers its converters
+    activation,
+    conv,
+    elementwise,
+    linear,
+    normalization,
+    pool,
+    reduce,
+    reshape,
+)
+from metannvis_translate.onnx_to_keras.registry import registry
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["KerasImporter"]
+
+Array = np.ndarray[Any, Any]
+#: Operators that hold a layer's weights: the node that gives the target layer its source's own name.
+WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "Linear", "MatMul", "BatchNormalization", "PRelu", "Gather", "LSTM", "GRU", "RNN"}
+
+
+class KerasImporter(GraphImporter):
+    """See :class:`~metannvis_translate.importer.GraphImporter`; converters call :meth:`layer_of` and :meth:`op`."""
+
+    registry = registry
+    register_hint = (
+        "Register a converter: from metannvis_translate.onnx_to_keras.registry import converter; "
+        '@converter("Name", since=1) def Name(ctx, X, *, attribute=default): ...'
+    )
+
+    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise MissingFrameworkError(
+                f"Keras runs on {keras.backend.backend()!r} in this process; MetaNNvis builds Keras models on TensorFlow only. "
+                "Set KERAS_BACKEND=tensorflow before keras is imported."
+            )
+        super().__init__(hub, dtype=dtype, progress=progress)
+        self.inputs: list[Any] = []
+        self._named: dict[int, Any] = {}
+        self._shared: dict[Any, Any] = {}
+        self._again = {layer.info.layer for layer in hub.layers if layer.info.call > 1}
+        self._main = self._main_nodes()
+
+    def _main_nodes(self) -> dict[str, str]:
+        """For each source layer that is no container, the output of the node that takes its name."""
+        parents = {layer.info.layer for layer in self.hub.layers if layer.info.parent}
+        produced = {layer.value for layer in self.hub.layers if not layer.info.parent}
+        groups = defaultdict(list)
+        for node in self.hub.model.graph:
+            path = node.metadata_props.get(LAYER)
+            if path and path not in parents and node.op_type != "Constant":
+                groups[path].append(node)
+        main: dict[str, str] = {}
+        for path, nodes in groups.items():
+            weighted = [node for node in nodes if node.op_type in WEIGHTED and len(node.inputs) > 1]
+            last = [node for node in nodes if node.outputs[0].name in produced]
+            main[path] = (weighted or last or nodes)[0].outputs[0].name or ""
+        return main
+
+    # --- the framework's side --------------------------------------------------------------------------------------
+
+    def input_order(self, port: HubPort) -> Order:
+        return axes.with_channels_last(port.axes) or layout.identity(len(port.shape))
+
+    def add_input(self, port: HubPort, order: Order) -> Any:
+        shape = tuple(port.shape[axis] for axis in order)
+        name = self.unique(port.name)
+        tensor = keras.Input(batch_shape=shape, dtype=self.float_dtype(port.dtype), name=name)
+        self.inputs.append(tensor)
+        return tensor
+
+    def transpose(self, tensor: Any, perm: Order) -> Any:
+        if perm[0] == 0 and len(perm) > 1:
+            return keras.layers.Permute(perm[1:], name=self.unique(self.name("permute")), dtype=tensor.dtype)(tensor)
+        return keras.ops.transpose(tensor, perm)
+
+    def constant(self, const: Const, order: Order) -> Any:
+        return keras.ops.convert_to_tensor(const.array.transpose(order))
+
+    def lift(self, value: Placed, order: Order) -> Any:
+        lead = len(order) - value.rank
+        keep = [k for k, axis in enumerate(order) if axis >= lead]
+        tensor = value.tensor
+        for k in range(len(order)):
+            if k not in keep:
+                tensor = keras.ops.expand_dims(tensor, k)
+        return tensor
+
+    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+        """What a source layer puts out is put out by a layer, so that methods that ask for layers can name it."""
+        operation = placed.tensor._keras_history.operation
+        called_once = not any(operation is layer for layer in self._shared.values())
+        if isinstance(operation, keras.layers.Layer) and called_once:
+            return placed
+        identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=placed.tensor.dtype)
+        return Placed(identity(placed.tensor), placed.order)
+
+    def converted(self, results: Sequence[Placed]) -> None:
+        """Name the operations (``keras.ops``) that a node became: Keras numbers them by a counter of the process."""
+        stack = [result.tensor for result in results]
+        while stack:
+            tensor = stack.pop()
+            operation = tensor._keras_history.operation if hasattr(tensor, "_keras_history") else None
+            if operation is None or id(operation) in self._named:
+                continue
+            self._named[id(operation)] = operation
+            if not isinstance(operation, keras.layers.Layer):
+                operation.name = self.unique(self.name(type(operation).__name__.lower()))
+            for node in operation._inbound_nodes:
+                stack.extend(node.input_tensors)
+
+    def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+        operation = placed.tensor._keras_history.operation
+        return LayerInfo(operation.name, type(operation).__name__, tuple(placed.tensor.shape))
+
+    def finish(self, outputs: Sequence[Placed]) -> Any:
+        tensors = []
+        for port, output in zip(self.hub.outputs, outputs, strict=True):
+            tensor = output.tensor
+            if not hasattr(tensor, "_keras_history") or any(tensor is given for given in self.inputs):
+                tensor = keras.layers.Identity(name=self.unique(port.name))(tensor)
+            tensors.append(tensor)
+        return keras.Model(
+            self.inputs[0] if len(self.inputs) == 1 else self.inputs,
+            tensors[0] if len(tensors) == 1 else tensors,
+            name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
+        )
+
+    def object_names(self, model: Any) -> dict[int, str]:
+        return {id(operation): operation.name for operation in model.operations}
+
+    # --- what converters use ---------------------------------------------------------------------------------------
+
+    @property
+    def compute(self) -> str:
+        """The float dtype in which the current node computes."""
+        for value in (*self.node.outputs, *self.node.inputs):
+            if value is not None and value.dtype is not None and value.dtype.name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"):
+                return self.float_dtype(value.dtype.name)
+        return self.dtype or "float32"
+
+    @property
+    def exact(self) -> bool:
+        """Whether operators that Keras computes in single precision have to be composed of others."""
+        return self.compute == "float64"
+
+    def name(self, part: str = "") -> str:
+        """Name for what the current node becomes: the source layer's own for its main node, else a name below it.
+
+        ``part`` names a piece of it (``"pad"``).
+        """
+        path = self.layer
+        if not part and path is not None and self._main.get(path) == self.node.outputs[0].name:
+            return path
+        part = part or self.node.op_type.lower()
+        return part if path is None else f"{path}.{part}"
+
+    def layer_of(self, cls: Any, *tensors: Any, weights: dict[str, Value | Array] | None = None, **config: Any) -> Any:
+        """Make a layer, named after the current node, and call it.
+
+        ``weights`` gives arrays by the layer's own weight names (``kernel``, ``gamma``, ``moving_mean``); they are handed
+        over while the layer is built, which takes less memory than building first and assigning then. The same weights
+        used twice make one layer, called twice, as in the source.
+        """
+        name = config.pop("name", None) or self.name()
+        config.setdefault("dtype", self.compute)
+        names = tuple(value.name for value in self.node.inputs if value is not None and value.is_initializer())
+        key = (cls, names, repr(sorted(config.items())))
+        shared = self.layer in self._again and bool(weights)
+        if shared and key in self._shared:
+            return self._shared[key](tensors[0] if len(tensors) == 1 else list(tensors))
+        given = {key: value.array if isinstance(value, Const) else value for key, value in (weights or {}).items()}
+        initializers = {f"{key}_initializer": Given(array) for key, array in given.items()}
+        layer = cls(name=self.unique(name), **config, **initializers)
+        result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
+        if shared:
+            self._shared[key] = layer
+        for key in initializers:
+            if hasattr(layer, key):
+                setattr(layer, key, keras.initializers.get(DEFAULTS.get(key, "zeros")))
+        return result
+
+    def keep(self, value: Placed, tensor: Any) -> Placed:
+        """A result that lies like one of the inputs."""
+        return Placed(tensor, value.order)
+
+    def channels_last(self, value: Value) -> Placed:
+        """An image with its channels last."""
+        value = self.placed(value)
+        return self.reorder(value, layout.channels_last(value.rank))
+
+
+class Given(keras.initializers.Initializer):
+    """Hands an array to a layer that is being built; never stays in a model's configuration."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None, **kwargs: Any) -> Any:
+        return keras.ops.convert_to_tensor(np.reshape(self.array, shape), dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+DEFAULTS = {
+    "kernel_initializer": "glorot_uniform",
+    "depthwise_initializer": "glorot_uniform",
+    "gamma_initializer": "ones",
+    "moving_variance_initializer": "ones",
+    "embeddings_initializer": "uniform",
+}
+

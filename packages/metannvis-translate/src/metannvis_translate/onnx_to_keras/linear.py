@@ -1,0 +1,74 @@
+"""Matrix products and dense layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+@converter("Gemm", since=1)
+def Gemm(
+    ctx: KerasImporter,
+    A: Value,
+    B: Value,
+    C: Value | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    broadcast: int = 0,
+    transA: int = 0,
+    transB: int = 0,
+) -> Placed:
+    """Native ``Dense`` for a constant matrix and a bias vector, else ``alpha · A' B' + beta · C``."""
+    a = ctx.plain(A)
+    bias = C.array if isinstance(C, Const) else None
+    plain = alpha == 1.0 and (C is None or beta == 1.0) and not transA
+    if isinstance(B, Const) and plain and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,)))):
+        kernel = B.array.T if transB else B.array
+        if bias is None or bias.size == kernel.shape[1]:
+            return dense(ctx, a, kernel, None if bias is None else bias.reshape(-1))
+    left = ops.transpose(a.tensor) if transA else a.tensor
+    right = ctx.plain(B).tensor
+    product = ops.matmul(left, ops.transpose(right) if transB else right)
+    if alpha != 1.0:
+        product = ops.multiply(product, alpha)
+    if C is not None:
+        third = C.array if isinstance(C, Const) else ctx.plain(C).tensor
+        product = ops.add(product, third if beta == 1.0 else ops.multiply(third, beta))
+    return ctx.keep(a, product)
+
+
+@converter("Linear", since=1, domain="metannvis")
+def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Placed:
+    """``X @ W + B`` over the last logical axis: a native ``Dense``."""
+    return dense(ctx, ctx.plain(X), ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
+
+
+def dense(ctx: KerasImporter, x: Placed, kernel: np.ndarray, bias: np.ndarray | None) -> Placed:  # type: ignore[type-arg]
+    weights: dict[str, Value | np.ndarray] = {"kernel": kernel}  # type: ignore[type-arg]
+    if bias is not None:
+        weights["bias"] = bias
+    return ctx.keep(
+        x, ctx.layer_of(layers.Dense, x.tensor, weights=weights, units=kernel.shape[1], use_bias=bias is not None)
+    )
+
+
+@converter("MatMul", since=1)
+def MatMul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    """NumPy's ``matmul``; a constant matrix on the right is a ``Dense`` without a bias."""
+    if isinstance(A, Placed) and isinstance(B, Const) and B.rank == 2 and A.rank > 1:
+        return dense(ctx, ctx.plain(A), B.array, None)
+    a, b = ctx.plain(A), ctx.plain(B)
+    product = ops.matmul(a.tensor, b.tensor)
+    return Placed(product, tuple(range(len(product.shape))))

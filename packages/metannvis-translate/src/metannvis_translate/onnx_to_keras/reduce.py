@@ -1,0 +1,83 @@
+"""Reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from metannvis_translate import layout
+from metannvis_translate.importer import Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+ops = keras.ops
+Reduction = Callable[..., Any]
+
+REDUCTIONS: dict[str, Reduction] = {
+    "ReduceMean": ops.mean,
+    "ReduceSum": ops.sum,
+    "ReduceMax": ops.max,
+    "ReduceMin": ops.min,
+    "ReduceProd": ops.prod,
+    "ReduceL1": lambda x, axis, keepdims: ops.sum(ops.abs(x), axis=axis, keepdims=keepdims),
+    "ReduceL2": lambda x, axis, keepdims: ops.sqrt(ops.sum(ops.square(x), axis=axis, keepdims=keepdims)),
+    "ReduceSumSquare": lambda x, axis, keepdims: ops.sum(ops.square(x), axis=axis, keepdims=keepdims),
+    "ReduceLogSum": lambda x, axis, keepdims: ops.log(ops.sum(x, axis=axis, keepdims=keepdims)),
+    "ReduceLogSumExp": lambda x, axis, keepdims: ops.logsumexp(x, axis=axis, keepdims=keepdims),
+}
+
+
+def reduction(ctx: KerasImporter, function: Reduction, data: Value, axes: Sequence[int] | None, keepdims: int) -> Placed:
+    """Reduce over logical axes, wherever they lie."""
+    x = ctx.placed(data)
+    logical = [int(a) % x.rank for a in axes] if axes is not None else list(range(x.rank))
+    if not logical:
+        return x
+    tensor = function(x.tensor, axis=tuple(sorted(x.axis(a) for a in logical)), keepdims=bool(keepdims))
+    return Placed(tensor, x.order if keepdims else layout.kept_axes(x.order, logical))
+
+
+def _register(operator: str, function: Reduction) -> None:
+    inputs_since = 13 if operator == "ReduceSum" else 18
+
+    @converter(operator, since=1)
+    def by_attribute(ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Placed:
+        return reduction(ctx, function, data, axes, keepdims)
+
+    @converter(operator, since=inputs_since)
+    def by_input(
+        ctx: KerasImporter, data: Value, axes: Value | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> Placed:
+        known = None if axes is None else ctx.known(axes, "axes").tolist()
+        if not known:
+            known = [] if noop_with_empty_axes else None
+        return reduction(ctx, function, data, known, keepdims)
+
+
+for _operator, _function in REDUCTIONS.items():
+    _register(_operator, _function)
+
+
+@converter("ArgMax", since=1)
+def ArgMax(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+    return position(ctx, ops.argmax, data, axis, keepdims, select_last_index)
+
+
+@converter("ArgMin", since=1)
+def ArgMin(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+    return position(ctx, ops.argmin, data, axis, keepdims, select_last_index)
+
+
+def position(ctx: KerasImporter, function: Reduction, data: Value, axis: int, keepdims: int, last: int) -> Placed:
+    x = ctx.placed(data)
+    where = x.axis(axis)
+    tensor = ops.flip(x.tensor, axis=where) if last else x.tensor
+    found = ops.cast(function(tensor, axis=where, keepdims=bool(keepdims)), "int64")
+    if last:
+        found = ops.subtract(x.tensor.shape[where] - 1, found)
+    return Placed(found, x.order if keepdims else layout.kept_axes(x.order, [axis]))
