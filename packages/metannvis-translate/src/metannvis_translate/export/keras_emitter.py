@@ -1,0 +1,163 @@
+"""The emitter that Keras converters are given: it knows weights, activation functions and how to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.export.emitter import Emitter, Shape
+from metannvis_translate.export.keras_layers import activations, find_layer_converter, load_families
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from metannvis_translate.frameworks.keras_graph import Walk
+
+__all__ = ["HINT", "KerasEmitter", "array_of"]
+
+Array = np.ndarray[Any, Any]
+HINT = (
+    "Register a converter: @metannvis_translate.export.keras_layers.keras_layer(YourLayer) on a function(emitter, layer, "
+    "*inputs)."
+)
+
+
+class KerasEmitter(Emitter):
+    """Emits nodes for one Keras layer at a time.
+
+    Attributes
+    ----------
+    operation
+        Layer or operation that is being converted.
+    path
+        Its path, without call number.
+    specs
+        KerasTensors of what it puts out: shapes and dtypes.
+    walk
+        The walk through the model, to trace functions that have no converter.
+    """
+
+    walk: Walk
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operation: Any = None
+        self.path = ""
+        self.specs: Sequence[Any] = ()
+
+    # --- weights and constants -----------------------------------------------------------------------------------------
+
+    def weight_of(
+        self,
+        layer: Any,
+        attribute: str,
+        *,
+        shape: Sequence[int] | None = None,
+        perm: Sequence[int] | None = None,
+    ) -> ir.Value:
+        """A weight of a layer as an initialiser, reshaped and transposed (in this order) if asked to."""
+        return self.variable(getattr(layer, attribute), attribute, layer=layer, shape=shape, perm=perm)
+
+    def variable(
+        self,
+        variable: Any,
+        name: str,
+        *,
+        layer: Any = None,
+        shape: Sequence[int] | None = None,
+        perm: Sequence[int] | None = None,
+    ) -> ir.Value:
+        """A Keras variable (or array) as an initialiser, cast to what the layer computes in."""
+        array = array_of(variable)
+        if shape is not None:
+            array = array.reshape(shape)
+        if perm is not None:
+            array = array.transpose(perm)
+        buffers = getattr(layer, "_non_trainable_variables", ())
+        value = self.weight(
+            (id(variable), None if shape is None else tuple(shape), None if perm is None else tuple(perm)),
+            f"{self.path}/{name}",
+            array,
+            trainable=hasattr(variable, "trainable") and not any(one is variable for one in buffers),
+        )
+        wanted = getattr(layer, "compute_dtype", None)
+        return self.cast(value, wanted) if wanted and array.dtype.kind not in "iub" else value
+
+    def buffer(self, name: str, array: Array) -> ir.Value:
+        """A constant of a layer that is as large as a weight but is none."""
+        return self.weight((self.path, name, array.dtype.str), f"{self.path}/{name}", array, trainable=False)
+
+    def tensor(self, x: Any, dtype: Any = None) -> ir.Value:
+        """Whatever stands among an operation's arguments, as a value: a value, a variable, an array, a scalar."""
+        import onnx_ir as ir
+
+        if isinstance(x, ir.Value):
+            return x if dtype is None else self.cast(x, dtype)
+        if isinstance(x, (bool, int, float)):
+            kind = self.dtype_of(dtype).numpy() if dtype is not None else np.asarray(x).dtype
+            return self.constant(
+                np.asarray(x).astype(kind), exact=float(x) if kind.kind not in "iub" else None
+            )
+        if hasattr(x, "trainable") and hasattr(x, "path"):
+            value = self.variable(x, x.name)
+        else:
+            value = self.constant(np.ascontiguousarray(array_of(x)))
+        return value if dtype is None else self.cast(value, dtype)
+
+    # --- what Keras says ----------------------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype of what the layer puts out."""
+        return self.specs[0].dtype
+
+    def output_shape(self) -> Shape:
+        return tuple(self.specs[0].shape)
+
+    def spec(self, value: ir.Value) -> tuple[Shape, str]:
+        """Shape and Keras dtype of a value."""
+        dtype = value.dtype.numpy().name if value.dtype is not None else "float32"
+        return self.shape(value), dtype
+
+    def activate(self, function: Any, x: ir.Value) -> ir.Value:
+        """Apply an activation: a function of Keras' own, a layer, or any function made of ``keras.ops``."""
+        if function is None:
+            return x
+        load_families()
+        name = getattr(function, "__name__", "")
+        if getattr(function, "__module__", "").startswith("keras.src.activations") and (
+            row := activations.get(name)
+        ):
+            return row(self, x)
+        if (row := find_layer_converter(function)) is not None:
+            return row(self, function, x)
+        function, values = self.walk.opened(function, (x,), {})
+        operation = self.operation
+        result = self.walk.graph(function, values, f"{self.path}/")
+        self.operation = operation
+        return result
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise the documented refusal for the current layer."""
+        kind = type(self.operation)
+        raise UnsupportedOperatorError(
+            f"{kind.__module__}.{kind.__qualname__}", layer=self.layer or None, reason=reason, hint=HINT
+        )
+
+
+def array_of(x: Any) -> Array:
+    """A variable, tensor or array as a NumPy array, without a copy where TensorFlow lets us."""
+    value = getattr(x, "value", x)  # of a Keras variable: the tf.Variable, or the tensor it casts to
+    if callable(value):
+        value = x
+    if hasattr(value, "read_value"):
+        value = value.read_value()  # its buffer is copied by TensorFlow if the variable changes later
+    array = np.asarray(value)
+    if array.dtype.name == "bfloat16" or not array.flags.writeable:
+        return array
+    array = array.view()
+    array.flags.writeable = not hasattr(x, "trainable")
+    return array

@@ -1,0 +1,69 @@
+"""One Keras layer → ONNX nodes, one file a family. Importing this loads no framework.
+
+A converter for a layer of your own::
+
+    from metannvis_translate.export.keras_layers import keras_layer
+
+    @keras_layer(MyLayer)
+    def my_layer(e, layer, x):
+        return e.emit("Mul", x, e.weight_of(layer, "scale"))
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from metannvis_translate.export.keras_layers.registry import (
+    activations,
+    keras_layer,
+    keras_op,
+    layers,
+    operations,
+)
+
+__all__ = [
+    "FAMILIES",
+    "activations",
+    "find_layer_converter",
+    "find_operation_converter",
+    "keras_layer",
+    "keras_op",
+    "layers",
+    "load_families",
+    "operations",
+]
+
+FAMILIES = (
+    "activation",
+    "conv",
+    "core",
+    "elementwise",
+    "merging",
+    "normalization",
+    "pool",
+    "reduce",
+    "reshape",
+    "resize",
+)
+
+
+@cache
+def load_families() -> None:
+    """Register every converter of ours."""
+    for family in FAMILIES:
+        importlib.import_module(f"{__name__}.{family}")
+
+
+def find_layer_converter(layer: Any) -> Callable[..., Any] | None:
+    """Converter of a Keras layer, ``None`` if there is none."""
+    load_families()
+    return layers.find(layer)
+
+
+def find_operation_converter(operation: Any) -> Callable[..., Any] | None:
+    """Converter of a ``keras.ops`` operation, ``None`` if there is none."""
+    load_families()
+    return operations.find(operation)

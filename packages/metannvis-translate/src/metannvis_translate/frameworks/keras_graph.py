@@ -1,0 +1,293 @@
+"""Walking the graph of a Keras model, and the names of what is found there.
+
+One walk serves the exporter, the plug-in's ``run`` and ``list_layers``, and the flattening of nested models, so that all
+of them call the same thing by the same name: the path of layer names (``block/conv1``), with ``:2`` behind it on the
+second call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
+from metannvis_translate.frameworks import require
+
+Shape = tuple[int | None, ...]
+
+__all__ = [
+    "Call",
+    "Walk",
+    "functional_of",
+    "is_layer",
+    "nested_inputs",
+    "numbered",
+    "objects_by_path",
+    "opens",
+    "output_specs",
+    "traced",
+]
+
+
+def numbered(path: str, call: int, position: int = 0) -> str:
+    """``conv``, ``conv:2`` for its second call, ``lstm#2`` for its second output tensor."""
+    return path + (f":{call}" if call > 1 else "") + (f"#{position + 1}" if position else "")
+
+
+def is_layer(operation: Any) -> bool:
+    """Whether it is a layer (or model) and not a bare ``keras.ops`` operation."""
+    return isinstance(operation, require("keras").layers.Layer)
+
+
+def functional_of(model: Any) -> Any | None:
+    """The functional graph of a Functional or Sequential model, ``None`` for any other layer.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A Sequential model that has not been built: it has no weights yet.
+    """
+    keras = require("keras")
+    if isinstance(model, keras.Sequential):
+        if model._functional is None and not model.built:
+            raise InvalidArgumentError(
+                f"the Sequential model {model.name!r} has not been built, so it has no weights yet. Call it once, or "
+                "put a keras.Input(shape) in front."
+            )
+        return model._functional
+    return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def opens(layer: Any) -> bool:
+    """Whether the walk goes into a layer instead of taking it as one unit.
+
+    It goes into models, and into layers of the caller's own that hold other layers.
+    """
+    if not is_layer(layer):
+        return False
+    if hasattr(layer, "_nodes_by_depth") or getattr(layer, "_functional", None) is not None:
+        return True
+    from metannvis_translate.export.keras_layers import find_layer_converter
+
+    return find_layer_converter(layer) is None and bool(getattr(layer, "_layers", None))
+
+
+@contextmanager
+def _untouched(layer: Any) -> Iterator[None]:
+    """Leave no trace of symbolic calls on a layer and those it holds."""
+    layers = list(layer._flatten_layers())
+    before = [(list(one._inbound_nodes), list(one._outbound_nodes)) for one in layers]
+    try:
+        yield
+    finally:
+        for one, (inbound, outbound) in zip(layers, before, strict=True):
+            one._inbound_nodes[:] = inbound
+            one._outbound_nodes[:] = outbound
+
+
+def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a layer's ``call`` does, as a graph of operations (``keras.Function``).
+
+    ``args`` and ``kwargs`` hold fresh KerasTensors in the place of tensors. The layer stays as it is.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        ``call`` uses raw TensorFlow operations, or Python control flow on values.
+    """
+    keras = require("keras")
+    call = layer.call if is_layer(layer) else layer
+    kwargs = dict(kwargs)
+    if getattr(layer, "_call_has_training_arg", False):
+        kwargs["training"] = False
+    inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
+    name = getattr(layer, "name", getattr(layer, "__name__", "function"))
+    try:
+        if not is_layer(layer):
+            return keras.Function(inputs, call(*args, **kwargs))
+        with _untouched(layer):
+            return keras.Function(inputs, call(*args, **kwargs))
+    except Exception as error:  # whatever the caller's code raises on a symbolic tensor
+        raise UnsupportedOperatorError(
+            f"{type(layer).__name__} ({name!r})", layer=name, reason=f"its call cannot be traced: {error}"
+        ) from error
+
+
+@dataclass
+class Call:
+    """One call of an operation.
+
+    Attributes
+    ----------
+    name
+        Path with call number.
+    path
+        Path without it.
+    specs
+        KerasTensors that stand for the outputs where the graph was made.
+    declared
+        KerasTensors of the arguments, in the order in which they occur.
+    """
+
+    operation: Any
+    name: str
+    path: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    specs: Sequence[Any] = ()
+    declared: Sequence[Any] = ()
+
+
+@dataclass
+class Walk:
+    """Goes through a model call by call.
+
+    What flows along the edges is up to the caller: tensors, hub values, shapes.
+
+    Attributes
+    ----------
+    leaf
+        ``leaf(call) -> outputs`` computes one call of something that is not opened.
+    is_value
+        Whether an argument is what flows along an edge.
+    spec
+        Shape and dtype name of a value; the batch axis is free where the model leaves it free.
+    cast
+        ``cast(value, dtype)``
+    parent
+        ``parent(call, outputs)`` hears of each opened layer when it is done.
+    strict
+        A layer that cannot be opened is an error; else it is taken as one unit.
+    """
+
+    leaf: Callable[[Call], Any]
+    is_value: Callable[[Any], bool]
+    spec: Callable[[Any], tuple[Shape, str]]
+    cast: Callable[[Any, str], Any]
+    parent: Callable[[Call, Any], None] = lambda call, outputs: None
+    strict: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def model(self, model: Any, values: Sequence[Any]) -> Any:
+        """Run a whole model on its flat inputs; returns its outputs in their own structure."""
+        function = functional_of(model)
+        if function is None:
+            args = values if len(values) == 1 else [list(values)]
+            function, values = self.opened(model, tuple(args), {})
+        return self.graph(function, self._converted(function, values))
+
+    def graph(self, function: Any, values: Sequence[Any], prefix: str = "") -> Any:
+        """Run the graph of a ``keras.Function`` or Functional model."""
+        tree = require("keras").tree
+        tensors = {id(x): value for x, value in zip(function.inputs, values, strict=True)}
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for node in function._nodes_by_depth[depth]:
+                if (
+                    not node.operation
+                    or node.is_input
+                    or any(id(x) not in tensors for x in node.input_tensors)
+                ):
+                    continue
+                args, kwargs = node.arguments.fill_in(tensors)
+                path = f"{prefix}{node.operation.name}"
+                self.calls[path] += 1
+                name = numbered(path, self.calls[path])
+                outputs = self.call(
+                    Call(
+                        node.operation,
+                        name,
+                        path,
+                        tuple(args),
+                        dict(kwargs),
+                        node.outputs,
+                        node.input_tensors,
+                    )
+                )
+                for spec, value in zip(node.outputs, tree.flatten(outputs), strict=False):
+                    tensors[id(spec)] = value
+        return tree.pack_sequence_as(function._outputs_struct, [tensors[id(x)] for x in function.outputs])
+
+    def call(self, call: Call) -> Any:
+        """One call, opened if it is of something that holds layers."""
+        if not opens(call.operation):
+            return self.leaf(call)
+        function = functional_of(call.operation)
+        if function is not None:
+            values = nested_inputs(function, call.args, call.kwargs)
+        else:
+            try:
+                function, values = self.opened(call.operation, call.args, call.kwargs)
+            except UnsupportedOperatorError:
+                if self.strict:
+                    raise
+                return self.leaf(call)
+        outputs = self.graph(function, self._converted(function, values), f"{call.path}/")
+        if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
+            outputs = outputs[0]
+        self.parent(call, outputs)
+        return outputs
+
+    def opened(self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+        """A layer's (or plain function's) ``call`` as a graph, and the values that go into it."""
+        keras = require("keras")
+        values: list[Any] = []
+
+        def swap(x: Any) -> Any:
+            if not self.is_value(x):
+                return x
+            values.append(x)
+            shape, dtype = self.spec(x)
+            if getattr(layer, "autocast", False) and "float" in dtype:
+                dtype = layer.compute_dtype  # ``call`` is entered below where Keras would have cast
+            return keras.KerasTensor(shape, dtype=dtype)
+
+        args, kwargs = keras.tree.map_structure(swap, (tuple(args), dict(kwargs)))
+        return traced(layer, args, kwargs), values
+
+    def _converted(self, function: Any, values: Sequence[Any]) -> list[Any]:
+        return [self.cast(value, x.dtype) for x, value in zip(function.inputs, values, strict=True)]
+
+
+def nested_inputs(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """Flat inputs of a nested model, in the order of its own graph."""
+    tree = require("keras").tree
+    given = args[0] if args else kwargs.get("inputs")
+    if isinstance(given, Mapping) and not isinstance(function._inputs_struct, Mapping):
+        return [given[x._keras_history.operation.name] for x in function.inputs]
+    return list(tree.flatten(given))
+
+
+def output_specs(
+    call: Call, args: Any, kwargs: Any, is_value: Callable[[Any], bool], spec: Callable[[Any], Any]
+) -> list[Any]:
+    """KerasTensors of a call's outputs, for the shapes that really come in."""
+    keras = require("keras")
+    shapes = [tuple(spec(x)[0]) for x in keras.tree.flatten((args, kwargs)) if is_value(x)]
+    if shapes == [tuple(x.shape) for x in call.declared]:
+        return list(call.specs)
+
+    def swap(x: Any) -> Any:
+        if not is_value(x):
+            return x
+        shape, dtype = spec(x)
+        return keras.KerasTensor(shape, dtype=dtype)
+
+    args, kwargs = keras.tree.map_structure(swap, (args, kwargs))
+    return list(keras.tree.flatten(call.operation.compute_output_spec(*args, **kwargs)))
+
+
+def objects_by_path(model: Any, prefix: str = "") -> dict[str, Any]:
+    """Every layer that a model holds, by the path that the walk gives it."""
+    found: dict[str, Any] = {}
+    function = getattr(model, "_functional", None) or model
+    children = function.operations if hasattr(function, "_nodes_by_depth") else getattr(model, "_layers", [])
+    for child in children:
+        if is_layer(child):
+            path = f"{prefix}{child.name}"
+            found[path] = child
+            if opens(child):
+                found |= objects_by_path(child, f"{path}/")
+    return found
