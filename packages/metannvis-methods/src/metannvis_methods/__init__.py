@@ -1,1 +1,63 @@
-"""One interface to the introspection methods of Captum and tf-keras-vis, whatever framework the model was built in."""
+"""One interface to the introspection methods of Captum and tf-keras-vis, for models of any framework.
+
+Importing it loads no framework.
+"""
+
+from __future__ import annotations
+
+from metannvis_methods.__about__ import __version__
+from metannvis_methods.compare import compare
+from metannvis_methods.errors import (
+    ChoiceWarning,
+    LayerChoiceWarning,
+    MethodChoiceWarning,
+    ToolsetError,
+    UnknownMethodError,
+    UnknownToolsetError,
+)
+from metannvis_methods.registry import (
+    describe_method,
+    find_methods,
+    list_methods,
+    register_method,
+    register_toolset,
+    unregister_method,
+)
+from metannvis_methods.results import Comparison, Explanation, PendingExplanation
+from metannvis_methods.run import (
+    explain,
+    finish_execution_with_layer,
+    perform_attribution,
+    perform_feature_visualization,
+)
+from metannvis_methods.spec import Argument, MethodSpec
+from metannvis_methods.toolset import Job, Outcome, Toolset
+
+__all__ = [
+    "Argument",
+    "ChoiceWarning",
+    "Comparison",
+    "Explanation",
+    "Job",
+    "LayerChoiceWarning",
+    "MethodChoiceWarning",
+    "MethodSpec",
+    "Outcome",
+    "PendingExplanation",
+    "Toolset",
+    "ToolsetError",
+    "UnknownMethodError",
+    "UnknownToolsetError",
+    "__version__",
+    "compare",
+    "describe_method",
+    "explain",
+    "find_methods",
+    "finish_execution_with_layer",
+    "list_methods",
+    "perform_attribution",
+    "perform_feature_visualization",
+    "register_method",
+    "register_toolset",
+    "unregister_method",
+]

@@ -1,0 +1,66 @@
+"""The errors and warnings of the methods package, below :class:`metannvis_translate.errors.MetannvisError`.
+
+::
+
+    MetannvisError                          (metannvis_translate)
+    ├─ UnknownMethodError(LookupError)      no method of that name, of that kind, in that toolset
+    ├─ UnknownToolsetError(LookupError)     no toolset of that name
+    └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
+
+    UserWarning
+    └─ ChoiceWarning                        a choice was made for the caller, or is left to them
+       ├─ MethodChoiceWarning               several toolsets have the method; one was taken
+       └─ LayerChoiceWarning                the method needs a layer and none was named
+"""
+
+from __future__ import annotations
+
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+    MetannvisError,
+    MissingArgumentError,
+    MissingFrameworkError,
+    UnknownFrameworkError,
+    UnknownLayerError,
+    near_misses,
+)
+
+__all__ = [
+    "ChoiceWarning",
+    "InvalidArgumentError",
+    "LayerChoiceWarning",
+    "MetannvisError",
+    "MethodChoiceWarning",
+    "MissingArgumentError",
+    "MissingFrameworkError",
+    "ToolsetError",
+    "UnknownFrameworkError",
+    "UnknownLayerError",
+    "UnknownMethodError",
+    "UnknownToolsetError",
+    "near_misses",
+]
+
+
+class UnknownMethodError(MetannvisError, LookupError):
+    """No method of that name, of the kind asked for, in the toolset asked for."""
+
+
+class UnknownToolsetError(MetannvisError, LookupError):
+    """No toolset of that name is registered."""
+
+
+class ToolsetError(MetannvisError, RuntimeError):
+    """The toolkit raised an error of its own, which is chained (``error.__cause__``)."""
+
+
+class ChoiceWarning(UserWarning):
+    """Something was chosen for the caller, or is left to them."""
+
+
+class MethodChoiceWarning(ChoiceWarning):
+    """Several toolsets have the method; the message names them and the one taken."""
+
+
+class LayerChoiceWarning(ChoiceWarning):
+    """The method needs a layer and none was named; the message says how to go on."""

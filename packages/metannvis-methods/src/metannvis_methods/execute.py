@@ -1,0 +1,240 @@
+"""Steps 5 to 7 of a call: translate, find the layer, run, restore."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_methods.arguments import Bound, class_index, plain_target, settle_target
+from metannvis_methods.errors import (
+    MetannvisError,
+    ToolsetError,
+)
+from metannvis_methods.guard import guarded, seeded
+from metannvis_methods.native import in_order, several, to_numpy
+from metannvis_methods.prepare import Prepared, arguments_for, prepare
+from metannvis_methods.restore import caller_inputs, restore, translation_summary
+from metannvis_methods.results import Explanation, PendingExplanation, jsonable
+from metannvis_methods.spec import MethodSpec
+from metannvis_methods.toolset import Job, Outcome, Progress, Target, Toolset
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Request", "execute"]
+
+logger = logging.getLogger("metannvis_methods")
+
+
+@dataclass
+class Request:
+    """A call that has been understood but not run: the method is chosen and its arguments are complete."""
+
+    toolset: Toolset
+    spec: MethodSpec
+    source: Any
+    framework: str
+    bound: Bound
+    layer: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
+    seed: int | None = None
+    batch_size: int | None = None
+    progress: Progress | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    prepared: Prepared | None = None
+
+
+def execute(request: Request) -> Explanation | PendingExplanation:
+    """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is."""
+    spec = request.spec
+    if request.prepared is None:
+        request.prepared = prepare(
+            request.toolset,
+            spec,
+            request.source,
+            request.framework,
+            request.bound,
+            request.options,
+            layer=request.layer,
+            progress=request.progress,
+        )
+    prepared = request.prepared
+    argument = spec.by_role("layer")
+    layer = request.layer
+    if argument is not None and layer is None:
+        if argument.required:
+            return PendingExplanation(
+                prepared.model, prepared.layers(), spec.key, spec.toolset, request.framework, request=request
+            )
+        layer = "auto"
+    bound = dataclasses.replace(request.bound, init=dict(request.bound.init), call=dict(request.bound.call))
+    if argument is not None:
+        if isinstance(layer, int):  # the toolkit's own way to count layers
+            bound.side(argument.name)[argument.name] = layer
+        else:
+            prepared.find_layer(layer)
+    return _run(request, prepared, bound)
+
+
+def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
+    spec, native = request.spec, prepared.native
+    target, keeps_score = _asked_target(bound, request.labels)
+    init, call = arguments_for(prepared, bound)
+    argument = spec.by_role("input")
+    inputs = in_order(call.get(argument.name)) if argument is not None else ()
+    extra = spec.by_role("extra")
+    more = in_order(call.get(extra.name)) if extra is not None else ()
+    if (place := spec.by_role("layer")) is not None and prepared.layer is not None:
+        (init if any(known is place for known in spec.init) else call)[place.name] = prepared.layer
+    recorded = target
+    started = time.perf_counter()
+    with guarded(native, prepared.model), seeded(request.seed):
+        if inputs:
+            outputs = native.predict(prepared.model, (*inputs, *more))
+            if spec.by_role("target", "score") is not None and not keeps_score:
+                target, recorded = settle_target(_translated_target(prepared, target), outputs)
+        if keeps_score is not None:
+            recorded = _indices(keeps_score)
+        aim = spec.by_role("target")
+        if aim is not None:
+            call[aim.name] = target
+        job = Job(
+            spec, prepared.model, inputs, prepared.layer, init, call, target, request.seed, request.progress
+        )
+        outcome = _in_chunks(request, job)
+    seconds = time.perf_counter() - started
+    values, axes = restore(prepared, outcome)
+    arrays, input_axes = caller_inputs(prepared, len(inputs), several(bound.of("input")))
+    return Explanation(
+        values=values,
+        axes=axes,
+        inputs=arrays,
+        input_axes=input_axes,
+        method=spec.key,
+        toolset=spec.toolset,
+        framework=request.framework,
+        kind=spec.kind,
+        layer=prepared.row.source.name if prepared.row is not None else None,
+        target=jsonable(recorded),
+        labels=request.labels,
+        translation=translation_summary(prepared.translation),
+        convergence_delta=None if outcome.delta is None else to_numpy(outcome.delta),
+        seconds=seconds,
+        options={**request.recorded, **({} if request.seed is None else {"seed": request.seed})},
+    )
+
+
+def _asked_target(bound: Bound, labels: Sequence[str] | None) -> tuple[Target, Any]:
+    """The target as plain numbers, or the toolkit's score function, which stays where it is."""
+    asked = bound.of("target", "score")
+    functions = asked if isinstance(asked, (list, tuple)) and asked else [asked]
+    if all(callable(item) and not hasattr(item, "shape") for item in functions):
+        return None, asked
+    bound.take("target", "score")
+    return plain_target(class_index(asked, labels)), None
+
+
+def _indices(score: Any) -> Any:
+    """The classes that a score function of a toolkit says it picks."""
+    indices = getattr(score, "indices", None)
+    if not isinstance(indices, (list, tuple)):
+        return None
+    classes = [int(k) for k in indices]
+    return classes[0] if len(classes) == 1 else classes
+
+
+def _translated_target(prepared: Prepared, target: Target) -> Target:
+    """A position in a dense output, as the model that runs lays it out."""
+    dense = isinstance(target, tuple) or (
+        isinstance(target, list) and target and isinstance(target[0], tuple)
+    )
+    if prepared.translation is None or not dense:
+        return target
+    if isinstance(target, list):
+        return [tuple(prepared.translation.to_target(item, role="target")) for item in target]
+    moved: Target = tuple(prepared.translation.to_target(target, role="target"))
+    return moved
+
+
+def _in_chunks(request: Request, job: Job) -> Outcome:
+    """Run a job at once, or in pieces of ``batch_size`` samples if each sample stands for itself."""
+    size = request.batch_size
+    samples = {int(tensor.shape[0]) for tensor in job.inputs}
+    count = samples.pop() if len(samples) == 1 else 0
+    if size is None or count <= size or not job.spec.independent:
+        return _attempt(request, _sized(job, size, count))
+    outcomes = []
+    for start in range(0, count, size):
+        if request.progress is not None:
+            request.progress(start, count, "run")
+        piece = _cut(job, start, min(start + size, count), count)
+        outcomes.append(_attempt(request, _sized(piece, size, min(size, count - start))))
+    if request.progress is not None:
+        request.progress(count, count, "run")
+    return _joined(outcomes)
+
+
+def _attempt(request: Request, job: Job) -> Outcome:
+    try:
+        return request.toolset.run(job)
+    except MetannvisError:
+        raise
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[0]
+        raise ToolsetError(
+            f"{job.spec.key} of {job.spec.toolset} failed with {type(error).__name__}: {text}"
+        ) from error
+
+
+def _sized(job: Job, size: int | None, count: int) -> Job:
+    """Tell the toolkit how many rows may go through the model at once, unless the caller did."""
+    if size is None:
+        return job
+    call = dict(job.call)
+    for argument in job.spec.call:
+        if argument.role == "batch":
+            call[argument.name] = size
+        elif argument.role == "per_eval":
+            call[argument.name] = max(1, size // max(count, 1))
+    return dataclasses.replace(job, call=call)
+
+
+def _cut(job: Job, start: int, stop: int, count: int) -> Job:
+    """The job for some of its samples."""
+
+    def part(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(part(item) for item in value)
+        shape: Any = getattr(value, "shape", ())
+        return value[start:stop] if len(shape) and shape[0] == count and count > 1 else value
+
+    per_sample = ("input", "extra", "baseline", "feature_mask", "layer_baseline", "layer_mask")
+    call = {}
+    for name, value in job.call.items():
+        argument = job.spec.argument(name)
+        call[name] = part(value) if argument is not None and argument.role in per_sample else value
+    target = job.target[start:stop] if isinstance(job.target, list) else job.target
+    aim = job.spec.by_role("target")
+    if aim is not None:
+        call[aim.name] = target
+    return dataclasses.replace(job, inputs=part(job.inputs), call=call, target=target)
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    def join(parts: Iterator[Any]) -> np.ndarray[Any, Any]:
+        return np.concatenate([to_numpy(item) for item in parts])
+
+    first = outcomes[0]
+    if isinstance(first.values, (tuple, list)):
+        values: Any = tuple(join(o.values[k] for o in outcomes) for k in range(len(first.values)))
+    else:
+        values = join(o.values for o in outcomes)
+    delta = None if first.delta is None else join(o.delta for o in outcomes)
+    return dataclasses.replace(first, values=values, delta=delta)

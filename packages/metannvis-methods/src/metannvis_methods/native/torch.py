@@ -1,0 +1,187 @@
+"""PyTorch models. :func:`metannvis_methods.native.get_native` imports this, after the framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
+from metannvis_methods.native import Array, Native, digest, to_numpy
+
+__all__ = ["native"]
+
+IMAGE_AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
+SEQUENCE = (
+    torch.nn.Conv1d,
+    torch.nn.BatchNorm1d,
+    torch.nn.MaxPool1d,
+    torch.nn.AvgPool1d,
+    torch.nn.ConvTranspose1d,
+)
+
+
+class TorchNative(Native):
+    """PyTorch modules."""
+
+    key = "torch"
+
+    def is_model(self, model: Any) -> bool:
+        """An ``nn.Module``; an ``ExportedProgram`` is none."""
+        return isinstance(model, torch.nn.Module)
+
+    def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
+        """The model itself, and every module in it by its dotted name."""
+        return model, {name: module for name, module in model.named_modules() if name}
+
+    def layer_name(self, model: Any, layer: Any) -> str:
+        """Dotted name of a module of the model."""
+        names = {id(module): name for name, module in model.named_modules() if name}
+        if id(layer) not in names:
+            raise UnknownLayerError(f"{type(layer).__name__}(…)", names.values())
+        return names[id(layer)]
+
+    def float_dtype(self, model: Any) -> str | None:
+        """Dtype of the first floating weight."""
+        return str(_like(model).dtype).removeprefix("torch.")
+
+    def as_input(self, model: Any, value: Any, index: int) -> torch.Tensor:
+        """A tensor of the weights' dtype and device.
+
+        Whole numbers stay whole numbers if the model has an embedding; otherwise they are counts or pixels.
+        """
+        tensor = _tensor(value)
+        like = _like(model)
+        if not tensor.is_floating_point() and _takes_indices(model):
+            return tensor.to(like.device)
+        return tensor.to(like.device, like.dtype)
+
+    def as_index(self, model: Any, value: Any) -> torch.Tensor:
+        """A tensor of int64 on the weights' device."""
+        return _tensor(value).to(_like(model).device, torch.int64)
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
+        """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
+        try:
+            with torch.no_grad():
+                output = model(*inputs)
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+            given = ", ".join(
+                f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs
+            )
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidArgumentError(
+                f"the model does not run on inputs of shape {given}: {first}"
+            ) from error
+        return [to_numpy(tensor) for tensor in _tensors(output)]
+
+    def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
+        """Channels first; three axes are a signal if the model convolves over one, else a sequence."""
+        rank = len(shape)
+        if (
+            rank == 3
+            and model is not None
+            and any(isinstance(module, SEQUENCE) for module in model.modules())
+        ):
+            return "NCL"
+        return IMAGE_AXES.get(rank, super().input_axes(model, shape))
+
+    def layer_axes(self, layer: Any, shape: Sequence[int | None]) -> str:
+        """As for an input, by the kind of the layer."""
+        return self.input_axes(layer if isinstance(layer, torch.nn.Module) else None, shape)
+
+    def fingerprint(self, model: Any) -> str:
+        """Weights, buffers, structure, options that modules print, and modes."""
+
+        def parts() -> Iterator[tuple[str, Array]]:
+            if isinstance(model, torch.nn.Module):
+                yield repr(model), np.array([module.training for module in model.modules()])
+                sources = (model.named_parameters(), model.named_buffers())
+            else:  # an ExportedProgram
+                yield str(model.graph), np.empty(0)
+                sources = (model.state_dict.items(), model.constants.items())
+            for source in sources:
+                for name, tensor in source:
+                    if not isinstance(tensor, torch.Tensor):
+                        continue
+                    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+                    yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}", flat
+
+        return digest(parts())
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[None]:
+        """Evaluation mode, gradients on, nothing in place; afterwards everything is back.
+
+        Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
+        whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
+        """
+        modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
+        parameters = [
+            (parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()
+        ]
+        try:
+            model.eval()
+            for module, _, _ in modules:
+                if module.__dict__.get("inplace") is True:
+                    module.__dict__["inplace"] = (
+                        False  # what the layer before it put out would be overwritten
+                    )
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            for module, attributes, registries in modules:
+                for name, content in registries.items():
+                    registry = attributes[name]
+                    registry.clear()
+                    registry.update(content)
+                module.__dict__.clear()
+                module.__dict__.update(attributes)
+            for parameter, requires_grad, grad in parameters:
+                parameter.requires_grad_(requires_grad)
+                parameter.grad = grad
+
+
+def _registries(module: torch.nn.Module) -> dict[str, Any]:
+    """Copies of the dicts and sets that ``nn.Module`` keeps: parameters, submodules, hooks."""
+    return {
+        name: value.copy()
+        for name, value in module.__dict__.items()
+        if name.startswith("_") and isinstance(value, (dict, set))
+    }
+
+
+def _like(model: torch.nn.Module) -> torch.Tensor:
+    """A tensor that has the dtype and device inputs should have."""
+    tensors = [*model.parameters(), *model.buffers()]
+    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return (
+        floating[0] if floating else (torch.empty(0, device=tensors[0].device) if tensors else torch.empty(0))
+    )
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    """A copy of a value, detached."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return torch.from_numpy(np.array(to_numpy(value)))
+
+
+def _takes_indices(model: torch.nn.Module) -> bool:
+    return any(isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)) for module in model.modules())
+
+
+def _tensors(output: Any) -> list[torch.Tensor]:
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    if isinstance(output, (tuple, list)):
+        return [tensor for part in output for tensor in _tensors(part)]
+    return []
+
+
+native = TorchNative()

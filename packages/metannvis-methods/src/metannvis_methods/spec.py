@@ -1,0 +1,232 @@
+"""What is known of a method before it runs: one frozen row a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from metannvis_methods.errors import InvalidArgumentError
+
+__all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "fold"]
+
+#: What a method attributes to: the inputs; a layer's output; the inputs, for one neuron; or it makes an
+#: input.
+Kind = Literal["primary", "layer", "neuron", "feature_visualization"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+#: What an argument means, which decides how its value is translated:
+#:
+#: ``input``, ``baseline``, ``feature_mask``, ``window``, ``stride``  lie like the model's inputs;
+#: ``distribution``    baselines to draw from: like an input, but axis 0 counts baselines, not samples;
+#: ``extra``           further inputs of the model that nothing is attributed to;
+#: ``layer``           names a layer;
+#: ``layer_baseline``, ``layer_mask``  lie like that layer's output;
+#: ``neuron``          position in that layer's output, batch left out;
+#: ``target``          class index or position in the output; ``score`` a function of the output;
+#: ``batch``           rows in one forward pass; ``per_eval`` perturbed copies of the batch in one;
+#: ``delta``           asks for the convergence delta as well.
+Role = Literal[
+    "input",
+    "baseline",
+    "distribution",
+    "feature_mask",
+    "window",
+    "stride",
+    "extra",
+    "layer",
+    "layer_baseline",
+    "layer_mask",
+    "neuron",
+    "target",
+    "score",
+    "batch",
+    "per_eval",
+    "delta",
+]
+ROLES: tuple[str, ...] = get_args(Role)
+
+#: Names of the uniform vocabulary (:func:`metannvis_methods.explain`) and the roles each one speaks for.
+UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
+    {
+        "inputs": ("input",),
+        "target": ("target", "score"),
+        "layer": ("layer",),
+        "neuron": ("neuron",),
+        "baselines": ("baseline", "distribution", "layer_baseline"),
+        "feature_mask": ("feature_mask", "layer_mask"),
+        "batch_size": ("batch",),
+    }
+)
+
+
+def fold(name: str) -> str:
+    """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
+    return name.casefold().replace("-", "").replace("_", "").replace(" ", "")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a method, by the toolkit's own name.
+
+    Attributes
+    ----------
+    name
+        As in the toolkit's signature.
+    role
+        What it means, ``None`` for a plain option that passes untouched.
+    required
+        The toolkit has no default for it.
+    """
+
+    name: str
+    role: Role | None = None
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        if self.role is not None and self.role not in ROLES:
+            raise InvalidArgumentError(
+                f"argument {self.name!r}: unknown role {self.role!r}; there are {', '.join(ROLES)}"
+            )
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One method of one toolset.
+
+    Attributes
+    ----------
+    key
+        Name by which it is asked for.
+    toolset
+        Key of the toolset whose runner runs it.
+    framework
+        Key of the framework the model has to be in.
+    kind
+        See :data:`Kind`.
+    cls
+        What is imported when the method runs: ``"package.module:Class"``, or the class itself. It is
+        constructed as ``Class(model, **init)``.
+    init, call
+        Arguments of the constructor (the model left out) and of the call.
+    family
+        ``gradient``, ``perturbation``, ``cam``, ``activation``, ``optimization``.
+    reference
+        The paper it follows.
+    summary
+        One line for people.
+    caveats
+        What to know before believing its result.
+    hooks
+        It hooks on the modules of activations, so a functional, shared or in-place one makes it silently
+        wrong: the model has to be in canonical form.
+    stochastic
+        Two runs differ unless ``seed`` is given.
+    independent
+        Each sample's result depends on that sample only, so a batch may be cut up.
+    defaults
+        Call arguments that this row sets unless the caller does.
+    """
+
+    key: str
+    toolset: str
+    framework: str
+    kind: Kind
+    cls: str | type
+    init: tuple[Argument, ...] = ()
+    call: tuple[Argument, ...] = ()
+    family: str = "gradient"
+    reference: str = ""
+    summary: str = ""
+    caveats: tuple[str, ...] = ()
+    hooks: bool = False
+    stochastic: bool = False
+    independent: bool = True
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"method {self.key!r} of {self.toolset!r}"
+        for name in ("key", "toolset", "framework"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise InvalidArgumentError(f"{where}: {name} has to be a name")
+        if self.kind not in KINDS:
+            raise InvalidArgumentError(f"{where}: unknown kind {self.kind!r}; there are {', '.join(KINDS)}")
+        if isinstance(self.cls, str) and self.cls.count(":") != 1:
+            raise InvalidArgumentError(f"{where}: cls={self.cls!r} has to read 'package.module:Class'")
+        names = [argument.name for argument in self.arguments]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidArgumentError(f"{where}: argument listed twice: {', '.join(twice)}")
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Constructor arguments, then call arguments."""
+        return (*self.init, *self.call)
+
+    @property
+    def base(self) -> str:
+        """Key without the prefix that says the kind: ``layer_conductance`` → ``conductance``."""
+        return self.key.removeprefix(f"{self.kind}_")
+
+    @property
+    def required(self) -> tuple[Argument, ...]:
+        """Arguments that the toolkit has no default for, the layer left out."""
+        return tuple(
+            argument for argument in self.arguments if argument.required and argument.role != "layer"
+        )
+
+    def argument(self, name: str) -> Argument | None:
+        """Argument by the toolkit's name."""
+        return next((argument for argument in self.arguments if argument.name == name), None)
+
+    def by_role(self, *roles: str | None) -> Argument | None:
+        """First argument that has one of these roles."""
+        return next((argument for argument in self.arguments if argument.role in roles), None)
+
+    def speaks(self, name: str) -> Argument | None:
+        """Argument that a word of the uniform vocabulary stands for, ``None`` if this method has none."""
+        return self.by_role(*UNIFORM.get(name, ()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain, JSON-able values."""
+        return {
+            "key": self.key,
+            "toolset": self.toolset,
+            "framework": self.framework,
+            "kind": self.kind,
+            "class": self.cls
+            if isinstance(self.cls, str)
+            else f"{self.cls.__module__}:{self.cls.__qualname__}",
+            "family": self.family,
+            "summary": self.summary,
+            "reference": self.reference,
+            "caveats": list(self.caveats),
+            "stochastic": self.stochastic,
+            "defaults": dict(self.defaults),
+            "arguments": [
+                {"name": argument.name, "of": side, "role": argument.role, "required": argument.required}
+                for side, arguments in (("constructor", self.init), ("call", self.call))
+                for argument in arguments
+            ],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.key} ({self.toolset}, {self.framework}; {self.kind}, {self.family})"]
+        lines += [f"  {self.summary}"] if self.summary else []
+        lines += [f"  reference: {self.reference}"] if self.reference else []
+        lines += [f"  caveat: {caveat}" for caveat in self.caveats]
+        for side, arguments in (("constructor", self.init), ("call", self.call)):
+            if arguments:
+                lines.append(f"  {side}: " + ", ".join(_spell(argument) for argument in arguments))
+        words = [
+            f"{word} → {argument.name}"
+            for word in UNIFORM
+            if (argument := self.speaks(word)) and argument.name != word
+        ]
+        lines += [f"  in explain(): {', '.join(words)}"] if words else []
+        return "\n".join(lines)
+
+
+def _spell(argument: Argument) -> str:
+    return argument.name + (" (required)" if argument.required else "")

@@ -1,0 +1,38 @@
+"""Captum, as a toolset plug-in. Importing this loads neither Captum nor PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metannvis_methods.spec import MethodSpec
+from metannvis_methods.toolset import Job, Outcome, Toolset
+from metannvis_methods.toolsets.captum.rows import ROWS
+
+__all__ = ["CaptumToolset", "toolset"]
+
+
+class CaptumToolset(Toolset):
+    """Captum's attribution methods."""
+
+    key = "captum"
+    framework = "torch"
+    packages = ("torch", "captum")
+    install = "pip install 'metannvis-methods[captum]'"
+    rows = ROWS
+
+    def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
+        """Activations that a method which hooks on modules would miss or get wrong."""
+        if not spec.hooks:
+            return ()
+        from metannvis_translate.frameworks.torch import needs_canonical
+
+        return tuple(needs_canonical(model, inputs))
+
+    def run(self, job: Job) -> Outcome:
+        """Run one of Captum's methods."""
+        from metannvis_methods.toolsets.captum.runner import run
+
+        return run(job)
+
+
+toolset = CaptumToolset()

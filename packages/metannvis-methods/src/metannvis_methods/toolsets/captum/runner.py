@@ -1,0 +1,55 @@
+"""Runs every Captum method."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from metannvis_methods.load import load_class
+from metannvis_methods.toolset import Job, Outcome
+
+__all__ = ["run"]
+
+#: What Captum says of its own doings, which the guard undoes.
+EXPECTED = (
+    "Setting forward, backward hooks and attributes on non-linear",
+    "Setting backward hooks on ReLU activations",
+    "This method computes finite differences between evaluations at consecutive steps",
+    "Input Tensor .* did not already require gradients",
+)
+
+
+def run(job: Job) -> Outcome:
+    """Construct the method on the model and call it."""
+    cls = load_class(job.spec)
+    call = dict(job.call)
+    for argument in job.spec.call:
+        if argument.role == "neuron":
+            call[argument.name] = _selector(call.get(argument.name))
+        if argument.role == "target":
+            call[argument.name] = _target(call.get(argument.name))
+    asked = job.spec.by_role("delta")
+    with warnings.catch_warnings():
+        for message in EXPECTED:
+            warnings.filterwarnings("ignore", message=message)
+        method = cls(job.model, **job.init)
+        values = method.attribute(**call)
+    delta = None
+    if asked is not None and call.get(asked.name):
+        values, delta = values
+        samples = len(job.inputs[0])
+        if len(delta) != samples:  # one a random draw
+            delta = delta.reshape(samples, -1).mean(dim=1)
+    return Outcome(values, over="layer" if job.spec.kind == "layer" else "input", delta=delta)
+
+
+def _target(target: Any) -> Any:
+    """A target as Captum wants it: it does not repeat a list of one for its copies of the batch."""
+    return target[0] if isinstance(target, list) and len(target) == 1 else target
+
+
+def _selector(neuron: Any) -> Any:
+    """A position as Captum wants it: an int, or a tuple of ints and slices."""
+    if isinstance(neuron, list):
+        return tuple(neuron)
+    return neuron

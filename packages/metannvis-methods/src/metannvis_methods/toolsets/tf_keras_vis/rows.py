@@ -1,0 +1,151 @@
+"""The methods of tf-keras-vis, a row each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metannvis_methods.spec import Argument, Kind, MethodSpec
+
+__all__ = ["ROWS"]
+
+INIT = (Argument("model_modifier"), Argument("clone"))
+SCORE = Argument("score", "score", required=True)
+SEED_INPUT = Argument("seed_input", "input", required=True)
+GRADIENT_MODIFIER = Argument("gradient_modifier")
+COMMON = (Argument("training"), Argument("unconnected_gradients"))
+LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer"))
+CAM = (Argument("activation_modifier"), Argument("expand_cam"), Argument("normalize_cam"))
+GRADIENT_CAM = (SCORE, SEED_INPUT, *LAYER, GRADIENT_MODIFIER, *CAM, *COMMON)
+SALIENCY = (
+    SCORE,
+    SEED_INPUT,
+    Argument("smooth_samples"),
+    Argument("smooth_noise"),
+    Argument("keepdims"),
+    GRADIENT_MODIFIER,
+    Argument("normalize_map"),
+    *COMMON,
+)
+
+NORMALIZED = (
+    "is scaled to 0…1 a sample, so that maps cannot be compared in size; normalize_{}=False leaves it"
+)
+POSITIVE = "shows only what speaks for the target"
+
+
+def _row(key: str, cls: str, kind: Kind, **fields: Any) -> MethodSpec:
+    return MethodSpec(
+        key=key,
+        toolset="tf-keras-vis",
+        framework="tensorflow",
+        kind=kind,
+        cls=f"tf_keras_vis.{cls}",
+        init=INIT,
+        **fields,
+    )
+
+
+ROWS: tuple[MethodSpec, ...] = (
+    _row(
+        "activation_maximization",
+        "activation_maximization:ActivationMaximization",
+        "feature_visualization",
+        call=(
+            SCORE,
+            Argument("seed_input", "input"),
+            Argument("input_range"),
+            Argument("input_modifiers"),
+            Argument("regularizers"),
+            Argument("steps"),
+            Argument("optimizer"),
+            GRADIENT_MODIFIER,
+            Argument("callbacks"),
+            Argument("activation_modifiers"),
+            *COMMON,
+        ),
+        family="optimization",
+        summary="an input that makes the output large, found by gradient ascent",
+        reference="Erhan et al.: Visualizing Higher-Layer Features of a Deep Network, 2009",
+        caveats=(
+            "its defaults suit inputs of 0…255; give input_range=(low, high) for others",
+            "starts from noise: give seed=… to repeat it",
+        ),
+        stochastic=True,
+        independent=False,
+    ),
+    _row(
+        "saliency",
+        "saliency:Saliency",
+        "primary",
+        call=SALIENCY,
+        summary="absolute gradient of the output with respect to the input, its largest channel",
+        reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
+        caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
+        stochastic=True,
+    ),
+    _row(
+        "smooth_grad",
+        "saliency:Saliency",
+        "primary",
+        call=SALIENCY,
+        summary="saliency, averaged over noisy copies of the input",
+        reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
+        caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
+        stochastic=True,
+        defaults=(("smooth_samples", 20),),
+    ),
+    _row(
+        "grad_cam",
+        "gradcam:Gradcam",
+        "layer",
+        call=GRADIENT_CAM,
+        family="cam",
+        summary="a layer's channels, weighted by their mean gradients, added up, rectified and enlarged",
+        reference="Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391",
+        caveats=(NORMALIZED.format("cam"), POSITIVE),
+    ),
+    _row(
+        "grad_cam++",
+        "gradcam_plus_plus:GradcamPlusPlus",
+        "layer",
+        call=GRADIENT_CAM,
+        family="cam",
+        summary="Grad-CAM with weights from second and third derivatives",
+        reference="Chattopadhyay et al.: Grad-CAM++, 2017, arXiv:1710.11063",
+        caveats=(NORMALIZED.format("cam"), POSITIVE, "takes exp(score): large logits overflow"),
+    ),
+    _row(
+        "score_cam",
+        "scorecam:Scorecam",
+        "layer",
+        call=(
+            SCORE,
+            SEED_INPUT,
+            *LAYER,
+            *CAM,
+            Argument("batch_size", "batch"),
+            Argument("max_N"),
+            Argument("training"),
+        ),
+        family="cam",
+        summary="a layer's channels, weighted by the output for the input masked with each",
+        reference="Wang et al.: Score-CAM, 2019, arXiv:1910.01279",
+        caveats=(
+            NORMALIZED.format("cam"),
+            POSITIVE,
+            "runs the model once a channel of the layer",
+            "applies a softmax to the output, whether the model has one already or not",
+        ),
+        independent=False,
+    ),
+    _row(
+        "layer_cam",
+        "layercam:Layercam",
+        "layer",
+        call=GRADIENT_CAM,
+        family="cam",
+        summary="a layer's channels, weighted element by element by their positive gradients and added up",
+        reference="Jiang et al.: LayerCAM, 2021, doi:10.1109/TIP.2021.3089943",
+        caveats=(NORMALIZED.format("cam"), POSITIVE),
+    ),
+)

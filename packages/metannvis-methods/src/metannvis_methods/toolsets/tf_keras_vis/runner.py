@@ -1,0 +1,93 @@
+"""Runs every method of tf-keras-vis."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.load import import_quietly, load_class
+from metannvis_methods.toolset import Job, Outcome, Target
+from metannvis_methods.toolsets.tf_keras_vis.ascent import ascent_arguments
+from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> Outcome:
+    """Construct the method on a view of the model and call it.
+
+    The view is a functional model over the same layers: what tf-keras-vis and Keras keep on a model object (a
+    compiled ``predict``) stays there. ``clone`` is always true, so that a modifier edits copies of the
+    layers.
+    """
+    import keras
+
+    cls = load_class(job.spec)
+    init, call = dict(job.init), dict(job.call)
+    view = keras.Model(job.model.inputs, job.model.outputs)
+    if init.get("model_modifier") is not None:
+        init["model_modifier"] = own_modifiers(init["model_modifier"])
+    init["clone"] = True
+    if call.get("score") is None:
+        call["score"] = _score(view, job.target)
+    if isinstance(call.get("seed_input"), tuple):
+        call["seed_input"] = list(call["seed_input"])
+    over, channels = _layout(job, call)
+    _name_layer(job, call)
+    if job.spec.family == "optimization":
+        call |= ascent_arguments(view, call, job)
+    method = cls(view, **init)
+    method.model.predict = functools.partial(method.model.predict, verbose=0)  # Scorecam would print a bar
+    values = method(**call)
+    return Outcome(tuple(values) if isinstance(values, list) else values, over=over, channels=channels)
+
+
+def _layout(job: Job, call: dict[str, Any]) -> tuple[Any, bool]:
+    """Whose layout the result is in, and whether it has channels."""
+    if job.spec.family == "cam":
+        return ("input" if call.get("expand_cam", True) else "layer"), False
+    return "input", job.spec.family == "optimization" or bool(call.get("keepdims", False))
+
+
+def _name_layer(job: Job, call: dict[str, Any]) -> None:
+    """Give the layer by name, since a cloned model does not know the object, and seek no other one."""
+    argument = job.spec.by_role("layer")
+    if argument is None or job.layer is None:
+        return
+    shape = job.layer.output.shape
+    if len(shape) < 3:
+        raise InvalidArgumentError(
+            f"layer {job.layer.name!r} puts out shape {tuple(shape)}; {job.spec.key} needs one that has "
+            "places beside channels"
+        )
+    call[argument.name] = job.layer.name
+    call.setdefault("seek_penultimate_conv_layer", False)
+
+
+def _score(model: Any, target: Target) -> Callable[[Any], Any]:
+    """A score function for a target."""
+    import tensorflow as tf
+
+    scores = import_quietly("tf_keras_vis.utils.scores")
+    if target is None:
+        shape = tuple(model.outputs[0].shape)
+        if len(model.outputs) == 1 and len(shape) == 1:
+            return lambda output: output
+        if len(model.outputs) == 1 and shape[1:] == (1,):
+            return scores.CategoricalScore([0])
+        raise MissingArgumentError(
+            f"the model's output has shape {shape}: give target=…, which output is meant"
+        )
+    several = isinstance(target, list)
+    positions: list[Any] = list(target) if isinstance(target, list) else [target]
+    if not isinstance(positions[0], tuple):
+        return scores.CategoricalScore(positions)
+
+    def at_position(output: Any) -> Any:
+        if several:
+            return tf.stack([output[(sample, *place)] for sample, place in enumerate(positions)])
+        return output[(slice(None), *positions[0])]
+
+    return at_position
