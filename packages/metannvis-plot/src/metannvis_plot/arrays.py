@@ -75,9 +75,8 @@ def as_array(values: Any, what: str = "values") -> Array:
     InvalidArgumentError
         If the values are no numbers, complex, empty, NaN, infinite or too large to draw.
     """
-    if callable(
-        getattr(values, "detach", None)
-    ):  # a PyTorch tensor: NumPy knows no bfloat16 and no gradients
+    if callable(getattr(values, "detach", None)):
+        # A PyTorch tensor: NumPy knows no bfloat16, no gradients and no device.
         values = values.detach().cpu()
         values = values.double() if values.is_floating_point() else values
     try:
@@ -100,7 +99,7 @@ def as_array(values: Any, what: str = "values") -> Array:
                 f"{what} has {int(bad.sum())} NaN or infinite of {array.size} values, the first at {first}: "
                 "a picture of them would mislead; replace them (numpy.nan_to_num) or look for their cause"
             )
-        if np.abs(array).max() > LARGEST:
+        if float(np.abs(array).max()) > LARGEST:
             raise InvalidArgumentError(f"{what} is beyond {LARGEST:g} and cannot be drawn: scale it first")
     return array
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,17 +17,53 @@ NOTE_COLOR = "#555555"
 FORMATS = (".png", ".pdf", ".svg")
 TITLE_SIZE = 9.0
 NOTE_SIZE = 8.0
-GUTTER = 0.2  # inches between the captions of neighbours
 MARGIN = 3 / 72  # inches between a figure's edge and what stands in it, as matplotlib's layout leaves it
+Row = tuple[float, float, float]
 # Average width of a character of the default font, in its size.
-_CHARACTER = 0.56
+CHARACTER = 0.56
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(
+    width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained"
+) -> Figure:
     """An empty figure of that many inches with an Agg canvas of its own."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.set_layout_engine(layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def lay_out(
+    rows: Sequence[Row], columns: int, panel: float, picture: float, *, top: float = 0.0, bottom: float = 0.0
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of pictures placed to the inch, so that no caption meets another whatever the aspects.
+
+    A layout engine measures captions before it shrinks the axes to the aspect of their pictures, and cuts
+    some of them off.
+
+    Parameters
+    ----------
+    rows : sequence of (height, above, below)
+        Inches of the highest picture of a row and of the text above and below.
+    columns : int
+    panel, picture : float
+        Inches of a column and of the picture in it.
+    top, bottom : float
+        Inches for what stands above and below all.
+    """
+    width = columns * panel + 2 * MARGIN
+    total = top + bottom + sum(sum(row) for row in rows) + 2 * MARGIN
+    figure = new_figure(width, total, layout="none")
+    places: list[list[Axes]] = []
+    y = total - top - MARGIN
+    for height, above, below in rows:
+        y -= above + height
+        lefts = (MARGIN + column * panel for column in range(columns))
+        places.append(
+            [figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts]
+        )
+        y -= below
+    return figure, places
 
 
 def root(ax: Axes) -> Figure:
@@ -64,19 +101,9 @@ def inches(ax: Axes) -> tuple[float, float]:
     return float(place.width * whole[0]), float(place.height * whole[1])
 
 
-def room(ax: Axes) -> float:
-    """Inches that text above or below `ax` may take before it meets the neighbour's."""
-    spec, engine = ax.get_subplotspec(), root(ax).get_layout_engine()
-    if spec is None or engine is None or isinstance(ax.figure, SubFigure):
-        return inches(ax)[0]
-    # A layout engine moves the axes later, but the column they stand in stays.
-    columns = spec.get_gridspec().ncols
-    return float(root(ax).get_size_inches()[0]) * len(spec.colspan) / columns - GUTTER
-
-
 def characters(width: float, size: float) -> int:
     """How many characters of a font size fit into a width in inches."""
-    return max(12, int(width * 72 / (size * _CHARACTER)))
+    return max(12, int(width * 72 / (size * CHARACTER)))
 
 
 def check_path(path: str | Path | None) -> Path | None:
@@ -97,17 +124,20 @@ def check_path(path: str | Path | None) -> Path | None:
     return path
 
 
-def caption_height(lines: str, notes: str) -> float:
-    """Inches that the wrapped lines of a caption and of notes take, their distances included."""
+def text_heights(lines: str, notes: str) -> tuple[float, float]:
+    """Inches that a wrapped caption takes above, and wrapped notes below a panel, distances included."""
     above = (lines.count("\n") + 1) * TITLE_SIZE * 1.45 / 72 + 0.15 if lines else 0.1
-    below = (notes.count("\n") + 1) * NOTE_SIZE * 1.4 / 72 + 0.1 if notes else 0.1
-    return above + below
+    below = (notes.count("\n") + 1) * NOTE_SIZE * 1.4 / 72 + 0.1 if notes else 0.05
+    return above, below
 
 
 def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
     """A title of the whole figure, at its left edge."""
     at = MARGIN / float(figure.get_size_inches()[0])
-    figure.suptitle(text, x=at, ha="left", fontsize=size, linespacing=1.25, parse_math=False)
+    high = 1 - MARGIN / float(figure.get_size_inches()[1])
+    figure.suptitle(
+        text, x=at, y=high, ha="left", va="top", fontsize=size, linespacing=1.25, parse_math=False
+    )
 
 
 def footing(figure: Figure, text: str) -> None:

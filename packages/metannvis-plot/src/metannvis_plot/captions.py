@@ -10,10 +10,15 @@ import numpy as np
 
 from .reading import Subject
 
+_DOT = " · "
+
 
 def number(value: Any) -> str:
     """A number in few characters: ``3e-7``, ``0.25``, ``1200``."""
-    text = f"{float(value):.2g}"
+    value = float(value)
+    if 100 <= abs(value) < 1e5:
+        return f"{value:.0f}"
+    text = f"{value:.2g}"
     if "e" not in text:
         return text
     mantissa, exponent = text.split("e")
@@ -51,14 +56,15 @@ def target_text(result: Any, sample: int | None = None, samples: int = 1) -> str
     target = getattr(result, "target", None)
     if isinstance(target, np.ndarray):
         target = target.tolist()
-    if isinstance(target, list) and len(target) == 1:
-        target = target[0]
-    elif isinstance(target, list) and sample is not None and len(target) == samples:
-        target = target[sample]
+    many = isinstance(target, list)
+    if many and len(target) == 1:
+        target, many = target[0], False
+    elif many and sample is not None and len(target) == samples:
+        target, many = target[sample], False  # a position in a dense output may be a list itself
     if target is None:
         return "no target"
     labels = getattr(result, "labels", None)
-    if isinstance(target, list):
+    if many:
         shown = ", ".join(_target(value, labels) for value in target[:8])
         return f"targets {shown}" + (", …" if len(target) > 8 else "")
     return f"target {_target(target, labels)}"
@@ -111,11 +117,19 @@ def caption(subject: Subject, sample: int | None, title: str | None = None) -> l
 def wrap(lines: Sequence[str], width: int) -> str:
     """The lines broken to at most `width` characters; an endless name is cut in its middle."""
     width = max(12, width)
-    broken: list[str] = []
     half = width // 2 - 1
+    broken: list[str] = []
     for line in lines:
-        words = [word if len(word) <= width else f"{word[:half]}…{word[-half:]}" for word in line.split()]
-        broken += textwrap.wrap(" ".join(words), width)
+        row = ""
+        for part in line.split(_DOT):  # what belongs together stays together where it can
+            words = [word if len(word) <= width else f"{word[:half]}…{word[-half:]}" for word in part.split()]
+            text = " ".join(words)
+            if row and len(row) + len(_DOT) + len(text) <= width:
+                row += _DOT + text
+            else:
+                *full, row = ([row] if row else []) + (textwrap.wrap(text, width) or [""])
+                broken += full
+        broken += [row] if row else []
     return "\n".join(broken)
 
 

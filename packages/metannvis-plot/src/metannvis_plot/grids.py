@@ -16,13 +16,13 @@ from .arrays import Array, choose_samples, one, take_slice
 from .canvas import (
     NOTE_SIZE,
     TITLE_SIZE,
-    caption_height,
     characters,
     check_path,
     finish,
     footing,
     heading,
     new_figure,
+    text_heights,
 )
 from .captions import caption, plain, wrap
 from .color import LINES, scale
@@ -182,7 +182,7 @@ def _cells(count: int, height: float, head: list[str], extra: float) -> tuple[Fi
     rows = math.ceil(count / columns)
     width = max(columns * (CELL + extra) + 0.8, 3.6)
     text = wrap([plain(line) for line in head], characters(width - 0.2, TITLE_SIZE))
-    figure = new_figure(width, rows * height + caption_height(text, "note"))
+    figure = new_figure(width, rows * height + sum(text_heights(text, "note")))
     heading(figure, text)
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for empty in grid[count:]:

@@ -18,7 +18,7 @@ from .canvas import check_path, finish
 from .captions import caption
 from .color import Scale, scale
 from .reading import Subject, input_sample, subjects
-from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text
+from .tiles import MAX_SAMPLES, TEXT, choose_tiles, map_panel, notes_of, open_places, size_text, text_width
 
 # An image for display, what was done to it, and its index in the batch of inputs.
 Base = tuple[Array, list[str], int]
@@ -119,7 +119,7 @@ def overlay(
     figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, more)
     for base, (drawn, _), colors, said, place in zip(beneath, maps, scales, text, places, strict=True):
         _draw_over(place, base[0], drawn, colors, blend, colorbar)
-        panels.describe(place, *said)
+        panels.describe(place, *said, text_width(ax))
     return finish(figure, target)
 
 
@@ -168,7 +168,7 @@ def overview(
         map_panel(middle, drawn, colors, colorbar)
         _draw_over(right, base[0], drawn, colors, blend, colorbar)
     for place, said in zip(places, text, strict=True):
-        panels.describe(place, *said)
+        panels.describe(place, *said, TEXT)
     return finish(figure, target)
 
 
@@ -176,7 +176,7 @@ def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None)
     """The input image that a sample of the values belongs to, in its own colours."""
     base = _beneath(subject, index, Blend(background="color", depth=depth))
     panels.draw_image(ax, base[0])
-    panels.describe(ax, *input_text(subject, base))
+    panels.describe(ax, *input_text(subject, base), TEXT)
 
 
 def input_text(subject: Subject, base: Base) -> tuple[list[str], list[str]]:

@@ -14,14 +14,15 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from . import panels, series
 from .arrays import Array, Reduction, choose_samples, plane
-from .canvas import TITLE_SIZE, check_path, finish, heading, new_figure
+from .canvas import TITLE_SIZE, check_path, finish, heading, lay_out
 from .captions import caption, layer_text, number, plain, target_text, translation_text
 from .color import scale
 from .overlays import draw_input
 from .reading import Subject, as_list, input_sample, is_comparison, single
-from .tiles import PANEL, map_panel, notes_of, picture_height, text_height
+from .tiles import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, text_height
 
 MAX_PAIRS = 6
+MARKS = 0.5  # inches left of a series for its tick labels
 Drawn = tuple[Array, list[str]]
 
 
@@ -123,14 +124,14 @@ def _pictures(
     shared = scale([first, second], cmap=cmap, percentile=percentile)
     for place, (values, notes), title in zip(places, rows, titles, strict=False):
         map_panel(place, values, shared, True)
-        panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"])
+        panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"], TEXT)
     last = places[2]
     if first.shape != second.shape:
         panels.unused(last, f"no difference: {_shape(first)} and {_shape(second)} are different sizes")
         return
     difference = first - second
     map_panel(last, difference, scale([difference], signed=True, percentile=percentile), True)
-    panels.describe(last, said, [_closeness(first, second)])
+    panels.describe(last, said, [_closeness(first, second)], TEXT)
 
 
 def _series(
@@ -157,12 +158,12 @@ def _series(
     for place, (values, own), title in zip(places, rows, titles, strict=False):
         _draw(place, values, family, order if same else np.arange(len(values)))
         (place.set_xlim if family == "features" else place.set_ylim)(low - margin, high + margin)
-        panels.describe(place, title, [*own, *notes, "axis shared by the pair"])
+        panels.describe(place, title, [*own, *notes, "axis shared by the pair"], TEXT - MARKS)
     if not same:
         panels.unused(places[2], f"no difference: {len(first)} and {len(second)} values")
         return
     _draw(places[2], first - second, family, order)
-    panels.describe(places[2], said, [_closeness(first, second)])
+    panels.describe(places[2], said, [_closeness(first, second)], TEXT - MARKS)
 
 
 def _draw(ax: Axes, values: Array, family: str, order: Array) -> None:
@@ -243,15 +244,22 @@ def _rows(
     rows: list[Drawn], pairs: int, picture: bool, columns: int, lines: Sequence[Sequence[str]], title: str
 ) -> tuple[Figure, list[list[Axes]]]:
     """A row of places a pair, high enough for the captions and two lines of notes."""
+    above, below = text_height([(said, ["a note " * 10]) for said in lines])
+    top = 0.35 if title else 0.0
     if picture:
         height = max(picture_height(values.shape) for values, _ in rows)
+        figure, places = lay_out([(height, above, below)] * pairs, columns, PANEL, PANEL - BAR, top=top)
     else:
-        height = 0.5 + 0.19 * max(8, min(max(len(values) for values, _ in rows), series.FEATURES))
-    height += max(text_height(said, ["a note " * 10]) for said in lines)
-    figure = new_figure(columns * PANEL, pairs * height + (0.35 if title else 0.0))
+        bars = max(8, min(max(len(values) for values, _ in rows), series.FEATURES))
+        figure, places = lay_out(
+            [(0.3 + 0.19 * bars, above, below + 0.2)] * pairs, columns, PANEL, PANEL - BAR, top=top
+        )
+        for ax in (ax for row in places for ax in row):
+            box = ax.get_position()
+            ax.set_position((box.x0 + MARKS / figure.get_figwidth(), box.y0, box.width, box.height))
     if title:
         heading(figure, title, TITLE_SIZE + 1)
-    return figure, [list(row) for row in figure.subplots(pairs, columns, squeeze=False)]
+    return figure, places
 
 
 def _shape(values: Array) -> str:

@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 from metannvis_translate.errors import InvalidArgumentError
 
 from .arrays import Array, Labelled, one, take_slice
-from .canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches, room
+from .canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches
 from .captions import number, wrap
 from .color import Scale
 
@@ -147,7 +147,7 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     return bar
 
 
-def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = ()) -> None:
+def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: float | None = None) -> None:
     """The caption above a panel and, small beneath it, what was done to the values.
 
     Parameters
@@ -156,8 +156,10 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = ()) -> None:
     lines : sequence of str
         The caption. Dollar signs are dollar signs, no formulas.
     notes : sequence of str
+    width : float, optional
+        Inches the text may take; else the width of `ax`.
     """
-    width = room(ax)
+    width = inches(ax)[0] if width is None else width
     # The note takes the place of the axis label, which matplotlib puts below the ticks, if there are any.
     text: dict[str, Any] = {"parse_math": False, "loc": "left"}
     if lines:
@@ -175,7 +177,7 @@ def unused(ax: Axes, reason: str) -> None:
     ax.text(
         0.5,
         0.5,
-        wrap([reason], characters(room(ax) * 0.8, TITLE_SIZE)),
+        wrap([reason], characters(inches(ax)[0] * 0.9, TITLE_SIZE)),
         ha="center",
         va="center",
         fontsize=TITLE_SIZE,

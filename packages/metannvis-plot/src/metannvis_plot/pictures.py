@@ -15,7 +15,7 @@ from .canvas import check_path, finish
 from .captions import caption
 from .color import scale
 from .reading import subjects
-from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text
+from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text, text_width
 
 
 def heatmap(
@@ -87,7 +87,7 @@ def heatmap(
     figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, more)
     for (drawn, _), colors, said, place in zip(maps, scales, text, places, strict=True):
         map_panel(place, drawn, colors, colorbar)
-        panels.describe(place, *said)
+        panels.describe(place, *said, text_width(ax))
     return finish(figure, target)
 
 
@@ -140,5 +140,5 @@ def images(
     figure, places = open_places([picture.shape for picture, _ in shown], text, ax, more)
     for (picture, _), said, place in zip(shown, text, places, strict=True):
         panels.draw_image(place, picture)
-        panels.describe(place, *said)
+        panels.describe(place, *said, text_width(ax))
     return finish(figure, target)

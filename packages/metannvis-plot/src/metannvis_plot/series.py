@@ -13,7 +13,7 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from . import panels
 from .arrays import Array, Reduction, one, reduce_to
-from .canvas import NOTE_COLOR, NOTE_SIZE, check_path, finish, footing, inches, new_figure, root
+from .canvas import CHARACTER, NOTE_COLOR, NOTE_SIZE, check_path, finish, footing, inches, new_figure, root
 from .captions import caption, plain
 from .color import LINES, NEGATIVE, POSITIVE
 from .reading import Subject, input_sample, subjects
@@ -74,8 +74,10 @@ def bars(
         if len(row) > max_features:
             order = np.argsort(-np.abs(row), kind="stable")[:max_features]
             notes = [*notes, f"{max_features} of {len(row)} features, largest |value|"]
-        draw_features(place, row[order], [labels[k] for k in order])
-        panels.describe(place, caption(subject, index, title), notes)
+        shown = [labels[k] for k in order]
+        draw_features(place, row[order], shown)
+        width = None if ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
+        panels.describe(place, caption(subject, index, title), notes, width)
     return finish(figure, target)
 
 

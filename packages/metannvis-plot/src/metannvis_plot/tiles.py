@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -11,13 +10,14 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from . import panels
 from .arrays import Array, choose_samples
-from .canvas import GUTTER, NOTE_SIZE, TITLE_SIZE, caption_height, characters, footing, new_figure, root
+from .canvas import NOTE_SIZE, TITLE_SIZE, characters, footing, lay_out, root, text_heights
 from .captions import wrap
 from .color import Scale
 from .reading import Subject
 
 PANEL = 3.5  # inches a panel takes with its colour bar
 BAR = 0.8  # inches of it that the colour bar takes
+TEXT = PANEL - 0.2  # inches of it that its caption may take
 MAX_SAMPLES = 8
 MAX_COLUMNS = 4
 Tile = tuple[Subject, int]
@@ -74,22 +74,30 @@ def open_places(
     if ax is not None:
         return root(ax), [ax]
     columns = min(columns, len(shapes))
-    rows = math.ceil(len(shapes) / columns)
-    height = max(picture_height(shape) for shape in shapes) + max(text_height(*pair) for pair in text)
-    figure = new_figure(columns * PANEL, rows * height + (0.3 if more else 0.0))
-    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for empty in grid[len(shapes) :]:
+    rows = []
+    for first in range(0, len(shapes), columns):
+        height = max(picture_height(shape) for shape in shapes[first : first + columns])
+        rows.append((height, *text_height(text[first : first + columns])))
+    figure, grid = lay_out(rows, columns, PANEL, PANEL - BAR, bottom=0.3 if more else 0.0)
+    places = [ax for row in grid for ax in row]
+    for empty in places[len(shapes) :]:
         empty.remove()
     if more:
         footing(figure, more)
-    return figure, grid[: len(shapes)]
+    return figure, places[: len(shapes)]
 
 
-def text_height(lines: Sequence[str], notes: Sequence[str], width: float = PANEL - GUTTER) -> float:
-    """Inches that a caption and notes take above and below a panel of this width."""
-    above = wrap(lines, characters(width, TITLE_SIZE))
-    below = wrap(["; ".join(notes)] if notes else [], characters(width, NOTE_SIZE))
-    return caption_height(above, below)
+def text_height(text: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[float, float]:
+    """Inches that the highest of some captions and of some notes take above and below their panels."""
+    above = [wrap(lines, characters(TEXT, TITLE_SIZE)) for lines, _ in text]
+    below = [wrap(["; ".join(notes)] if notes else [], characters(TEXT, NOTE_SIZE)) for _, notes in text]
+    heights = [text_heights(*pair) for pair in zip(above, below, strict=True)]
+    return max(h for h, _ in heights), max(h for _, h in heights)
+
+
+def text_width(ax: Axes | None) -> float | None:
+    """Inches a caption may take: those of the axes given, which we do not place, else those of our own."""
+    return TEXT if ax is None else None
 
 
 def map_panel(ax: Axes, drawn: Array, colors: Scale, colorbar: bool) -> None:

@@ -1,0 +1,102 @@
+"""``plot`` draws each result as what suits it."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from metannvis_plot import plot
+from metannvis_plot.dispatch import KINDS, choose_kind
+from metannvis_translate.errors import InvalidArgumentError
+
+IMAGE = {"inputs": np.ones((2, 3, 4, 6)), "input_axes": "NCHW"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "fields", "kind"),
+    [
+        ((2, 3, 4, 6), "NCHW", IMAGE, "overview"),
+        ((2, 4, 6, 3), "NHWC", IMAGE, "overview"),
+        ((2, 2, 2), "NHW", {**IMAGE, "kind": "layer", "layer": "conv2"}, "overview"),
+        ((2, 2, 2), "NHW", {"kind": "layer", "layer": "conv2"}, "heatmap"),
+        ((1, 2, 2), "NHW", {**IMAGE}, "heatmap"),
+        ((2, 64, 2, 2), "NCHW", {**IMAGE, "kind": "layer", "layer": "conv2"}, "channels"),
+        ((2, 2, 2, 3), "NHWC", {**IMAGE, "kind": "layer", "layer": "conv1"}, "channels"),
+        ((2, 28, 28, 1), "NHWC", {"kind": "feature_visualization"}, "images"),
+        ((2, 10), "NF", {"kind": "layer", "layer": "fc"}, "bars"),
+        ((2, 10), "NC", {"kind": "layer", "layer": "pool"}, "bars"),
+        ((2, 1, 50), "NCL", {}, "curve"),
+        ((2, 7, 16), "NTF", {}, "tokens"),
+        ((2, 7), "N?", {}, "bars"),
+    ],
+)
+def test_the_kind_that_suits(explanation, shape, axes, fields, kind):
+    result = explanation(np.random.default_rng(0).normal(size=shape), axes, **fields)
+    assert choose_kind(result) == kind
+    assert isinstance(plot(result), Figure)
+
+
+def test_comparisons_and_lists_of_results(compared, explanation):
+    assert choose_kind(compared(np.ones((1, 2, 2)), np.ones((1, 2, 2)))) == "comparison"
+    assert choose_kind([explanation(np.ones((2, 2)), "HW")] * 2) == "comparison"
+    assert isinstance(plot(compared(np.ones((2, 2, 2)), np.ones((2, 2, 2))), sample=1), Figure)
+
+
+def test_arrays_with_axes():
+    assert isinstance(plot(np.ones((2, 2))), Figure)
+    assert isinstance(plot(np.ones((2, 3, 4, 4)), axes="NCHW", kind="images"), Figure)
+    with pytest.raises(InvalidArgumentError, match="needs axes="):
+        plot(np.ones((2, 3, 4, 4)))
+
+
+def test_several_inputs(explanation):
+    both = explanation((np.ones((1, 2, 3)), np.ones((1, 5, 4))), ("NHW", "NHW"))
+    assert len([ax for ax in plot(both).axes if ax.images]) == 2
+    mixed = explanation((np.ones((1, 2, 3)), np.ones((1, 5))), ("NHW", "NF"))
+    with pytest.raises(InvalidArgumentError, match="input_index="):
+        plot(mixed)
+    assert plot(mixed, input_index=1).axes[0].patches
+
+
+def test_axes_given_for_a_result_that_does_not_know_them(explanation):
+    with pytest.raises(InvalidArgumentError, match="unknown axes"):
+        plot(explanation(np.ones((1, 2, 3)), "N??"))
+    assert plot(explanation(np.ones((1, 2, 3)), "N??"), axes="NHW").axes[0].images
+
+
+def test_one_panel_on_the_callers_axes(explanation):
+    mine = Figure()
+    FigureCanvasAgg(mine)
+    ax = mine.subplots()
+    assert plot(explanation(np.ones((2, 3, 4, 6)), "NCHW", **IMAGE), ax=ax, sample=0) is mine
+    assert len(mine.axes) == 1
+    assert ax.images
+
+
+@pytest.mark.parametrize("kind", ["overview", "channels", "comparison"])
+def test_many_panels_take_no_axes(explanation, kind):
+    with pytest.raises(InvalidArgumentError, match="several panels"):
+        plot(explanation(np.ones((2, 3, 4, 6)), "NCHW", **IMAGE), kind=kind, ax=Figure().subplots())
+
+
+def test_unknown_kinds_and_options_name_what_there_is(signed):
+    with pytest.raises(InvalidArgumentError, match="heatmap"):
+        plot(signed, kind="pie")
+    with pytest.raises(InvalidArgumentError, match="percentile"):
+        plot(signed, percentil=99)
+    with pytest.raises(InvalidArgumentError, match="no option 'alpha'"):
+        plot(signed, alpha=0.5)
+
+
+def test_a_file(signed, tmp_path):
+    plot(signed, path=tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 1000
+
+
+def test_every_kind_has_a_function_and_the_methods_package_finds_plot():
+    assert {"overview", "heatmap", "overlay", "channels", "comparison", "images"} <= set(KINDS)
+    (entry,) = entry_points(group="metannvis.plotters", name="default")
+    assert entry.load() is plot

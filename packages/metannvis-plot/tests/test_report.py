@@ -1,0 +1,179 @@
+"""The HTML page: complete, self-contained, well-formed, safe."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from metannvis_plot import report
+from metannvis_translate.errors import InvalidArgumentError
+
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Elements, their attributes and the text; raises if an element is closed that was not open."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.elements, self.words = [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join("".join(self.words).split())
+
+    def every(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def check_self_contained(text):
+    page = Page(text)
+    assert "://" not in re.sub(r'base64,[^"]*', "", text)
+    assert not {"script", "link", "iframe", "object", "embed", "form"} & {name for name, _ in page.elements}
+    for name, attributes in page.elements:
+        assert not [a for a in attributes if a.startswith("on")], attributes
+        for key in ("src", "href", "action", "srcset"):
+            if key in attributes:
+                assert attributes[key].startswith(("data:image/png;base64,", "#")), (name, key)
+    assert "default-src 'none'" in str(page.every("meta"))
+    return page
+
+
+@pytest.fixture
+def result(explanation):
+    return explanation(
+        np.random.default_rng(0).normal(size=(2, 3, 4, 6)),
+        "NCHW",
+        inputs=np.ones((2, 3, 4, 6)),
+        input_axes="NCHW",
+        layer="block5/conv3",
+        target=[0, 1],
+        labels=("dog", "cat"),
+        convergence_delta=np.array([1e-3, -2e-4]),
+        options={"n_steps": 50, "baselines": [0.0] * 300},
+    )
+
+
+def test_it_says_all_that_is_known(result, compared, tmp_path):
+    path = tmp_path / "page.html"
+    comparison = compared(np.ones((1, 2, 2)), np.zeros((1, 2, 2)))
+    text = report([result, comparison], path, title="Digits", preface="outputs  3e-7\nlayers  2e-7")
+    assert path.read_text(encoding="utf-8") == text
+    page = check_self_contained(text)
+    for words in (
+        "Digits",
+        "integrated_gradients",
+        "captum",
+        "block5/conv3",
+        "0 (dog), 1 (cat)",
+        "translated torch → tensorflow, relative error: outputs 3e-7, gradients 1.2e-6, layers 2e-7",
+        "0.001, -0.0002",
+        "n_steps",
+        "(2, 3, 4, 6) NCHW",
+        "0.25 s",
+        "max_rel",
+        "1e-07",
+        "Defaults aligned.",
+        "outputs 3e-7 layers 2e-7",
+        "not translated (torch)",
+    ):
+        assert words in page.text, words
+    pictures = [image["src"] for image in page.every("img")]
+    assert len(pictures) == 2
+    for source in pictures:
+        assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG\r\n")
+    assert all(image["alt"] for image in page.every("img"))
+    assert {link["href"] for link in page.every("a")} == {f"#{s['id']}" for s in page.every("section")}
+
+
+def test_headings_of_a_mapping_and_one_result_alone(result):
+    assert "My heading" in Page(report({"My heading": result})).text
+    assert not Page(report(result)).every("nav")
+
+
+def test_the_same_results_give_the_same_page(result):
+    assert report(result) == report(result)
+
+
+def test_options_reach_the_figures(result):
+    assert report(result, sample=0) != report(result, sample=1)
+
+
+HOSTILE = st.one_of(
+    st.sampled_from(
+        [
+            "<script>alert(1)</script>",
+            '" onerror="alert(1)',
+            "'><img src=http://example.org/x.png>",
+            "</title></pre></td>",
+            "&amp;&lt;",
+            "]]>",
+            "\x00\x1b[31m",
+            "<!--",
+            "javascript:alert(1)",
+        ]
+    ),
+    st.text(st.characters(max_codepoint=0x24F)),
+)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=HOSTILE)
+def test_no_text_can_change_the_page(explanation, text):
+    hostile = explanation(
+        np.ones((1, 2, 2)),
+        "NHW",
+        method=text,
+        toolset=text,
+        layer=text,
+        labels=[text] * 4,
+        framework=text,
+        options={text: text, "nested": {"a": [text]}},
+        translation={"from": text, "to": "torch", "outputs": 1e-7},
+    )
+    harmless = explanation(np.ones((1, 2, 2)), "NHW", layer="x", options={"a": 1, "b": 2})
+    page = Page(report({text: hostile}, title=text, preface=f"x{text}"))
+    calm = Page(report({"heading": harmless}, title="title", preface="x"))
+    assert [name for name, _ in page.elements] == [name for name, _ in calm.elements]
+    assert not {"script", "iframe"} & {name for name, _ in page.elements}
+    for _, attributes in page.elements:
+        assert not [a for a in attributes if a.startswith("on")]
+        for key in ("src", "href"):
+            assert attributes.get(key, "#").startswith(("data:image/png;base64,", "#"))
+    assert len(page.every("img")) == 1
+
+
+@pytest.mark.parametrize("results", [[], {}, [3], "text", 7, [None]])
+def test_what_is_no_result(results):
+    with pytest.raises(InvalidArgumentError):
+        report(results)
+
+
+def test_paths_that_cannot_be_written(result, tmp_path):
+    with pytest.raises(InvalidArgumentError, match="does not exist"):
+        report(result, tmp_path / "none" / "page.html")
+    with pytest.raises(InvalidArgumentError, match="is a folder"):
+        report(result, tmp_path)
