@@ -205,12 +205,12 @@ class GraphImporter:
 
     def _attributes(self, node: ir.Node, row: Converter) -> dict[str, Any]:
         known = row.attributes
-        given: dict[str, Any] = {}
+        # an exporter may know the exact double even where the node relies on the attribute's default
+        given: dict[str, Any] = {name: exact for name in known if (exact := exact_value(node, name)) is not None}
         for name, attribute in node.attributes.items():
             if name not in known:
                 self.refuse(f"its attribute {name!r} is not understood")
-            exact = exact_value(node, name)
-            given[name] = exact if exact is not None else attribute.value
+            given.setdefault(name, attribute.value)
         for name, default in known.items():
             if default is inspect.Parameter.empty and name not in given:
                 self.refuse(f"its required attribute {name!r} is missing")

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
-from metannvis_translate.export.keras_emitter import HINT, KerasEmitter
-from metannvis_translate.export.keras_layers import find_layer_converter, find_operation_converter
+from metannvis_translate.export.keras_emitter import KerasEmitter
+from metannvis_translate.export.keras_layers import (
+    HINT,
+    class_name,
+    find_layer_converter,
+    find_operation_converter,
+)
 from metannvis_translate.frameworks import Progress, require
 from metannvis_translate.frameworks.keras_graph import (
     Call,
@@ -210,26 +215,16 @@ class _Exporter:
         if not is_layer(operation):
             row = find_operation_converter(operation)
             if row is None:
-                kind = f"keras.ops.{type(operation).__name__}"
                 raise UnsupportedOperatorError(
-                    kind, layer=e.layer, hint=HINT.replace("keras_layer(YourLayer)", "keras_op")
+                    class_name(operation), layer=e.layer, hint=HINT.replace("keras_layer(YourLayer)", 'keras_op("Name")')
                 )
             return row(e, operation, *args, **kwargs)
         row = find_layer_converter(operation)
         if row is not None:
             return row(e, operation, *args, **kwargs)
-        try:
-            function, values = self.walk.opened(operation, args, kwargs)
-            values = [self.cast(value, x.dtype) for x, value in zip(function.inputs, values, strict=True)]
-            return self.walk.graph(function, values, f"{call.path}/")
-        except UnsupportedOperatorError as error:
-            kind = type(operation)
-            raise UnsupportedOperatorError(
-                f"{kind.__module__}.{kind.__qualname__}",
-                layer=e.layer,
-                reason=f"it has no converter, and {error}",
-                hint="" if HINT in str(error) else HINT,
-            ) from error
+        function, values = self.walk.opened(operation, args, kwargs)
+        values = [self.cast(value, x.dtype) for x, value in zip(function.inputs, values, strict=True)]
+        return self.walk.graph(function, values, f"{call.path}/")
 
     def arguments(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments as a converter wants them: cast as the layer casts, without what says nothing in inference."""

@@ -9,20 +9,22 @@ import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.emitter import Emitter, Shape
-from metannvis_translate.export.keras_layers import activations, find_layer_converter, load_families
+from metannvis_translate.export.keras_layers import (
+    HINT,
+    activations,
+    class_name,
+    find_layer_converter,
+    load_families,
+)
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from metannvis_translate.frameworks.keras_graph import Walk
 
-__all__ = ["HINT", "KerasEmitter", "array_of"]
+__all__ = ["KerasEmitter", "array_of"]
 
 Array = np.ndarray[Any, Any]
-HINT = (
-    "Register a converter: @metannvis_translate.export.keras_layers.keras_layer(YourLayer) on a function(emitter, layer, "
-    "*inputs)."
-)
 
 
 class KerasEmitter(Emitter):
@@ -142,10 +144,8 @@ class KerasEmitter(Emitter):
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise the documented refusal for the current layer."""
-        kind = type(self.operation)
-        raise UnsupportedOperatorError(
-            f"{kind.__module__}.{kind.__qualname__}", layer=self.layer or None, reason=reason, hint=HINT
-        )
+        name = class_name(self.operation)
+        raise UnsupportedOperatorError(name, layer=self.layer or None, reason=reason, hint=HINT)
 
 
 def array_of(x: Any) -> Array:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 PREFIX = "model."
 NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
+#: What PyTorch computes with where the operator's default attributes, float32 in the standard, stand in the graph.
+EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
 
 
 def export_model(
@@ -277,6 +279,8 @@ def _dynamo(recorder: _Recorder, dynamic: bool) -> _Exported:
             node.metadata_props[TRACE] = trace
         if node.op_type == "Constant":
             _keep_exact(node, text)
+        elif node.op_type in EXACT_DEFAULTS and not node.attributes:
+            set_exact(node, EXACT_DEFAULTS[node.op_type])
     return _Exported(model, [value.name or "" for value in model.graph.outputs])
 
 

@@ -110,9 +110,17 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             return keras.Function(inputs, call(*args, **kwargs))
         with _untouched(layer):
             return keras.Function(inputs, call(*args, **kwargs))
-    except Exception as error:  # whatever the caller's code raises on a symbolic tensor
+    except UnsupportedOperatorError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever the layer's own code raises on a symbolic tensor
+        from metannvis_translate.export.keras_layers import HINT, class_name
+
+        why = str(error).strip().partition("\n")[0]
         raise UnsupportedOperatorError(
-            f"{type(layer).__name__} ({name!r})", layer=name, reason=f"its call cannot be traced: {error}"
+            class_name(layer),
+            layer=name,
+            reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({why})",
+            hint=HINT,
         ) from error
 
 

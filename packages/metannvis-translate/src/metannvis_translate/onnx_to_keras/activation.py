@@ -83,14 +83,16 @@ def Elu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
 
 @converter("Selu", since=1)
 def Selu(
-    ctx: KerasImporter, X: Value, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+    ctx: KerasImporter, X: Value, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875
 ) -> Placed:
     """gamma · (x for x > 0, else alpha · (exp(x) − 1)), composed: Keras has its own constants."""
     x = ctx.placed(X)
     standard = np.float32(alpha) == np.float32(1.6732632423543772) and np.float32(gamma) == np.float32(1.0507009873554805)
     if standard and not ctx.exact:
         return activation(ctx, X, "selu")
-    return ctx.keep(x, ops.multiply(ops.elu(x.tensor, alpha=alpha), gamma))
+    zero = np.zeros((), ctx.compute)
+    curve = ops.multiply(ops.expm1(ops.minimum(x.tensor, zero)), alpha * gamma)
+    return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), ops.multiply(x.tensor, gamma), curve))
 
 
 @converter("Celu", since=12)

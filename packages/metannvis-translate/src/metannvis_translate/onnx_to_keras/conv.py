@@ -117,7 +117,9 @@ def ConvTranspose(
                 padding="valid", use_bias=early,
             )
         )  # fmt: skip
-    result = parts[0] if len(parts) == 1 else layers.Concatenate(axis=-1, name=ctx.unique(ctx.name("concat")))(parts)
+    result = parts[0] if len(parts) == 1 else layers.Concatenate(
+        axis=-1, name=ctx.unique(ctx.name("concat")), dtype=ctx.compute
+    )(parts)
     crops = [(begin, max(-end, 0)) for (begin, _), end in zip(amounts, ends, strict=True)]
     if any(begin or end for begin, end in crops):
         result = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=ctx.compute)(result)

@@ -138,7 +138,8 @@ class KerasImporter(GraphImporter):
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
             if not hasattr(tensor, "_keras_history") or any(tensor is given for given in self.inputs):
-                tensor = keras.layers.Identity(name=self.unique(port.name))(tensor)
+                dtype = keras.backend.standardize_dtype(tensor.dtype)
+                tensor = keras.layers.Identity(name=self.unique(port.name), dtype=dtype)(tensor)
             tensors.append(tensor)
         return keras.Model(
             self.inputs[0] if len(self.inputs) == 1 else self.inputs,

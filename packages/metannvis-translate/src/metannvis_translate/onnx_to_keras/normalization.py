@@ -96,8 +96,14 @@ def InstanceNormalization(ctx: KerasImporter, input: Value, scale: Value, B: Val
 def GroupNormalization(
     ctx: KerasImporter, X: Value, scale: Value, bias: Value, *, epsilon: float = 1e-5, num_groups: int, stash_type: int = 1
 ) -> Placed:
-    """Native ``GroupNormalization``, one scale a channel."""
+    """Native ``GroupNormalization``, one scale a channel; composed in double, for which Keras' own is too coarse."""
     x = ctx.channels_last(X)
+    channels = x.tensor.shape[-1]
+    if ctx.exact:
+        shape = tuple(-1 if d is None else d for d in x.tensor.shape)
+        grouped = ops.reshape(x.tensor, (*shape[:-1], num_groups, channels // num_groups))
+        result = ops.reshape(normalize(grouped, [*range(1, x.rank - 1), x.rank], epsilon), shape)
+        return ctx.keep(x, ops.add(ops.multiply(result, ctx.known(scale, "scale")), ctx.known(bias, "bias")))
     result = ctx.layer_of(
         layers.GroupNormalization,
         x.tensor,

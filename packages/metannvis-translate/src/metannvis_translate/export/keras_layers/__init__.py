@@ -26,7 +26,9 @@ from metannvis_translate.export.keras_layers.registry import (
 
 __all__ = [
     "FAMILIES",
+    "HINT",
     "activations",
+    "class_name",
     "find_layer_converter",
     "find_operation_converter",
     "keras_layer",
@@ -36,6 +38,11 @@ __all__ = [
     "operations",
 ]
 
+#: What to say to somebody whose layer has no converter.
+HINT = (
+    "Register a converter for it: @metannvis_translate.export.keras_layers.keras_layer(YourLayer) on a "
+    "function(emitter, layer, *inputs)."
+)
 FAMILIES = (
     "activation",
     "conv",
@@ -48,6 +55,16 @@ FAMILIES = (
     "reshape",
     "resize",
 )
+
+
+def class_name(value: Any) -> str:
+    """``keras.layers.Conv2D``, ``keras.ops.Add``, or the full name of a class of the caller's own."""
+    cls = type(value)
+    if cls.__module__.startswith("keras.src.ops"):
+        return f"keras.ops.{cls.__qualname__}"
+    if cls.__module__.startswith("keras.src.layers"):
+        return f"keras.layers.{cls.__qualname__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 @cache

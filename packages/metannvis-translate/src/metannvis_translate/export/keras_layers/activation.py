@@ -53,16 +53,17 @@ def relu(
     threshold: float = 0.0,
 ) -> ir.Value:
     negative_slope, threshold = float(negative_slope or 0), float(threshold or 0)
+    bound = float(np.float32(threshold))  # Keras casts threshold and maximum from single precision
     if negative_slope and max_value is None and not threshold:
         return leaky_relu(e, x, negative_slope)
     if threshold:
-        y = e.emit("ThresholdedRelu", x, alpha=threshold, exact={"alpha": threshold})
+        y = e.emit("ThresholdedRelu", x, alpha=bound, exact={"alpha": bound})
     elif max_value == 6:
         y = relu6(e, x)
     else:
         y = e.emit("Relu", x)
     if max_value is not None and (threshold or max_value != 6):
-        y = e.emit("Clip", y, e.scalar(0.0, x), e.scalar(float(max_value), x))
+        y = e.emit("Clip", y, e.scalar(0.0, x), e.scalar(float(np.float32(max_value)), x))
     if not negative_slope:
         return y
     negative = e.emit("Neg", x)

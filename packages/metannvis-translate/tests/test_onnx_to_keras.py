@@ -1,0 +1,66 @@
+"""Every operator of the ONNX → Keras importer against ONNX's own evaluator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from operator_cases import CASES, Case, model_of, reference
+
+from metannvis_translate import passes
+from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.onnx import framework as onnx_framework
+from metannvis_translate.layout import inverse
+
+LIMITS = {"float64": 1e-9, "float32": 2e-5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tensorflow() -> None:
+    require("tensorflow")
+
+
+def build(case: Case, dtype: str):
+    proto = model_of(case, dtype)
+    hub = onnx_framework.export(proto, None, dtype=None, engine="onnx", progress=lambda *a: None)
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+    return proto, KerasImporter(passes.simplify(hub), dtype=None, progress=lambda *a: None).run()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_operator(case: Case, dtype: str) -> None:
+    proto, built = build(case, dtype)
+    expected = reference(case, proto)
+    arrays = [np.asarray(value) for value in case.inputs[: case.dynamic]]
+    arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
+    given = [a.transpose(port.order) for a, port in zip(arrays, built.inputs, strict=True)]
+    found = built.model(given[0] if len(given) == 1 else given) if given else built.model.outputs
+    found = found if isinstance(found, (list, tuple)) else [found]
+    for port, ours, theirs in zip(built.outputs, found, expected, strict=True):
+        ours = np.asarray(ours)
+        assert ours.dtype == theirs.dtype
+        ours = ours.transpose(inverse(port.order))
+        assert ours.shape == theirs.shape
+        if theirs.dtype.kind != "f":
+            np.testing.assert_array_equal(ours, theirs)
+        else:
+            scale = np.abs(theirs).max()
+            assert np.abs(ours - theirs).max() <= LIMITS[dtype] * max(scale, 1e-3)
+
+
+def test_every_converter_has_a_row() -> None:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+    rows = {(case.domain, case.operator) for case in CASES}
+    versions: dict[tuple[str, str], list[int]] = {}
+    for case in CASES:
+        versions.setdefault((case.domain, case.operator), []).append(case.opset)
+    for converter in KerasImporter.registry:
+        key = (converter.domain, converter.operator)
+        assert key in rows, f"{converter.operator} has no row in operator_cases.py"
+        reached = [
+            KerasImporter.registry.find(converter.operator, 1 if converter.domain else opset, converter.domain)
+            for opset in versions[key]
+        ]
+        assert converter in reached, f"{converter.operator} since {converter.since} is reached by no row"
