@@ -133,6 +133,18 @@ class TestResults:
         assert subject.input is not None
         assert subject.input.axes == "NCHW"
 
+    def test_several_outputs_of_a_layer_belong_to_one_input(self, explanation):
+        result = explanation(
+            (np.ones((1, 2, 2)), np.ones((1, 3, 3))),
+            "NHW",
+            kind="layer",
+            inputs=np.ones((1, 4, 4)),
+            input_axes="NHW",
+        )
+        first, second = subjects(result)
+        assert (first.part, second.part) == ("output 0 of 2", "output 1 of 2")
+        assert first.input is second.input is not None
+
     def test_inputs_of_unknown_axes_are_left_out(self, explanation):
         (subject,) = subjects(
             explanation(np.ones((1, 2, 2)), "NHW", inputs=np.ones((1, 2, 2)), input_axes="N??")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from metannvis_plot import plot
+from metannvis_methods.results import Comparison, Explanation
+from metannvis_plot import plot, report
 from metannvis_plot.dispatch import KINDS, choose_kind
 from metannvis_translate.errors import InvalidArgumentError
 
@@ -89,6 +90,42 @@ def test_unknown_kinds_and_options_name_what_there_is(signed):
         plot(signed, percentil=99)
     with pytest.raises(InvalidArgumentError, match="no option 'alpha'"):
         plot(signed, alpha=0.5)
+
+
+def test_the_results_of_the_methods_package_draw_themselves(tmp_path):
+    common = {
+        "inputs": np.ones((1, 3, 4, 6)),
+        "input_axes": "NCHW",
+        "method": "saliency",
+        "framework": "torch",
+        "kind": "primary",
+        "target": [1],
+        "labels": ("cat", "dog"),
+        "options": {"abs": False},
+    }
+    one = Explanation(np.ones((1, 3, 4, 6)), "NCHW", toolset="captum", **common)
+    two = Explanation(
+        np.ones((1, 4, 6)),
+        "NHW",
+        toolset="tf-keras-vis",
+        translation={"from": "torch", "to": "tensorflow"},
+        **common,
+    )
+    figure = Explanation.load(one.save(tmp_path / "one.npz")).plot(path=tmp_path / "one.png")
+    assert "target 1 (dog)" in figure.axes[1].get_title(loc="left")
+    row = {
+        "a": "captum",
+        "b": "tf-keras-vis",
+        "max_rel": 2.0,
+        "rel_l2": 2.0,
+        "cosine": 0.999999,
+        "spearman": 1.0,
+    }
+    both = Comparison((one, two), (row,), aligned=False, method="saliency", notes=("sum over channels",))
+    assert len(both.plot().axes) == 4
+    page = report([one, both], sample=0)
+    for words in ("sum over channels.", "0.999999", "Option abs"):
+        assert words in page
 
 
 def test_a_file(signed, tmp_path):

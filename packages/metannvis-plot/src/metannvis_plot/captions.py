@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,14 @@ def layer_text(result: Any) -> str:
         )
     options = getattr(result, "options", None)
     neuron = getattr(result, "neuron", None)
-    if neuron is None and isinstance(options, dict):
-        neuron = options.get("neuron")
+    if neuron is None and isinstance(options, Mapping):
+        neuron = options.get("neuron", options.get("neuron_selector"))
     return f"layer {plain(layer)}" + (f", neuron {plain(neuron)}" if neuron is not None else "")
 
 
 def target_text(result: Any, sample: int | None = None, samples: int = 1) -> str:
     """``target 3``, with its label where labels are given; the sample's own where there is one a sample."""
-    target = getattr(result, "target", None)
+    target: Any = getattr(result, "target", None)
     if isinstance(target, np.ndarray):
         target = target.tolist()
     many = isinstance(target, list)

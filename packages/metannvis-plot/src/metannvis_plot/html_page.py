@@ -145,7 +145,8 @@ def _table(columns: list[list[tuple[str, str]]]) -> str:
 def _differences(result: Any) -> str:
     rows = [row for row in getattr(result, "rows", ()) if isinstance(row, Mapping)]
     aligned = "aligned" if getattr(result, "aligned", False) else "not aligned: each toolkit's own"
-    text = f"<p>Defaults {aligned}.</p>\n"
+    notes = "".join(f" {_text(note)}." for note in getattr(result, "notes", ()))
+    text = f"<p>Defaults {aligned}.{notes}</p>\n"
     if not rows:
         return text
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -156,7 +157,9 @@ def _differences(result: Any) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float | np.floating):
-        return f'<td class="number">{_text(f"{float(value):.3g}")}</td>'
+        shown = float(value)
+        digits = 6 if 0.9 < abs(shown) < 1 else 3  # a cosine of 0.99999 is not 1
+        return f'<td class="number">{_text(f"{shown:.{digits}g}")}</td>'
     return f"<td>{_text(value)}</td>"
 
 

@@ -26,7 +26,7 @@ class Subject:
     result : object or None
         The explanation, or None for a plain array.
     part : str
-        Which of several inputs it belongs to, e.g. ``"input 1 of 2"``; else empty.
+        Which of several inputs, or outputs of a layer, it belongs to, e.g. ``"input 1 of 2"``; else empty.
     """
 
     values: Labelled
@@ -64,7 +64,7 @@ def subjects(
         The image the values belong to; else the explanation's own input.
     image_axes : str, optional
     input_index : int, optional
-        Which input of a model with several; all of them if missing.
+        Which input of a model with several (of a layer: which output); all of them if missing.
 
     Raises
     ------
@@ -80,22 +80,25 @@ def subjects(
     parts, letters = _parts(
         values.values if explained else values, _first(axes, values.axes if explained else None)
     )
-    sources = (
-        _inputs(result, len(parts)) if image is None else [label(image, image_axes, "the image")] * len(parts)
-    )
+    # Several arrays are one an input, or of a layer one an output: then each belongs to all inputs together.
+    of_layer = getattr(result, "kind", None) == "layer"
+    part_name = "output" if of_layer else "input"
+    sources = _inputs(result, 1) * len(parts) if of_layer else _inputs(result, len(parts))
+    if image is not None:
+        sources = [label(image, image_axes, "the image")] * len(parts)
     made = [
         Subject(
             label(part, letter, "values" if explained or len(parts) == 1 else f"values[{k}]"),
             sources[k],
             result,
-            f"input {k} of {len(parts)}" if len(parts) > 1 else "",
+            f"{part_name} {k} of {len(parts)}" if len(parts) > 1 else "",
         )
         for k, (part, letter) in enumerate(zip(parts, letters, strict=True))
     ]
     if input_index is None:
         return made
     if not -len(made) <= input_index < len(made):
-        raise InvalidArgumentError(f"input_index {input_index}: the values belong to {len(made)} input(s)")
+        raise InvalidArgumentError(f"input_index {input_index}: the values are of {len(made)} {part_name}(s)")
     return [made[input_index]]
 
 
@@ -109,7 +112,7 @@ def single(values: Any, axes: str | tuple[str, ...] | None, **options: Any) -> S
     """
     found = subjects(values, axes, **options)
     if len(found) > 1:
-        raise InvalidArgumentError(f"the values belong to {len(found)} inputs: say which with input_index=")
+        raise InvalidArgumentError(f"the values are {len(found)} arrays: say which with input_index=")
     return found[0]
 
 
