@@ -7,23 +7,20 @@ TorchScript one where it fails: each fails where the other works.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
-import io
 import logging
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
 from metannvis_translate.frameworks import Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
-from metannvis_translate.hub import BUFFER, LAYER, TRACE, HubLayer, HubModel, HubPort, set_exact
+from metannvis_translate.hub import BUFFER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -34,12 +31,6 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
-PREFIX = "model."
-NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
-#: What PyTorch computes with where the operator's default attributes, float32 in the standard, stand in the graph.
-EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
-
-
 def export_model(
     model: Any,
     inputs: Sequence[Array] | Mapping[str, Array] | None,
@@ -114,13 +105,6 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
     if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
         return module.float()
     return module
-
-
-@dataclass
-class _Exported:
-    model: ir.Model
-    #: value names of the outputs: the model's own ones, then one a recorded layer output
-    outputs: list[str]
 
 
 @dataclass
@@ -207,7 +191,7 @@ class _Recorder:
     def dynamic(self, size: Any) -> bool:
         return not isinstance(size, int) or size == self.batch
 
-    def hub(self, exported: _Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> HubModel:
+    def hub(self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> HubModel:
         graph = exported.model.graph
         count = len(self.outputs)
         values = {value.name: value for value in graph.outputs}
@@ -247,137 +231,6 @@ class _Recorder:
             name=self.name,
             notes=notes,
         )
-
-
-def _dynamo(recorder: _Recorder, dynamic: bool) -> _Exported:
-    import torch
-
-    shapes: Any = None
-    if dynamic:
-        batch = torch.export.Dim("batch", min=1)
-        shapes = {"args": tuple({0: batch} if batched else {} for batched in recorder.batched)}
-    with _quiet():
-        program = torch.onnx.export(
-            recorder.module(),
-            recorder.tensors(),
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-            dynamic_shapes=shapes,
-        )
-    if program is None:
-        raise UnsupportedOperatorError(type(recorder.model).__name__, reason="torch.onnx.export returned nothing")
-    model = program.model
-    for node in model.graph:
-        layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
-        text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
-        trace = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
-        node.metadata_props.clear()
-        if layer:
-            node.metadata_props[LAYER] = layer
-        if trace:
-            node.metadata_props[TRACE] = trace
-        if node.op_type == "Constant":
-            _keep_exact(node, text)
-        elif node.op_type in EXACT_DEFAULTS and not node.attributes:
-            set_exact(node, EXACT_DEFAULTS[node.op_type])
-    return _Exported(model, [value.name or "" for value in model.graph.outputs])
-
-
-def _torchscript(recorder: _Recorder, dynamic: bool) -> _Exported:
-    import onnx
-    import onnx_ir as ir
-    import torch
-
-    buffer = io.BytesIO()
-    module = recorder.module().eval()
-    names = [f"input_{i}" for i in range(len(recorder.arrays))]
-    axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
-    with _quiet():
-        torch.onnx.export(
-            module,
-            recorder.tensors(),
-            buffer,
-            dynamo=False,
-            opset_version=17,
-            do_constant_folding=False,
-            input_names=names,
-            dynamic_axes=axes,
-        )
-    model = ir.from_proto(onnx.load_from_string(buffer.getvalue()))
-    for node in model.graph:
-        layer = _torchscript_scope(node.name or "", recorder.model)
-        if layer:
-            node.metadata_props[LAYER] = layer
-        # float32 attributes and constants were Python doubles; the shortest decimal is what somebody wrote
-        exact = {
-            name: float(str(np.float32(attribute.value)))
-            for name, attribute in node.attributes.items()
-            if attribute.type.name == "FLOAT"
-        }
-        if node.op_type == "Constant" and "value" in node.attributes:
-            value = node.attributes["value"].as_tensor().numpy()
-            if value.size == 1 and value.dtype == np.float32:
-                exact["value"] = float(str(value.reshape(())))
-        set_exact(node, exact)
-    return _Exported(model, [value.name or "" for value in model.graph.outputs])
-
-
-ENGINES = {"dynamo": _dynamo, "torchscript": _torchscript}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The one place where the exporters' deprecation and tracer warnings, and their log records, are silenced."""
-    names = ("torch.onnx", "torch.onnx._internal", "onnxscript", "torch._subclasses.fake_tensor", "torch.export")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _scope(name_scopes: str) -> str:
-    """Path of the innermost module from the exporter's list of scopes."""
-    scopes = re.findall(r"'([^']*)'", name_scopes)[:-1]
-    inner = [scope for scope in scopes if scope.startswith(PREFIX)]
-    return inner[-1].removeprefix(PREFIX) if inner else ""
-
-
-def _torchscript_scope(name: str, model: torch.nn.Module) -> str:
-    """Path of the innermost module from a TorchScript node name, ``/model/blk/blk.0/conv/Conv``."""
-    known = {path for path, _ in model.named_modules()}
-    parts = [part for part in name.split("/")[:-1] if part]
-    if parts and parts[0] == PREFIX.rstrip("."):
-        parts = parts[1:]
-    path = ""
-    for part in parts:
-        part = re.sub(r"_\d+$", "", part) if f"{path}.{part}".lstrip(".") not in known and part not in known else part
-        longer = f"{path}.{part}".lstrip(".")
-        path = longer if longer in known else part if part in known else path
-    return path
-
-
-def _keep_exact(node: ir.Node, text: str) -> None:
-    """Attach the double that the traced program holds to a float32 scalar constant."""
-    attribute = node.attributes.get("value") or node.attributes.get("value_float")
-    if attribute is None:
-        return
-    value = attribute.value if attribute.name == "value_float" else attribute.as_tensor().numpy()
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind != "f":
-        return
-    single = np.float32(array.reshape(()))
-    for match in NUMBER.findall(text):
-        if np.float32(match) == single:
-            set_exact(node, {"value": float(match)})
-            return
 
 
 def _parameter_names(model: torch.nn.Module, count: int) -> list[str]:

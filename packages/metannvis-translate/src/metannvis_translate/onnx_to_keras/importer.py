@@ -21,6 +21,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     activation,
     conv,
     elementwise,
+    indexing,
     linear,
     normalization,
     pool,
