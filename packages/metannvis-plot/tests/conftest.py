@@ -64,9 +64,7 @@ def signed():
 def compared(explanation):
     """A comparison of two maps over one batch of two images."""
 
-    def make(
-        first: Any, second: Any, axes: str = "NHW", aligned: bool = True, **fields: Any
-    ) -> SimpleNamespace:
+    def make(first: Any, second: Any, axes: str = "NHW", aligned: bool = True, **fields: Any) -> SimpleNamespace:
         one = explanation(first, axes, **fields)
         two = explanation(second, axes, toolset="tf-keras-vis", translation=None, **fields)
         row = {

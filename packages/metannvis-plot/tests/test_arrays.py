@@ -146,9 +146,7 @@ class TestResults:
         assert first.input is second.input is not None
 
     def test_inputs_of_unknown_axes_are_left_out(self, explanation):
-        (subject,) = subjects(
-            explanation(np.ones((1, 2, 2)), "NHW", inputs=np.ones((1, 2, 2)), input_axes="N??")
-        )
+        (subject,) = subjects(explanation(np.ones((1, 2, 2)), "NHW", inputs=np.ones((1, 2, 2)), input_axes="N??"))
         assert subject.input is None
 
     def test_axes_given_override_those_of_the_result(self, explanation):

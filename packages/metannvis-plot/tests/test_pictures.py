@@ -168,9 +168,7 @@ class TestColors:
         figure = heatmap(signed)
         figure.canvas.draw()
         (bar,) = figure.axes[0].child_axes
-        assert bar.get_window_extent().height == pytest.approx(
-            figure.axes[0].get_window_extent().height, rel=0.02
-        )
+        assert bar.get_window_extent().height == pytest.approx(figure.axes[0].get_window_extent().height, rel=0.02)
         assert [tick.get_text() for tick in bar.get_yticklabels()] == ["−7", "0", "7"]
 
 
@@ -231,83 +229,12 @@ class TestInputRange:
         np.testing.assert_array_equal(array_of(drawn(images(np.full((2, 2), 7.0), "HW"))), 0.5)
 
 
-class TestOverlay:
-    def test_a_cam_covers_the_image_edge_to_edge(self, landscape):
-        cam = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
-        figure = overlay(cam[None], landscape, axes="NHW", image_axes="HWC")
-        below, above = figure.axes[0].images
-        assert tuple(below.get_extent()) == tuple(above.get_extent()) == (-0.5, 5.5, 3.5, -0.5)
-        np.testing.assert_array_equal(array_of(above), cam)  # drawn as it is, stretched by the drawing only
-        assert above.get_interpolation() == "bilinear"
-        assert "2 × 3 stretched to 4 × 6 (bilinear)" in figure.axes[0].xaxis.get_label().get_text()
-
-    def test_nearest_cells_lie_where_they_belong(self, landscape):
-        cam = np.array([[-1.0, 1.0]])
-        figure = overlay(
-            cam,
-            np.full((4, 6), 0.5),
-            axes="HW",
-            image_axes="HW",
-            interpolation="nearest",
-            alpha=1.0,
-            fade=False,
-        )
-        left, right = color_at(figure, figure.axes[0], 1, 2), color_at(figure, figure.axes[0], 4, 2)
-        assert left[2] > left[0] + 50
-        assert right[0] > right[2] + 50
-
-    def test_background_gray_or_color(self, landscape):
-        values = np.ones((4, 6))
-        gray = array_of(drawn(overlay(values, landscape, image_axes="HWC"), image=0))
-        np.testing.assert_allclose(gray, landscape @ [0.299, 0.587, 0.114])
-        color = array_of(drawn(overlay(values, landscape, image_axes="HWC", background="color"), image=0))
-        np.testing.assert_array_equal(color, landscape)
-
-    def test_opacity_follows_the_magnitude(self, landscape):
-        values = np.zeros((4, 6))
-        values[0, 0], values[1, 1] = -4, 1
-        alpha = np.asarray(drawn(overlay(values, landscape, image_axes="HWC", alpha=0.8)).get_alpha())
-        assert alpha[0, 0] == pytest.approx(0.8)
-        assert alpha[1, 1] == pytest.approx(0.4)
-        assert alpha[3, 3] == 0
-
-    @pytest.mark.parametrize("options", [{"alpha": 2}, {"background": "blue"}, {"interpolation": "cubic"}])
-    def test_bad_options(self, landscape, options):
-        with pytest.raises(InvalidArgumentError):
-            overlay(np.ones((4, 6)), landscape, image_axes="HWC", **options)
-
-    def test_no_image(self, explanation):
-        with pytest.raises(InvalidArgumentError, match="image="):
-            overlay(explanation(np.ones((1, 2, 2)), "NHW"))
-        with pytest.raises(InvalidArgumentError, match="no image"):
-            overlay(explanation(np.ones((1, 2, 2)), "NHW", inputs=np.ones((1, 9)), input_axes="NF"))
-
-    def test_batches_that_do_not_match(self):
-        with pytest.raises(InvalidArgumentError, match="2 samples of values do not belong to 3 images"):
-            overlay(np.ones((2, 4, 6)), np.ones((3, 4, 6)), axes="NHW", image_axes="NHW")
-
-    def test_each_sample_lies_on_its_own_image(self):
-        pictures = np.stack([np.zeros((4, 6)), np.ones((4, 6))])
-        figure = overlay(np.ones((2, 4, 6)), pictures, axes="NHW", image_axes="NHW")
-        for index in range(2):
-            np.testing.assert_array_equal(array_of(drawn(figure, index, 0)), pictures[index])
-
-    def test_volume_shows_the_same_slice_of_both(self):
-        values, image = np.zeros((1, 2, 3, 3)), np.zeros((1, 4, 3, 3))
-        values[0, 1] = 1
-        image[0, 3] = 1
-        below = drawn(overlay(values, image, axes="NDHW", image_axes="NDHW"), image=0)
-        np.testing.assert_array_equal(array_of(below), 1)
-
-
 class TestSamplesAndPlaces:
     def test_all_samples_up_to_a_stated_limit(self):
         figure = heatmap(np.ones((11, 2, 3)), axes="NHW")
         assert len([ax for ax in figure.axes if ax.images]) == 8
         assert "first 8 of 11 samples" in figure.get_supxlabel()
-        assert (
-            len([ax for ax in heatmap(np.ones((11, 2, 3)), axes="NHW", max_samples=3).axes if ax.images]) == 3
-        )
+        assert len([ax for ax in heatmap(np.ones((11, 2, 3)), axes="NHW", max_samples=3).axes if ax.images]) == 3
 
     def test_chosen_samples(self):
         values = np.arange(5.0)[:, None, None] * np.ones((5, 2, 3))

@@ -86,9 +86,7 @@ def as_array(values: Any, what: str = "values") -> Array:
                 raise TypeError(f"dtype {array.dtype}")
             array = array.astype(np.float64)  # bfloat16 and its like
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"{what} must be an array of real numbers, not {_kind(values)}: {error}"
-        ) from error
+        raise InvalidArgumentError(f"{what} must be an array of real numbers, not {_kind(values)}: {error}") from error
     if array.size == 0:
         raise InvalidArgumentError(f"{what} of shape {array.shape} is empty: there is nothing to draw")
     if array.dtype.kind == "f":
@@ -129,8 +127,7 @@ def label(values: Any, axes: str | None = None, what: str = "values") -> Labelle
     if "?" in axes:
         if set(axes) - {"N", "?"} or axes.count("?") > 1:
             raise InvalidArgumentError(
-                f"{what} of shape {array.shape} has unknown axes {axes!r}: "
-                "give axes= with a letter each, e.g. 'NCHW'"
+                f"{what} of shape {array.shape} has unknown axes {axes!r}: give axes= with a letter each, e.g. 'NCHW'"
             )
         axes = axes.replace("?", "F")
     order = [axes.index(letter) for letter in ORDER if letter in axes]
@@ -143,9 +140,7 @@ def label(values: Any, axes: str | None = None, what: str = "values") -> Labelle
     return Labelled(array, axes)
 
 
-def choose_samples(
-    labelled: Labelled, sample: int | Sequence[int] | None, limit: int
-) -> tuple[list[int], str]:
+def choose_samples(labelled: Labelled, sample: int | Sequence[int] | None, limit: int) -> tuple[list[int], str]:
     """Indices of the samples to draw, and what has to be said if that is not all of them.
 
     Raises
@@ -156,9 +151,7 @@ def choose_samples(
     count = labelled.samples
     if sample is None:
         shown = list(range(min(count, max(1, limit))))
-        return shown, f"first {len(shown)} of {count} samples (max_samples={limit})" if len(
-            shown
-        ) < count else ""
+        return shown, f"first {len(shown)} of {count} samples (max_samples={limit})" if len(shown) < count else ""
     asked: list[Any] = list(np.atleast_1d(np.asarray(sample)))
     if not asked or not all(isinstance(i, np.integer) for i in asked):
         raise InvalidArgumentError(f"sample must be an index or a list of indices, not {sample!r}")
@@ -193,9 +186,7 @@ def reduce_to(labelled: Labelled, keep: str, rule: str = "sum") -> tuple[Array, 
     dropped = tuple(k for k, letter in enumerate(letters) if letter not in keep)
     note = ""
     if dropped:
-        sizes = [
-            f"{data.shape[k]} {_WORDS.get(letters[k], letters[k])}" for k in dropped if data.shape[k] > 1
-        ]
+        sizes = [f"{data.shape[k]} {_WORDS.get(letters[k], letters[k])}" for k in dropped if data.shape[k] > 1]
         note = f"{_REDUCTIONS[rule]} {' and '.join(sizes)}" if sizes else ""
         if rule == "max_abs" and sizes:
             data = np.abs(data).max(axis=dropped)
@@ -246,14 +237,10 @@ def _check_axes(array: Array, axes: str | None, what: str) -> str:
     if not isinstance(axes, str):
         raise InvalidArgumentError(f"axes of {what} must be a string such as 'NCHW', not {axes!r}")
     if len(axes) != array.ndim:
-        raise InvalidArgumentError(
-            f"{what} of shape {array.shape} has {array.ndim} axes, {axes!r} names {len(axes)}"
-        )
+        raise InvalidArgumentError(f"{what} of shape {array.shape} has {array.ndim} axes, {axes!r} names {len(axes)}")
     unknown = sorted(set(axes) - set(ORDER) - {"?"})
     if unknown:
-        raise InvalidArgumentError(
-            f"axes {axes!r} of {what}: {unknown[0]!r} is none of the letters N C D H W L T F ?"
-        )
+        raise InvalidArgumentError(f"axes {axes!r} of {what}: {unknown[0]!r} is none of the letters N C D H W L T F ?")
     doubled = sorted(letter for letter in set(axes) - {"?"} if axes.count(letter) > 1)
     if doubled:
         raise InvalidArgumentError(f"axes {axes!r} of {what} name {doubled[0]!r} twice")

@@ -23,9 +23,7 @@ Row = tuple[float, float, float]
 CHARACTER = 0.56
 
 
-def new_figure(
-    width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained"
-) -> Figure:
+def new_figure(width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained") -> Figure:
     """An empty figure of that many inches with an Agg canvas of its own."""
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.set_layout_engine(layout)
@@ -59,9 +57,7 @@ def lay_out(
     for height, above, below in rows:
         y -= above + height
         lefts = (MARGIN + column * panel for column in range(columns))
-        places.append(
-            [figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts]
-        )
+        places.append([figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts])
         y -= below
     return figure, places
 
@@ -135,9 +131,7 @@ def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
     """A title of the whole figure, at its left edge."""
     at = MARGIN / float(figure.get_size_inches()[0])
     high = 1 - MARGIN / float(figure.get_size_inches()[1])
-    figure.suptitle(
-        text, x=at, y=high, ha="left", va="top", fontsize=size, linespacing=1.25, parse_math=False
-    )
+    figure.suptitle(text, x=at, y=high, ha="left", va="top", fontsize=size, linespacing=1.25, parse_math=False)
 
 
 def footing(figure: Figure, text: str) -> None:

@@ -39,11 +39,7 @@ def layer_text(result: Any) -> str:
     """``layer conv2``, ``layer fc, neuron 3``, or what stands in for a layer where there is none."""
     layer = getattr(result, "layer", None)
     if layer is None:
-        return (
-            "synthetic input"
-            if getattr(result, "kind", None) == "feature_visualization"
-            else "input attribution"
-        )
+        return "synthetic input" if getattr(result, "kind", None) == "feature_visualization" else "input attribution"
     options = getattr(result, "options", None)
     neuron = getattr(result, "neuron", None)
     if neuron is None and isinstance(options, Mapping):

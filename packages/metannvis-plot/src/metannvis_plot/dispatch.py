@@ -118,9 +118,7 @@ def choose_kind(result: Any, *, single_panel: bool = False, **reading: Any) -> s
 
 
 def _several(result: Any) -> bool:
-    return (
-        isinstance(result, list | tuple) and len(result) > 0 and all(is_explanation(item) for item in result)
-    )
+    return isinstance(result, list | tuple) and len(result) > 0 and all(is_explanation(item) for item in result)
 
 
 def _over_image(subject: Subject) -> bool:

@@ -132,9 +132,7 @@ def select_channels(
         return [c % total for c in asked], f"{len(asked)} of {total} channels, as chosen"
     many = CHANNELS if channels is None else channels
     if not isinstance(many, int | np.integer) or isinstance(many, bool) or many < 1:
-        raise InvalidArgumentError(
-            f"channels must be a number from 1, or a list of channels, not {channels!r}"
-        )
+        raise InvalidArgumentError(f"channels must be a number from 1, or a list of channels, not {channels!r}")
     flat = np.abs(stack.reshape(total, -1))
     score = flat.mean(axis=1) if rank == "mean_abs" else flat.max(axis=1)
     order = np.argsort(-score, kind="stable")[: int(many)]

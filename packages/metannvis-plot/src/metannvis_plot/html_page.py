@@ -80,9 +80,7 @@ def report(
         bodies.append(_section(number_, heading, result, figure, dpi))
     index = ""
     if len(sections) > 1:
-        items = "".join(
-            f'<li><a href="#r{k}">{_text(head)}</a></li>' for k, (head, _) in enumerate(sections, 1)
-        )
+        items = "".join(f'<li><a href="#r{k}">{_text(head)}</a></li>' for k, (head, _) in enumerate(sections, 1))
         index = f"<nav><ol>{items}</ol></nav>\n"
     before = f"<pre>{_text(preface)}</pre>\n" if preface else ""
     page = (

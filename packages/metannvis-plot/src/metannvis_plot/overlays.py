@@ -41,9 +41,7 @@ class Blend:
         if self.background not in ("gray", "color"):
             raise InvalidArgumentError(f"background must be 'gray' or 'color', not {self.background!r}")
         if self.interpolation not in ("bilinear", "nearest"):
-            raise InvalidArgumentError(
-                f"interpolation must be 'bilinear' or 'nearest', not {self.interpolation!r}"
-            )
+            raise InvalidArgumentError(f"interpolation must be 'bilinear' or 'nearest', not {self.interpolation!r}")
 
 
 def overlay(

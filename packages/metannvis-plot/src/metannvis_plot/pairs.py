@@ -83,9 +83,7 @@ def comparison(
     found = [single(result, axes, input_index=input_index) for result in given]
     families = sorted({subject.values.family for subject in found})
     if len(families) > 1:
-        raise InvalidArgumentError(
-            f"results of different families cannot be compared: {' and '.join(families)}"
-        )
+        raise InvalidArgumentError(f"results of different families cannot be compared: {' and '.join(families)}")
     chosen = [choose_samples(subject.values, 0 if sample is None else sample, 1)[0][0] for subject in found]
     rows = [_values(s, k, reduce, depth, normalize) for s, k in zip(found, chosen, strict=True)]
     titles = [
@@ -98,9 +96,7 @@ def comparison(
     picture = families[0] == "image"
     with_input = picture and show_input and _has_image(found[0], chosen[0])
     head = _heading(results, title, len(shown), len(pairs), normalize)
-    differences = [
-        _difference_caption(found[a], found[b], chosen[a], names and (names[a], names[b])) for a, b in shown
-    ]
+    differences = [_difference_caption(found[a], found[b], chosen[a], names and (names[a], names[b])) for a, b in shown]
     columns = 4 if with_input else 3
     figure, places = _rows(rows, len(shown), picture, columns, [*titles, *differences], head)
     draw = _pictures if picture else _series
@@ -151,9 +147,7 @@ def _series(
     notes: list[str] = []
     same = first.shape == second.shape
     if family == "features" and same and len(first) > series.FEATURES:
-        order = np.sort(
-            np.argsort(-np.maximum(np.abs(first), np.abs(second)), kind="stable")[: series.FEATURES]
-        )
+        order = np.sort(np.argsort(-np.maximum(np.abs(first), np.abs(second)), kind="stable")[: series.FEATURES])
         notes = [f"{len(order)} of {len(first)} features, largest |value| of either"]
     for place, (values, own), title in zip(places, rows, titles, strict=False):
         _draw(place, values, family, order if same else np.arange(len(values)))
@@ -175,9 +169,7 @@ def _draw(ax: Axes, values: Array, family: str, order: Array) -> None:
         series.draw_features(ax, values[order], [str(k) for k in order])
 
 
-def _values(
-    subject: Subject, index: int, rule: str, depth: int | None, normalize: bool
-) -> tuple[Array, list[str]]:
+def _values(subject: Subject, index: int, rule: str, depth: int | None, normalize: bool) -> tuple[Array, list[str]]:
     family = subject.values.family
     if family == "image":
         values, notes = plane(subject.values, index, rule, depth)
@@ -190,11 +182,7 @@ def _values(
 
 
 def _has_image(subject: Subject, index: int) -> bool:
-    return (
-        subject.input is not None
-        and input_sample(subject, index) is not None
-        and subject.input.family == "image"
-    )
+    return subject.input is not None and input_sample(subject, index) is not None and subject.input.family == "image"
 
 
 def _closeness(first: Array, second: Array) -> str:
@@ -223,11 +211,7 @@ def _difference_caption(a: Subject, b: Subject, index: int, names: Sequence[str]
     return [
         f"{method} · {first} − {second}",
         f"{' / '.join(layers)} · {target_text(a.result, index, a.values.samples)}",
-        *(
-            closeness[:1]
-            if closeness[0] == closeness[1]
-            else map("{}: {}".format, (first, second), closeness)
-        ),
+        *(closeness[:1] if closeness[0] == closeness[1] else map("{}: {}".format, (first, second), closeness)),
     ]
 
 

@@ -68,9 +68,7 @@ def displayable(
     if value_range is not None:
         low, high = (float(end) for end in value_range)
         if not (np.isfinite([low, high]).all() and low < high):
-            raise InvalidArgumentError(
-                f"image_range must be two ascending finite numbers, not {value_range!r}"
-            )
+            raise InvalidArgumentError(f"image_range must be two ascending finite numbers, not {value_range!r}")
         notes.append(f"shown from {number(low)} to {number(high)}")
     elif is_bytes:
         low, high = 0.0, 255.0
@@ -90,9 +88,7 @@ def displayable(
 
 def draw_image(ax: Axes, picture: Array) -> AxesImage:
     """An image of values 0 to 1, shape (H, W) or (H, W, 3), row 0 at the top."""
-    drawn = ax.imshow(
-        picture, cmap="gray", vmin=0, vmax=1, origin="upper", aspect="equal", interpolation="antialiased"
-    )
+    drawn = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, origin="upper", aspect="equal", interpolation="antialiased")
     _bare(ax)
     return drawn
 
@@ -163,9 +159,7 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: f
     # The note takes the place of the axis label, which matplotlib puts below the ticks, if there are any.
     text: dict[str, Any] = {"parse_math": False, "loc": "left"}
     if lines:
-        ax.set_title(
-            wrap(lines, characters(width, TITLE_SIZE)), fontsize=TITLE_SIZE, linespacing=1.25, **text
-        )
+        ax.set_title(wrap(lines, characters(width, TITLE_SIZE)), fontsize=TITLE_SIZE, linespacing=1.25, **text)
     if notes:
         note = wrap(["; ".join(notes)], characters(width, NOTE_SIZE))
         ax.set_xlabel(note, fontsize=NOTE_SIZE, color=NOTE_COLOR, linespacing=1.2, **text)

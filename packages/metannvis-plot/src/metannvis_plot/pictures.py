@@ -130,8 +130,7 @@ def images(
     target = check_path(path)
     tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
     shown = [
-        panels.displayable(subject.values, index, value_range=image_range, depth=depth)
-        for subject, index in tiles
+        panels.displayable(subject.values, index, value_range=image_range, depth=depth) for subject, index in tiles
     ]
     text = [
         (caption(subject, index, title), [size_text(picture), *notes])

@@ -72,14 +72,10 @@ def subjects(
         If the values cannot be drawn, their axes are not known, or there is no such input.
     """
     if is_comparison(values):
-        raise InvalidArgumentError(
-            "a comparison holds several results: use comparison(), or one of its .explanations"
-        )
+        raise InvalidArgumentError("a comparison holds several results: use comparison(), or one of its .explanations")
     explained = is_explanation(values)
     result = values if explained else None
-    parts, letters = _parts(
-        values.values if explained else values, _first(axes, values.axes if explained else None)
-    )
+    parts, letters = _parts(values.values if explained else values, _first(axes, values.axes if explained else None))
     # Several arrays are one an input, or of a layer one an output: then each belongs to all inputs together.
     of_layer = getattr(result, "kind", None) == "layer"
     part_name = "output" if of_layer else "input"

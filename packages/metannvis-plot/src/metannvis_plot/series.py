@@ -258,9 +258,7 @@ def _names(names: Sequence[str] | None, count: int, what: str) -> list[str]:
     return [name if len(name) <= 24 else f"{name[:11]}…{name[-11:]}" for name in short]
 
 
-def _stack(
-    count: int, height: float, ax: Axes | None, more: str, width: float = WIDTH
-) -> tuple[Figure, list[Axes]]:
+def _stack(count: int, height: float, ax: Axes | None, more: str, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
     """Panels one below the other, or the axes given."""
     if ax is not None:
         return root(ax), [ax]
