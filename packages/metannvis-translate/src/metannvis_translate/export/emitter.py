@@ -154,7 +154,9 @@ class Emitter:
             dtype = "bool"
         for k, output in enumerate(node.outputs):
             output.name = name if k == 0 else self.name(f"{name}_{k}")
-            if dtype is not None:
+            if op == "TopK" and k == 1:
+                output.dtype = self.dtype_of("int64")
+            elif dtype is not None:
                 output.dtype = self.dtype_of(dtype)
             elif first is not None and first.dtype is not None:
                 output.dtype = first.dtype

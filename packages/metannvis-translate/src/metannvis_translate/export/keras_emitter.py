@@ -116,6 +116,11 @@ class KerasEmitter(Emitter):
         """Dtype of what the layer puts out."""
         return self.specs[0].dtype
 
+    def promoted(self, x: ir.Value) -> ir.Value:
+        """The value in the dtype of the result. Floats stay: some operations of Keras declare float32 whatever comes in."""
+        is_float = x.dtype is not None and x.dtype.is_floating_point()
+        return x if is_float and self.dtype_of(self.dtype).is_floating_point() else self.cast(x, self.dtype)
+
     def output_shape(self) -> Shape:
         return tuple(self.specs[0].shape)
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 #: One ONNX operator on one value, by class of the operation.
 UNARY = {
     "Absolute": "Abs",
-    "Abs": "Abs",
     "Arccos": "Acos",
     "Arccosh": "Acosh",
     "Arcsin": "Asin",
@@ -70,7 +69,7 @@ for _name, _op in UNARY.items():
         if _op in ("Not",):
             x = e.cast(x, "bool")
         elif e.dtype != "bool":
-            x = e.cast(x, e.dtype)
+            x = e.promoted(x)
         return e.emit(_op, x)
 
 
@@ -114,38 +113,38 @@ def NotEqual(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
 
 @keras_op("Square")
 def Square(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.cast(x, e.dtype)
+    x = e.promoted(x)
     return e.emit("Mul", x, x, shape=e.shape(x))
 
 
 @keras_op("Rsqrt")
 def Rsqrt(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    return e.emit("Reciprocal", e.emit("Sqrt", e.cast(x, e.dtype)))
+    return e.emit("Reciprocal", e.emit("Sqrt", e.promoted(x)))
 
 
 @keras_op("Log1p")
 def Log1p(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.cast(x, e.dtype)
+    x = e.promoted(x)
     return e.emit("Log", e.emit("Add", x, e.scalar(1.0, x), shape=e.shape(x)))
 
 
 @keras_op("Expm1")
 def Expm1(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.emit("Exp", e.cast(x, e.dtype))
+    x = e.emit("Exp", e.promoted(x))
     return e.emit("Sub", x, e.scalar(1.0, x), shape=e.shape(x))
 
 
 @keras_op("Log2", "Log10")
 def LogBase(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.emit("Log", e.cast(x, e.dtype))
+    x = e.emit("Log", e.promoted(x))
     base = 2.0 if type(op).__name__ == "Log2" else 10.0
     return e.emit("Div", x, e.scalar(float(np.log(base)), x), shape=e.shape(x))
 
 
 @keras_op("Clip")
 def Clip(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.cast(x, e.dtype)
-    bounds = [e.tensor(bound, e.dtype) for bound in (op.x_min, op.x_max)]
+    x = e.promoted(x)
+    bounds = [e.tensor(bound, x.dtype) for bound in (op.x_min, op.x_max)]
     if all(e.rank(bound) == 0 for bound in bounds):
         return e.emit("Clip", x, *bounds)
     return e.emit("Min", e.emit("Max", x, bounds[0], shape=e.shape(x)), bounds[1], shape=e.shape(x))

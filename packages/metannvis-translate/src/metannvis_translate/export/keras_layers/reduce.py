@@ -42,12 +42,12 @@ for _name, _op in REDUCE.items():
     def reduction(e: KerasEmitter, op: Any, x: ir.Value, *, _op: str = _op) -> ir.Value:
         if getattr(op, "initial", None) is not None:
             e.refuse("an initial value")
-        return e.reduce(_op, e.cast(x, e.dtype), _axes(op), op.keepdims)
+        return e.reduce(_op, e.promoted(x), _axes(op), op.keepdims)
 
 
 @keras_op("Var", "Std")
 def Variance(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x, axes = e.cast(x, e.dtype), _axes(op)
+    x, axes = e.promoted(x), _axes(op)
     centred = e.emit("Sub", x, e.reduce("ReduceMean", x, axes, keepdims=True), shape=e.shape(x))
     y = e.reduce("ReduceMean", e.emit("Mul", centred, centred, shape=e.shape(x)), axes, op.keepdims)
     return e.emit("Sqrt", y) if type(op).__name__ == "Std" else y

@@ -109,7 +109,7 @@ def cut(e: KerasEmitter, x: ir.Value, slices: dict[int, slice]) -> ir.Value:
 
 @keras_op("GetItem")
 def GetItem(e: KerasEmitter, op: Any, x: ir.Value, key: Any) -> ir.Value:
-    keys = list(key) if isinstance(key, tuple) else [key]
+    keys = list(key) if isinstance(key, (tuple, list)) else [key]  # a list to TensorFlow is a tuple
     if any(not isinstance(k, (slice, int, np.integer, type(None), type(Ellipsis))) for k in keys):
         e.refuse("an index that is neither a number nor a slice")
     taken = sum(k is not None and k is not Ellipsis for k in keys)

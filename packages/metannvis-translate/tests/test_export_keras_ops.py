@@ -1,0 +1,234 @@
+"""Every ``keras.ops`` operation and every activation that has a converter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.export.keras_layers import activations, keras_op, load_families, operations
+from metannvis_translate.frameworks import require
+
+require("torch")  # before TensorFlow, see metannvis_translate.frameworks.require
+keras = require("keras")
+
+from keras import layers as L  # noqa: E402
+from keras import ops as K  # noqa: E402
+
+SHAPE = (5, 4, 6)
+MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
+
+#: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
+OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
+    "Absolute": [K.absolute],
+    "Add": [lambda x: x + 0.1, lambda x: 2 + x, lambda x: x + np.linspace(0, 1, 6), lambda x: x + x[:, :1]],
+    "All": [lambda x: K.cast(K.all(x > -2, axis=1), "float32")],
+    "Amax": [lambda x: K.amax(x, axis=2)],
+    "Amin": [lambda x: K.amin(x, axis=2)],
+    "Any": [lambda x: K.cast(K.any(x > 1, axis=(1, 2), keepdims=True), "float32")],
+    "Arccos": [lambda x: K.arccos(K.sin(x))],
+    "Arccosh": [lambda x: K.arccosh(1 + K.exp(x))],
+    "Arcsin": [lambda x: K.arcsin(K.sin(x))],
+    "Arcsinh": [K.arcsinh],
+    "Arctan": [K.arctan],
+    "Arctanh": [lambda x: K.arctanh(0.9 * K.sin(x))],
+    "Argmax": [lambda x: K.argmax(x, axis=2), lambda x: K.argmax(x, axis=1, keepdims=True)],
+    "Argmin": [lambda x: K.argmin(x, axis=-1)],
+    "Array": [K.array],
+    "AveragePool": [lambda x: K.average_pool(x, 2, 1, "same"), lambda x: K.average_pool(x, (2, 3))],
+    "Cast": [lambda x: K.cast(K.cast(x * 3, "int32"), "float32")],
+    "Ceil": [K.ceil],
+    "Celu": [lambda x: K.celu(x, 0.3)],
+    "Clip": [lambda x: K.clip(x, -0.3, 0.4)],
+    "Concatenate": [lambda x: K.concatenate([x, x * 2], axis=2)],
+    "Conv": [lambda x: K.conv(x, np.ones((2, 3, 6, 2), "float32"), 2, "same")],
+    "ConvertToTensor": [K.convert_to_tensor],
+    "Copy": [K.copy],
+    "Cos": [K.cos],
+    "Cosh": [K.cosh],
+    "Divide": [lambda x: K.divide(x, K.exp(x)), lambda x: K.divide(1.0, K.exp(x))],
+    "Elu": [lambda x: K.elu(x, 0.3)],
+    "Equal": [lambda x: K.cast(K.equal(K.round(x), 0.0), "float32")],
+    "Erf": [K.erf],
+    "Exp": [K.exp],
+    "ExpandDims": [lambda x: K.expand_dims(x, -1), lambda x: K.expand_dims(x, (1, 3))],
+    "Expm1": [K.expm1],
+    "Flip": [lambda x: K.flip(x, axis=2)],
+    "Floor": [K.floor],
+    "FloorDivide": [lambda x: x // 0.25],
+    "Gelu": [lambda x: K.gelu(x, approximate=True), lambda x: K.gelu(x, approximate=False)],
+    "GetItem": [
+        lambda x: x[:, 1:-1, ::2],
+        lambda x: x[:, 2],
+        lambda x: x[..., -1],
+        lambda x: x[:, None, ..., 0, 1:4],
+        lambda x: x[:, ::-1],
+        lambda x: x[:, -3:-1, 3],
+    ],
+    "Glu": [lambda x: K.glu(x, axis=2)],
+    "Greater": [lambda x: K.cast(x > 0.2, "float32")],
+    "GreaterEqual": [lambda x: K.cast(x >= 0.2, "float32")],
+    "HardShrink": [lambda x: K.hard_shrink(x, 0.3)],
+    "HardSigmoid": [K.hard_sigmoid],
+    "HardSilu": [K.hard_silu],
+    "HardTanh": [K.hard_tanh],
+    "Isinf": [lambda x: K.cast(K.isinf(x), "float32")],
+    "Isnan": [lambda x: K.cast(K.isnan(x), "float32")],
+    "LeakyRelu": [lambda x: K.leaky_relu(x, 0.3)],
+    "Less": [lambda x: K.cast(x < 0.2, "float32")],
+    "LessEqual": [lambda x: K.cast(x <= 0.2, "float32")],
+    "Log": [lambda x: K.log(K.exp(x) + 1)],
+    "Log10": [lambda x: K.log10(K.exp(x))],
+    "Log1p": [lambda x: K.log1p(K.exp(x))],
+    "Log2": [lambda x: K.log2(K.exp(x))],
+    "LogSigmoid": [K.log_sigmoid],
+    "LogSoftmax": [K.log_softmax, lambda x: K.log_softmax(x, axis=2)],
+    "LogicalAnd": [lambda x: K.cast(K.logical_and(x > 0, x < 1), "float32")],
+    "LogicalNot": [lambda x: K.cast(K.logical_not(x > 0), "float32")],
+    "LogicalOr": [lambda x: K.cast(K.logical_or(x > 1, x < 0), "float32")],
+    "LogicalXor": [lambda x: K.cast(K.logical_xor(x > 1, x > 0), "float32")],
+    "Logsumexp": [lambda x: K.logsumexp(x, axis=2), lambda x: K.logsumexp(x, axis=(1, 2), keepdims=True)],
+    "Matmul": [lambda x: x @ MATRIX.astype("float32"), lambda x: K.matmul(x, K.swapaxes(x, 2, 3))],
+    "Max": [lambda x: K.max(x, axis=2, keepdims=True)],
+    "MaxPool": [lambda x: K.max_pool(x, 2, 1, "same"), lambda x: K.max_pool(x, (2, 3))],
+    "Maximum": [lambda x: K.maximum(x, 0.1), lambda x: K.maximum(x, -x)],
+    "Mean": [lambda x: K.mean(x, axis=(1, 2)), lambda x: K.mean(x, axis=-1, keepdims=True)],
+    "Min": [lambda x: K.min(x, axis=2)],
+    "Minimum": [lambda x: K.minimum(x, 0.1)],
+    "Mish": [lambda x: keras.activations.mish(x) if not isinstance(x, keras.KerasTensor) else mish()(x)],
+    "Moveaxis": [lambda x: K.moveaxis(x, 1, 3), lambda x: K.moveaxis(x, (1, 3), (2, 1))],
+    "Multiply": [lambda x: x * 0.1, lambda x: 0.1 * x, lambda x: x * np.float32(0.1), lambda x: K.multiply(x, x)],
+    "Negative": [lambda x: -x],
+    "Normalize": [lambda x: K.normalize(x), lambda x: K.normalize(x, axis=1, epsilon=0.1)],
+    "NotEqual": [lambda x: K.cast(K.not_equal(K.round(x), 0.0), "float32")],
+    "OnesLike": [lambda x: x + K.ones_like(x)],
+    "Pad": [
+        lambda x: K.pad(x, ((0, 0), (1, 0), (2, 3), (0, 1))),
+        lambda x: K.pad(x, ((0, 0), (1, 0), (2, 3), (0, 0)), mode="reflect"),
+        lambda x: K.pad(x, ((0, 0), (1, 0), (2, 3), (0, 1)), constant_values=1.5),
+    ],
+    "Power": [lambda x: K.exp(x) ** 0.3, lambda x: x**2, lambda x: 2.0**x],
+    "Prod": [lambda x: K.prod(x, axis=1)],
+    "RMSNorm": [lambda x: K.rms_normalization(x, np.linspace(1, 2, 6).astype("float32"))],
+    "Ravel": [lambda x: K.ravel(x)],
+    "ReLU": [lambda x: keras.activations.relu(x, 0.1, 0.5, 0.2)],
+    "Reciprocal": [lambda x: K.reciprocal(K.exp(x))],
+    "Relu": [K.relu],
+    "Relu6": [lambda x: K.relu6(4 * x)],
+    "Repeat": [lambda x: K.repeat(x, 3, axis=2)],
+    "Reshape": [lambda x: K.reshape(x, (-1, 24, 5))],
+    "Round": [K.round],
+    "Rsqrt": [lambda x: K.rsqrt(K.exp(x))],
+    "Selu": [K.selu],
+    "Sigmoid": [K.sigmoid],
+    "Sign": [K.sign],
+    "Silu": [K.silu],
+    "Sin": [K.sin],
+    "Sinh": [K.sinh],
+    "SoftShrink": [lambda x: K.soft_shrink(x, 0.3)],
+    "Softmax": [K.softmax, lambda x: K.softmax(x, axis=1)],
+    "Softplus": [K.softplus],
+    "Softsign": [K.softsign],
+    "SparsePlus": [K.sparse_plus],
+    "SparseSigmoid": [K.sparse_sigmoid],
+    "Sparsemax": [K.sparsemax],
+    "Split": [lambda x: K.split(x, 2, axis=2)[1], lambda x: K.split(x, (2, 3), axis=1)],
+    "Sqrt": [lambda x: K.sqrt(K.exp(x))],
+    "Square": [K.square],
+    "Squareplus": [lambda x: K.squareplus(x, 0.3)],
+    "Squeeze": [lambda x: K.squeeze(x[:, :1], 1)],
+    "Stack": [lambda x: K.stack([x, -x], axis=-1)],
+    "Std": [lambda x: K.std(x, axis=(1, 2))],
+    "StopGradient": [K.stop_gradient],
+    "Subtract": [lambda x: x - 0.1, lambda x: 1 - x],
+    "Sum": [lambda x: K.sum(x, axis=1)],
+    "Swapaxes": [lambda x: K.swapaxes(x, 1, -1)],
+    "Take": [lambda x: K.take(x, np.asarray([2, 0, 2]), axis=2)],
+    "Tan": [K.tan],
+    "Tanh": [K.tanh],
+    "TanhShrink": [K.tanh_shrink],
+    "Threshold": [lambda x: K.threshold(x, 0.2, -3.0)],
+    "Tile": [lambda x: K.tile(x, (1, 2, 1, 3))],
+    "Transpose": [lambda x: K.transpose(x, (0, 3, 1, 2))],
+    "TrueDivide": [lambda x: x / 3, lambda x: 1 / K.exp(x)],
+    "Unstack": [lambda x: K.unstack(x, axis=2)],
+    "Var": [lambda x: K.var(x, axis=3, keepdims=True)],
+    "Where": [lambda x: K.where(x > 0, x, 0.5 * x)],
+    "ZerosLike": [lambda x: x - K.zeros_like(x)],
+}
+#: TensorFlow computes these in single precision, in parts.
+SINGLE = {"Gelu", "gelu"}
+#: Activations of one argument; ``threshold`` wants more and is tested within another function.
+NAMES = sorted(set(dir(keras.activations)) & set(keras.src.activations.ALL_OBJECTS_DICT) - {"threshold"})
+
+
+def mish() -> Any:
+    """The operation behind ``keras.activations.mish``, which Keras itself calls only on tensors."""
+    from keras.src.activations.activations import Mish
+
+    return Mish()
+
+
+def both(model: Any, compare_export: Any, exact: float) -> None:
+    compare_export(model, batch=2, dtype="float32", tolerance=1e-5)
+    compare_export(model, batch=3, dtype="float64", tolerance=exact)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_operation_computes_the_same(name: str, compare_export: Any) -> None:
+    for function in OPERATIONS[name]:
+        x = keras.Input(SHAPE)
+        y = function(L.Identity()(x))
+        model = keras.Model(x, y)
+        assert name in {type(op).__name__ for op in model.operations}
+        both(model, compare_export, 1e-6 if name in SINGLE else 1e-9)
+
+
+def test_every_operation_has_a_row() -> None:
+    load_families()
+    assert set(operations) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_activation_computes_the_same(name: str, compare_export: Any) -> None:
+    x = keras.Input(SHAPE)
+    y = L.Dense(4, activation=getattr(keras.activations, name))(x)
+    both(keras.Model(x, y), compare_export, 1e-6 if name in SINGLE else 1e-9)
+
+
+def test_every_activation_has_a_converter() -> None:
+    load_families()
+    assert set(activations) == {getattr(keras.activations, name).__name__ for name in NAMES} | {"threshold"}
+
+
+def test_activation_of_the_callers_own_is_traced(compare_export: Any) -> None:
+    def mine(x: Any) -> Any:
+        return K.relu(x) * 0.3 + keras.activations.threshold(x, 0.2, -3.0)
+
+    x = keras.Input((4,))
+    both(keras.Model(x, L.Dense(3, activation=mine)(x)), compare_export, 1e-9)
+
+
+def test_operation_without_converter_is_refused() -> None:
+    from metannvis_translate.export.keras import export_model
+
+    x = keras.Input((4,))
+    model = keras.Model(x, K.sort(x))
+    with pytest.raises(UnsupportedOperatorError, match=r"keras\.ops\.Sort.*keras_op"):
+        export_model(model, None, dtype=None, progress=lambda *a: None)
+
+
+def test_operation_can_be_registered(compare_export: Any) -> None:
+    @keras_op("Sort")
+    def sort(e: Any, op: Any, x: Any) -> Any:
+        size = e.shape(x)[-1]
+        return e.emit_many("TopK", x, e.ints(size), largest=0, outputs=2)[0]
+
+    try:
+        x = keras.Input((4,))
+        both(keras.Model(x, K.sort(x)), compare_export, 1e-9)
+    finally:
+        operations.remove("Sort")
