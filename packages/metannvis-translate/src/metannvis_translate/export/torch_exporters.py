@@ -108,6 +108,8 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
         )
     model = ir.from_proto(onnx.load_from_string(buffer.getvalue()))
     for node in model.graph:
+        for value in node.outputs:
+            value.shape = None  # what this exporter notes of shapes is incomplete; they are inferred anew
         layer = _torchscript_scope(node.name or "", recorder.model)
         if layer:
             node.metadata_props[LAYER] = layer

@@ -231,9 +231,16 @@ def require(module: str) -> ModuleType:
 
 
 def _separate_llvm() -> None:
+    """Load triton's native library before TensorFlow, or keep it out if TensorFlow is there already."""
     if "triton" in sys.modules or not (is_installed("tensorflow") and is_installed("triton")):
         return
     if "tensorflow" in sys.modules:
         sys.modules["triton"] = None  # type: ignore[assignment]  # an import of it now fails instead of aborting
     else:
         importlib.import_module("triton._C.libtriton")
+
+
+# The one thing done at import: a process that holds TensorFlow already is kept from loading triton (an entry in a table;
+# nothing is imported), so that the user's own `import torchvision` further down does not abort it.
+if "tensorflow" in sys.modules:
+    _separate_llvm()

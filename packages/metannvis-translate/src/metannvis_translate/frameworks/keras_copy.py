@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
@@ -28,7 +30,9 @@ def as_float64(model: Any) -> Any:
     keras = require("keras")
     try:
         config = _in_double(keras.saving.serialize_keras_object(model))
-        with keras.saving.custom_object_scope(_custom_objects(model)):
+        with keras.saving.custom_object_scope(_custom_objects(model)), _double_by_default(), warnings.catch_warnings():
+            # Of layers without a build of their own, which their first call in the copied graph builds.
+            warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
         if not copy.built and model.built:
             copy.build_from_config(model.get_build_config())
@@ -38,15 +42,31 @@ def as_float64(model: Any) -> Any:
             reason=f"a copy in double precision cannot be made from its configuration: {error}",
             hint="Give its layers get_config() and from_config().",
         ) from error
-    if len(copy.weights) != len(model.weights):
+    if [tuple(w.shape) for w in copy.weights] != [tuple(w.shape) for w in model.weights]:
         raise UnsupportedOperatorError(
             f"{type(model).__module__}.{type(model).__qualname__}",
-            reason=f"its copy has {len(copy.weights)} weights instead of {len(model.weights)}",
+            reason="a copy in double precision, made from its configuration, has other weights",
+            hint="Give its layers get_config() and build().",
         )
     for new, old in zip(copy.weights, model.weights, strict=True):
         new.assign(old.value)
     _copy_statistics(model, copy)
     return copy
+
+
+@contextmanager
+def _double_by_default() -> Iterator[None]:
+    """Layers that a custom layer makes in its constructor are in no configuration: they take the default policy.
+
+    Keras keeps that one a thread, so nobody else sees the change.
+    """
+    config = require("keras").config
+    before = config.dtype_policy()
+    config.set_dtype_policy("float64")
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
 
 
 def _in_double(config: Any, key: str = "") -> Any:

@@ -292,7 +292,7 @@ def _double_constant(node: ir.Node) -> None:
     import onnx_ir as ir
 
     from metannvis_translate.hub import exact_value
-    from metannvis_translate.passes import constant_array
+    from metannvis_translate.folding import constant_array
 
     array = constant_array(node)
     if array.dtype != np.float32:
