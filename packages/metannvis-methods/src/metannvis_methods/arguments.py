@@ -134,9 +134,7 @@ def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
         if target_may_be_found and argument.role in ("target", "score"):
             continue
         word = next((word for word in UNIFORM if spec.speaks(word) is argument), argument.name)
-        missing.append(
-            argument.name if word == argument.name else f"{word} (its own name for it: {argument.name})"
-        )
+        missing.append(argument.name if word == argument.name else f"{word} (its own name for it: {argument.name})")
     if missing:
         raise MissingArgumentError(f"{spec.key} of {spec.toolset} needs {', '.join(missing)}")
 
@@ -151,9 +149,7 @@ def class_index(target: Any, labels: Sequence[str] | None) -> Any:
     """
     if isinstance(target, str):
         if labels is None:
-            raise InvalidArgumentError(
-                f"target={target!r} is a class name, which needs labels=[…], the names in order"
-            )
+            raise InvalidArgumentError(f"target={target!r} is a class name, which needs labels=[…], the names in order")
         names = list(labels)
         if target not in names:
             close = near_misses(target, names)
@@ -222,16 +218,12 @@ def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tu
         There is no such output.
     """
     if len(outputs) != 1:
-        raise InvalidArgumentError(
-            f"the model has {len(outputs)} outputs; explain a model that has one of them"
-        )
+        raise InvalidArgumentError(f"the model has {len(outputs)} outputs; explain a model that has one of them")
     shape = outputs[0].shape
     count, rest = shape[0] if shape else 1, shape[1:]
     if not rest:
         if target not in (None, 0, [0] * count):
-            raise InvalidArgumentError(
-                f"the model has a single output a sample, so there is no target {target!r}"
-            )
+            raise InvalidArgumentError(f"the model has a single output a sample, so there is no target {target!r}")
         return None, None
     if target is None:
         if len(rest) > 1:
@@ -243,9 +235,7 @@ def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tu
         classes = [int(k) for k in outputs[0].argmax(axis=1)]
         return classes, classes if count > 1 else classes[0]
     if isinstance(target, list) and len(target) != count:
-        raise InvalidArgumentError(
-            f"{len(target)} targets for {count} samples; give one a sample, or one for all"
-        )
+        raise InvalidArgumentError(f"{len(target)} targets for {count} samples; give one a sample, or one for all")
     if len(rest) == 1 and isinstance(target, tuple) and len(target) == 1:
         target = target[0]
     for item in target if isinstance(target, list) else [target]:

@@ -100,9 +100,7 @@ class Cache:
 
             try:
                 reference = weakref.ref(model, drop)
-            except (
-                TypeError
-            ):  # a class without room for weak references: nothing is kept rather than the model
+            except TypeError:  # a class without room for weak references: nothing is kept rather than the model
                 return None
             slots: dict[Any, tuple[str, Any]] = {}
             self._models[key] = (reference, slots)

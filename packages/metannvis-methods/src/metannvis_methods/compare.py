@@ -48,9 +48,7 @@ class Alignment:
 #: Measured to agree to 4e-9 (saliency) and 9e-10 (Grad-CAM) in float64 on twins with copied weights.
 ALIGNMENTS: tuple[Alignment, ...] = (
     Alignment("saliency", "captum", {"abs": True}, {"abs": False}),
-    Alignment(
-        "saliency", "tf-keras-vis", {"keepdims": True, "normalize_map": False}, {"gradient_modifier": None}
-    ),
+    Alignment("saliency", "tf-keras-vis", {"keepdims": True, "normalize_map": False}, {"gradient_modifier": None}),
     Alignment("grad_cam", "captum", {"relu_attributions": True}, {"relu_attributions": False}),
     Alignment(
         "grad_cam",
@@ -126,9 +124,7 @@ def compare(
         if explanations and words.get("target") is None and _aims(row):
             words = {**words, "target": explanations[0].target}
         explanations.append(
-            explain(
-                model, method, inputs, toolset=row.toolset, **words, **{**own, **given.get(row.toolset, {})}
-            )
+            explain(model, method, inputs, toolset=row.toolset, **words, **{**own, **given.get(row.toolset, {})})
         )
     pairs = itertools.combinations(explanations, 2)
     rows = tuple({"a": a.toolset, "b": b.toolset, **_apart(a, b, notes)} for a, b in pairs)
@@ -182,9 +178,7 @@ def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) 
     if x.shape == y.shape:
         return x, y
     if x.ndim != y.ndim or x.shape[0] != y.shape[0]:
-        raise InvalidArgumentError(
-            f"maps of shape {x.shape} ({axes_x}) and {y.shape} ({axes_y}) cannot be compared"
-        )
+        raise InvalidArgumentError(f"maps of shape {x.shape} ({axes_x}) and {y.shape} ({axes_y}) cannot be compared")
     sizes = [max(sizes) for sizes in zip(x.shape, y.shape, strict=True)]
     notes.append("the smaller map was enlarged (linear, corners aligned)")
     return _resized(x, sizes), _resized(y, sizes)

@@ -105,9 +105,7 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
         aim = spec.by_role("target")
         if aim is not None:
             call[aim.name] = target
-        job = Job(
-            spec, prepared.model, inputs, prepared.layer, init, call, target, request.seed, request.progress
-        )
+        job = Job(spec, prepared.model, inputs, prepared.layer, init, call, target, request.seed, request.progress)
         outcome = _in_chunks(request, job)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, outcome)
@@ -152,9 +150,7 @@ def _indices(score: Any) -> Any:
 
 def _translated_target(prepared: Prepared, target: Target) -> Target:
     """A position in a dense output, as the model that runs lays it out."""
-    dense = isinstance(target, tuple) or (
-        isinstance(target, list) and target and isinstance(target[0], tuple)
-    )
+    dense = isinstance(target, tuple) or (isinstance(target, list) and target and isinstance(target[0], tuple))
     if prepared.translation is None or not dense:
         return target
     if isinstance(target, list):

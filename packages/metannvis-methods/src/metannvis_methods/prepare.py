@@ -98,9 +98,7 @@ class Prepared:
         except UnknownLayerError:
             if isinstance(layer, str):
                 raise
-            self.row = self.translation.layers.to_source(
-                layer
-            )  # an object of the translated model will do as well
+            self.row = self.translation.layers.to_source(layer)  # an object of the translated model will do as well
         self.model, self.layer = self.translation.attach(self.row.source.name)
 
     def _find_native(self, layer: Any) -> None:
@@ -130,9 +128,7 @@ def auto_layer(rows: Sequence[LayerRow]) -> str:
     names = [row.source.name for row in rows if fits(row.source)]
     if not names:
         known = ", ".join(row.source.name for row in rows)
-        raise MissingArgumentError(
-            f"layer='auto' found no convolutional or token layer; name one of: {known}"
-        )
+        raise MissingArgumentError(f"layer='auto' found no convolutional or token layer; name one of: {known}")
     return names[-1]
 
 
@@ -191,16 +187,12 @@ def prepare(
         elif spec.hooks:
             fingerprint = home.fingerprint(source)
             slot = ("obstacles", spec.toolset, signature(examples, {}))
-            reasons = cache.get(
-                source, slot, fingerprint, lambda: toolset.obstacles(spec, source, examples or None)
-            )
+            reasons = cache.get(source, slot, fingerprint, lambda: toolset.obstacles(spec, source, examples or None))
         if not reasons and _names_a_call(layer):
             reasons = (f"{layer!r} is one call of a layer that is called more than once",)
         if not reasons:
             if native.copies(source):
-                model, layers = cache.get(
-                    source, "opened", home.fingerprint(source), lambda: native.open(source)
-                )
+                model, layers = cache.get(source, "opened", home.fingerprint(source), lambda: native.open(source))
             else:
                 model, layers = native.open(source)
             return Prepared(source, framework, model, native, None, given, examples, opened=layers)
@@ -284,11 +276,7 @@ def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
         one_each = isinstance(value, tuple) and bool(value) and isinstance(value[0], (tuple, list))
         return _each(lambda item, k: _translated(prepared, role, item, k, None), value, one_each)
     offset = len(in_order(bound.of("input"))) if role == "extra" else 0
-    layer = (
-        prepared.row.source.name
-        if role in ("layer_baseline", "layer_mask") and prepared.row is not None
-        else None
-    )
+    layer = prepared.row.source.name if role in ("layer_baseline", "layer_mask") and prepared.row is not None else None
 
     def convert(item: Any, index: int) -> Any:
         if item is None or isinstance(item, (int, float, str)) or not np.ndim(item):
@@ -315,9 +303,7 @@ def _translated(prepared: Prepared, role: Role, value: Any, index: int, layer: s
                 "layout is unclear; give NumPy, in the model's own layout"
             )
         return value
-    return prepared.translation.to_target(
-        value, role=TRANSLATED_ROLE.get(role, role), index=index, layer=layer
-    )
+    return prepared.translation.to_target(value, role=TRANSLATED_ROLE.get(role, role), index=index, layer=layer)
 
 
 def caller_array(prepared: Prepared, value: Any, index: int) -> np.ndarray[Any, Any]:

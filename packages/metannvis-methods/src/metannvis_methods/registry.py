@@ -151,9 +151,7 @@ def find_methods(key: str, toolset: str | None = None) -> tuple[MethodSpec, ...]
     """
     from metannvis_methods.select import candidates
 
-    return candidates(
-        key, registry.methods(), toolset=None if toolset is None else registry.toolset(toolset).key
-    )
+    return candidates(key, registry.methods(), toolset=None if toolset is None else registry.toolset(toolset).key)
 
 
 def describe_method(key: str, toolset: str | None = None) -> str:

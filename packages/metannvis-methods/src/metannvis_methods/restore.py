@@ -91,9 +91,7 @@ def caller_inputs(
     """The caller's inputs as NumPy, and their axes."""
     if not count:
         return None, None
-    arrays = tuple(
-        caller_array(prepared, value, index) for index, value in enumerate(prepared.inputs[:count])
-    )
+    arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(prepared.inputs[:count]))
     axes = tuple(_input_axes(prepared, array, index) for index, array in enumerate(arrays))
     return (arrays, axes) if several else (arrays[0], axes[0])
 

@@ -156,9 +156,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         rows = [("method", f"{self.method} ({self.toolset}, {self.kind})"), ("model", self.framework)]
-        rows += [
-            (name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None
-        ]
+        rows += [(name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None]
         for axes, array in zip(_many(self.axes), _many(self.values), strict=True):
             low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
             rows.append(("values", f"{axes} {array.shape}, {array.dtype}, {low:.3g} … {high:.3g}"))
@@ -194,18 +192,13 @@ class PendingExplanation:
     request: Any = field(repr=False, default=None, compare=False)
 
     def __str__(self) -> str:
-        rows = [
-            (row.source.name, row.source.kind, str(row.source.shape), row.target.name) for row in self.layers
-        ]
+        rows = [(row.source.name, row.source.kind, str(row.source.shape), row.target.name) for row in self.layers]
         rows.insert(0, ("layer", "kind", "shape", f"in the model that runs ({self.toolset})"))
         widths = [max(len(row[k]) for row in rows) for k in range(3)]
         lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip()
-            for row in rows
+            "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows
         ]
-        return "\n".join(
-            [f"{self.method} needs a layer: finish_execution_with_layer(pending, layer)", *lines]
-        )
+        return "\n".join([f"{self.method} needs a layer: finish_execution_with_layer(pending, layer)", *lines])
 
 
 @dataclass(frozen=True)
@@ -272,9 +265,7 @@ def find_plotter() -> Any:
     """
     found = list(entry_points(group=PLOTTERS))
     if not found:
-        raise MissingFrameworkError(
-            "plotting needs metannvis-plot, which is not installed: pip install metannvis-plot"
-        )
+        raise MissingFrameworkError("plotting needs metannvis-plot, which is not installed: pip install metannvis-plot")
     found.sort(key=lambda entry: entry.name != "default")
     return found[0].load()
 

@@ -202,9 +202,7 @@ def perform_feature_visualization(
     **translation: Any,
 ) -> Any:
     """Make inputs that a model responds to; arguments and result as for :func:`perform_attribution`."""
-    return _perform(
-        model, method_key, toolset, init_args, exec_args, plot, translation, ("feature_visualization",)
-    )
+    return _perform(model, method_key, toolset, init_args, exec_args, plot, translation, ("feature_visualization",))
 
 
 def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: Any = False) -> Any:
@@ -328,9 +326,7 @@ def _understand(
     chosen = registry.toolset(spec.toolset)
     if not _installed(spec):
         how = chosen.install or f"install {', '.join(chosen.packages)}"
-        raise MissingFrameworkError(
-            f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}"
-        )
+        raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
     argument = spec.by_role("layer")
     layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
     plain = {known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta")}

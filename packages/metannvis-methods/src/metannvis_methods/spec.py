@@ -172,9 +172,7 @@ class MethodSpec:
     @property
     def required(self) -> tuple[Argument, ...]:
         """Arguments that the toolkit has no default for, the layer left out."""
-        return tuple(
-            argument for argument in self.arguments if argument.required and argument.role != "layer"
-        )
+        return tuple(argument for argument in self.arguments if argument.required and argument.role != "layer")
 
     def argument(self, name: str) -> Argument | None:
         """Argument by the toolkit's name."""
@@ -195,9 +193,7 @@ class MethodSpec:
             "toolset": self.toolset,
             "framework": self.framework,
             "kind": self.kind,
-            "class": self.cls
-            if isinstance(self.cls, str)
-            else f"{self.cls.__module__}:{self.cls.__qualname__}",
+            "class": self.cls if isinstance(self.cls, str) else f"{self.cls.__module__}:{self.cls.__qualname__}",
             "family": self.family,
             "summary": self.summary,
             "reference": self.reference,
@@ -220,9 +216,7 @@ class MethodSpec:
             if arguments:
                 lines.append(f"  {side}: " + ", ".join(_spell(argument) for argument in arguments))
         words = [
-            f"{word} → {argument.name}"
-            for word in UNIFORM
-            if (argument := self.speaks(word)) and argument.name != word
+            f"{word} → {argument.name}" for word in UNIFORM if (argument := self.speaks(word)) and argument.name != word
         ]
         lines += [f"  in explain(): {', '.join(words)}"] if words else []
         return "\n".join(lines)

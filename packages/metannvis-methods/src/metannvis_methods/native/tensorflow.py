@@ -35,9 +35,7 @@ SEQUENCE = (
 def quiet() -> Iterator[None]:
     """Without Keras' warning that a list of one input is not the input itself."""
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="The structure of `inputs` doesn't match", category=UserWarning
-        )
+        warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match", category=UserWarning)
         yield
 
 
@@ -96,9 +94,7 @@ class KerasNative(Native):
             raise InvalidArgumentError(f"the model has {len(declared)} inputs ({names}), not {len(values)}")
         for tensor, value in zip(declared, values, strict=True):
             wanted, shape = tuple(tensor.shape), tuple(np.shape(to_numpy(value)))
-            fits = len(wanted) == len(shape) and all(
-                w in (None, s) for w, s in zip(wanted, shape, strict=True)
-            )
+            fits = len(wanted) == len(shape) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True))
             if not fits:
                 axis = " (the first axis counts samples)" if len(shape) == len(wanted) - 1 else ""
                 raise InvalidArgumentError(f"input {tensor.name!r} has shape {wanted}{axis}, not {shape}")
@@ -111,9 +107,7 @@ class KerasNative(Native):
         except (ValueError, TypeError, tf.errors.OpError) as error:
             given = ", ".join(f"{tuple(tensor.shape)} {tensor.dtype.name}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArgumentError(
-                f"the model does not run on inputs of shape {given}: {first}"
-            ) from error
+            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
         return [to_numpy(tensor) for tensor in keras.tree.flatten(output)]
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
@@ -127,9 +121,7 @@ class KerasNative(Native):
 
     def _axes(self, layers: Sequence[Any], shape: Sequence[int | None]) -> str:
         rank = len(shape)
-        if rank in AXES_FIRST and any(
-            getattr(layer, "data_format", "") == "channels_first" for layer in layers
-        ):
+        if rank in AXES_FIRST and any(getattr(layer, "data_format", "") == "channels_first" for layer in layers):
             return AXES_FIRST[rank]
         if rank == 3 and any(type(layer).__name__ in SEQUENCE for layer in layers):
             return "NLC"
@@ -181,9 +173,7 @@ def _is_flat(model: Any) -> bool:
     """Whether a functional graph over the model's own layers reaches each of them, each used once."""
     if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
         return False
-    return all(
-        not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers
-    )
+    return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
 
 
 def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -53,11 +53,12 @@ class TorchNative(Native):
 
         Whole numbers stay whole numbers if the model has an embedding; otherwise they are counts or pixels.
         """
-        tensor = _tensor(value)
         like = _like(model)
-        if not tensor.is_floating_point() and _takes_indices(model):
-            return tensor.to(like.device)
-        return tensor.to(like.device, like.dtype)
+        with torch.inference_mode(False):  # a tensor made in inference mode could never have a gradient
+            tensor = _tensor(value)
+            if not tensor.is_floating_point() and _takes_indices(model):
+                return tensor.to(like.device)
+            return tensor.to(like.device, like.dtype)
 
     def as_index(self, model: Any, value: Any) -> torch.Tensor:
         """A tensor of int64 on the weights' device."""
@@ -69,23 +70,15 @@ class TorchNative(Native):
             with torch.no_grad():
                 output = model(*inputs)
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-            given = ", ".join(
-                f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs
-            )
+            given = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArgumentError(
-                f"the model does not run on inputs of shape {given}: {first}"
-            ) from error
+            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
         return [to_numpy(tensor) for tensor in _tensors(output)]
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels first; three axes are a signal if the model convolves over one, else a sequence."""
         rank = len(shape)
-        if (
-            rank == 3
-            and model is not None
-            and any(isinstance(module, SEQUENCE) for module in model.modules())
-        ):
+        if rank == 3 and model is not None and any(isinstance(module, SEQUENCE) for module in model.modules()):
             return "NCL"
         return IMAGE_AXES.get(rank, super().input_axes(model, shape))
 
@@ -120,16 +113,12 @@ class TorchNative(Native):
         whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
         """
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
-        parameters = [
-            (parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()
-        ]
+        parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
         try:
             model.eval()
             for module, _, _ in modules:
                 if module.__dict__.get("inplace") is True:
-                    module.__dict__["inplace"] = (
-                        False  # what the layer before it put out would be overwritten
-                    )
+                    module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
             with torch.inference_mode(False), torch.enable_grad():
                 yield
         finally:
@@ -158,9 +147,7 @@ def _like(model: torch.nn.Module) -> torch.Tensor:
     """A tensor that has the dtype and device inputs should have."""
     tensors = [*model.parameters(), *model.buffers()]
     floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    return (
-        floating[0] if floating else (torch.empty(0, device=tensors[0].device) if tensors else torch.empty(0))
-    )
+    return floating[0] if floating else (torch.empty(0, device=tensors[0].device) if tensors else torch.empty(0))
 
 
 def _tensor(value: Any) -> torch.Tensor:

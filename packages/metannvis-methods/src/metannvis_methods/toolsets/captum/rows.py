@@ -48,9 +48,7 @@ CHANGING = "depends on the baseline"
 
 
 def _row(key: str, cls: str, kind: Kind = "primary", **fields: Any) -> MethodSpec:
-    return MethodSpec(
-        key=key, toolset="captum", framework="torch", kind=kind, cls=f"captum.attr:{cls}", **fields
-    )
+    return MethodSpec(key=key, toolset="captum", framework="torch", kind=kind, cls=f"captum.attr:{cls}", **fields)
 
 
 PRIMARY = (

@@ -27,9 +27,7 @@ SALIENCY = (
     *COMMON,
 )
 
-NORMALIZED = (
-    "is scaled to 0…1 a sample, so that maps cannot be compared in size; normalize_{}=False leaves it"
-)
+NORMALIZED = "is scaled to 0…1 a sample, so that maps cannot be compared in size; normalize_{}=False leaves it"
 POSITIVE = "shows only what speaks for the target"
 
 

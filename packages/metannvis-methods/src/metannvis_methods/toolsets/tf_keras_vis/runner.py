@@ -77,9 +77,7 @@ def _score(model: Any, target: Target) -> Callable[[Any], Any]:
             return lambda output: output
         if len(model.outputs) == 1 and shape[1:] == (1,):
             return scores.CategoricalScore([0])
-        raise MissingArgumentError(
-            f"the model's output has shape {shape}: give target=…, which output is meant"
-        )
+        raise MissingArgumentError(f"the model's output has shape {shape}: give target=…, which output is meant")
     several = isinstance(target, list)
     positions: list[Any] = list(target) if isinstance(target, list) else [target]
     if not isinstance(positions[0], tuple):

@@ -1,0 +1,141 @@
+"""Results: what they hold, files, text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from metannvis_methods import Comparison, Explanation
+from metannvis_methods import results as module
+from metannvis_methods.compare import differences
+from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+
+ONE = Explanation(
+    values=np.arange(24.0).reshape(1, 2, 3, 4),
+    axes="NCHW",
+    inputs=np.ones((1, 2, 3, 4), np.float32),
+    input_axes="NCHW",
+    method="saliency",
+    toolset="captum",
+    framework="torch",
+    kind="primary",
+    target=[1],
+    labels=("a", "b"),
+    translation={
+        "from": "torch",
+        "to": "tensorflow",
+        "outputs": 3e-7,
+        "gradients": None,
+        "layers": 1e-7,
+        "passed": True,
+    },
+    convergence_delta=np.array([0.5]),
+    seconds=0.25,
+    options={"abs": False},
+)
+TWO = Explanation(
+    values=(np.zeros((1, 2)), np.ones((1, 3), np.int64)),
+    axes=("NF", "NF"),
+    inputs=(np.zeros((1, 2)), np.ones((1, 3))),
+    input_axes=("NF", "NF"),
+    method="m",
+    toolset="t",
+    framework="onnx",
+    kind="primary",
+)
+BARE = Explanation(np.zeros((2, 3)), "NF", None, None, "m", "t", "tensorflow", "feature_visualization")
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple) and a and isinstance(a[0], np.ndarray):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("explanation", [ONE, TWO, BARE], ids=["one", "two", "bare"])
+def test_a_file_gives_it_all_back(explanation: Explanation, tmp_path: Path) -> None:
+    path = explanation.save(tmp_path / "a.result")
+    assert path == tmp_path / "a.result.npz"
+    back = Explanation.load(path)
+    for name, value in vars(explanation).items():
+        assert same(value, getattr(back, name)), name
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "b.npz", a=1)
+    with pytest.raises(InvalidArgumentError, match="holds no explanation"):
+        Explanation.load(tmp_path / "b.npz")
+
+
+def test_objects_in_options_are_described(tmp_path: Path) -> None:
+    options = module.jsonable({"a": np.float32(1), "b": np.zeros((2, 3)), "c": print, "d": [object(), (1, None)]})
+    assert json.loads(json.dumps(options)) == {
+        "a": 1.0,
+        "b": "array (2, 3) float64",
+        "c": "print",
+        "d": ["object", [1, None]],
+    }
+
+
+def test_text_says_what_ran() -> None:
+    assert str(ONE) == "saliency of captum on a torch model, target [1], NCHW (1, 2, 3, 4), translated to tensorflow"
+    page = ONE._repr_html_()
+    for part in ("saliency", "captum", "torch → tensorflow", "3.0e-07", "NCHW (1, 2, 3, 4)"):
+        assert part in page
+    assert (
+        "<script" not in Explanation(np.zeros((1, 1)), "NF", None, None, "<script>", "t", "f", "primary")._repr_html_()
+    )
+
+
+def test_without_a_plotter_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "entry_points", lambda **_: ())
+    with pytest.raises(MissingFrameworkError, match="pip install metannvis-plot"):
+        ONE.plot()
+
+
+def test_the_plotter_is_found_through_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Entry:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def load(self) -> Any:
+            return lambda result, **options: (self.name, result, options)
+
+    monkeypatch.setattr(module, "entry_points", lambda **_: (Entry("other"), Entry("default")))
+    assert ONE.plot(sample=0) == ("default", ONE, {"sample": 0})
+
+
+def test_differences() -> None:
+    b = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]])
+    same = {"max_rel": 0.0, "rel_l2": 0.0, "cosine": 1.0, "spearman": 1.0}
+    assert differences(b, b) == pytest.approx(same)
+    found = differences(np.array([[1.0, 2.0, 3.0]]), b[:1])
+    assert found["max_rel"] == 0.25
+    assert found["rel_l2"] == pytest.approx(1 / np.sqrt(21))
+    assert found["cosine"] == pytest.approx(17 / np.sqrt(14 * 21))
+    assert found["spearman"] == pytest.approx(1)
+    assert differences(-b[:1], b[:1])["spearman"] == pytest.approx(-1)
+    assert differences(np.array([[1.0, 1.0]]), np.array([[0.0, 0.0]]))["max_rel"] == np.inf
+
+
+def test_ranks_share_ties() -> None:
+    from scipy import stats
+
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(0, 5, (2, 40)).astype(float)
+    found = differences(a[None], b[None])["spearman"]
+    assert found == pytest.approx(stats.spearmanr(a, b).statistic)
+
+
+def test_a_comparison_is_a_table() -> None:
+    row = {"a": "captum", "b": "tf-keras-vis", "max_rel": 1e-9, "rel_l2": 2e-9, "cosine": 1.0, "spearman": 1.0}
+    comparison = Comparison((ONE, ONE), (row,), True, "saliency", ("captum: abs=True",))
+    text = str(comparison)
+    assert "captum − tf-keras-vis" in text
+    assert "1.00e-09" in text
+    assert json.loads(json.dumps(comparison.to_dict()))["rows"] == [row]

@@ -1,0 +1,77 @@
+"""Rows say of each class what the class says of itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from metannvis_methods import Argument, MethodSpec, list_methods
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry import registry
+from metannvis_methods.spec import UNIFORM, fold
+from metannvis_methods.testing import check_row, check_toolset
+
+OURS = [spec for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis")]
+CALLS = {"captum": "attribute", "tf-keras-vis": "__call__"}
+
+
+@pytest.mark.parametrize("key", ["captum", "tf-keras-vis"])
+def test_toolsets_hold_to_the_contract(key: str) -> None:
+    check_toolset(registry.toolset(key))
+
+
+@pytest.mark.parametrize("spec", OURS, ids=lambda spec: f"{spec.toolset}-{spec.key}")
+def test_rows_agree_with_the_toolkits_signatures(spec: MethodSpec) -> None:
+    check_row(registry.toolset(spec.toolset), spec, call=CALLS[spec.toolset])
+
+
+@pytest.mark.parametrize("spec", OURS, ids=lambda spec: f"{spec.toolset}-{spec.key}")
+def test_rows_are_described(spec: MethodSpec) -> None:
+    assert json.loads(json.dumps(spec.to_dict()))["key"] == spec.key
+    assert spec.summary
+    assert spec.reference or spec.family == "activation"
+    text = str(spec)
+    assert text.startswith(f"{spec.key} ({spec.toolset}")
+    for argument in spec.arguments:
+        assert argument.name in text
+
+
+def test_every_method_that_the_2022_tool_had_is_there() -> None:
+    primary = "integrated_gradients deep_lift gradient_shap feature_ablation"
+    captum = primary.split() + [f"{kind}_{key}" for kind in ("layer", "neuron") for key in primary.split()]
+    captum += ["saliency", "input_x_gradient", "deconvolution", "neuron_deconvolution", "feature_permutation"]
+    captum += ["layer_gradient_x_activation", "layer_conductance", "neuron_conductance", "layer_activation"]
+    captum += ["grad_cam", "neuron_gradient"]
+    visual = ["activation_maximization", "saliency", "smooth_grad", "grad_cam", "grad_cam++", "score_cam", "layer_cam"]
+    assert {(s.toolset, s.key) for s in OURS} == {("captum", k) for k in captum} | {("tf-keras-vis", k) for k in visual}
+
+
+def test_folding() -> None:
+    assert fold("Grad-CAM") == fold("grad_cam") == fold("gradcam")
+    assert fold("grad_cam") != fold("grad_cam++")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "third"}, "unknown kind"),
+        ({"cls": "captum.attr.Saliency"}, "package.module:Class"),
+        ({"call": (Argument("x"), Argument("x"))}, "listed twice"),
+        ({"key": ""}, "key has to be a name"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
+    fields: dict[str, object] = {"key": "a", "toolset": "b", "framework": "torch", "kind": "primary", "cls": "c:D"}
+    with pytest.raises(InvalidArgumentError, match=message):
+        MethodSpec(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="unknown role"):
+        Argument("x", "picture")  # type: ignore[arg-type]
+
+
+def test_words_of_the_uniform_vocabulary_find_the_toolkits_arguments() -> None:
+    (cam,) = (spec for spec in OURS if spec.key == "grad_cam" and spec.toolset == "tf-keras-vis")
+    names = {word: argument.name for word in UNIFORM if (argument := cam.speaks(word)) is not None}
+    assert names == {"inputs": "seed_input", "target": "score", "layer": "penultimate_layer"}
