@@ -1,0 +1,215 @@
+"""Activations: a module each, called once, not in place."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_torch.modules import SELU, Celu, Clip, HardSigmoid, PReLU, Shrink
+from metannvis_translate.onnx_to_torch.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+#: Above this many, softplus is the identity. PyTorch's own 20 is off by 2e-9, which a float64 proof sees.
+SOFTPLUS_LINEAR = 40
+SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+
+
+def apply(ctx: TorchImporter, module: nn.Module, X: Value) -> Placed:
+    """A module that treats each element alike."""
+    x = ctx.placed(X)
+    return Placed(ctx.module(module, x.tensor), x.order)
+
+
+@converter("Relu", since=1)
+def Relu(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.ReLU(), X)
+
+
+@converter("Sigmoid", since=1)
+def Sigmoid(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Sigmoid(), X)
+
+
+@converter("Tanh", since=1)
+def Tanh(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Tanh(), X)
+
+
+@converter("Softsign", since=1)
+def Softsign(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Softsign(), X)
+
+
+@converter("Softplus", since=1)
+def Softplus(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Softplus() if ctx.hub.source == "torch" else nn.Softplus(threshold=SOFTPLUS_LINEAR), X)
+
+
+@converter("Elu", since=1)
+def Elu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    return apply(ctx, nn.ELU(alpha), X)
+
+
+@converter("Selu", since=1)
+def Selu(ctx: TorchImporter, X: Value, *, alpha: float = SELU_ALPHA, gamma: float = SELU_GAMMA) -> Placed:
+    usual = math.isclose(alpha, SELU_ALPHA, rel_tol=1e-6) and math.isclose(gamma, SELU_GAMMA, rel_tol=1e-6)
+    if usual and ctx.hub.source == "torch":
+        return apply(ctx, nn.SELU(), X)
+    return apply(ctx, SELU(alpha, gamma), X)
+
+
+@converter("Celu", since=12)
+def Celu_12(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    return apply(ctx, Celu(alpha) if ctx.hub.source == "tensorflow" else nn.CELU(alpha), X)
+
+
+@converter("LeakyRelu", since=6)
+def LeakyRelu(ctx: TorchImporter, X: Value, *, alpha: float = 0.01) -> Placed:
+    return apply(ctx, nn.LeakyReLU(alpha), X)
+
+
+@converter("PRelu", since=7)
+def PRelu(ctx: TorchImporter, X: Value, slope: Value) -> Placed:
+    """``nn.PReLU`` where its one or per-channel weight does; it takes the channels on axis 1."""
+    x = ctx.placed(X)
+    if not isinstance(slope, Const):
+        zero = ctx.function(torch.zeros_like, x.tensor)
+        scaled = ctx.function(torch.mul, x.tensor, ctx.aligned(slope, x.order))
+        return Placed(ctx.function(torch.where, ctx.function(torch.ge, x.tensor, zero), x.tensor, scaled), x.order)
+    full = (1,) * (x.rank - slope.rank) + slope.array.shape
+    lying = x.arrange(full)
+    count = slope.array.size
+    if ctx.hub.source != "tensorflow" and (count == 1 or (len(lying) > 1 and lying[1] == count)):
+        module = nn.PReLU(count, device="meta")
+        module.weight = ctx.weight(slope, "flat", slope.array.reshape(-1))
+    else:
+        module = PReLU(ctx.weight(slope, f"as {x.order}", slope.array.reshape(full).transpose(x.order)))
+    return Placed(ctx.module(module, x.tensor), x.order)
+
+
+@converter("HardSigmoid", since=1)
+def HardSigmoid_1(ctx: TorchImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
+    usual = math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5
+    return apply(ctx, nn.Hardsigmoid() if usual and ctx.hub.source == "torch" else HardSigmoid(alpha, beta), X)
+
+
+@converter("HardSwish", since=14)
+def HardSwish(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Hardswish(), X)
+
+
+@converter("Swish", since=24)
+def Swish(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    if alpha == 1:
+        return apply(ctx, nn.SiLU(), X)
+    x = ctx.placed(X)
+    gate = ctx.module(nn.Sigmoid(), ctx.function(torch.mul, x.tensor, alpha), suffix="sigmoid")
+    return Placed(ctx.function(torch.mul, x.tensor, gate), x.order)
+
+
+@converter("Mish", since=18)
+def Mish(ctx: TorchImporter, X: Value) -> Placed:
+    return apply(ctx, nn.Mish(), X)
+
+
+@converter("Gelu", since=20)
+def Gelu(ctx: TorchImporter, X: Value, *, approximate: str = "none") -> Placed:
+    return apply(ctx, nn.GELU(approximate), X)
+
+
+@converter("ThresholdedRelu", since=10)
+def ThresholdedRelu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    return apply(ctx, nn.Threshold(alpha, 0.0), X)
+
+
+@converter("Shrink", since=9)
+def Shrink_9(ctx: TorchImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:  # noqa: A002
+    if bias == 0:
+        return apply(ctx, nn.Hardshrink(lambd), input)
+    return apply(ctx, nn.Softshrink(lambd) if bias == lambd else Shrink(bias, lambd), input)
+
+
+@converter("Clip", since=6)
+def Clip_6(ctx: TorchImporter, input: Value, *, min: float | None = None, max: float | None = None) -> Placed:  # noqa: A002
+    return clip(ctx, input, min, max)
+
+
+@converter("Clip", since=11)
+def Clip_11(ctx: TorchImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:  # noqa: A002
+    """The modules that people write for it, ``nn.ReLU6`` and ``nn.Hardtanh``, where the bounds are theirs."""
+    bounds = [value.scalar() if isinstance(value, Const) else None for value in (min, max)]
+    if any(value is not None and not isinstance(value, Const) for value in (min, max)):
+        x = ctx.placed(input)
+        tensors = [None if value is None else ctx.plain(value).tensor for value in (min, max)]
+        return Placed(ctx.function(torch.clamp, x.tensor, *tensors), x.order)
+    return clip(ctx, input, *bounds)
+
+
+def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) -> Placed:
+    """``nn.ReLU6``, ``nn.Hardtanh`` or our own; they differ in the gradient *at* the bounds.
+
+    PyTorch has zero there in all of its functions, TensorFlow in ``relu6`` only.
+    """
+    info = np.finfo(np.float32)
+    low = None if low is not None and low <= info.min else low
+    high = None if high is not None and high >= info.max else high
+    if ctx.is_integer():
+        return apply(ctx, Clip(low, high), X)
+    if (low, high) == (0, 6):
+        return apply(ctx, nn.ReLU6(), X)
+    if ctx.hub.source == "tensorflow":
+        return apply(ctx, Clip(low, high, closed=True), X)
+    usual = low is not None and high is not None and low < high
+    return apply(ctx, nn.Hardtanh(low, high) if usual else Clip(low, high), X)
+
+
+@converter("Softmax", since=13)
+def Softmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+    x = ctx.placed(input)
+    return Placed(ctx.module(nn.Softmax(x.axis(axis)), x.tensor), x.order)
+
+
+@converter("LogSoftmax", since=13)
+def LogSoftmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+    x = ctx.placed(input)
+    return Placed(ctx.module(nn.LogSoftmax(x.axis(axis)), x.tensor), x.order)
+
+
+@converter("Softmax", since=1)
+def Softmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+    return flattened(ctx, nn.Softmax, input, axis)
+
+
+@converter("LogSoftmax", since=1)
+def LogSoftmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+    return flattened(ctx, nn.LogSoftmax, input, axis)
+
+
+def flattened(ctx: TorchImporter, cls: type[nn.Module], X: Value, axis: int) -> Placed:
+    """Before opset 13 everything from ``axis`` on counted as one axis."""
+    x = ctx.placed(X)
+    axis %= x.rank
+    shape = ctx.shape(0)
+    others = range(axis, x.rank) if shape is None else [k for k in range(axis, x.rank) if shape[k] != 1]
+    if len(others) <= 1:
+        return Placed(ctx.module(cls(x.axis(others[0] if others else axis)), x.tensor), x.order)
+    x = ctx.plain(x)
+    flat = ctx.module(cls(axis), ctx.function(torch.flatten, x.tensor, axis))
+    return Placed(ctx.method("view_as", flat, x.tensor), x.order)
+
+
+@converter("Hardmax", since=13)
+def Hardmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+    """One at the first largest element along the axis, zero elsewhere."""
+    x = ctx.placed(input)
+    dim = x.axis(axis)
+    first = ctx.function(torch.argmax, x.tensor, dim, True)
+    return Placed(ctx.function(torch.scatter, ctx.function(torch.zeros_like, x.tensor), dim, first, 1.0), x.order)

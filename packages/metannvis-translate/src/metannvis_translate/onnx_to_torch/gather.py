@@ -1,0 +1,145 @@
+"""Taking elements by index, and putting them."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from metannvis_translate import layout
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+
+@converter("Gather", since=1)
+def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+    """``nn.Embedding`` for rows of a weight, ``torch.select`` for one index, ``torch.index_select`` for known ones."""
+    axis %= data.rank
+    if isinstance(data, Const) and isinstance(indices, Placed) and data.rank == 2 and axis == 0 and data.trainable:
+        module = nn.Embedding(*data.array.shape, device="meta")
+        module.weight = ctx.weight(data)
+        x = ctx.plain(indices)
+        return Placed(ctx.module(module, x.tensor), identity(x.rank + 1))
+    if isinstance(indices, Const) and indices.rank <= 1:
+        x = ctx.placed(data)
+        if indices.rank == 0:
+            tensor = ctx.function(torch.select, x.tensor, x.axis(axis), int(ctx.known(indices, "indices")))
+            return Placed(tensor, layout.kept_axes(x.order, (axis,)))
+        index = ctx.known(indices, "indices").astype(np.int64)
+        size = data.array.shape[axis] if isinstance(data, Const) else (ctx.shape(0) or (None,) * x.rank)[axis]
+        if size is not None or (index >= 0).all():
+            known = Const(np.where(index < 0, index + (size or 0), index), name=f"{indices.name}.index")
+            return Placed(ctx.function(torch.index_select, x.tensor, x.axis(axis), ctx.constant(known, (0,))), x.order)
+    x, index_placed = ctx.plain(data), ctx.plain(indices)
+    key = (*[slice(None)] * axis, index_placed.tensor)
+    return Placed(ctx.function(operator.getitem, x.tensor, key), identity(x.rank - 1 + index_placed.rank))
+
+
+@converter("GatherElements", since=11)
+def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+    """``torch.gather``."""
+    x, index = ctx.plain(data), _not_negative(ctx, indices, axis)
+    return Placed(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
+
+
+@converter("GatherND", since=11)
+def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> Placed:
+    """Indexing with the last axis of ``indices`` taken apart."""
+    shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    if batch_dims or shape is None or shape[-1] is None:
+        ctx.refuse("batch_dims" if batch_dims else "how many axes it indexes is not known")
+        raise AssertionError
+    x, index = ctx.plain(data), ctx.plain(indices)
+    parts = ctx.function(torch.unbind, index.tensor, -1)
+    keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))
+    return Placed(ctx.function(operator.getitem, x.tensor, keys), identity(index.rank - 1 + x.rank - shape[-1]))
+
+
+@converter("ScatterElements", since=11)
+def ScatterElements(
+    ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none"
+) -> Placed:
+    """``torch.scatter``, ``torch.scatter_add``."""
+    x, index, new = ctx.plain(data), _not_negative(ctx, indices, axis), ctx.plain(updates)
+    if reduction not in ("none", "add"):
+        ctx.refuse(f"its reduction is {reduction!r}")
+    function = torch.scatter if reduction == "none" else torch.scatter_add
+    return Placed(ctx.function(function, x.tensor, axis, index, new.tensor), identity(x.rank))
+
+
+def _not_negative(ctx: TorchImporter, indices: Value, axis: int) -> torch.fx.Node:
+    """Indices that count from the start, which is all that ``torch.gather`` and ``torch.scatter`` take."""
+    if isinstance(indices, Const) and (indices.array >= 0).all():
+        return ctx.plain(indices).tensor
+    size = (ctx.shape(0) or ())[axis : axis + 1 or None]
+    if not size or size[0] is None:
+        ctx.refuse("the size of the axis it indexes is not known")
+        raise AssertionError
+    return ctx.function(torch.remainder, ctx.plain(indices).tensor, size[0])
+
+
+@converter("OneHot", since=9)
+def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Placed:
+    """``F.one_hot``; an index out of range gives no one at all."""
+    x = ctx.plain(indices)
+    count = int(ctx.known(depth, "depth").reshape(()))
+    off, on = ctx.known(values, "values").tolist()
+    rank = x.rank + 1
+    classes = Const(np.arange(count), name=f"{ctx.node.outputs[0].name}.classes")
+    index = ctx.function(torch.unsqueeze, ctx.method("long", x.tensor), -1)
+    index = ctx.function(
+        torch.where, ctx.function(operator.lt, index, 0), ctx.function(operator.add, index, count), index
+    )
+    hit = ctx.function(torch.eq, index, ctx.constant(classes, (0,)))
+    dtype = getattr(torch, str(ctx.known(values, "values").dtype))
+    tensor = ctx.method("to", ctx.function(torch.where, hit, on, off), dtype)
+    # the new axis stands last; logically it is `axis`
+    old = [k for k in range(rank) if k != axis % rank]
+    return Placed(tensor, (*old, axis % rank))
+
+
+@converter("TopK", since=10)
+def TopK(
+    ctx: TorchImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
+) -> tuple[Placed, Placed]:  # noqa: A002
+    """``torch.topk``."""
+    x = ctx.placed(X)
+    count = int(ctx.known(K, "K").reshape(()))
+    both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
+    values, indices = (ctx.function(operator.getitem, both, k) for k in range(2))
+    return Placed(values, x.order), Placed(indices, x.order)
+
+
+@converter("Trilu", since=14)
+def Trilu(ctx: TorchImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> Placed:  # noqa: A002
+    """``torch.triu``, ``torch.tril``."""
+    x = ctx.plain(input)
+    diagonal = 0 if k is None else int(ctx.known(k, "k").reshape(()))
+    return Placed(ctx.function(torch.triu if upper else torch.tril, x.tensor, diagonal), x.order)
+
+
+@converter("GridSample", since=16)
+def GridSample(
+    ctx: TorchImporter,
+    X: Value,
+    grid: Value,
+    *,
+    align_corners: int = 0,
+    mode: str = "linear",
+    padding_mode: str = "zeros",
+) -> Placed:
+    """``F.grid_sample``."""
+    x, points = ctx.plain(X), ctx.plain(grid)
+    modes = {"linear": "bilinear", "cubic": "bicubic"}
+    tensor = ctx.function(
+        F.grid_sample, x.tensor, points.tensor, modes.get(mode, mode), padding_mode, bool(align_corners)
+    )
+    return Placed(tensor, x.order)

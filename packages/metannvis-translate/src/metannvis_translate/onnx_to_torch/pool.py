@@ -1,0 +1,165 @@
+"""Pools over windows and over everything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from metannvis_translate.importer import Value
+from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.modules import AvgPool
+from metannvis_translate.onnx_to_torch.pad import pad_pairs, same_pads, split_pads
+from metannvis_translate.onnx_to_torch.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+MAX: tuple[Any, ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+AVERAGE: tuple[Any, ...] = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+GLOBAL_MAX: tuple[Any, ...] = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+GLOBAL_AVERAGE: tuple[Any, ...] = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+
+
+def image(ctx: TorchImporter, X: Value, what: str) -> tuple[Placed, int]:
+    """The input channels first, and its number of spatial axes."""
+    x = ctx.plain(X)
+    if not 3 <= x.rank <= 5:
+        ctx.refuse(f"PyTorch has no {what} over {x.rank - 2} spatial axes")
+    return x, x.rank - 2
+
+
+@converter("MaxPool", since=1)
+def MaxPool(
+    ctx: TorchImporter,
+    X: Value,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> Placed:
+    """``nn.MaxPool1d``, ``nn.MaxPool2d``, ``nn.MaxPool3d``."""
+    if ctx.used_outputs() > 1:
+        ctx.refuse("its indices are used, which count differently in PyTorch")
+    x, rank = image(ctx, X, "max pool")
+    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
+    dilation = tuple(dilations or (1,) * rank)
+    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=-math.inf)
+    padding, rest = split_pads(pads)
+    if any(rest) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
+        if ceil_mode:
+            pads = _ceil_pads(ctx, pads, kernel, stride, dilation)
+        padding, ceil_mode = (0,) * rank, 0
+        tensor = ctx.function(F.pad, tensor, pad_pairs(pads), "constant", -math.inf)
+    module = MAX[rank - 1](kernel, stride, padding, dilation, ceil_mode=bool(ceil_mode))
+    return Placed(ctx.module(module, tensor), identity(x.rank))
+
+
+def _ceil_pads(
+    ctx: TorchImporter, pads: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[int, ...]:
+    """Pads with which a pool that rounds down gives what one that rounds up gives with those given."""
+    rank = len(kernel)
+    sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
+    ends = []
+    for k, size in enumerate(sizes):
+        if size is None:
+            ctx.refuse("it rounds up with pads that PyTorch does not take, and the size of its input is free")
+            return ()
+        begin, end = pads[k], pads[k + rank]
+        left = size + begin + end - dilation[k] * (kernel[k] - 1) - 1
+        steps = -(-left // stride[k])
+        # a window that would start behind the input and its first pad is left out
+        steps -= steps * stride[k] >= size + begin
+        ends.append(end + max(steps * stride[k] - left, 0))
+    return (*pads[:rank], *ends)
+
+
+@converter("AveragePool", since=1)
+def AveragePool(
+    ctx: TorchImporter,
+    X: Value,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Placed:
+    """``nn.AvgPool1d``, ``nn.AvgPool2d``, ``nn.AvgPool3d``."""
+    x, rank = image(ctx, X, "average pool")
+    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
+    dilation = tuple(dilations or (1,) * rank)
+    sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
+    if auto_pad.startswith("SAME") and None in sizes and any(s > 1 for s in stride):
+        ctx.refuse(f"its auto_pad {auto_pad!r} depends on a size that is free")
+    _, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
+    padding, rest = split_pads(pads)
+    module: nn.Module
+    if any(rest) or any(d > 1 for d in dilation) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
+        module = AvgPool(kernel, stride, pads, dilation, include_pad=bool(count_include_pad), ceil=bool(ceil_mode))
+    else:
+        # without pads the two ways to count are one, and the default is what people write
+        include = bool(count_include_pad) or not any(padding)
+        module = AVERAGE[rank - 1](kernel, stride, padding, ceil_mode=bool(ceil_mode), count_include_pad=include)
+    return Placed(ctx.module(module, x.tensor), identity(x.rank))
+
+
+@converter("GlobalAveragePool", since=1)
+def GlobalAveragePool(ctx: TorchImporter, X: Value) -> Placed:
+    """``nn.AdaptiveAvgPool2d(1)`` and its siblings."""
+    x, rank = image(ctx, X, "average pool")
+    return Placed(ctx.module(GLOBAL_AVERAGE[rank - 1](1), x.tensor), identity(x.rank))
+
+
+@converter("GlobalMaxPool", since=1)
+def GlobalMaxPool(ctx: TorchImporter, X: Value) -> Placed:
+    """``nn.AdaptiveMaxPool2d(1)`` and its siblings."""
+    x, rank = image(ctx, X, "max pool")
+    if ctx.hub.source == "tensorflow":  # where several elements are the largest, TensorFlow gives each its part
+        return Placed(ctx.function(torch.amax, x.tensor, tuple(range(2, x.rank)), True), identity(x.rank))
+    return Placed(ctx.module(GLOBAL_MAX[rank - 1](1), x.tensor), identity(x.rank))
+
+
+@converter("LpPool", since=2)
+def LpPool(
+    ctx: TorchImporter,
+    X: Value,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    p: int = 2,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Placed:
+    """A sum over windows, from an average."""
+    x, rank = image(ctx, X, "Lp pool")
+    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
+    dilation = tuple(dilations or (1,) * rank)
+    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
+    if ceil_mode:
+        pads = _ceil_pads(ctx, pads, kernel, stride, dilation)
+    powers = ctx.function(torch.pow, ctx.function(torch.abs, tensor), p)
+    pool = AvgPool(kernel, stride, pads, dilation, include_pad=True, ceil=False)
+    summed = ctx.function(torch.mul, ctx.module(pool, powers), math.prod(kernel))
+    return Placed(ctx.function(torch.pow, summed, 1.0 / p), identity(x.rank))
+
+
+@converter("GlobalLpPool", since=2)
+def GlobalLpPool(ctx: TorchImporter, X: Value, *, p: int = 2) -> Placed:
+    """A norm over everything but batch and channels."""
+    x, _ = image(ctx, X, "Lp pool")
+    norm = ctx.function(torch.linalg.vector_norm, x.tensor, p, tuple(range(2, x.rank)), True)
+    return Placed(norm, identity(x.rank))

@@ -1,0 +1,273 @@
+"""Operators that move, cut and join; functions all, since no toolkit has rules for them as modules."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from metannvis_translate import layout
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+
+def in_sequence(ctx: TorchImporter, data: Value) -> Any:
+    """A tensor whose elements follow each other as those of the logical value do; its shape may be another."""
+    x = ctx.placed(data)
+    perm = layout.transpose(x.order, identity(x.rank))
+    shape = ctx.shape(0)
+    if perm is None or (shape is not None and layout.moves_nothing(perm, x.arrange(shape))):
+        return x.tensor
+    return ctx.transpose(x.tensor, perm)
+
+
+@converter("Transpose", since=1)
+def Transpose(ctx: TorchImporter, data: Value, *, perm: Sequence[int] | None = None) -> Value:
+    """Nothing is moved: the result lies as the input does, its axes have other names."""
+    perm = tuple(perm if perm is not None else reversed(range(data.rank)))
+    if isinstance(data, Const):
+        return Const(data.array.transpose(perm), name=f"{data.name}.{perm}", exact=data.exact, trainable=data.trainable)
+    return Placed(data.tensor, tuple(perm.index(axis) for axis in data.order))
+
+
+@converter("Reshape", since=5)
+def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0) -> Value:
+    """``torch.flatten`` where it is one, else ``torch.reshape``."""
+    wanted = ctx.sizes(shape, "shape")
+    if isinstance(data, Const) and not any(isinstance(size, torch.fx.Node) for size in wanted):
+        settled = [data.array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(wanted)]
+        return Const(
+            data.array.reshape(settled), name=f"{data.name}.{settled}", exact=data.exact, trainable=data.trainable
+        )
+    have = ctx.shape(0) or (None,) * data.rank
+    batch_stays = wanted[0] == 0 and not allowzero if len(wanted) == 2 else False
+    if len(wanted) == 2 and data.rank > 1 and not isinstance(wanted[1], torch.fx.Node):
+        inner = None if None in have[1:] else math.prod(size or 0 for size in have[1:])
+        if (batch_stays and wanted[1] in (-1, inner)) or (wanted[0] == -1 and wanted[1] == inner):
+            return Placed(ctx.function(torch.flatten, in_sequence(ctx, data), 1), identity(2))
+    tensor = in_sequence(ctx, data)
+    free = any(isinstance(size, int) and size == -1 for size in wanted)
+    sizes: list[Any] = []
+    for k, size in enumerate(wanted):
+        if isinstance(size, torch.fx.Node) or size != 0 or allowzero:
+            sizes.append(size)
+        elif have[k] is not None:
+            sizes.append(have[k])
+        elif not free:
+            sizes.append(-1)
+            free = True
+        else:
+            x = ctx.placed(data)
+            sizes.append(ctx.method("size", x.tensor, x.axis(k)))
+    return Placed(ctx.function(torch.reshape, tensor, tuple(sizes)), identity(len(sizes)))
+
+
+@converter("Flatten", since=1)
+def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+    """``torch.flatten``."""
+    rank = input.rank
+    axis = axis + rank if axis < 0 else axis
+    tensor = in_sequence(ctx, input)
+    if axis == 0:
+        return Placed(ctx.function(torch.reshape, tensor, (1, -1)), identity(2))
+    if axis == rank:
+        return Placed(ctx.function(torch.reshape, tensor, (-1, 1)), identity(2))
+    if axis > 1:
+        tensor = ctx.function(torch.flatten, ctx.plain(input).tensor, 0, axis - 1)
+    return Placed(ctx.function(torch.flatten, tensor, 1), identity(2))
+
+
+@converter("Squeeze", since=1)
+def Squeeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None) -> Value:
+    """``torch.squeeze``."""
+    if axes is None:
+        shape = data.array.shape if isinstance(data, Const) else ctx.shape(0)
+        if shape is None:
+            ctx.refuse("which axes it removes is not known")
+            return data
+        axes = [axis for axis, size in enumerate(shape) if size == 1]
+    gone = sorted(axis % data.rank for axis in axes)
+    if isinstance(data, Const):
+        array = data.array.squeeze(tuple(gone))
+        return Const(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+    dims = tuple(sorted(data.axis(axis) for axis in gone))
+    return Placed(ctx.function(torch.squeeze, data.tensor, dims), layout.kept_axes(data.order, gone)) if gone else data
+
+
+@converter("Squeeze", since=13)
+def Squeeze_13(ctx: TorchImporter, data: Value, axes: Value | None = None) -> Value:
+    """``torch.squeeze``."""
+    return Squeeze(ctx, data, axes=None if axes is None else ctx.known(axes, "axes").reshape(-1).tolist())
+
+
+@converter("Unsqueeze", since=1)
+def Unsqueeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Value:
+    """``torch.unsqueeze``."""
+    rank = data.rank + len(axes)
+    new = sorted(axis % rank for axis in axes)
+    if isinstance(data, Const):
+        array = np.expand_dims(data.array, tuple(new))
+        return Const(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+    old = [axis for axis in range(rank) if axis not in new]
+    order = [old[axis] for axis in data.order]
+    tensor = data.tensor
+    for axis in new:
+        order.insert(axis, axis)
+        tensor = ctx.function(torch.unsqueeze, tensor, axis)
+    return Placed(tensor, tuple(order))
+
+
+@converter("Unsqueeze", since=13)
+def Unsqueeze_13(ctx: TorchImporter, data: Value, axes: Value) -> Value:
+    """``torch.unsqueeze``."""
+    return Unsqueeze(ctx, data, axes=ctx.known(axes, "axes").reshape(-1).tolist())
+
+
+@converter("Expand", since=8)
+def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:  # noqa: A002
+    """``Tensor.expand``."""
+    x = ctx.placed(input)
+    sizes = ctx.sizes(shape, "shape")
+    rank = max(x.rank, len(sizes))
+    sizes = [1] * (rank - len(sizes)) + sizes
+    if rank > x.rank:
+        x = ctx.plain(x)
+    have: tuple[int | None, ...] = ctx.shape(0) or (None,) * x.rank
+    have = (1,) * (rank - len(have)) + have
+    order = x.order if rank == x.rank else identity(rank)
+    # a size of one keeps what is there, which PyTorch writes as -1; an axis in front has no size to keep
+    settled = []
+    for axis in range(rank):
+        keep = isinstance(sizes[axis], int) and (sizes[axis] == 1 or sizes[axis] == have[axis])
+        settled.append((-1 if axis >= rank - x.rank else 1) if keep else sizes[axis])
+    if all(isinstance(size, int) and size == -1 for size in settled):
+        return Placed(x.tensor, order)
+    return Placed(ctx.method("expand", x.tensor, tuple(settled[axis] for axis in order)), order)
+
+
+@converter("Tile", since=6)
+def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> Placed:  # noqa: A002
+    """``torch.tile``."""
+    x = ctx.placed(input)
+    counts = ctx.known(repeats, "repeats").tolist()
+    return Placed(ctx.function(torch.tile, x.tensor, x.arrange(counts)), x.order)
+
+
+@converter("Concat", since=4)
+def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> Placed:
+    """``torch.cat``."""
+    order = ctx.common_order(inputs)
+    tensors = [ctx.operand(value, order, scalars=False) for value in inputs]
+    return Placed(ctx.function(torch.cat, tensors, layout.physical_axis(order, axis)), order)
+
+
+@converter("Split", since=1)
+def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:  # noqa: A002
+    """``torch.split``."""
+    x = ctx.placed(input)
+    count = len(ctx.node.outputs)
+    if split is None:
+        size = (ctx.shape(0) or (None,) * x.rank)[axis]
+        if size is None:
+            ctx.refuse("the size of the axis it splits is not known")
+            return ()
+        each = -(-size // count)
+        split = [each] * (count - 1) + [size - each * (count - 1)]
+    parts = ctx.function(torch.split, x.tensor, list(split), x.axis(axis))
+    return tuple(Placed(ctx.function(operator.getitem, parts, k), x.order) for k in range(count))
+
+
+@converter("Split", since=13)
+def Split_13(
+    ctx: TorchImporter,
+    input: Value,  # noqa: A002
+    split: Value | None = None,
+    *,
+    axis: int = 0,
+    num_outputs: int | None = None,
+) -> tuple[Placed, ...]:
+    """``torch.split``."""
+    return Split(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
+
+
+def cut(
+    ctx: TorchImporter,
+    data: Value,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int],
+    steps: Sequence[int],
+) -> Placed:
+    """Slices along logical axes; a negative step turns the axis around."""
+    x = ctx.placed(data)
+    shape = ctx.shape(0) or (None,) * x.rank
+    slices = [slice(None)] * x.rank
+    turned = []
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis %= x.rank
+        size, dim = shape[axis], x.axis(axis)
+        if step > 0:
+            last = None if end >= (2**31 - 1 if size is None else size) else end
+            slices[dim] = slice(start or None, last, step if step > 1 else None)
+            continue
+        turned.append(dim)
+        if size is not None:
+            taken = range(size)[start : None if end < -size else end : step]
+            slices[dim] = slice(taken[-1], taken[0] + 1, -step) if len(taken) else slice(0, 0)
+        elif not (step == -1 and start in (-1, 2**31 - 1, 2**63 - 1) and end <= -(2**31) + 1):
+            ctx.refuse("it steps backwards along an axis of free size")
+    tensor = x.tensor
+    if any(s != slice(None) for s in slices):
+        while slices[-1] == slice(None):
+            slices.pop()
+        tensor = ctx.function(operator.getitem, tensor, tuple(slices))
+    if turned:
+        tensor = ctx.function(torch.flip, tensor, tuple(turned))
+    return Placed(tensor, x.order)
+
+
+@converter("Slice", since=1)
+def Slice_1(
+    ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None, ends: Sequence[int], starts: Sequence[int]
+) -> Placed:
+    """Indexing."""
+    return cut(ctx, data, starts, ends, range(len(starts)) if axes is None else axes, [1] * len(starts))
+
+
+@converter("Slice", since=10)
+def Slice(
+    ctx: TorchImporter, data: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None
+) -> Placed:
+    """Indexing."""
+    first, last = ctx.known(starts, "starts").tolist(), ctx.known(ends, "ends").tolist()
+    along = list(range(len(first))) if axes is None else ctx.known(axes, "axes").tolist()
+    return cut(ctx, data, first, last, along, [1] * len(first) if steps is None else ctx.known(steps, "steps").tolist())
+
+
+@converter("DepthToSpace", since=1)
+def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:  # noqa: A002
+    """``nn.PixelShuffle``, after bringing the channels into its order."""
+    x = ctx.plain(input)
+    tensor = x.tensor
+    if mode == "DCR":
+        tensor = ctx.function(torch.unflatten, tensor, 1, (blocksize * blocksize, -1))
+        tensor = ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2)
+    return Placed(ctx.module(nn.PixelShuffle(blocksize), tensor), identity(4))
+
+
+@converter("SpaceToDepth", since=1)
+def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int) -> Placed:  # noqa: A002
+    """``nn.PixelUnshuffle``, and the channels into ONNX's order."""
+    x = ctx.plain(input)
+    tensor = ctx.module(nn.PixelUnshuffle(blocksize), x.tensor)
+    tensor = ctx.function(torch.unflatten, tensor, 1, (-1, blocksize * blocksize))
+    return Placed(ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2), identity(4))

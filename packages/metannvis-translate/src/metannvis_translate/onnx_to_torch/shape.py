@@ -1,0 +1,168 @@
+"""Constants, shapes, and integers computed from shapes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from metannvis_translate.hub import exact_value
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.folding import _evaluate_symbols, constant_array
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+__all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate"]
+
+#: What is calculated with sizes.
+SIZE_OPERATORS = {
+    "Identity", "Cast", "Concat", "Gather", "Unsqueeze", "Squeeze", "Reshape", "Slice", "ReduceProd", "Add", "Sub", "Mul",
+    "Div", "Neg",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that is known when the model runs; calculating with it adds to the model's graph."""
+
+    ctx: TorchImporter
+    node: fx.Node
+
+    def _with(self, function: Any, *operands: Any) -> Size:
+        return Size(self.ctx, self.ctx.function(function, *(o.node if isinstance(o, Size) else o for o in operands)))
+
+    def __add__(self, other: Any) -> Size:
+        return self._with(operator.add, self, other)
+
+    def __radd__(self, other: Any) -> Size:
+        return self._with(operator.add, other, self)
+
+    def __sub__(self, other: Any) -> Size:
+        return self._with(operator.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Size:
+        return self._with(operator.sub, other, self)
+
+    def __mul__(self, other: Any) -> Size:
+        return self._with(operator.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Size:
+        return self._with(operator.mul, other, self)
+
+    def __floordiv__(self, other: Any) -> Size:
+        return self._with(operator.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Size:
+        return self._with(operator.floordiv, other, self)
+
+    def __neg__(self) -> Size:
+        return self._with(operator.neg, self)
+
+
+class Sizes(Const):
+    """An integer tensor some of whose elements are known when the model runs: an array of ``int`` and :class:`Size`."""
+
+
+def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
+    """What a node computes from sizes; ``None`` if it computes something else."""
+    if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
+        return None
+    elements = _evaluate_symbols(node, [value.array.astype(object) for value in values])
+    return None if elements is None else Sizes(elements, name=node.outputs[0].name or "")
+
+
+@converter("Constant", since=1)
+def Constant(
+    ctx: TorchImporter,
+    *,
+    value: Any = None,
+    value_float: float | None = None,
+    value_floats: Sequence[float] | None = None,
+    value_int: int | None = None,
+    value_ints: Sequence[int] | None = None,
+    value_string: str | None = None,
+    value_strings: Sequence[str] | None = None,
+    sparse_value: Any = None,
+) -> Const:
+    """A value that is known; the double behind a float32 number, where the exporter kept it."""
+    if sparse_value is not None:
+        ctx.refuse("it is sparse")
+    array = constant_array(ctx.node)
+    return Const(ctx._floats(array), name=ctx.node.outputs[0].name or "", exact=exact_value(ctx.node, "value"))
+
+
+@converter("Identity", since=1)
+def Identity(ctx: TorchImporter, input: Value) -> Value:  # noqa: A002
+    """What went in."""
+    return input
+
+
+@converter("Dropout", since=7)
+def Dropout_7(ctx: TorchImporter, data: Value, *, ratio: float = 0.5) -> Placed:
+    """``nn.Dropout``, which does nothing in inference."""
+    x = ctx.placed(data)
+    return Placed(ctx.module(nn.Dropout(ratio), x.tensor), x.order)
+
+
+@converter("Dropout", since=12)
+def Dropout(
+    ctx: TorchImporter,
+    data: Value,
+    ratio: Value | None = None,
+    training_mode: Value | None = None,
+    *,
+    seed: int | None = None,
+) -> Placed:
+    """``nn.Dropout``, which does nothing in inference."""
+    if training_mode is not None and ctx.known(training_mode, "training_mode").any():
+        ctx.refuse("it is in training mode")
+    return Dropout_7(ctx, data, ratio=float(ctx.known(ratio, "ratio").reshape(())) if ratio is not None else 0.5)
+
+
+@converter("Shape", since=1)
+def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = None) -> Const:
+    """Sizes, those that are free taken from the tensor when the model runs."""
+    if isinstance(data, Const):
+        return Const(np.array(data.array.shape[start:end], dtype=np.int64), name=ctx.node.outputs[0].name or "")
+    shape = ctx.shape(0) or (None,) * data.rank
+    axes = range(data.rank)[start:end]
+    if all(shape[axis] is not None for axis in axes):
+        return Const(np.array([shape[axis] for axis in axes], dtype=np.int64), name=ctx.node.outputs[0].name or "")
+    sizes = np.empty(len(axes), dtype=object)
+    for k, axis in enumerate(axes):
+        size = shape[axis]
+        sizes[k] = size if size is not None else Size(ctx, ctx.method("size", data.tensor, data.axis(axis)))
+    return Sizes(sizes, name=ctx.node.outputs[0].name or "")
+
+
+@converter("ConstantOfShape", since=9)
+def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> Value:  # noqa: A002
+    """``torch.full``."""
+    fill = np.zeros(1, np.float32) if value is None else np.asarray(value.numpy())
+    sizes = ctx.sizes(input, "shape")
+    array = ctx._floats(fill)
+    if not any(isinstance(size, fx.Node) for size in sizes):
+        return Const(np.full(sizes, array.reshape(()), dtype=array.dtype), name=ctx.node.outputs[0].name or "")
+    dtype = getattr(torch, str(array.dtype))
+    tensor = ctx.function(torch.full, tuple(sizes), array.reshape(()).item(), dtype=dtype)
+    return Placed(tensor, identity(len(sizes)))
+
+
+@converter("Range", since=11)
+def Range(ctx: TorchImporter, start: Value, limit: Value, delta: Value) -> Value:
+    """``torch.arange``."""
+    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or ctx.known(delta, "delta").dtype
+    ends = [ctx.sizes(value, "bounds")[0] for value in (start, limit, delta)]
+    if not any(isinstance(end, fx.Node) for end in ends):
+        return Const(np.arange(*ends, dtype=dtype), name=ctx.node.outputs[0].name or "")
+    return Placed(ctx.function(torch.arange, *ends, dtype=getattr(torch, str(dtype))), identity(1))
