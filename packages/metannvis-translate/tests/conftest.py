@@ -85,7 +85,9 @@ def exact_operators() -> list[type]:
         return strides, dilations, pads or [0] * (2 * rank)
 
     class Conv(OpRun):
-        def _run(self, X, W, B=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, pads=None, strides=None):
+        def _run(
+            self, X, W, B=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, pads=None, strides=None
+        ):
             x, w = torch.tensor(X), torch.tensor(np.ascontiguousarray(W))
             strides, dilations, pads = settings(x, w.shape[2:], strides, dilations, pads, auto_pad)
             function = getattr(functional, f"conv{x.ndim - 2}d")

@@ -89,16 +89,30 @@ SIZES = {
     **{f"{kind}Pooling{d}D": {"pool_size": 2} for kind in ("Max", "Average") for d in (1, 2, 3)},
 }
 POOLS = [
-    *[r for k in ("Max", "Average") for r in rows(f"{k}Pooling1D", {}, {"padding": "same"}, {"pool_size": 3, "strides": 2, "padding": "same"}, shapes=(LINE,))],
+    *[
+        r
+        for k in ("Max", "Average")
+        for r in rows(
+            f"{k}Pooling1D", {}, {"padding": "same"}, {"pool_size": 3, "strides": 2, "padding": "same"}, shapes=(LINE,)
+        )
+    ],
     *[
         r
         for k in ("Max", "Average")
         for r in [
             *rows(f"{k}Pooling2D", {}, {"padding": "same", "pool_size": (3, 2)}, {"strides": 1, "padding": "same"}),
-            *rows(f"{k}Pooling2D", {"pool_size": 3, "strides": 2, "padding": "same", **CHANNELS_FIRST}, shapes=(first(IMAGE),)),
+            *rows(
+                f"{k}Pooling2D",
+                {"pool_size": 3, "strides": 2, "padding": "same", **CHANNELS_FIRST},
+                shapes=(first(IMAGE),),
+            ),
         ]
     ],
-    *[r for k in ("Max", "Average") for r in rows(f"{k}Pooling3D", {}, {"padding": "same", "pool_size": 2}, shapes=(VOLUME,), double=False)],
+    *[
+        r
+        for k in ("Max", "Average")
+        for r in rows(f"{k}Pooling3D", {}, {"padding": "same", "pool_size": 2}, shapes=(VOLUME,), double=False)
+    ],
     *[
         r
         for k in ("GlobalAverage", "GlobalMax")
@@ -141,15 +155,32 @@ NORMALIZATIONS = [
     *rows("BatchNormalization", {}, {"axis": 1}, {"axis": 2, "epsilon": 0.1}, {"scale": False}, {"center": False}),
     *rows("BatchNormalization", {"epsilon": 1e-5}, shapes=(VECTOR,)),
     *rows("BatchNormalization", shapes=(LINE,)),
-    *rows("LayerNormalization", {}, {"axis": [1, 2, 3]}, {"axis": 1}, {"axis": [1, 3]}, {"scale": False}, {"center": False, "epsilon": 0.1}),
-    *rows("GroupNormalization", {"groups": 3}, {"groups": 2, "epsilon": 0.1}, {"groups": -1, "scale": False}, {"groups": 1, "center": False}, shapes=((5, 4, 6),)),
+    *rows(
+        "LayerNormalization",
+        {},
+        {"axis": [1, 2, 3]},
+        {"axis": 1},
+        {"axis": [1, 3]},
+        {"scale": False},
+        {"center": False, "epsilon": 0.1},
+    ),
+    *rows(
+        "GroupNormalization",
+        {"groups": 3},
+        {"groups": 2, "epsilon": 0.1},
+        {"groups": -1, "scale": False},
+        {"groups": 1, "center": False},
+        shapes=((5, 4, 6),),
+    ),
     *rows("GroupNormalization", {"groups": 2, "axis": 1}, shapes=((6, 4, 5),)),
     *rows("RMSNormalization", {}, {"epsilon": 0.1}),
     *rows("UnitNormalization", {}, {"axis": [1, 2]}),
 ]
 ACTIVATIONS = [
     *rows("ReLU", {}, {"max_value": 6.0}, {"max_value": 0.7}, {"negative_slope": 0.3}, {"threshold": 0.4}),
-    *rows("ReLU", {"negative_slope": 0.3, "max_value": 0.7}, {"negative_slope": 0.3, "max_value": 0.7, "threshold": 0.2}),
+    *rows(
+        "ReLU", {"negative_slope": 0.3, "max_value": 0.7}, {"negative_slope": 0.3, "max_value": 0.7, "threshold": 0.2}
+    ),
     *rows("LeakyReLU", {}, {"negative_slope": 0.01}, exact=1e-9),
     *rows("PReLU", {}, {"shared_axes": [1, 2]}),
     *rows("ELU", {}, {"alpha": 0.3}),
@@ -167,7 +198,12 @@ RESHAPES = [
     *rows("Cropping3D", {"cropping": ((1, 0), (2, 2), (0, 1))}, shapes=(VOLUME,)),
     *rows("UpSampling1D", {"size": 3}, shapes=(LINE,)),
     *rows("UpSampling2D", {"size": (3, 2)}),
-    *rows("UpSampling2D", {"size": (3, 2), "interpolation": "bilinear"}, {"size": 2, "interpolation": "bicubic"}, exact=1e-6),
+    *rows(
+        "UpSampling2D",
+        {"size": (3, 2), "interpolation": "bilinear"},
+        {"size": 2, "interpolation": "bicubic"},
+        exact=1e-6,
+    ),
     *rows("UpSampling2D", {"size": (3, 2), **CHANNELS_FIRST}, shapes=(first(IMAGE),)),
     *rows("UpSampling3D", {"size": (3, 2, 1)}, shapes=(VOLUME,)),
     *rows("Flatten"),
@@ -189,9 +225,17 @@ CORE = [
     *rows("Dense", {"units": 4}, {"units": 4, "use_bias": False}, shapes=(VECTOR,)),
     *rows("Dense", {"units": 4, "activation": "tanh"}),
     *rows("Rescaling", {"scale": 1 / 255}, {"scale": 0.1, "offset": -0.3}),
-    *rows("Normalization", {"mean": [0.1, 0.2, 0.3], "variance": [0.4, 0.5, 0.6]}, {"mean": 0.1, "variance": 0.3, "axis": None}),
+    *rows(
+        "Normalization",
+        {"mean": [0.1, 0.2, 0.3], "variance": [0.4, 0.5, 0.6]},
+        {"mean": 0.1, "variance": 0.3, "axis": None},
+    ),
     *rows("Normalization", {"mean": [0.1, 0.2, 0.3], "variance": [0.4, 0.5, 0.6], "invert": True}),
-    *[r for key in ("Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout2D") for r in rows(key, {"rate": 0.5})],
+    *[
+        r
+        for key in ("Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout2D")
+        for r in rows(key, {"rate": 0.5})
+    ],
     *rows("SpatialDropout1D", {"rate": 0.5}, shapes=(LINE,)),
     *rows("SpatialDropout3D", {"rate": 0.5}, shapes=(VOLUME,)),
     *rows("GaussianNoise", {"stddev": 0.5}),

@@ -27,9 +27,62 @@ Shape = tuple[int | None, ...]
 
 #: Operators whose output has the shape of their first input.
 KEEPS_SHAPE = frozenset(
-    ["Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Softsign", "Gelu", "Mish", "ThresholdedRelu", "Shrink", "Clip", "Exp", "Log", "Sqrt", "Reciprocal", "Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softmax", "LogSoftmax", "Identity", "Cast", "Not", "IsNaN", "IsInf", "BatchNormalization", "LayerNormalization", "GroupNormalization", "CumSum", "PRelu"]
+    [
+        "Relu",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Tanh",
+        "Softplus",
+        "Softsign",
+        "Gelu",
+        "Mish",
+        "ThresholdedRelu",
+        "Shrink",
+        "Clip",
+        "Exp",
+        "Log",
+        "Sqrt",
+        "Reciprocal",
+        "Neg",
+        "Abs",
+        "Sign",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Erf",
+        "Sin",
+        "Cos",
+        "Tan",
+        "Asin",
+        "Acos",
+        "Atan",
+        "Sinh",
+        "Cosh",
+        "Asinh",
+        "Acosh",
+        "Atanh",
+        "Softmax",
+        "LogSoftmax",
+        "Identity",
+        "Cast",
+        "Not",
+        "IsNaN",
+        "IsInf",
+        "BatchNormalization",
+        "LayerNormalization",
+        "GroupNormalization",
+        "CumSum",
+        "PRelu",
+    ]
 )
-COMPARES = frozenset(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf"])
+COMPARES = frozenset(
+    ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf"]
+)
 
 
 class Emitter:
@@ -63,9 +116,7 @@ class Emitter:
         import onnx_ir as ir
 
         dims: list[Any] = [
-            ir.SymbolicDim("batch" if axis == 0 and free_batch else f"{name}_{axis}")
-            if size is None
-            else size
+            ir.SymbolicDim("batch" if axis == 0 and free_batch else f"{name}_{axis}") if size is None else size
             for axis, size in enumerate(shape)
         ]
         return ir.Value(name=self.name(name), shape=ir.Shape(dims), type=ir.TensorType(self.dtype_of(dtype)))
@@ -96,10 +147,7 @@ class Emitter:
         import onnx_ir as ir
 
         value.shape = ir.Shape(
-            [
-                ir.SymbolicDim("batch" if batch and k == 0 else None) if d is None else d
-                for k, d in enumerate(shape)
-            ]
+            [ir.SymbolicDim("batch" if batch and k == 0 else None) if d is None else d for k, d in enumerate(shape)]
         )
 
     # --- nodes -----------------------------------------------------------------------------------------------------
@@ -126,9 +174,7 @@ class Emitter:
         attributes
             Of the operator; ``None`` leaves one out.
         """
-        return self.emit_many(op, *inputs, outputs=1, exact=exact, shapes=[shape], dtype=dtype, **attributes)[
-            0
-        ]
+        return self.emit_many(op, *inputs, outputs=1, exact=exact, shapes=[shape], dtype=dtype, **attributes)[0]
 
     def emit_many(
         self,
@@ -176,9 +222,7 @@ class Emitter:
         import onnx_ir as ir
 
         exacts = {} if exact is None else {"value": exact}
-        return self.emit(
-            "Constant", value=ir.tensor(array), exact=exacts, shape=array.shape, dtype=array.dtype
-        )
+        return self.emit("Constant", value=ir.tensor(array), exact=exacts, shape=array.shape, dtype=array.dtype)
 
     def ints(self, *values: int) -> ir.Value:
         """A constant 1-D ``int64`` tensor: axes, shapes, pads."""
@@ -245,9 +289,7 @@ class Emitter:
         sizes = [-1 if size is None else int(size) for size in shape]
         if result is None:
             before = self.shape(x)
-            result = [
-                before[k] if size == 0 else None if size == -1 else size for k, size in enumerate(sizes)
-            ]
+            result = [before[k] if size == 0 else None if size == -1 else size for k, size in enumerate(sizes)]
         return self.emit("Reshape", x, np.asarray(sizes, np.int64), shape=result)
 
     def reduce(self, op: str, x: ir.Value, axes: Sequence[int] | None, keepdims: bool) -> ir.Value:

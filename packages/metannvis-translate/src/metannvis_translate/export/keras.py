@@ -155,11 +155,7 @@ class _Exporter:
                 f"the model {self.model.name!r} does not declare what it takes: give example_inputs="
             )
         arrays = list(self.given.values()) if isinstance(self.given, Mapping) else list(self.given)
-        names = (
-            list(self.given)
-            if isinstance(self.given, Mapping)
-            else [f"input_{k + 1}" for k in range(len(arrays))]
-        )
+        names = list(self.given) if isinstance(self.given, Mapping) else [f"input_{k + 1}" for k in range(len(arrays))]
         return [
             HubPort(name, "", (None, *array.shape[1:]), self._float(array.dtype.name))
             for name, array in zip(names, arrays, strict=True)
@@ -216,7 +212,9 @@ class _Exporter:
             row = find_operation_converter(operation)
             if row is None:
                 raise UnsupportedOperatorError(
-                    class_name(operation), layer=e.layer, hint=HINT.replace("keras_layer(YourLayer)", 'keras_op("Name")')
+                    class_name(operation),
+                    layer=e.layer,
+                    hint=HINT.replace("keras_layer(YourLayer)", 'keras_op("Name")'),
                 )
             return row(e, operation, *args, **kwargs)
         row = find_layer_converter(operation)

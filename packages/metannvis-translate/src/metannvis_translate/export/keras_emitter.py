@@ -100,9 +100,7 @@ class KerasEmitter(Emitter):
             return x if dtype is None else self.cast(x, dtype)
         if isinstance(x, (bool, int, float)):
             kind = self.dtype_of(dtype).numpy() if dtype is not None else np.asarray(x).dtype
-            return self.constant(
-                np.asarray(x).astype(kind), exact=float(x) if kind.kind not in "iub" else None
-            )
+            return self.constant(np.asarray(x).astype(kind), exact=float(x) if kind.kind not in "iub" else None)
         if hasattr(x, "trainable") and hasattr(x, "path"):
             value = self.variable(x, x.name)
         else:
@@ -135,9 +133,7 @@ class KerasEmitter(Emitter):
             return x
         load_families()
         name = getattr(function, "__name__", "")
-        if getattr(function, "__module__", "").startswith("keras.src.activations") and (
-            row := activations.get(name)
-        ):
+        if getattr(function, "__module__", "").startswith("keras.src.activations") and (row := activations.get(name)):
             return row(self, x)
         if (row := find_layer_converter(function)) is not None:
             return row(self, function, x)

@@ -25,9 +25,7 @@ class Passage:
     outputs: Sequence[tuple[int, int]]
 
 
-def infer(
-    passages: Iterable[Passage], ports: Sequence[tuple[int, int]], *, shapes: dict[int, Any]
-) -> dict[int, str]:
+def infer(passages: Iterable[Passage], ports: Sequence[tuple[int, int]], *, shapes: dict[int, Any]) -> dict[int, str]:
     """Letters by value key: N batch, C channels, D/H/W/L space, T tokens, F features."""
     passages = list(passages)
     found: dict[int, str] = {}
@@ -77,6 +75,8 @@ def _apply(passage: Passage, found: dict[int, str], shapes: dict[int, Any]) -> N
         (source, _), (result, _) = passage.inputs[0], passage.outputs[0]
         if source in found:
             found.setdefault(result, "".join(found[source][k] for k in order))
+        elif result in found:
+            found[source] = "".join(found[result][order.index(k)] for k in range(len(order)))
     elif kind in ("Flatten", "Reshape", "RepeatVector"):
         learn(passage.outputs, "NF")
         learn(passage.outputs, "NTF" if kind == "RepeatVector" else "")

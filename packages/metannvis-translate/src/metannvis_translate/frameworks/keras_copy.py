@@ -39,7 +39,8 @@ def as_float64(model: Any) -> Any:
     except (NotImplementedError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise UnsupportedOperatorError(
             f"{type(model).__module__}.{type(model).__qualname__}",
-            reason=f"a copy in double precision cannot be made from its configuration: {error}",
+            reason="a copy in double precision cannot be made from its configuration: "
+            + " ".join(str(error).split())[:400],
             hint="Give its layers get_config() and from_config().",
         ) from error
     if [tuple(w.shape) for w in copy.weights] != [tuple(w.shape) for w in model.weights]:
@@ -78,11 +79,7 @@ def _in_double(config: Any, key: str = "") -> Any:
         return {k: _in_double(v, k) for k, v in config.items()}
     if isinstance(config, (list, tuple)):
         return type(config)(_in_double(item, key) for item in config)
-    if (
-        isinstance(config, str)
-        and key in ("dtype", "dtype_policy", "name")
-        and config in FLOATS - {"int8", "int4"}
-    ):
+    if isinstance(config, str) and key in ("dtype", "dtype_policy", "name") and config in FLOATS - {"int8", "int4"}:
         return "float64"
     return config
 
@@ -97,9 +94,7 @@ def _custom_objects(model: Any) -> dict[str, Any]:
     for operation in operations:
         for value in (operation, *_attributes(operation)):
             thing = value if isinstance(value, type) or hasattr(value, "__qualname__") else type(value)
-            if (getattr(thing, "__module__", "") or "").startswith(
-                ("keras.", "tensorflow.", "builtins", "numpy")
-            ):
+            if (getattr(thing, "__module__", "") or "").startswith(("keras.", "tensorflow.", "builtins", "numpy")):
                 continue
             name = getattr(thing, "__name__", "")
             if name and name != "<lambda>":
@@ -131,8 +126,9 @@ def _copy_statistics(model: Any, copy: Any) -> None:
 def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:
     """One flat functional graph that computes what a nested model does, and its layers by path.
 
-    The layers are shallow copies that share the weights of the model's own, one a call: the second call of a shared layer
-    has a layer ``path:2`` of its own. The model given gets no new nodes and stays as it is.
+    The layers are copies, one a call: shallow ones that share the weights of the model's own, but for the second and
+    later calls of a layer (``path:2``), which get copies of the weights, so that the flat model can be cloned and
+    given weights. The model given gets no new nodes and stays as it is.
 
     Parameters
     ----------
@@ -148,6 +144,7 @@ def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[
     wanted = set(expose)
     layers: dict[str, Any] = {}
     used: set[str] = set()
+    seen: set[int] = set()
 
     def unique(path: str) -> str:
         name = candidate = path.replace("/", ".").replace(":", "_")
@@ -158,9 +155,13 @@ def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[
         return candidate
 
     def leaf(call: Call) -> Any:
-        twin = _twin(call.operation, unique(call.name))
-        kwargs = dict(call.kwargs)
-        outputs = twin(*call.args, **kwargs)
+        is_again = id(call.operation) in seen
+        seen.add(id(call.operation))
+        copy = _copy if is_again and getattr(call.operation, "weights", None) else _twin
+        twin = copy(call.operation, unique(call.name))
+        outputs = twin(*call.args, **call.kwargs)
+        if copy is _copy:
+            twin.set_weights(call.operation.get_weights())
         if is_layer(twin):
             layers[call.name] = twin
         elif call.name in wanted:
@@ -195,6 +196,11 @@ def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[
     outputs = walk.model(model, inputs)
     struct = keras.tree.pack_sequence_as(function._inputs_struct, inputs)
     return keras.Model(struct, outputs, name=model.name), layers
+
+
+def _copy(layer: Any, name: str) -> Any:
+    """A new layer of the same configuration, not built yet."""
+    return type(layer).from_config({**layer.get_config(), "name": name})
 
 
 def _twin(operation: Any, name: str) -> Any:

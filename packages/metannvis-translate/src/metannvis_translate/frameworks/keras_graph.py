@@ -193,11 +193,7 @@ class Walk:
         tensors = {id(x): value for x, value in zip(function.inputs, values, strict=True)}
         for depth in sorted(function._nodes_by_depth, reverse=True):
             for node in function._nodes_by_depth[depth]:
-                if (
-                    not node.operation
-                    or node.is_input
-                    or any(id(x) not in tensors for x in node.input_tensors)
-                ):
+                if not node.operation or node.is_input or any(id(x) not in tensors for x in node.input_tensors):
                     continue
                 args, kwargs = node.arguments.fill_in(tensors)
                 path = f"{prefix}{node.operation.name}"

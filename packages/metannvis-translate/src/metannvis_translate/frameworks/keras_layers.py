@@ -38,9 +38,7 @@ def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tu
     def note(call: Call, outputs: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(outputs):
             name = numbered(call.name, 1, k)
-            rows.append(
-                (LayerInfo(name, type(call.operation).__name__, tuple(value.shape), "", parent), value)
-            )
+            rows.append((LayerInfo(name, type(call.operation).__name__, tuple(value.shape), "", parent), value))
 
     def leaf(call: Call) -> Any:
         given = [x for x in keras.tree.flatten((call.args, call.kwargs)) if is_value(x)]
@@ -65,9 +63,7 @@ def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tu
     walk.model(model, tensors)
     letters = infer(passages, [_key(x) for x in tensors], shapes={id(x): tuple(x.shape) for x in kept})
     return tuple(
-        LayerInfo(
-            info.name, info.kind, info.shape, letters.get(id(value)) or _unknown(info.shape), info.parent
-        )
+        LayerInfo(info.name, info.kind, info.shape, letters.get(id(value)) or _unknown(info.shape), info.parent)
         for info, value in rows
     )
 
@@ -85,12 +81,7 @@ def _inputs(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> list[A
     function = functional_of(model)
     if function is not None:
         is_free = isinstance(model, keras.Sequential)
-        return [
-            keras.KerasTensor((None, *x.shape[1:]) if is_free else x.shape, dtype=x.dtype)
-            for x in function.inputs
-        ]
+        return [keras.KerasTensor((None, *x.shape[1:]) if is_free else x.shape, dtype=x.dtype) for x in function.inputs]
     if inputs is None:
-        raise MissingArgumentError(
-            f"the model {model.name!r} does not declare what it takes: give example_inputs="
-        )
+        raise MissingArgumentError(f"the model {model.name!r} does not declare what it takes: give example_inputs=")
     return [keras.KerasTensor((None, *x.shape[1:]), dtype=x.dtype.name) for x in inputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ class TensorFlow:
     key = "tensorflow"
     label = "Keras"
     suffixes = (".keras", ".h5", ".hdf5")
+    engines = ("keras",)
+    differentiable = True
 
     # --- arrays and detection -----------------------------------------------------------------------------------------
 
@@ -190,9 +193,7 @@ class TensorFlow:
         _checked(model)
         function = functional_of(model) if model.built or isinstance(model, keras.Sequential) else None
         if function is None:
-            raise MissingArgumentError(
-                f"the model {model.name!r} does not declare what it takes: give example_inputs="
-            )
+            raise MissingArgumentError(f"the model {model.name!r} does not declare what it takes: give example_inputs=")
         rng = np.random.default_rng(seed)
         arrays = []
         for x in function.inputs:
@@ -251,7 +252,10 @@ class TensorFlow:
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         """To ``.keras`` or ``.h5``, by the file's ending."""
         _checked(model)
-        model.save(str(path))
+        with warnings.catch_warnings():
+            # Keras on TensorFlow asks NumPy 2 for a copy in the way of NumPy 1.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            model.save(str(path))
 
 
 framework = TensorFlow()
@@ -304,9 +308,7 @@ def _gradients(
     cotangents: Sequence[Array],
 ) -> list[Array | None]:
     tf = require("tensorflow")
-    pairs = [
-        (y, tf.cast(g, y.dtype)) for y, g in zip(outputs, cotangents, strict=True) if y.dtype.is_floating
-    ]
+    pairs = [(y, tf.cast(g, y.dtype)) for y, g in zip(outputs, cotangents, strict=True) if y.dtype.is_floating]
     found = tape.gradient(
         [y for y, _ in pairs], [inputs[k] for k in taped], [g for _, g in pairs], unconnected_gradients="zero"
     )

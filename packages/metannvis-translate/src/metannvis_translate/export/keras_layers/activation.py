@@ -99,9 +99,7 @@ def selu(e: KerasEmitter, x: ir.Value) -> ir.Value:
 def celu(e: KerasEmitter, x: ir.Value, alpha: float = 1.0) -> ir.Value:
     if x.dtype != e.dtype_of("float64"):
         return e.emit("Celu", x, alpha=float(alpha), exact={"alpha": alpha})
-    below = _binary(
-        e, "Div", _binary(e, "Min", x, 0.0, x), float(alpha), x
-    )  # ONNX' Celu is for single precision only
+    below = _binary(e, "Div", _binary(e, "Min", x, 0.0, x), float(alpha), x)  # ONNX' Celu is for single precision only
     below = _binary(e, "Mul", _binary(e, "Sub", e.emit("Exp", below), 1.0, x), float(alpha), x)
     return _binary(e, "Add", _binary(e, "Max", x, 0.0, x), below, x)
 

@@ -55,9 +55,7 @@ def Normalization(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 
     x = e.cast(x, layer.compute_dtype)
     mean = array_of(layer.mean).astype(layer.compute_dtype)
-    deviation = np.maximum(
-        np.sqrt(array_of(layer.variance).astype(layer.compute_dtype)), keras.config.epsilon()
-    )
+    deviation = np.maximum(np.sqrt(array_of(layer.variance).astype(layer.compute_dtype)), keras.config.epsilon())
     mean_value = e.buffer("mean", mean)
     deviation_value = e.buffer("deviation", deviation.astype(mean.dtype))
     shape = e.output_shape()

@@ -27,13 +27,7 @@ REDUCE = {
 
 def _axes(op: Any) -> list[int] | None:
     axis = op.axis
-    return (
-        None
-        if axis is None
-        else [int(axis)]
-        if isinstance(axis, (int, np.integer))
-        else [int(a) for a in axis]
-    )
+    return None if axis is None else [int(axis)] if isinstance(axis, (int, np.integer)) else [int(a) for a in axis]
 
 
 for _name, _op in REDUCE.items():

@@ -12,7 +12,16 @@ __all__ = ["Table", "activation", "activations", "keras_layer", "keras_op", "lay
 F = TypeVar("F", bound=Callable[..., Any])
 #: Methods of a subclass that do not change what its layer computes once it is built.
 HARMLESS = frozenset(
-    ["__init__", "__new__", "__repr__", "build", "get_config", "from_config", "compute_output_shape", "compute_output_spec"]
+    [
+        "__init__",
+        "__new__",
+        "__repr__",
+        "build",
+        "get_config",
+        "from_config",
+        "compute_output_shape",
+        "compute_output_spec",
+    ]
 )
 
 

@@ -64,9 +64,7 @@ def pad(
 ) -> ir.Value:
     """Pad each axis by (before, after)."""
     pads = np.asarray([w[0] for w in widths] + [w[1] for w in widths], np.int64)
-    return e.emit(
-        "Pad", x, pads, None if fill is None else e.tensor(fill, x.dtype), mode=mode, shape=e.output_shape()
-    )
+    return e.emit("Pad", x, pads, None if fill is None else e.tensor(fill, x.dtype), mode=mode, shape=e.output_shape())
 
 
 def _spatial(e: KerasEmitter, layer: Any, x: ir.Value, each: Any, default: Any) -> list[Any]:
@@ -209,15 +207,11 @@ def Split(e: KerasEmitter, op: Any, x: ir.Value) -> list[ir.Value]:
     axis = int(op.axis) % e.rank(x)
     shapes = [tuple(spec.shape) for spec in e.specs]
     if isinstance(op.indices_or_sections, int):
-        return list(
-            e.emit_many("Split", x, axis=axis, num_outputs=len(shapes), outputs=len(shapes), shapes=shapes)
-        )
+        return list(e.emit_many("Split", x, axis=axis, num_outputs=len(shapes), outputs=len(shapes), shapes=shapes))
     sizes = [shape[axis] for shape in shapes]
     if any(size is None for size in sizes):
         e.refuse("the size of a part is not known")
-    return list(
-        e.emit_many("Split", x, np.asarray(sizes, np.int64), axis=axis, outputs=len(shapes), shapes=shapes)
-    )
+    return list(e.emit_many("Split", x, np.asarray(sizes, np.int64), axis=axis, outputs=len(shapes), shapes=shapes))
 
 
 @keras_op("Unstack")
