@@ -1,0 +1,124 @@
+"""``metannvis compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metannvis_cli.options import (
+    input_options,
+    json_option,
+    method_option,
+    model_argument,
+    model_options,
+    output_options,
+    parse_options,
+    target_options,
+    work,
+)
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json
+
+KINDS = ("figure", "page")
+
+
+@click.command("compare")
+@model_argument
+@click.option("--method", "-m", required=True, help="Key of a method that several toolsets have.")
+@click.option("--toolset", "toolsets", multiple=True, help="Two or more; default: every one that has the method.")
+@input_options
+@target_options
+@click.option("--layer", "-l", help="Name of a layer of this model; default: the last convolution.")
+@click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")
+@click.option("--signed", is_flag=True, help="Keep signs, instead of absolute values and positive parts.")
+@click.option("--expand", is_flag=True, help="A layer's maps as large as the input.")
+@click.option("--seed", type=int, help="Makes random methods repeatable.")
+@click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
+@method_option
+@output_options(*KINDS)
+@model_options
+@json_option
+@work
+def command(
+    model: Path,
+    method: str,
+    toolsets: Sequence[str],
+    inputs: Sequence[str],
+    scale: str,
+    crop: bool,
+    input_shape: tuple[int, ...] | None,
+    targets: Sequence[str],
+    labels: Path | None,
+    layer: str | None,
+    no_align: bool,
+    signed: bool,
+    expand: bool,
+    seed: int | None,
+    batch_size: int | None,
+    options: Sequence[str],
+    outputs: Sequence[Path],
+    overwrite: bool,
+    trust: bool,
+    architecture: str | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Run a method of several toolsets on one input, and say how far the results are apart.
+
+    -o NAME=VALUE goes to every toolset, -o TOOLSET:NAME=VALUE to one.
+    """
+    from metannvis_methods import compare, find_methods
+
+    from metannvis_cli.models import open_model
+    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.summary import as_dict
+    from metannvis_cli.targets import read_labels, read_targets
+
+    everyone, own = _options(options)
+    check_outputs(outputs, KINDS, overwrite=overwrite)
+    find_methods(method)
+    names = read_labels(labels)
+    target = read_targets(targets, names)
+    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    found = compare(
+        opened.model,
+        method,
+        opened.inputs(inputs, console, scale=scale, crop=crop),
+        toolsets=toolsets or None,
+        align=not no_align,
+        signed=signed,
+        expand=expand,
+        options=own,
+        target=target,
+        labels=names,
+        layer=layer,
+        seed=seed,
+        batch_size=batch_size,
+        progress=console.progress,
+        **everyone,
+    )
+    write(found, outputs)
+    console.clear()
+    if as_json:
+        results = [as_dict(result, ()) for result in found.explanations]
+        echo_json({**found.to_dict(), "explanations": results, "files": [str(path) for path in outputs]})
+        return
+    click.echo(found)
+    for path in outputs:
+        click.echo(f"wrote {path}")
+
+
+def _options(texts: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Options for every toolset, and those for one of them."""
+    single: dict[str, list[str]] = {}
+    everyone = []
+    for text in texts:
+        toolset, colon, rest = text.partition(":")
+        if colon and "=" not in toolset:
+            single.setdefault(toolset, []).append(rest)
+        else:
+            everyone.append(text)
+    return parse_options(everyone), {toolset: parse_options(rest) for toolset, rest in single.items()}

@@ -1,0 +1,90 @@
+"""``metannvis demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metannvis_cli.options import json_option, work
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json
+
+if TYPE_CHECKING:
+    from metannvis_cli.demo.story import Demo
+
+NEXT = """\
+metannvis layers {folder}/digits-torch.pt2
+metannvis explain {folder}/digits-torch.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \\
+    --input {folder}/digit-torch.npy --target 3 --output cam.png
+metannvis explain {folder}/digits-keras.keras --method integrated_gradients --toolset captum \\
+    --input {folder}/digit-keras.npy --target 3 --output gradients.png
+metannvis compare {folder}/digits-keras.keras --method saliency --input {folder}/digit-keras.npy --target 3
+metannvis visualize {folder}/digits-torch.pt2 --target 3 --range 0 1 --output three.png
+metannvis translate {folder}/digits-torch.pt2 digits.keras
+"""
+
+
+@click.command("demo")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("metannvis-demo"),
+    show_default=True,
+    help="Folder to write to; made if missing.",
+)
+@click.option("--overwrite", is_flag=True, help="Write into a folder that holds something.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the training and of random methods.")
+@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="Of either training.")
+@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Of activation maximisation.")
+@json_option
+@work
+def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, as_json: bool, console: Console) -> None:
+    """Train a small network in PyTorch and one in Keras, and explain each with the other's toolkit.
+
+    The handwritten digits come with scikit-learn: nothing is downloaded. Writes figures, a page, both networks and a
+    digit, and says which commands to try on them next.
+    """
+    from metannvis_translate.errors import InvalidArgumentError
+
+    from metannvis_cli.demo.story import tell
+
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise InvalidArgumentError(f"the folder {str(folder)!r} holds something already; --overwrite writes into it")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def say(text: str) -> None:
+        console.clear()
+        if not as_json:
+            click.echo(text)
+
+    demo = tell(folder, seed=seed, epochs=epochs, steps=steps, progress=console.progress, say=say)
+    console.clear()
+    if as_json:
+        echo_json(_as_dict(demo))
+        return
+    click.echo("\nWrote:")
+    for file in demo.files:
+        click.echo(f"  {file}")
+    click.echo("\nOpen index.html, and go on with:")
+    click.echo(NEXT.format(folder=folder), nl=False)
+
+
+def _as_dict(demo: Demo) -> dict[str, Any]:
+    from metannvis_methods import Comparison
+
+    return {
+        "networks": [
+            {
+                "name": network.name,
+                "accuracy": network.accuracy,
+                "file": str(network.file),
+                "translation": None if network.translation.report is None else network.translation.report.to_dict(),
+            }
+            for network in demo.networks.values()
+        ],
+        "comparisons": [found.to_dict() for _, found in demo.results.values() if isinstance(found, Comparison)],
+        "files": [str(file) for file in demo.files],
+    }

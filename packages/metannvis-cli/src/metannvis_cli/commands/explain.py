@@ -1,0 +1,127 @@
+"""``metannvis explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metannvis_cli.options import (
+    input_options,
+    json_option,
+    method_option,
+    model_argument,
+    model_options,
+    output_options,
+    parse_options,
+    target_options,
+    work,
+)
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json
+
+if TYPE_CHECKING:
+    from metannvis_cli.models import Opened
+
+KINDS = ("figure", "page", "result", "values")
+
+
+@click.command("explain")
+@model_argument
+@click.option("--method", "-m", required=True, help="Key of a method; `metannvis methods` lists them.")
+@click.option("--toolset", help="Whose method; default: one that needs no translation.")
+@input_options
+@target_options
+@click.option("--layer", "-l", help="Name of a layer of this model, as `metannvis layers` lists them, or auto.")
+@click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")
+@click.option(
+    "--baseline", metavar="NUMBER|FILE", help="Baseline of methods that have one; an .npy or .npz file, or a number."
+)
+@click.option("--seed", type=int, help="Makes random methods repeatable.")
+@click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
+@method_option
+@output_options(*KINDS)
+@model_options
+@json_option
+@work
+def command(
+    model: Path,
+    method: str,
+    toolset: str | None,
+    inputs: Sequence[str],
+    scale: str,
+    crop: bool,
+    input_shape: tuple[int, ...] | None,
+    targets: Sequence[str],
+    labels: Path | None,
+    layer: str | None,
+    neuron: str | None,
+    baseline: str | None,
+    seed: int | None,
+    batch_size: int | None,
+    options: Sequence[str],
+    outputs: Sequence[Path],
+    overwrite: bool,
+    trust: bool,
+    architecture: str | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    r"""Explain what MODEL makes of an input, by any method of any toolset.
+
+    Where the method is of another framework, the model is translated, the translation is checked, and the result
+    comes back in the model's own layout.
+
+    \b
+    metannvis explain net.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \
+        --input digit.npy --target 3 --output cam.png
+    """
+    from metannvis_methods import explain, find_methods
+
+    from metannvis_cli.models import open_model
+    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.summary import as_dict, as_text
+    from metannvis_cli.targets import position, read_labels, read_targets
+
+    own = parse_options(options)
+    place = position(neuron, "--neuron")
+    check_outputs(outputs, KINDS, overwrite=overwrite)
+    find_methods(method, toolset)  # a misspelt name is told before a model is opened
+    names = read_labels(labels)
+    target = read_targets(targets, names)
+    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    result = explain(
+        opened.model,
+        method,
+        opened.inputs(inputs, console, scale=scale, crop=crop),
+        target=target,
+        labels=names,
+        layer=layer,
+        neuron=place,
+        baselines=_baseline(baseline, opened, layer, console),
+        toolset=toolset,
+        seed=seed,
+        batch_size=batch_size,
+        progress=console.progress,
+        **own,
+    )
+    write(result, outputs)
+    console.clear()
+    if as_json:
+        echo_json(as_dict(result, outputs))
+    else:
+        click.echo(as_text(result, outputs))
+
+
+def _baseline(text: str | None, opened: Opened, layer: str | None, console: Console) -> Any:
+    """A number, or an array that lies like the inputs, or like the layer's output if a layer is explained."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        from metannvis_cli.inputs import read_inputs
+
+        return opened.inputs([text], console) if layer is None else read_inputs([text], ())

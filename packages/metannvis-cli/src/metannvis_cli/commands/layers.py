@@ -1,0 +1,55 @@
+"""``metannvis layers``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from metannvis_cli.options import input_options, json_option, model_argument, model_options, work
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json, shape_text, table
+
+
+@click.command("layers")
+@model_argument
+@input_options
+@model_options
+@json_option
+@work
+def command(
+    model: Path,
+    inputs: Sequence[str],
+    scale: str,
+    crop: bool,
+    input_shape: tuple[int, ...] | None,
+    trust: bool,
+    architecture: str | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """List the layers of a model in the order in which they run: the names that --layer takes.
+
+    A state dict needs --architecture, and --input or --input-shape; other model files say what they take.
+    """
+    from metannvis_translate import list_layers
+
+    from metannvis_cli.models import open_model
+
+    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    examples = None
+    if inputs or input_shape is not None:  # otherwise the model says itself what it takes
+        examples = opened.inputs_or_examples(inputs, console, scale=scale, crop=crop)
+    rows = list_layers(opened.model, example_inputs=examples)
+    console.clear()
+    if as_json:
+        echo_json([asdict(row) for row in rows])
+        return
+    click.echo(
+        table(
+            ("LAYER", "KIND", "SHAPE", "AXES"),
+            [(row.name, row.kind, shape_text(row.shape), row.axes) for row in rows],
+        )
+    )

@@ -1,0 +1,75 @@
+"""``metannvis translate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from metannvis_cli.options import input_options, json_option, model_options, work
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json
+
+
+@click.command("translate")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@input_options
+@click.option("--engine", default="auto", show_default=True, help="Which exporter makes the ONNX graph.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of the model to make.")
+@click.option("--no-verify", is_flag=True, help="Do not compare the two models before writing.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@model_options
+@json_option
+@work
+def command(
+    source: Path,
+    target: Path,
+    inputs: Sequence[str],
+    scale: str,
+    crop: bool,
+    input_shape: tuple[int, ...] | None,
+    engine: str,
+    dtype: str | None,
+    no_verify: bool,
+    overwrite: bool,
+    trust: bool,
+    architecture: str | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Translate the model file SOURCE to TARGET, whose ending says which framework, and prove the two equal.
+
+    TARGET is only written if outputs, input gradients and every layer agree on --input, or on random inputs.
+    """
+    from metannvis_translate import translate
+    from metannvis_translate.files import framework_of_file
+
+    from metannvis_cli.models import open_model
+    from metannvis_cli.outputs import refuse_existing
+
+    to = framework_of_file(target)
+    refuse_existing(target, overwrite=overwrite)
+    if not target.parent.is_dir():
+        raise click.BadParameter(f"the folder {str(target.parent)!r} does not exist", param_hint="TARGET")
+    opened = open_model(source, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    translation = translate(
+        opened.model,
+        to,
+        example_inputs=opened.inputs_or_examples(inputs, console, scale=scale, crop=crop),
+        engine=engine,
+        verify=not no_verify,
+        dtype=dtype,
+        progress=console.progress,
+    )
+    translation.save(target, overwrite=overwrite)
+    console.clear()
+    if as_json:
+        report = None if translation.report is None else translation.report.to_dict()
+        echo_json(
+            {"report": report, "notes": list(translation.notes), "layers": len(translation.layers), "file": str(target)}
+        )
+        return
+    click.echo(translation.report if translation.report is not None else "not checked")
+    click.echo(f"wrote {target}")

@@ -1,0 +1,118 @@
+"""``metannvis visualize``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metannvis_cli.options import (
+    input_options,
+    json_option,
+    method_option,
+    model_argument,
+    model_options,
+    output_options,
+    parse_options,
+    target_options,
+    work,
+)
+from metannvis_cli.progress import Console
+from metannvis_cli.tables import echo_json
+
+KINDS = ("figure", "page", "result", "values")
+
+
+@click.command("visualize")
+@model_argument
+@click.option("--method", "-m", default="activation_maximization", show_default=True, help="Key of a method.")
+@click.option("--toolset", help="Whose method.")
+@target_options
+@click.option("--steps", type=click.IntRange(1), help="Number of steps; default: the toolkit's.")
+@click.option(
+    "--range",
+    "span",
+    nargs=2,
+    type=float,
+    metavar="LOW HIGH",
+    help="Range of the model's inputs; default: the toolkit's, 0 255.",
+)
+@input_options
+@click.option("--seed", type=int, help="Makes a run repeatable.")
+@method_option
+@output_options(*KINDS)
+@model_options
+@json_option
+@work
+def command(
+    model: Path,
+    method: str,
+    toolset: str | None,
+    targets: Sequence[str],
+    labels: Path | None,
+    steps: int | None,
+    span: tuple[float, float] | None,
+    inputs: Sequence[str],
+    scale: str,
+    crop: bool,
+    input_shape: tuple[int, ...] | None,
+    seed: int | None,
+    options: Sequence[str],
+    outputs: Sequence[Path],
+    overwrite: bool,
+    trust: bool,
+    architecture: str | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    r"""Make an input that MODEL responds to most: activation maximisation.
+
+    It starts from noise, or from --input.
+
+    \b
+    metannvis visualize net.pt2 --target 3 --range 0 1 --seed 0 --output three.png
+    """
+    from metannvis_methods import explain, find_methods, list_methods
+    from metannvis_translate.errors import InvalidArgumentError
+
+    from metannvis_cli.models import open_model
+    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.summary import as_dict, as_text
+    from metannvis_cli.targets import read_labels, read_targets
+
+    own: dict[str, Any] = parse_options(options)
+    if span is not None:
+        own["input_range"] = span
+    if steps is not None:
+        own["steps"] = steps
+    check_outputs(outputs, KINDS, overwrite=overwrite)
+    if not any(row.kind == "feature_visualization" for row in find_methods(method, toolset)):
+        known = ", ".join(row.key for row in list_methods(kind="feature_visualization"))
+        raise InvalidArgumentError(f"{method} makes no input but explains one: use explain. Those that do: {known}")
+    names = read_labels(labels)
+    target = read_targets(targets, names)
+    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    translation = None
+    given = opened.inputs(inputs, console, scale=scale, crop=crop)
+    if given is None:  # a translation needs an example of what the model takes
+        translation = {"dummy_input": opened.inputs_or_examples((), console)}
+    result = explain(
+        opened.model,
+        method,
+        given,
+        target=target,
+        labels=names,
+        toolset=toolset,
+        seed=seed,
+        translation=translation,
+        progress=console.progress,
+        **own,
+    )
+    write(result, outputs)
+    console.clear()
+    if as_json:
+        echo_json(as_dict(result, outputs))
+    else:
+        click.echo(as_text(result, outputs))

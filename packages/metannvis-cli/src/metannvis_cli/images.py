@@ -1,0 +1,99 @@
+"""An image file as an array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from metannvis_translate.errors import InvalidArgumentError
+
+from metannvis_cli.declared import CHANNELS, Declared
+
+__all__ = ["SUFFIXES", "read_image"]
+
+Array = np.ndarray[Any, Any]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+#: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
+IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
+
+
+def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool) -> tuple[Array, str]:
+    """One image in the model's layout, colours and size.
+
+    Parameters
+    ----------
+    path
+        A file that pillow reads. Its orientation tag is obeyed; the first frame is taken.
+    declared
+        What the model takes; ``None`` keeps size and colours, channels first.
+    scale
+        ``"unit"`` 0…1, ``"symmetric"`` −1…1, ``"imagenet"`` that data set's mean 0 and deviation 1, ``"none"`` 0…255.
+    crop
+        Cut to the model's aspect first; otherwise the image is distorted to it.
+
+    Returns
+    -------
+    array
+        Shape ``(1, C, H, W)``, ``(1, H, W, C)`` or ``(1, H, W)``, float32.
+    note
+        What was done to its size, empty if nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is no image, or the model takes none.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if declared is not None and not declared.is_image:
+        raise InvalidArgumentError(
+            f"{path.name} is an image, but input {declared.name!r} of the model takes shape {declared.shape}"
+        )
+    channels = declared.channels if declared is not None else None
+    if channels is not None and channels not in CHANNELS:
+        raise InvalidArgumentError(
+            f"{path.name} is an image, but the model takes {channels} channels: give an array (.npy)"
+        )
+    try:
+        with Image.open(path) as file:
+            if file.mode.startswith(("I", "F")):
+                raise InvalidArgumentError(
+                    f"{path.name} has pixels of mode {file.mode}, not 8 bits a colour: give an array (.npy)"
+                )
+            picture = ImageOps.exif_transpose(file).convert(MODES[channels] if channels else _own_mode(file.mode))
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        if isinstance(error, InvalidArgumentError):
+            raise
+        raise InvalidArgumentError(f"{path.name} cannot be read as an image: {error}") from error
+    before = picture.size
+    high, wide = declared.size if declared is not None else (None, None)
+    size = (wide or picture.width, high or picture.height)
+    if size != picture.size:
+        smooth = Image.Resampling.BILINEAR
+        picture = ImageOps.fit(picture, size, smooth) if crop else picture.resize(size, smooth)
+    note = "" if before == size else f"{path.name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
+    pixels = _scaled(np.asarray(picture, np.float32), scale, path)
+    if pixels.ndim == 2 and (declared is None or len(declared.shape) == 4):
+        pixels = pixels[:, :, None]
+    if pixels.ndim == 3 and (declared is None or declared.channels_first):
+        pixels = pixels.transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels[None], np.float32), note
+
+
+def _own_mode(mode: str) -> str:
+    return "L" if mode in ("1", "L", "LA") else "RGB"
+
+
+def _scaled(pixels: Array, scale: str, path: Path) -> Array:
+    if scale == "none":
+        return pixels
+    if scale == "symmetric":
+        return pixels / 127.5 - 1
+    if scale == "unit":
+        return pixels / 255
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InvalidArgumentError(f"--scale imagenet is for three colours, and the model takes {path.name} in others")
+    mean, deviation = IMAGENET
+    return (pixels / 255 - mean) / deviation

@@ -1,0 +1,53 @@
+"""The ``metannvis`` command. A command's module is imported when the command is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+
+import click
+
+from metannvis_cli.__about__ import __version__
+
+__all__ = ["COMMANDS", "cli"]
+
+#: Every command, in the order in which the help lists them, each in the module of its name.
+COMMANDS = ("demo", "methods", "describe", "layers", "explain", "visualize", "compare", "translate", "check")
+
+
+class Commands(click.Group):
+    """Commands that are imported late, and a hint for one that is misspelt."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of a day's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, its module imported."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"metannvis_cli.commands.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; the error for an unknown command names a close one."""
+        close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and close:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="metannvis")
+@click.option("--debug", is_flag=True, help="Show where an error came from, and what libraries say.")
+@click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
+@click.option("--verbose", "-v", is_flag=True, help="Say on stderr what is done.")
+def cli(debug: bool, quiet: bool, verbose: bool) -> None:
+    """Explain neural networks of any framework with the toolkits of any other.
+
+    Models are .pt2, .keras, .h5 and .onnx files. `metannvis demo` shows what there is.
+
+    Exit codes: 0 done, 1 the work failed, 2 wrong usage.
+    """

@@ -1,0 +1,205 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metannvis_cli.errors import reported
+from metannvis_cli.progress import Console
+from metannvis_cli.quiet import calm
+
+__all__ = [
+    "DIRECTIONS",
+    "input_options",
+    "json_option",
+    "literal",
+    "method_option",
+    "model_argument",
+    "model_options",
+    "output_options",
+    "parse_options",
+    "shape_of",
+    "target_options",
+    "work",
+]
+
+Function = Callable[..., Any]
+#: Words of ``metannvis_methods.explain`` that have an option of their own.
+WORDS = {
+    "inputs": "--input",
+    "target": "--target",
+    "labels": "--labels",
+    "layer": "--layer",
+    "neuron": "--neuron",
+    "baselines": "--baseline",
+    "toolset": "--toolset",
+    "seed": "--seed",
+    "batch_size": "--batch-size",
+}
+
+
+def work(function: Function) -> Function:
+    """A command's function: gets ``console=``; errors end it with a message, libraries keep quiet meanwhile."""
+
+    @click.option("--debug", is_flag=True, help="Show where an error came from, and what libraries say.")
+    @click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
+    @click.option("--verbose", "-v", is_flag=True, help="Say on stderr what is done.")
+    @click.pass_context
+    @functools.wraps(function)
+    def run(ctx: click.Context, /, *args: Any, debug: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        above = ctx.find_root().params
+        console = Console(
+            quiet=quiet or above.get("quiet", False),
+            verbose=verbose or above.get("verbose", False),
+            debug=debug or above.get("debug", False),
+        )
+        with reported(console), calm(console):
+            return function(*args, console=console, **kwargs)
+
+    return run
+
+
+def together(*decorators: Function) -> Function:
+    """Decorators as one, the first outermost."""
+
+    def decorate(function: Function) -> Function:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+model_argument = click.argument("model", type=click.Path(exists=True, path_type=Path))
+
+model_options = together(
+    click.option("--trust", is_flag=True, help="Open a model file that runs code when it is opened."),
+    click.option(
+        "--architecture", metavar="MODULE:FACTORY", help="What makes the module that a state dict belongs to."
+    ),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+
+input_options = together(
+    click.option(
+        "--input",
+        "-i",
+        "inputs",
+        multiple=True,
+        metavar="[NAME=]FILE",
+        help="Image, .npy or .npz; several make a batch. NAME says which input of a model with several.",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(["unit", "symmetric", "imagenet", "none"]),
+        default="unit",
+        show_default=True,
+        help="What an image's pixels become: 0…1, −1…1, ImageNet's mean 0 and deviation 1, or 0…255. "
+        "Arrays stay as they are.",
+    ),
+    click.option("--crop", is_flag=True, help="Cut an image to the model's aspect instead of distorting it."),
+    click.option(
+        "--input-shape",
+        metavar="N,…",
+        callback=lambda ctx, param, value: shape_of(value),
+        help="Shape that a model takes which declares none, in its own layout: 1,3,224,224.",
+    ),
+)
+
+target_options = together(
+    click.option(
+        "--target",
+        "-t",
+        "targets",
+        multiple=True,
+        metavar="CLASS",
+        help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
+        "several: one a sample. Default: the predicted class.",
+    ),
+    click.option(
+        "--labels",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Names of the classes, one a line, or a JSON list.",
+    ),
+)
+
+method_option = click.option(
+    "--option",
+    "-o",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the method, by the toolkit's name; the value is a Python literal.",
+)
+
+DIRECTIONS = {
+    "figure": "a figure by .png, .pdf, .svg",
+    "page": "a page by .html",
+    "result": "the whole result by .npz",
+    "values": "its values by .npy",
+}
+
+
+def output_options(*kinds: str) -> Function:
+    """``--output`` and ``--overwrite`` for a command that can write these kinds of file."""
+    known = ", ".join(DIRECTIONS[kind] for kind in kinds)
+    return together(
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            type=click.Path(dir_okay=False, path_type=Path),
+            help=f"File to write; its ending decides: {known}. May be given several times.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+    )
+
+
+def literal(text: str) -> Any:
+    """A Python literal; other text is a string. Runs no code."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+
+
+def parse_options(texts: Sequence[str], taken: Mapping[str, str] = WORDS) -> dict[str, Any]:
+    """``NAME=VALUE`` texts as keyword arguments.
+
+    Raises
+    ------
+    click.BadParameter
+        A text has no ``=``, a name is no identifier, is given twice, or has an option of its own.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign or not name.isidentifier():
+            raise click.BadParameter(f"{text!r} has to read NAME=VALUE", param_hint="--option")
+        if name in taken:
+            raise click.BadParameter(f"{name} has an option of its own: {taken[name]}", param_hint="--option")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice", param_hint="--option")
+        found[name] = literal(value.strip())
+    return found
+
+
+def shape_of(text: str | None) -> tuple[int, ...] | None:
+    """``"1,3,224,224"`` as numbers."""
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise click.BadParameter(f"{text!r} is no list of sizes such as 1,3,224,224")
+    return shape

@@ -1,0 +1,96 @@
+"""What goes to stderr: notes, warnings and the progress line, each of which clears the one before."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TextIO
+
+__all__ = ["Console"]
+
+#: Seconds between two drawings of the line, and between two reports where there is no terminal.
+REDRAW, REPORT = 0.1, 10.0
+
+
+@dataclass
+class Console:
+    """Standard error, as the command line uses it.
+
+    Parameters
+    ----------
+    quiet
+        Errors only.
+    verbose
+        Also says what the libraries note down.
+    debug
+        Errors come with their traceback, libraries may say what they like.
+    stream
+        Where to write; a progress line is drawn only on a terminal.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    _drawn: bool = False
+    _stage: str = ""
+    _last: float = field(default_factory=time.monotonic)
+
+    def note(self, text: str) -> None:
+        """A line for people, left out if quiet."""
+        if not self.quiet:
+            self.error(text)
+
+    def error(self, text: str) -> None:
+        """A line that is always written."""
+        self.clear()
+        self.stream.write(f"{text}\n")
+        self.stream.flush()
+
+    def progress(self, done: int, total: int, stage: str) -> None:
+        """How far a stage is; what ``metannvis_translate`` and ``metannvis_methods`` call.
+
+        On a terminal this is a bar on the last line. Elsewhere it is silent but for a line every ten seconds, so
+        that a long run is seen to be alive and a short one leaves no trace in a log.
+        """
+        if self.quiet:
+            return
+        now = time.monotonic()
+        is_terminal = self.stream.isatty()
+        if now - self._last < (REDRAW if is_terminal else REPORT) and not (
+            is_terminal and self._turns(done, total, stage)
+        ):
+            return
+        self._last, self._stage = now, stage
+        share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+        if not is_terminal:
+            self.stream.write(f"{stage}: {share:.0%}\n" if total > 1 else f"{stage} …\n")
+            self.stream.flush()
+            return
+        self.stream.write("\r\x1b[K" + self._bar(share, stage, countable=total > 1))
+        self.stream.flush()
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Wipe the progress line."""
+        if self._drawn:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+            self._drawn = False
+
+    def _turns(self, done: int, total: int, stage: str) -> bool:
+        """Whether a stage begins or ends, which is drawn at once."""
+        return stage != self._stage or done >= total
+
+    def _bar(self, share: float, stage: str, *, countable: bool) -> str:
+        if not countable:
+            return f"{stage} …"
+        columns = shutil.get_terminal_size().columns
+        stage = stage if len(stage) <= columns // 2 else stage[: columns // 2 - 1] + "…"
+        width = min(40, columns - len(stage) - 8)
+        if width < 8:
+            return f"{stage} {share:.0%}"
+        full = round(share * width)
+        return f"{stage} {'━' * full}{'─' * (width - full)} {share:4.0%}"
