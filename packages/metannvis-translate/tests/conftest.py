@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from metannvis_translate.frameworks import require
 from metannvis_translate.hub import EXACT
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
 from metannvis_translate.export.keras_layers import keras_layer, layers, load_families
 from metannvis_translate.frameworks import require
@@ -15,7 +14,6 @@ require("torch")  # before TensorFlow, see metannvis_translate.frameworks.requir
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
-
 from metannvis_translate.export.keras import export_model  # noqa: E402
 
 #: Shapes without the batch: no two sizes of one are equal.
@@ -133,13 +131,13 @@ CONVOLUTIONS = [
     *convolution("Conv1D", LINE),
     *rows("Conv1D", {"padding": "causal"}, {"padding": "causal", "dilation_rate": 3}, shapes=(LINE,)),
     *convolution("Conv2D", IMAGE),
-    *rows("Conv2D", {"groups": 2, "padding": "same"}, {"groups": 2, "strides": 2, "activation": "gelu"}, shapes=((9, 7, 6),), exact=1e-6),
+    *rows("Conv2D", {"groups": 2, "padding": "same"}, {"groups": 2, "strides": 2}, shapes=((9, 7, 6),)),
     *rows("Conv2D", {"activation": "softmax"}, {"kernel_size": 1}, {"strides": (1, 2)}),
     *convolution("Conv3D", VOLUME),
     *convolution("DepthwiseConv1D", LINE),
     *convolution("DepthwiseConv2D", IMAGE)[:3],
     *rows("DepthwiseConv2D", {"depth_multiplier": 3}, {"dilation_rate": 2}, {"dilation_rate": 2, "padding": "same"}),
-    *rows("SeparableConv1D", {}, {"padding": "same", "strides": 2}, {"depth_multiplier": 2, "activation": "tanh"}, shapes=(LINE,)),
+    *rows("SeparableConv1D", {}, {"padding": "same", "strides": 2}, {"depth_multiplier": 2}, shapes=(LINE,)),
     *rows("SeparableConv2D", {}, {"padding": "same", "strides": 2}, {"depth_multiplier": 2, "activation": "tanh"}),
     *[
         r

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.keras_layers import activations, keras_op, load_families, operations
 from metannvis_translate.frameworks import require

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from metannvis_translate.errors import (
     InvalidArgumentError,
     MissingArgumentError,
@@ -23,7 +22,6 @@ tf = require("tensorflow")
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
-
 from metannvis_translate.frameworks.tensorflow import flatten_model, framework  # noqa: E402
 
 

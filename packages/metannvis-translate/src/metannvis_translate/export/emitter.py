@@ -140,6 +140,7 @@ class Emitter:
         return tuple(size if isinstance(size, int) else None for size in value.shape)
 
     def rank(self, value: ir.Value) -> int:
+        """Number of axes of a value."""
         return len(self.shape(value))
 
     def set_shape(self, value: ir.Value, shape: Sequence[int | None], *, batch: bool = False) -> None:
@@ -266,6 +267,7 @@ class Emitter:
         return x if x.dtype == wanted else self.emit("Cast", x, to=int(wanted), dtype=wanted)
 
     def squeeze(self, x: ir.Value, axes: Sequence[int]) -> ir.Value:
+        """Take out axes of size one."""
         if not axes:
             return x
         shape = self.shape(x)
@@ -274,7 +276,7 @@ class Emitter:
         return self.emit("Squeeze", x, np.asarray(sorted(gone), np.int64), shape=left)
 
     def unsqueeze(self, x: ir.Value, axes: Sequence[int]) -> ir.Value:
-        """``axes`` count in the result, none negative."""
+        """Put in axes of size one; ``axes`` count in the result, none negative."""
         if not axes:
             return x
         sizes = iter(self.shape(x))

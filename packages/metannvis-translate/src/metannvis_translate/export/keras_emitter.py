@@ -120,6 +120,7 @@ class KerasEmitter(Emitter):
         return x if is_float and self.dtype_of(self.dtype).is_floating_point() else self.cast(x, self.dtype)
 
     def output_shape(self) -> Shape:
+        """Shape of what the layer puts out."""
         return tuple(self.specs[0].shape)
 
     def spec(self, value: ir.Value) -> tuple[Shape, str]:

@@ -112,7 +112,7 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             return keras.Function(inputs, call(*args, **kwargs))
     except UnsupportedOperatorError:
         raise
-    except Exception as error:  # noqa: BLE001  whatever the layer's own code raises on a symbolic tensor
+    except Exception as error:
         from metannvis_translate.export.keras_layers import HINT, class_name
 
         why = str(error).strip().partition("\n")[0]

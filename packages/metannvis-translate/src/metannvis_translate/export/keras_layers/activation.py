@@ -92,7 +92,7 @@ def elu(e: KerasEmitter, x: ir.Value, alpha: float = 1.0) -> ir.Value:
 @activation("selu")
 def selu(e: KerasEmitter, x: ir.Value) -> ir.Value:
     values = {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}
-    return e.emit("Selu", x, exact=values, **values)
+    return e.emit("Selu", x, exact=values, alpha=values["alpha"], gamma=values["gamma"])
 
 
 @activation("celu")
@@ -142,13 +142,13 @@ def tanh_shrink(e: KerasEmitter, x: ir.Value) -> ir.Value:
 @activation("soft_shrink")
 def soft_shrink(e: KerasEmitter, x: ir.Value, threshold: float = 0.5) -> ir.Value:
     values = {"bias": float(threshold), "lambd": float(threshold)}
-    return e.emit("Shrink", x, exact=values, **values)
+    return e.emit("Shrink", x, exact=values, bias=values["bias"], lambd=values["lambd"])
 
 
 @activation("hard_shrink")
 def hard_shrink(e: KerasEmitter, x: ir.Value, threshold: float = 0.5) -> ir.Value:
     values = {"bias": 0.0, "lambd": float(threshold)}
-    return e.emit("Shrink", x, exact=values, **values)
+    return e.emit("Shrink", x, exact=values, bias=values["bias"], lambd=values["lambd"])
 
 
 @activation("threshold")

@@ -68,11 +68,10 @@ def output_sizes(
         return tuple(None if size is None else -(-size // s) for size, s in zip(sizes, strides, strict=True))
     rank = len(kernel)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    padded = [(size, padding["pads"][i] + padding["pads"][i + rank]) for i, size in enumerate(sizes)]
     return tuple(
-        None
-        if sizes[i] is None
-        else (sizes[i] + padding["pads"][i] + padding["pads"][i + rank] - spans[i]) // strides[i] + 1  # type: ignore[operator]
-        for i in range(rank)
+        None if size is None else (size + pads - span) // stride + 1
+        for (size, pads), span, stride in zip(padded, spans, strides, strict=True)
     )
 
 
@@ -87,7 +86,7 @@ def convolution(
     dilations: Sequence[int],
     padding: str,
 ) -> ir.Value:
-    """``Conv`` of a channels-first image; ``weight`` is (out, in / group, \\*kernel)."""
+    """``Conv`` of a channels-first image; ``weight`` is (out, in / group, kernel…)."""
     batch, _, *sizes = e.shape(x)
     out, _, *kernel = e.shape(weight)
     kernel_shape = [int(k) for k in kernel if k is not None]
@@ -105,12 +104,12 @@ def convolution(
 
 
 def kernel_perm(rank: int) -> tuple[int, ...]:
-    """Keras' (\\*kernel, in, out) to ONNX' (out, in, \\*kernel)."""
+    """Keras' (kernel…, in, out) to ONNX' (out, in, kernel…)."""
     return (rank + 1, rank, *range(rank))
 
 
 def depthwise_shape(kernel: Any) -> tuple[list[int], list[int]]:
-    """Shape and permutation that make (\\*kernel, in, multiplier) a grouped kernel (in · multiplier, 1, \\*kernel)."""
+    """Shape and permutation that make (kernel…, in, multiplier) a grouped kernel (in · multiplier, 1, kernel…)."""
     *sizes, channels, multiplier = (int(k) for k in kernel.shape)
     rank = len(sizes)
     return [*sizes, 1, channels * multiplier], [rank + 1, rank, *range(rank)]
@@ -194,13 +193,13 @@ def transposed(
 ) -> ir.Value:
     """``ConvTranspose`` as TensorFlow means it: the gradient of the convolution that would pad as it says.
 
-    ``weight`` is (in, out, \\*kernel). Padding and output padding follow from the size that Keras asks for; both are the
+    ``weight`` is (in, out, kernel…). Padding and output padding follow from the size that Keras asks for; both are the
     same whatever the size of the input.
     """
     batch, _, *sizes = e.shape(x)
     _, out, *kernel = e.shape(weight)
     begin, end, extra, result = [], [], [], []
-    for axis, (k, s, d) in enumerate(zip(kernel, strides, dilations, strict=True)):
+    for axis, (size, k, s, d) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
         span = (int(k or 1) - 1) * d + 1
         free = None if output_padding is None else output_padding[axis]
         # size of the output beyond (n - 1) * stride
@@ -210,14 +209,13 @@ def transposed(
         else:
             beyond = s if free is None else span % 2 + free
             # the forward convolution, of an output that large, pads to ceil(size / stride) windows
-            n = sizes[axis] or 16
-            size = (n - 1) * s + beyond
-            before = max((-(-size // s) - 1) * s + span - size, 0) // 2
+            large = 15 * s + beyond
+            before = max((-(-large // s) - 1) * s + span - large, 0) // 2
         left = span - before - beyond
         begin.append(before)
         end.append(max(left, 0))
         extra.append(max(-left, 0))
-        result.append(None if sizes[axis] is None else (sizes[axis] - 1) * s + beyond)
+        result.append(None if size is None else (size - 1) * s + beyond)
     return e.emit(
         "ConvTranspose",
         *([x, weight] if bias is None else [x, weight, bias]),

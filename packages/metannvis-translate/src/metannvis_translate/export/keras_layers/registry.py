@@ -67,6 +67,7 @@ class Table:
         del self._rows[key if isinstance(key, str) else full_name(key)]
 
     def get(self, key: str) -> Callable[..., Any] | None:
+        """Converter registered under a name."""
         return self._rows.get(key)
 
     def __iter__(self) -> Iterator[str]:
