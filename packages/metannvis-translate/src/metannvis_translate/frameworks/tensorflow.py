@@ -83,6 +83,7 @@ class TensorFlow:
         inputs: Sequence[Array] | Mapping[str, Array] | None,
         *,
         dtype: str | None,
+        engine: str = "keras",
         progress: Progress,
     ) -> HubModel:
         """Model to ONNX: layer by layer if it is a Keras 3 model."""

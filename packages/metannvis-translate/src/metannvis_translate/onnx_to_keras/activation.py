@@ -97,8 +97,11 @@ def Selu(
 
 @converter("Celu", since=12)
 def Celu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    """Composed: the derivative of Keras' own is of single precision."""
     x = ctx.placed(X)
-    return ctx.keep(x, ops.celu(x.tensor, alpha=alpha))
+    zero = np.zeros((), ctx.compute)
+    curve = ops.multiply(ops.expm1(ops.divide(ops.minimum(x.tensor, zero), alpha)), alpha)
+    return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, curve))
 
 
 @converter("HardSigmoid", since=1)
