@@ -239,12 +239,14 @@ CORE = [
     *rows("GaussianNoise", {"stddev": 0.5}),
     *rows("ActivityRegularization", {"l2": 0.1}),
     *rows("Identity"),
+    *rows("Embedding", {"input_dim": 7, "output_dim": 5}, shapes=(VECTOR,)),
 ]
 TABLE = [*CONVOLUTIONS, *POOLS, *NORMALIZATIONS, *ACTIVATIONS, *RESHAPES, *MERGES, *CORE]
 
 
 def build(row: Row) -> Any:
-    inputs = [keras.Input(shape, name=f"x{k}") for k, shape in enumerate(row.shapes)]
+    kind = "int32" if row.key == "Embedding" else "float32"
+    inputs = [keras.Input(shape, name=f"x{k}", dtype=kind) for k, shape in enumerate(row.shapes)]
     options = {**SIZES.get(row.key, {}), **row.options}
     layer = getattr(L, row.key)(**options, name="layer")
     return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs))
@@ -274,3 +276,17 @@ def test_layer_without_converter_is_refused() -> None:
     model = keras.Sequential([keras.Input((5, 3)), L.LSTM(2, name="memory")])
     with pytest.raises(UnsupportedOperatorError, match=r"LSTM.*'memory'.*keras_layer"):
         export_model(model, None, dtype=None, progress=lambda *a: None)
+
+
+def test_masks_are_refused() -> None:
+    """A converter that left a mask out would be wrong without a word."""
+    x = keras.Input((6,), dtype="int32")
+    model = keras.Model(x, L.GlobalAveragePooling1D()(L.Embedding(7, 5, mask_zero=True, name="words")(x)))
+    with pytest.raises(UnsupportedOperatorError, match="'words'.*mask"):
+        export_model(model, None, dtype=None, progress=lambda *a: None)
+    y = keras.Input((6, 3))
+    with pytest.raises(UnsupportedOperatorError, match="Masking"):
+        export_model(keras.Model(y, L.Masking()(y)), None, dtype=None, progress=lambda *a: None)
+    m = keras.Input((6, 3), dtype="bool")
+    with pytest.raises(UnsupportedOperatorError, match="called with a mask"):
+        export_model(keras.Model([y, m], L.Softmax()(y, mask=m)), None, dtype=None, progress=lambda *a: None)

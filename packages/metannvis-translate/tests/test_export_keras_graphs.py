@@ -215,6 +215,28 @@ def test_subclassed_model(compare_export: Any, randomized: Any) -> None:
         export(model)
 
 
+def test_functional_model_that_changes_its_call(compare_export: Any, randomized: Any) -> None:
+    class Doubled(keras.Model):
+        def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
+            return 2 * super().call(x)
+
+    x = keras.Input((4,))
+    inner = Doubled(inputs=x, outputs=L.Dense(4, name="dense")(x), name="inner")
+    y = keras.Input((4,))
+    hub = compare_export(randomized(keras.Model(y, L.ReLU(name="relu")(inner(y)))), batch=2)
+    assert [layer.info.name for layer in hub.layers] == ["inner/dense", "inner", "relu"]
+
+
+def test_adapted_normalization(compare_export: Any) -> None:
+    data = np.random.default_rng(0).normal(size=(50, 4), loc=3).astype("float32")
+    layer = L.Normalization()
+    layer.adapt(data)
+    x = keras.Input((4,))
+    model = keras.Model(x, layer(x))
+    compare_export(model, batch=2)
+    compare_export(model, batch=2, dtype="float64", tolerance=1e-9)
+
+
 def test_converter_for_a_layer_of_the_callers_own(compare_export: Any, randomized: Any) -> None:
     @keras_layer(Scale)
     def scale(e: Any, layer: Any, x: Any) -> Any:

@@ -114,9 +114,9 @@ def _attributes(operation: Any) -> Iterable[Any]:
 
 
 def _copy_statistics(model: Any, copy: Any) -> None:
-    """What layers keep outside their weights: the mean and variance of ``Normalization`` given as arguments."""
+    """What layers keep outside their weights: the mean and variance of ``Normalization``."""
     for old, new in zip(model._flatten_layers(), copy._flatten_layers(), strict=False):
-        if type(old).__name__ == "Normalization" and getattr(old, "input_mean", None) is not None:
+        if type(old).__name__ == "Normalization":
             for name in ("mean", "variance"):
                 value = getattr(old, name, None)
                 if value is not None:

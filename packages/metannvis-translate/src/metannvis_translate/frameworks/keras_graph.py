@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,14 @@ def is_layer(operation: Any) -> bool:
     return isinstance(operation, require("keras").layers.Layer)
 
 
+def _is_graph(model: Any) -> bool:
+    """Whether it is a Functional or Sequential model that does what its graph says."""
+    for cls in type(model).__mro__:
+        if cls.__module__.startswith("keras.src.models.") and cls.__name__ in ("Functional", "Sequential"):
+            return type(model).call is cls.call
+    return False
+
+
 def functional_of(model: Any) -> Any | None:
     """The functional graph of a Functional or Sequential model, ``None`` for any other layer.
 
@@ -50,15 +58,16 @@ def functional_of(model: Any) -> Any | None:
     InvalidArgumentError
         A Sequential model that has not been built: it has no weights yet.
     """
-    keras = require("keras")
-    if isinstance(model, keras.Sequential):
-        if model._functional is None and not model.built:
-            raise InvalidArgumentError(
-                f"the Sequential model {model.name!r} has not been built, so it has no weights yet. Call it once, or "
-                "put a keras.Input(shape) in front."
-            )
-        return model._functional
-    return model if hasattr(model, "_nodes_by_depth") else None
+    if not _is_graph(model):
+        return None
+    if hasattr(model, "_nodes_by_depth"):
+        return model
+    if model._functional is None and not model.built:
+        raise InvalidArgumentError(
+            f"the Sequential model {model.name!r} has not been built, so it has no weights yet. Call it once, or put a "
+            "keras.Input(shape) in front."
+        )
+    return model._functional
 
 
 def opens(layer: Any) -> bool:
@@ -68,11 +77,11 @@ def opens(layer: Any) -> bool:
     """
     if not is_layer(layer):
         return False
-    if hasattr(layer, "_nodes_by_depth") or getattr(layer, "_functional", None) is not None:
+    if _is_graph(layer):
         return True
     from metannvis_translate.export.keras_layers import find_layer_converter
 
-    return find_layer_converter(layer) is None and bool(getattr(layer, "_layers", None))
+    return find_layer_converter(layer) is None and bool(list(layer._flatten_layers(include_self=False)))
 
 
 @contextmanager
@@ -98,6 +107,8 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     UnsupportedOperatorError
         ``call`` uses raw TensorFlow operations, or Python control flow on values.
     """
+    from metannvis_translate.export.keras_layers import HINT, class_name
+
     keras = require("keras")
     call = layer.call if is_layer(layer) else layer
     kwargs = dict(kwargs)
@@ -106,15 +117,12 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
-        if not is_layer(layer):
-            return keras.Function(inputs, call(*args, **kwargs))
-        with _untouched(layer):
-            return keras.Function(inputs, call(*args, **kwargs))
+        with _untouched(layer) if is_layer(layer) else nullcontext():
+            outputs = call(*args, **kwargs)
+            function = keras.Function(inputs, outputs)
     except UnsupportedOperatorError:
         raise
     except Exception as error:
-        from metannvis_translate.export.keras_layers import HINT, class_name
-
         why = str(error).strip().partition("\n")[0]
         raise UnsupportedOperatorError(
             class_name(layer),
@@ -122,6 +130,12 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({why})",
             hint=HINT,
         ) from error
+    makes_mask = is_layer(layer) and type(layer).compute_mask is not keras.layers.Layer.compute_mask
+    if makes_mask or any(getattr(x, "_keras_mask", None) is not None for x in keras.tree.flatten(outputs)):
+        raise UnsupportedOperatorError(
+            class_name(layer), layer=name, reason="it puts out a mask, and masks are not carried on", hint=HINT
+        )
+    return function
 
 
 @dataclass
@@ -287,7 +301,10 @@ def objects_by_path(model: Any, prefix: str = "") -> dict[str, Any]:
     """Every layer that a model holds, by the path that the walk gives it."""
     found: dict[str, Any] = {}
     function = getattr(model, "_functional", None) or model
-    children = function.operations if hasattr(function, "_nodes_by_depth") else getattr(model, "_layers", [])
+    if hasattr(function, "_nodes_by_depth"):
+        children = function.operations
+    else:
+        children = list(model._flatten_layers(include_self=False, recursive=False))
     for child in children:
         if is_layer(child):
             path = f"{prefix}{child.name}"

@@ -39,6 +39,13 @@ def Identity(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     return e.emit("Identity", x)
 
 
+@keras_layer("Embedding")
+def Embedding(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
+    if layer.mask_zero:
+        e.refuse("mask_zero=True, and masks are not carried on yet")
+    return e.emit("Gather", e.weight_of(layer, "embeddings"), e.cast(x, "int32"), axis=0, shape=e.output_shape())
+
+
 @keras_layer("Rescaling")
 def Rescaling(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     if np.ndim(layer.scale) or np.ndim(layer.offset):

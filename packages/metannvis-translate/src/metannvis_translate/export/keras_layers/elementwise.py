@@ -145,7 +145,8 @@ def LogBase(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 def Clip(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     x = e.promoted(x)
     bounds = [e.tensor(bound, x.dtype) for bound in (op.x_min, op.x_max)]
-    if all(e.rank(bound) == 0 for bound in bounds):
+    # Clip to 0 … 6 stands for relu6, whose gradient at the bounds is 0; TensorFlow's clip has 1 there, like Max and Min.
+    if all(e.rank(bound) == 0 for bound in bounds) and (op.x_min, op.x_max) != (0, 6):
         return e.emit("Clip", x, *bounds)
     return e.emit("Min", e.emit("Max", x, bounds[0], shape=e.shape(x)), bounds[1], shape=e.shape(x))
 
