@@ -18,6 +18,7 @@ from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, M
 from metannvis_translate.frameworks import Built, Framework, Progress, get_framework
 from metannvis_translate.hub import HubModel
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
+from metannvis_translate.precision import LIMIT, single_precision
 from metannvis_translate.translation import Port, Translation
 
 __all__ = ["check_equivalence", "list_layers", "translate", "translate_data", "translate_model"]
@@ -127,8 +128,9 @@ def _translate_by(
         inputs = [_ordered(inputs, hub)[k] for k in positions]
         hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     hub = passes.simplify(hub)
+    coarse = single_precision(hub)
     built = target.build(hub, dtype=dtype, progress=progress)
-    translation = _assemble(model, source, target, hub, built, dtype, notes)
+    translation = dataclasses.replace(_assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse)
     if not verify:
         return translation
     progress(0, 1, "check")
@@ -333,6 +335,10 @@ def _compare(
     gradients: bool = True,
 ) -> EquivalenceReport:
     """Run both models on the same values and compare what they put out, in the source's layout."""
+    notes = translation.notes
+    if dtype == "float64" and translation.single_precision:
+        tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))
+        notes = (*notes, *(f"held to {LIMIT:.0e}: {row}" for row in translation.single_precision))
     inputs = [_as_float(array, dtype) for array in inputs]
     rows: list[LayerRow] = list(layers)
     first = here.run(source, inputs[:], layers=[row.source.name for row in rows])
@@ -367,7 +373,7 @@ def _compare(
             for row in rows
         ],
         reasons={port.name: no_gradient for port in translation.inputs},
-        notes=translation.notes,
+        notes=notes,
     )
 
 

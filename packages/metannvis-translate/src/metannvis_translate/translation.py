@@ -59,6 +59,8 @@ class Translation:
         Keys: ``"torch"``, ``"tensorflow"``, ``"onnx"``.
     dtype
         ``"float64"`` if both were built in double precision.
+    single_precision
+        What the source computes in single precision even when it is double; such a model is held to 1e-6.
     notes
         What happened on the way that a reader should know (an exporter that failed and was replaced).
     """
@@ -73,6 +75,7 @@ class Translation:
     target_framework: str
     dtype: str | None = None
     notes: tuple[str, ...] = field(default=())
+    single_precision: tuple[str, ...] = field(default=())
 
     def to_target(self, value: Any, role: str = "input", index: int = 0, layer: Any = None) -> Any:
         """A value of the source's world as the target takes it; see :func:`~metannvis_translate.translate_data`."""

@@ -1,0 +1,32 @@
+"""What a framework computes in single precision though its tensors are double: the table of DESIGN section 2.
+
+A model that holds one of these is held to 1e-6 in double precision instead of 1e-9. Importers compose an operator of other,
+exact ones where the target is at fault, so what is left is what a *source* does itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metannvis_translate.hub import HubModel
+
+__all__ = ["LIMIT", "SINGLE", "single_precision"]
+
+#: Limit for models that hold an operator of the table.
+LIMIT = 1e-6
+#: Source framework → hub operator → what is coarse about it; measured with PyTorch 2.15, Keras 3.15.1, TensorFlow 2.21.
+SINGLE: dict[str, dict[str, str]] = {
+    "tensorflow": {
+        "Gelu": "keras.activations.gelu: its constants are float32 (2.6e-9)",
+        "Resize": "keras.ops.image.resize: bilinear weights are float32 (1e-8)",
+    },
+    "torch": {"Celu": "torch.nn.functional.celu: the alpha of its derivative is a float32 (3e-8)"},
+}
+
+
+def single_precision(hub: HubModel) -> tuple[str, ...]:
+    """Rows of the table that the source model meets, as ``operator: reason``."""
+    rows = SINGLE.get(hub.source, {})
+    found = dict.fromkeys(node.op_type for node in hub.model.graph if node.op_type in rows)
+    return tuple(f"{operator}: {rows[operator]}" for operator in found)
