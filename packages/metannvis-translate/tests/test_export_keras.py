@@ -282,7 +282,7 @@ def test_masks_are_refused() -> None:
     """A converter that left a mask out would be wrong without a word."""
     x = keras.Input((6,), dtype="int32")
     model = keras.Model(x, L.GlobalAveragePooling1D()(L.Embedding(7, 5, mask_zero=True, name="words")(x)))
-    with pytest.raises(UnsupportedOperatorError, match="'words'.*mask"):
+    with pytest.raises(UnsupportedOperatorError, match=r"'words'.*mask"):
         export_model(model, None, dtype=None, progress=lambda *a: None)
     y = keras.Input((6, 3))
     with pytest.raises(UnsupportedOperatorError, match="Masking"):

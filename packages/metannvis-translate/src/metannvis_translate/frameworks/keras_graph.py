@@ -46,7 +46,7 @@ def _is_graph(model: Any) -> bool:
     """Whether it is a Functional or Sequential model that does what its graph says."""
     for cls in type(model).__mro__:
         if cls.__module__.startswith("keras.src.models.") and cls.__name__ in ("Functional", "Sequential"):
-            return type(model).call is cls.call
+            return getattr(type(model), "call", None) is cls.__dict__.get("call")
     return False
 
 

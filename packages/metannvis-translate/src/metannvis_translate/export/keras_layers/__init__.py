@@ -14,15 +14,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from metannvis_translate.export.keras_layers.registry import (
-    activations,
-    keras_layer,
-    keras_op,
-    layers,
-    operations,
-)
+from metannvis_translate.export.keras_layers.registry import activations, layers, operations
 
 __all__ = [
     "FAMILIES",
@@ -38,6 +32,7 @@ __all__ = [
     "operations",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 #: What to say to somebody whose layer has no converter.
 HINT = (
     "Register a converter for it: @metannvis_translate.export.keras_layers.keras_layer(YourLayer) on a "
@@ -72,6 +67,24 @@ def load_families() -> None:
     """Register every converter of ours."""
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")
+
+
+def keras_layer(*keys: str | type) -> Callable[[F], F]:
+    """Decorator: the function converts Keras layers of these classes (yours, or names of Keras' own).
+
+    Raises
+    ------
+    MetannvisError
+        There is a converter for one of them; the message names both functions.
+    """
+    load_families()
+    return layers.register(*keys)
+
+
+def keras_op(*keys: str | type) -> Callable[[F], F]:
+    """Decorator: the function converts ``keras.ops`` operations of these classes (``"Sort"``)."""
+    load_families()
+    return operations.register(*keys)
 
 
 def find_layer_converter(layer: Any) -> Callable[..., Any] | None:
