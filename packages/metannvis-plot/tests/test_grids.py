@@ -109,3 +109,15 @@ def test_no_channel_left_out_is_larger_than_one_shown(stack, many):
     left = set(range(len(stack))) - set(picked)
     assert not left or score[sorted(left)].max() <= score[picked].min()
     assert str(len(stack)) in text or len(stack) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 3, 4), (1, 20, 9, 9), (1, 1, 5, 5)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_title_meets_no_panel(shape, shared):
+    figure = channel_grid(
+        np.ones(shape), axes="NCHW", shared_scale=shared, title="A title of some length, which is broken into lines"
+    )
+    figure.draw_without_rendering()
+    title = figure._suptitle.get_window_extent()
+    for ax in figure.axes:
+        assert not title.overlaps(ax.get_tightbbox())

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from metannvis_translate.errors import InvalidArgumentError
 
 DPI = 150
@@ -129,6 +130,10 @@ def text_heights(lines: str, notes: str) -> tuple[float, float]:
 
 def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
     """A title of the whole figure, at its left edge."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):  # it keeps no room free for a title that has its place
+        above = text_heights(text, "")[0] * size / TITLE_SIZE / float(figure.get_size_inches()[1])
+        engine.set(rect=(0, 0, 1, 1 - above))
     at = MARGIN / float(figure.get_size_inches()[0])
     high = 1 - MARGIN / float(figure.get_size_inches()[1])
     figure.suptitle(text, x=at, y=high, ha="left", va="top", fontsize=size, linespacing=1.25, parse_math=False)
