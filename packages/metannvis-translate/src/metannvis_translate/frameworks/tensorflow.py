@@ -21,6 +21,7 @@ from metannvis_translate.errors import (
 )
 from metannvis_translate.frameworks import Built, Progress, Run, require
 from metannvis_translate.frameworks.keras_copy import flatten_model
+from metannvis_translate.frameworks.tf_graphs import signature_of
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -86,13 +87,11 @@ class TensorFlow:
         engine: str = "keras",
         progress: Progress,
     ) -> HubModel:
-        """Model to ONNX: layer by layer if it is a Keras 3 model."""
+        """Model to ONNX: layer by layer if it is a Keras 3 model, by ``tf2onnx`` if it is another TensorFlow graph."""
         if not is_a(model, KERAS_MODEL):
-            raise UnsupportedOperatorError(
-                class_names(model)[0],
-                reason="only Keras 3 models can be exported, this is another kind of TensorFlow graph",
-                hint="Build it as a keras.Model.",
-            )
+            from metannvis_translate.export.tensorflow import export_graph
+
+            return export_graph(model, inputs, dtype=dtype, progress=progress)
         from metannvis_translate.export.keras import export_model
 
         _checked(model)
@@ -114,13 +113,14 @@ class TensorFlow:
         layers: Sequence[str] = (),
         cotangents: Sequence[Array] | None = None,
     ) -> Run:
-        """Run a Keras model in inference mode, eagerly, layer by layer if layers are asked for."""
+        """Run a model in inference mode, eagerly; a Keras model layer by layer if layers are asked for."""
         tf, keras = require("tensorflow"), require("keras")
-        _checked(model)
         from metannvis_translate.frameworks.keras_graph import functional_of
 
-        function = functional_of(model) if getattr(model, "built", True) else None
-        dtypes = [x.dtype for x in function.inputs] if function is not None else []
+        is_keras = is_a(model, KERAS_MODEL)
+        function = functional_of(_checked(model)) if is_keras and model.built else None
+        signature = None if is_keras else signature_of(model, inputs)
+        dtypes = [x.dtype for x in (function.inputs if function is not None else signature.specs if signature else ())]
         tensors = [self.from_numpy(np.asarray(array)) for array in inputs]
         if dtypes and len(dtypes) != len(tensors):
             raise InvalidArgumentError(f"the model takes {len(dtypes)} inputs, {len(tensors)} were given")
@@ -130,7 +130,9 @@ class TensorFlow:
         with tf.GradientTape() as tape, _stateless(keras):
             for k in taped:
                 tape.watch(tensors[k])
-            if layers:
+            if signature is not None:
+                structure = signature.call(*tensors)
+            elif layers:
                 structure = self._recorded(model, tensors, set(layers), seen)
             else:
                 structure = model(_structured(function, tensors), training=False)
@@ -179,7 +181,9 @@ class TensorFlow:
         return as_float64(_checked(model))
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
-        """Layers that run, in order, containers behind what they hold."""
+        """Layers that run, in order, containers behind what they hold; none in a graph that is no Keras model."""
+        if not is_a(model, KERAS_MODEL):
+            return ()
         from metannvis_translate.frameworks.keras_layers import list_layers
 
         _checked(model)
@@ -190,20 +194,22 @@ class TensorFlow:
         """Random inputs of the declared shapes: normal floats, integers 0 and 1; free sizes are 32."""
         from metannvis_translate.frameworks.keras_graph import functional_of
 
-        keras = require("keras")
-        _checked(model)
-        function = functional_of(model) if model.built or isinstance(model, keras.Sequential) else None
-        if function is None:
-            raise MissingArgumentError(f"the model {model.name!r} does not declare what it takes: give example_inputs=")
+        is_free = is_a(model, "keras.src.models.sequential.Sequential")
+        if is_a(model, KERAS_MODEL):
+            function = functional_of(_checked(model)) if model.built or is_free else None
+            if function is None:
+                raise MissingArgumentError(
+                    f"the model {model.name!r} does not declare what it takes: give example_inputs="
+                )
+            declared = [(tuple(x.shape), x.dtype) for x in function.inputs]
+        else:
+            declared = [(tuple(spec.shape), spec.dtype.name) for spec in signature_of(model).specs]
         rng = np.random.default_rng(seed)
         arrays = []
-        for x in function.inputs:
-            is_fixed = x.shape[0] is not None and not isinstance(model, keras.Sequential)
-            shape = [
-                x.shape[0] if is_fixed else batch,
-                *(FREE_SIZE if size is None else size for size in x.shape[1:]),
-            ]
-            kind = np.dtype(x.dtype if x.dtype != "bfloat16" else "float32")
+        for (first, *rest), dtype in declared:
+            sizes = [FREE_SIZE if size is None else size for size in rest]
+            shape = [batch if first is None or is_free else first, *sizes]
+            kind = np.dtype(dtype if dtype != "bfloat16" else "float32")
             values = rng.standard_normal(shape) if kind.kind == "f" else rng.integers(0, 2, shape)
             arrays.append(values.astype(kind))
         return arrays
@@ -272,7 +278,7 @@ def _checked(model: Any) -> Any:
             "KERAS_BACKEND=tensorflow before Keras is imported and load the model again."
         )
     if not is_a(model, KERAS_MODEL):
-        raise UnsupportedOperatorError(class_names(model)[0], reason="only Keras 3 models are supported here")
+        raise UnsupportedOperatorError(class_names(model)[0], reason="this can be done with Keras 3 models only")
     return model
 
 
