@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from metannvis_methods.arguments import Bound, class_index, plain_target, settle_target
-from metannvis_methods.errors import (
-    MetannvisError,
-    ToolsetError,
-)
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError, ToolsetError
 from metannvis_methods.guard import guarded, seeded
-from metannvis_methods.native import in_order, several, to_numpy
-from metannvis_methods.prepare import Prepared, arguments_for, prepare
+from metannvis_methods.native import Native, in_order, several, to_numpy
+from metannvis_methods.prepare import arguments_for, prepare
+from metannvis_methods.prepared import Prepared
 from metannvis_methods.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.results import Explanation, PendingExplanation, jsonable
 from metannvis_methods.spec import MethodSpec
 from metannvis_methods.toolset import Job, Outcome, Progress, Target, Toolset
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Request", "execute"]
-
-logger = logging.getLogger("metannvis_methods")
 
 
 @dataclass
@@ -54,7 +46,12 @@ class Request:
 def execute(request: Request) -> Explanation | PendingExplanation:
     """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is."""
     spec = request.spec
-    if request.prepared is None:
+    argument = spec.by_role("layer")
+    layer = request.layer
+    if layer is None and argument is not None and not argument.required:
+        layer = "auto"
+    named = layer is not None and not isinstance(layer, int)
+    if request.prepared is None or (named and request.prepared.obstacles(layer)):
         request.prepared = prepare(
             request.toolset,
             spec,
@@ -62,24 +59,19 @@ def execute(request: Request) -> Explanation | PendingExplanation:
             request.framework,
             request.bound,
             request.options,
-            layer=request.layer,
+            layer=layer,
             progress=request.progress,
         )
     prepared = request.prepared
-    argument = spec.by_role("layer")
-    layer = request.layer
     if argument is not None and layer is None:
-        if argument.required:
-            return PendingExplanation(
-                prepared.model, prepared.layers(), spec.key, spec.toolset, request.framework, request=request
-            )
-        layer = "auto"
+        rows = prepared.layers()
+        return PendingExplanation(prepared.model, rows, spec.key, spec.toolset, request.framework, request=request)
     bound = dataclasses.replace(request.bound, init=dict(request.bound.init), call=dict(request.bound.call))
     if argument is not None:
-        if isinstance(layer, int):  # the toolkit's own way to count layers
-            bound.side(argument.name)[argument.name] = layer
-        else:
+        if named:
             prepared.find_layer(layer)
+        else:  # a number is the toolkit's own way to count layers
+            bound.side(argument.name)[argument.name] = layer
     return _run(request, prepared, bound)
 
 
@@ -95,6 +87,8 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
         (init if any(known is place for known in spec.init) else call)[place.name] = prepared.layer
     recorded = target
     started = time.perf_counter()
+    if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
+        _refuse_whole_numbers(spec, native, inputs)
     with guarded(native, prepared.model), seeded(request.seed):
         if inputs:
             outputs = native.predict(prepared.model, (*inputs, *more))
@@ -127,6 +121,16 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
         seconds=seconds,
         options={**request.recorded, **({} if request.seed is None else {"seed": request.seed})},
     )
+
+
+def _refuse_whole_numbers(spec: MethodSpec, native: Native, inputs: Sequence[Any]) -> None:
+    """Token indices have no gradient; a toolkit would say so in words of its own."""
+    for tensor in inputs:
+        if not native.is_floating(tensor):
+            raise InvalidArgumentError(
+                f"{spec.key} of {spec.toolset} needs gradients, and the model takes whole numbers (indices), which have "
+                "none: take a layer's variant, with the layer that embeds them"
+            )
 
 
 def _asked_target(bound: Bound, labels: Sequence[str] | None) -> tuple[Target, Any]:

@@ -1,27 +1,27 @@
-"""From the caller's model and values to those the toolkit runs on: translation, layer, arguments."""
+"""From the caller's model and values to those the toolkit runs on: translation, arguments."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.errors import UnsupportedOperatorError
 
 from metannvis_methods.arguments import Bound
 from metannvis_methods.cache import cache, signature
-from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, UnknownLayerError
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.native import Native, get_native, in_order, several, to_numpy
+from metannvis_methods.prepared import Prepared
 from metannvis_methods.spec import MethodSpec, Role
 from metannvis_methods.toolset import Progress, Toolset
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
-    from metannvis_translate.layers import LayerInfo, LayerRow
 
-__all__ = ["LOAD_OPTIONS", "Prepared", "arguments_for", "auto_layer", "open_source", "prepare"]
+__all__ = ["LOAD_OPTIONS", "arguments_for", "caller_array", "open_source", "prepare"]
 
 logger = logging.getLogger("metannvis_methods")
 
@@ -36,100 +36,6 @@ TRANSLATED_ROLE: Mapping[Role, str] = {
     "layer_mask": "layer_baseline",
 }
 FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer_baseline")
-
-
-@dataclass
-class Prepared:
-    """A model that is ready to run, and how it lies to the caller's.
-
-    Attributes
-    ----------
-    source, framework
-        The caller's model and its framework.
-    model, native
-        The model that runs, and what can be done to models of its framework.
-    translation
-        ``None`` if the caller's model runs as it is.
-    inputs
-        The caller's inputs, further inputs of the model after those that are attributed to.
-    examples
-        A few of them (or of the dummy inputs), as tensors of the caller's framework.
-    layer, row
-        The layer object of ``model``, and which layer of the caller's model that is.
-    """
-
-    source: Any
-    framework: str
-    model: Any
-    native: Native
-    translation: Translation | None = None
-    inputs: tuple[Any, ...] = ()
-    examples: tuple[Any, ...] = ()
-    layer: Any = None
-    row: LayerRow | None = None
-    opened: Mapping[str, Any] = field(default_factory=dict)
-
-    def layers(self) -> tuple[LayerRow, ...]:
-        """Every layer that may be named, in the order in which they run."""
-        if self.translation is not None:
-            return tuple(iter(self.translation.layers))
-        from metannvis_translate import list_layers
-        from metannvis_translate.layers import LayerRow
-
-        infos = list_layers(self.source, example_inputs=self.examples or None)
-        return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
-
-    def find_layer(self, layer: Any) -> None:
-        """Set ``layer`` and ``row`` from a name or an object of the caller's model, or from a row.
-
-        Raises
-        ------
-        UnknownLayerError
-            The caller's model has no such layer; the message names close ones.
-        """
-        layer = getattr(getattr(layer, "source", None), "name", layer)
-        if isinstance(layer, str) and layer == "auto":
-            layer = auto_layer(self.layers())
-        if self.translation is None:
-            self._find_native(layer)
-            return
-        try:
-            self.row = self.translation.layers.to_target(layer)
-        except UnknownLayerError:
-            if isinstance(layer, str):
-                raise
-            self.row = self.translation.layers.to_source(layer)  # an object of the translated model will do as well
-        self.model, self.layer = self.translation.attach(self.row.source.name)
-
-    def _find_native(self, layer: Any) -> None:
-        from metannvis_translate.layers import LayerInfo, LayerRow
-
-        name = layer if isinstance(layer, str) else self.native.layer_name(self.source, layer)
-        if name not in self.opened:
-            raise UnknownLayerError(name, self.opened)
-        self.layer = self.opened[name]
-        info = LayerInfo(name, type(self.layer).__name__)
-        self.row = LayerRow(info, info, None)
-
-
-def auto_layer(rows: Sequence[LayerRow]) -> str:
-    """Name of the last convolutional or token layer.
-
-    Raises
-    ------
-    MissingArgumentError
-        There is none.
-    """
-
-    def fits(info: LayerInfo) -> bool:
-        convolution = "conv" in info.kind.casefold() and len(info.shape) > 2
-        return not info.parent and (convolution or (len(info.shape) == 3 and "T" in info.axes))
-
-    names = [row.source.name for row in rows if fits(row.source)]
-    if not names:
-        known = ", ".join(row.source.name for row in rows)
-        raise MissingArgumentError(f"layer='auto' found no convolutional or token layer; name one of: {known}")
-    return names[-1]
 
 
 def open_source(model: Any, options: dict[str, Any]) -> Any:
@@ -176,40 +82,50 @@ def prepare(
     home = get_native(framework)
     if given and not any(_is_foreign(value, framework) for value in given):
         home.check_inputs(source, given)
-    examples = _examples(home, source, framework, given) or (in_order(dummy[0]) if dummy else ())
-    fingerprint = None
+    examples = _examples(home, source, framework, given)
+    if not examples and dummy:
+        examples = _examples(home, source, framework, in_order(dummy[0]))
     if ready is None or ready.target_framework != toolset.framework:
-        reasons: tuple[str, ...] = ()
-        if framework != toolset.framework:
-            reasons = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
-        elif not native.is_model(source):
-            reasons = (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
-        elif spec.hooks:
-            fingerprint = home.fingerprint(source)
-            slot = ("obstacles", spec.toolset, signature(examples, {}))
-            reasons = cache.get(source, slot, fingerprint, lambda: toolset.obstacles(spec, source, examples or None))
-        if not reasons and _names_a_call(layer):
-            reasons = (f"{layer!r} is one call of a layer that is called more than once",)
-        if not reasons:
-            if native.copies(source):
-                model, layers = cache.get(source, "opened", home.fingerprint(source), lambda: native.open(source))
-            else:
-                model, layers = native.open(source)
-            return Prepared(source, framework, model, native, None, given, examples, opened=layers)
+        reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
+        if framework == toolset.framework:
+            as_it_is = Prepared(source, framework, source, native, None, given, examples)
+            reasons = _obstacles(toolset, spec, as_it_is, layer)
+            if not reasons:
+                return as_it_is
+            logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
         if not examples and framework == "torch" and callable(source):
             raise MissingArgumentError(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
             )
-        if framework == toolset.framework:
-            logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
-        ready = _translate(home, source, toolset.framework, examples, options, fingerprint, progress)
+        ready = _translate(home, source, toolset.framework, examples, options, progress)
     return Prepared(source, framework, ready.model, native, ready, given, examples)
 
 
-def _names_a_call(layer: Any) -> bool:
-    """Whether a layer is named by the number of its call (``conv:2``), which toolkits cannot tell apart."""
-    return isinstance(layer, str) and layer.rpartition(":")[2].isdigit() and ":" in layer
+def _obstacles(toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any) -> tuple[str, ...]:
+    """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
+    source, native = prepared.source, prepared.native
+    if not native.is_model(source):
+        return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
+    if spec.hooks:
+        slot = ("obstacles", spec.toolset, signature(prepared.examples, {}))
+        reasons: tuple[str, ...] = cache.get(
+            source,
+            slot,
+            native.fingerprint(source),
+            lambda: toolset.obstacles(spec, source, prepared.examples or None),
+        )
+        if reasons:
+            return reasons
+    try:
+        if native.copies(source):
+            fingerprint = native.fingerprint(source)
+            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: native.open(source))
+        else:
+            prepared.model, prepared.opened = native.open(source)
+    except UnsupportedOperatorError as error:
+        return (str(error).splitlines()[0],)
+    return () if layer is None or isinstance(layer, int) else prepared.obstacles(layer)
 
 
 def _examples(home: Native, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
@@ -236,17 +152,22 @@ def _translate(
     to: str,
     examples: tuple[Any, ...],
     options: Mapping[str, Any],
-    fingerprint: str | None,
     progress: Progress | None,
 ) -> Translation:
     from metannvis_translate import translate
 
+    if home.float_dtype(source) == "float64":
+        options = {"dtype": "float64", **options}
+
     def make() -> Translation:
+        if examples and home.is_model(source):  # a wrong shape is said here, not by an exporter
+            with home.guarded(source):
+                home.predict(source, examples)
         logger.info("translating the model to %s", to)
         return translate(source, to, example_inputs=examples or None, progress=progress, **options)
 
     slot = ("translation", to, *signature(examples, options))
-    return cache.translation(source, slot, fingerprint or home.fingerprint(source), make)
+    return cache.translation(source, slot, home.fingerprint(source), make)
 
 
 def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -281,6 +202,7 @@ def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
     def convert(item: Any, index: int) -> Any:
         if item is None or isinstance(item, (int, float, str)) or not np.ndim(item):
             return item
+        item = item if hasattr(item, "shape") else to_numpy(item)
         moved = _translated(prepared, role, item, index + offset, layer)
         if role in FLOATS:
             return prepared.native.as_input(prepared.model, moved, index + offset)

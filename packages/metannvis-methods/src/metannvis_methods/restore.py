@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_methods.native import get_native, to_numpy
-from metannvis_methods.prepare import Prepared, caller_array
+from metannvis_methods.prepare import caller_array
+from metannvis_methods.prepared import Prepared
 from metannvis_methods.toolset import Outcome
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _from_layer(prepared: Prepared, array: Array, index: int, channels: bool) ->
     if row is None:
         return array, _unknown(array.ndim)
     if prepared.translation is None:
-        axes = prepared.native.layer_axes(prepared.layer, range(array.ndim + (not channels)))
+        axes = prepared.native.layer_axes(prepared.source, prepared.layer, range(array.ndim + (not channels)))
         return array, axes if channels else _without_channels(axes)
     if not channels:
         return _reduced(array, row.permutation, row.source.axes)

@@ -54,6 +54,14 @@ class Native:
         """A mask as a tensor of whole numbers."""
         return np.array(value, dtype=np.int64)
 
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return to_numpy(tensor).dtype.kind == "f"
+
+    def calls(self, model: Any, layer: Any, inputs: Sequence[Any]) -> int:
+        """How often a layer of the model is called in one run."""
+        return 1
+
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
         """Refuse inputs that the model says it cannot take (``InvalidArgumentError``)."""
 
@@ -66,8 +74,8 @@ class Native:
         """What the axes of an input mean, as far as its rank tells."""
         return ("N" + "?" * (len(shape) - 1)) if len(shape) else ""
 
-    def layer_axes(self, layer: Any, shape: Sequence[int | None]) -> str:
-        """What the axes of a layer's output mean, as far as its rank tells."""
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """What the axes of the output of a layer of the model mean, as far as its kind and its rank tell."""
         return self.input_axes(None, shape)
 
     def fingerprint(self, model: Any) -> str | None:

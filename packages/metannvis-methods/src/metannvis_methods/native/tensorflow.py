@@ -29,6 +29,7 @@ SEQUENCE = (
     "MaxPooling1D",
     "AveragePooling1D",
 )
+TOKENS = ("Dense", "LayerNormalization", "MultiHeadAttention", "LSTM", "GRU", "SimpleRNN", "Embedding")
 
 
 @contextmanager
@@ -84,6 +85,10 @@ class KerasNative(Native):
         """A tensor of int64."""
         return tf.constant(to_numpy(value), dtype="int64")
 
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return bool(tensor.dtype.is_floating)
+
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
         """Number and shapes, as the model declares them."""
         declared = _declared(model)
@@ -115,9 +120,11 @@ class KerasNative(Native):
         layers = [] if model is None else [layer for _, layer in _paths(model, "")]
         return self._axes(layers, shape)
 
-    def layer_axes(self, layer: Any, shape: Sequence[int | None]) -> str:
-        """As for an input, by the kind of the layer."""
-        return self._axes([layer], shape)
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """As for an input, by the kind of the layer; an activation has the model's axes."""
+        if type(layer).__name__ in SEQUENCE + TOKENS:
+            return self._axes([layer], shape)
+        return self.input_axes(model, shape)
 
     def _axes(self, layers: Sequence[Any], shape: Sequence[int | None]) -> str:
         rank = len(shape)

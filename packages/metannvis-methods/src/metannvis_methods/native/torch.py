@@ -22,6 +22,13 @@ SEQUENCE = (
     torch.nn.AvgPool1d,
     torch.nn.ConvTranspose1d,
 )
+TOKENS = (
+    torch.nn.Linear,
+    torch.nn.LayerNorm,
+    torch.nn.MultiheadAttention,
+    torch.nn.RNNBase,
+    torch.nn.Embedding,
+)
 
 
 class TorchNative(Native):
@@ -64,6 +71,20 @@ class TorchNative(Native):
         """A tensor of int64 on the weights' device."""
         return _tensor(value).to(_like(model).device, torch.int64)
 
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return bool(tensor.is_floating_point())
+
+    def calls(self, model: Any, layer: Any, inputs: Sequence[Any]) -> int:
+        """How often a module is called in one run; needs inputs to find out."""
+        if not inputs:
+            return 1
+        seen: list[None] = []
+        with self.guarded(model):
+            layer.register_forward_hook(lambda *_: seen.append(None))
+            self.predict(model, inputs)
+        return len(seen)
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
         try:
@@ -82,9 +103,11 @@ class TorchNative(Native):
             return "NCL"
         return IMAGE_AXES.get(rank, super().input_axes(model, shape))
 
-    def layer_axes(self, layer: Any, shape: Sequence[int | None]) -> str:
-        """As for an input, by the kind of the layer."""
-        return self.input_axes(layer if isinstance(layer, torch.nn.Module) else None, shape)
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """As for an input, by the kind of the layer; an activation has the model's axes."""
+        parts = list(layer.modules())
+        known = any(isinstance(part, SEQUENCE + TOKENS) for part in parts)
+        return self.input_axes(layer if known else model, shape)
 
     def fingerprint(self, model: Any) -> str:
         """Weights, buffers, structure, options that modules print, and modes."""
@@ -115,8 +138,8 @@ class TorchNative(Native):
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
         try:
-            model.eval()
             for module, _, _ in modules:
+                module.training = False  # eval() is refused by an exported program
                 if module.__dict__.get("inplace") is True:
                     module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
             with torch.inference_mode(False), torch.enable_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.native import get_native, to_numpy
 from metannvis_methods.spec import MethodSpec
 from metannvis_methods.toolset import Job, Outcome, Toolset
 from metannvis_methods.toolsets.captum.rows import ROWS
@@ -22,11 +23,13 @@ class CaptumToolset(Toolset):
 
     def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Activations that a method which hooks on modules would miss or get wrong."""
-        if not spec.hooks:
+        if not spec.hooks or not inputs:
             return ()
-        from metannvis_translate.frameworks.torch import needs_canonical
+        from metannvis_translate.frameworks import get_framework
 
-        return tuple(needs_canonical(model, inputs))
+        plugin: Any = get_framework(self.framework)
+        with get_native(self.framework).guarded(model):  # what works in place is no obstacle: it will not, in the run
+            return tuple(plugin.needs_canonical(model, [to_numpy(value) for value in inputs]))
 
     def run(self, job: Job) -> Outcome:
         """Run one of Captum's methods."""

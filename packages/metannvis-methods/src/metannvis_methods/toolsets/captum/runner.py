@@ -28,6 +28,8 @@ def run(job: Job) -> Outcome:
             call[argument.name] = _selector(call.get(argument.name))
         if argument.role == "target":
             call[argument.name] = _target(call.get(argument.name))
+        if argument.role == "per_eval" and job.spec.kind == "layer" and isinstance(job.target, list):
+            call[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
     asked = job.spec.by_role("delta")
     with warnings.catch_warnings():
         for message in EXPECTED:
@@ -45,7 +47,8 @@ def run(job: Job) -> Outcome:
 
 def _target(target: Any) -> Any:
     """A target as Captum wants it: it does not repeat a list of one for its copies of the batch."""
-    return target[0] if isinstance(target, list) and len(target) == 1 else target
+    same = isinstance(target, list) and all(item == target[0] for item in target)
+    return target[0] if same else target
 
 
 def _selector(neuron: Any) -> Any:

@@ -1,0 +1,79 @@
+"""Both toolkits side by side: with aligned options they agree, with their defaults they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from metannvis_methods import compare
+from metannvis_methods.compare import ALIGNMENTS
+from metannvis_methods.errors import InvalidArgumentError, UnknownMethodError
+from metannvis_methods.registry import find_methods
+
+
+def given(twins: Any, framework: str) -> tuple[Any, np.ndarray]:
+    return (twins.torch64, twins.x) if framework == "torch" else (twins.keras64, twins.x_last)
+
+
+FLOAT64 = {"translation": {"dtype": "float64"}}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("key", ["saliency", "grad_cam"])
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_aligned_options_agree(framework: str, key: str, signed: bool, twins: Any) -> None:
+    model, x = given(twins, framework)
+    words = {"layer": "conv2"} if key == "grad_cam" else {}
+    found = compare(model, key, x, target=[1, 0, 3, 2], signed=signed, **FLOAT64, **words)
+    (row,) = found.rows
+    assert (row["a"], row["b"], found.aligned) == ("captum", "tf-keras-vis", True)
+    assert row["max_rel"] <= 1e-5
+    assert row["cosine"] >= 1 - 1e-9
+    assert {e.framework for e in found.explanations} == {framework}
+    assert sum(e.translation is not None for e in found.explanations) == 1
+
+
+@pytest.mark.parametrize("key", ["saliency", "grad_cam"])
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_defaults_do_not(framework: str, key: str, twins: Any) -> None:
+    model, x = given(twins, framework)
+    words = {"layer": "conv2"} if key == "grad_cam" else {}
+    (row,) = compare(model, key, x, target=[1, 0, 3, 2], align=False, **words).rows
+    assert row["max_rel"] > 1e-2
+
+
+def test_a_map_as_large_as_the_input(rgb: Any) -> None:
+    found = compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2", expand=True, signed=True)
+    (row,) = found.rows
+    assert row["max_rel"] <= 1e-5
+    assert "enlarged" in " ".join(found.notes)
+    assert [e.values.shape for e in found.explanations] == [(4, 1, 8, 12), (4, 20, 28)]
+
+
+def test_both_explain_the_same_target_and_layer(rgb: Any) -> None:
+    found = compare(rgb.torch, "grad_cam", rgb.x)
+    a, b = found.explanations
+    assert a.target == b.target
+    assert a.layer == b.layer == "conv2"
+    assert "captum − tf-keras-vis" in str(found)
+
+
+def test_options_a_toolset(rgb: Any) -> None:
+    options = {"captum": {"abs": False}, "TF-Keras-Vis": {"gradient_modifier": None}}
+    assert compare(rgb.torch, "saliency", rgb.x, target=1, options=options).rows[0]["max_rel"] <= 1e-5
+    assert compare(rgb.torch, "saliency", rgb.x, target=1, options={"captum": {"abs": False}}).rows[0]["max_rel"] > 1e-2
+
+
+def test_a_comparison_takes_two() -> None:
+    with pytest.raises(InvalidArgumentError, match="captum alone has 'deep_lift'"):
+        compare(None, "deep_lift", None)
+    with pytest.raises(UnknownMethodError):
+        compare(None, "deep_lift", None, toolsets=["captum", "tf-keras-vis"])
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS, ids=lambda a: f"{a.toolset}-{a.method}")
+def test_alignments_name_options_that_there_are(alignment: Any) -> None:
+    (spec,) = find_methods(alignment.method, alignment.toolset)
+    for name in {**alignment.options, **alignment.signed, **(alignment.expand or {})}:
+        assert spec.argument(name) is not None

@@ -1,0 +1,178 @@
+"""A toolset and a method as a third party writes them, without touching ours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from metannvis_methods import (
+    Argument,
+    Job,
+    MethodChoiceWarning,
+    MethodSpec,
+    Outcome,
+    Toolset,
+    explain,
+    find_methods,
+    list_methods,
+    register_method,
+    unregister_method,
+)
+from metannvis_methods import registry as module
+from metannvis_methods.errors import MetannvisError, UnknownToolsetError
+from metannvis_methods.registry import Registry
+from metannvis_methods.testing import ContractError, check_explanation, check_row, check_toolset
+
+INPUTS = Argument("x", "input", required=True)
+TARGET = Argument("k", "target")
+
+
+class Slope:
+    """Gradient of one output, or of a layer's sum."""
+
+    def __init__(self, model: Any, power: int = 1) -> None:
+        self.model, self.power = model, power
+
+    def __call__(self, x: Any, k: Any = None) -> Any:
+        import torch
+
+        x = x.clone().requires_grad_()
+        output = self.model(x)
+        picked = output[range(len(x)), k] if isinstance(k, list) else output[:, k]
+        (gradient,) = torch.autograd.grad(picked.sum(), x)
+        return gradient**self.power
+
+
+SLOPE = MethodSpec(
+    key="slope",
+    toolset="toy",
+    framework="torch",
+    kind="primary",
+    cls=Slope,
+    init=(Argument("power"),),
+    call=(INPUTS, TARGET),
+    summary="a gradient",
+)
+
+
+class ToyToolset(Toolset):
+    key = "toy"
+    framework = "torch"
+    packages = ("torch",)
+    rows = (SLOPE, MethodSpec("saliency", "toy", "torch", "primary", Slope, call=(INPUTS, TARGET)))
+
+    def run(self, job: Job) -> Outcome:
+        return Outcome(job.spec.cls(job.model, **job.init)(**job.call))
+
+
+class Distribution:
+    name = "third-party"
+
+
+class Entry:
+    """An entry point of another package."""
+
+    name, value, dist = "toy", "third_party:toolset", Distribution
+
+    def load(self) -> Toolset:
+        return ToyToolset()
+
+
+class Broken(Entry):
+    name = "broken"
+
+    def load(self) -> Toolset:
+        raise ImportError("its library is not installed")
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toolset:
+    """The registry as it is when a third party's package is installed as well."""
+    original = module.entry_points
+    monkeypatch.setattr(module, "entry_points", lambda group: [*original(group=group), Entry(), Broken()])
+    fresh = Registry()
+    for place in ("registry", "run", "compare"):  # the function hides the module of the same name
+        monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", fresh)
+    return fresh.toolset("toy")
+
+
+def test_a_toolset_holds_to_the_contract(toy: Toolset) -> None:
+    check_toolset(toy)
+    check_row(toy, SLOPE, call="__call__")
+    assert {spec.toolset for spec in list_methods()} == {"captum", "tf-keras-vis", "toy"}
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_a_method_of_a_third_party_runs_on_models_of_any_framework(framework: str, toy: Toolset, rgb: Any) -> None:
+    model, x = (rgb.torch, rgb.x) if framework == "torch" else (rgb.keras, rgb.x_last)
+    expected = explain(model, "saliency", x, target=2, toolset="captum", abs=False)
+    found = check_explanation(model, SLOPE, x, expected=expected.values, target=2)
+    assert found.axes == ("NCHW" if framework == "torch" else "NHWC")
+    cubed = explain(model, "slope", x, target=[2] * 4, power=3, batch_size=3)
+    assert np.allclose(cubed.values, expected.values**3, rtol=1e-3, atol=1e-9)
+
+
+def test_it_takes_part_in_the_choice(toy: Toolset, digits: Any) -> None:
+    with pytest.warns(MethodChoiceWarning, match="took 'saliency' of 'captum'.*'toy'"):
+        explain(digits.torch, "saliency", digits.x, target=1)
+
+
+def test_a_toolset_that_cannot_be_loaded_does_not_stop_the_others(
+    toy: Toolset, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list_methods(toolset="captum")
+    with pytest.raises(UnknownToolsetError):
+        list_methods(toolset="broken")
+
+
+@pytest.fixture
+def cubed() -> Iterator[MethodSpec]:
+    """One method, added to Captum's by a notebook."""
+
+    class Cubed:
+        def __init__(self, model: Any) -> None:
+            self.model = model
+
+        def attribute(self, x: Any, k: Any = None) -> Any:
+            return Slope(self.model, 3)(x, k)
+
+    spec = MethodSpec("cubed", "captum", "torch", "primary", Cubed, call=(INPUTS, TARGET))
+    yield register_method(spec)
+    unregister_method(spec)
+
+
+def test_a_single_method(cubed: MethodSpec, rgb: Any) -> None:
+    assert find_methods("Cubed") == (cubed,)
+    expected = explain(rgb.torch, "saliency", rgb.x, target=1, toolset="captum", abs=False)
+    found = explain(rgb.keras, "cubed", rgb.x_last, target=1)
+    assert np.allclose(found.values.transpose(0, 3, 1, 2), expected.values**3, rtol=1e-2, atol=1e-8)
+
+
+def test_a_name_that_is_taken_is_refused_and_names_both_owners(cubed: MethodSpec) -> None:
+    taken = MethodSpec("Saliency", "captum", "torch", "primary", "third_party:Saliency")
+    with pytest.raises(MetannvisError, match=r"'Saliency' twice, by metannvis-methods and third_party:Saliency"):
+        register_method(taken)
+    with pytest.raises(UnknownToolsetError):
+        register_method(MethodSpec("a", "nowhere", "torch", "primary", "b:C"))
+
+
+class NoRows(ToyToolset):
+    rows = (MethodSpec("slope", "other", "torch", "primary", Slope),)
+
+
+def test_the_contract_finds_what_is_wrong() -> None:
+    with pytest.raises(ContractError, match="its toolset is 'toy'"):
+        check_toolset(NoRows())
+    toolset = ToyToolset()
+    for changes, message in (
+        ({"init": ()}, r"leaves out \['power'\]"),
+        ({"init": (Argument("power"), Argument("base"))}, r"has no \['base'\]"),
+        ({"call": (INPUTS, Argument("k", "target", required=True))}, r"differ on whether \['k'\]"),
+        ({"kind": "layer"}, "an argument for the layer"),
+    ):
+        fields = {**vars(SLOPE), **changes}
+        with pytest.raises(ContractError, match=message):
+            check_row(toolset, MethodSpec(**fields), call="__call__")
