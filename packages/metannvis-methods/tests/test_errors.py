@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import errors, explain, perform_attribution, perform_feature_visualization, run
+from metannvis_methods import errors, explain, perform_attribution, perform_feature_visualization, request
 from metannvis_methods.errors import (
     InvalidArgumentError,
     MetannvisError,
@@ -102,7 +102,7 @@ def test_a_target_that_is_not_there(toolset: str, rgb: Any) -> None:
 
 
 def test_a_package_that_is_not_installed(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_installed", lambda spec: spec.toolset != "captum")
+    monkeypatch.setattr(request, "installed", lambda spec: spec.toolset != "captum")
     with pytest.raises(MissingFrameworkError, match=r"pip install 'metannvis-methods\[captum\]'"):
         explain(digits.torch, "saliency", digits.x, toolset="captum")
 

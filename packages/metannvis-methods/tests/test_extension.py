@@ -94,7 +94,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toolset:
     original = module.entry_points
     monkeypatch.setattr(module, "entry_points", lambda group: [*original(group=group), Entry(), Broken()])
     fresh = Registry()
-    for place in ("registry", "run", "compare"):  # the function hides the module of the same name
+    for place in ("registry", "request", "compare"):  # the function hides the module of the same name
         monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", fresh)
     return fresh.toolset("toy")
 

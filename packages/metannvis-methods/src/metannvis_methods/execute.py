@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,31 +15,13 @@ from metannvis_methods.guard import guarded, seeded
 from metannvis_methods.native import Native, in_order, several, to_numpy
 from metannvis_methods.prepare import arguments_for, prepare
 from metannvis_methods.prepared import Prepared
+from metannvis_methods.request import Request
 from metannvis_methods.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.results import Explanation, PendingExplanation, jsonable
 from metannvis_methods.spec import MethodSpec
-from metannvis_methods.toolset import Job, Outcome, Progress, Target, Toolset
+from metannvis_methods.toolset import Job, Outcome, Target
 
-__all__ = ["Request", "execute"]
-
-
-@dataclass
-class Request:
-    """A call that has been understood but not run: the method is chosen and its arguments are complete."""
-
-    toolset: Toolset
-    spec: MethodSpec
-    source: Any
-    framework: str
-    bound: Bound
-    layer: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    labels: tuple[str, ...] | None = None
-    seed: int | None = None
-    batch_size: int | None = None
-    progress: Progress | None = None
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    prepared: Prepared | None = None
+__all__ = ["execute"]
 
 
 def execute(request: Request) -> Explanation | PendingExplanation:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_methods.arguments import bind, check_required
 from metannvis_methods.errors import (
     InvalidArgumentError,
     LayerChoiceWarning,
     MissingArgumentError,
-    MissingFrameworkError,
 )
-from metannvis_methods.execute import Request, execute
-from metannvis_methods.prepare import open_source
-from metannvis_methods.registry import registry
-from metannvis_methods.results import Explanation, PendingExplanation, jsonable
-from metannvis_methods.select import candidates, choose
-from metannvis_methods.spec import KINDS, MethodSpec
+from metannvis_methods.execute import execute
+from metannvis_methods.request import Request, batch_rows, understand
+from metannvis_methods.results import Explanation, PendingExplanation
 from metannvis_methods.toolset import Progress
 
 if TYPE_CHECKING:
@@ -122,7 +117,7 @@ def explain(
         "baselines": baselines,
         "feature_mask": feature_mask,
     }
-    request = _understand(
+    request = understand(
         model,
         method,
         toolset=toolset,
@@ -134,7 +129,7 @@ def explain(
         may_find_target=True,
     )
     request.labels = None if labels is None else tuple(labels)
-    request.seed, request.batch_size, request.progress = seed, _batch_size(batch_size), progress
+    request.seed, request.batch_size, request.progress = seed, batch_rows(batch_size), progress
     delta = request.spec.by_role("delta")
     if delta is not None:
         request.bound.call.setdefault(delta.name, True)
@@ -252,7 +247,7 @@ def _perform(
     translation: Mapping[str, Any],
     kinds: Collection[str],
 ) -> Any:
-    request = _understand(
+    request = understand(
         model,
         method,
         kinds=kinds,
@@ -285,73 +280,3 @@ def _returned(result: Explanation | PendingExplanation, request: Request, plot: 
     if delta is not None and request.bound.call.get(delta.name):
         return result.values, result.convergence_delta
     return result.values
-
-
-def _understand(
-    model: Any,
-    method: str,
-    *,
-    kinds: Collection[str] = KINDS,
-    toolset: str | None,
-    words: Mapping[str, Any],
-    options: Mapping[str, Any] | None = None,
-    init_args: Mapping[str, Any] | None,
-    exec_args: Mapping[str, Any] | None,
-    translation: Mapping[str, Any] | Translation | None,
-    may_find_target: bool,
-    stacklevel: int = 3,
-) -> Request:
-    """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated."""
-    from metannvis_translate import Translation, detect_framework
-
-    named = None if toolset is None else registry.toolset(toolset).key
-    given = {**(init_args or {}), **(exec_args or {}), **words}
-    wants: Literal["layer", "neuron"] | None = None
-    if given.get("neuron") is not None or given.get("neuron_selector") is not None:
-        wants = "neuron"
-    elif given.get("layer") is not None:
-        wants = "layer"
-    rows = candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
-    translate_options: dict[str, Any] = {}
-    if isinstance(translation, Translation):
-        model = translation
-    elif translation is not None:
-        if not isinstance(translation, Mapping):
-            raise InvalidArgumentError("translation is a Translation, or a dict of options of translate()")
-        translate_options = dict(translation)
-    framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
-    spec = choose(rows, framework, _installed, stacklevel=stacklevel)
-    bound = bind(spec, words, options, init_args=init_args, exec_args=exec_args)
-    check_required(bound, target_may_be_found=may_find_target)
-    chosen = registry.toolset(spec.toolset)
-    if not _installed(spec):
-        how = chosen.install or f"install {', '.join(chosen.packages)}"
-        raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    argument = spec.by_role("layer")
-    layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
-    plain = {known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta")}
-    recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
-    return Request(
-        toolset=chosen,
-        spec=spec,
-        source=open_source(model, translate_options),
-        framework=framework,
-        bound=bound,
-        layer=layer,
-        options=translate_options,
-        recorded={name: jsonable(value) for name, value in recorded.items() if name in plain},
-    )
-
-
-def _installed(spec: MethodSpec) -> bool:
-    from metannvis_translate.frameworks import is_installed
-
-    return all(is_installed(package) for package in registry.toolset(spec.toolset).packages)
-
-
-def _batch_size(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"batch_size is a whole number of at least 1, not {value!r}")
-    return value
