@@ -385,7 +385,7 @@ def _gradient_pairs(
     Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
     as central differences in double precision.
     """
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
     cotangents = [random.standard_normal(array.shape).astype(array.dtype) for array in outputs]
     directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
     whole = here.differentiable and there.differentiable

@@ -106,15 +106,15 @@ def Celu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
 
 @converter("HardSigmoid", since=1)
 def HardSigmoid(ctx: KerasImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
-    """max(0, min(1, alpha · x + beta)); the derivative at the bounds is the source's."""
+    """max(0, min(1, alpha · x + beta)), whose derivative at the bounds is 0 in both frameworks."""
     x = ctx.placed(X)
-    return ctx.keep(x, clip(ctx, ops.add(ops.multiply(x.tensor, alpha), beta), 0.0, 1.0))
+    return ctx.keep(x, strict_clip(ops.add(ops.multiply(x.tensor, alpha), beta), 0.0, 1.0))
 
 
 @converter("HardSwish", since=14)
 def HardSwish(ctx: KerasImporter, X: Value) -> Placed:
     x = ctx.placed(X)
-    gate = clip(ctx, ops.add(ops.divide(x.tensor, 6.0), 0.5), 0.0, 1.0)
+    gate = strict_clip(ops.add(ops.divide(x.tensor, 6.0), 0.5), 0.0, 1.0)
     return ctx.keep(x, ops.multiply(x.tensor, gate))
 
 
@@ -218,7 +218,7 @@ def Clip(ctx: KerasImporter, input: Value, min: Value | None = None, max: Value 
         if bound is not None and (not isinstance(bound, Const) or bound.array.size != 1):
             ctx.refuse("a bound that is computed when the model runs is not supported")
         bounds.append(bound.scalar() if isinstance(bound, Const) else None)
-    if ctx.hub.source == "torch" and bounds[0] == 0 and bounds[1] == 6:
+    if ctx.hub.source != "onnx" and bounds[0] == 0 and bounds[1] == 6:
         return ctx.keep(x, ctx.layer_of(layers.ReLU, x.tensor, max_value=6.0))
     return ctx.keep(x, clip(ctx, x.tensor, *bounds))
 
@@ -228,12 +228,17 @@ def clip(ctx: KerasImporter, tensor: Any, low: Any, high: Any) -> Any:
     if low is None and high is None:
         return tensor
     if ctx.hub.source == "torch":
-        dtype = keras.backend.standardize_dtype(tensor.dtype)
-        for bound, beyond in ((low, ops.less_equal), (high, ops.greater_equal)):
-            if bound is not None:
-                limit = np.asarray(bound, dtype)
-                tensor = ops.where(beyond(tensor, limit), limit, tensor)
-        return tensor
+        return strict_clip(tensor, low, high)
     if low is None:
         return ops.minimum(tensor, high)
     return ops.maximum(tensor, low) if high is None else ops.clip(tensor, low, high)
+
+
+def strict_clip(tensor: Any, low: Any, high: Any) -> Any:
+    """Limit to [low, high]; the derivative at a bound is 0."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    for bound, beyond in ((low, ops.less_equal), (high, ops.greater_equal)):
+        if bound is not None:
+            limit = np.asarray(bound, dtype)
+            tensor = ops.where(beyond(tensor, limit), limit, tensor)
+    return tensor

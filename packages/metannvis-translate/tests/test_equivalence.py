@@ -1,0 +1,121 @@
+"""The gate: what it passes, what it refuses, and what its report says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from metannvis_translate import (
+    EquivalenceError,
+    InvalidArgumentError,
+    Tolerance,
+    check_equivalence,
+    translate,
+)
+from metannvis_translate.equivalence import compare_arrays
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 2 * 3, 3)).eval()
+
+
+X = np.random.default_rng(0).standard_normal((2, 2, 6, 7)).astype("float32")
+
+
+def test_relative_error_is_by_sample() -> None:
+    source = np.array([[1.0, 100.0], [1.0, 2.0]])
+    ours = source + [[0.0, 1.0], [0.0, 0.02]]
+    row = compare_arrays("x", ours, source, limit=1.01e-2)
+    assert row.max_rel == pytest.approx(0.01) and row.max_abs == pytest.approx(1.0) and row.passed
+    assert not compare_arrays("x", ours, source, limit=0.0099).passed
+
+
+def test_what_is_not_finite_has_to_stand_at_the_same_place() -> None:
+    source = np.array([[1.0, np.inf, np.nan]])
+    assert compare_arrays("x", source.copy(), source, limit=1e-9).passed
+    assert not compare_arrays("x", np.array([[1.0, 2.0, np.nan]]), source, limit=1e9).passed
+    assert not compare_arrays("x", np.array([[np.nan, np.inf, np.nan]]), source, limit=1e9).passed
+
+
+def test_zero_against_zero_agrees_and_against_something_does_not() -> None:
+    zero, one = np.zeros((1, 2)), np.ones((1, 2))
+    assert compare_arrays("x", zero, zero, limit=1e-9).passed
+    assert not compare_arrays("x", one, zero, limit=1e3).passed
+    assert not compare_arrays("x", np.zeros((1, 3)), zero, limit=1e9).passed
+
+
+@pytest.fixture
+def wrong_tanh():
+    """A converter with a mistake in it, in the place of ours."""
+    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+    registry = TorchImporter.registry
+    right = registry.find("Tanh", 20)
+    registry.remove("Tanh", since=right.since)
+
+    @registry.converter("Tanh", since=right.since)
+    def Tanh(ctx, input):
+        value = right.function(ctx, input)
+        return ctx.keep(value, ctx.graph.call_function(torch.mul, (value.tensor, 1.01)))
+
+    yield
+    registry.remove("Tanh", since=right.since)
+    registry.converter("Tanh", since=right.since)(right.function)
+
+
+def test_a_wrong_model_never_comes_back(wrong_tanh) -> None:
+    model = network()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(EquivalenceError) as caught:
+        translate(model, "torch", example_inputs=X)
+    first = str(caught.value).splitlines()[0]
+    assert "'3'" in first and "first layer that disagrees" in first
+    assert caught.value.report.first_divergence == "3"
+    assert not caught.value.report.passed
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    unchecked = translate(model, "torch", example_inputs=X, verify=False)
+    assert unchecked.report is None
+    assert not check_equivalence(model, unchecked, X).passed
+    assert translate(model, "torch", example_inputs=X, tolerance=Tolerance(0.1, 0.1, 0.1)).report.passed
+
+
+def test_double_precision_tells_what_single_cannot() -> None:
+    """Two models that differ in the seventh digit pass in single precision and fail in double."""
+    model, other = network(), network()
+    with torch.no_grad():
+        other[0].weight.mul_(1 + 3e-7)
+    assert check_equivalence(model, other, X).passed
+    assert not check_equivalence(model, other, X, dtype="float64").passed
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_report_for_people_and_for_machines() -> None:
+    report = check_equivalence(network(), network(), X, gradients=False)
+    assert report.passed and report.worst("outputs") == 0.0
+    assert not any(row.compared for row in report.gradients)
+    assert "not compared: gradients were not asked for" in str(report)
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["passed"] is True and data["outputs"][0]["max_rel"] == 0.0 and data["gradients"][0]["max_rel"] is None
+
+
+def test_unrelated_models_of_two_frameworks() -> None:
+    from metannvis_translate.frameworks import require
+
+    require("tensorflow")
+    model = nn.Conv2d(2, 3, 3)
+    keras = translate(model, "keras", example_inputs=X).model
+    assert check_equivalence(model, keras, X).passed
+    same = {"inputs": [(0, 2, 3, 1)], "outputs": [(0, 2, 3, 1)]}
+    assert check_equivalence(model, keras, X, permutations=same).passed
+    with pytest.raises(InvalidArgumentError, match="2 entries for 1 outputs"):
+        check_equivalence(model, keras, X, permutations={"outputs": [(0, 1, 2, 3)] * 2})
+
+
+def test_tolerances_are_positive() -> None:
+    with pytest.raises(InvalidArgumentError, match="outputs=0"):
+        Tolerance(outputs=0)
