@@ -176,3 +176,51 @@ def test_the_contract_finds_what_is_wrong() -> None:
         fields = {**vars(SLOPE), **changes}
         with pytest.raises(ContractError, match=message):
             check_row(toolset, MethodSpec(**fields), call="__call__")
+
+
+class ToyModel:
+    """A model of a framework that nobody has heard of: y = x² W."""
+
+    def __init__(self) -> None:
+        self.weights = np.arange(6.0).reshape(2, 3) - 2
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x**2 @ self.weights)
+
+
+class ToyFramework:
+    """As much of a framework plug-in as it takes to recognise its models."""
+
+    key, label, suffixes = "toy", "Toy", ()
+
+    def detect(self, model: Any) -> bool:
+        return isinstance(model, ToyModel)
+
+    def is_array(self, value: Any) -> bool:
+        return False
+
+
+class ToyFrameworkToolset(Toolset):
+    key, framework = "toy-tools", "toy"
+    rows = (MethodSpec("slope", "toy-tools", "toy", "primary", ToyModel, call=(INPUTS, TARGET)),)
+
+    def run(self, job: Job) -> Outcome:
+        columns = (
+            job.model.weights[:, job.target].T if isinstance(job.target, list) else job.model.weights[:, job.target]
+        )
+        return Outcome(2 * job.call["x"] * columns)
+
+
+def test_a_toolset_for_a_framework_of_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    frameworks = sys.modules["metannvis_translate.frameworks"]
+    known = {**frameworks._plugins(), "toy": ToyFramework()}
+    monkeypatch.setattr(frameworks, "_plugins", lambda: known)
+    own = Registry(group=None)
+    own.add_toolset(ToyFrameworkToolset(), owner="third-party")
+    for place in ("registry", "request"):
+        monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", own)
+    model, x = ToyModel(), np.array([[1.0, 2.0], [3.0, 5.0]])
+    found = explain(model, "slope", x)
+    assert (found.framework, found.axes, found.target) == ("toy", "N?", [2, 2])
+    assert np.array_equal(found.values, 2 * x * model.weights[:, 2])
+    assert np.array_equal(explain(model, "slope", x, target=0, batch_size=1).values, 2 * x * model.weights[:, 0])

@@ -160,7 +160,7 @@ def _translate(
         options = {"dtype": "float64", **options}
 
     def make() -> Translation:
-        if examples and home.is_model(source):  # a wrong shape is said here, not by an exporter
+        if examples and home.key and home.is_model(source):  # a wrong shape is said here, not by an exporter
             with home.guarded(source):
                 home.predict(source, examples)
         logger.info("translating the model to %s", to)

@@ -72,8 +72,8 @@ class KerasNative(Native):
 
     def float_dtype(self, model: Any) -> str | None:
         """Dtype that the model computes in."""
-        weights = [weight for weight in model.weights if "float" in str(weight.dtype)]
-        return str(weights[0].dtype) if weights else str(model.compute_dtype or keras.config.floatx())
+        dtypes = [tf.as_dtype(weight.dtype) for weight in _weights(model)]
+        return next((dtype.name for dtype in dtypes if dtype.is_floating), keras.config.floatx())
 
     def as_input(self, model: Any, value: Any, index: int) -> Any:
         """A tensor of the dtype that the model's input declares, never its caller's variable."""
@@ -136,8 +136,8 @@ class KerasNative(Native):
 
     def fingerprint(self, model: Any) -> str | None:
         """Weights, and the layers with their activations."""
-        weights = getattr(model, "weights", None) or getattr(model, "variables", None)
-        if weights is None:
+        weights = _weights(model)
+        if not weights and not self.is_model(model):
             return None
 
         def parts() -> Iterator[tuple[str, Array]]:
@@ -168,6 +168,11 @@ class KerasNative(Native):
             for layer, flag in trainable:
                 if layer.trainable is not flag:
                     layer.trainable = flag
+
+
+def _weights(model: Any) -> list[Any]:
+    """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
+    return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
 
 
 def _declared(model: Any) -> list[Any]:

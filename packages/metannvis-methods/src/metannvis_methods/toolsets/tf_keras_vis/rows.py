@@ -133,6 +133,7 @@ ROWS: tuple[MethodSpec, ...] = (
             POSITIVE,
             "runs the model once a channel of the layer",
             "applies a softmax to the output, whether the model has one already or not",
+            "refuses models in double precision",
         ),
         independent=False,
     ),
