@@ -42,6 +42,8 @@ class Case:
     batch_is_free: bool = True
     #: the operator's formula, for rows on which the evaluators are wrong, or right to single precision only
     formula: Callable[..., Any] | None = None
+    #: inputs whose type stays what it is, whatever the row is computed in
+    keep: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -322,11 +324,11 @@ CASES += [
 def model_of(case: Case, dtype: str) -> onnx.ModelProto:
     """A model of the one node, floats in ``dtype``, batch free where the operator allows it."""
 
-    def cast(value: Any) -> Array:
+    def cast(value: Any, stays: bool) -> Array:
         array = np.asarray(value)
-        return array.astype(dtype) if array.dtype.kind == "f" else array
+        return array.astype(dtype) if array.dtype.kind == "f" and not stays else array
 
-    arrays = [cast(value) for value in case.inputs]
+    arrays = [cast(value, k in case.keep) for k, value in enumerate(case.inputs)]
     names = [f"x{k}" for k in range(len(arrays))]
     inputs = []
     for name, array in zip(names[: case.dynamic], arrays, strict=False):

@@ -70,9 +70,10 @@ def declared_inputs(model: Any) -> list[tuple[str, tuple[int | None, ...], str]]
     ports = []
     for node in model.graph.nodes:
         value = node.meta.get("val")
-        if node.op == "placeholder" and node.name in names and hasattr(value, "shape"):
+        # A program that was loaded from a file may have renamed the node; its target keeps the name.
+        if node.op == "placeholder" and not names.isdisjoint((node.name, node.target)) and hasattr(value, "shape"):
             shape = tuple(size if isinstance(size, int) else None for size in value.shape)
-            ports.append((node.name, shape, str(value.dtype).removeprefix("torch.")))
+            ports.append((str(node.target), shape, str(value.dtype).removeprefix("torch.")))
     return ports
 
 
@@ -143,13 +144,13 @@ def _unpickle(path: Path, *, trust: bool) -> Any:
     try:
         # the restricted unpickler: tensors and containers, no code
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        if not isinstance(error, pickle.UnpicklingError) and "weights_only" not in str(error):
-            raise InvalidArgumentError(f"{path.name} cannot be read: {error}") from error
+    except pickle.UnpicklingError:
         if not trust:
             raise UntrustedModelError(
                 f"{path.name} holds more than tensors: {WHY}. {HOW} If you trust whoever made it, give trust=True (--trust)."
             ) from None
+    except Exception as error:  # bytes that are no pickle raise whatever they happen to be taken for
+        raise InvalidArgumentError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from error
     return torch.load(path, map_location="cpu", weights_only=False)
 
 

@@ -82,12 +82,12 @@ def run_model(
     wanted = set(layers)
     found: dict[str, Array] = {}
 
-    def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
+    def sink(name: str, module: Any, tensor: Any) -> None:
         if name in wanted:
             found[name] = to_array(tensor)
 
-    tensors = to_tensors(model, inputs)
-    with undisturbed(model), torch.inference_mode(False), torch.set_grad_enabled(cotangents is not None):
+    with torch.inference_mode(False), torch.set_grad_enabled(cotangents is not None), undisturbed(model):
+        tensors = to_tensors(model, inputs)
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
@@ -131,8 +131,8 @@ def _caller(model: torch.nn.Module, wanted: set[str], found: dict[str, Array]) -
     if not isinstance(model, torch.fx.GraphModule) or all(name.partition(":")[0] in modules for name in wanted):
         return model
 
-    class Keeping(torch.fx.Interpreter):
-        def run_node(self, n: torch.fx.Node) -> Any:
+    class Keeping(torch.fx.Interpreter):  # type: ignore[name-defined]
+        def run_node(self, n: Any) -> Any:
             result = super().run_node(n)
             name = str(n.target) if n.op == "get_attr" else n.name
             if name in wanted and name not in modules and isinstance(result, torch.Tensor):
@@ -148,7 +148,7 @@ def layers_of(model: torch.nn.Module, inputs: Sequence[Array]) -> tuple[LayerInf
     batch = {array.shape[0] for array in inputs if array.ndim}
     rows: list[LayerInfo] = []
 
-    def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
+    def sink(name: str, module: Any, tensor: Any) -> None:
         sizes: tuple[int | None, ...] = tuple(tensor.shape)
         if sizes and sizes[0] in batch:
             sizes = (None, *sizes[1:])

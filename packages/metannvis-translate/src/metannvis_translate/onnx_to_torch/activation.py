@@ -63,6 +63,8 @@ def Selu(ctx: TorchImporter, X: Value, *, alpha: float = SELU_ALPHA, gamma: floa
     usual = math.isclose(alpha, SELU_ALPHA, rel_tol=1e-6) and math.isclose(gamma, SELU_GAMMA, rel_tol=1e-6)
     if usual and ctx.hub.source == "torch":
         return apply(ctx, nn.SELU(), X)
+    if usual and ctx.hub.source == "tensorflow":  # both frameworks compute with these, ONNX's defaults are float32
+        alpha, gamma = 1.6732632423543772848, 1.0507009873554804934
     return apply(ctx, SELU(alpha, gamma), X)
 
 
@@ -131,19 +133,19 @@ def ThresholdedRelu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Plac
 
 
 @converter("Shrink", since=9)
-def Shrink_9(ctx: TorchImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:  # noqa: A002
+def Shrink_9(ctx: TorchImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:
     if bias == 0:
         return apply(ctx, nn.Hardshrink(lambd), input)
     return apply(ctx, nn.Softshrink(lambd) if bias == lambd else Shrink(bias, lambd), input)
 
 
 @converter("Clip", since=6)
-def Clip_6(ctx: TorchImporter, input: Value, *, min: float | None = None, max: float | None = None) -> Placed:  # noqa: A002
+def Clip_6(ctx: TorchImporter, input: Value, *, min: float | None = None, max: float | None = None) -> Placed:
     return clip(ctx, input, min, max)
 
 
 @converter("Clip", since=11)
-def Clip_11(ctx: TorchImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:  # noqa: A002
+def Clip_11(ctx: TorchImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:
     """The modules that people write for it, ``nn.ReLU6`` and ``nn.Hardtanh``, where the bounds are theirs."""
     bounds = [value.scalar() if isinstance(value, Const) else None for value in (min, max)]
     if any(value is not None and not isinstance(value, Const) for value in (min, max)):
@@ -172,24 +174,24 @@ def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) ->
 
 
 @converter("Softmax", since=13)
-def Softmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+def Softmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
     return Placed(ctx.module(nn.Softmax(x.axis(axis)), x.tensor), x.order)
 
 
 @converter("LogSoftmax", since=13)
-def LogSoftmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+def LogSoftmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
     return Placed(ctx.module(nn.LogSoftmax(x.axis(axis)), x.tensor), x.order)
 
 
 @converter("Softmax", since=1)
-def Softmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+def Softmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:
     return flattened(ctx, nn.Softmax, input, axis)
 
 
 @converter("LogSoftmax", since=1)
-def LogSoftmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+def LogSoftmax_1(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:
     return flattened(ctx, nn.LogSoftmax, input, axis)
 
 
@@ -207,7 +209,7 @@ def flattened(ctx: TorchImporter, cls: type[nn.Module], X: Value, axis: int) -> 
 
 
 @converter("Hardmax", since=13)
-def Hardmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:  # noqa: A002
+def Hardmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:
     """One at the first largest element along the axis, zero elsewhere."""
     x = ctx.placed(input)
     dim = x.axis(axis)

@@ -12,8 +12,8 @@ from torch import nn
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
-from metannvis_translate.onnx_to_torch.modules import Maximum, Minimum
 from metannvis_translate.onnx_to_torch.modules import Add as AddModule
+from metannvis_translate.onnx_to_torch.modules import Maximum, Minimum
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def BitShift(ctx: TorchImporter, X: Value, Y: Value, *, direction: str) -> Place
 
 
 @converter("Cast", since=6)
-def Cast(ctx: TorchImporter, input: Value, *, saturate: int = 1, to: int, round_mode: str = "up") -> Value:  # noqa: A002
+def Cast(ctx: TorchImporter, input: Value, *, saturate: int = 1, to: int, round_mode: str = "up") -> Value:
     """To another type; floats stay in the type that the model computes in."""
     return cast(ctx, input, ctx.numpy_dtype(ctx.node.outputs[0]) or _dtype(ctx, to))
 
@@ -201,7 +201,7 @@ def CastLike(
     target_type: Value,
     *,
     saturate: int = 1,
-    round_mode: str = "up",  # noqa: A002
+    round_mode: str = "up",
 ) -> Value:
     dtype = ctx.numpy_dtype(ctx.node.inputs[1])
     if dtype is None:

@@ -75,6 +75,19 @@ def ScatterElements(
     return Placed(ctx.function(function, x.tensor, axis, index, new.tensor), identity(x.rank))
 
 
+@converter("ScatterND", since=11)
+def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, reduction: str = "none") -> Placed:
+    """``torch.index_put``."""
+    shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    if reduction not in ("none", "add") or shape is None or shape[-1] is None:
+        ctx.refuse("its reduction or how many axes it indexes is not supported")
+        raise AssertionError
+    x, index, new = ctx.plain(data), ctx.plain(indices), ctx.plain(updates)
+    parts = ctx.function(torch.unbind, index.tensor, -1)
+    keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))
+    return Placed(ctx.function(torch.index_put, x.tensor, keys, new.tensor, reduction == "add"), x.order)
+
+
 def _not_negative(ctx: TorchImporter, indices: Value, axis: int) -> torch.fx.Node:
     """Indices that count from the start, which is all that ``torch.gather`` and ``torch.scatter`` take."""
     if isinstance(indices, Const) and (indices.array >= 0).all():
@@ -109,7 +122,7 @@ def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, a
 @converter("TopK", since=10)
 def TopK(
     ctx: TorchImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
-) -> tuple[Placed, Placed]:  # noqa: A002
+) -> tuple[Placed, Placed]:
     """``torch.topk``."""
     x = ctx.placed(X)
     count = int(ctx.known(K, "K").reshape(()))
@@ -119,7 +132,7 @@ def TopK(
 
 
 @converter("Trilu", since=14)
-def Trilu(ctx: TorchImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> Placed:  # noqa: A002
+def Trilu(ctx: TorchImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> Placed:
     """``torch.triu``, ``torch.tril``."""
     x = ctx.plain(input)
     diagonal = 0 if k is None else int(ctx.known(k, "k").reshape(()))

@@ -32,10 +32,11 @@ from metannvis_translate.onnx_to_torch import (  # noqa: F401  # each family reg
     reduce,
     reshape,
     resize,
-    shape,
 )
+from metannvis_translate.onnx_to_torch import shape as _shape  # noqa: F401
 from metannvis_translate.onnx_to_torch.long_tail import convert_long_tail
 from metannvis_translate.onnx_to_torch.names import Names, identifier
+from metannvis_translate.onnx_to_torch.patterns import joined_nodes
 from metannvis_translate.onnx_to_torch.registry import registry
 from metannvis_translate.onnx_to_torch.shape import SIZE_OPERATORS, Size, Sizes, calculate
 
@@ -76,29 +77,45 @@ class TorchImporter(GraphImporter):
         self._weights: dict[tuple[str, str], nn.Parameter] = {}
         self._free: dict[tuple[Any, ...], fx.Node] = {}
         self._stored: dict[str, tuple[fx.Node, tuple[int, ...], Order]] = {}
+        self._exposed: set[fx.Node] = set()
+        self._joined, self._inside = joined_nodes(hub)
 
     # --- the framework's side --------------------------------------------------------------------------------------
 
     def input_order(self, port: HubPort) -> Order:
+        """Channels first where the input has channels."""
         return axes.with_channels_first(port.axes) or layout.identity(len(port.shape))
 
     def add_input(self, port: HubPort, order: Order) -> fx.Node:
+        """A placeholder."""
         return self.graph.placeholder(self.names.claim(identifier(port.name)))
 
     def transpose(self, tensor: fx.Node, perm: Order) -> fx.Node:
+        """``torch.permute``."""
         return self.function(torch.permute, tensor, perm)
 
     def constant(self, const: Const, order: Order) -> fx.Node:
+        """A parameter of the model itself if the source trains it, else a buffer."""
         return self._free_tensor(const, const.array.shape, order)
 
     def lift(self, value: Placed, order: Order) -> fx.Node:
+        """``torch.unsqueeze`` where axes are missing."""
         tensor, missing = value.tensor, len(order) - value.rank
         for k, axis in enumerate(order):
             if axis < missing:
                 tensor = self.function(torch.unsqueeze, tensor, k)
         return tensor
 
+    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+        """A function that puts out what a layer does has the layer's name, unless a module has it."""
+        path, node = self.names.scope(self.node), placed.tensor
+        if node.op in ("call_function", "call_method") and self.names.is_free(path) and node not in self._exposed:
+            self._exposed.add(node)
+            node._rename(identifier(self.names.claim(path).replace(".", "_")))
+        return placed
+
     def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+        """Path of a module, or name of a graph node that is a function."""
         node = placed.tensor
         name = node.target if node.op in ("call_module", "get_attr") else node.name
         known = tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else None
@@ -113,6 +130,7 @@ class TorchImporter(GraphImporter):
         return str(getattr(node.target, "__name__", node.target)) if node.op != "get_attr" else "parameter"
 
     def finish(self, outputs: Sequence[Placed]) -> fx.GraphModule:
+        """The model, in inference mode."""
         tensors = tuple(output.tensor for output in outputs)
         self.graph.output(tensors[0] if len(tensors) == 1 else tensors)
         self.graph.lint()
@@ -124,12 +142,24 @@ class TorchImporter(GraphImporter):
         return model.eval()
 
     def object_names(self, model: Any) -> dict[int, str]:
+        """Paths of all modules."""
         return {id(module): path for path, module in model.named_modules() if path}
 
     def long_tail(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
+        """By onnx2torch's converters."""
         return convert_long_tail(self, node, inputs)
 
     def _convert(self, node: ir.Node) -> None:
+        if id(node) in self._inside:
+            return
+        if id(node) in self._joined:
+            joined, output = self._joined[id(node)], node.outputs[0]
+            x = self.placed(self._lookup(joined.input))
+            suffix = None if self.names.is_main(node) else joined.suffix
+            result = Placed(self.module(joined.make(), x.tensor, suffix=suffix), x.order)
+            self.values[output.name or ""] = result
+            self._record(output, result)
+            return
         values = [self.values.get(value.name or "") for value in node.inputs if value is not None]
         if node.op_type in SIZE_OPERATORS and any(isinstance(value, Sizes) for value in values):
             constants = [value for value in values if isinstance(value, Const)]
@@ -142,6 +172,7 @@ class TorchImporter(GraphImporter):
     # --- what converters use ---------------------------------------------------------------------------------------
 
     def known(self, value: Value | None, what: str) -> Array:
+        """The array of an input that has to be known now."""
         if isinstance(value, Sizes):
             self.refuse(f"its {what} depends on a free size")
         return super().known(value, what)
@@ -166,7 +197,7 @@ class TorchImporter(GraphImporter):
         return self._node("call_method", method, method, args, kwargs)
 
     def _node(self, op: str, target: Any, suffix: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.Node:
-        wish = self.names.wish(self.node, suffix.strip("_")) if self.node is not None else suffix
+        wish = self.names.wish(self.node, suffix.strip("_"))
         name = self.names.claim(identifier(wish.replace(".", "_")))
         return self.graph.create_node(op, target, args, kwargs, name=name)
 
@@ -188,7 +219,7 @@ class TorchImporter(GraphImporter):
         """What broadcasts against tensors lying as ``order`` says: a Python number, a weight or a tensor."""
         if isinstance(value, Placed):
             return self.aligned(value, order)
-        number = value.scalar()
+        number: Any = value.scalar()
         if isinstance(number, Size):
             return number.node
         if scalars and number is not None and not (value.trainable and value.rank):
@@ -201,7 +232,10 @@ class TorchImporter(GraphImporter):
     def _free_tensor(self, const: Const, shape: tuple[int, ...], order: Order) -> fx.Node:
         """A parameter or buffer of the model itself, of that logical shape, lying as ``order`` says."""
         if isinstance(const, Sizes):
-            self.refuse("it calculates with a free size")
+            elements = np.reshape(
+                [e.node if isinstance(e, Size) else e for e in const.array.ravel()], const.array.shape
+            )
+            return self.function(torch.tensor, elements.transpose(order).tolist(), dtype=getattr(torch, const.dtype))
         key = (const.name or id(const), shape, order)
         if key in self._free:
             return self._free[key]
@@ -216,7 +250,7 @@ class TorchImporter(GraphImporter):
         else:
             last = const.name.replace("/", ".").rpartition(".")[2].partition(":")[0]
             what = identifier(last) if const.trainable and last else "constant"
-            scope = self.names.scope(self.layer) if self.node is not None else ""
+            scope = self.names.scope(self.node)
             path = self.names.claim(f"{scope}_{what}" if scope else what)
             if const.trainable and shape == const.array.shape and layout.is_identity(order):
                 self.parts[path] = self.weight(const)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = [
+    "SELU",
     "Add",
     "AvgPool",
     "Celu",
@@ -22,7 +23,6 @@ __all__ = [
     "Minimum",
     "PReLU",
     "Resample",
-    "SELU",
     "SamePad",
     "Shrink",
     "Take",
@@ -45,6 +45,7 @@ class _Extremum(nn.Module):
         self.ties = ties
 
     def extra_repr(self) -> str:
+        """What ``repr`` shows."""
         return f"ties={self.ties!r}"
 
 
@@ -74,7 +75,7 @@ class Clip(nn.Module):
     ``closed``: the gradient is one *at* the bounds, as TensorFlow has it; else whatever ``torch.clamp`` has there.
     """
 
-    def __init__(self, min: float | None = None, max: float | None = None, *, closed: bool = False) -> None:  # noqa: A002
+    def __init__(self, min: float | None = None, max: float | None = None, *, closed: bool = False) -> None:
         super().__init__()
         self.min, self.max, self.closed = min, max, closed
 
@@ -87,6 +88,7 @@ class Clip(nn.Module):
         return x if self.max is None else torch.where(x > self.max, self.max, x)
 
     def extra_repr(self) -> str:
+        """What ``repr`` shows."""
         return f"min={self.min}, max={self.max}, closed={self.closed}"
 
 

@@ -52,17 +52,19 @@ class Names:
 
     def __init__(self, hub: HubModel) -> None:
         nodes = [node for node in hub.model.graph if node.op_type != "Constant"]
-        layers = [layer.info.name for layer in hub.layers] + [node.metadata_props.get(LAYER, "") for node in nodes]
+        #: the layer, with its call, that a node came from, by the node's first output
+        self._layers = _calls(hub, nodes)
+        named = [*(layer.info.name for layer in hub.layers), *self._layers.values()]
         # the first call of a layer has its path; further calls (`relu:2`) get what is left
-        layers = sorted(dict.fromkeys(filter(None, layers)), key=lambda name: ":" in name)
+        named = sorted(dict.fromkeys(filter(None, named)), key=lambda name: ":" in name)
         self._parents = {module_path(layer.info.layer) for layer in hub.layers if layer.info.parent}
-        for layer in layers:
+        for layer in named:
             parts = module_path(layer).split(".")
             self._parents |= {".".join(parts[:end]) for end in range(1, len(parts))}
         self._paths: dict[str, str] = {}
         self._reserved: set[str] = set()
         self._used: set[str] = set(self._parents)
-        for layer in layers:
+        for layer in named:
             path = module_path(layer)
             if path not in self._parents:
                 path = self._free(path)
@@ -71,17 +73,22 @@ class Names:
         self._main = self._main_outputs(hub, nodes)
 
     def _main_outputs(self, hub: HubModel, nodes: list[ir.Node]) -> set[str]:
-        produced = {layer.value for layer in hub.layers if not layer.info.parent}
+        ends = {id(end) for end in _ends(hub).values()}
         groups = defaultdict(list)
         for node in nodes:
-            groups[node.metadata_props.get(LAYER, "")].append(node)
+            groups[self._layer(node)].append(node)
         main = set()
         for layer, group in groups.items():
-            if layer and self._paths[layer] not in self._parents:
-                weighted = [node for node in group if node.op_type in WEIGHTED and len(node.inputs) > 1]
-                last = [node for node in group if node.outputs[0].name in produced]
-                main.add((weighted or last or group)[0].outputs[0].name or "")
+            if not layer or self._paths[layer] in self._parents:
+                continue
+            weighted = [node for node in group if node.op_type in WEIGHTED and len(node.inputs) > 1]
+            last = [node for node in group if id(node) in ends]
+            pools = [node for node in group if "Pool" in node.op_type]
+            main.add(_output((weighted or pools or last or group)[0]))
         return main
+
+    def _layer(self, node: ir.Node | None) -> str:
+        return self._layers.get(_output(node), "") if node is not None else ""
 
     def _free(self, path: str) -> str:
         candidate, number = path, 2
@@ -89,20 +96,26 @@ class Names:
             candidate, number = f"{path}_{number}", number + 1
         return candidate
 
-    def scope(self, layer: str | None) -> str:
-        """The source layer's path, ``""`` for none."""
-        return self._paths[layer] if layer in self._paths else ""
+    def scope(self, node: ir.Node | None) -> str:
+        """Path of the source layer that a node came from, ``""`` for none."""
+        return self._paths.get(self._layer(node), "")
 
-    def wish(self, node: ir.Node, suffix: str) -> str:
+    def wish(self, node: ir.Node | None, suffix: str) -> str:
         """The path that a module for the node should have; its own operator's name as ``suffix`` if there are more."""
-        layer = node.metadata_props.get(LAYER)
-        path = self.scope(layer)
-        if not path:
+        path = self.scope(node)
+        if not path or node is None:
             return suffix
         if path in self._parents:
             return f"{path}.{suffix}"
-        main = node.outputs[0].name in self._main and suffix == node.op_type.lower()
-        return path if main else f"{path}_{suffix}"
+        return path if self.is_main(node) and suffix == node.op_type.lower() else f"{path}_{suffix}"
+
+    def is_main(self, node: ir.Node) -> bool:
+        """Whether what computes the node goes by its layer's own path."""
+        return _output(node) in self._main
+
+    def is_free(self, path: str) -> bool:
+        """Whether a layer's own path is still to be had."""
+        return path in self._reserved
 
     def claim(self, path: str) -> str:
         """The path itself if it is free or reserved for whoever asks for just it, else one made unique."""
@@ -112,3 +125,39 @@ class Names:
             path = self._free(path)
         self._used.add(path)
         return path
+
+
+def _output(node: ir.Node) -> str:
+    return node.outputs[0].name or ""
+
+
+def _ends(hub: HubModel) -> dict[str, ir.Node]:
+    """For each source layer that holds no other, the node that computes what it puts out, transpositions and casts apart."""
+    producers = {value.name: node for node in hub.model.graph for value in node.outputs}
+    ends = {}
+    for layer in hub.layers:
+        node = producers.get(layer.value)
+        while node is not None and node.op_type in ("Transpose", "Cast") and node.inputs[0] is not None:
+            node = producers.get(node.inputs[0].name)
+        if node is not None and not layer.info.parent:
+            ends[layer.info.name] = node
+    return ends
+
+
+def _calls(hub: HubModel, nodes: list[ir.Node]) -> dict[str, str]:
+    """Name of the layer each node came from, with the number of its call where a layer is called several times.
+
+    Exporters say which layer, not which call: a node belongs to the first call that ends with or behind it.
+    """
+    position = {id(node): k for k, node in enumerate(nodes)}
+    calls = defaultdict(list)
+    for name, node in _ends(hub).items():
+        if "#" not in name and id(node) in position:
+            calls[name.rpartition(":")[0] if ":" in name else name].append((position[id(node)], name))
+    found = {}
+    for k, node in enumerate(nodes):
+        layer = node.metadata_props.get(LAYER, "")
+        if ":" not in layer:
+            layer = next((name for end, name in sorted(calls[layer]) if end >= k), layer) if layer in calls else layer
+        found[_output(node)] = layer
+    return found

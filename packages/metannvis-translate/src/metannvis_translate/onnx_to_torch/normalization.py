@@ -47,7 +47,7 @@ def BatchNormalization(
     known = [value for value in (scale, B, input_mean, input_var) if isinstance(value, Const)]
     if x.rank in BATCH and len(known) == 4:
         weight, bias, mean, variance = known
-        module = BATCH[x.rank](weight.array.size, epsilon, 1 - momentum, device="meta")
+        module = BATCH[x.rank](weight.array.size, epsilon, round(1 - momentum, 12), device="meta")
         module.weight, module.bias = ctx.weight(weight), ctx.weight(bias)
         module.running_mean, module.running_var = ctx.buffer(mean.array), ctx.buffer(variance.array)
         module.num_batches_tracked = torch.tensor(0)
@@ -57,7 +57,7 @@ def BatchNormalization(
 
 
 @converter("InstanceNormalization", since=6)
-def InstanceNormalization(ctx: TorchImporter, input: Value, scale: Value, B: Value, *, epsilon: float = 1e-5) -> Placed:  # noqa: A002
+def InstanceNormalization(ctx: TorchImporter, input: Value, scale: Value, B: Value, *, epsilon: float = 1e-5) -> Placed:
     """``nn.InstanceNorm1d``, ``nn.InstanceNorm2d``, ``nn.InstanceNorm3d``."""
     x = ctx.plain(input)
     if x.rank in INSTANCE and isinstance(scale, Const) and isinstance(B, Const):
@@ -198,7 +198,7 @@ def MeanVarianceNormalization(ctx: TorchImporter, X: Value, *, axes: Sequence[in
 
 
 @converter("LpNormalization", since=1)
-def LpNormalization(ctx: TorchImporter, input: Value, *, axis: int = -1, p: int = 2) -> Placed:  # noqa: A002
+def LpNormalization(ctx: TorchImporter, input: Value, *, axis: int = -1, p: int = 2) -> Placed:
     """``x / ‖x‖``, zero where the norm is."""
     x = ctx.placed(input)
     norm = ctx.function(torch.linalg.vector_norm, x.tensor, p, (x.axis(axis),), True)

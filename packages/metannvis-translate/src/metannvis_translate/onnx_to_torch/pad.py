@@ -98,7 +98,7 @@ def pad(ctx: TorchImporter, data: Value, pads: Sequence[int], mode: str, value: 
             continue
         if size is None:
             ctx.refuse(f"its mode {mode!r} pads an axis of free size")
-        index = np.pad(np.arange(size), (max(begin, 0), max(end, 0)), mode=by_numpy)  # type: ignore[call-overload]
+        index = np.pad(np.arange(int(size or 0)), (max(begin, 0), max(end, 0)), mode=by_numpy)  # type: ignore[call-overload]
         indices.append(ctx.buffer(index[max(-begin, 0) : len(index) - max(-end, 0)].astype(np.int64)))
         dims.append(dim)
     return Placed(ctx.module(Take(dims, indices), x.tensor), x.order)

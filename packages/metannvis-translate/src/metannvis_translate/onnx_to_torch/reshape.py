@@ -72,7 +72,7 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
 
 
 @converter("Flatten", since=1)
-def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:  # noqa: A002
+def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:
     """``torch.flatten``."""
     rank = input.rank
     axis = axis + rank if axis < 0 else axis
@@ -133,7 +133,7 @@ def Unsqueeze_13(ctx: TorchImporter, data: Value, axes: Value) -> Value:
 
 
 @converter("Expand", since=8)
-def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:  # noqa: A002
+def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:
     """``Tensor.expand``."""
     x = ctx.placed(input)
     sizes = ctx.sizes(shape, "shape")
@@ -155,7 +155,7 @@ def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:  # noqa: A
 
 
 @converter("Tile", since=6)
-def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> Placed:  # noqa: A002
+def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> Placed:
     """``torch.tile``."""
     x = ctx.placed(input)
     counts = ctx.known(repeats, "repeats").tolist()
@@ -171,7 +171,7 @@ def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> Placed:
 
 
 @converter("Split", since=1)
-def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:  # noqa: A002
+def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:
     """``torch.split``."""
     x = ctx.placed(input)
     count = len(ctx.node.outputs)
@@ -189,7 +189,7 @@ def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[in
 @converter("Split", since=13)
 def Split_13(
     ctx: TorchImporter,
-    input: Value,  # noqa: A002
+    input: Value,
     split: Value | None = None,
     *,
     axis: int = 0,
@@ -254,7 +254,7 @@ def Slice(
 
 
 @converter("DepthToSpace", since=1)
-def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:  # noqa: A002
+def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
     """``nn.PixelShuffle``, after bringing the channels into its order."""
     x = ctx.plain(input)
     tensor = x.tensor
@@ -265,7 +265,7 @@ def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str 
 
 
 @converter("SpaceToDepth", since=1)
-def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int) -> Placed:  # noqa: A002
+def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int) -> Placed:
     """``nn.PixelUnshuffle``, and the channels into ONNX's order."""
     x = ctx.plain(input)
     tensor = ctx.module(nn.PixelUnshuffle(blocksize), x.tensor)

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
+from torch import fx, nn
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Resample, Take
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.onnx_to_torch.resampling import Line
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter
 
-Array = np.ndarray[Any, Any]
 LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 
 
@@ -64,7 +64,9 @@ def Resize(
     def full(value: Value | None, what: str) -> list[Any] | None:
         if value is None or (isinstance(value, Const) and value.array.size == 0):
             return None
-        given = dict(zip(along, ctx.known(value, what).tolist(), strict=True))
+        # a size that is known only when the model runs is the batch's, which stays
+        elements = [None if isinstance(e, fx.Node) else e for e in ctx.sizes(value, what)]
+        given = dict(zip(along, elements, strict=True))
         return [given.get(axis) for axis in range(X.rank)]
 
     return resize(
@@ -117,13 +119,24 @@ def resize(
         ctx.refuse(f"PyTorch has no {mode} resizing with {coordinates!r} coordinates for images of free size")
     axes = sorted(steps, key=x.axis)
     dims = [x.axis(axis) for axis in axes]
-    parts = []
+    lines = []
     for axis in axes:
-        size = int(shape[axis] or 0)
-        wanted = None if sizes is None else int(sizes[axis])
-        parts.append((size, scales[axis], wanted))
-    attributes = {"mode": mode, "coordinate_transformation_mode": coordinates, "nearest_mode": nearest, **others}
-    module = _by_index(ctx, dims, parts, attributes) if mode == "nearest" else _by_matrix(ctx, dims, parts, attributes)
+        old = int(shape[axis] or 0)
+        new = int(old * scales[axis]) if sizes is None else int(sizes[axis])
+        lines.append(Line(old, new, scales[axis], coordinates))
+    if mode == "nearest":
+        return Placed(ctx.module(Take(dims, [ctx.buffer(line.nearest(nearest)) for line in lines]), x.tensor), x.order)
+    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
+    matrices = [
+        line.matrix(
+            mode,
+            antialias=bool(others.get("antialias")),
+            a=others.get("cubic_coeff_a", -0.75),
+            exclude_outside=bool(others.get("exclude_outside")),
+        )
+        for line in lines
+    ]
+    module = Resample(dims, [ctx.buffer(matrix.astype(dtype)) for matrix in matrices])
     return Placed(ctx.module(module, x.tensor), x.order)
 
 
@@ -147,36 +160,3 @@ def _upsample(
         if coordinates in ("half_pixel", "pytorch_half_pixel"):
             return nn.Upsample(scale_factor=factors, mode=name, align_corners=False)
     return None
-
-
-Part = tuple[int, float, int | None]
-
-
-def _by_index(ctx: TorchImporter, dims: list[int], parts: list[Part], attributes: dict[str, Any]) -> Take:
-    indices = [_resized(np.arange(part[0], dtype=np.float64), part, attributes) for part in parts]
-    return Take(dims, [ctx.buffer(np.rint(index).astype(np.int64)) for index in indices])
-
-
-def _by_matrix(ctx: TorchImporter, dims: list[int], parts: list[Part], attributes: dict[str, Any]) -> Resample:
-    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
-    matrices = []
-    for part in parts:
-        columns = [_resized(row, part, attributes) for row in np.eye(part[0])]
-        matrices.append(ctx.buffer(np.stack(columns, axis=1).astype(dtype)))
-    return Resample(dims, matrices)
-
-
-def _resized(line: Array, part: Part, attributes: dict[str, Any]) -> Array:
-    """One line resized by ONNX's own reference, which knows every mode."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    _, scale, size = part
-    helper = onnx.helper
-    inputs = ["x", "", "s"] if size is None else ["x", "", "", "s"]
-    node = helper.make_node("Resize", inputs, ["y"], **attributes)
-    info = [helper.make_tensor_value_info(n, t, [None]) for n, t in (("x", 11), ("s", 1 if size is None else 7))]
-    graph = helper.make_graph([node], "line", info, [helper.make_tensor_value_info("y", 11, [None])])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
-    how = np.array([scale], np.float32) if size is None else np.array([size], np.int64)
-    return np.asarray(ReferenceEvaluator(model).run(None, {"x": line, "s": how})[0], dtype=np.float64)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from metannvis_translate.folding import _evaluate_symbols, constant_array
 from metannvis_translate.hub import exact_value
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.registry import converter
-from metannvis_translate.folding import _evaluate_symbols, constant_array
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -69,8 +69,11 @@ class Size:
         return self._with(operator.neg, self)
 
 
+@dataclass(frozen=True, eq=False)
 class Sizes(Const):
-    """An integer tensor some of whose elements are known when the model runs: an array of ``int`` and :class:`Size`."""
+    """A tensor some of whose elements are sizes known when the model runs: an array of ``int`` and :class:`Size`."""
+
+    dtype: str = "int64"
 
 
 def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
@@ -78,7 +81,11 @@ def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
     if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
         return None
     elements = _evaluate_symbols(node, [value.array.astype(object) for value in values])
-    return None if elements is None else Sizes(elements, name=node.outputs[0].name or "")
+    if elements is None:
+        return None
+    dtype = node.outputs[0].dtype
+    before = next(value.dtype for value in values if isinstance(value, Sizes))
+    return Sizes(elements, name=node.outputs[0].name or "", dtype=before if dtype is None else dtype.numpy().name)
 
 
 @converter("Constant", since=1)
@@ -102,7 +109,7 @@ def Constant(
 
 
 @converter("Identity", since=1)
-def Identity(ctx: TorchImporter, input: Value) -> Value:  # noqa: A002
+def Identity(ctx: TorchImporter, input: Value) -> Value:
     """What went in."""
     return input
 
@@ -146,7 +153,7 @@ def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = 
 
 
 @converter("ConstantOfShape", since=9)
-def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> Value:  # noqa: A002
+def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> Value:
     """``torch.full``."""
     fill = np.zeros(1, np.float32) if value is None else np.asarray(value.numpy())
     sizes = ctx.sizes(input, "shape")
