@@ -93,6 +93,7 @@ class OnnxFramework:
 
         graph = hub.model.graph
         graph.name = hub.name
+        _split_linear(graph)
         for port, value in zip(hub.inputs, graph.inputs, strict=True):
             _rename(graph, value, port.name)
         for port, value in zip(hub.outputs, graph.outputs, strict=True):
@@ -195,8 +196,12 @@ class OnnxFramework:
     def load(self, path: Path, *, trust: bool, architecture: str | None) -> onnx.ModelProto:
         """Load a file; external data has to lie in the model's own folder."""
         import onnx
+        from google.protobuf.message import DecodeError
 
-        proto = onnx.load_model(str(path), load_external_data=False)
+        try:
+            proto = onnx.load_model(str(path), load_external_data=False)
+        except DecodeError as error:
+            raise InvalidArgumentError(f"{path.name} cannot be loaded as an ONNX model: {error}") from error
         folder = path.resolve().parent
         for tensor in proto.graph.initializer:
             for entry in tensor.external_data:
@@ -232,6 +237,29 @@ def _shape(value: ir.Value) -> tuple[int | None, ...]:
 
 def _dtype(value: ir.Value) -> str:
     return value.dtype.numpy().name if value.dtype is not None else "float32"
+
+
+def _split_linear(graph: ir.Graph) -> None:
+    """Dense layers as the standard's own ``MatMul`` and ``Add``; ``metannvis::Linear`` is a word among ourselves."""
+    import onnx_ir as ir
+
+    for node in list(graph):
+        if (node.domain, node.op_type) != ("metannvis", "Linear"):
+            continue
+        x, weight, *bias = node.inputs
+        result = node.outputs[0]
+        name = result.name
+        nodes = [ir.node("MatMul", [x, weight], metadata_props=dict(node.metadata_props))]
+        if bias:
+            nodes[0].outputs[0].name = f"{name}_product"
+            nodes.append(ir.node("Add", [nodes[0].outputs[0], *bias], metadata_props=dict(node.metadata_props)))
+        for made in nodes:
+            made.outputs[0].shape, made.outputs[0].dtype = result.shape, result.dtype
+        graph.insert_before(node, nodes)
+        ir.convenience.replace_all_uses_with(result, nodes[-1].outputs[0], replace_graph_outputs=True)
+        graph.remove(node, safe=True)
+        nodes[-1].outputs[0].name = name
+    graph.opset_imports.pop("metannvis", None)
 
 
 def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
