@@ -139,3 +139,5 @@ def test_a_comparison_is_a_table() -> None:
     assert "captum − tf-keras-vis" in text
     assert "1.00e-09" in text
     assert json.loads(json.dumps(comparison.to_dict()))["rows"] == [row]
+    apart = Comparison((ONE, ONE), ({**row, "max_rel": np.inf},), False, "saliency")
+    assert json.loads(json.dumps(apart.to_dict(), allow_nan=False))["rows"][0]["max_rel"] is None

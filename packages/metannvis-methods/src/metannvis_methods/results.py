@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -245,12 +246,15 @@ class Comparison:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as plain, JSON-able values."""
+        """The figures as plain, JSON-able values; ``None`` where one map is all zero, so that no ratio exists."""
         return {
             "method": self.method,
             "aligned": self.aligned,
             "toolsets": [e.toolset for e in self.explanations],
-            "rows": [dict(row) for row in self.rows],
+            "rows": [
+                {name: None if value in (math.inf, -math.inf) else value for name, value in row.items()}
+                for row in self.rows
+            ],
             "notes": list(self.notes),
         }
 
