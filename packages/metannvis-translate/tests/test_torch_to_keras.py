@@ -12,7 +12,8 @@ from metannvis_translate import check_equivalence, list_layers, translate
 
 def inputs_of(row: Row, batch: int, seed: int, dtype: str = "float32") -> list[np.ndarray]:
     random = np.random.default_rng(seed)
-    return [random.standard_normal((batch, *shape)).astype(dtype) for shape in row.shapes]
+    arrays = [random.standard_normal((batch, *shape)) for shape in row.shapes]
+    return [(np.rint(2.5 * a) if row.integers else a).astype(dtype) for a in arrays]
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -24,6 +24,8 @@ class Row:
     shapes: tuple[Shape, ...]
     #: what PyTorch itself computes in single precision, so that the model is held to 1e-6 in double
     single: str = ""
+    #: inputs are integers, many of them zero or at a bound, where derivatives differ by convention
+    integers: bool = False
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -213,6 +215,25 @@ class Activations(nn.Module):
         return torch.cat([act(x).flatten(1) for act in self.acts], 1)
 
 
+class Kinks(nn.Module):
+    """Ties and bounds: every branch meets integers as they come in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.relu6 = nn.ReLU6()
+        self.tanh = nn.Hardtanh(-1.0, 2.0)
+        self.leaky = nn.LeakyReLU(0.1)
+
+    def forward(self, x):
+        branches = [
+            self.pool(x), self.relu6(x), self.tanh(x), self.leaky(x), F.relu(x), x.abs(), x.clamp(min=0.0), x.clamp(-1.0, 1.0),
+            torch.maximum(x, torch.zeros_like(x)), torch.minimum(x, x.flip(3)), F.hardsigmoid(x), F.hardswish(x), F.elu(x), F.softplus(x),
+            x.amax((2, 3)), x.max(3).values, F.threshold(x, 1.0, 0.0), F.hardshrink(x, 1.0), F.softshrink(x, 1.0),
+        ]  # fmt: skip
+        return torch.cat([branch.flatten(1) for branch in branches], 1)
+
+
 def _conv1d() -> nn.Module:
     return nn.Sequential(
         nn.Conv1d(3, 6, 5, padding=2, stride=2), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 6, 3, groups=6),
@@ -276,6 +297,7 @@ ZOO: dict[str, Row] = {
     "tokens": Row(Tokens, ((3, 8, 12),)),
     "shuffle": Row(Shuffle, ((3, 9, 8),)),
     "activations": Row(Activations, ((2, 6, 9),), single="celu"),
+    "kinks": Row(Kinks, ((2, 4, 6),), single="hardsigmoid", integers=True),
     "conv1d": Row(_conv1d, ((3, 33),)),
     "conv3d": Row(_conv3d, ((2, 5, 8, 10),)),
     "autoencoder": Row(_autoencoder, ((3, 12, 16),)),

@@ -12,7 +12,7 @@ from metannvis_translate.layers import LayerInfo
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["BUFFER", "EXACT", "LAYER", "TRACE", "HubLayer", "HubModel", "HubPort", "exact_value", "set_exact"]
+__all__ = ["BUFFER", "EXACT", "LAYER", "TIES", "TRACE", "HubLayer", "HubModel", "HubPort", "exact_value", "set_exact"]
 
 #: Node metadata: name of the source layer (with call number) the node came from.
 LAYER = "metannvis.layer"
@@ -21,6 +21,9 @@ LAYER = "metannvis.layer"
 EXACT = "metannvis.exact"
 #: Node metadata: where in the user's code a node came from, as the exporter's stack trace.
 TRACE = "metannvis.trace"
+#: Node metadata: where the derivative goes at a tie. ``"bound"`` on Max and Min: nowhere (PyTorch's ``clamp``);
+#: ``"index"`` on ReduceMax and ReduceMin: to the one element that was picked (PyTorch's ``max`` over an axis).
+TIES = "metannvis.ties"
 #: Value metadata of an initialiser that is no trainable weight of the source (a buffer, a constant).
 BUFFER = "metannvis.buffer"
 

@@ -20,7 +20,7 @@ import numpy as np
 from metannvis_translate import layout
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
-from metannvis_translate.hub import BUFFER, LAYER, HubModel, HubPort, exact_value
+from metannvis_translate.hub import BUFFER, LAYER, TIES, HubModel, HubPort, exact_value
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.registry import Converter, Registry
@@ -227,6 +227,11 @@ class GraphImporter:
     def layer(self) -> str | None:
         """Name of the source layer that the current node came from."""
         return self.node.metadata_props.get(LAYER) or None
+
+    @property
+    def ties(self) -> str | None:
+        """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.hub.TIES`."""
+        return self.node.metadata_props.get(TIES)
 
     def refuse(self, reason: str) -> None:
         """Raise the documented refusal for the current node."""

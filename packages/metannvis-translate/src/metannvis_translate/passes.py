@@ -32,6 +32,7 @@ def simplify(hub: HubModel) -> HubModel:
     fold(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
+    _drop_expansions(hub)
     _join_linear(hub)
     hub = _drop_unused(hub)
     return annotate(hub)
@@ -161,6 +162,31 @@ def infer_shapes(model: ir.Model) -> None:
 
 
 # --- within one source layer -----------------------------------------------------------------------------------------------
+
+
+#: Operators that broadcast their operands against each other.
+BROADCASTING = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"}
+
+
+def _drop_expansions(hub: HubModel) -> None:
+    """Take out an Expand of a constant where broadcasting does the same (``zeros_like`` beside the tensor itself)."""
+    import onnx_ir as ir
+
+    graph = hub.model.graph
+    for node in list(graph):
+        if node.op_type != "Expand" or node.outputs[0].is_graph_output():
+            continue
+        small, large = node.inputs[0], node.outputs[0]
+        if constant_of(small) is None or small is None or large.shape is None or not large.uses():
+            continue
+
+        def spared(user: ir.Node, large: ir.Value = large) -> bool:
+            others = [value for value in user.inputs if value is not None and value is not large]
+            return user.op_type in BROADCASTING and any(value.shape == large.shape for value in others)
+
+        if all(spared(user) for user in large.consumers()):
+            ir.convenience.replace_all_uses_with(large, small)
+            graph.remove(node, safe=True)
 
 
 def _join_linear(hub: HubModel) -> None:

@@ -21,7 +21,10 @@ SINGLE: dict[str, dict[str, str]] = {
         "Gelu": "keras.activations.gelu: its constants are float32 (2.6e-9)",
         "Resize": "keras.ops.image.resize: bilinear weights are float32 (1e-8)",
     },
-    "torch": {"Celu": "torch.nn.functional.celu: the alpha of its derivative is a float32 (3e-8)"},
+    "torch": {
+        "Celu": "torch.nn.functional.celu: the alpha of its derivative is a float32 (3e-8)",
+        "HardSigmoid": "torch.nn.functional.hardsigmoid: the 1/6 of its derivative is a float32 (3e-8)",
+    },
 }
 
 

@@ -16,7 +16,7 @@ from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import EquivalenceReport, Tolerance, make_report
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
 from metannvis_translate.frameworks import Built, Framework, Progress, get_framework
-from metannvis_translate.hub import HubModel
+from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
 from metannvis_translate.precision import LIMIT, single_precision
 from metannvis_translate.translation import Port, Translation
@@ -127,6 +127,7 @@ def _translate_by(
         positions = [k for k, port in enumerate(hub.inputs) if port.name not in bind]
         inputs = [_ordered(inputs, hub)[k] for k in positions]
         hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
+    check_inputs(_ordered(inputs, hub), hub.inputs)
     hub = passes.simplify(hub)
     coarse = single_precision(hub)
     built = target.build(hub, dtype=dtype, progress=progress)
@@ -461,6 +462,21 @@ def _inputs(model: Any, source: Framework, example_inputs: Any) -> Arrays | dict
     if example_inputs is None:
         return source.example_inputs(model, 2, 0)
     return to_arrays(example_inputs, source)
+
+
+def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
+    """Refuse inputs whose number, shape or kind of dtype is not what the model declares."""
+    if len(inputs) != len(ports):
+        raise InvalidArgumentError(f"{len(inputs)} inputs were given, the model takes {len(ports)}: {[p.name for p in ports]}")
+    for array, port in zip(inputs, ports, strict=True):
+        wanted = tuple("any" if size is None else size for size in port.shape)
+        fits = array.ndim == len(wanted) and all(w in ("any", n) for w, n in zip(wanted, array.shape, strict=True))
+        if not fits:
+            raise InvalidArgumentError(f"input {port.name!r} has the shape {array.shape}, the model takes {wanted}".replace("'any'", "any"))
+        if np.dtype(port.dtype).kind == "f" and array.dtype.kind not in "fiub":
+            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
+        if np.dtype(port.dtype).kind in "iu" and array.dtype.kind == "f":
+            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
 
 
 def _engines(source: Framework, engine: str) -> tuple[str, ...]:

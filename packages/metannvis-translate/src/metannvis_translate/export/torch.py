@@ -66,6 +66,7 @@ def export_model(
         )
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     recorder = _Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__)
+    recorder.try_inputs()
     failures: list[str] = []
     for dynamic in (True, False):
         progress(0, 1, f"export ({engine})")
@@ -147,6 +148,19 @@ class _Recorder:
                 tensor = tensor.to(torch.float64 if self.dtype == "float64" else torch.float32)
             tensors.append(tensor)
         return tuple(tensors)
+
+    def try_inputs(self) -> None:
+        """Run the model once: an input that it does not take is said here, not by an exporter."""
+        import torch
+
+        given = self.tensors()
+        try:
+            with torch.no_grad():
+                self.model(**dict(zip(self.keywords, given, strict=True))) if self.keywords else self.model(*given)
+        except Exception as error:
+            # whatever the model's own code raises
+            shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
+            raise InvalidArgumentError(f"{self.name} does not take the example inputs ({shapes}): {_first_line(error)}") from error
 
     def module(self) -> torch.nn.Module:
         import torch

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.hub import LAYER, TRACE, set_exact
+from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -30,6 +30,10 @@ PREFIX = "model."
 NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
 #: What PyTorch computes with where the operator's default attributes, float32 in the standard, stand in the graph.
 EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
+
+#: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
+TIED_CALLS = {"aten.clamp": "bound", "aten.max.dim": "index", "aten.min.dim": "index"}
+TIED = {"bound": ("Max", "Min"), "index": ("ReduceMax", "ReduceMin")}
 
 
 class Recorder(Protocol):
@@ -79,6 +83,9 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
             node.metadata_props[LAYER] = layer
         if trace:
             node.metadata_props[TRACE] = trace
+        ties = next((kind for call, kind in TIED_CALLS.items() if call in text and node.op_type in TIED[kind]), None)
+        if ties:
+            node.metadata_props[TIES] = ties
         if node.op_type == "Constant":
             _keep_exact(node, text)
         elif node.op_type in EXACT_DEFAULTS and not node.attributes:
@@ -96,6 +103,8 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
     with _quiet():
+        # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
+        warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         torch.onnx.export(
             module,
             recorder.tensors(),

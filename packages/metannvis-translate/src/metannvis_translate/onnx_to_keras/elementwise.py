@@ -11,6 +11,7 @@ import numpy as np
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.activation import strict_clip
 from metannvis_translate.onnx_to_keras.registry import converter
 
 if TYPE_CHECKING:
@@ -96,7 +97,15 @@ def Min(ctx: KerasImporter, *data_0: Value) -> Placed:
 
 
 def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value, ...]) -> Placed:
-    """Where two operands are equal PyTorch shares the derivative between them, TensorFlow gives it to the first."""
+    """Where two operands are equal PyTorch shares the derivative between them, TensorFlow gives it to the first.
+
+    PyTorch's ``clamp`` arrives here too; it has none at its bound.
+    """
+    if ctx.ties == "bound" and len(values) == 2 and isinstance(values[0], Placed) and isinstance(values[1], Const):
+        bound = values[1].scalar()
+        if bound is not None:
+            limits = (bound, None) if function is ops.maximum else (None, bound)
+            return ctx.keep(values[0], strict_clip(values[0].tensor, *limits))
     if ctx.hub.source != "torch":
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 

@@ -45,6 +45,12 @@ def reduction(ctx: KerasImporter, function: Reduction, data: Value, axes: Sequen
     logical = [int(a) % x.rank for a in axes] if axes is not None else list(range(x.rank))
     if not logical:
         return x
+    if ctx.ties == "index" and len(logical) == 1:
+        where = x.axis(logical[0])
+        index = (ops.argmax if function is ops.max else ops.argmin)(x.tensor, axis=where, keepdims=True)
+        picked = ops.take_along_axis(x.tensor, index, axis=where)
+        order = x.order if keepdims else layout.kept_axes(x.order, logical)
+        return Placed(picked if keepdims else ops.squeeze(picked, axis=where), order)
     tensor = function(x.tensor, axis=tuple(sorted(x.axis(a) for a in logical)), keepdims=bool(keepdims))
     return Placed(tensor, x.order if keepdims else layout.kept_axes(x.order, logical))
 
