@@ -65,14 +65,9 @@ def _channels_first(shape: tuple[int | None, ...], framework: str) -> bool:
 
 
 def _torch(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    signature = getattr(model, "graph_signature", None)
-    if signature is None:  # a module
-        return []
-    names = list(signature.user_inputs)
-    nodes = {node.name: node for node in model.graph.nodes if node.op == "placeholder"}
-    return [
-        (name, _sizes(nodes[name].meta["val"].shape)) for name in names if hasattr(nodes[name].meta.get("val"), "shape")
-    ]
+    from metannvis_translate.frameworks.torch_program import declared_inputs as declared
+
+    return [(name, shape) for name, shape, _ in declared(model)]
 
 
 def _tensorflow(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:

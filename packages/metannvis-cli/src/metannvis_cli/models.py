@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,18 @@ def open_model(
     from metannvis_translate import detect_framework, load_model
 
     console.progress(0, 1, f"open {path.name}")
-    model = load_model(path, trust=trust, architecture=architecture)
+    with _current_folder() if architecture is not None else nullcontext():
+        model = load_model(path, trust=trust, architecture=architecture)
     framework = detect_framework(model)
     return Opened(model, framework, declared_inputs(model, framework, input_shape), input_shape)
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """Import from the current folder too, where a user's own module lies, as ``python -m`` does."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

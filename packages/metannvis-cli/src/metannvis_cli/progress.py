@@ -36,7 +36,7 @@ class Console:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _drawn: bool = False
     _stage: str = ""
-    _last: float = field(default_factory=time.monotonic)
+    _last: float = field(default_factory=lambda: time.monotonic())
 
     def note(self, text: str) -> None:
         """A line for people, left out if quiet."""

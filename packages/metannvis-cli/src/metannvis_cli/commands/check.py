@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from metannvis_cli.errors import Failure
 from metannvis_cli.options import input_options, json_option, model_options, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
+
+if TYPE_CHECKING:
+    from metannvis_cli.models import Opened
 
 
 @click.command("check")
@@ -56,6 +60,7 @@ def command(
         b.model,
         a.inputs_or_examples(inputs, console, scale=scale, crop=crop, batch=batch, seed=seed),
         gradients=not no_gradients,
+        permutations=_permutations(a, b),
         dtype="float64" if double else None,
     )
     console.clear()
@@ -65,3 +70,26 @@ def command(
         click.echo(report)
     if not report.passed:
         raise Failure(f"{source} and {target} disagree")
+
+
+def _permutations(a: Opened, b: Opened) -> dict[str, list[tuple[int, ...]]] | None:
+    """How each input of ``b`` lies to that of ``a``, where the declared shapes tell; ``None``: the frameworks' custom.
+
+    Custom knows nothing of ONNX models, which may hold their channels first or last.
+    """
+    if "onnx" not in (a.framework, b.framework) or not a.declared or len(a.declared) != len(b.declared):
+        return None
+    found = []
+    for mine, theirs in zip(a.declared, b.declared, strict=True):
+        rank = len(mine.shape)
+        last, first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
+        for order in (tuple(range(rank)), last, first):
+            if len(theirs.shape) == rank and all(
+                None in (size, mine.shape[axis]) or size == mine.shape[axis]
+                for axis, size in zip(order[1:], theirs.shape[1:], strict=True)
+            ):
+                found.append(order)
+                break
+        else:
+            return None
+    return {"inputs": found}

@@ -21,7 +21,8 @@ metannvis explain {folder}/digits-torch.pt2 --method grad_cam --toolset tf-keras
 metannvis explain {folder}/digits-keras.keras --method integrated_gradients --toolset captum \\
     --input {folder}/digit-keras.npy --target 3 --output gradients.png
 metannvis compare {folder}/digits-keras.keras --method saliency --input {folder}/digit-keras.npy --target 3
-metannvis visualize {folder}/digits-torch.pt2 --target 3 --range 0 1 --output three.png
+metannvis visualize {folder}/digits-torch.pt2 --target 3 --range 0 1 --rate 0.02 \\
+    -o input_modifiers=[] --seed 0 --output three.png
 metannvis translate {folder}/digits-torch.pt2 digits.keras
 """
 

@@ -39,6 +39,7 @@ KINDS = ("figure", "page", "result", "values")
     metavar="LOW HIGH",
     help="Range of the model's inputs; default: the toolkit's, 0 255.",
 )
+@click.option("--rate", type=float, help="Size of a step; default: the toolkit's, 1, or 1/255 of --range.")
 @input_options
 @click.option("--seed", type=int, help="Makes a run repeatable.")
 @method_option
@@ -54,6 +55,7 @@ def command(
     labels: Path | None,
     steps: int | None,
     span: tuple[float, float] | None,
+    rate: float | None,
     inputs: Sequence[str],
     scale: str,
     crop: bool,
@@ -85,15 +87,19 @@ def command(
     own: dict[str, Any] = parse_options(options)
     if span is not None:
         own["input_range"] = span
+        rate = (span[1] - span[0]) / 255 if rate is None else rate
     if steps is not None:
         own["steps"] = steps
     check_outputs(outputs, KINDS, overwrite=overwrite)
-    if not any(row.kind == "feature_visualization" for row in find_methods(method, toolset)):
+    rows = find_methods(method, toolset)
+    if not any(row.kind == "feature_visualization" for row in rows):
         known = ", ".join(row.key for row in list_methods(kind="feature_visualization"))
         raise InvalidArgumentError(f"{method} makes no input but explains one: use explain. Those that do: {known}")
     names = read_labels(labels)
     target = read_targets(targets, names)
     opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    if rate is not None and all(row.argument("optimizer") for row in rows):
+        own.setdefault("optimizer", _optimizer(rate))
     translation = None
     given = opened.inputs(inputs, console, scale=scale, crop=crop)
     if given is None:  # a translation needs an example of what the model takes
@@ -116,3 +122,10 @@ def command(
         echo_json(as_dict(result, outputs))
     else:
         click.echo(as_text(result, outputs))
+
+
+def _optimizer(rate: float) -> Any:
+    """The toolkit's own default with another step, which fits inputs of 0…255."""
+    from metannvis_translate.frameworks import require
+
+    return require("keras").optimizers.RMSprop(rate, rho=0.95)

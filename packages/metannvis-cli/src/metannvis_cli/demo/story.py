@@ -133,13 +133,19 @@ def _explain(demo: Demo, seed: int, steps: int, progress: Progress) -> None:
 
 
 def _ascent() -> dict[str, Any]:
-    """Activation maximisation for pixels of 0…1 on 8×8 images, where the toolkit's jitter of 4 pixels is half the image."""
+    """Activation maximisation for pixels of 0…1 on 8×8 images.
+
+    The toolkit's defaults suit photographs of 0…255: a step of 1, and a jitter of 4 pixels, which is half a digit.
+    """
     from metannvis_translate.frameworks import require
 
-    modifiers = require("tf_keras_vis.activation_maximization.input_modifiers")
+    keras = require("keras")
+    regularizers = require("tf_keras_vis.activation_maximization.regularizers")
     return {
         "input_range": (0.0, 1.0),
-        "input_modifiers": [modifiers.Jitter(jitter=1), modifiers.Rotate2D(degree=3)],
+        "input_modifiers": [],
+        "optimizer": keras.optimizers.RMSprop(0.02, rho=0.95),
+        "regularizers": [regularizers.TotalVariation2D(weight=20.0), regularizers.Norm(weight=20.0, p=2)],
     }
 
 

@@ -1,0 +1,76 @@
+"""The main job on real input, once, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from metannvis_cli.commands.demo import NEXT
+from PIL import Image
+
+METANNVIS = Path(sys.executable).with_name("metannvis")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [METANNVIS, "demo", "--steps", "5", "--epochs", "8"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_both_networks_learn(ran):
+    shares = re.findall(r"network: ([\d.]+)% of 360 test digits right", ran[1].stdout)
+    assert len(shares) == 2
+    assert all(float(share) > 90 for share in shares)
+
+
+def test_both_translations_agree(ran):
+    assert ran[1].stdout.count(" agree (float32)") == 2
+    for line in re.findall(r"captum − tf-keras-vis +(\S+)", ran[1].stdout):
+        assert float(line) < 1e-5
+
+
+def test_nothing_else_on_stderr(ran):
+    assert all(re.fullmatch(r"[\w ()]+(: \d+%| …)", line) for line in ran[1].stderr.splitlines()), ran[1].stderr
+
+
+def test_the_files(ran):
+    folder = ran[0] / "metannvis-demo"
+    written = re.findall(r"^  (metannvis-demo/\S+)$", ran[1].stdout, re.MULTILINE)
+    assert {ran[0] / name for name in written} == set(folder.iterdir())
+    pictures = sorted(folder.glob("*.png"))
+    assert len(pictures) == 10
+    for picture in pictures:
+        with Image.open(picture) as opened:
+            assert opened.width > 300
+    page = (folder / "index.html").read_text()
+    assert page.count("data:image/png") == len(pictures)
+    assert not re.search(r"https?://", page)
+    assert np.load(folder / "digit-torch.npy").shape == (1, 1, 8, 8)
+    assert np.load(folder / "digit-keras.npy").shape == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in NEXT.replace("\\\n", " ").splitlines() if " layers " in line or " explain " in line]
+)
+def test_the_next_commands(ran, line):
+    _, *arguments = shlex.split(line.format(folder="metannvis-demo"))
+    subprocess.run([METANNVIS, *arguments], cwd=ran[0], check=True, capture_output=True)
+
+
+def test_a_second_run_overwrites_nothing_unasked(ran):
+    folder = ran[0] / "metannvis-demo"
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    done = subprocess.run([METANNVIS, "demo"], cwd=ran[0], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--overwrite" in done.stderr
+    assert before == {file: file.stat().st_mtime_ns for file in folder.iterdir()}

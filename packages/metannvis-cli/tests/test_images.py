@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from metannvis_cli.declared import Declared
+from metannvis_cli.images import read_image
+from metannvis_translate import InvalidArgumentError
+from PIL import Image
+
+FIRST = Declared("x", (None, 3, 4, 6), channels_first=True)
+LAST = Declared("x", (None, 4, 6, 3), channels_first=False)
+GRAY = Declared("x", (None, 4, 6, 1), channels_first=False)
+PLAIN = Declared("x", (None, 4, 6), channels_first=False)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """4 high, 6 wide, red on the left, blue on the right, its top line white."""
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[:, :3, 0] = 255
+    pixels[:, 3:, 2] = 255
+    pixels[0] = 255
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png", pixels
+
+
+def test_channels_first(photo):
+    path, pixels = photo
+    array, note = read_image(path, FIRST, scale="unit", crop=False)
+    assert array.dtype == np.float32
+    np.testing.assert_allclose(array[0].transpose(1, 2, 0), pixels / 255, rtol=1e-6)
+    assert note == ""
+
+
+def test_channels_last(photo):
+    path, pixels = photo
+    np.testing.assert_allclose(read_image(path, LAST, scale="unit", crop=False)[0][0], pixels / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("port", "shape"), [(GRAY, (1, 4, 6, 1)), (PLAIN, (1, 4, 6)), (None, (1, 3, 4, 6))])
+def test_shapes(photo, port, shape):
+    assert read_image(photo[0], port, scale="unit", crop=False)[0].shape == shape
+
+
+@pytest.mark.parametrize(
+    ("scale", "low", "high"),
+    [("none", 0, 255), ("unit", 0, 1), ("symmetric", -1, 1), ("imagenet", -0.485 / 0.229, (1 - 0.406) / 0.225)],
+)
+def test_scales(photo, scale, low, high):
+    array, _ = read_image(photo[0], FIRST, scale=scale, crop=False)
+    np.testing.assert_allclose([array.min(), array.max()], [low, high], rtol=1e-5)
+
+
+def test_resizing_is_said(photo):
+    port = Declared("x", (None, 3, 8, 8), channels_first=True)
+    array, note = read_image(photo[0], port, scale="unit", crop=False)
+    assert array.shape == (1, 3, 8, 8)
+    assert note == "photo.png: 6 × 4 pixels made 8 × 8"
+
+
+def test_cropping_keeps_the_middle(photo):
+    port = Declared("x", (None, 3, 4, 2), channels_first=True)
+    array, _ = read_image(photo[0], port, scale="unit", crop=True)
+    np.testing.assert_array_equal(array[0, 0, 1], [1, 0])  # red on the left
+    np.testing.assert_array_equal(array[0, 2, 1], [0, 1])  # blue on the right
+
+
+def test_free_sizes_keep_the_image(photo):
+    port = Declared("x", (None, 3, None, None), channels_first=True)
+    assert read_image(photo[0], port, scale="unit", crop=False)[0].shape == (1, 3, 4, 6)
+
+
+def test_the_orientation_tag_is_obeyed(tmp_path):
+    image = Image.new("RGB", (6, 4), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90°
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg", None, scale="unit", crop=False)[0].shape == (1, 3, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("port", "message"),
+    [
+        (Declared("x", (None, 7), channels_first=True), "takes shape"),
+        (Declared("x", (None, 9, 4, 4), channels_first=True), "takes 9 channels"),
+    ],
+)
+def test_models_that_take_no_image(photo, port, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        read_image(photo[0], port, scale="unit", crop=False)
+
+
+def test_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(InvalidArgumentError, match="8 bits"):
+        read_image(tmp_path / "deep.png", GRAY, scale="unit", crop=False)
+
+
+def test_imagenet_is_for_colours(photo):
+    with pytest.raises(InvalidArgumentError, match="three colours"):
+        read_image(photo[0], GRAY, scale="imagenet", crop=False)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import click
+import pytest
+from metannvis_cli.options import literal, parse_options, shape_of
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("True", True),
+        ("None", None),
+        ("(0, 1)", (0, 1)),
+        ("[1, 2]", [1, 2]),
+        ("gausslegendre", "gausslegendre"),
+        ("__import__('os')", "__import__('os')"),
+        ("'quoted'", "quoted"),
+        ("", ""),
+    ],
+)
+def test_literals(text, value):
+    assert literal(text) == value
+
+
+def test_options():
+    assert parse_options(["abs=False", "n-steps=5", "name=a=b"]) == {"abs": False, "n_steps": 5, "name": "a=b"}
+
+
+@pytest.mark.parametrize("text", ["abs", "=3", "two words=3", "layer=conv", "seed=1"])
+def test_what_is_no_option(text):
+    with pytest.raises(click.BadParameter):
+        parse_options([text])
+
+
+def test_shapes():
+    assert shape_of(None) is None
+    assert shape_of("1,3,224,224") == (1, 3, 224, 224)
+    for text in ("", "1,0", "a", "1;2"):
+        with pytest.raises(click.BadParameter):
+            shape_of(text)

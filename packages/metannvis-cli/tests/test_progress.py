@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from metannvis_cli import progress
+from metannvis_cli.progress import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds, to be set by the test."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_bar_on_a_terminal_that_is_wiped(clock):
+    console = Console(stream=Terminal())
+    console.progress(1, 4, "train")
+    assert console.stream.getvalue().endswith("train ━━━━━━━━━━────────────────────────────── " + " 25%")
+    console.clear()
+    assert console.stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_it_is_not_drawn_too_often(clock):
+    console = Console(stream=Terminal())
+    for done in range(100):
+        console.progress(done, 1000, "train")
+    assert console.stream.getvalue().count("train") == 1
+    clock[0] = 1
+    console.progress(100, 1000, "train")
+    console.progress(1000, 1000, "train")  # the end is drawn at once
+    assert console.stream.getvalue().count("train") == 3
+
+
+def test_a_stage_of_one_step_has_no_percentage(clock):
+    console = Console(stream=Terminal())
+    console.progress(0, 1, "check")
+    assert console.stream.getvalue() == "\r\x1b[Kcheck …"
+
+
+def test_no_terminal_no_bar(clock):
+    console = Console(stream=io.StringIO())
+    console.progress(1, 4, "train")
+    console.progress(4, 4, "train")
+    assert console.stream.getvalue() == ""
+
+
+def test_a_long_run_is_reported_without_a_terminal(clock):
+    console = Console(stream=io.StringIO())
+    clock[0] = 11
+    console.progress(1, 4, "train")
+    console.progress(2, 4, "train")
+    assert console.stream.getvalue() == "train: 25%\n"
+
+
+def test_quiet(clock):
+    console = Console(quiet=True, stream=Terminal())
+    console.progress(1, 4, "train")
+    console.note("a note")
+    assert console.stream.getvalue() == ""
+    console.error("an error")
+    assert console.stream.getvalue() == "an error\n"
+
+
+def test_a_note_wipes_the_bar(clock):
+    console = Console(stream=Terminal())
+    console.progress(1, 4, "train")
+    console.note("warning: something")
+    assert console.stream.getvalue().endswith("\r\x1b[Kwarning: something\n")
+
+
+@pytest.mark.parametrize("total", [0, -1])
+def test_a_total_that_makes_no_sense_does_no_harm(clock, total):
+    Console(stream=Terminal()).progress(3, total, "train")
