@@ -28,9 +28,7 @@ class Skip:
 SKIPS: tuple[Skip, ...] = ()
 
 
-def refuse_unlisted(
-    report: pytest.TestReport | pytest.CollectReport, table: tuple[Skip, ...] = SKIPS
-) -> None:
+def refuse_unlisted(report: pytest.TestReport | pytest.CollectReport, table: tuple[Skip, ...] = SKIPS) -> None:
     """Turn a skipped test or file into a failed one unless a row of `table` allows its reason."""
     if not report.skipped or hasattr(report, "wasxfail"):
         return

@@ -97,9 +97,23 @@ class ModuleRgb(nn.Module):
 
 
 #: layers of the PyTorch networks and the layers of their Keras twins that put out the same
-TORCH_LAYERS = {"conv": "conv", "norm": "norm", "block.conv1": "block_conv1", "block": "block_last", "pool": "pool", "fc": "fc"}
+TORCH_LAYERS = {
+    "conv": "conv",
+    "norm": "norm",
+    "block.conv1": "block_conv1",
+    "block": "block_last",
+    "pool": "pool",
+    "fc": "fc",
+}
 #: layers of the Keras network and the modules of its twin
-KERAS_LAYERS = {"conv": "conv", "act": "act", "block/conv1": "block.conv1", "block": "block.last", "pool": "pool", "fc": "fc"}
+KERAS_LAYERS = {
+    "conv": "conv",
+    "act": "act",
+    "block/conv1": "block.conv1",
+    "block": "block.last",
+    "pool": "pool",
+    "fc": "fc",
+}
 
 
 def _randomize(model: nn.Module, seed: int) -> nn.Module:

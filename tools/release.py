@@ -138,9 +138,7 @@ def release(root: Path, name: str, part: str, day: datetime.date) -> tuple[str, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", help="such as metannvis-plot")
     parser.add_argument("part", help="major, minor, patch, or a version such as 0.2.0")
     options = parser.parse_args(arguments)

@@ -55,17 +55,13 @@ def test_arrays_are_drawn(tmp_path):
 
 @pytest.mark.parametrize(("to", "extra"), [("torch", "torch"), ("keras", "tensorflow")])
 def test_translating_says_what_to_install(net, values, to, extra):
-    with pytest.raises(
-        MissingFrameworkError, match=rf"pip install .?metannvis-translate\[{extra}\]"
-    ) as caught:
+    with pytest.raises(MissingFrameworkError, match=rf"pip install .?metannvis-translate\[{extra}\]") as caught:
         translate(net, to, example_inputs=values)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("toolset", ["captum", "tf-keras-vis"])
 def test_explaining_says_what_to_install(net, values, toolset):
-    with pytest.raises(
-        MissingFrameworkError, match=rf"pip install .?metannvis-methods\[{toolset}\]"
-    ) as caught:
+    with pytest.raises(MissingFrameworkError, match=rf"pip install .?metannvis-methods\[{toolset}\]") as caught:
         explain(net, "saliency", values, target=0, toolset=toolset)
     assert "\n" not in str(caught.value)

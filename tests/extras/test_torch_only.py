@@ -54,16 +54,12 @@ def test_its_layers_and_all_methods_are_listed(net, images):
 
 
 def test_translating_to_keras_says_what_to_install(net, images):
-    with pytest.raises(
-        MissingFrameworkError, match=r"pip install .?metannvis-translate\[tensorflow\]"
-    ) as caught:
+    with pytest.raises(MissingFrameworkError, match=r"pip install .?metannvis-translate\[tensorflow\]") as caught:
         translate(net, "keras", example_inputs=images)
     assert "\n" not in str(caught.value)
 
 
 def test_the_other_toolkit_says_what_to_install(net, images):
-    with pytest.raises(
-        MissingFrameworkError, match=r"pip install .?metannvis-methods\[tf-keras-vis\]"
-    ) as caught:
+    with pytest.raises(MissingFrameworkError, match=r"pip install .?metannvis-methods\[tf-keras-vis\]") as caught:
         explain(net, "grad_cam", images, target=1, layer="0", toolset="tf-keras-vis")
     assert "\n" not in str(caught.value)

@@ -25,9 +25,7 @@ each_package = pytest.mark.parametrize("name", NAMES)
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a command without what this environment would lend it and return what it printed."""
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
-    }
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout

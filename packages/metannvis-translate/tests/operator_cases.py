@@ -137,7 +137,16 @@ CASES.append(Case("Swish", (_random(2, 7),), {"alpha": 1.0}, 24))
 CASES.append(Case("Swish", (_random(2, 7),), {"alpha": 0.7}, 24, tag="slope"))
 CASES.append(Case("Not", (BOOL,), {}, 13))
 
-for _name, _opset in (("Add", 14), ("Sub", 14), ("Mul", 14), ("Div", 14), ("Max", 13), ("Min", 13), ("Sum", 13), ("Mean", 13)):
+for _name, _opset in (
+    ("Add", 14),
+    ("Sub", 14),
+    ("Mul", 14),
+    ("Div", 14),
+    ("Max", 13),
+    ("Min", 13),
+    ("Sum", 13),
+    ("Mean", 13),
+):
     CASES += [
         Case(_name, (_random(2, 3, 4, 5), _positive(2, 3, 4, 5)), {}, _opset, 2, tag="same"),
         Case(_name, (_random(2, 3, 4, 5), _positive(3, 1, 1)), {}, _opset, 1, tag="channels"),
@@ -203,7 +212,13 @@ for _name in ("MaxPool", "AveragePool"):
         Case(_name, (IMAGE,), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, 12, tag="padded"),
         Case(_name, (IMAGE,), {"kernel_shape": [3, 2], "strides": [2, 3], "pads": [0, 1, 1, 0]}, 12, tag="asymmetric"),
         Case(_name, (IMAGE,), {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}, 12, tag="ceil"),
-        Case(_name, (IMAGE,), {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]}, 12, tag="ceil-padded"),
+        Case(
+            _name,
+            (IMAGE,),
+            {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]},
+            12,
+            tag="ceil-padded",
+        ),
         Case(_name, (IMAGE,), {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}, 12, tag="same"),
         Case(_name, (_random(2, 4, 9),), {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}, 12, tag="1d"),
         Case(_name, (_random(2, 2, 5, 6, 7),), {"kernel_shape": [2, 3, 2], "strides": [2, 2, 1]}, 12, tag="3d"),
@@ -227,11 +242,27 @@ CASES += [
     Case("LayerNormalization", (_random(2, 4, 6), _random(6), _random(6, seed=1)), {}, 17),
     Case("LayerNormalization", (_random(2, 4, 6), _random(4, 6)), {"axis": 1, "epsilon": 1e-4}, 17, tag="two-axes"),
     Case("InstanceNormalization", (IMAGE, _random(6), _random(6, seed=1)), {"epsilon": 1e-4}, 13),
-    Case("GroupNormalization", (IMAGE, _random(6), _random(6, seed=1)), {"num_groups": 3}, 21, formula=lambda x, s, b: _group_norm(x, s, b, 3, _single(1e-5))),
-    Case("LRN", (IMAGE,), {"size": 3, "alpha": 0.2, "bias": 1.5}, 13, formula=lambda x: _lrn(x, 3, _single(0.2), bias=1.5)),
+    Case(
+        "GroupNormalization",
+        (IMAGE, _random(6), _random(6, seed=1)),
+        {"num_groups": 3},
+        21,
+        formula=lambda x, s, b: _group_norm(x, s, b, 3, _single(1e-5)),
+    ),
+    Case(
+        "LRN",
+        (IMAGE,),
+        {"size": 3, "alpha": 0.2, "bias": 1.5},
+        13,
+        formula=lambda x: _lrn(x, 3, _single(0.2), bias=1.5),
+    ),
     Case("LRN", (IMAGE,), {"size": 4}, 13, tag="even", formula=lambda x: _lrn(x, 4)),
     Case(
-        "MeanVarianceNormalization", (IMAGE,), {}, 13, batch_is_free=False,
+        "MeanVarianceNormalization",
+        (IMAGE,),
+        {},
+        13,
+        batch_is_free=False,
         formula=lambda x: (x - x.mean((0, 2, 3), keepdims=True)) / (x.std((0, 2, 3), keepdims=True) + 1e-9),
     ),  # fmt: skip
 ]
@@ -241,11 +272,20 @@ CASES += [
     Case("Gemm", (_random(2, 5), _random(3, 5), _random(3)), {"transB": 1}, 13, tag="linear"),
     Case("Gemm", (_random(2, 5), _random(5, 3)), {"alpha": 0.5}, 13, tag="scaled"),
     Case("Gemm", (_random(2, 5), _random(5, 3), _random(2, 3)), {"alpha": 0.5, "beta": 2.0}, 13, 3, tag="dynamic"),
-    Case("Gemm", (_random(5, 2), _random(5, 3), _random(1, 3)), {"transA": 1}, 13, tag="transposed", batch_is_free=False),
+    Case(
+        "Gemm", (_random(5, 2), _random(5, 3), _random(1, 3)), {"transA": 1}, 13, tag="transposed", batch_is_free=False
+    ),
     Case("MatMul", (_random(2, 5), _random(5, 3)), {}, 13, tag="constant"),
     Case("MatMul", (_random(2, 4, 5), _random(5, 3)), {}, 13, tag="tokens"),
     Case("MatMul", (_random(2, 3, 4, 5), _random(2, 3, 5, 4)), {}, 13, 2, tag="heads"),
-    Case("Linear", (_random(2, 4, 5), _random(5, 3), _random(3)), {}, 20, domain="metannvis", formula=lambda x, w, b: x @ w + b),
+    Case(
+        "Linear",
+        (_random(2, 4, 5), _random(5, 3), _random(3)),
+        {},
+        20,
+        domain="metannvis",
+        formula=lambda x, w, b: x @ w + b,
+    ),
 ]
 
 # reductions
@@ -285,7 +325,9 @@ for _name in ("Softmax", "LogSoftmax"):
 
 # shapes
 CASES += [
-    Case("Constant", (_random(3, 2),), {"value": helper.make_tensor("v", onnx.TensorProto.DOUBLE, [2], [1.5, 2.5])}, 13),
+    Case(
+        "Constant", (_random(3, 2),), {"value": helper.make_tensor("v", onnx.TensorProto.DOUBLE, [2], [1.5, 2.5])}, 13
+    ),
     Case("Dropout", (_random(2, 5),), {}, 13),
     Case("Transpose", (_random(2, 3, 4, 5),), {"perm": [0, 2, 3, 1]}, 13),
     Case("Transpose", (_random(2, 3, 4),), {"perm": [0, 2, 1]}, 13, tag="swap"),
@@ -336,15 +378,22 @@ def model_of(case: Case, dtype: str) -> onnx.ModelProto:
         if case.batch_is_free and len(shape) > 1 and shape[0] > 1:
             shape[0] = "batch"
         inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), shape))
-    initializers = [onnx.numpy_helper.from_array(a, n) for n, a in list(zip(names, arrays, strict=True))[case.dynamic :]]
+    initializers = [
+        onnx.numpy_helper.from_array(a, n) for n, a in list(zip(names, arrays, strict=True))[case.dynamic :]
+    ]
     outputs = [f"y{k}" for k in range(case.outputs)]
     attributes = dict(case.attributes)
     if case.operator == "Cast" and attributes["to"] == 11 and dtype == "float32":
         attributes["to"] = 1
     if "value" in attributes and case.operator == "Constant" and dtype == "float32":
-        attributes["value"] = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(attributes["value"]).astype(dtype))
+        attributes["value"] = onnx.numpy_helper.from_array(
+            onnx.numpy_helper.to_array(attributes["value"]).astype(dtype)
+        )
     if case.operator == "Constant":  # it has no input of its own: added to one
-        nodes = [helper.make_node("Constant", [], ["c"], **attributes), helper.make_node("Add", ["x0", "c"], outputs, name="node")]
+        nodes = [
+            helper.make_node("Constant", [], ["c"], **attributes),
+            helper.make_node("Add", ["x0", "c"], outputs, name="node"),
+        ]
     else:
         nodes = [helper.make_node(case.operator, names, outputs, name="node", domain=case.domain, **attributes)]
     graph = helper.make_graph(

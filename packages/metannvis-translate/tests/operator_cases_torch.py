@@ -1,5 +1,4 @@
 """Rows of the operator table for what the ONNX → PyTorch importer has beyond the common ones."""
-# ruff: noqa: E501  a row of the table is a line
 
 from __future__ import annotations
 

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from metannvis_translate import InvalidArgumentError, LayerInfo, LayerMap, LayerRow, MissingArgumentError, Port, Translation
-from metannvis_translate import translate_data
+from metannvis_translate import (
+    InvalidArgumentError,
+    LayerInfo,
+    LayerMap,
+    LayerRow,
+    MissingArgumentError,
+    Port,
+    Translation,
+    translate_data,
+)
 from metannvis_translate.data import ROLES
 from metannvis_translate.frameworks import require
 

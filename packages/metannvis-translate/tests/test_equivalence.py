@@ -7,8 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from metannvis_translate import (
     EquivalenceError,
     InvalidArgumentError,
@@ -18,11 +16,14 @@ from metannvis_translate import (
 )
 from metannvis_translate.equivalence import compare_arrays
 from metannvis_translate.layout import Placed
+from torch import nn
 
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 2 * 3, 3)).eval()
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 2 * 3, 3)
+    ).eval()
 
 
 X = np.random.default_rng(0).standard_normal((2, 2, 6, 7)).astype("float32")

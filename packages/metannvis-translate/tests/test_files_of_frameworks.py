@@ -29,7 +29,9 @@ def test_a_file_that_is_no_onnx_model_says_so(tmp_path):
 
 def test_a_program_from_a_file_declares_its_inputs(tmp_path):
     torch = require("torch")
-    module = torch.nn.Sequential(torch.nn.Linear(4, 3)).eval()  # its argument is called input, which a loaded one renames
+    module = torch.nn.Sequential(
+        torch.nn.Linear(4, 3)
+    ).eval()  # its argument is called input, which a loaded one renames
     save_model(module, tmp_path / "net.pt2", example_inputs=np.zeros((2, 4), np.float32))
     program = load_model(tmp_path / "net.pt2")
     (array,) = get_framework("torch").example_inputs(program, 5, 0)

@@ -38,7 +38,9 @@ ORDERS |= {
     "nothing first, PyTorch's model": BOTH_WAYS + "torch_side(); keras_side()",
     "nothing first, Keras' model": BOTH_WAYS + "keras_side(); torch_side()",
     "torchvision before": "import torchvision, tensorflow" + BOTH_WAYS + "torch_side(); keras_side()",
-    "torchvision after": "import tensorflow, metannvis_translate, torchvision" + BOTH_WAYS + "keras_side(); torch_side()",
+    "torchvision after": "import tensorflow, metannvis_translate, torchvision"
+    + BOTH_WAYS
+    + "keras_side(); torch_side()",
     "TensorFlow in between": BOTH_WAYS + "torch_side()\nimport tensorflow\nkeras_side()",
 }
 

@@ -6,10 +6,9 @@ import copy
 
 import numpy as np
 import pytest
-from zoo_keras import ZOO, randomize
-
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.frameworks import get_framework, require
+from zoo_keras import ZOO, randomize
 
 
 @pytest.fixture(scope="module", autouse=True)

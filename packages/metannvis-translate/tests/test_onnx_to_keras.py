@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from operator_cases import CASES, Case, model_of, reference
-
 from metannvis_translate import passes
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.onnx import framework as onnx_framework
 from metannvis_translate.layout import inverse
+from operator_cases import CASES, Case, model_of, reference
 
 LIMITS = {"float64": 1e-9, "float32": 2e-5}
 

@@ -7,8 +7,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from toy_framework import Step, ToyModel
-
 from metannvis_translate import (
     InvalidArgumentError,
     MetannvisError,
@@ -19,6 +17,7 @@ from metannvis_translate import (
     translate,
 )
 from metannvis_translate import frameworks as plugins
+from toy_framework import Step, ToyModel
 
 
 @pytest.fixture
@@ -45,9 +44,13 @@ def model() -> ToyModel:
     return ToyModel(
         4,
         [
-            Step("first", "Dense", random.normal(size=(4, 6)).astype("float32"), random.normal(size=6).astype("float32")),
+            Step(
+                "first", "Dense", random.normal(size=(4, 6)).astype("float32"), random.normal(size=6).astype("float32")
+            ),
             Step("act", "ReLU"),
-            Step("last", "Dense", random.normal(size=(6, 3)).astype("float32"), random.normal(size=3).astype("float32")),
+            Step(
+                "last", "Dense", random.normal(size=(6, 3)).astype("float32"), random.normal(size=3).astype("float32")
+            ),
         ],
     )
 

@@ -10,8 +10,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from metannvis_translate import (
     InvalidArgumentError,
     MetannvisError,
@@ -28,13 +26,16 @@ from metannvis_translate import (
     translate_model,
 )
 from metannvis_translate.frameworks import require
+from torch import nn
 
 IMAGE = np.random.default_rng(0).standard_normal((2, 3, 8, 9)).astype("float32")
 
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 7, 3))
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Dropout(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 7, 3)
+    )
 
 
 @pytest.mark.parametrize("value", [object(), 3, None, {"a": 1}, np.zeros(3), nn.Linear])
@@ -204,7 +205,9 @@ def test_nothing_of_the_callers_is_changed() -> None:
     assert all(module.training for module in model.modules())
     assert not model[0].weight.requires_grad and model[5].weight.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    assert len(model[3]._forward_hooks) == 1 and all(not m._forward_hooks for k, m in model.named_children() if k != "3")
+    assert len(model[3]._forward_hooks) == 1 and all(
+        not m._forward_hooks for k, m in model.named_children() if k != "3"
+    )
     assert x.requires_grad and x.grad is None and all(p.grad is None for p in model.parameters())
     handle.remove()
 

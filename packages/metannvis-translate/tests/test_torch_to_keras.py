@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from zoo_torch import ZOO, Row, randomize
-
 from metannvis_translate import check_equivalence, list_layers, translate
+from zoo_torch import ZOO, Row, randomize
 
 
 def inputs_of(row: Row, batch: int, seed: int, dtype: str = "float32") -> list[np.ndarray]:
@@ -43,7 +42,11 @@ def test_single_precision_with_the_gate(name: str) -> None:
             given = inputs_of(row, batch, batch)
             expected = model(*map(torch.from_numpy, given))
         expected = expected if isinstance(expected, tuple) else (expected,)
-        found = translation.model([translation.to_target(x, index=k) for k, x in enumerate(given)] if len(given) > 1 else translation.to_target(given[0]))
+        found = translation.model(
+            [translation.to_target(x, index=k) for k, x in enumerate(given)]
+            if len(given) > 1
+            else translation.to_target(given[0])
+        )
         found = found if isinstance(found, (list, tuple)) else [found]
         for k, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
             ours = np.asarray(translation.to_source(ours, role="output", index=k))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from metannvis_translate import LayerInfo, MissingArgumentError, UnknownLayerError
 from metannvis_translate.frameworks import Built, Run
 from metannvis_translate.hub import LAYER, HubLayer, HubModel, HubPort
@@ -123,7 +122,11 @@ class ToyFramework:
         for step in model.steps:
             if step.kind == "Dense":
                 known = [
-                    ir.Value(name=f"{step.name}.{part}", const_value=ir.tensor(array.astype(dtype)), shape=ir.Shape(array.shape))
+                    ir.Value(
+                        name=f"{step.name}.{part}",
+                        const_value=ir.tensor(array.astype(dtype)),
+                        shape=ir.Shape(array.shape),
+                    )
                     for part, array in (("weight", step.weight), ("bias", step.bias))
                 ]
                 weights += known

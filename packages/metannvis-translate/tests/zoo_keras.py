@@ -170,8 +170,14 @@ def _channels_first() -> Any:
 
 def _several() -> Any:
     """Two inputs, two outputs, merging layers, a branch that is shared."""
-    left, right, meta = keras.Input((9, 7, 3), name="left"), keras.Input((9, 7, 3), name="right"), keras.Input((5,), name="meta")
-    branch = keras.Sequential([keras.Input((9, 7, 3)), layers.Conv2D(4, 3, activation="relu"), layers.GlobalMaxPooling2D()], name="branch")
+    left, right, meta = (
+        keras.Input((9, 7, 3), name="left"),
+        keras.Input((9, 7, 3), name="right"),
+        keras.Input((5,), name="meta"),
+    )
+    branch = keras.Sequential(
+        [keras.Input((9, 7, 3)), layers.Conv2D(4, 3, activation="relu"), layers.GlobalMaxPooling2D()], name="branch"
+    )
     a, b = branch(left), branch(right)
     gate = layers.Dense(4, activation="sigmoid", name="gate")(meta)
     mixed = layers.Concatenate()([layers.Subtract()([a, b]), layers.Multiply()([a, gate]), layers.Maximum()([a, b])])
@@ -191,7 +197,13 @@ def _operations() -> Any:
 
 def _mlp() -> Any:
     return keras.Sequential(
-        [keras.Input((6,)), layers.Dense(8, "tanh"), layers.Dense(8, use_bias=False), layers.BatchNormalization(), layers.Dense(3, "sigmoid")]
+        [
+            keras.Input((6,)),
+            layers.Dense(8, "tanh"),
+            layers.Dense(8, use_bias=False),
+            layers.BatchNormalization(),
+            layers.Dense(3, "sigmoid"),
+        ]
     )
 
 
@@ -213,7 +225,13 @@ def _activations() -> Any:
     given = keras.Input((6, 9, 2))
     x = layers.Conv2D(5, 3)(given)
     found = [layers.Activation(name)(x) for name in ACTIVATIONS]
-    found += [layers.PReLU(shared_axes=[1, 2])(x), layers.LeakyReLU(0.2)(x), layers.ELU(0.7)(x), layers.ReLU(1.5, 0.1, 0.2)(x), layers.Softmax(axis=1)(x)]
+    found += [
+        layers.PReLU(shared_axes=[1, 2])(x),
+        layers.LeakyReLU(0.2)(x),
+        layers.ELU(0.7)(x),
+        layers.ReLU(1.5, 0.1, 0.2)(x),
+        layers.Softmax(axis=1)(x),
+    ]
     return keras.Model(given, layers.Flatten()(layers.Concatenate()(found)))
 
 

@@ -66,7 +66,9 @@ class Rgb(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.LeakyReLU(0.1))
+        self.stem = nn.Sequential(
+            nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.LeakyReLU(0.1)
+        )
         self.block = Block(8)
         self.pool = nn.MaxPool2d(3, 2, padding=1, ceil_mode=True)
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(8 * 6 * 8, 7))
@@ -265,7 +267,9 @@ def _depthwise() -> nn.Module:
 
 
 def _mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8), nn.Sigmoid(), nn.Linear(8, 3))
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8), nn.Sigmoid(), nn.Linear(8, 3)
+    )
 
 
 def _image_mlp() -> nn.Module:

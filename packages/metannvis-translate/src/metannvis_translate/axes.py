@@ -33,7 +33,9 @@ SAME = {
     "Pad", "Softmax", "LogSoftmax", "Dropout", "Identity", "Resize", "Upsample", "Split", "Swish", "Sin", "Cos",
     "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink",
 }  # fmt: skip
-REDUCE = {f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")}
+REDUCE = {
+    f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+}
 
 
 def image_axes(rank: int, *, channels_last: bool = False) -> str:
@@ -117,7 +119,9 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
             changed |= learn(source, "".join(back))
         return changed
     if operator in SAME:
-        values = [value for value in (*node.inputs, *node.outputs) if value is not None and _rank(value) == _rank(output)]
+        values = [
+            value for value in (*node.inputs, *node.outputs) if value is not None and _rank(value) == _rank(output)
+        ]
         values = [value for value in values if value.const_value is None]
         known = next((letters for letters in map(of, values) if letters), None)
         for value in values:
@@ -153,7 +157,8 @@ def annotate(hub: HubModel) -> HubModel:
         inputs=tuple(dataclasses.replace(p, axes=letters(p.value, p.shape)) for p in hub.inputs),
         outputs=tuple(dataclasses.replace(p, axes=letters(p.value, p.shape)) for p in hub.outputs),
         layers=tuple(
-            dataclasses.replace(l, info=dataclasses.replace(l.info, axes=letters(l.value, l.info.shape))) for l in hub.layers
+            dataclasses.replace(row, info=dataclasses.replace(row.info, axes=letters(row.value, row.info.shape)))
+            for row in hub.layers
         ),
     )
 

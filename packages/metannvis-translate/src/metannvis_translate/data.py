@@ -101,7 +101,14 @@ def _is_array(value: Any, giver: Framework, taker: Framework) -> bool:
 
 
 def _axes_value(
-    translation: Translation, value: Any, role: str, index: int, layer: Any, forward: bool, giver: Framework, taker: Framework
+    translation: Translation,
+    value: Any,
+    role: str,
+    index: int,
+    layer: Any,
+    forward: bool,
+    giver: Framework,
+    taker: Framework,
 ) -> Any:
     """One entry an axis, the batch left out: ``(3, 4, 4)``; or a list of such, one a sample or an input."""
     if _is_array(value, giver, taker):
@@ -149,7 +156,11 @@ def to_arrays(values: Any, framework: Framework) -> list[np.ndarray[Any, Any]] |
     """Inputs as the caller gives them (one array, a tuple or list of arrays, or a mapping) as NumPy arrays."""
     if isinstance(values, Mapping):
         return {str(key): _array(value, framework) for key, value in values.items()}
-    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)) and any(_looks_like(v, framework) for v in values):
+    if (
+        isinstance(values, Sequence)
+        and not isinstance(values, (str, bytes))
+        and any(_looks_like(v, framework) for v in values)
+    ):
         return [_array(value, framework) for value in values]
     return [_array(values, framework)]
 

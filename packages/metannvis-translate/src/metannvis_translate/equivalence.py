@@ -55,6 +55,7 @@ class EquivalenceRow:
 
     @property
     def compared(self) -> bool:
+        """Whether there was something to compare."""
         return self.passed is not None
 
 
@@ -75,7 +76,11 @@ class EquivalenceReport:
     def passed(self) -> bool:
         """Everything that was compared agrees, and the outputs were compared."""
         rows = (*self.outputs, *self.gradients, *self.layers)
-        return bool(self.outputs) and all(row.passed for row in self.outputs) and all(row.passed is not False for row in rows)
+        return (
+            bool(self.outputs)
+            and all(row.passed for row in self.outputs)
+            and all(row.passed is not False for row in rows)
+        )
 
     @property
     def first_divergence(self) -> str | None:
@@ -98,7 +103,9 @@ class EquivalenceReport:
                 parts.append(f"{group} {self.worst(group):.1e} ({compared} of {len(rows)})")
             else:
                 parts.append(f"{group} not compared")
-        return f"{self.source} → {self.target} {'agree' if self.passed else 'DISAGREE'} ({self.dtype}): {', '.join(parts)}"
+        return (
+            f"{self.source} → {self.target} {'agree' if self.passed else 'DISAGREE'} ({self.dtype}): {', '.join(parts)}"
+        )
 
     def __str__(self) -> str:
         lines = [self.summary()]
@@ -117,9 +124,8 @@ class EquivalenceReport:
                     lines.append(f"  {row.name:{width}}  not compared: {row.reason}")
                     continue
                 mark = "" if row.passed else "  ← beyond tolerance"
-                lines.append(
-                    f"  {row.name:{width}}  {row.max_abs:9.2e}  {row.max_rel:9.2e}  {row.rel_l2:9.2e}  {1 - row.cosine:10.1e}{mark}"
-                )
+                figures = f"{row.max_abs:9.2e}  {row.max_rel:9.2e}  {row.rel_l2:9.2e}  {1 - row.cosine:10.1e}"
+                lines.append(f"  {row.name:{width}}  {figures}{mark}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -139,7 +145,9 @@ class EquivalenceReport:
 
 def _plain(row: EquivalenceRow) -> dict[str, Any]:
     values = asdict(row)
-    return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in values.items()}
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in values.items()
+    }
 
 
 def compare_arrays(
@@ -151,14 +159,18 @@ def compare_arrays(
     """
     if ours.shape != source.shape:
         reason = f"shapes differ: {source.shape} in the source, {ours.shape} in the target"
-        return EquivalenceRow(name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf)
+        return EquivalenceRow(
+            name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf
+        )
     if source.size == 0:
         return EquivalenceRow(name, reason="it is empty", target=target)
     a, b = (np.asarray(x, dtype=np.complex128 if np.iscomplexobj(x) else np.float64) for x in (ours, source))
     finite = np.isfinite(b)
     if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         reason = "infinities or NaN at different places"
-        return EquivalenceRow(name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf)
+        return EquivalenceRow(
+            name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf
+        )
     a, b = np.where(finite, a, 0), np.where(finite, b, 0)
     samples = (a.shape[0], -1) if a.ndim else (1, 1)
     a, b = a.reshape(samples), b.reshape(samples)

@@ -120,7 +120,7 @@ class InvalidArgumentError(MetannvisError, ValueError):
 def near_misses(name: str, known: Iterable[str], *, most: int = 4) -> list[str]:
     """Names in ``known`` that a typist of ``name`` may have meant, best first."""
     names = list(dict.fromkeys(known))
-    folded = {}
+    folded: dict[str, str] = {}
     for candidate in names:
         folded.setdefault(candidate.lower(), candidate)
     close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=most, cutoff=0.5)]

@@ -24,7 +24,9 @@ def framework_of_file(path: str | Path) -> str:
         if path.suffix.lower() in framework.suffixes:
             return framework.key
     endings = ", ".join(suffix for framework in frameworks() for suffix in framework.suffixes)
-    raise UnknownFrameworkError(f"{path.name!r} has no ending of a model file; known are {endings}, and SavedModel folders")
+    raise UnknownFrameworkError(
+        f"{path.name!r} has no ending of a model file; known are {endings}, and SavedModel folders"
+    )
 
 
 def load_model(path: str | Path, *, trust: bool = False, architecture: str | None = None) -> Any:
@@ -68,7 +70,8 @@ def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, over
     framework = get_framework(detect_framework(model))
     if path.suffix.lower() not in framework.suffixes:
         raise InvalidArgumentError(
-            f"{path.name!r}: a model of {framework.label} is saved as {', '.join(framework.suffixes)}; translate it first for another"
+            f"{path.name!r}: a model of {framework.label} is saved as {', '.join(framework.suffixes)}; "
+            "translate it first for another format"
         )
     if path.exists() and not overwrite:
         raise InvalidArgumentError(f"{path} exists already; give overwrite=True to replace it")

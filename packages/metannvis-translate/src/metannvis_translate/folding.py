@@ -162,12 +162,12 @@ def _replace_by_constant(
     if weight:
         value = ir.Value(name=f"{node.inputs[0].name}", const_value=None)  # type: ignore[union-attr]
         base, number = value.name, 1
-        while value.name in graph.initializers:
+        while str(value.name) in graph.initializers:
             number += 1
             value.name = f"{base}.{number}"
         value.const_value = ir.tensor(array, name=value.name)
         value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype
-        graph.initializers[value.name] = value
+        graph.initializers[str(value.name)] = value
         new = value
     else:
         constant = ir.node("Constant", [], attributes={"value": ir.tensor(np.asarray(array, order="C"))})
@@ -187,7 +187,7 @@ def _replace_by_constant(
 def _size(value: ir.Value) -> int | None:
     if value.shape is None or not all(isinstance(d, int) for d in value.shape):
         return None
-    return math.prod(int(d) for d in value.shape)  # type: ignore[arg-type]
+    return math.prod(value.shape.numpy())
 
 
 # --- shapes that depend on a free size -------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ class Const:
 
     @property
     def rank(self) -> int:
+        """Number of axes."""
         return self.array.ndim
 
     def scalar(self) -> float | int | bool | None:
@@ -94,6 +95,7 @@ class GraphImporter:
         raise NotImplementedError
 
     def transpose(self, tensor: Any, perm: Order) -> Any:
+        """Move a tensor's axes, as ``numpy.transpose`` does."""
         raise NotImplementedError
 
     def constant(self, const: Const, order: Order) -> Any:
@@ -120,11 +122,13 @@ class GraphImporter:
         return None
 
     def object_names(self, model: Any) -> dict[int, str]:
+        """``id(layer object)`` of the target → its name."""
         return {}
 
     # --- the walk --------------------------------------------------------------------------------------------------
 
     def run(self) -> Built:
+        """Convert every node and return the finished model."""
         graph = self.hub.model.graph
         orders = {}
         ports = {port.value: port for port in self.hub.inputs}
@@ -145,12 +149,7 @@ class GraphImporter:
             self.node = node
             self._convert(node)
         self.progress(total, total, "build")
-        placed_outputs = []
-        for port in self.hub.outputs:
-            value = self.values[port.value]
-            if isinstance(value, Const):
-                value = Placed(self.constant(value, layout.identity(value.rank)), layout.identity(value.rank))
-            placed_outputs.append(value)
+        placed_outputs = [self.placed(self.values[port.value]) for port in self.hub.outputs]
         model = self.finish(placed_outputs)
         return Built(
             model=model,

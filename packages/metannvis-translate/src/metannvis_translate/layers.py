@@ -100,6 +100,11 @@ class LayerMap(Mapping[str, LayerRow]):
         return self._name(name, self._source_names) in self._rows
 
     @property
+    def rows(self) -> tuple[LayerRow, ...]:
+        """Every row, in execution order."""
+        return tuple(self._rows.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Source names, in execution order."""
         return tuple(self._rows)

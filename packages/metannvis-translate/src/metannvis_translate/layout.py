@@ -45,6 +45,7 @@ class Placed:
 
     @property
     def rank(self) -> int:
+        """Number of axes."""
         return len(self.order)
 
     def axis(self, logical: int) -> int:
@@ -57,14 +58,17 @@ class Placed:
 
 
 def identity(rank: int) -> Order:
+    """The order in which nothing is moved."""
     return tuple(range(rank))
 
 
 def is_identity(order: Sequence[int]) -> bool:
+    """Whether an order moves nothing."""
     return tuple(order) == tuple(range(len(order)))
 
 
 def inverse(order: Sequence[int]) -> Order:
+    """The transposition that undoes another."""
     return tuple(int(k) for k in np.argsort(order))
 
 
@@ -84,6 +88,7 @@ def channels_first(rank: int) -> Order:
 
 
 def physical_axis(order: Sequence[int], logical: int) -> int:
+    """Where a logical axis (negative counts from the end) lies in a tensor of that order."""
     rank = len(order)
     if not -rank <= logical < rank:
         raise InvalidArgumentError(f"axis {logical} is out of range for a value of {rank} axes")

@@ -24,6 +24,7 @@ __all__ = ["bind_inputs", "infer_shapes", "simplify"]
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 
+
 def simplify(hub: HubModel) -> HubModel:
     """Run every pass; the graph is changed in place, the returned hub has the values' new names and axes."""
     hub = _drop_identities(hub)
@@ -85,8 +86,8 @@ def _drop_identities(hub: HubModel) -> HubModel:
         names[result.name or ""] = source.name or ""
         if source.shape is None:
             source.shape = result.shape
-        if source.dtype is None and result.dtype is not None:
-            source.dtype = result.dtype
+        if source.type is None:
+            source.type = result.type
         ir.convenience.replace_all_uses_with(result, source, replace_graph_outputs=True)
         graph.remove(node, safe=True)
     return _rename(hub, names)
@@ -123,7 +124,7 @@ def _unroll_sequences(hub: HubModel) -> None:
         for reader, place in zip(readers, places, strict=True):
             part = split.outputs[int(place)]  # type: ignore[arg-type]
             old = reader.outputs[0]
-            part.shape, part.dtype = old.shape, old.dtype
+            part.shape, part.type = old.shape, old.type
             graph.insert_before(reader, copy := ir.node("Identity", [part]))
             new = copy.outputs[0]
             ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
@@ -165,7 +166,21 @@ def infer_shapes(model: ir.Model) -> None:
 
 
 #: Operators that broadcast their operands against each other.
-BROADCASTING = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"}
+BROADCASTING = {
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Max",
+    "Min",
+    "Pow",
+    "Where",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+}
 
 
 def _drop_expansions(hub: HubModel) -> None:
@@ -220,7 +235,7 @@ def _join_linear(hub: HubModel) -> None:
         result = last.outputs[0]
         linear = ir.node("Linear", inputs, domain="metannvis", metadata_props=dict(node.metadata_props))
         new = linear.outputs[0]
-        new.shape, new.dtype = result.shape, result.dtype
+        new.shape, new.type = result.shape, result.type
         name = result.name
         graph.insert_before(node if last is node else last, linear)
         ir.convenience.replace_all_uses_with(result, new, replace_graph_outputs=True)
@@ -240,4 +255,4 @@ def _drop_unused(hub: HubModel) -> HubModel:
     gone = [layer.info.name for layer in hub.layers if layer.value not in left]
     if gone:
         log.info("layers whose output nothing uses: %s", ", ".join(gone))
-    return dataclasses.replace(hub, layers=tuple(l for l in hub.layers if l.value in left))
+    return dataclasses.replace(hub, layers=tuple(layer for layer in hub.layers if layer.value in left))

@@ -28,6 +28,7 @@ class Converter:
 
     @property
     def owner(self) -> str:
+        """Full name of the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
@@ -58,7 +59,8 @@ class Registry:
             versions = self._table.setdefault((domain, operator), {})
             if since in versions:
                 raise MetannvisError(
-                    f"{self.name}: {operator} since opset {since} is registered twice, by {versions[since].owner} and {row.owner}"
+                    f"{self.name}: {operator} since opset {since} is registered twice, "
+                    f"by {versions[since].owner} and {row.owner}"
                 )
             versions[since] = row
             return function

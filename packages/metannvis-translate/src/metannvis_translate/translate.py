@@ -93,9 +93,18 @@ def translate(
     for name in engines:
         try:
             return _translate_by(
-                model, source, target, inputs, name, verify=verify, tolerance=tolerance, dtype=dtype, bind=bind, progress=progress,
+                model,
+                source,
+                target,
+                inputs,
+                name,
+                verify=verify,
+                tolerance=tolerance,
+                dtype=dtype,
+                bind=bind,
+                progress=progress,
                 notes=tuple(f"{engines[k]} was tried first: {_first_line(e)}" for k, e in enumerate(failures)),
-            )  # fmt: skip
+            )
         except (UnsupportedOperatorError, EquivalenceError) as error:
             log.info("by way of %s: %s", name, _first_line(error))
             failures.append(error)
@@ -128,16 +137,27 @@ def _translate_by(
         inputs = [_ordered(inputs, hub)[k] for k in positions]
         hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     check_inputs(_ordered(inputs, hub), hub.inputs)
+    if any(port.dtype == "float64" for port in hub.inputs):
+        dtype = "float64"  # the source is in double precision itself
     hub = passes.simplify(hub)
     coarse = single_precision(hub)
     built = target.build(hub, dtype=dtype, progress=progress)
-    translation = dataclasses.replace(_assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse)
+    translation = dataclasses.replace(
+        _assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
+    )
     if not verify:
         return translation
     progress(0, 1, "check")
     reference = source.as_float64(model) if dtype == "float64" else model
     report = _compare(
-        reference, translation, source, target, _ordered(inputs, hub), tolerance, dtype or "float32", layers=translation.layers
+        reference,
+        translation,
+        source,
+        target,
+        _ordered(inputs, hub),
+        tolerance,
+        dtype or "float32",
+        layers=translation.layers,
     )
     progress(1, 1, "check")
     if not report.passed:
@@ -147,7 +167,13 @@ def _translate_by(
 
 
 def _assemble(
-    model: Any, source: Framework, target: Framework, hub: HubModel, built: Built, dtype: str | None, notes: tuple[str, ...]
+    model: Any,
+    source: Framework,
+    target: Framework,
+    hub: HubModel,
+    built: Built,
+    dtype: str | None,
+    notes: tuple[str, ...],
 ) -> Translation:
     rows = []
     for layer in hub.layers:
@@ -161,7 +187,8 @@ def _assemble(
 
     def ports(of_hub: Sequence[Any], of_built: Sequence[Any]) -> tuple[Port, ...]:
         return tuple(
-            Port(h.name, h.shape, b.shape, b.order, b.dtype, h.axes, b.axes) for h, b in zip(of_hub, of_built, strict=True)
+            Port(h.name, h.shape, b.shape, b.order, b.dtype, h.axes, b.axes)
+            for h, b in zip(of_hub, of_built, strict=True)
         )
 
     return Translation(
@@ -203,7 +230,8 @@ def translate_data(data: Any, to_framework: str, translation: Translation, *, ro
         Values of the source's world if ``to_framework`` is the translation's target, of the target's world if it is the
         source. NumPy arrays are taken to lie as the giving side's do.
     role
-        What the values are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``, ``neuron``, ``target``.
+        What the values are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``,
+        ``neuron``, ``target``.
 
     Raises
     ------
@@ -281,7 +309,9 @@ def check_equivalence(
         if translation.dtype != "float64":
             translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
     tolerance = tolerance or Tolerance()
-    return _compare(source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients)
+    return _compare(
+        source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients
+    )
 
 
 def _unrelated(
@@ -341,7 +371,7 @@ def _compare(
         tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))
         notes = (*notes, *(f"held to {LIMIT:.0e}: {row}" for row in translation.single_precision))
     inputs = [_as_float(array, dtype) for array in inputs]
-    rows: list[LayerRow] = list(layers)
+    rows = layers.rows
     first = here.run(source, inputs[:], layers=[row.source.name for row in rows])
     outputs = first.outputs
     placed = [_move(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
@@ -387,7 +417,7 @@ def _gradient_pairs(
     as central differences in double precision.
     """
     random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
-    cotangents = [random.standard_normal(array.shape).astype(array.dtype) for array in outputs]
+    cotangents = [np.asarray(random.standard_normal(array.shape), array.dtype) for array in outputs]
     directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
     whole = here.differentiable and there.differentiable
     sides = []
@@ -404,7 +434,11 @@ def _gradient_pairs(
             if not whole:
                 found = [None if g is None else _along(g, d) for g, d in zip(found, directions, strict=True)]
         else:
-            moved = [np.stack([_move(v, p.permutation) for v in d]) for d, p in zip(directions, ports, strict=True)] if ports else directions
+            moved = (
+                [np.stack([_move(v, p.permutation) for v in d]) for d, p in zip(directions, ports, strict=True)]
+                if ports
+                else directions
+            )
             found = _differences(framework, model, given, weights, moved)
         sides.append(found)
     return list(zip(*sides, strict=True))
@@ -425,7 +459,7 @@ def _differences(
     def objective(values: Arrays) -> Array:
         found = framework.run(double, values).outputs
         terms = [(o * c).reshape(len(o), -1).sum(axis=1) for o, c in zip(found, cotangents, strict=True)]
-        return np.asarray(sum(terms))
+        return np.sum(terms, axis=0)
 
     result: list[Array | None] = []
     for k, array in enumerate(inputs):
@@ -444,7 +478,9 @@ def _verdict(report: EquivalenceReport) -> str:
     layer = report.first_divergence
     if layer is not None:
         row = next(row for row in report.layers if row.name == layer)
-        first = f"the translation is wrong: the first layer that disagrees is {layer!r} (relative error {row.max_rel:.1e})"
+        first = (
+            f"the translation is wrong: the first layer that disagrees is {layer!r} (relative error {row.max_rel:.1e})"
+        )
     else:
         first = "the translation is wrong: every layer agrees, but outputs or gradients do not"
     return f"{first}\n{report}\nverify=False returns the model all the same; tolerance=Tolerance(...) sets the limits."
@@ -467,12 +503,16 @@ def _inputs(model: Any, source: Framework, example_inputs: Any) -> Arrays | dict
 def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
     """Refuse inputs whose number, shape or kind of dtype is not what the model declares."""
     if len(inputs) != len(ports):
-        raise InvalidArgumentError(f"{len(inputs)} inputs were given, the model takes {len(ports)}: {[p.name for p in ports]}")
+        raise InvalidArgumentError(
+            f"{len(inputs)} inputs were given, the model takes {len(ports)}: {[p.name for p in ports]}"
+        )
     for array, port in zip(inputs, ports, strict=True):
         wanted = tuple("any" if size is None else size for size in port.shape)
         fits = array.ndim == len(wanted) and all(w in ("any", n) for w, n in zip(wanted, array.shape, strict=True))
         if not fits:
-            raise InvalidArgumentError(f"input {port.name!r} has the shape {array.shape}, the model takes {wanted}".replace("'any'", "any"))
+            raise InvalidArgumentError(
+                f"input {port.name!r} has the shape {array.shape}, the model takes {wanted}".replace("'any'", "any")
+            )
         if np.dtype(port.dtype).kind == "f" and array.dtype.kind not in "fiub":
             raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
         if np.dtype(port.dtype).kind in "iu" and array.dtype.kind == "f":

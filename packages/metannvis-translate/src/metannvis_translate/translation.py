@@ -123,6 +123,7 @@ class Translation:
         import numpy as np
 
         shapes = [
-            tuple((batch if k == 0 else 1) if d is None else d for k, d in enumerate(port.target_shape)) for port in self.inputs
+            tuple((batch if k == 0 else 1) if d is None else d for k, d in enumerate(port.target_shape))
+            for port in self.inputs
         ]
         return tuple(np.zeros(shape, port.dtype) for shape, port in zip(shapes, self.inputs, strict=True))

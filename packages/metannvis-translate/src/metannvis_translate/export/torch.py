@@ -31,6 +31,8 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+
+
 def export_model(
     model: Any,
     inputs: Sequence[Array] | Mapping[str, Array] | None,
@@ -73,7 +75,7 @@ def export_model(
         recorder.batch = 2 if dynamic else recorder.given_batch
         try:
             exported = ENGINES[engine](recorder, dynamic)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{_first_line(error)}")
@@ -93,10 +95,8 @@ def export_model(
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
     import torch
 
-    if isinstance(model, torch.export.ExportedProgram):
-        module = copy.deepcopy(model).module()
-    else:
-        module = copy.deepcopy(model).eval()
+    twin = copy.deepcopy(model)
+    module = twin.module() if isinstance(model, torch.export.ExportedProgram) else twin.eval()
     module = module.cpu()
     for parameter in module.parameters():
         parameter.grad = None
@@ -127,7 +127,9 @@ class _Recorder:
     def __post_init__(self) -> None:
         named = isinstance(self.inputs, Mapping)
         self.arrays = list(self.inputs.values()) if isinstance(self.inputs, Mapping) else list(self.inputs)
-        self.names = list(self.inputs) if isinstance(self.inputs, Mapping) else _parameter_names(self.model, len(self.arrays))
+        self.names = (
+            list(self.inputs) if isinstance(self.inputs, Mapping) else _parameter_names(self.model, len(self.arrays))
+        )
         self.keywords = self.names if named else []
         sizes = {array.shape[0] for array in self.arrays if array.ndim}
         self.batched = [array.ndim > 0 and array.shape[0] == self.arrays[0].shape[0] for array in self.arrays]
@@ -145,9 +147,17 @@ class _Recorder:
                 array = np.resize(array, (self.batch, *array.shape[1:]))
             tensor = torch.from_numpy(np.ascontiguousarray(array))
             if tensor.is_floating_point():
-                tensor = tensor.to(torch.float64 if self.dtype == "float64" else torch.float32)
+                tensor = tensor.to(self.float_dtype())
             tensors.append(tensor)
         return tuple(tensors)
+
+    def float_dtype(self) -> torch.dtype:
+        """The dtype of the copy's weights; single precision where it has none."""
+        import torch
+
+        if self.dtype == "float64":
+            return torch.float64
+        return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     def try_inputs(self) -> None:
         """Run the model once: an input that it does not take is said here, not by an exporter."""
@@ -160,7 +170,9 @@ class _Recorder:
         except Exception as error:
             # whatever the model's own code raises
             shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
-            raise InvalidArgumentError(f"{self.name} does not take the example inputs ({shapes}): {_first_line(error)}") from error
+            raise InvalidArgumentError(
+                f"{self.name} does not take the example inputs ({shapes}): {_first_line(error)}"
+            ) from error
 
     def module(self) -> torch.nn.Module:
         import torch
@@ -194,7 +206,10 @@ class _Recorder:
                 flat = tensors_in(output)
                 recorder.structure = output
                 recorder.outputs = [
-                    tuple(None if i == 0 and recorder.dynamic(d) else int(d) if isinstance(d, int) else None for i, d in enumerate(t.shape))
+                    tuple(
+                        None if i == 0 and recorder.dynamic(d) else int(d) if isinstance(d, int) else None
+                        for i, d in enumerate(t.shape)
+                    )
                     for t in flat
                 ]
                 recorder.output_dtypes = [str(t.dtype).removeprefix("torch.") for t in flat]
@@ -223,9 +238,9 @@ class _Recorder:
         order = [value.name or "" for value in graph.inputs]
         free = None if fixed_batch is None else fixed_batch
         ports = []
-        for name, value, array, batched in zip(self.names, order, self.arrays, self.batched, strict=True):
+        for name, given, array, batched in zip(self.names, order, self.arrays, self.batched, strict=True):
             shape = (free if batched else array.shape[0], *array.shape[1:]) if array.ndim else ()
-            ports.append(HubPort(name, value, shape, _dtype_name(graph, value, array)))
+            ports.append(HubPort(name, given, shape, _dtype_name(graph, given, array)))
         return HubModel(
             model=exported.model,
             layers=tuple(

@@ -43,13 +43,17 @@ class Recorder(Protocol):
     arrays: list[np.ndarray[Any, Any]]
     batched: list[bool]
 
-    def module(self) -> torch.nn.Module: ...
+    def module(self) -> torch.nn.Module:
+        """The model, wrapped so that it puts out what every layer does."""
 
-    def tensors(self) -> tuple[torch.Tensor, ...]: ...
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """Example inputs of the batch size to export with."""
 
 
 @dataclass
 class Exported:
+    """A graph, and its outputs in order."""
+
     model: ir.Model
     #: value names of the outputs: the model's own ones, then one a recorded layer output
     outputs: list[str]
@@ -129,9 +133,9 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             if attribute.type.name == "FLOAT"
         }
         if node.op_type == "Constant" and "value" in node.attributes:
-            value = node.attributes["value"].as_tensor().numpy()
-            if value.size == 1 and value.dtype == np.float32:
-                exact["value"] = float(str(value.reshape(())))
+            array = node.attributes["value"].as_tensor().numpy()
+            if array.size == 1 and array.dtype == np.float32:
+                exact["value"] = float(str(array.reshape(())))
         set_exact(node, exact)
     return Exported(model, [value.name or "" for value in model.graph.outputs])
 

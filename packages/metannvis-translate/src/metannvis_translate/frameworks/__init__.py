@@ -193,6 +193,7 @@ def frameworks() -> tuple[Framework, ...]:
 
 
 def framework_keys() -> tuple[str, ...]:
+    """Keys of every registered framework."""
     return tuple(_plugins())
 
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.detect import is_a
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnknownLayerError, UnsupportedOperatorError
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+    MissingArgumentError,
+    UnknownLayerError,
+    UnsupportedOperatorError,
+)
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run, is_installed, require
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
@@ -63,7 +68,9 @@ class OnnxFramework:
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
         if opset < OLDEST:
-            raise UnsupportedOperatorError("the standard operators", opset=opset, hint=f"Convert the model to opset {OLDEST} or newer.")
+            raise UnsupportedOperatorError(
+                "the standard operators", opset=opset, hint=f"Convert the model to opset {OLDEST} or newer."
+            )
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
         layers = []
@@ -135,7 +142,9 @@ class OnnxFramework:
         found = {name: wanted[name] for name in layers if name in wanted}
         extra = [value for value in dict.fromkeys(found.values()) if value not in own]
         evaluate = _evaluator(_with_outputs(proto, extra))
-        names = [value.name for value in proto.graph.input if value.name not in {i.name for i in proto.graph.initializer}]
+        names = [
+            value.name for value in proto.graph.input if value.name not in {i.name for i in proto.graph.initializer}
+        ]
         feeds = dict(zip(names, inputs, strict=True))
         results = dict(zip([*own, *extra], evaluate(feeds), strict=True))
         return Run(
@@ -149,7 +158,11 @@ class OnnxFramework:
 
         copy = self._copy(model)
         double, single = ir.DataType.DOUBLE, ir.DataType.FLOAT
-        for value in (*copy.graph.inputs, *copy.graph.initializers.values(), *(o for n in copy.graph for o in n.outputs)):
+        for value in (
+            *copy.graph.inputs,
+            *copy.graph.initializers.values(),
+            *(o for n in copy.graph for o in n.outputs),
+        ):
             if value.dtype == single:
                 value.dtype = double
             if value.const_value is not None and value.const_value.dtype == single:
@@ -169,7 +182,8 @@ class OnnxFramework:
         passes.infer_shapes(hub.model)
         shapes = {value.name: value for node in hub.model.graph for value in node.outputs}
         hub.layers = tuple(
-            HubLayer(LayerInfo(layer.info.name, layer.info.kind, _shape(shapes[layer.value])), layer.value) for layer in hub.layers
+            HubLayer(LayerInfo(layer.info.name, layer.info.kind, _shape(shapes[layer.value])), layer.value)
+            for layer in hub.layers
         )
         return tuple(layer.info for layer in annotate(hub).layers)
 
@@ -206,7 +220,9 @@ class OnnxFramework:
         for tensor in proto.graph.initializer:
             for entry in tensor.external_data:
                 if entry.key == "location" and not (folder / entry.value).resolve().is_relative_to(folder):
-                    raise InvalidArgumentError(f"{path.name}: the data of {tensor.name!r} lies outside the model's folder: {entry.value}")
+                    raise InvalidArgumentError(
+                        f"{path.name}: the data of {tensor.name!r} lies outside the model's folder: {entry.value}"
+                    )
         onnx.load_external_data_for_model(proto, str(folder))
         return proto
 
@@ -254,7 +270,7 @@ def _split_linear(graph: ir.Graph) -> None:
             nodes[0].outputs[0].name = f"{name}_product"
             nodes.append(ir.node("Add", [nodes[0].outputs[0], *bias], metadata_props=dict(node.metadata_props)))
         for made in nodes:
-            made.outputs[0].shape, made.outputs[0].dtype = result.shape, result.dtype
+            made.outputs[0].shape, made.outputs[0].type = result.shape, result.type
         graph.insert_before(node, nodes)
         ir.convenience.replace_all_uses_with(result, nodes[-1].outputs[0], replace_graph_outputs=True)
         graph.remove(node, safe=True)
@@ -299,7 +315,7 @@ def _evaluator(proto: onnx.ModelProto) -> Any:
         try:
             session = runtime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
             return lambda feeds: [np.asarray(x) for x in session.run(None, feeds)]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
             log_reason = str(error)
             return _reference(proto, log_reason)
@@ -319,8 +335,8 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Any:
 def _double_constant(node: ir.Node) -> None:
     import onnx_ir as ir
 
-    from metannvis_translate.hub import exact_value
     from metannvis_translate.folding import constant_array
+    from metannvis_translate.hub import exact_value
 
     array = constant_array(node)
     if array.dtype != np.float32:

@@ -32,9 +32,7 @@ def tensors_in(output: Any) -> list[torch.Tensor]:
 
 
 @contextmanager
-def recording(
-    model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torch.Tensor], None]
-) -> Iterator[None]:
+def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torch.Tensor], None]) -> Iterator[None]:
     """Call ``sink(name, module, tensor)`` for each tensor that each submodule puts out, in execution order.
 
     Containers come behind what they hold. A module registered under two paths goes by the first. The hooks are gone

@@ -69,7 +69,7 @@ def PRelu(ctx: KerasImporter, X: Value, slope: Value) -> Placed:
         full = tuple(x.tensor.shape[1:])
         shared = [axis + 1 for axis, size in enumerate(shape) if size == 1 and full[axis] != 1]
         if all(size in (1, whole) for size, whole in zip(shape, full, strict=True)):
-            weights: dict[str, Value | np.ndarray[Any, Any]] = {"alpha": array[0]}
+            weights = {"alpha": array[0]}
             return ctx.keep(x, ctx.layer_of(layers.PReLU, x.tensor, weights=weights, shared_axes=shared or None))
     zero = np.zeros((), ctx.compute)
     return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, ops.multiply(x.tensor, array)))
@@ -85,9 +85,11 @@ def Elu(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
 def Selu(
     ctx: KerasImporter, X: Value, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875
 ) -> Placed:
-    """gamma · (x for x > 0, else alpha · (exp(x) − 1)), composed: Keras has its own constants."""
+    """The scaled ELU: gamma · (x for x > 0, else alpha · (exp(x) − 1)), composed: Keras has its own constants."""
     x = ctx.placed(X)
-    standard = np.float32(alpha) == np.float32(1.6732632423543772) and np.float32(gamma) == np.float32(1.0507009873554805)
+    standard = np.float32(alpha) == np.float32(1.6732632423543772) and np.float32(gamma) == np.float32(
+        1.0507009873554805
+    )
     if standard and not ctx.exact:
         return activation(ctx, X, "selu")
     zero = np.zeros((), ctx.compute)

@@ -51,7 +51,12 @@ def Conv(
     channels = kernel.shape[1] * group
     bias = {} if B is None else {"bias": ctx.known(B, "bias")}
     depthwise = group == channels > 1 and n <= 2 and kernel.shape[0] % group == 0 and len(set(called)) == 1
-    common: dict[str, Any] = {"strides": called, "padding": padding, "dilation_rate": dilations, "use_bias": B is not None}
+    common: dict[str, Any] = {
+        "strides": called,
+        "padding": padding,
+        "dilation_rate": dilations,
+        "use_bias": B is not None,
+    }
     if depthwise:
         multiplier = kernel.shape[0] // group
         # (C·m, 1, *k) → (*k, C, m)
@@ -117,15 +122,21 @@ def ConvTranspose(
                 padding="valid", use_bias=early,
             )
         )  # fmt: skip
-    result = parts[0] if len(parts) == 1 else layers.Concatenate(
-        axis=-1, name=ctx.unique(ctx.name("concat")), dtype=ctx.compute
-    )(parts)
+    result = (
+        parts[0]
+        if len(parts) == 1
+        else layers.Concatenate(axis=-1, name=ctx.unique(ctx.name("concat")), dtype=ctx.compute)(parts)
+    )
     crops = [(begin, max(-end, 0)) for (begin, _), end in zip(amounts, ends, strict=True)]
     if any(begin or end for begin, end in crops):
-        result = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=ctx.compute)(result)
+        result = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=ctx.compute)(
+            result
+        )
     if any(end > 0 for end in ends):
         grow = [(0, max(end, 0)) for end in ends]
-        result = ZERO_PADDING[n](grow[0] if n == 1 else grow, name=ctx.unique(ctx.name("pad")), dtype=ctx.compute)(result)
+        result = ZERO_PADDING[n](grow[0] if n == 1 else grow, name=ctx.unique(ctx.name("pad")), dtype=ctx.compute)(
+            result
+        )
     if late_bias:
         result = ops.add(result, bias)
     return ctx.keep(x, result)
@@ -214,5 +225,3 @@ def equals_same(
         if pad != same_pads(size if size is not None else 1 << 20, k, s, d):
             return False
     return True
-
-

@@ -208,7 +208,9 @@ def Cast(ctx: KerasImporter, input: Value, *, to: int, saturate: int = 1, round_
 
 
 @converter("CastLike", since=15)
-def CastLike(ctx: KerasImporter, input: Value, target_type: Value, *, saturate: int = 1, round_mode: str = "up") -> Placed:
+def CastLike(
+    ctx: KerasImporter, input: Value, target_type: Value, *, saturate: int = 1, round_mode: str = "up"
+) -> Placed:
     dtype = ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
     if dtype is None:
         ctx.refuse("the type to cast to is not known")

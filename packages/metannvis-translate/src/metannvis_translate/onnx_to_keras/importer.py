@@ -37,7 +37,19 @@ __all__ = ["KerasImporter"]
 
 Array = np.ndarray[Any, Any]
 #: Operators that hold a layer's weights: the node that gives the target layer its source's own name.
-WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "Linear", "MatMul", "BatchNormalization", "PRelu", "Gather", "LSTM", "GRU", "RNN"}
+WEIGHTED = {
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "Linear",
+    "MatMul",
+    "BatchNormalization",
+    "PRelu",
+    "Gather",
+    "LSTM",
+    "GRU",
+    "RNN",
+}
 
 
 class KerasImporter(GraphImporter):
@@ -157,7 +169,11 @@ class KerasImporter(GraphImporter):
     def compute(self) -> str:
         """The float dtype in which the current node computes."""
         for value in (*self.node.outputs, *self.node.inputs):
-            if value is not None and value.dtype is not None and value.dtype.name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"):
+            if (
+                value is not None
+                and value.dtype is not None
+                and value.dtype.name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+            ):
                 return self.float_dtype(value.dtype.name)
         return self.dtype or "float32"
 
@@ -177,7 +193,7 @@ class KerasImporter(GraphImporter):
         part = part or self.node.op_type.lower()
         return part if path is None else f"{path}.{part}"
 
-    def layer_of(self, cls: Any, *tensors: Any, weights: dict[str, Value | Array] | None = None, **config: Any) -> Any:
+    def layer_of(self, cls: Any, *tensors: Any, weights: dict[str, Array] | None = None, **config: Any) -> Any:
         """Make a layer, named after the current node, and call it.
 
         ``weights`` gives arrays by the layer's own weight names (``kernel``, ``gamma``, ``moving_mean``); they are handed
@@ -191,15 +207,14 @@ class KerasImporter(GraphImporter):
         shared = self.layer in self._again and bool(weights)
         if shared and key in self._shared:
             return self._shared[key](tensors[0] if len(tensors) == 1 else list(tensors))
-        given = {key: value.array if isinstance(value, Const) else value for key, value in (weights or {}).items()}
-        initializers = {f"{key}_initializer": Given(array) for key, array in given.items()}
+        initializers = {f"{part}_initializer": Given(array) for part, array in (weights or {}).items()}
         layer = cls(name=self.unique(name), **config, **initializers)
         result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
         if shared:
             self._shared[key] = layer
-        for key in initializers:
-            if hasattr(layer, key):
-                setattr(layer, key, keras.initializers.get(DEFAULTS.get(key, "zeros")))
+        for argument in initializers:
+            if hasattr(layer, argument):
+                setattr(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
         return result
 
     def keep(self, value: Placed, tensor: Any) -> Placed:
@@ -232,4 +247,3 @@ DEFAULTS = {
     "moving_variance_initializer": "ones",
     "embeddings_initializer": "uniform",
 }
-

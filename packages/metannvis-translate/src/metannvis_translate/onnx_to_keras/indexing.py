@@ -26,12 +26,16 @@ def Concat(ctx: KerasImporter, *inputs: Value, axis: int) -> Placed:
     tensors = [ctx.aligned(value, order) for value in inputs]
     position = layout.physical_axis(order, axis)
     if all(isinstance(value, Placed) for value in inputs) and len(inputs) > 1:
-        return Placed(ctx.layer_of(layers.Concatenate, *tensors, axis=position if position != len(order) - 1 else -1), order)
+        return Placed(
+            ctx.layer_of(layers.Concatenate, *tensors, axis=position if position != len(order) - 1 else -1), order
+        )
     return Placed(ops.concatenate(tensors, axis=position), order)
 
 
 @converter("Split", since=2)
-def Split_2(ctx: KerasImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:
+def Split_2(
+    ctx: KerasImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
+) -> tuple[Placed, ...]:
     return parts(ctx, input, axis, split)
 
 
@@ -121,7 +125,11 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
         i = ctx.plain(indices)
         table = data.array
         tensor = ctx.layer_of(
-            layers.Embedding, i.tensor, weights={"embeddings": table}, input_dim=table.shape[0], output_dim=table.shape[1]
+            layers.Embedding,
+            i.tensor,
+            weights={"embeddings": table},
+            input_dim=table.shape[0],
+            output_dim=table.shape[1],
         )
         return Placed(tensor, layout.identity(i.rank + 1))
     x = ctx.plain(data)
@@ -140,7 +148,9 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
 
 
 @converter("Pad", since=2)
-def Pad_2(ctx: KerasImporter, data: Value, *, mode: str = "constant", pads: Sequence[int], value: float = 0.0) -> Placed:
+def Pad_2(
+    ctx: KerasImporter, data: Value, *, mode: str = "constant", pads: Sequence[int], value: float = 0.0
+) -> Placed:
     return pad(ctx, data, pads, value, None, mode)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
 
 layers, ops = keras.layers, keras.ops
+Array = np.ndarray[Any, Any]
 
 
 @converter("Gemm", since=1)
@@ -34,7 +35,11 @@ def Gemm(
     a = ctx.plain(A)
     bias = C.array if isinstance(C, Const) else None
     plain = alpha == 1.0 and (C is None or beta == 1.0) and not transA
-    if isinstance(B, Const) and plain and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,)))):
+    if (
+        isinstance(B, Const)
+        and plain
+        and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,))))
+    ):
         kernel = B.array.T if transB else B.array
         if bias is None or bias.size == kernel.shape[1]:
             return dense(ctx, a, kernel, None if bias is None else bias.reshape(-1))
@@ -55,8 +60,9 @@ def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Pl
     return dense(ctx, ctx.plain(X), ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
 
 
-def dense(ctx: KerasImporter, x: Placed, kernel: np.ndarray, bias: np.ndarray | None) -> Placed:  # type: ignore[type-arg]
-    weights: dict[str, Value | np.ndarray] = {"kernel": kernel}  # type: ignore[type-arg]
+def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> Placed:
+    """A ``Dense`` layer; kernel (in, out)."""
+    weights = {"kernel": kernel}
     if bias is not None:
         weights["bias"] = bias
     return ctx.keep(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
 
 layers, ops = keras.layers, keras.ops
+Weights = dict[str, np.ndarray[Any, Any]]
 
 
 @converter("BatchNormalization", since=7)
@@ -36,7 +37,7 @@ def BatchNormalization(
         ctx.refuse("only inference over whole channels is supported")
     x = ctx.channels_last(X)
     names = {"gamma": scale, "beta": B, "moving_mean": input_mean, "moving_variance": input_var}
-    weights = {name: ctx.known(value, name) for name, value in names.items()}
+    weights: Weights = {name: ctx.known(value, name) for name, value in names.items()}
     axis = x.axis(1)
     result = ctx.layer_of(
         layers.BatchNormalization,
@@ -69,7 +70,7 @@ def LayerNormalization(
     # the layer's weights run over the physical axes in ascending order
     physical = sorted(x.axis(a) for a in logical)
     perm = [logical.index(x.order[p]) for p in physical]
-    weights: dict[str, Value | np.ndarray[Any, Any]] = {"gamma": scale.transpose(perm)}
+    weights: Weights = {"gamma": scale.transpose(perm)}
     if B is not None:
         bias = ctx.known(B, "bias")
         weights["beta"] = np.broadcast_to(bias, scale.shape).transpose(perm)
@@ -94,7 +95,14 @@ def InstanceNormalization(ctx: KerasImporter, input: Value, scale: Value, B: Val
 
 @converter("GroupNormalization", since=21)
 def GroupNormalization(
-    ctx: KerasImporter, X: Value, scale: Value, bias: Value, *, epsilon: float = 1e-5, num_groups: int, stash_type: int = 1
+    ctx: KerasImporter,
+    X: Value,
+    scale: Value,
+    bias: Value,
+    *,
+    epsilon: float = 1e-5,
+    num_groups: int,
+    stash_type: int = 1,
 ) -> Placed:
     """Native ``GroupNormalization``, one scale a channel; composed in double, for which Keras' own is too coarse."""
     x = ctx.channels_last(X)
@@ -116,7 +124,9 @@ def GroupNormalization(
 
 
 @converter("LRN", since=1)
-def LRN(ctx: KerasImporter, X: Value, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int) -> Placed:
+def LRN(
+    ctx: KerasImporter, X: Value, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
+) -> Placed:
     """Local response normalisation over neighbouring channels: x / (bias + alpha / size · Σ x²) ** beta."""
     x = ctx.channels_last(X)
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
@@ -142,5 +152,3 @@ def normalize(tensor: Any, axes: list[int], epsilon: float) -> Any:
     centered = ops.subtract(tensor, ops.mean(tensor, axis=axes, keepdims=True))
     variance = ops.mean(ops.square(centered), axis=axes, keepdims=True)
     return ops.multiply(centered, ops.rsqrt(ops.add(variance, epsilon)))
-
-

@@ -88,9 +88,9 @@ def AveragePool(
     counts_all = count_include_pad and amounts == declared
     if not count_include_pad and equals_same(amounts, sizes, kernel_shape, strides, dilations):
         return ctx.keep(x, pool(ctx, AVERAGE, x.tensor, kernel_shape, strides, "same"))
-    padded = ZERO_PADDING[n](amounts[0] if n == 1 else tuple(amounts), name=ctx.unique(ctx.name("pad")), dtype=ctx.compute)(
-        x.tensor
-    )
+    padded = ZERO_PADDING[n](
+        amounts[0] if n == 1 else tuple(amounts), name=ctx.unique(ctx.name("pad")), dtype=ctx.compute
+    )(x.tensor)
     result = pool(ctx, AVERAGE, padded, kernel_shape, strides, "valid")
     if not counts_all:
         if any(size is None for size in sizes):
@@ -130,12 +130,12 @@ def window_pads(
     if any(size is None and s > 1 for size, s in zip(sizes, strides, strict=True)):
         ctx.refuse("ceil_mode needs to know the input's size, which is free")
     rows = zip(sizes, kernel, strides, dilations, amounts, strict=True)
-    return [
-        pad if size is None else (pad[0], pad[1] + extra_end(size, k, s, d, pad)) for size, k, s, d, pad in rows
-    ]
+    return [pad if size is None else (pad[0], pad[1] + extra_end(size, k, s, d, pad)) for size, k, s, d, pad in rows]
 
 
-def pool(ctx: KerasImporter, table: dict[int, Any], tensor: Any, kernel: Sequence[int], strides: Sequence[int], padding: str) -> Any:
+def pool(
+    ctx: KerasImporter, table: dict[int, Any], tensor: Any, kernel: Sequence[int], strides: Sequence[int], padding: str
+) -> Any:
     n = len(kernel)
     if n == 3 and ctx.exact:
         return pool_3d_in_parts(ctx, table, tensor, kernel, strides, padding)

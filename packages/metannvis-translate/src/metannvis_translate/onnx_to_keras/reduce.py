@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ops = keras.ops
 Reduction = Callable[..., Any]
 
+
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     """Composed: Keras' own answers in single precision."""
     top = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
@@ -39,7 +40,9 @@ REDUCTIONS: dict[str, Reduction] = {
 }
 
 
-def reduction(ctx: KerasImporter, function: Reduction, data: Value, axes: Sequence[int] | None, keepdims: int) -> Placed:
+def reduction(
+    ctx: KerasImporter, function: Reduction, data: Value, axes: Sequence[int] | None, keepdims: int
+) -> Placed:
     """Reduce over logical axes, wherever they lie."""
     x = ctx.placed(data)
     logical = [int(a) % x.rank for a in axes] if axes is not None else list(range(x.rank))
@@ -59,7 +62,9 @@ def _register(operator: str, function: Reduction) -> None:
     inputs_since = 13 if operator == "ReduceSum" else 18
 
     @converter(operator, since=1)
-    def by_attribute(ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Placed:
+    def by_attribute(
+        ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, keepdims: int = 1
+    ) -> Placed:
         return reduction(ctx, function, data, axes, keepdims)
 
     @converter(operator, since=inputs_since)
