@@ -15,7 +15,7 @@ from metannvis_translate import passes
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import Built, require
 from metannvis_translate.frameworks.torch import framework
-from metannvis_translate.hub import LAYER, HubLayer, HubModel, HubPort
+from metannvis_translate.hub import LAYER, TIES, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from onnx import TensorProto, helper, numpy_helper
 
@@ -342,6 +342,42 @@ def test_subgradient_at_zero(operator: str, source: str) -> None:
     (gradient,) = torch.autograd.grad(model(x).sum(), x)
     expected = (TF if source == "tensorflow" else TORCH)[operator]
     np.testing.assert_allclose(gradient[0, 2:4], expected, rtol=1e-9)
+
+
+TIES_AT = {
+    "bound": (("Max", "x zero", {}), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
+    "index": (("ReduceMax", "x axis", {"keepdims": 0}), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+    "": (("ReduceMax", "x axis", {"keepdims": 0}), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]),
+}
+
+
+@pytest.mark.parametrize("ties", list(TIES_AT))
+def test_ties_that_the_exporter_names(ties: str) -> None:
+    (operator, given, attributes), expected = TIES_AT[ties]
+    weights = {"zero": np.float32(0), "axis": np.array([1])}
+    hub = hub_of([(operator, given, "y", "l", attributes)], {"x": (None, 8)}, ["y"], weights, source="torch")
+    for node in hub.model.graph:
+        node.metadata_props[TIES] = ties
+    x = torch.tensor([[-3.0, -1.0, 0.0, 0.0, 1.0, 2.0, 7.0, 7.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(build(hub).model(x).sum(), x)
+    assert gradient.tolist() == [expected]
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_is_put_together(approximate: str) -> None:
+    if approximate == "none":
+        tree: list[Node] = [("Div", "x root", "a", "l"), ("Erf", "a", "t", "l")]
+    else:
+        tree = [
+            ("Mul", "x x", "a", "l"), ("Mul", "x a", "b", "l"), ("Mul", "b cube", "c", "l"), ("Add", "x c", "d", "l"),
+            ("Mul", "d scale", "e", "l"), ("Tanh", "e", "t", "l"),
+        ]  # fmt: skip
+    tree += [("Add", "t one", "f", "l"), ("Mul", "x f", "g", "l"), ("Mul", "g half", "y", "l")]
+    weights = {"root": np.sqrt(2), "cube": 0.044715, "scale": np.sqrt(2 / np.pi), "one": 1.0, "half": 0.5}
+    hub = hub_of(tree, {"x": (None, 4)}, ["y"], {k: np.float32(v) for k, v in weights.items()}, layers={"l": "y"})
+    model = build(hub).model
+    assert type(model.l).__name__ == "GELU"
+    assert model.l.approximate == approximate
 
 
 def test_unknown_operator_is_refused() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Add as AddModule
-from metannvis_translate.onnx_to_torch.modules import Maximum, Minimum
+from metannvis_translate.onnx_to_torch.modules import Clip, Maximum, Minimum
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -133,7 +133,22 @@ def Pow(ctx: TorchImporter, X: Value, Y: Value) -> Placed:
     return result
 
 
+def _limit(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> Placed | None:
+    """A tensor against a number as ``torch.clamp`` does it, which has no gradient at its bound."""
+    if ctx.ties != "bound" or len(values) != 2:
+        return None
+    tensors = [value for value in values if isinstance(value, Placed)]
+    bounds = [value.scalar() for value in values if isinstance(value, Const)]
+    if len(tensors) != 1 or bounds[0] is None:
+        return None
+    module = Clip(min=bounds[0]) if cls is Maximum else Clip(max=bounds[0])
+    return Placed(ctx.module(module, tensors[0].tensor), tensors[0].order)
+
+
 def _extremum(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> Placed:
+    limited = _limit(ctx, cls, values)
+    if limited is not None:
+        return limited
     ties = "first" if ctx.hub.source == "tensorflow" else "half"
     result: Value = values[0]
     for value in values[1:]:

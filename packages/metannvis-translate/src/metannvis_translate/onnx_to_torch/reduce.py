@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from torch import fx
 
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, is_identity, kept_axes
-from metannvis_translate.onnx_to_torch.pool import GLOBAL_AVERAGE
+from metannvis_translate.onnx_to_torch.pool import GLOBAL_AVERAGE, GLOBAL_MAX
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ REDUCTIONS: dict[str, Reduction] = {
     "ReduceLogSumExp": _function(torch.logsumexp),
     "ReduceSumSquare": _sum_of(torch.square, None),
 }
+#: The same by functions that pick one element, which then has the whole gradient.
+PICKING = {REDUCTIONS["ReduceMax"]: torch.max, REDUCTIONS["ReduceMin"]: torch.min}
 
 
 def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence[int], keepdims: int) -> Placed:
@@ -71,6 +74,12 @@ def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence
     if reduction is REDUCTIONS["ReduceMean"] and _is_global_pool(ctx, x, dims):
         pooled = ctx.module(GLOBAL_AVERAGE[x.rank - 3](1), x.tensor)
         return Placed(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
+    if ctx.ties == "index" and reduction is REDUCTIONS["ReduceMax"] and len(dims) > 1 and _is_global_pool(ctx, x, dims):
+        pooled = ctx.module(GLOBAL_MAX[x.rank - 3](1), x.tensor)
+        return Placed(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
+    if ctx.ties == "index" and len(dims) == 1 and reduction in PICKING:
+        picked = ctx.function(PICKING[reduction], x.tensor, dims[0], bool(keepdims))
+        return Placed(ctx.function(operator.getitem, picked, 0), order)
     return Placed(reduction(ctx, x.tensor, dims, bool(keepdims)), order)
 
 
