@@ -9,7 +9,9 @@ from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.onnx import framework as onnx_framework
 from metannvis_translate.layout import inverse
 from operator_cases import CASES, Case, model_of, reference
+from operator_cases_torch import TORCH_CASES
 
+ROWS = [*CASES, *(case for case in TORCH_CASES if case.operator in ("Resize", "Upsample"))]
 LIMITS = {"float64": 1e-9, "float32": 2e-5}
 
 
@@ -27,7 +29,7 @@ def build(case: Case, dtype: str):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", ROWS, ids=lambda case: case.id)
 def test_operator(case: Case, dtype: str) -> None:
     proto, built = build(case, dtype)
     expected = reference(case, proto)
@@ -51,9 +53,9 @@ def test_operator(case: Case, dtype: str) -> None:
 def test_every_converter_has_a_row() -> None:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
 
-    rows = {(case.domain, case.operator) for case in CASES}
+    rows = {(case.domain, case.operator) for case in ROWS}
     versions: dict[tuple[str, str], list[int]] = {}
-    for case in CASES:
+    for case in ROWS:
         versions.setdefault((case.domain, case.operator), []).append(case.opset)
     for converter in KerasImporter.registry:
         key = (converter.domain, converter.operator)

@@ -13,7 +13,7 @@ from metannvis_translate.hub import BUFFER, LAYER, HubModel, exact_value, set_ex
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["constant_array", "constant_of", "evaluate", "fold"]
+__all__ = ["constant_array", "constant_of", "evaluate", "evaluate_symbols", "fold"]
 
 Array = np.ndarray[Any, Any]
 
@@ -268,10 +268,12 @@ def _symbolic(node: ir.Node, symbols: Mapping[str, Array]) -> Array | None:
         values.append(known)
     if not values or not any(value is not None and (value.name or "") in symbols for value in node.inputs):
         return None
-    return _evaluate_symbols(node, values)
+    return evaluate_symbols(node, values)
 
 
-def _evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
+def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
+    """Result of shape arithmetic on arrays of ints and symbols (or anything that adds and multiplies)."""
+
     def attribute(name: str, default: Any) -> Any:
         return node.attributes[name].value if name in node.attributes else default
 

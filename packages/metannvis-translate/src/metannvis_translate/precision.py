@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from metannvis_translate.hub import HubModel
 
 __all__ = ["LIMIT", "SINGLE", "single_precision"]
@@ -31,5 +33,11 @@ SINGLE: dict[str, dict[str, str]] = {
 def single_precision(hub: HubModel) -> tuple[str, ...]:
     """Rows of the table that the source model meets, as ``operator: reason``."""
     rows = SINGLE.get(hub.source, {})
-    found = dict.fromkeys(node.op_type for node in hub.model.graph if node.op_type in rows)
+    found = dict.fromkeys(node.op_type for node in hub.model.graph if node.op_type in rows and not _copies(node))
     return tuple(f"{operator}: {rows[operator]}" for operator in found)
+
+
+def _copies(node: ir.Node) -> bool:
+    """A resize to the nearest element computes nothing."""
+    mode = node.attributes.get("mode")
+    return node.op_type == "Resize" and (mode is None or mode.as_string() == "nearest")

@@ -20,6 +20,7 @@ from metannvis_translate.errors import InvalidArgumentError, MissingArgumentErro
 from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
 from metannvis_translate.frameworks import Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
+from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import BUFFER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 
@@ -95,8 +96,7 @@ def export_model(
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
     import torch
 
-    twin = copy.deepcopy(model)
-    module = twin.module() if isinstance(model, torch.export.ExportedProgram) else twin.eval()
+    module = copy.deepcopy(as_module(model)).eval()
     module = module.cpu()
     for parameter in module.parameters():
         parameter.grad = None

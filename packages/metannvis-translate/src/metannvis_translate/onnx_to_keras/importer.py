@@ -27,6 +27,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     pool,
     reduce,
     reshape,
+    resize,
 )
 from metannvis_translate.onnx_to_keras.registry import registry
 

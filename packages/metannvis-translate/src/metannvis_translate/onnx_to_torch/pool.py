@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -52,15 +53,40 @@ def MaxPool(
     x, rank = image(ctx, X, "max pool")
     kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
     dilation = tuple(dilations or (1,) * rank)
-    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=-math.inf)
+    # padding that is no module's own is the lowest finite number: DeepLift subtracts it, and infinities leave no number
+    lowest = float(np.finfo(ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")).min)
+    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=lowest)
     padding, rest = split_pads(pads)
     if any(rest) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
         if ceil_mode:
             pads = _ceil_pads(ctx, pads, kernel, stride, dilation)
-        padding, ceil_mode = (0,) * rank, 0
-        tensor = ctx.function(F.pad, tensor, pad_pairs(pads), "constant", -math.inf)
+        padding, ceil_mode = pads[:rank], _rounding((ctx.shape(0) or ())[2:], pads, kernel, stride, dilation)
+        if ceil_mode is None:
+            padding, ceil_mode = (0,) * rank, 0
+            tensor = ctx.function(F.pad, tensor, pad_pairs(pads), "constant", lowest)
     module = MAX[rank - 1](kernel, stride, padding, dilation, ceil_mode=bool(ceil_mode))
     return Placed(ctx.module(module, tensor), identity(x.rank))
+
+
+def _rounding(
+    sizes: Sequence[int | None], pads: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> int | None:
+    """``ceil_mode`` with which the beginnings' pads alone give the windows of these pads; ``None`` if neither does.
+
+    TensorFlow's ``same`` pads one more at the end, where a window that rounds up reaches beyond the input as well.
+    """
+    rank = len(kernel)
+    left = {0, 1} if len(sizes) == rank else set()
+    for k, size in enumerate(sizes):
+        begin, end, extent = pads[k], pads[k + rank], dilation[k] * (kernel[k] - 1) + 1
+        if size is None or begin > kernel[k] // 2:
+            return None
+        wanted = (size + begin + end - extent) // stride[k] + 1
+        down = (size + 2 * begin - extent) // stride[k] + 1
+        up = -(-(size + 2 * begin - extent) // stride[k]) + 1
+        up -= (up - 1) * stride[k] >= size + begin
+        left &= {mode for mode, count in ((0, down), (1, up)) if count == wanted}
+    return min(left, default=None)
 
 
 def _ceil_pads(

@@ -12,7 +12,7 @@ from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Resample, Take
 from metannvis_translate.onnx_to_torch.registry import converter
-from metannvis_translate.onnx_to_torch.resampling import Line
+from metannvis_translate.resampling import Line
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

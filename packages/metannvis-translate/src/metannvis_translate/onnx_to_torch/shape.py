@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from metannvis_translate.folding import _evaluate_symbols, constant_array
+from metannvis_translate.folding import evaluate_symbols, constant_array
 from metannvis_translate.hub import exact_value
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
@@ -80,7 +80,7 @@ def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
     """What a node computes from sizes; ``None`` if it computes something else."""
     if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
         return None
-    elements = _evaluate_symbols(node, [value.array.astype(object) for value in values])
+    elements = evaluate_symbols(node, [value.array.astype(object) for value in values])
     if elements is None:
         return None
     dtype = node.outputs[0].dtype

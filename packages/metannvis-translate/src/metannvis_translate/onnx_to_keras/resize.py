@@ -1,0 +1,136 @@
+"""Resizing images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.importer import Const, Value
+from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.resampling import Line
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+@converter("Upsample", since=7)
+def Upsample_7(ctx: KerasImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> Placed:
+    return resize(ctx, X, list(scales), None, mode=mode, coordinates="asymmetric", nearest="floor")
+
+
+@converter("Upsample", since=9)
+def Upsample(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+    return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
+
+
+@converter("Resize", since=10)
+def Resize_10(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+    return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
+
+
+@converter("Resize", since=11)
+def Resize(
+    ctx: KerasImporter,
+    X: Value,
+    roi: Value | None = None,
+    scales: Value | None = None,
+    sizes: Value | None = None,
+    *,
+    antialias: int = 0,
+    axes: Sequence[int] | None = None,
+    coordinate_transformation_mode: str = "half_pixel",
+    cubic_coeff_a: float = -0.75,
+    exclude_outside: int = 0,
+    extrapolation_value: float = 0.0,
+    keep_aspect_ratio_policy: str = "stretch",
+    mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor",
+) -> Placed:
+    """Native ``UpSampling2D`` where it does the same, else a matrix (or, for the nearest, indices) an axis."""
+    if coordinate_transformation_mode == "tf_crop_and_resize" or keep_aspect_ratio_policy != "stretch":
+        ctx.refuse(f"{coordinate_transformation_mode}, {keep_aspect_ratio_policy} are not supported")
+    along = [axis % X.rank for axis in (range(X.rank) if axes is None else axes)]
+
+    def full(value: Value | None, what: str) -> list[Any] | None:
+        if value is None or (isinstance(value, Const) and value.array.size == 0):
+            return None
+        given = dict(zip(along, ctx.known(value, what).tolist(), strict=True))
+        return [given.get(axis) for axis in range(X.rank)]
+
+    return resize(
+        ctx,
+        X,
+        full(scales, "scales"),
+        full(sizes, "sizes"),
+        mode=mode,
+        coordinates=coordinate_transformation_mode,
+        nearest=nearest_mode,
+        antialias=bool(antialias),
+        a=cubic_coeff_a,
+        exclude_outside=bool(exclude_outside),
+    )
+
+
+def resize(
+    ctx: KerasImporter,
+    X: Value,
+    scales: list[Any] | None,
+    sizes: list[Any] | None,
+    *,
+    mode: str,
+    coordinates: str,
+    nearest: str,
+    **others: Any,
+) -> Placed:
+    """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
+    shape = ctx.shape(0) or (None,) * X.rank
+    if scales is None:
+        scales = []
+        for axis, size in enumerate(sizes or []):
+            stays = size is None or size == shape[axis] or (axis == 0 and shape[0] is None)
+            if not stays and shape[axis] is None:
+                ctx.refuse("an axis of free size is resized to a fixed one")
+            scales.append(1.0 if stays else size / (shape[axis] or 1))
+    scales = [1.0 if scale is None else float(scale) for scale in scales]
+    steps = [axis for axis, scale in enumerate(scales) if scale != 1]
+    x = ctx.placed(X)
+    if not steps:
+        return x
+    if steps[0] >= 2 and x.rank == 4 and not others.get("antialias"):
+        method = native(scales[2:], mode, coordinates, nearest, exact=ctx.exact)
+        if method is not None:
+            image = ctx.channels_last(x)
+            factors = tuple(int(scale) for scale in scales[2:])
+            return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=factors, interpolation=method))
+    if any(shape[axis] is None for axis in steps):
+        ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
+    tensor = x.tensor
+    for axis in steps:
+        old = int(shape[axis] or 0)
+        new = int(old * scales[axis]) if sizes is None or sizes[axis] is None else int(sizes[axis])
+        line, where = Line(old, new, scales[axis], coordinates), x.axis(axis)
+        if mode == "nearest":
+            tensor = ops.take(tensor, line.nearest(nearest).tolist(), axis=where)
+            continue
+        matrix = line.matrix(mode, **others).T.astype(ctx.compute)
+        last = x.rank - 1
+        tensor = ops.moveaxis(ops.matmul(ops.moveaxis(tensor, where, last), np.ascontiguousarray(matrix)), last, where)
+    return ctx.keep(x, tensor)
+
+
+def native(scales: Sequence[float], mode: str, coordinates: str, nearest: str, *, exact: bool) -> str | None:
+    """``interpolation`` with which ``UpSampling2D`` does what is asked; TensorFlow's bilinear weights are single."""
+    if not all(scale.is_integer() for scale in scales):
+        return None
+    half = coordinates in ("half_pixel", "pytorch_half_pixel")
+    if mode == "nearest" and (
+        (coordinates == "asymmetric" and nearest == "floor") or (half and nearest.startswith("round"))
+    ):
+        return "nearest"
+    return "bilinear" if mode == "linear" and half and not exact else None
