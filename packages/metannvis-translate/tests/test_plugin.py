@@ -64,8 +64,8 @@ def test_from_the_toy(installed, model, target) -> None:
     assert all(row.compared for row in (*translation.report.layers, *translation.report.gradients))
     x = np.random.default_rng(1).standard_normal((5, 4))
     report = check_equivalence(model, translation, x, dtype="float64")
-    # derivatives of either side without its own are differences, good to about 1e-8
-    assert report.worst("outputs") < 1e-9 and report.worst("layers") < 1e-9 and report.worst("gradients") < 1e-6
+    assert report.passed, str(report)
+    assert max(report.worst("outputs"), report.worst("layers")) < 1e-9
 
 
 def test_to_the_toy(installed) -> None:

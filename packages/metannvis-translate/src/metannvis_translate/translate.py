@@ -405,6 +405,7 @@ def _compare(
         ],
         reasons={port.name: no_gradient for port in translation.inputs},
         notes=notes,
+        by_differences=not (here.differentiable and there.differentiable),
     )
 
 

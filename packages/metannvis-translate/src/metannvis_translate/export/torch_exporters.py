@@ -32,7 +32,12 @@ NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\
 EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
 
 #: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
-TIED_CALLS = {"aten.clamp": "bound", "aten.max.dim": "index", "aten.min.dim": "index", "aten.adaptive_max_pool": "index"}
+TIED_CALLS = {
+    "aten.clamp": "bound",
+    "aten.max.dim": "index",
+    "aten.min.dim": "index",
+    "aten.adaptive_max_pool": "index",
+}
 TIED = {"bound": ("Max", "Min"), "index": ("ReduceMax", "ReduceMin")}
 
 

@@ -69,7 +69,11 @@ def MaxPool(
 
 
 def _rounding(
-    sizes: Sequence[int | None], pads: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+    sizes: Sequence[int | None],
+    pads: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
 ) -> int | None:
     """``ceil_mode`` with which the beginnings' pads alone give the windows of these pads; ``None`` if neither does.
 
