@@ -1,11 +1,19 @@
-"""Networks and their native twins: the same network written by hand in the other framework, weights copied over.
+"""Networks and their native twins: the same network written by hand in each framework, weights copied over.
 
 Nothing here imports MetaNNvis: a twin is what somebody would have written without it, and the reference for every method.
-Weights, biases and statistics are random: zeros and ones hide errors.
+The random networks take RGB images of 20×28; the digits of 8×8 have the architecture of the demo's two networks, which are
+trained elsewhere and given. Weights, biases and statistics are random or trained: zeros and ones hide errors.
+
+A twin in PyTorch is what Captum asks for: one module for each activation. A twin in Keras is what tf-keras-vis asks for: one
+flat graph.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,11 +22,119 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["KERAS_LAYERS", "TORCH_LAYERS", "keras_rgb", "keras_twin", "torch_rgb", "torch_twin"]
+__all__ = ["SOURCES", "Rgb", "Twins", "keras_digits", "keras_rgb", "torch_rgb", "twins_of"]
 
+Array = np.ndarray[Any, Any]
 layers = keras.layers
 #: shape of an RGB image, space only: neither square nor even
 SIZE = (20, 28)
+#: the four networks, by name
+SOURCES = ("torch_digits", "keras_digits", "torch_rgb", "keras_rgb")
+
+
+@dataclass(frozen=True, eq=False)
+class Twins:
+    """A network as its user has it, and the same network for each toolkit.
+
+    Attributes
+    ----------
+    model, double
+        The network of the user, and the same in double precision.
+    in_torch
+        One module an activation, channels first, float64.
+    images
+        Five of them, in the network's own layout, float64.
+    layers
+        Layers of the network, and what puts out the same in the PyTorch and in the Keras twin.
+    classes
+        Targets, one an image.
+    """
+
+    name: str
+    model: Any
+    double: Any
+    in_torch: nn.Module
+    images: Array
+    layers: Mapping[str, tuple[str, str]]
+    classes: tuple[int, ...]
+
+    @property
+    def framework(self) -> str:
+        """Key of the network's framework."""
+        return "torch" if isinstance(self.model, nn.Module) else "tensorflow"
+
+    def in_keras(self, dtype: str = "float64") -> Any:
+        """The flat Keras twin, channels last."""
+        return KERAS_TWINS[self.name](self.model, dtype)
+
+    def first(self, values: Array) -> Array:
+        """Values in the network's own layout as PyTorch has them."""
+        return values.transpose(0, 3, 1, 2) if self.framework == "tensorflow" and values.ndim == 4 else values
+
+    def last(self, values: Array) -> Array:
+        """Values in the network's own layout as Keras has them."""
+        return values.transpose(0, 2, 3, 1) if self.framework == "torch" and values.ndim == 4 else values
+
+
+# --------------------------------------------------------------------------------------------------- copying weights
+
+
+def _arrays(layer: Any) -> list[Array]:
+    """Weights of a layer of either framework, as Keras has them."""
+    if not isinstance(layer, nn.Module):
+        return [np.asarray(weight) for weight in layer.get_weights()]
+    names = ("weight", "bias", "running_mean", "running_var")
+    state = {key: value.detach().numpy() for key, value in layer.state_dict().items()}
+    found = [state[name] for name in names if name in state]
+    if isinstance(layer, nn.Conv2d):
+        found[0] = found[0].transpose(2, 3, 1, 0)
+    elif isinstance(layer, nn.Linear):
+        found[0] = found[0].T
+    return found
+
+
+def _set(layer: Any, arrays: list[Array]) -> None:
+    """Give a layer of either framework weights as Keras has them."""
+    if not isinstance(layer, nn.Module):
+        layer.set_weights(arrays)
+        return
+    arrays = list(arrays)
+    if isinstance(layer, nn.Conv2d):
+        arrays[0] = arrays[0].transpose(3, 2, 0, 1)
+    elif isinstance(layer, nn.Linear):
+        arrays[0] = arrays[0].T
+    tensors = [layer.weight, layer.bias, *(b for b in layer.buffers() if b.is_floating_point())]
+    with torch.no_grad():
+        for tensor, value in zip([t for t in tensors if t is not None], arrays, strict=True):
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+def _find(model: Any, path: str) -> Any:
+    """A layer of either framework by a path like ``block.conv1``."""
+    if isinstance(model, nn.Module):
+        return model.get_submodule(path)
+    for part in path.split("."):
+        model = model.get_layer(part)
+    return model
+
+
+def _copy(source: Any, target: Any, names: Mapping[str, str]) -> None:
+    for of_source, of_target in names.items():
+        _set(_find(target, of_target), _arrays(_find(source, of_source)))
+
+
+@contextmanager
+def _dtype(name: str) -> Iterator[None]:
+    """Keras layers made inside compute in this dtype."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+# -------------------------------------------------------------------------------------------------------- RGB images
 
 
 class Block(nn.Module):
@@ -57,16 +173,11 @@ class Rgb(nn.Module):
         return self.fc(x.flatten(1))
 
 
-class ModuleBlock(nn.Module):
-    """The block as one writes it for Captum: one module for each activation and addition."""
+class ModuleBlock(Block):
+    """The block as one writes it for Captum: one module for each activation."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(6, 6, 3, padding=1)
-        self.norm1 = nn.BatchNorm2d(6, eps=1e-3)
-        self.act = nn.ReLU()
-        self.conv2 = nn.Conv2d(6, 6, (3, 1), padding=(1, 0))
-        self.norm2 = nn.BatchNorm2d(6, eps=1e-3)
         self.last = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -74,49 +185,26 @@ class ModuleBlock(nn.Module):
         return self.last(self.norm2(self.conv2(self.act(self.norm1(self.conv1(x))))) + x)
 
 
-class ModuleRgb(nn.Module):
-    """:class:`Rgb` and :func:`keras_rgb` as one writes them for Captum."""
+class ModuleRgb(Rgb):
+    """The RGB networks as one writes them for Captum."""
 
-    def __init__(self, channels_last_features: bool) -> None:
+    def __init__(self, flat_channels_last: bool) -> None:
         super().__init__()
-        self.pad = nn.ZeroPad2d((0, 1, 2, 0))
-        self.conv = nn.Conv2d(3, 6, 3, stride=2)
-        self.norm = nn.BatchNorm2d(6, eps=1e-3)
         self.act = nn.ReLU()
         self.block = ModuleBlock()
-        self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.fc = nn.Linear(6 * 5 * 7, 5)
-        self.channels_last_features = channels_last_features
+        self.flat_channels_last = flat_channels_last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, 20, 28) to logits (N, 5)."""
         x = self.pool(self.block(self.act(self.norm(self.conv(self.pad(x))))))
-        if self.channels_last_features:  # Keras flattens (N, H, W, C)
+        if self.flat_channels_last:  # Keras flattens (N, H, W, C)
             x = x.permute(0, 2, 3, 1)
         return self.fc(x.flatten(1))
 
 
-#: layers of the PyTorch networks and the layers of their Keras twins that put out the same
-TORCH_LAYERS = {
-    "conv": "conv",
-    "norm": "norm",
-    "block.conv1": "block_conv1",
-    "block": "block_last",
-    "pool": "pool",
-    "fc": "fc",
-}
-#: layers of the Keras network and the modules of its twin
-KERAS_LAYERS = {
-    "conv": "conv",
-    "act": "act",
-    "block/conv1": "block.conv1",
-    "block": "block.last",
-    "pool": "pool",
-    "fc": "fc",
-}
-
-
-def _randomize(model: nn.Module, seed: int) -> nn.Module:
+def torch_rgb(seed: int = 0) -> Rgb:
+    """The RGB network in PyTorch, as ordinary code writes it (functional activations)."""
+    model = Rgb()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
@@ -129,40 +217,39 @@ def _randomize(model: nn.Module, seed: int) -> nn.Module:
     return model.eval()
 
 
-def torch_rgb(seed: int = 0) -> nn.Module:
-    """The RGB network in PyTorch, as ordinary code writes it (functional activations)."""
-    return _randomize(Rgb(), seed)
+def _keras_block(y: Any, prefix: str) -> Any:
+    skip = y
+    y = layers.Conv2D(6, 3, padding="same", name=f"{prefix}conv1")(y)
+    y = layers.BatchNormalization(name=f"{prefix}norm1")(y)
+    y = layers.ReLU(name=f"{prefix}act")(y)
+    y = layers.Conv2D(6, (3, 1), padding="same", name=f"{prefix}conv2")(y)
+    y = layers.BatchNormalization(name=f"{prefix}norm2")(y)
+    return layers.ReLU(name=f"{prefix}last")(layers.Add(name=f"{prefix}add")([y, skip]))
 
 
-def _keras_body(x: Any, flat: bool) -> Any:
-    """The network as Keras layers; ``flat`` writes the block's layers into the same graph."""
-    x = layers.ZeroPadding2D(((2, 0), (0, 1)), name="pad")(x)
-    x = layers.Conv2D(6, 3, strides=2, name="conv")(x)
-    x = layers.BatchNormalization(name="norm")(x)
-    x = layers.ReLU(name="act")(x)
-
-    def block(y: Any, prefix: str) -> Any:
-        skip = y
-        y = layers.Conv2D(6, 3, padding="same", name=f"{prefix}conv1")(y)
-        y = layers.BatchNormalization(name=f"{prefix}norm1")(y)
-        y = layers.ReLU(name=f"{prefix}act")(y)
-        y = layers.Conv2D(6, (3, 1), padding="same", name=f"{prefix}conv2")(y)
-        y = layers.BatchNormalization(name=f"{prefix}norm2")(y)
-        return layers.ReLU(name=f"{prefix}last")(layers.Add(name=f"{prefix}add")([y, skip]))
-
-    if flat:
-        x = block(x, "block_")
-    else:
-        given = keras.Input(x.shape[1:])
-        x = keras.Model(given, block(given, ""), name="block")(x)
-    return layers.MaxPooling2D(3, 2, padding="same", name="pool")(x)
+def _keras_rgb(dtype: str, *, flat: bool, flat_channels_first: bool = False) -> Any:
+    """The RGB network in Keras; ``flat`` writes the block's layers into the same graph."""
+    with _dtype(dtype):
+        given = keras.Input((*SIZE, 3), name="image", dtype=dtype)
+        x = layers.ZeroPadding2D(((2, 0), (0, 1)), name="pad")(given)
+        x = layers.Conv2D(6, 3, strides=2, name="conv")(x)
+        x = layers.BatchNormalization(name="norm")(x)
+        x = layers.ReLU(name="act")(x)
+        if flat:
+            x = _keras_block(x, "block_")
+        else:
+            inner = keras.Input(x.shape[1:], dtype=dtype, name="features")
+            x = keras.Model(inner, _keras_block(inner, ""), name="block")(x)
+        x = layers.MaxPooling2D(3, 2, padding="same", name="pool")(x)
+        if flat_channels_first:  # PyTorch flattens (N, C, H, W)
+            x = layers.Permute((3, 1, 2), name="permute")(x)
+        out = layers.Dense(5, name="fc")(layers.Flatten(name="flatten")(x))
+        return keras.Model(given, out, name="rgb")
 
 
 def keras_rgb(seed: int = 0) -> Any:
     """The RGB network in Keras, with its block nested."""
-    given = keras.Input((*SIZE, 3), name="image")
-    out = layers.Dense(5, name="fc")(layers.Flatten(name="flatten")(_keras_body(given, flat=False)))
-    model = keras.Model(given, out, name="rgb")
+    model = _keras_rgb("float32", flat=False)
     random = np.random.default_rng(seed)
     for weight in model.weights:
         if "variance" in weight.path:
@@ -174,45 +261,153 @@ def keras_rgb(seed: int = 0) -> Any:
     return model
 
 
-def keras_twin(model: Rgb) -> Any:
-    """A PyTorch network written in Keras: flat, features in PyTorch's order, weights copied."""
-    given = keras.Input((*SIZE, 3))
-    x = layers.Permute((3, 1, 2))(_keras_body(given, flat=True))
-    twin = keras.Model(given, layers.Dense(5, name="fc")(layers.Flatten()(x)))
-    for name, module in model.named_modules():
-        if not isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.Linear)):
-            continue
-        state = {key: value.detach().numpy() for key, value in module.state_dict().items()}
-        layer = twin.get_layer(name.replace(".", "_"))
-        if isinstance(module, nn.BatchNorm2d):
-            layer.set_weights([state["weight"], state["bias"], state["running_mean"], state["running_var"]])
-        elif isinstance(module, nn.Conv2d):
-            layer.set_weights([state["weight"].transpose(2, 3, 1, 0), state["bias"]])
-        else:
-            layer.set_weights([state["weight"].T, state["bias"]])
+RGB_WEIGHTS = ("conv", "norm", "block.conv1", "block.norm1", "block.conv2", "block.norm2", "fc")
+
+
+def _flat_rgb(model: Any, dtype: str) -> Any:
+    twin = _keras_rgb(dtype, flat=True, flat_channels_first=isinstance(model, nn.Module))
+    _copy(model, twin, {name: name.replace("block.", "block_") for name in RGB_WEIGHTS})
     return twin
 
 
-def torch_twin(model: Any) -> nn.Module:
-    """Either network written in PyTorch for Captum, weights copied."""
-    if isinstance(model, nn.Module):
-        twin = ModuleRgb(channels_last_features=False)
-        twin.load_state_dict(model.state_dict())
-        return twin.eval()
-    twin = ModuleRgb(channels_last_features=True)
-    inner = model.get_layer("block")
-    for name, module in twin.named_modules():
-        if not isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.Linear)):
-            continue
-        layer = inner.get_layer(name.removeprefix("block.")) if name.startswith("block.") else model.get_layer(name)
-        weights = [torch.tensor(w) for w in layer.get_weights()]
-        with torch.no_grad():
-            if isinstance(module, nn.BatchNorm2d):
-                for target, value in zip(
-                    (module.weight, module.bias, module.running_mean, module.running_var), weights, strict=True
-                ):
-                    target.copy_(value)
-            else:
-                module.weight.copy_(weights[0].permute(3, 2, 0, 1) if weights[0].ndim == 4 else weights[0].T)
-                module.bias.copy_(weights[1])
+def _module_rgb(model: Any) -> nn.Module:
+    twin = ModuleRgb(flat_channels_last=not isinstance(model, nn.Module)).double()
+    _copy(model, twin, {name: name for name in RGB_WEIGHTS})
     return twin.eval()
+
+
+# ------------------------------------------------------------------------------------------------ digits of the demo
+
+
+class ModuleTorchDigits(nn.Module):
+    """The demo's PyTorch network as one writes it for Captum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.norm1 = nn.BatchNorm2d(16)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+        self.relu2 = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.hidden = nn.Linear(32 * 4 * 4, 64)
+        self.relu3 = nn.ReLU()
+        self.classes = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 8, 8) to logits (N, 10)."""
+        x = self.relu1(self.norm1(self.conv1(x)))
+        x = self.pool(self.relu2(self.conv2(x)))
+        return self.classes(self.relu3(self.hidden(x.flatten(1))))
+
+
+class ModuleKerasDigits(nn.Module):
+    """The demo's Keras network as one writes it for Captum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(32, eps=1e-3)
+        self.relu2 = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.hidden = nn.Linear(4 * 4 * 32, 64)
+        self.relu3 = nn.ReLU()
+        self.classes = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 8, 8) to logits (N, 10)."""
+        x = self.relu2(self.norm2(self.conv2(self.relu1(self.conv1(x)))))
+        x = self.pool(x).permute(0, 2, 3, 1)
+        return self.classes(self.relu3(self.hidden(x.flatten(1))))
+
+
+def keras_digits(model: Any, dtype: str) -> Any:
+    """The demo's Keras network written once more, weights copied."""
+    with _dtype(dtype):
+        given = keras.Input((8, 8, 1), name="digit", dtype=dtype)
+        x = layers.Conv2D(16, 3, padding="same", activation="relu", name="conv1")(given)
+        x = layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv2")(x)
+        x = layers.ReLU(name="relu2")(layers.BatchNormalization(name="norm2")(x))
+        x = layers.Flatten(name="flatten")(layers.MaxPooling2D(name="pool")(x))
+        x = layers.Dense(64, activation="relu", name="hidden")(layers.Dropout(0.25, name="dropout")(x))
+        twin = keras.Model(given, layers.Dense(10, name="classes")(x), name="digits")
+    _copy(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
+    return twin
+
+
+def _flat_torch_digits(model: nn.Module, dtype: str) -> Any:
+    """The demo's PyTorch network in Keras."""
+    with _dtype(dtype):
+        given = keras.Input((8, 8, 1), name="digit", dtype=dtype)
+        x = layers.Conv2D(16, 3, padding="same", name="conv1")(given)
+        x = layers.ReLU(name="relu1")(layers.BatchNormalization(epsilon=1e-5, name="norm1")(x))
+        x = layers.ReLU(name="relu2")(layers.Conv2D(32, 3, padding="same", name="conv2")(x))
+        x = layers.Permute((3, 1, 2), name="permute")(layers.MaxPooling2D(name="pool")(x))
+        x = layers.Dense(64, activation="relu", name="hidden")(layers.Flatten(name="flatten")(x))
+        twin = keras.Model(given, layers.Dense(10, name="classes")(x), name="digits")
+    _copy(model, twin, {name: name for name in ("conv1", "norm1", "conv2", "hidden", "classes")})
+    return twin
+
+
+def _module_torch_digits(model: nn.Module) -> nn.Module:
+    twin = ModuleTorchDigits()
+    twin.load_state_dict(model.state_dict())
+    return twin.double().eval()
+
+
+def _module_keras_digits(model: Any) -> nn.Module:
+    twin = ModuleKerasDigits().double()
+    _copy(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
+    return twin.eval()
+
+
+# ----------------------------------------------------------------------------------------------------------- all four
+
+TORCH_TWINS = {
+    "torch_digits": _module_torch_digits,
+    "keras_digits": _module_keras_digits,
+    "torch_rgb": _module_rgb,
+    "keras_rgb": _module_rgb,
+}
+KERAS_TWINS = {
+    "torch_digits": _flat_torch_digits,
+    "keras_digits": keras_digits,
+    "torch_rgb": _flat_rgb,
+    "keras_rgb": _flat_rgb,
+}
+#: A layer of the network → the layers of the PyTorch and of the Keras twin that put out the same. The first is one before
+#: activations, the second one inside (or behind) a nested block or activation.
+LAYERS: dict[str, dict[str, tuple[str, str]]] = {
+    "torch_digits": {"conv2": ("conv2", "conv2"), "norm1": ("norm1", "norm1"), "conv1": ("conv1", "conv1")},
+    "keras_digits": {"conv2": ("conv2", "conv2"), "conv1": ("relu1", "conv1"), "relu2": ("relu2", "relu2")},
+    "torch_rgb": {
+        "block.conv1": ("block.conv1", "block_conv1"),
+        "block": ("block", "block_last"),
+        "norm": ("norm",) * 2,
+    },
+    "keras_rgb": {"block/conv1": ("block.conv1", "block_conv1"), "block": ("block", "block_last"), "act": ("act",) * 2},
+}
+
+
+def twins_of(name: str, model: Any, images: Array) -> Twins:
+    """A network and its twins, whose outputs are compared before they serve as a reference."""
+    if isinstance(model, nn.Module):
+        double: Any = copy.deepcopy(model).double()
+    elif name == "keras_rgb":
+        double = _keras_rgb("float64", flat=False)
+        double.set_weights(model.get_weights())
+    else:
+        double = keras_digits(model, "float64")
+    images = images.astype("float64")
+    width = 10 if name.endswith("digits") else 5
+    found = Twins(name, model, double, TORCH_TWINS[name](model), images, LAYERS[name], tuple(range(width))[:5])
+    given = torch.from_numpy(np.ascontiguousarray(found.first(images)))
+    with torch.no_grad():
+        first = found.in_torch(given).numpy()
+        own = double(given).numpy() if found.framework == "torch" else np.asarray(double(images, training=False))
+    last = np.asarray(found.in_keras()(found.last(images), training=False))
+    for output in (first, last):
+        np.testing.assert_allclose(output, own, rtol=1e-10, atol=1e-10)
+    return found

@@ -60,9 +60,10 @@ def MaxPool(
     if any(rest) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
         if ceil_mode:
             pads = _ceil_pads(ctx, pads, kernel, stride, dilation)
-        padding, ceil_mode = pads[:rank], _rounding((ctx.shape(0) or ())[2:], pads, kernel, stride, dilation)
-        if ceil_mode is None:
-            padding, ceil_mode = (0,) * rank, 0
+        rounding = _rounding((ctx.shape(0) or ())[2:], pads, kernel, stride, dilation)
+        padding, ceil_mode = pads[:rank], rounding or 0
+        if rounding is None:
+            padding = (0,) * rank
             tensor = ctx.function(F.pad, tensor, pad_pairs(pads), "constant", lowest)
     module = MAX[rank - 1](kernel, stride, padding, dilation, ceil_mode=bool(ceil_mode))
     return Placed(ctx.module(module, tensor), identity(x.rank))

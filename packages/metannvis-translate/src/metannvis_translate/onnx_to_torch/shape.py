@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from metannvis_translate.folding import evaluate_symbols, constant_array
+from metannvis_translate.folding import constant_array, evaluate_symbols
 from metannvis_translate.hub import exact_value
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
