@@ -11,8 +11,7 @@ flat graph.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from twin_weights import copy_weights, dtype_of_layers
 
 __all__ = ["SOURCES", "Rgb", "Twins", "keras_digits", "keras_rgb", "torch_rgb", "twins_of"]
 
@@ -74,64 +74,6 @@ class Twins:
     def last(self, values: Array) -> Array:
         """Values in the network's own layout as Keras has them."""
         return values.transpose(0, 2, 3, 1) if self.framework == "torch" and values.ndim == 4 else values
-
-
-# --------------------------------------------------------------------------------------------------- copying weights
-
-
-def _arrays(layer: Any) -> list[Array]:
-    """Weights of a layer of either framework, as Keras has them."""
-    if not isinstance(layer, nn.Module):
-        return [np.asarray(weight) for weight in layer.get_weights()]
-    names = ("weight", "bias", "running_mean", "running_var")
-    state = {key: value.detach().numpy() for key, value in layer.state_dict().items()}
-    found = [state[name] for name in names if name in state]
-    if isinstance(layer, nn.Conv2d):
-        found[0] = found[0].transpose(2, 3, 1, 0)
-    elif isinstance(layer, nn.Linear):
-        found[0] = found[0].T
-    return found
-
-
-def _set(layer: Any, arrays: list[Array]) -> None:
-    """Give a layer of either framework weights as Keras has them."""
-    if not isinstance(layer, nn.Module):
-        layer.set_weights(arrays)
-        return
-    arrays = list(arrays)
-    if isinstance(layer, nn.Conv2d):
-        arrays[0] = arrays[0].transpose(3, 2, 0, 1)
-    elif isinstance(layer, nn.Linear):
-        arrays[0] = arrays[0].T
-    tensors = [layer.weight, layer.bias, *(b for b in layer.buffers() if b.is_floating_point())]
-    with torch.no_grad():
-        for tensor, value in zip([t for t in tensors if t is not None], arrays, strict=True):
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
-
-
-def _find(model: Any, path: str) -> Any:
-    """A layer of either framework by a path like ``block.conv1``."""
-    if isinstance(model, nn.Module):
-        return model.get_submodule(path)
-    for part in path.split("."):
-        model = model.get_layer(part)
-    return model
-
-
-def _copy(source: Any, target: Any, names: Mapping[str, str]) -> None:
-    for of_source, of_target in names.items():
-        _set(_find(target, of_target), _arrays(_find(source, of_source)))
-
-
-@contextmanager
-def _dtype(name: str) -> Iterator[None]:
-    """Keras layers made inside compute in this dtype."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 # -------------------------------------------------------------------------------------------------------- RGB images
@@ -229,7 +171,7 @@ def _keras_block(y: Any, prefix: str) -> Any:
 
 def _keras_rgb(dtype: str, *, flat: bool, flat_channels_first: bool = False) -> Any:
     """The RGB network in Keras; ``flat`` writes the block's layers into the same graph."""
-    with _dtype(dtype):
+    with dtype_of_layers(dtype):
         given = keras.Input((*SIZE, 3), name="image", dtype=dtype)
         x = layers.ZeroPadding2D(((2, 0), (0, 1)), name="pad")(given)
         x = layers.Conv2D(6, 3, strides=2, name="conv")(x)
@@ -266,13 +208,13 @@ RGB_WEIGHTS = ("conv", "norm", "block.conv1", "block.norm1", "block.conv2", "blo
 
 def _flat_rgb(model: Any, dtype: str) -> Any:
     twin = _keras_rgb(dtype, flat=True, flat_channels_first=isinstance(model, nn.Module))
-    _copy(model, twin, {name: name.replace("block.", "block_") for name in RGB_WEIGHTS})
+    copy_weights(model, twin, {name: name.replace("block.", "block_") for name in RGB_WEIGHTS})
     return twin
 
 
 def _module_rgb(model: Any) -> nn.Module:
     twin = ModuleRgb(flat_channels_last=not isinstance(model, nn.Module)).double()
-    _copy(model, twin, {name: name for name in RGB_WEIGHTS})
+    copy_weights(model, twin, {name: name for name in RGB_WEIGHTS})
     return twin.eval()
 
 
@@ -325,7 +267,7 @@ class ModuleKerasDigits(nn.Module):
 
 def keras_digits(model: Any, dtype: str) -> Any:
     """The demo's Keras network written once more, weights copied."""
-    with _dtype(dtype):
+    with dtype_of_layers(dtype):
         given = keras.Input((8, 8, 1), name="digit", dtype=dtype)
         x = layers.Conv2D(16, 3, padding="same", activation="relu", name="conv1")(given)
         x = layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv2")(x)
@@ -333,13 +275,13 @@ def keras_digits(model: Any, dtype: str) -> Any:
         x = layers.Flatten(name="flatten")(layers.MaxPooling2D(name="pool")(x))
         x = layers.Dense(64, activation="relu", name="hidden")(layers.Dropout(0.25, name="dropout")(x))
         twin = keras.Model(given, layers.Dense(10, name="classes")(x), name="digits")
-    _copy(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
+    copy_weights(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
     return twin
 
 
 def _flat_torch_digits(model: nn.Module, dtype: str) -> Any:
     """The demo's PyTorch network in Keras."""
-    with _dtype(dtype):
+    with dtype_of_layers(dtype):
         given = keras.Input((8, 8, 1), name="digit", dtype=dtype)
         x = layers.Conv2D(16, 3, padding="same", name="conv1")(given)
         x = layers.ReLU(name="relu1")(layers.BatchNormalization(epsilon=1e-5, name="norm1")(x))
@@ -347,7 +289,7 @@ def _flat_torch_digits(model: nn.Module, dtype: str) -> Any:
         x = layers.Permute((3, 1, 2), name="permute")(layers.MaxPooling2D(name="pool")(x))
         x = layers.Dense(64, activation="relu", name="hidden")(layers.Flatten(name="flatten")(x))
         twin = keras.Model(given, layers.Dense(10, name="classes")(x), name="digits")
-    _copy(model, twin, {name: name for name in ("conv1", "norm1", "conv2", "hidden", "classes")})
+    copy_weights(model, twin, {name: name for name in ("conv1", "norm1", "conv2", "hidden", "classes")})
     return twin
 
 
@@ -359,7 +301,7 @@ def _module_torch_digits(model: nn.Module) -> nn.Module:
 
 def _module_keras_digits(model: Any) -> nn.Module:
     twin = ModuleKerasDigits().double()
-    _copy(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
+    copy_weights(model, twin, {name: name for name in ("conv1", "conv2", "norm2", "hidden", "classes")})
     return twin.eval()
 
 

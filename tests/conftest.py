@@ -1,0 +1,50 @@
+"""The four networks that the tests across packages share, made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from metannvis_translate.frameworks import require
+
+#: Enough of the demo's training for weights that mean something.
+EPOCHS, SEED = 4, 0
+
+
+@pytest.fixture(scope="session")
+def trained() -> dict[str, Any]:
+    """The demo's two networks, trained by the demo's own functions, and digits that they have not seen, channels left out."""
+    for framework in ("torch", "tensorflow"):
+        require(framework)
+    from metannvis_cli.demo import digits, keras_network, torch_network
+
+    data = digits.load(SEED)
+    found: dict[str, Any] = {"digits": data.test_images}
+    for name, module, channels in (("torch_digits", torch_network, 1), ("keras_digits", keras_network, 3)):
+        images = np.expand_dims(data.train_images, channels)
+        found[name] = module.train(images, data.train_classes, epochs=EPOCHS, seed=SEED, progress=lambda *_: None)
+    return found
+
+
+@pytest.fixture(scope="session")
+def network(trained: dict[str, Any]) -> Callable[[str], Any]:
+    """Any of the four networks, by name, with its twins (:class:`twins.Twins`)."""
+    import twins
+
+    made: dict[str, twins.Twins] = {}
+
+    def get(name: str) -> twins.Twins:
+        if name not in made:
+            axis = 1 if name.startswith("torch") else 3
+            if name.endswith("digits"):
+                model, images = trained[name], np.expand_dims(trained["digits"][:5], axis)
+            else:
+                model = twins.torch_rgb() if axis == 1 else twins.keras_rgb()
+                shape = (5, 3, *twins.SIZE) if axis == 1 else (5, *twins.SIZE, 3)
+                images = np.random.default_rng(5).standard_normal(shape, "float32")
+            made[name] = twins.twins_of(name, model, images)
+        return made[name]
+
+    return get
