@@ -1,13 +1,13 @@
-"""The four networks that the tests across packages share, made once a session."""
+"""The four networks that the tests across packages share, made once a session.
+
+Some environments run a folder of these tests with next to nothing installed, so imports stand in the fixtures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from metannvis_translate.frameworks import require
 
 #: Enough of the demo's training for weights that mean something.
 EPOCHS, SEED = 4, 0
@@ -16,6 +16,9 @@ EPOCHS, SEED = 4, 0
 @pytest.fixture(scope="session")
 def trained() -> dict[str, Any]:
     """The demo's two networks, trained by the demo's own functions, and digits that they have not seen, channels left out."""
+    import numpy as np
+    from metannvis_translate.frameworks import require
+
     for framework in ("torch", "tensorflow"):
         require(framework)
     from metannvis_cli.demo import digits, keras_network, torch_network
@@ -31,6 +34,7 @@ def trained() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def network(trained: dict[str, Any]) -> Callable[[str], Any]:
     """Any of the four networks, by name, with its twins (:class:`twins.Twins`)."""
+    import numpy as np
     import twins
 
     made: dict[str, twins.Twins] = {}

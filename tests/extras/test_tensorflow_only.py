@@ -39,7 +39,7 @@ def test_tf_keras_vis_explains_a_keras_model(net, images):
         score = net(leaf)[:, 1]
     expected = tf.abs(tape.gradient(score, leaf)).numpy()
 
-    explanation = explain(net, "saliency", images, target=1, keepdims=True, normalize_map=False)
+    explanation = explain(net, "saliency", images, target=1, toolset="tf-keras-vis", keepdims=True, normalize_map=False)
 
     np.testing.assert_allclose(explanation.values, expected, rtol=1e-5)
     assert explanation.toolset == "tf-keras-vis"

@@ -32,7 +32,7 @@ def test_captum_explains_a_pytorch_model(net, images):
     leaf = images.clone().requires_grad_()
     net(leaf)[:, 1].sum().backward()
 
-    explanation = explain(net, "saliency", images, target=1)
+    explanation = explain(net, "saliency", images, target=1, toolset="captum")
 
     np.testing.assert_allclose(explanation.values, leaf.grad.abs().numpy(), rtol=1e-6)
     assert explanation.toolset == "captum"

@@ -313,6 +313,7 @@ CASES += [
     Case("ArgMax", (_random(2, 5),), {"axis": -1, "keepdims": 0}, 13, tag="drop"),
     Case("ArgMax", (np.array([[1.0, 3.0, 3.0]]),), {"axis": 1, "select_last_index": 1}, 13, tag="last"),
     Case("ArgMin", (_random(2, 5, 3),), {"axis": 2}, 13),
+    Case("ArgMax", (np.array([[-0.0, 0.0, -1.0], [0.0, -0.0, -1.0]]),), {"axis": 1}, 13, tag="zeros"),
 ]
 
 # softmaxes

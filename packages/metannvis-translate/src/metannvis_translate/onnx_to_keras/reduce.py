@@ -19,6 +19,12 @@ ops = keras.ops
 Reduction = Callable[..., Any]
 
 
+def first(x: Any, extreme: Reduction, axis: int, *, keepdims: bool) -> Any:
+    """Index of the first largest (or smallest) element. Keras' own ``argmax`` takes −0 for less than 0."""
+    found = ops.equal(x, extreme(x, axis=axis, keepdims=True))
+    return ops.argmax(ops.cast(found, "int32"), axis=axis, keepdims=keepdims)
+
+
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     """Composed: Keras' own answers in single precision."""
     top = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
@@ -50,7 +56,7 @@ def reduction(
         return x
     if ctx.ties == "index" and len(logical) == 1:
         where = x.axis(logical[0])
-        index = (ops.argmax if function is ops.max else ops.argmin)(x.tensor, axis=where, keepdims=True)
+        index = first(x.tensor, function, where, keepdims=True)
         picked = ops.take_along_axis(x.tensor, index, axis=where)
         order = x.order if keepdims else layout.kept_axes(x.order, logical)
         return Placed(picked if keepdims else ops.squeeze(picked, axis=where), order)
@@ -83,19 +89,19 @@ for _operator, _function in REDUCTIONS.items():
 
 @converter("ArgMax", since=1)
 def ArgMax(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
-    return position(ctx, ops.argmax, data, axis, keepdims, select_last_index)
+    return position(ctx, ops.max, data, axis, keepdims, select_last_index)
 
 
 @converter("ArgMin", since=1)
 def ArgMin(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
-    return position(ctx, ops.argmin, data, axis, keepdims, select_last_index)
+    return position(ctx, ops.min, data, axis, keepdims, select_last_index)
 
 
 def position(ctx: KerasImporter, function: Reduction, data: Value, axis: int, keepdims: int, last: int) -> Placed:
     x = ctx.placed(data)
     where = x.axis(axis)
     tensor = ops.flip(x.tensor, axis=where) if last else x.tensor
-    found = ops.cast(function(tensor, axis=where, keepdims=bool(keepdims)), "int64")
+    found = ops.cast(first(tensor, function, where, keepdims=bool(keepdims)), "int64")
     if last:
         found = ops.subtract(x.tensor.shape[where] - 1, found)
     return Placed(found, x.order if keepdims else layout.kept_axes(x.order, [axis]))
