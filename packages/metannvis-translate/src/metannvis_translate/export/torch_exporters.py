@@ -147,17 +147,25 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The one place where the exporters' deprecation and tracer warnings, and their log records, are silenced."""
+    """The one place where the exporters' warnings, their log records and graphs on standard output are silenced."""
+    import torch
+
+    # On an exception the TorchScript exporter prints whole graphs: it asks whether this *function* is true, which turns
+    # the printing on for good.
+    bindings: Any = torch._C
+    asked = bindings._jit_is_onnx_log_enabled
     names = ("torch.onnx", "torch.onnx._internal", "onnxscript", "torch._subclasses.fake_tensor", "torch.export")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
+        bindings._jit_is_onnx_log_enabled = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        bindings._jit_is_onnx_log_enabled = asked
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,8 +143,10 @@ def _unpickle(path: Path, *, trust: bool) -> Any:
 
     torch = require("torch")
     try:
-        # the restricted unpickler: tensors and containers, no code
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # a pickle that PyTorch did not write: what it holds decides, not its protocol
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            # the restricted unpickler: tensors and containers, no code
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         if not trust:
             raise UntrustedModelError(
