@@ -4,7 +4,9 @@ Some environments run a folder of these tests with next to nothing installed, so
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +54,24 @@ def network(trained: dict[str, Any]) -> Callable[[str], Any]:
         return made[name]
 
     return get
+
+
+@pytest.fixture(params=["torch", "tensorflow"])
+def framework(request: pytest.FixtureRequest) -> str:
+    """Key of the framework of the caller's model."""
+    key: str = request.param
+    return key
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, which is the one for temporary files as well.
+
+    PyTorch makes an empty folder for the cache of its compiler there; files count, therefore.
+    """
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+    monkeypatch.setenv("TMPDIR", str(here))
+    return here
