@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from metannvis_translate.detect import is_a
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UntrustedModelError
 from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.torch_archive import check_archive
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,7 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     torch = require("torch")
     if path.suffix.lower() == ".pt2":
         if not trust:
-            _check_archive(path)
+            check_archive(path)
         return as_module(torch.export.load(str(path)))
     if _is_script(path):
         return torch.jit.load(str(path), map_location="cpu").eval()
@@ -164,31 +164,6 @@ def _is_script(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         names = [name.partition("/")[2] for name in archive.namelist()]
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse an exported program that brings pickles or compiled code, which ``torch.export.load`` would run."""
-    if not zipfile.is_zipfile(path):
-        raise InvalidArgumentError(f"{path.name} is no exported program: it is not a zip archive")
-    reasons = []
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            inner = name.partition("/")[2]
-            if inner.endswith(("weights_config.json", "constants_config.json")):
-                entries = json.loads(archive.read(name)).get("config", {}).items()
-                reasons += [f"{key!r} is a pickle" for key, entry in entries if entry.get("use_pickle")]
-                reasons += [
-                    f"{key!r} is an object" for key, entry in entries if "obj" in str(entry.get("path_name", ""))
-                ]
-            elif inner.startswith("data/aotinductor/"):
-                reasons.append("it holds compiled code")
-            elif inner.startswith(("data/weights/", "data/constants/")) and inner.endswith(".pt"):
-                reasons.append(f"{inner} is a pickle")
-    if reasons:
-        raise UntrustedModelError(
-            f"opening {path.name} would run code that it carries: {'; '.join(dict.fromkeys(reasons))}. Save it anew with "
-            "torch.export.save, or give trust=True (--trust) if you trust whoever made it."
-        )
 
 
 def _factory(architecture: str) -> Any:
