@@ -16,11 +16,12 @@ from metannvis_translate.errors import (
     UnknownLayerError,
     UntrustedModelError,
 )
+from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.torch import framework
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.translate import translate
 
-torch = pytest.importorskip("torch")
+torch = require("torch")
 nn, F = torch.nn, torch.nn.functional
 Array = np.ndarray[Any, Any]
 

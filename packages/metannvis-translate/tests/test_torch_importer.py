@@ -19,7 +19,7 @@ from metannvis_translate.hub import LAYER, TIES, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from onnx import TensorProto, helper, numpy_helper
 
-torch = pytest.importorskip("torch")
+torch = require("torch")
 Array = np.ndarray[Any, Any]
 Node = tuple[Any, ...]
 

@@ -20,8 +20,9 @@ from metannvis_translate.errors import (
     UntrustedModelError,
 )
 from metannvis_translate.files import load_model, save_model
+from metannvis_translate.gate import check_equivalence
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
-from metannvis_translate.translate import check_equivalence, list_layers, translate, translate_data, translate_model
+from metannvis_translate.translate import list_layers, translate, translate_data, translate_model
 from metannvis_translate.translation import Port, Translation
 
 __all__ = [
