@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metannvis_methods import LayerChoiceWarning, explain, finish_execution_with_layer, perform_attribution
 from metannvis_methods import cache as module
-from metannvis_methods import explain
 from metannvis_methods.cache import Cache, cache, signature
 from metannvis_methods.native import get_native
 from metannvis_translate.frameworks import require
@@ -174,3 +174,53 @@ def test_the_cache_keeps_no_model_alive(framework: str, digits: Any) -> None:
 
 def test_one_cache_serves_the_process() -> None:
     assert module.cache is cache
+
+
+def test_plain_attributes_count(digits: Any) -> None:
+    torch, keras = require("torch"), require("keras")
+    net = copy.deepcopy(digits.torch)
+    net.temperature, net.mask = 1.0, torch.ones(3)
+    layer = keras.layers.Rescaling(2.0)
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(2)])
+    changes = [
+        (net, lambda: setattr(net, "temperature", 2.0)),
+        (net, lambda: net.mask.mul_(2)),
+        (net, lambda: setattr(net, "mask", [torch.ones(3)])),
+        (net, lambda: net.mask[0].mul_(2)),
+        (model, lambda: setattr(layer, "scale", 3.0)),
+    ]
+    for changed, change in changes:
+        native = get_native("torch" if changed is net else "tensorflow")
+        before = native.fingerprint(changed)
+        assert native.fingerprint(changed) == before
+        change()
+        assert native.fingerprint(changed) != before
+
+
+def test_a_changed_attribute_translates_anew(translations: list[str]) -> None:
+    torch = require("torch")
+
+    class Scaled(torch.nn.Module):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.scale = torch.nn.Linear(4, 3), 1.0
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(x) * self.scale
+
+    net, x = Scaled().eval(), np.ones((2, 4), np.float32)
+    words: dict[str, Any] = {"target": 1, "toolset": "tf-keras-vis", "keepdims": True, "normalize_map": False}
+    before = explain(net, "saliency", x, **words).values
+    net.scale = 3.0
+    np.testing.assert_allclose(explain(net, "saliency", x, **words).values, 3 * before, rtol=1e-5)
+
+
+def test_training_between_the_two_halves_of_a_call_counts(digits: Any) -> None:
+    keras = require("keras")
+    model = keras.models.clone_model(digits.keras)
+    with pytest.warns(LayerChoiceWarning):
+        pending = perform_attribution(model, "layer_activation", exec_args={"inputs": digits.x_last})
+    before = finish_execution_with_layer(pending, "conv1")
+    layer = model.get_layer("conv1")
+    layer.set_weights([3 * weight for weight in layer.get_weights()])
+    np.testing.assert_allclose(finish_execution_with_layer(pending, "conv1"), 3 * before, rtol=1e-5, atol=1e-6)

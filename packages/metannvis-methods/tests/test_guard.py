@@ -251,3 +251,31 @@ def test_a_seed_repeats_a_random_method_and_no_seed_does_not(
 def test_jobs_are_for_plug_ins() -> None:
     assert Job(spec=MethodSpec("a", "b", "c", "primary", "d:E"), model=None).inputs == ()
     assert Outcome(1).over == "input"
+
+
+def test_buffers_that_forward_writes_to() -> None:
+    torch = require("torch")
+
+    class Counting(torch.nn.Module):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(4, 3)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x: Any) -> Any:
+            self.calls.add_(1)
+            return self.fc(x)
+
+    net = Counting().eval()
+    explain(net, "saliency", np.ones((2, 4), np.float32), target=1, toolset="captum")
+    assert net.calls == 0
+
+
+@pytest.mark.parametrize("name", ["keras", "torch"])
+def test_statistics_are_left_as_they_were(name: str, rgb: Any) -> None:
+    """``training=True`` updates them, in the caller's model or in the translation that is kept."""
+    model, x = (rgb.keras, rgb.x_last) if name == "keras" else (rgb.torch, rgb.x)
+    words: dict[str, Any] = {"target": 1, "toolset": "tf-keras-vis", "normalize_map": False}
+    before = explain(model, "saliency", x, **words).values
+    explain(model, "saliency", x, training=True, **words)
+    assert np.array_equal(explain(model, "saliency", x, **words).values, before)

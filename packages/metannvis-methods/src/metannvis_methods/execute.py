@@ -32,8 +32,9 @@ def execute(request: Request) -> Explanation | PendingExplanation:
     if layer is None and argument is not None and not argument.required:
         layer = "auto"
     named = layer is not None and not isinstance(layer, int)
-    if request.prepared is None or (named and request.prepared.obstacles(layer)):
-        request.prepared = prepare(
+    prepared = request.prepared
+    if prepared is None or not prepared.is_current() or (named and prepared.obstacles(layer)):
+        prepared = request.prepared = prepare(
             request.toolset,
             spec,
             request.source,
@@ -43,7 +44,6 @@ def execute(request: Request) -> Explanation | PendingExplanation:
             layer=layer,
             progress=request.progress,
         )
-    prepared = request.prepared
     if argument is not None and layer is None:
         rows = prepared.layers()
         return PendingExplanation(prepared.model, rows, spec.key, spec.toolset, request.framework, request=request)
@@ -66,7 +66,7 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
     more = in_order(call.get(extra.name)) if extra is not None else ()
     if (place := spec.by_role("layer")) is not None and prepared.layer is not None:
         (init if any(known is place for known in spec.init) else call)[place.name] = prepared.layer
-    recorded = target
+    asked = recorded = target
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
         _refuse_whole_numbers(spec, native, inputs)
@@ -74,7 +74,8 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
         if inputs:
             outputs = native.predict(prepared.model, (*inputs, *more))
             if spec.by_role("target", "score") is not None and not keeps_score:
-                target, recorded = settle_target(_translated_target(prepared, target), outputs)
+                target, found = settle_target(_translated_target(prepared, target), outputs)
+                recorded = found if asked is None else asked
         if keeps_score is not None:
             recorded = _indices(keeps_score)
         aim = spec.by_role("target")
@@ -190,17 +191,23 @@ def _sized(job: Job, size: int | None, count: int) -> Job:
 def _cut(job: Job, start: int, stop: int, count: int) -> Job:
     """The job for some of its samples."""
 
-    def part(value: Any) -> Any:
+    def part(value: Any, ranks: Sequence[int] | None = None) -> Any:
         if isinstance(value, tuple):
-            return tuple(part(item) for item in value)
+            return tuple(part(item, ranks and ranks[k : k + 1]) for k, item in enumerate(value))
         shape: Any = getattr(value, "shape", ())
+        if ranks and len(shape) != ranks[0]:  # without an axis of samples: the same for all
+            return value
         return value[start:stop] if len(shape) and shape[0] == count and count > 1 else value
 
-    per_sample = ("input", "extra", "baseline", "feature_mask", "layer_baseline", "layer_mask")
+    like_inputs = ("input", "baseline", "feature_mask")
+    per_sample = (*like_inputs, "extra", "layer_baseline", "layer_mask")
+    own = [len(tensor.shape) for tensor in job.inputs]
     call = {}
     for name, value in job.call.items():
         argument = job.spec.argument(name)
-        call[name] = part(value) if argument is not None and argument.role in per_sample else value
+        if argument is not None and argument.role in per_sample:
+            value = part(value, own if argument.role in like_inputs else None)
+        call[name] = value
     target = job.target[start:stop] if isinstance(job.target, list) else job.target
     aim = job.spec.by_role("target")
     if aim is not None:

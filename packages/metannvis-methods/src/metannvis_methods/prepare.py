@@ -21,7 +21,7 @@ from metannvis_methods.toolset import Progress, Toolset
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["LOAD_OPTIONS", "arguments_for", "caller_array", "open_source", "prepare"]
+__all__ = ["LOAD_OPTIONS", "arguments_for", "caller_array", "open_source", "order_inputs", "prepare"]
 
 logger = logging.getLogger("metannvis_methods")
 
@@ -46,6 +46,22 @@ def open_source(model: Any, options: dict[str, Any]) -> Any:
     from metannvis_translate import load_model
 
     return cache.file(Path(model), load, lambda: load_model(model, **load))
+
+
+def order_inputs(bound: Bound, source: Any, framework: str) -> None:
+    """Put inputs, baselines and masks that were given by name into the order in which the model takes them."""
+    for argument in bound.spec.arguments:
+        value = bound.side(argument.name).get(argument.name)
+        if argument.role in ("input", "baseline", "distribution", "feature_mask") and isinstance(value, Mapping):
+            bound.side(argument.name)[argument.name] = in_order(value, _input_names(source, framework))
+
+
+def _input_names(source: Any, framework: str) -> tuple[str, ...]:
+    from metannvis_translate import Translation
+
+    if isinstance(source, Translation):
+        return tuple(port.name for port in source.inputs)
+    return get_native(framework).input_names(source)
 
 
 def prepare(
@@ -84,7 +100,8 @@ def prepare(
         home.check_inputs(source, given)
     examples = _examples(home, source, framework, given)
     if not examples and dummy:
-        examples = _examples(home, source, framework, in_order(dummy[0]))
+        examples = _examples(home, source, framework, in_order(dummy[0], home.input_names(source)))
+    fingerprint = None
     if ready is None or ready.target_framework != toolset.framework:
         reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
         if framework == toolset.framework:
@@ -98,8 +115,9 @@ def prepare(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
             )
-        ready = _translate(home, source, toolset.framework, examples, options, progress)
-    return Prepared(source, framework, ready.model, native, ready, given, examples)
+        fingerprint = home.fingerprint(source)
+        ready = _translate(home, source, fingerprint, toolset.framework, examples, options, progress)
+    return Prepared(source, framework, ready.model, native, ready, given, examples, fingerprint=fingerprint)
 
 
 def _obstacles(toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any) -> tuple[str, ...]:
@@ -108,7 +126,7 @@ def _obstacles(toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: An
     if not native.is_model(source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
     if spec.hooks:
-        slot = ("obstacles", spec.toolset, signature(prepared.examples, {}))
+        slot = ("obstacles", spec.toolset, spec.key, signature(prepared.examples, {}))
         reasons: tuple[str, ...] = cache.get(
             source,
             slot,
@@ -149,6 +167,7 @@ def _is_foreign(value: Any, framework: str) -> bool:
 def _translate(
     home: Native,
     source: Any,
+    fingerprint: str | None,
     to: str,
     examples: tuple[Any, ...],
     options: Mapping[str, Any],
@@ -167,7 +186,7 @@ def _translate(
         return translate(source, to, example_inputs=examples or None, progress=progress, **options)
 
     slot = ("translation", to, *signature(examples, options))
-    return cache.translation(source, slot, home.fingerprint(source), make)
+    return cache.translation(source, slot, fingerprint, make)
 
 
 def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -192,6 +211,9 @@ def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
         return value
     if role in ("neuron", "target"):
         layer = prepared.row.source.name if prepared.row is not None else None
+        if role == "neuron" and hasattr(value, "tolist"):  # a position given as an array
+            value = value.tolist()
+            value = tuple(value) if isinstance(value, list) else value
         return _translated(prepared, role, value, 0, layer)
     if role in ("window", "stride"):
         one_each = isinstance(value, tuple) and bool(value) and isinstance(value[0], (tuple, list))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metannvis_methods.errors import MissingArgumentError, UnknownLayerError
-from metannvis_methods.native import Native
+from metannvis_methods.native import Native, get_native
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -41,6 +41,8 @@ class Prepared:
         Layers of a model that is not translated, by name.
     last
         What ``"auto"`` means, once it was asked for.
+    fingerprint
+        Of the caller's model when it was translated here; ``None`` if it was not.
     """
 
     source: Any
@@ -54,6 +56,11 @@ class Prepared:
     row: LayerRow | None = None
     opened: Mapping[str, Any] = field(default_factory=dict)
     last: str | None = None
+    fingerprint: str | None = None
+
+    def is_current(self) -> bool:
+        """Whether the caller's model still is what it was when it was translated."""
+        return self.fingerprint is None or self.fingerprint == get_native(self.framework).fingerprint(self.source)
 
     def layers(self) -> tuple[LayerRow, ...]:
         """Every layer that may be named, in the order in which they run."""

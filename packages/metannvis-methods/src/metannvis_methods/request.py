@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metannvis_methods.arguments import Bound, bind, check_required
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
-from metannvis_methods.prepare import open_source
+from metannvis_methods.prepare import open_source, order_inputs
 from metannvis_methods.prepared import Prepared
 from metannvis_methods.registry import registry
 from metannvis_methods.results import jsonable
@@ -85,10 +85,12 @@ def understand(
     layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
     plain = {known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta")}
     recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
+    source = open_source(model, translate_options)
+    order_inputs(bound, source, framework)
     return Request(
         toolset=chosen,
         spec=spec,
-        source=open_source(model, translate_options),
+        source=source,
         framework=framework,
         bound=bound,
         layer=layer,

@@ -15,7 +15,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 
-__all__ = ["Native", "get_native", "in_order", "several", "to_numpy"]
+__all__ = ["Native", "digest", "get_native", "in_order", "plain_attributes", "several", "to_numpy"]
 
 Array = np.ndarray[Any, Any]
 MODULES = {key: f"metannvis_methods.native.{key}" for key in ("torch", "tensorflow", "onnx")}
@@ -64,6 +64,10 @@ class Native:
 
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
         """Refuse inputs that the model says it cannot take (``InvalidArgumentError``)."""
+
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """Names of the model's inputs in its own order; empty if it has none."""
+        return ()
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs."""
@@ -124,14 +128,23 @@ def to_numpy(value: Any) -> Array:
 def in_order(values: Any, names: Sequence[str] | None = None) -> tuple[Any, ...]:
     """Values of one or several inputs as a tuple; a dict is put in the order of ``names``.
 
-    Nothing is an empty tuple.
+    Nothing is an empty tuple; inputs at the end may be left out.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The dict has several values, and their names are not those of the model's inputs.
     """
     if values is None:
         return ()
     if isinstance(values, Mapping):
-        if names is not None and set(names) == set(values):
-            return tuple(values[name] for name in names)
-        return tuple(values.values())
+        if not names or len(values) == 1:
+            return tuple(values.values())
+        if set(values) != set(names[: len(values)]):
+            raise InvalidArgumentError(
+                f"the model's inputs are called {', '.join(names)}, not {', '.join(map(str, values))}"
+            )
+        return tuple(values[name] for name in names[: len(values)])
     return tuple(values) if several(values) else (values,)
 
 
@@ -140,6 +153,39 @@ def several(values: Any) -> bool:
     if isinstance(values, list):
         return bool(values) and all(hasattr(value, "shape") and value.ndim for value in values)
     return isinstance(values, (tuple, Mapping))
+
+
+def plain_attributes(owner: Any) -> Iterator[tuple[str, Array]]:
+    """What an object keeps of numbers, texts, functions and arrays beside its weights, for its fingerprint.
+
+    ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's.
+    """
+    for name, value in sorted(vars(owner).items()):
+        if name.startswith("_"):
+            continue
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            try:
+                yield name, to_numpy(value)
+            except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
+                yield f"{name}={type(value).__qualname__} {value.shape} {value.dtype}", np.empty(0)
+        else:
+            yield f"{name}={_told(value)}", np.empty(0)
+
+
+def _told(value: Any, depth: int = 3) -> str:
+    """Plain values by their content, functions by their names, other objects by their class."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
+        return repr(value)
+    if depth and isinstance(value, (list, tuple)):
+        return f"[{', '.join(_told(item, depth - 1) for item in value)}]"
+    if depth and isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_told(item, depth - 1)}' for key, item in value.items())}}}"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        try:
+            return hashlib.sha1(np.ascontiguousarray(to_numpy(value)).tobytes(), usedforsecurity=False).hexdigest()
+        except (InvalidArgumentError, TypeError, AttributeError):
+            return type(value).__qualname__
+    return str(getattr(value, "__qualname__", None) or type(value).__qualname__)
 
 
 def digest(parts: Iterator[tuple[str, Array]]) -> str:

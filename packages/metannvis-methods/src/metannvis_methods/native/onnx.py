@@ -51,6 +51,10 @@ class OnnxNative(Native):
                     f"input {port.name!r} has shape ({', '.join(map(str, wanted))}), not {shape}"
                 )
 
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """As the graph declares them."""
+        return tuple(port.name for port in _declared(model))
+
     def fingerprint(self, model: Any) -> str | None:
         """Digest of the serialised model."""
         return hashlib.sha1(model.SerializeToString(deterministic=True), usedforsecurity=False).hexdigest()

@@ -15,7 +15,7 @@ from keras.src.models import (
 )  # keras.Model(inputs, outputs) is one; keras has no public name for it
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_methods.native import Array, Native, digest, to_numpy
+from metannvis_methods.native import Array, Native, digest, plain_attributes, to_numpy
 
 __all__ = ["native", "quiet"]
 
@@ -104,11 +104,24 @@ class KerasNative(Native):
                 axis = " (the first axis counts samples)" if len(shape) == len(wanted) - 1 else ""
                 raise InvalidArgumentError(f"input {tensor.name!r} has shape {wanted}{axis}, not {shape}")
 
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """Keys of a model that takes a dict, else the names of its input tensors."""
+        structure = _structure(model)
+        if isinstance(structure, Mapping) and all(hasattr(item, "shape") for item in structure.values()):
+            return tuple(keras.tree.flatten({key: key for key in structure}))
+        if self.is_model(model):
+            return tuple(str(tensor.name) for tensor in _declared(model))
+        if not hasattr(model, "signatures"):
+            return ()
+        from metannvis_translate.frameworks.tf_graphs import signature_of
+
+        return signature_of(model).names
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs; a model that refuses its inputs is the caller's mistake."""
         try:
             with quiet():
-                output = model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+                output = model(_packed(model, inputs), training=False)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             given = ", ".join(f"{tuple(tensor.shape)} {tensor.dtype.name}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -135,7 +148,7 @@ class KerasNative(Native):
         return AXES.get(rank, super().input_axes(None, shape))
 
     def fingerprint(self, model: Any) -> str | None:
-        """Weights, and the layers with their activations."""
+        """Weights, and the layers with their activations and plain attributes."""
         weights = _weights(model)
         if not weights and not self.is_model(model):
             return None
@@ -147,6 +160,7 @@ class KerasNative(Native):
                     f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
                     np.empty(0),
                 )
+                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer))
             for weight in weights:
                 yield getattr(weight, "path", weight.name), np.asarray(weight)
 
@@ -154,10 +168,11 @@ class KerasNative(Native):
 
     @contextmanager
     def guarded(self, model: Any) -> Iterator[None]:
-        """What a toolkit may edit is put back: activations and whether weights can be trained."""
+        """What a toolkit may edit is put back: activations, whether weights can be trained, statistics (``training=True``)."""
         layers = [layer for _, layer in _paths(model, "")]
         activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
         trainable = [(layer, layer.trainable) for layer in layers]
+        states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
         try:
             with quiet():
                 yield
@@ -168,11 +183,36 @@ class KerasNative(Native):
             for layer, flag in trainable:
                 if layer.trainable is not flag:
                     layer.trainable = flag
+            for variable, before in states:
+                if not np.array_equal(variable.numpy(), before):
+                    variable.assign(before)
 
 
 def _weights(model: Any) -> list[Any]:
     """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
     return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
+
+
+def _structure(model: Any) -> Any:
+    """How a functional model takes its inputs: a tensor, a list or a dict; ``None`` if it does not say."""
+    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+
+
+def _packed(model: Any, inputs: Sequence[Any]) -> Any:
+    """Input tensors in the structure that the model takes."""
+    structure = _structure(model)
+    if isinstance(structure, Mapping) and len(keras.tree.flatten(structure)) == len(inputs):
+        return keras.tree.pack_sequence_as(structure, list(inputs))
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
+def _states(layer: Any) -> Iterator[Any]:
+    """Variables that a layer writes by itself when it is called: statistics, and the states of its random numbers.
+
+    ``non_trainable_variables`` would be every weight of a frozen layer as well.
+    """
+    yield from getattr(layer, "_non_trainable_variables", ())
+    yield from (generator.state for generator in getattr(layer, "_seed_generators", ()))
 
 
 def _declared(model: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_methods.native import Array, Native, digest, to_numpy
+from metannvis_methods.native import Array, Native, digest, plain_attributes, to_numpy
 
 __all__ = ["native"]
 
@@ -85,6 +86,18 @@ class TorchNative(Native):
             self.predict(model, inputs)
         return len(seen)
 
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """As an exported program declares them, else the parameters of ``forward``."""
+        from metannvis_translate.frameworks.torch_program import declared_inputs
+
+        if declared := declared_inputs(model):
+            return tuple(name for name, _, _ in declared)
+        if not isinstance(model, torch.nn.Module):
+            return ()
+        parameters = inspect.signature(model.forward).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
         try:
@@ -110,11 +123,13 @@ class TorchNative(Native):
         return self.input_axes(layer if known else model, shape)
 
     def fingerprint(self, model: Any) -> str:
-        """Weights, buffers, structure, options that modules print, and modes."""
+        """Weights, buffers, structure, options that modules print or keep as plain attributes, and modes."""
 
         def parts() -> Iterator[tuple[str, Array]]:
             if isinstance(model, torch.nn.Module):
                 yield repr(model), np.array([module.training for module in model.modules()])
+                for name, module in model.named_modules():
+                    yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
                 sources = (model.named_parameters(), model.named_buffers())
             else:  # an ExportedProgram
                 yield str(model.graph), np.empty(0)
@@ -137,6 +152,7 @@ class TorchNative(Native):
         """
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
+        buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         try:
             for module, _, _ in modules:
                 module.training = False  # eval() is refused by an exported program
@@ -155,6 +171,10 @@ class TorchNative(Native):
             for parameter, requires_grad, grad in parameters:
                 parameter.requires_grad_(requires_grad)
                 parameter.grad = grad
+            with torch.no_grad():
+                for buffer, before in buffers:  # ``forward`` may count its calls in one
+                    if not torch.equal(buffer, before):
+                        buffer.copy_(before)
 
 
 def _registries(module: torch.nn.Module) -> dict[str, Any]:
