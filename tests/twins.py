@@ -68,8 +68,10 @@ class Twins:
         return KERAS_TWINS[self.name](self.model, dtype)
 
     def first(self, values: Array) -> Array:
-        """Values in the network's own layout as PyTorch has them."""
-        return values.transpose(0, 3, 1, 2) if self.framework == "tensorflow" and values.ndim == 4 else values
+        """Values in the network's own layout as PyTorch has them, and in its order in memory as well."""
+        # NumPy takes any strides of an axis of length 1 for contiguous; PyTorch reads a memory format off them
+        moved = values.transpose(0, 3, 1, 2) if self.framework == "tensorflow" and values.ndim == 4 else values
+        return moved.copy()
 
     def last(self, values: Array) -> Array:
         """Values in the network's own layout as Keras has them."""
@@ -345,7 +347,7 @@ def twins_of(name: str, model: Any, images: Array) -> Twins:
     images = images.astype("float64")
     width = 10 if name.endswith("digits") else 5
     found = Twins(name, model, double, TORCH_TWINS[name](model), images, LAYERS[name], tuple(range(width))[:5])
-    given = torch.from_numpy(np.ascontiguousarray(found.first(images)))
+    given = torch.from_numpy(found.first(images))
     with torch.no_grad():
         first = found.in_torch(given).numpy()
         own = double(given).numpy() if found.framework == "torch" else np.asarray(double(images, training=False))
