@@ -14,6 +14,7 @@ from metannvis_translate import (
     MissingArgumentError,
     Port,
     Translation,
+    UnknownLayerError,
     translate_data,
 )
 from metannvis_translate.data import ROLES
@@ -112,6 +113,35 @@ def test_what_cannot_be_says_why(translation) -> None:
         translation.to_target((1, 2), role="window")
     with pytest.raises(InvalidArgumentError, match="between 'torch' and 'tensorflow'"):
         translate_data(IMAGE, "onnx", translation)
+    with pytest.raises(InvalidArgumentError, match="nested lists of numbers"):
+        translation.to_target(IMAGE.tolist())
+
+
+def test_containers_of_containers_are_converted(translation) -> None:
+    right = translation.to_target(IMAGE)
+    for found in (
+        translation.to_target([[IMAGE], [IMAGE]])[1][0],
+        translation.to_target({"a": [{"b": IMAGE}]})["a"][0]["b"],
+    ):
+        assert type(found) is type(right)
+        np.testing.assert_array_equal(found, right)
+
+
+def test_a_tensor_of_a_third_framework_is_refused() -> None:
+    port = Port("x", (2, 3), (2, 3), (0, 1), "float32")
+    t = Translation(None, None, LayerMap(()), None, (port,), (port,), "torch", "onnx")
+    with pytest.raises(InvalidArgumentError, match="belongs to neither side"):
+        t.to_target(require("tensorflow").zeros((2, 3)))
+
+
+def test_a_layer_object_of_another_model_is_refused(translation) -> None:
+    class Conv:
+        name = "conv"
+
+    with pytest.raises(UnknownLayerError, match=r"Conv\(…\)"):
+        translation.layers.to_target(Conv())
+    row = translation.layers.to_target("conv")
+    assert translation.layers.to_target(row.source) is row
 
 
 @given(st.permutations(range(4)), st.lists(st.integers(1, 4), min_size=4, max_size=4))

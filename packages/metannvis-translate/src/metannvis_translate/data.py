@@ -76,12 +76,13 @@ def _walk(
         }
     if role in AXES:
         return _axes_value(translation, value, *again)
-    if isinstance(value, (tuple, list)) and any(_is_array(item, giver, taker) for item in value):
+    if isinstance(value, (tuple, list)) and any(_holds(item, giver, taker) for item in value):
         return type(value)(
             _walk(translation, item, role, k if ARRAYS[role] != "layer" else index, layer, forward, giver, taker)
             for k, item in enumerate(value)
         )
     if not _is_array(value, giver, taker):
+        _refuse_unplaced(value, role)
         return value
     if taker.is_array(value):
         return value
@@ -98,6 +99,26 @@ def _walk(
 
 def _is_array(value: Any, giver: Framework, taker: Framework) -> bool:
     return isinstance(value, np.ndarray) or giver.is_array(value) or taker.is_array(value)
+
+
+def _holds(value: Any, giver: Framework, taker: Framework) -> bool:
+    """Whether it is an array, or a container of one at any depth."""
+    if isinstance(value, Mapping):
+        return any(_holds(item, giver, taker) for item in value.values())
+    if isinstance(value, (tuple, list)):
+        return any(_holds(item, giver, taker) for item in value)
+    return _is_array(value, giver, taker)
+
+
+def _refuse_unplaced(value: Any, role: str) -> None:
+    """Refuse what has axes but is no array of either side: to hand it back as it is would be silently wrong."""
+    if isinstance(value, (tuple, list)) and any(isinstance(item, (tuple, list)) for item in value):
+        raise InvalidArgumentError(f"nested lists of numbers for the role {role!r}: give an array, np.asarray(value)")
+    if hasattr(value, "dtype") and len(getattr(value, "shape", ())):
+        raise InvalidArgumentError(
+            f"a {type(value).__name__} for the role {role!r} belongs to neither side of the translation: give NumPy, in "
+            "the layout of the model it comes from"
+        )
 
 
 def _axes_value(

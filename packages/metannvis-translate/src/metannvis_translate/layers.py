@@ -131,7 +131,9 @@ class LayerMap(Mapping[str, LayerRow]):
             return layer
         if id(layer) in names:
             return names[id(layer)]
-        return getattr(layer, "name", None) or repr(type(layer).__name__)
+        if isinstance(layer, LayerInfo):
+            return layer.name
+        return f"{type(layer).__name__}(…)"  # an object of another model, even one whose layer has the same name
 
     def __repr__(self) -> str:
         return f"LayerMap({len(self)} layers)"
