@@ -169,3 +169,12 @@ def test_a_run_waits_for_a_layer(framework: str, rgb: Any) -> None:
         finish_execution_with_layer(pending, None)
     with pytest.raises(InvalidArgumentError, match="no pending explanation"):
         finish_execution_with_layer(found, name)
+
+
+def test_the_input_of_a_layer_is_not_mapped(digits: Any) -> None:
+    words: dict[str, Any] = {"layer": "flatten", "toolset": "captum", "attribute_to_layer_input": True}
+    native = explain(digits.torch, "layer_activation", digits.x, **words)
+    assert native.values.shape == (4, 8, 2, 2)
+    assert native.options == {"attribute_to_layer_input": True}
+    with pytest.raises(InvalidArgumentError, match="name the layer before it"):
+        explain(digits.keras, "layer_activation", digits.x_last, **words)

@@ -209,6 +209,13 @@ def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dic
 def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
     if role in ("batch", "per_eval", "delta"):
         return value
+    if role == "layer_input":
+        if value and prepared.translation is not None:  # what a layer puts out is mapped, what goes into it is not
+            raise InvalidArgumentError(
+                f"{bound.spec.key} runs on a translation of the model, in which only what a layer puts out is the same: name "
+                "the layer before it instead of asking for its input"
+            )
+        return value
     if role in ("neuron", "target"):
         layer = prepared.row.source.name if prepared.row is not None else None
         if role == "neuron" and hasattr(value, "tolist"):  # a position given as an array

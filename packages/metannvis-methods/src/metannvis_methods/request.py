@@ -83,7 +83,9 @@ def understand(
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
     argument = spec.by_role("layer")
     layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
-    plain = {known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta")}
+    plain = {
+        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
+    }
     recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
     source = open_source(model, translate_options)
     order_inputs(bound, source, framework)

@@ -26,7 +26,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 #: ``neuron``          position in that layer's output, batch left out;
 #: ``target``          class index or position in the output; ``score`` a function of the output;
 #: ``batch``           rows in one forward pass; ``per_eval`` perturbed copies of the batch in one;
-#: ``delta``           asks for the convergence delta as well.
+#: ``delta``           asks for the convergence delta as well;
+#: ``layer_input``     asks for what goes into the layer instead of what it puts out.
 Role = Literal[
     "input",
     "baseline",
@@ -44,6 +45,7 @@ Role = Literal[
     "batch",
     "per_eval",
     "delta",
+    "layer_input",
 ]
 ROLES: tuple[str, ...] = get_args(Role)
 
