@@ -36,3 +36,26 @@ def test_a_program_from_a_file_declares_its_inputs(tmp_path):
     program = load_model(tmp_path / "net.pt2")
     (array,) = get_framework("torch").example_inputs(program, 5, 0)
     assert array.shape == (5, 4)
+
+
+@pytest.mark.parametrize("place", ["weight", "constant"])
+@pytest.mark.parametrize("location", ["../secret.bin", "absent.bin", "link.bin"])
+def test_data_of_onnx_files_stays_in_their_folder(tmp_path, place, location):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(np.arange(8, dtype="f4").tobytes())
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    helper, single = onnx.helper, onnx.TensorProto.FLOAT
+    weight = onnx.numpy_helper.from_array(np.zeros((4, 2), "f4"), "w")
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    if place == "constant":
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=weight))
+    ports = [[helper.make_tensor_value_info(name, single, ["n", size])] for name, size in (("x", 4), ("y", 2))]
+    graph = helper.make_graph(nodes, "g", *ports, [weight] if place == "weight" else [])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (folder / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidArgumentError, match=r"net\.onnx"):
+        load_model(folder / "net.onnx")

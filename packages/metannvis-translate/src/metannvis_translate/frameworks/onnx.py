@@ -223,7 +223,10 @@ class OnnxFramework:
                     raise InvalidArgumentError(
                         f"{path.name}: the data of {tensor.name!r} lies outside the model's folder: {entry.value}"
                     )
-        onnx.load_external_data_for_model(proto, str(folder))
+        try:
+            onnx.load_external_data_for_model(proto, str(folder))
+        except onnx.checker.ValidationError as error:  # data that is not there; a constant's, which lies outside
+            raise InvalidArgumentError(f"{path.name}: {error}") from error
         return proto
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
