@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -185,6 +186,23 @@ def test_a_pickle_is_not_opened(tmp_path, monkeypatch, name) -> None:
     with pytest.raises(MetannvisError):
         load_model(bomb)
     assert not (tmp_path / "exploded").exists()
+
+
+def test_torchscript_is_opened_on_trust_alone(tmp_path) -> None:
+    path = tmp_path / "script.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch announces the end of TorchScript
+        torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(path)
+        with pytest.raises(UntrustedModelError, match="TorchScript.*trust=True"):
+            load_model(path)
+        assert load_model(path, trust=True)(torch.zeros(1, 2)).shape == (1, 2)
+
+
+def test_a_double_model_is_not_made_single_silently() -> None:
+    model = network().double().eval()
+    with pytest.raises(InvalidArgumentError, match="double precision"):
+        translate(model, "torch", example_inputs=IMAGE, dtype="float32")
+    assert translate(model, "torch", example_inputs=IMAGE).report.dtype == "float64"
 
 
 def test_nothing_of_the_callers_is_changed() -> None:

@@ -123,7 +123,8 @@ def _translate_by(
     progress: Progress,
     notes: tuple[str, ...],
 ) -> Translation:
-    dtype = None if dtype == "float32" else dtype
+    single = dtype == "float32"
+    dtype = None if single else dtype
     hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress)
     if bind:
         unknown = set(bind) - {port.name for port in hub.inputs}
@@ -136,6 +137,10 @@ def _translate_by(
         hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     check_inputs(ordered(inputs, hub), hub.inputs)
     if any(port.dtype == "float64" for port in hub.inputs):
+        if single:
+            raise InvalidArgumentError(
+                "dtype='float32': the model is in double precision; translate its .float() for a single one"
+            )
         dtype = "float64"  # the source is in double precision itself
     hub = passes.simplify(hub)
     coarse = single_precision(hub)

@@ -111,6 +111,11 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
             check_archive(path)
         return as_module(torch.export.load(str(path)))
     if _is_script(path):
+        if not trust:
+            raise UntrustedModelError(
+                f"{path.name} is a TorchScript archive: it carries code of its own, which PyTorch compiles when it is opened. "
+                f"Give trust=True (--trust) if you know where it comes from. {HOW}"
+            )
         return torch.jit.load(str(path), map_location="cpu").eval()
     content = _unpickle(path, trust=trust)
     if is_a(content, "torch.nn.modules.module.Module"):
