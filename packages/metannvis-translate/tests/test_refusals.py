@@ -103,6 +103,17 @@ def test_unsupported_operator_says_where_and_how_to_register_one() -> None:
     assert "Det (opset" in str(error) and "'inner'" in str(error) and "@converter" in str(error)
 
 
+class Values(nn.Module):
+    def forward(self, x):
+        return torch.linalg.svdvals(x)
+
+
+def test_an_operator_that_pytorchs_exporters_lack_is_named() -> None:
+    with pytest.raises(UnsupportedOperatorError, match="linalg_svd.*called in Values.*no ONNX operator") as caught:
+        translate(Values(), "keras", example_inputs=IMAGE)
+    assert "linalg_svd" in caught.value.operator
+
+
 def test_a_registered_converter_is_used() -> None:
     """The example of the documentation: an operator of one's own, on one line."""
     require("tensorflow")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -86,11 +87,28 @@ def export_model(
         progress(1, 1, f"export ({engine})")
         notes = tuple(f"the batch size is fixed: {failure}" for failure in failures)
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
+    operator = _missing_operator(last)
+    if operator:
+        raise UnsupportedOperatorError(
+            operator,
+            reason=f"it is called in {type(model).__name__}, and PyTorch's exporter {engine} has no ONNX operator for it",
+            hint="Write that part with other operators, or leave it out of the model that is translated.",
+        ) from last
     raise UnsupportedOperatorError(
         type(model).__name__,
         reason=f"exporter {engine}: {'; '.join(dict.fromkeys(failures))}",
         hint="A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where.",
     ) from last
+
+
+def _missing_operator(error: BaseException | None) -> str | None:
+    """Name of the PyTorch operator that an exporter has nothing for, from the errors it raised."""
+    while error is not None:
+        for pattern in (r"No ONNX function found for <OpOverload\(op='([\w.:]+)'", r"operator '?([\w.:]+)'? to ONNX"):
+            if found := re.search(pattern, str(error)):
+                return found[1]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
