@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Line"]
+__all__ = ["Line", "factors"]
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +80,26 @@ class Line:
                 weight = weight / weight.sum()
             np.add.at(row, np.clip(index, 0, self.old - 1), weight)
         return weights
+
+
+def factors(
+    shape: Sequence[int | None], scales: Sequence[float | None] | None, sizes: Sequence[int | None] | None
+) -> list[float] | None:
+    """By how much each axis is resized, from ONNX's ``scales`` or ``sizes`` (an entry ``None``: it stays).
+
+    ``None`` if an axis of free size is to come out with a fixed one.
+    """
+    if scales is not None or sizes is None:
+        return [1.0 if scale is None else float(scale) for scale in scales or []]
+    found = []
+    for have, size in zip(shape, sizes, strict=True):
+        if size is None or size == have:
+            found.append(1.0)
+        elif have is None:
+            return None
+        else:
+            found.append(size / (have or 1))
+    return found
 
 
 def _cubic(x: Array, a: float) -> Array:

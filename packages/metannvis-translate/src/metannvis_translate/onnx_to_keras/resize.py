@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
-from metannvis_translate.resampling import Line
+from metannvis_translate.resampling import Line, factors
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
@@ -90,14 +90,10 @@ def resize(
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
-    if scales is None:
-        scales = []
-        for axis, size in enumerate(sizes or []):
-            stays = size is None or size == shape[axis] or (axis == 0 and shape[0] is None)
-            if not stays and shape[axis] is None:
-                ctx.refuse("an axis of free size is resized to a fixed one")
-            scales.append(1.0 if stays else size / (shape[axis] or 1))
-    scales = [1.0 if scale is None else float(scale) for scale in scales]
+    found = factors(shape, scales, sizes)
+    if found is None:
+        ctx.refuse("an axis of free size is resized to a fixed one")
+    scales = found or []
     steps = [axis for axis, scale in enumerate(scales) if scale != 1]
     x = ctx.placed(X)
     if not steps:
@@ -106,8 +102,8 @@ def resize(
         method = native(scales[2:], mode, coordinates, nearest, exact=ctx.exact)
         if method is not None:
             image = ctx.channels_last(x)
-            factors = tuple(int(scale) for scale in scales[2:])
-            return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=factors, interpolation=method))
+            size = tuple(int(scale) for scale in scales[2:])
+            return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=size, interpolation=method))
     if any(shape[axis] is None for axis in steps):
         ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
     tensor = x.tensor

@@ -12,7 +12,7 @@ from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Resample, Take
 from metannvis_translate.onnx_to_torch.registry import converter
-from metannvis_translate.resampling import Line
+from metannvis_translate.resampling import Line, factors
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter
@@ -96,23 +96,19 @@ def resize(
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
-    if scales is None and sizes is not None:
-        steps = [axis for axis, size in enumerate(sizes) if size is not None and size != shape[axis]]
-        # an axis whose size is free and is said to come out as something cannot be checked to stay
-        if any(shape[axis] is None for axis in steps):
-            ctx.refuse("an axis of free size is resized to a fixed one")
-        scales = [size / (shape[axis] or 1) if axis in steps else 1.0 for axis, size in enumerate(sizes)]
-    else:
-        scales = [1.0 if scale is None else float(scale) for scale in scales or []]
-        steps = [axis for axis, scale in enumerate(scales) if scale != 1]
+    found = factors(shape, scales, sizes)
+    if found is None:
+        ctx.refuse("an axis of free size is resized to a fixed one")
+    scales = found or []
+    steps = [axis for axis, scale in enumerate(scales) if scale != 1]
     x = ctx.placed(X)
     if not steps:
         return x
     if not others.get("antialias") and steps[0] >= 2 and x.rank in LINEAR:
         image = ctx.plain(x)
-        factors = tuple(scales[2:])
-        if all(scale > 1 or scale == 1 for scale in factors):
-            module = _upsample(image.rank, factors, mode, coordinates, nearest, others)
+        space = tuple(scales[2:])
+        if all(scale >= 1 for scale in space):
+            module = _upsample(image.rank, space, mode, coordinates, nearest, others)
             if module is not None:
                 return Placed(ctx.module(module, image.tensor), image.order)
     if any(shape[axis] is None for axis in steps):
