@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import compare
-from metannvis_methods.compare import ALIGNMENTS
+from metannvis_methods.compare import ALIGNMENTS, _same_shape
 from metannvis_methods.errors import InvalidArgumentError, UnknownMethodError
 from metannvis_methods.registry import find_methods
 
@@ -77,3 +77,19 @@ def test_alignments_name_options_that_there_are(alignment: Any) -> None:
     (spec,) = find_methods(alignment.method, alignment.toolset)
     for name in {**alignment.options, **alignment.signed, **(alignment.expand or {})}:
         assert spec.argument(name) is not None
+
+
+@pytest.mark.parametrize(("axes", "other"), [("NCHW", (2, 5, 4, 6)), ("NHWC", (2, 4, 6, 5)), ("N?", (2, 3))])
+def test_only_space_is_enlarged(axes: str, other: tuple[int, ...]) -> None:
+    """Channels of another number are other channels: a figure between them would mean nothing."""
+    shapes = {"NCHW": (2, 3, 4, 6), "NHWC": (2, 4, 6, 3), "N?": (2, 4)}
+    x, y = np.ones(shapes[axes]), np.ones(other)
+    with pytest.raises(InvalidArgumentError, match="cannot be compared"):
+        _same_shape(x, axes, y, axes, [])
+
+
+def test_space_is_enlarged_and_that_is_noted() -> None:
+    notes: list[str] = []
+    x, y = _same_shape(np.ones((2, 4, 6)), "NHW", np.ones((2, 8, 6)), "NHW", notes)
+    assert x.shape == y.shape == (2, 8, 6)
+    assert notes == ["the smaller map was enlarged (linear, corners aligned)"]

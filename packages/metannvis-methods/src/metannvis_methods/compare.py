@@ -166,18 +166,24 @@ def _many(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+#: Letters of axes along which a map is an image of something continuous.
+SPACE = "LHWD"
+
+
 def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) -> tuple[Array, Array]:
     """Both maps with the same axes and sizes."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != y.ndim and ("C" in axes_x) != ("C" in axes_y):
         if "C" in axes_x:
-            x = x.max(axis=axes_x.index("C"))
+            x, axes_x = x.max(axis=axes_x.index("C")), axes_x.replace("C", "")
         else:
-            y = y.max(axis=axes_y.index("C"))
+            y, axes_y = y.max(axis=axes_y.index("C")), axes_y.replace("C", "")
         notes.append("the largest channel was taken where the other map has none")
     if x.shape == y.shape:
         return x, y
-    if x.ndim != y.ndim or x.shape[0] != y.shape[0]:
+    # space can be enlarged; samples, channels and features of another number are others
+    apart = [k for k in range(min(x.ndim, y.ndim)) if x.shape[k] != y.shape[k]]
+    if axes_x != axes_y or x.ndim != y.ndim or any(axes_x[k] not in SPACE for k in apart):
         raise InvalidArgumentError(f"maps of shape {x.shape} ({axes_x}) and {y.shape} ({axes_y}) cannot be compared")
     sizes = [max(sizes) for sizes in zip(x.shape, y.shape, strict=True)]
     notes.append("the smaller map was enlarged (linear, corners aligned)")
