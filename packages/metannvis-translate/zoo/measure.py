@@ -1,0 +1,152 @@
+"""Measure members of the zoo, each in a process of its own: ``python measure.py torchvision/resnet18 'timm/*'``.
+
+Results are appended to a JSON-lines file, one row a member; of several rows of a member the last one counts. Members whose last
+row passed are left out, unless ``--again`` is given, so that a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+__all__ = ["apart", "measure", "read"]
+
+SECONDS = 3600
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+
+def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
+    """Every check on one member, in this process.
+
+    Parameters
+    ----------
+    checks
+        Names of the checks to run, of all by default; ``translated`` always runs.
+    """
+    import torch
+    from checks import CHECKS, Case, translated
+    from members import find
+    from randomize import calibrate
+
+    torch.manual_seed(0)
+    member = find(name)
+    begin = time.perf_counter()
+    row: dict[str, Any] = {"name": name, "passed": False, "failures": []}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            model = member.make().eval()
+            if member.calibrated:
+                calibrate(model, lambda module: _run(module, member.inputs(4, 99)))
+            row["parameters"] = sum(p.numel() for p in model.parameters())
+            case = Case(member, model, Path(folder))
+            for check in CHECKS:
+                if checks is None or check.__name__ in checks or check is translated:
+                    row |= check(case)
+                    row["failures"] = case.failures
+            row["passed"] = not case.failures
+        except Exception as error:  # noqa: BLE001
+            # whatever a member's own code, an exporter or Keras raises is what the row has to say
+            row["failures"].append(f"{type(error).__name__}: {' '.join(str(error).split())[:1500]}")
+            row["traceback"] = traceback.format_exc()[-3000:]
+    row["wall"] = round(time.perf_counter() - begin, 1)
+    return row
+
+
+def _run(model: Any, inputs: Any) -> None:
+    import torch
+
+    def tensor(array: Any) -> Any:
+        return torch.from_numpy(array)
+
+    with torch.no_grad():
+        if isinstance(inputs, dict):
+            model(**{key: tensor(array) for key, array in inputs.items()})
+        else:
+            model(*map(tensor, inputs))
+
+
+def apart(name: str, checks: list[str] | None = None, seconds: float = SECONDS) -> dict[str, Any]:
+    """:func:`measure` in a process of its own, whose crash or stand-still is a failure like any other."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "row.json"
+        command = [sys.executable, str(Path(__file__).resolve()), name, "--row", str(out)]
+        command += ["--checks", *checks] if checks else []
+        try:
+            done = subprocess.run(
+                command, env={**ENVIRONMENT, **os.environ}, timeout=seconds, capture_output=True, text=True, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return {"name": name, "passed": False, "failures": [f"took more than {seconds:.0f} s"]}
+        if not out.exists():
+            failure = f"the process ended with {done.returncode}: {done.stderr.strip()[-1500:]}"
+            return {"name": name, "passed": False, "failures": [failure]}
+        return dict(json.loads(out.read_text()))
+
+
+def read(results: Path) -> dict[str, dict[str, Any]]:
+    """The last row of each member."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return {row["name"]: row for row in map(json.loads, lines)}
+
+
+def summary(row: dict[str, Any]) -> str:
+    """One line for people."""
+    figures = [f"{key} {row[key]:.1e}" for key in row if key.startswith("float")]
+    if "leaves" in row:
+        figures.append(f"leaves {row['leaves_mapped']}/{row['leaves']}")
+    if "seconds" in row:
+        figures.append(f"{row['seconds']} s (export {row['export']}, passes {row['passes']}, build {row['build']})")
+    lines = [f"{'passed' if row['passed'] else 'FAILED'} {row['name']}: {', '.join(figures)}"]
+    return "\n".join(lines + [f"    {failure}" for failure in row["failures"]])
+
+
+def main() -> None:
+    """Command line."""
+    from members import names
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="+", help="members, or patterns such as 'torchvision/*'")
+    parser.add_argument("--results", type=Path, default=Path("zoo-results.jsonl"))
+    parser.add_argument("--again", action="store_true", help="measure members that passed before, too")
+    parser.add_argument("--checks", nargs="*", help="only these checks (after the translation)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="most seconds a member")
+    parser.add_argument("--row", type=Path, help="measure one member in this process, and write its row to this file")
+    options = parser.parse_args()
+    if options.row:
+        options.row.write_text(json.dumps(measure(options.names[0], options.checks)))
+        return
+    chosen = [name for name in names() if any(fnmatch.fnmatch(name, pattern) for pattern in options.names)]
+    if not chosen:
+        parser.error(f"no member is called {' or '.join(options.names)}")
+    before = {} if options.again else read(options.results)
+    for name in chosen:
+        if before.get(name, {}).get("passed"):
+            continue
+        row = apart(name, options.checks, options.seconds)
+        with options.results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        sys.stdout.write(summary(row) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
