@@ -371,16 +371,20 @@ def model_of(case: Case, dtype: str) -> onnx.ModelProto:
         array = np.asarray(value)
         return array.astype(dtype) if array.dtype.kind == "f" and not stays else array
 
-    arrays = [cast(value, k in case.keep) for k, value in enumerate(case.inputs)]
-    names = [f"x{k}" for k in range(len(arrays))]
+    arrays = [None if value is None else cast(value, k in case.keep) for k, value in enumerate(case.inputs)]
+    names = ["" if array is None else f"x{k}" for k, array in enumerate(arrays)]
     inputs = []
     for name, array in zip(names[: case.dynamic], arrays, strict=False):
+        if array is None:
+            continue
         shape: list[Any] = list(array.shape)
         if case.batch_is_free and len(shape) > 1 and shape[0] > 1:
             shape[0] = "batch"
         inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), shape))
     initializers = [
-        onnx.numpy_helper.from_array(a, n) for n, a in list(zip(names, arrays, strict=True))[case.dynamic :]
+        onnx.numpy_helper.from_array(a, n)
+        for n, a in list(zip(names, arrays, strict=True))[case.dynamic :]
+        if a is not None
     ]
     outputs = [f"y{k}" for k in range(case.outputs)]
     attributes = dict(case.attributes)
@@ -411,7 +415,9 @@ def reference(case: Case, model: onnx.ModelProto) -> list[Array]:
     feeds = {value.name: _feed(model, k, case) for k, value in enumerate(model.graph.input)}
     if case.formula is not None:
         known = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
-        return [np.asarray(case.formula(*feeds.values(), *known), dtype=next(iter(feeds.values())).dtype)]
+        results = case.formula(*feeds.values(), *known)
+        dtype = next(iter(feeds.values())).dtype
+        return [np.asarray(result, dtype=dtype) for result in (results if isinstance(results, tuple) else (results,))]
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         return [np.asarray(result) for result in session.run(None, feeds)]
@@ -421,4 +427,5 @@ def reference(case: Case, model: onnx.ModelProto) -> list[Array]:
 
 def _feed(model: onnx.ModelProto, k: int, case: Case) -> Array:
     dtype = helper.tensor_dtype_to_np_dtype(model.graph.input[k].type.tensor_type.elem_type)
-    return np.asarray(case.inputs[k]).astype(dtype)
+    given = [value for value in case.inputs if value is not None]
+    return np.asarray(given[k]).astype(dtype)

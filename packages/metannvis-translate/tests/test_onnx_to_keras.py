@@ -9,9 +9,10 @@ from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.onnx import framework as onnx_framework
 from metannvis_translate.layout import inverse
 from operator_cases import CASES, Case, model_of, reference
+from operator_cases_neural import NEURAL_CASES
 from operator_cases_torch import TORCH_CASES
 
-ROWS = [*CASES, *(case for case in TORCH_CASES if case.operator in ("Resize", "Upsample"))]
+ROWS = [*CASES, *NEURAL_CASES, *(case for case in TORCH_CASES if case.operator in ("Resize", "Upsample"))]
 LIMITS = {"float64": 1e-9, "float32": 2e-5}
 
 
@@ -33,7 +34,7 @@ def build(case: Case, dtype: str):
 def test_operator(case: Case, dtype: str) -> None:
     proto, built = build(case, dtype)
     expected = reference(case, proto)
-    arrays = [np.asarray(value) for value in case.inputs[: case.dynamic]]
+    arrays = [np.asarray(value) for value in case.inputs[: case.dynamic] if value is not None]
     arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
     given = [a.transpose(port.order) for a, port in zip(arrays, built.inputs, strict=True)]
     found = built.model(given[0] if len(given) == 1 else given) if given else built.model.outputs

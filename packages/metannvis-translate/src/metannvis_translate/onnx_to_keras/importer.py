@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family registers its converters
     activation,
+    attention,
     conv,
     elementwise,
     indexing,
@@ -208,9 +210,14 @@ class KerasImporter(GraphImporter):
         shared = self.layer in self._again and bool(weights)
         if shared and key in self._shared:
             return self._shared[key](tensors[0] if len(tensors) == 1 else list(tensors))
-        initializers = {f"{part}_initializer": Given(array) for part, array in (weights or {}).items()}
+        accepted = inspect.signature(cls.__init__).parameters
+        late = {part: array for part, array in (weights or {}).items() if f"{part}_initializer" not in accepted}
+        early = {part: array for part, array in (weights or {}).items() if part not in late}
+        initializers = {f"{part}_initializer": Given(array) for part, array in early.items()}
         layer = cls(name=self.unique(name), **config, **initializers)
         result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
+        for part, array in late.items():  # a layer that takes no initialiser for it
+            getattr(layer, part).assign(array)
         if shared:
             self._shared[key] = layer
         for argument in initializers:
