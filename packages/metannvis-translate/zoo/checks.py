@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import resource
 import time
 from collections.abc import Callable
@@ -117,7 +118,17 @@ def single(case: Case) -> dict[str, Any]:
             worst = max(worst, row.max_rel)
             if not row.max_rel <= SINGLE_LIMIT:
                 case.fail(f"float32, batch {batch}: output {row.name} {row.max_rel:.1e} {row.reason}")
-    return {"float32": worst}
+    figures = {"float32": worst}
+    if not worst <= SINGLE_LIMIT:
+        figures["rounding"] = rounding(case)
+    return figures
+
+
+def rounding(case: Case) -> float:
+    """How far the source's own single precision is from double: if it is no better, the network's weights are not sane."""
+    double = copy.deepcopy(case.model).double()
+    report = check_equivalence(double, case.model, case.member.inputs(2, 2), gradients=False)
+    return report.worst("outputs")
 
 
 def saved(case: Case) -> dict[str, Any]:
