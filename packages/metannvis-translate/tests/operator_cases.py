@@ -107,6 +107,15 @@ def _logsumexp(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return np.log(np.exp(x).sum(axis=axes, keepdims=keepdims))
 
 
+def _adaptive(x: Array, counts: list[int], reduce: Callable[..., Array]) -> Array:
+    """Windows as PyTorch's documentation has them, from floor(k · size / count) to ceil((k + 1) · size / count)."""
+    for axis, count in enumerate(counts, 2):
+        size = x.shape[axis]
+        ends = [(math.floor(k * size / count), math.ceil((k + 1) * size / count)) for k in range(count)]
+        x = np.stack([reduce(x.take(range(*window), axis), axis=axis) for window in ends], axis=axis)
+    return x
+
+
 def _transposed_in_groups(x: Array, weight: Array, bias: Array) -> Array:
     parts = [
         reference(part, model_of(part, x.dtype.name))[0]
@@ -287,6 +296,23 @@ CASES += [
         formula=lambda x, w, b: x @ w + b,
     ),
 ]
+
+# the hub's own, which PyTorch's exporter would take apart
+CASES += [
+    Case("Roll", (_random(2, 3, 5, 4),), {"shifts": [1, -2], "dims": [2, 3]}, 20, domain="metannvis", formula=lambda x: np.roll(x, (1, -2), (2, 3))),
+    Case("Roll", (_random(2, 3, 4),), {"shifts": [5]}, 20, tag="line", domain="metannvis", formula=lambda x: np.roll(x, 5), batch_is_free=False),
+    *(
+        Case(
+            f"Adaptive{name}Pool", (image,), {"output_size": size}, 20, tag=tag, domain="metannvis",
+            formula=lambda x, size=size, reduce=reduce: _adaptive(x, size, reduce),
+        )
+        for name, reduce in (("Average", np.mean), ("Max", np.max))
+        for tag, image, size in (
+            ("one", IMAGE, [1, 1]), ("divides", _random(2, 3, 6, 8), [3, 2]), ("overlaps", IMAGE, [4, 5]), ("grows", _random(2, 3, 2, 3), [5, 3]),
+            ("1d", _random(2, 3, 7), [3]), ("3d", _random(2, 2, 4, 5, 6), [2, 3, 4]), ("ties", np.rint(IMAGE), [4, 5]),
+        )
+    ),
+]  # fmt: skip
 
 # reductions
 for _name in (

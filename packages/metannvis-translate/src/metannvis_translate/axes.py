@@ -24,6 +24,7 @@ _SPACE = {3: "L", 4: "HW", 5: "DHW"}
 IMAGE = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool",
     "BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace", "SpaceToDepth", "GridSample", "MaxUnpool",
+    "AdaptiveAveragePool", "AdaptiveMaxPool",
 }  # fmt: skip
 #: Operators that put out axes of the same meaning as those of their inputs of the same rank.
 SAME = {
@@ -31,7 +32,7 @@ SAME = {
     "Gelu", "Mish", "ThresholdedRelu", "Clip", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Sign", "Floor", "Ceil", "Round",
     "Reciprocal", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum", "Where", "Concat", "Slice",
     "Pad", "Softmax", "LogSoftmax", "Dropout", "Identity", "Resize", "Upsample", "Split", "Swish", "Sin", "Cos",
-    "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink",
+    "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink", "Roll",
 }  # fmt: skip
 REDUCE = {
     f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")

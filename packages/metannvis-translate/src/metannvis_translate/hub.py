@@ -12,8 +12,22 @@ from metannvis_translate.layers import LayerInfo
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["BUFFER", "EXACT", "LAYER", "TIES", "TRACE", "HubLayer", "HubModel", "HubPort", "exact_value", "set_exact"]
+__all__ = [
+    "BUFFER",
+    "DOMAIN",
+    "EXACT",
+    "LAYER",
+    "TIES",
+    "TRACE",
+    "HubLayer",
+    "HubModel",
+    "HubPort",
+    "exact_value",
+    "set_exact",
+]
 
+#: Domain of operators that only the hub has: a dense layer, an adaptive pool.
+DOMAIN = "metannvis"
 #: Node metadata: name of the source layer (with call number) the node came from.
 LAYER = "metannvis.layer"
 #: Node metadata: JSON object of exact double values, by attribute name. ONNX attributes are float32; what the source

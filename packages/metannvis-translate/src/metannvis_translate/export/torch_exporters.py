@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
             optimize=False,
             verbose=False,
             dynamic_shapes=shapes,
+            custom_translation_table=translations(),
         )
     if program is None:
         raise UnsupportedOperatorError(type(recorder.model).__name__, reason="torch.onnx.export returned nothing")

@@ -19,6 +19,7 @@ from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progres
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
+from metannvis_translate.lowering import lower
 
 if TYPE_CHECKING:
     import onnx
@@ -100,7 +101,7 @@ class OnnxFramework:
 
         graph = hub.model.graph
         graph.name = hub.name
-        _split_linear(graph)
+        lower(graph)
         for port, value in zip(hub.inputs, graph.inputs, strict=True):
             _rename(graph, value, port.name)
         for port, value in zip(hub.outputs, graph.outputs, strict=True):
@@ -256,29 +257,6 @@ def _shape(value: ir.Value) -> tuple[int | None, ...]:
 
 def _dtype(value: ir.Value) -> str:
     return value.dtype.numpy().name if value.dtype is not None else "float32"
-
-
-def _split_linear(graph: ir.Graph) -> None:
-    """Dense layers as the standard's own ``MatMul`` and ``Add``; ``metannvis::Linear`` is a word among ourselves."""
-    import onnx_ir as ir
-
-    for node in list(graph):
-        if (node.domain, node.op_type) != ("metannvis", "Linear"):
-            continue
-        x, weight, *bias = node.inputs
-        result = node.outputs[0]
-        name = result.name
-        nodes = [ir.node("MatMul", [x, weight], metadata_props=dict(node.metadata_props))]
-        if bias:
-            nodes[0].outputs[0].name = f"{name}_product"
-            nodes.append(ir.node("Add", [nodes[0].outputs[0], *bias], metadata_props=dict(node.metadata_props)))
-        for made in nodes:
-            made.outputs[0].shape, made.outputs[0].type = result.shape, result.type
-        graph.insert_before(node, nodes)
-        ir.convenience.replace_all_uses_with(result, nodes[-1].outputs[0], replace_graph_outputs=True)
-        graph.remove(node, safe=True)
-        nodes[-1].outputs[0].name = name
-    graph.opset_imports.pop("metannvis", None)
 
 
 def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:

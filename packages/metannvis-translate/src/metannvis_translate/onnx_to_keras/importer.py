@@ -20,6 +20,7 @@ from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family registers its converters
     activation,
+    adaptive,
     attention,
     conv,
     elementwise,

@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate import layout
 from metannvis_translate.folding import constant_array
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
@@ -185,3 +186,17 @@ def Expand(ctx: KerasImporter, input: Value, shape: Value) -> Placed:
 def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> Placed:
     x = ctx.placed(input)
     return ctx.keep(x, ops.tile(x.tensor, [int(r) for r in x.arrange(ctx.known(repeats, "repeats").tolist())]))
+
+
+@converter("Roll", since=1, domain=DOMAIN)
+def Roll(ctx: KerasImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> Placed:
+    """PyTorch's ``roll``, wherever the axes lie; without any it goes over all elements as one line."""
+    if not dims:
+        x = in_sequence(ctx, X)
+        line = ops.roll(ops.reshape(x.tensor, (-1,)), shifts[0])
+        shape = [-1 if d is None else d for d in x.tensor.shape]
+        if shape.count(-1) > 1:
+            ctx.refuse("several of its sizes are free")
+        return Placed(ops.reshape(line, shape), layout.identity(x.rank))
+    x = ctx.placed(X)
+    return ctx.keep(x, ops.roll(x.tensor, list(shifts), axis=[x.axis(axis) for axis in dims]))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.modules import AvgPool
@@ -160,6 +161,27 @@ def GlobalMaxPool(ctx: TorchImporter, X: Value) -> Placed:
     if ctx.hub.source == "tensorflow":  # where several elements are the largest, TensorFlow gives each its part
         return Placed(ctx.function(torch.amax, x.tensor, tuple(range(2, x.rank)), True), identity(x.rank))
     return Placed(ctx.module(GLOBAL_MAX[rank - 1](1), x.tensor), identity(x.rank))
+
+
+@converter("AdaptiveAveragePool", domain=DOMAIN)
+def AdaptiveAveragePool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+    """``nn.AdaptiveAvgPool1d`` and its siblings."""
+    x, rank = image(ctx, X, "average pool")
+    return Placed(ctx.module(GLOBAL_AVERAGE[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
+
+
+@converter("AdaptiveMaxPool", domain=DOMAIN)
+def AdaptiveMaxPool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+    """``nn.AdaptiveMaxPool1d`` and its siblings."""
+    if ctx.used_outputs() > 1:
+        ctx.refuse("its indices are used, which ONNX has no word for")
+    x, rank = image(ctx, X, "max pool")
+    return Placed(ctx.module(GLOBAL_MAX[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
+
+
+def _size(output_size: Sequence[int]) -> int | tuple[int, ...]:
+    """As people write it: one number where all are equal."""
+    return output_size[0] if len(set(output_size)) == 1 else tuple(output_size)
 
 
 @converter("LpPool", since=2)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from metannvis_translate import layout
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.registry import converter
@@ -271,3 +272,12 @@ def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int) -> Placed:
     tensor = ctx.module(nn.PixelUnshuffle(blocksize), x.tensor)
     tensor = ctx.function(torch.unflatten, tensor, 1, (-1, blocksize * blocksize))
     return Placed(ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2), identity(4))
+
+
+@converter("Roll", domain=DOMAIN)
+def Roll(ctx: TorchImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> Placed:
+    """``torch.roll``."""
+    x = ctx.placed(X) if dims else ctx.plain(X)
+    where = tuple(x.axis(axis) for axis in dims)
+    arguments = (tuple(shifts), where) if where else (shifts[0],)
+    return Placed(ctx.function(torch.roll, x.tensor, *arguments), x.order)

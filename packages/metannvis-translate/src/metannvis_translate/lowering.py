@@ -1,0 +1,161 @@
+"""Operators of the hub's own domain, written in the standard's: for a target that is ONNX itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.hub import DOMAIN, LAYER
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["adaptive_windows", "lower"]
+
+
+def lower(graph: ir.Graph) -> None:
+    """Replace every node of the domain ``metannvis``; the values keep their names."""
+    for node in list(graph):
+        if node.domain == DOMAIN:
+            _Lowering(graph, node).run()
+    graph.opset_imports.pop(DOMAIN, None)
+
+
+def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
+    """Beginning and end of each window of an adaptive pool along one axis, as PyTorch cuts them; some may overlap."""
+    return [(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
+
+
+class _Lowering:
+    """One node, and the nodes that come in its place."""
+
+    def __init__(self, graph: ir.Graph, node: ir.Node) -> None:
+        self.graph, self.node = graph, node
+        self.made: list[ir.Node] = []
+
+    def run(self) -> None:
+        import onnx_ir as ir
+
+        rule = RULES.get(self.node.op_type)
+        if rule is None:
+            raise UnsupportedOperatorError(
+                f"{DOMAIN}::{self.node.op_type}",
+                layer=self.node.metadata_props.get(LAYER),
+                reason="ONNX has no such operator",
+            )
+        new, old = rule(self), self.node.outputs[0]
+        name = old.name
+        new.shape, new.type = old.shape, old.type
+        self.graph.insert_before(self.node, self.made)
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        self.graph.remove(self.node, safe=True)
+        new.name = name
+
+    def add(self, operator: str, *inputs: ir.Value | np.ndarray[Any, Any], **attributes: Any) -> ir.Value:
+        """A node of the standard on values and constants; its only output."""
+        import onnx_ir as ir
+
+        values = [self._constant(value) if isinstance(value, np.ndarray) else value for value in inputs]
+        made = ir.node(operator, values, attributes, metadata_props=dict(self.node.metadata_props))
+        return self._named(made)
+
+    def ints(self, *values: int) -> np.ndarray[Any, Any]:
+        """A list of integers as an input."""
+        return np.array(values, dtype=np.int64)
+
+    def _constant(self, array: np.ndarray[Any, Any]) -> ir.Value:
+        import onnx_ir as ir
+
+        return self._named(ir.node("Constant", [], {"value": ir.tensor(array)}))
+
+    def _named(self, made: ir.Node) -> ir.Value:
+        made.outputs[0].name = f"{self.node.outputs[0].name}_{len(self.made)}"
+        self.made.append(made)
+        return made.outputs[0]
+
+    def source(self) -> ir.Value:
+        """The node's first input."""
+        value = self.node.inputs[0]
+        assert value is not None
+        return value
+
+    def list_of(self, attribute: str) -> list[int]:
+        """A list of integers among the node's attributes; empty if it is not there."""
+        found = self.node.attributes.get(attribute)
+        return [] if found is None else [int(value) for value in found.value]
+
+    def space(self) -> list[int]:
+        """Sizes of the input's spatial axes."""
+        shape = self.source().shape
+        sizes = list(shape)[2:] if shape is not None else []
+        if not sizes or not all(isinstance(size, int) for size in sizes):
+            raise UnsupportedOperatorError(
+                self.node.op_type, layer=self.node.metadata_props.get(LAYER), reason="the size of its input is free"
+            )
+        return sizes  # type: ignore[return-value]
+
+
+def _linear(at: _Lowering) -> ir.Value:
+    x, weight, *bias = at.node.inputs
+    product = at.add("MatMul", x, weight)  # type: ignore[arg-type]
+    return at.add("Add", product, *bias) if bias else product  # type: ignore[arg-type]
+
+
+def _roll(at: _Lowering) -> ir.Value:
+    shifts, dims, x = at.list_of("shifts"), at.list_of("dims"), at.source()
+    if not dims:  # over all elements as one line
+        line = at.add("Reshape", x, at.ints(-1))
+        return at.add("Reshape", _rolled(at, line, shifts[0], 0), at.add("Shape", x))
+    for shift, axis in zip(shifts, dims, strict=True):
+        x = _rolled(at, x, shift, axis)
+    return x
+
+
+def _rolled(at: _Lowering, x: ir.Value, shift: int, axis: int) -> ir.Value:
+    size = x.shape[axis] if x.shape is not None else None
+    if isinstance(size, int):
+        shift %= max(size, 1)
+    shape = x.shape
+    if shift == 0:
+        return x
+    last = np.iinfo(np.int64).max
+    tail = at.add("Slice", x, at.ints(-shift), at.ints(last), at.ints(axis))
+    head = at.add("Slice", x, at.ints(0), at.ints(-shift), at.ints(axis))
+    result = at.add("Concat", tail, head, axis=axis)
+    result.shape = shape
+    return result
+
+
+def _pool(average: bool) -> Callable[[_Lowering], ir.Value]:
+    name = "Average" if average else "Max"
+
+    def rule(at: _Lowering) -> ir.Value:
+        wanted, x = at.list_of("output_size"), at.source()
+        if not average and at.node.outputs[1].uses():
+            raise UnsupportedOperatorError(at.node.op_type, reason="its second output (indices) is not supported")
+        if all(count == 1 for count in wanted):
+            return at.add(f"Global{name}Pool", x)
+        sizes = at.space()
+        if all(size % count == 0 for size, count in zip(sizes, wanted, strict=True)):
+            kernel = [size // count for size, count in zip(sizes, wanted, strict=True)]
+            return at.add(f"{name}Pool", x, kernel_shape=kernel, strides=kernel)
+        for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), 2):
+            parts = [
+                at.add("Slice", x, at.ints(a), at.ints(b), at.ints(axis)) for a, b in adaptive_windows(size, count)
+            ]
+            parts = [at.add(f"Reduce{'Mean' if average else 'Max'}", part, at.ints(axis), keepdims=1) for part in parts]
+            x = at.add("Concat", *parts, axis=axis) if len(parts) > 1 else parts[0]
+        return x
+
+    return rule
+
+
+RULES: dict[str, Callable[[_Lowering], Any]] = {
+    "Linear": _linear,
+    "Roll": _roll,
+    "AdaptiveAveragePool": _pool(average=True),
+    "AdaptiveMaxPool": _pool(average=False),
+}
