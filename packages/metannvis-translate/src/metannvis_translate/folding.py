@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.hub import BUFFER, LAYER, HubModel, exact_value, set_exact
+from metannvis_translate.hub import LAYER, WEIGHT, HubModel, exact_value, is_weight, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["constant_array", "constant_of", "evaluate", "evaluate_symbols", "fold"]
+__all__ = ["MOVES", "NEVER_FOLD", "constant_array", "constant_of", "dims", "evaluate", "evaluate_symbols", "fold"]
 
 Array = np.ndarray[Any, Any]
 
@@ -51,11 +52,11 @@ def constant_array(node: ir.Node) -> Array:
     return np.asarray(attribute.value, dtype=kinds[attribute.name])
 
 
-def fold(hub: HubModel) -> None:
+def fold(hub: HubModel) -> HubModel:
     """Replace every node whose inputs are known by its result, and shape arithmetic by what it comes to.
 
-    Integer tensors that depend on a free size are followed symbolically: ``symbols`` holds their elements as ints and
-    sympy expressions.
+    Integer tensors that depend on a free size are followed symbolically: ``hub.symbols`` holds their elements as ints and
+    sympy expressions. What is computed from trainable weights is left to the importer, unless it only moves their elements.
     """
     graph = hub.model.graph
     symbols: dict[str, Array] = {}
@@ -64,6 +65,8 @@ def fold(hub: HubModel) -> None:
             continue
         arrays = [constant_of(value) for value in node.inputs]
         present = [value for value in node.inputs if value is not None]
+        if node.op_type not in (*MOVES, "Shape", "Size") and any(is_weight(hub, value) for value in present):
+            continue
         if node.op_type == "CastLike" and arrays[0] is not None and present[1].dtype is not None:
             _cast(hub, node, arrays[0], present[1].dtype)
             continue
@@ -81,6 +84,7 @@ def fold(hub: HubModel) -> None:
             _replace_by_constant(hub, node, array)
         else:
             symbols[node.outputs[0].name or ""] = elements
+    return dataclasses.replace(hub, symbols=symbols)
 
 
 def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> None:
@@ -99,13 +103,7 @@ def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None]) -> 
     except NotImplementedError:
         return  # the reference evaluator lacks it; the importer may have it
     first = node.inputs[0]
-    is_weight = (
-        node.op_type in MOVES
-        and first is not None
-        and first.name in hub.model.graph.initializers
-        and BUFFER not in first.metadata_props
-        and results[0].dtype.kind == "f"
-    )
+    still_weight = node.op_type in MOVES and is_weight(hub, first) and results[0].dtype.kind == "f"
     if len(results) > 1 and any(out.uses() for out in node.outputs[1:]):
         return
     exact = None
@@ -114,7 +112,7 @@ def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None]) -> 
         exact = exact_value(producer, "value")
         if exact is not None:
             results = [np.full(results[0].shape, exact, dtype=results[0].dtype)]
-    _replace_by_constant(hub, node, results[0], weight=is_weight, exact=exact)
+    _replace_by_constant(hub, node, results[0], weight=still_weight, exact=exact)
 
 
 def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Array]:
@@ -167,6 +165,9 @@ def _replace_by_constant(
             value.name = f"{base}.{number}"
         value.const_value = ir.tensor(array, name=value.name)
         value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype
+        path = node.inputs[0].metadata_props.get(WEIGHT)  # type: ignore[union-attr]
+        if path:
+            value.metadata_props[WEIGHT] = path + str(value.name).removeprefix(str(base))
         graph.initializers[str(value.name)] = value
         new = value
     else:
@@ -193,21 +194,21 @@ def _size(value: ir.Value) -> int | None:
 # --- shapes that depend on a free size -------------------------------------------------------------------------------------
 
 
-def _dims(value: ir.Value | None) -> Array | None:
+def dims(value: ir.Value | None) -> Array | None:
     """Shape of a value as ints and sympy symbols; ``None`` if a size has no name."""
     import sympy
 
     if value is None or value.shape is None:
         return None
-    dims: list[Any] = []
+    sizes: list[Any] = []
     for dim in value.shape:
         if isinstance(dim, int):
-            dims.append(dim)
+            sizes.append(dim)
         elif dim.value is None:
             return None
         else:
-            dims.append(sympy.sympify(str(dim.value), locals=_Symbols()))
-    return _objects(dims)
+            sizes.append(sympy.sympify(str(dim.value), locals=_Symbols()))
+    return _objects(sizes)
 
 
 class _Symbols(dict[str, Any]):
@@ -247,14 +248,14 @@ def _symbolic(node: ir.Node, symbols: Mapping[str, Array]) -> Array | None:
     """Elements of an integer tensor that the node computes from shapes, or ``None`` if it computes something else."""
     operator = node.op_type
     if operator in ("Shape", "Size"):
-        dims = _dims(node.inputs[0])
-        if dims is None:
+        shape = dims(node.inputs[0])
+        if shape is None:
             return None
         if operator == "Size":
-            return np.array(math.prod(dims.tolist()), dtype=object)
+            return np.array(math.prod(shape.tolist()), dtype=object)
         start = node.attributes["start"].value if "start" in node.attributes else 0
         end = node.attributes["end"].value if "end" in node.attributes else None
-        return dims[start:end]
+        return shape[start:end]
     values: list[Array] = []
     for value in node.inputs:
         if value is None:
@@ -312,7 +313,7 @@ def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     wanted = symbols.get(shape.name or "") if shape is not None else None
     if wanted is None:
         return
-    have = _dims(node.inputs[0])
+    have = dims(node.inputs[0])
     settled: list[int] = []
     free = -1 if -1 not in [e for e in wanted if isinstance(e, (int, np.integer))] else None
     for index, element in enumerate(wanted.tolist()):

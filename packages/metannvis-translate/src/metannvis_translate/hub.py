@@ -19,10 +19,12 @@ __all__ = [
     "LAYER",
     "TIES",
     "TRACE",
+    "WEIGHT",
     "HubLayer",
     "HubModel",
     "HubPort",
     "exact_value",
+    "is_weight",
     "set_exact",
 ]
 
@@ -40,6 +42,8 @@ TRACE = "metannvis.trace"
 TIES = "metannvis.ties"
 #: Value metadata of an initialiser that is no trainable weight of the source (a buffer, a constant).
 BUFFER = "metannvis.buffer"
+#: Value metadata of an initialiser: the path of the weight in the source (``"encoder.pos_embedding"``).
+WEIGHT = "metannvis.weight"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,19 @@ class HubModel:
     notes: tuple[str, ...] = ()
     #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).
     unflatten: Callable[[list[Any]], Any] | None = field(default=None, repr=False)
+    #: Integer tensors computed from free sizes, by value name: arrays of ints and sympy expressions. Filled by the passes.
+    symbols: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def is_weight(hub: HubModel, value: ir.Value | None) -> bool:
+    """Whether a value is a trainable weight of the source.
+
+    An ``.onnx`` file does not tell weights from constants; there a single number is taken for a constant.
+    """
+    if value is None or value.const_value is None or not value.is_initializer() or BUFFER in value.metadata_props:
+        return False
+    is_float = value.dtype is not None and value.dtype.is_floating_point()
+    return is_float and (hub.source != "onnx" or value.const_value.size > 1)
 
 
 def set_exact(node: ir.Node, values: Mapping[str, float]) -> None:

@@ -9,6 +9,7 @@ tuple of them, one an output.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ import numpy as np
 
 from metannvis_translate import layout
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
+from metannvis_translate.folding import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
-from metannvis_translate.hub import BUFFER, LAYER, TIES, HubModel, HubPort, exact_value
+from metannvis_translate.hub import LAYER, TIES, WEIGHT, HubModel, HubPort, exact_value, is_weight
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.registry import Converter, Registry
@@ -28,7 +30,7 @@ from metannvis_translate.registry import Converter, Registry
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Const", "GraphImporter"]
+__all__ = ["Const", "GraphImporter", "Recipe"]
 
 Array = np.ndarray[Any, Any]
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
@@ -39,18 +41,23 @@ class Const:
     """A value that is known when the model is built, in its logical layout.
 
     ``exact`` is the double behind a float32 scalar, where the exporter knew it. ``trainable``: it is a weight of the
-    source, to be kept as a weight of the target.
+    source, to be kept as a weight of the target. ``recipe``: how it is computed from weights.
     """
 
     array: Array
     name: str = ""
     exact: float | None = None
     trainable: bool = False
+    recipe: Recipe | None = None
 
     @property
     def rank(self) -> int:
         """Number of axes."""
         return self.array.ndim
+
+    def double(self) -> Array:
+        """The array, with the exact number where it is known and the type can hold it."""
+        return self.array if self.exact is None else np.full(self.array.shape, self.exact, self.array.dtype)
 
     def scalar(self) -> float | int | bool | None:
         """The value as a Python scalar if it has a single element, as exact as known; else ``None``."""
@@ -60,6 +67,14 @@ class Const:
 
 
 Value = Placed | Const
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """The node that computes a value of trainable weights alone (``logit_scale.exp()``, an entry of a table)."""
+
+    node: ir.Node
+    inputs: tuple[Const | None, ...]
 
 
 class GraphImporter:
@@ -72,6 +87,8 @@ class GraphImporter:
     registry: Registry
     #: what to say to somebody whose operator is missing
     register_hint = ""
+    #: Whether what is computed of weights alone is computed by the target too, so that the weights stay what is trained.
+    follows_weights = False
 
     def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
         self.hub = hub
@@ -82,6 +99,7 @@ class GraphImporter:
         self.node: ir.Node = None  # type: ignore[assignment]
         self.opset = hub.model.graph.opset_imports.get("", 1)
         self._names: set[str] = set()
+        self._of_weights: dict[str, Placed] = {}
         self._wanted = {layer.value for layer in hub.layers}
 
     # --- what a framework says -------------------------------------------------------------------------------------
@@ -141,8 +159,8 @@ class GraphImporter:
         for name, value in graph.initializers.items():
             if value.const_value is not None and name not in self.values:
                 array = self._floats(value.const_value.numpy())
-                trainable = array.dtype.kind == "f" and BUFFER not in value.metadata_props
-                self.values[name] = Const(array, name=name, trainable=trainable)
+                path = value.metadata_props.get(WEIGHT, name)
+                self.values[name] = Const(array, name=path, trainable=is_weight(self.hub, value))
         total = len(graph)
         for done, node in enumerate(graph):
             self.progress(done, total, "build")
@@ -168,6 +186,19 @@ class GraphImporter:
         inputs = [None if value is None else self._lookup(value) for value in node.inputs]
         while inputs and inputs[-1] is None:
             inputs.pop()
+        if self._computed(node, inputs):
+            return
+        for value, result in zip(node.outputs, self._results(node, inputs), strict=False):
+            if not value.name:
+                continue
+            if isinstance(result, Placed) and value.name in self._wanted:
+                result = self.expose(result, value)
+            self.values[value.name] = result
+            if isinstance(result, Placed):
+                self._record(value, result)
+
+    def _results(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
+        """What the converter makes of a node."""
         opset = self.hub.model.graph.opset_imports.get(node.domain, self.opset) if node.domain else self.opset
         row = self.registry.find(node.op_type, opset, node.domain)
         if row is None:
@@ -183,14 +214,70 @@ class GraphImporter:
             output = row.function(self, *inputs, **self._attributes(node, row))
             results = output if isinstance(output, tuple) else (output,)
         self.converted([result for result in results if isinstance(result, Placed)])
-        for value, result in zip(node.outputs, results, strict=False):
-            if not value.name:
-                continue
-            if isinstance(result, Placed) and value.name in self._wanted:
-                result = self.expose(result, value)
-            self.values[value.name] = result
-            if isinstance(result, Placed):
-                self._record(value, result)
+        return results
+
+    def _computed(self, node: ir.Node, inputs: Sequence[Value | None]) -> bool:
+        """Note the value of a node that computes something of trainable weights alone; whether it is such a node.
+
+        The array is for converters that need it beforehand (the kernel of a convolution); where it meets a tensor, it is
+        computed of the weights when the model runs, see :meth:`placed`.
+        """
+        constants = tuple(value for value in inputs if not isinstance(value, Placed))
+        weights = [value for value in constants if value is not None and value.trainable]
+        if not weights or len(constants) < len(inputs) or node.domain not in ("", "ai.onnx"):
+            return False
+        if node.op_type in NEVER_FOLD or (node.op_type in MOVES and not self.follows_weights):
+            return False
+        if node.op_type in ("Cast", "CastLike") and self._casts_nothing(node):
+            self.values[node.outputs[0].name or ""] = weights[0]
+            return True
+        arrays = [None if value is None else value.double() for value in constants]
+        try:
+            results = evaluate(node, arrays, self.opset)
+        except NotImplementedError:
+            return False  # the reference evaluator lacks it; the target may have it
+        for value, array in zip(node.outputs, results, strict=False):
+            trainable = self.follows_weights and array.dtype.kind == "f"
+            recipe = Recipe(node, constants) if trainable else None
+            self.values[value.name or ""] = Const(
+                self._floats(array), name=value.name or "", trainable=trainable, recipe=recipe
+            )
+        return True
+
+    @staticmethod
+    def _casts_nothing(node: ir.Node) -> bool:
+        wanted = node.outputs[0].dtype
+        if node.op_type == "CastLike" and node.inputs[1] is not None:
+            wanted = node.inputs[1].dtype
+        return wanted is not None and node.inputs[0] is not None and wanted == node.inputs[0].dtype
+
+    def _realized(self, const: Const) -> Placed:
+        """What is computed of weights alone, as a tensor of the target; computed once."""
+        found = self._of_weights.get(const.name)
+        if found is not None:
+            return found
+        recipe, current = const.recipe, self.node
+        if recipe is None:
+            raise AssertionError
+        self.node = recipe.node
+        results: tuple[Value, ...]
+        try:
+            inputs = [self.placed(value) if value is not None and value.trainable else value for value in recipe.inputs]
+            results = self._results(recipe.node, inputs)
+        except UnsupportedOperatorError:
+            # no converter: what it comes to is trained instead of what it is computed of
+            results = tuple(
+                dataclasses.replace(value, recipe=None) if isinstance(value, Const) else value
+                for value in (self.values[output.name or ""] for output in recipe.node.outputs)
+            )
+        for value, result in zip(recipe.node.outputs, results, strict=False):
+            placed = self.placed(result)
+            if value.name in self._wanted:
+                placed = self.expose(placed, value)
+            self._of_weights[value.name or ""] = placed
+            self._record(value, placed)
+        self.node = current
+        return self._of_weights[const.name]
 
     def _lookup(self, value: ir.Value) -> Value:
         try:
@@ -266,6 +353,8 @@ class GraphImporter:
         """A value as a tensor of the target's graph."""
         if isinstance(value, Placed):
             return value
+        if value.recipe is not None:
+            return self._realized(value)
         order = layout.identity(value.rank)
         return Placed(self.constant(value, order), order)
 
@@ -291,6 +380,8 @@ class GraphImporter:
 
         Operands of lower rank get leading axes of size one where the order moves axes past them.
         """
+        if isinstance(value, Const) and value.recipe is not None:
+            value = self.placed(value)
         if isinstance(value, Const):
             array = value.array
             if array.ndim == 0 or layout.is_identity(order):

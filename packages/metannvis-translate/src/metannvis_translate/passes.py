@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.axes import annotate
-from metannvis_translate.folding import constant_of, fold
+from metannvis_translate.folding import NEVER_FOLD, constant_of, fold
 from metannvis_translate.hub import LAYER, HubModel
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def simplify(hub: HubModel) -> HubModel:
     hub = _drop_identities(hub)
     _unroll_sequences(hub)
     infer_shapes(hub.model)
-    fold(hub)
+    hub = fold(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
     _drop_expansions(hub)
@@ -219,8 +219,10 @@ def _join_linear(hub: HubModel) -> None:
         x, weight = node.inputs
         if x is None or constant_of(x) is not None:
             continue
-        matrix = constant_of(weight)
-        if matrix is None or matrix.ndim != 2 or LAYER not in node.metadata_props:
+        if not is_known(weight) or LAYER not in node.metadata_props:
+            continue
+        size = weight.shape if weight is not None else None
+        if size is None or len(size) != 2:
             continue
         inputs, last = [x, weight], node
         users = list(node.outputs[0].consumers())
@@ -230,7 +232,7 @@ def _join_linear(hub: HubModel) -> None:
             other = add.inputs[1] if add.inputs[0] is node.outputs[0] else add.inputs[0]
             bias = constant_of(other)
             same_layer = add.metadata_props.get(LAYER) == node.metadata_props[LAYER]
-            if same_layer and bias is not None and bias.shape == (matrix.shape[1],):
+            if same_layer and bias is not None and bias.shape == (size[1],):
                 inputs, last = [x, weight, other], add
         result = last.outputs[0]
         linear = ir.node("Linear", inputs, domain="metannvis", metadata_props=dict(node.metadata_props))
@@ -242,6 +244,16 @@ def _join_linear(hub: HubModel) -> None:
         graph.remove([last] if last is node else [last, node], safe=True)
         new.name = name
         hub.model.graph.opset_imports.setdefault("metannvis", 1)
+
+
+def is_known(value: ir.Value | None) -> bool:
+    """Whether a value is computed of constants and weights alone."""
+    if value is None:
+        return False
+    node = value.producer()
+    if node is None:
+        return value.const_value is not None
+    return node.op_type not in NEVER_FOLD - {"Constant"} and all(is_known(v) for v in node.inputs if v is not None)
 
 
 def _drop_unused(hub: HubModel) -> HubModel:

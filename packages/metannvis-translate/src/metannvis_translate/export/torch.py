@@ -22,7 +22,7 @@ from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
 from metannvis_translate.frameworks import Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
-from metannvis_translate.hub import BUFFER, HubLayer, HubModel, HubPort
+from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -251,6 +251,7 @@ class _Recorder:
             path = name.removeprefix(PREFIX)
             if path in buffers or path not in dict(self.model.named_parameters()):
                 value.metadata_props[BUFFER] = "1"
+            value.metadata_props[WEIGHT] = path
         if not all(name in values for name in exported.outputs):
             raise UnsupportedOperatorError(type(self.model).__name__, reason="the exporter lost an output")
         order = [value.name or "" for value in graph.inputs]

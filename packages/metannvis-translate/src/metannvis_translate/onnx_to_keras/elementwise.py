@@ -13,6 +13,7 @@ from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.activation import strict_clip
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.onnx_to_keras.sizes import Sizes
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
@@ -22,9 +23,9 @@ layers, ops = keras.layers, keras.ops
 
 def operand(ctx: KerasImporter, value: Value, order: tuple[int, ...]) -> Any:
     """An operand that broadcasts: a Python number for a scalar constant, as exact as it is known."""
-    if isinstance(value, Const) and value.rank == 0:
+    if isinstance(value, Const) and value.rank == 0 and not value.trainable and not isinstance(value, Sizes):
         return value.scalar()
-    if isinstance(value, Const) and value.exact is not None:
+    if isinstance(value, Const) and value.exact is not None and not value.trainable:
         return np.full(ctx.aligned(value, order).shape, value.exact, value.array.dtype)
     return ctx.aligned(value, order)
 

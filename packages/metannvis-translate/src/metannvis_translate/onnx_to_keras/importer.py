@@ -13,6 +13,7 @@ import numpy as np
 
 from metannvis_translate import axes, layout
 from metannvis_translate.errors import MissingFrameworkError
+from metannvis_translate.folding import dims
 from metannvis_translate.frameworks import Progress
 from metannvis_translate.hub import LAYER, HubModel, HubPort
 from metannvis_translate.importer import Const, GraphImporter, Value
@@ -32,7 +33,9 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     reshape,
     resize,
 )
+from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry
+from metannvis_translate.onnx_to_keras.sizes import Sizes, size_tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -60,6 +63,7 @@ class KerasImporter(GraphImporter):
     """See :class:`~metannvis_translate.importer.GraphImporter`; converters call :meth:`layer_of` and :meth:`op`."""
 
     registry = registry
+    follows_weights = True
     register_hint = (
         "Register a converter: from metannvis_translate.onnx_to_keras.registry import converter; "
         '@converter("Name", since=1) def Name(ctx, X, *, attribute=default): ...'
@@ -73,6 +77,7 @@ class KerasImporter(GraphImporter):
             )
         super().__init__(hub, dtype=dtype, progress=progress)
         self.inputs: list[Any] = []
+        self.parameters = Parameters(self)
         self._named: dict[int, Any] = {}
         self._shared: dict[Any, Any] = {}
         self._again = {layer.info.layer for layer in hub.layers if layer.info.call > 1}
@@ -112,7 +117,40 @@ class KerasImporter(GraphImporter):
         return keras.ops.transpose(tensor, perm)
 
     def constant(self, const: Const, order: Order) -> Any:
+        if self.parameters.takes(const):
+            return self.parameters.tensor(const, const.array.shape, order)
         return keras.ops.convert_to_tensor(const.array.transpose(order))
+
+    def aligned(self, value: Value, order: Order) -> Any:
+        if isinstance(value, Sizes):
+            value = self.placed(value)
+        if isinstance(value, Const) and self.parameters.takes(value):
+            if layout.is_identity(order) or value.rank == 0 or value.rank > len(order):
+                return self.parameters.tensor(value, value.array.shape, layout.identity(value.rank))
+            return self.parameters.tensor(value, (1,) * (len(order) - value.rank) + value.array.shape, order)
+        return super().aligned(value, order)
+
+    def _convert(self, node: ir.Node) -> None:
+        """Shape arithmetic was followed by the passes; it becomes no part of the model."""
+        symbols = self.hub.symbols
+        if node.outputs[0].name not in symbols:
+            super()._convert(node)
+            return
+        for value in node.outputs:
+            dtype = self.float_dtype(value.dtype.name) if value.dtype is not None else "int64"
+            self.values[value.name or ""] = Sizes(np.asarray(symbols[value.name or ""], dtype=object), name=dtype)
+
+    def known(self, value: Value | None, what: str) -> Array:
+        if isinstance(value, Sizes):
+            self.refuse(f"its {what} depends on a free size")
+        return super().known(value, what)
+
+    def placed(self, value: Value) -> Placed:
+        if not isinstance(value, Sizes):
+            return super().placed(value)
+        parts = [size_tensor(self, size, value.name) for size in value.array.reshape(-1)]
+        tensor = keras.ops.stack(parts) if value.rank else parts[0]
+        return Placed(tensor, layout.identity(value.rank))
 
     def lift(self, value: Placed, order: Order) -> Any:
         lead = len(order) - value.rank
@@ -146,6 +184,12 @@ class KerasImporter(GraphImporter):
             for node in operation._inbound_nodes:
                 stack.extend(node.input_tensors)
 
+    def rename(self, tensor: Any, name: str) -> None:
+        """Name the operation that puts out a tensor."""
+        operation = tensor._keras_history.operation
+        operation.name = self.unique(name)
+        self._named[id(operation)] = operation
+
     def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
         operation = placed.tensor._keras_history.operation
         return LayerInfo(operation.name, type(operation).__name__, tuple(placed.tensor.shape))
@@ -168,6 +212,20 @@ class KerasImporter(GraphImporter):
         return {id(operation): operation.name for operation in model.operations}
 
     # --- what converters use ---------------------------------------------------------------------------------------
+
+    def sources(self) -> list[tuple[Any, Order, Any]]:
+        """The model's inputs, how they lie, and their logical sizes: numbers, and expressions for free ones."""
+        values = {value.name: value for value in self.hub.model.graph.inputs}
+        return [
+            (tensor, self.input_order(port), dims(values[port.value]))
+            for tensor, port in zip(self.inputs, self.hub.inputs, strict=True)
+        ]
+
+    def sizes(self, value: Value, what: str) -> list[Any]:
+        """The elements of an integer tensor: numbers, and expressions for those known when the model runs."""
+        if isinstance(value, Sizes):
+            return list(value.array.reshape(-1))
+        return [int(size) for size in self.known(value, what).reshape(-1)]
 
     @property
     def compute(self) -> str:

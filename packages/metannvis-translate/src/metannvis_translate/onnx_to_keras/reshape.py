@@ -14,6 +14,7 @@ from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.onnx_to_keras.sizes import spread
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
@@ -168,18 +169,9 @@ def unsqueeze(ctx: KerasImporter, data: Value, axes: Sequence[int]) -> Value:
 
 @converter("Expand", since=8)
 def Expand(ctx: KerasImporter, input: Value, shape: Value) -> Placed:
-    """Broadcast to a shape that is known but for axes the input already has."""
-    wanted = [int(d) for d in ctx.known(shape, "shape")]
-    x = ctx.plain(input)
-    tensor = x.tensor
-    for _ in range(len(wanted) - x.rank):
-        tensor = ops.expand_dims(tensor, 0)
-    have = tensor.shape
-    offset = len(have) - len(wanted)
-    repeats = [1] * offset + [w if h == 1 else 1 for h, w in zip(have[offset:], wanted, strict=True)]
-    if any(r != 1 for r in repeats):
-        tensor = ops.tile(tensor, repeats)
-    return Placed(tensor, layout.identity(len(have)))
+    """Broadcast to a shape whose free sizes are those of the model's inputs."""
+    tensor = spread(ctx, ctx.plain(input), ctx.sizes(shape, "shape"))
+    return Placed(tensor, layout.identity(len(tensor.shape)))
 
 
 @converter("Tile", since=6)
