@@ -125,7 +125,7 @@ def _rolled(at: _Lowering, x: ir.Value, shift: int, axis: int) -> ir.Value:
     tail = at.add("Slice", x, at.ints(-shift), at.ints(last), at.ints(axis))
     head = at.add("Slice", x, at.ints(0), at.ints(-shift), at.ints(axis))
     result = at.add("Concat", tail, head, axis=axis)
-    result.shape = shape
+    result.shape, result.type = shape, x.type
     return result
 
 

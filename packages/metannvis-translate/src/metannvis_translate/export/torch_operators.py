@@ -33,6 +33,15 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def roll(self, shifts: Sequence[int], dims: Sequence[int] = ()):  # type: ignore[no-untyped-def]
         return moved(self, shifts=list(shifts), dims=list(dims) or None)
 
+    def slice_scatter(self, src, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1):  # type: ignore[no-untyped-def]
+        return _put(self, src, dim, start, end, step)
+
+    def select_scatter(self, src, dim: int, index: int):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+
+        row = op.Unsqueeze(src, op.Constant(value_ints=[dim]))
+        return _put(self, row, dim, index, index + 1 or None, 1)
+
     return {
         aten.adaptive_avg_pool1d.default: adaptive_avg_pool,
         aten.adaptive_avg_pool2d.default: adaptive_avg_pool,
@@ -41,7 +50,51 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_max_pool2d.default: adaptive_max_pool,
         aten.adaptive_max_pool3d.default: adaptive_max_pool,
         aten.roll.default: roll,
+        aten.slice_scatter.default: slice_scatter,
+        aten.select_scatter.default: select_scatter,
     }
+
+
+def _put(whole: Any, part: Any, axis: int, start: int | None, end: int | None, step: int) -> Any:
+    """A tensor with a slice of it replaced (``x[:, 1:] += y``): what lies before, the new part, what lies behind."""
+    from onnxscript import opset20 as op
+
+    size = whole.shape[axis] if whole.shape is not None else None
+    start = start or 0
+    end = _LAST if end is None else end
+    if isinstance(size, int):
+        start, end = (min(max(k + size if k < 0 else k, 0), size) for k in (start, end))
+    along = op.Constant(value_ints=[axis])
+
+    def cut(first: int, last: int) -> Any:
+        return op.Slice(whole, op.Constant(value_ints=[first]), op.Constant(value_ints=[last]), along)
+
+    if step != 1:
+        if not isinstance(size, int):
+            raise NotImplementedError("a part of a tensor of free size is replaced with a step")
+        return _interleave(op, cut, part, along, axis, range(start, end, step), size)
+    pieces = [cut(0, start)] if start != 0 else []
+    pieces.append(part)
+    if end < (size if isinstance(size, int) else _LAST):
+        pieces.append(cut(end, _LAST))
+    return op.Concat(*pieces, axis=axis) if len(pieces) > 1 else op.Identity(part)
+
+
+def _interleave(op: Any, cut: Any, part: Any, along: Any, axis: int, places: range, size: int) -> Any:
+    """Entries at regular places replaced one by one."""
+    pieces, done = [], 0
+    for k, place in enumerate(places):
+        if place > done:
+            pieces.append(cut(done, place))
+        pieces.append(op.Slice(part, op.Constant(value_ints=[k]), op.Constant(value_ints=[k + 1]), along))
+        done = place + 1
+    if done < size:
+        pieces.append(cut(done, size))
+    return op.Concat(*pieces, axis=axis)
+
+
+#: An end beyond every axis.
+_LAST = (1 << 63) - 1
 
 
 def _operator(name: str, attributes: Sequence[str], outputs: int = 1) -> Any:

@@ -60,7 +60,7 @@ def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int])
         windows = [adaptive_windows(size, count) for size, count in zip(sizes, output_size, strict=True)]
     tensor = x.tensor
     for axis in reversed(range(1, x.rank - 1)):  # a tie goes to the first row, and in it to the first column
-        parts = [largest(tensor[(slice(None),) * axis + (slice(*window),)], axis) for window in windows[axis - 1]]
+        parts = [largest(ctx, tensor[(slice(None),) * axis + (slice(*window),)], axis) for window in windows[axis - 1]]
         tensor = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
     return ctx.keep(x, tensor)
 
@@ -86,6 +86,10 @@ def equal_windows(sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...
     return tuple(size // count for size, count in zip(sizes, counts, strict=True))
 
 
-def largest(tensor: Any, axis: int) -> Any:
+def largest(ctx: KerasImporter, tensor: Any, axis: int) -> Any:
     """The first largest element along an axis, kept."""
+    size, n = tensor.shape[axis], len(tensor.shape) - 2
+    if size is not None and not (n == 3 and ctx.exact):  # TensorFlow has no double kernel for a pool in space
+        window = tuple(size if k == axis else 1 for k in range(1, n + 1))
+        return ops.max_pool(tensor, window, window, data_format="channels_last")
     return ops.take_along_axis(tensor, first(tensor, ops.max, axis, keepdims=True), axis=axis)
