@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.importer import Value
+from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.computed_conv import by_groups, computed_transposed
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.windows import explicit_pads, same_pads
 
@@ -38,18 +39,22 @@ def Conv(
     strides: Sequence[int] = (),
 ) -> Placed:
     """Native ``Conv1D/2D/3D`` or ``DepthwiseConv``; kernel (O, I/group, *k) becomes (*k, I/group, O)."""
-    x, kernel = ctx.channels_last(X), ctx.known(W, "kernel")
-    n = kernel.ndim - 2
+    x = ctx.channels_last(X)
+    if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
+        result = computed_convolution(
+            ctx, x.tensor, ctx.plain(W).tensor, auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides
+        )
+        return ctx.keep(x, result if B is None else ops.add(result, ctx.plain(B).tensor))
+    kernel = W.array
+    n = spatial(ctx, kernel.ndim)
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
     size = kernel.shape[2:]
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
-    # Keras takes strides or dilations; a dilated, strided convolution is the dilated one, thinned out
-    thin = any(s > 1 for s in strides) and any(d > 1 for d in dilations)
-    called = (1,) * n if thin else strides
+    called = called_strides(strides, dilations)
     padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
     channels = kernel.shape[1] * group
-    bias = {} if B is None else {"bias": ctx.known(B, "bias")}
+    bias = {} if B is None else {"bias": B.array}
     depthwise = group == channels > 1 and n <= 2 and kernel.shape[0] % group == 0 and len(set(called)) == 1
     common: dict[str, Any] = {
         "strides": called,
@@ -75,9 +80,49 @@ def Conv(
             groups=group,
             **common,
         )
-    if thin:
-        result = result[(slice(None), *(slice(None, None, s) for s in strides), slice(None))]
-    return ctx.keep(x, result)
+    return ctx.keep(x, thinned(result, strides, called))
+
+
+def spatial(ctx: KerasImporter, rank: int) -> int:
+    """How many spatial axes an image of that rank has, if Keras convolves it."""
+    if rank - 2 not in CONV:
+        ctx.refuse(f"Keras has no convolution over {rank - 2} spatial axes")
+    return rank - 2
+
+
+def called_strides(strides: Sequence[int], dilations: Sequence[int]) -> tuple[int, ...]:
+    """Strides to call Keras with. It takes strides or dilations; with both, the dilated result is thinned out."""
+    both = any(s > 1 for s in strides) and any(d > 1 for d in dilations)
+    return (1,) * len(strides) if both else tuple(strides)
+
+
+def thinned(tensor: Any, strides: Sequence[int], called: Sequence[int]) -> Any:
+    if tuple(strides) == tuple(called):
+        return tensor
+    return tensor[(slice(None), *(slice(None, None, s) for s in strides), slice(None))]
+
+
+def computed_convolution(
+    ctx: KerasImporter,
+    tensor: Any,
+    kernel: Any,
+    *,
+    auto_pad: str,
+    dilations: Sequence[int],
+    pads: Sequence[int],
+    strides: Sequence[int],
+) -> Any:
+    """A channels-last image with a kernel (O, I/group, *k) that is computed when the model runs; groups show in its shape."""
+    n = spatial(ctx, len(kernel.shape))
+    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    size = kernel.shape[2:]
+    if None in size:
+        ctx.refuse("the size of its kernel is free")
+    sizes = spatial_sizes(ctx, n)
+    amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
+    called = called_strides(strides, dilations)
+    padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
+    return thinned(by_groups(tensor, kernel, called, padding, dilations), strides, called)
 
 
 @converter("ConvTranspose", since=1)
@@ -97,14 +142,20 @@ def ConvTranspose(
     strides: Sequence[int] = (),
 ) -> Placed:
     """Native ``Conv*DTranspose`` without padding, cropped to ONNX's size; kernel (I, O/group, *k) becomes (*k, O, I)."""
-    x, kernel = ctx.channels_last(X), ctx.known(W, "kernel")
-    n = kernel.ndim - 2
+    x = ctx.channels_last(X)
+    kernel = W.array if isinstance(W, Const) else ctx.plain(W).tensor
+    n = spatial(ctx, len(kernel.shape))
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
     more = tuple(output_padding) or (0,) * n
-    kernel = spread(kernel, dilations)
-    size = kernel.shape[2:]
+    size = reach(ctx, kernel.shape[2:], dilations)
     amounts = transposed_pads(ctx, auto_pad, pads, output_shape, size, strides, more, n)
-    bias = None if B is None else ctx.known(B, "bias")
+    if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
+        ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
+        if None in x.tensor.shape[1:]:
+            ctx.refuse("a kernel that is computed when the model runs needs to know the image's size")
+        result = computed_transposed(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
+        return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B))
+    kernel, bias = spread(W.array, dilations), None if B is None else B.array
     # Keras' own output has max(k − s, 0) more than (i·s): what ONNX lacks or has beyond that is added before the bias
     ends = [o - p - max(s - k, 0) for (_, p), o, s, k in zip(amounts, more, strides, size, strict=True)]
     late_bias = bias is not None and (group > 1 or any(end > 0 for end in ends))
@@ -127,19 +178,29 @@ def ConvTranspose(
         if len(parts) == 1
         else layers.Concatenate(axis=-1, name=ctx.unique(ctx.name("concat")), dtype=ctx.compute)(parts)
     )
-    crops = [(begin, max(-end, 0)) for (begin, _), end in zip(amounts, ends, strict=True)]
+    return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B if late_bias else None))
+
+
+def reach(ctx: KerasImporter, size: Sequence[int | None], dilations: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of a kernel with its gaps."""
+    known = [k for k in size if k is not None]
+    if len(known) < len(size):
+        ctx.refuse("the size of its kernel is free")
+    return tuple((k - 1) * d + 1 for k, d in zip(known, dilations, strict=True))
+
+
+def cropped(ctx: KerasImporter, tensor: Any, begins: Sequence[int], ends: Sequence[int], bias: Value | None) -> Any:
+    """Cut at the beginnings; cut (where negative) or grown with zeros at the ends; and the bias."""
+    n, dtype = len(begins), tensor.dtype
+    crops = [(begin, max(-end, 0)) for begin, end in zip(begins, ends, strict=True)]
     if any(begin or end for begin, end in crops):
-        result = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=ctx.compute)(
-            result
-        )
+        crop = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=dtype)
+        tensor = crop(tensor)
     if any(end > 0 for end in ends):
         grow = [(0, max(end, 0)) for end in ends]
-        result = ZERO_PADDING[n](grow[0] if n == 1 else grow, name=ctx.unique(ctx.name("pad")), dtype=ctx.compute)(
-            result
-        )
-    if late_bias:
-        result = ops.add(result, bias)
-    return ctx.keep(x, result)
+        pad = ZERO_PADDING[n](grow[0] if n == 1 else grow, name=ctx.unique(ctx.name("pad")), dtype=dtype)
+        tensor = pad(tensor)
+    return tensor if bias is None else ops.add(tensor, ctx.plain(bias).tensor)
 
 
 def spread(kernel: np.ndarray[Any, Any], dilations: Sequence[int]) -> np.ndarray[Any, Any]:
@@ -175,9 +236,11 @@ def transposed_pads(
             total = strides[i] * (size - 1) + more[i] + kernel[i] - int(output_shape[-n + i])
         else:
             total = more[i] + kernel[i] - strides[i]
-        total = max(total, 0)
+        if total < 0:  # larger than the result: filled up with zeros at the end
+            amounts.append((0, total))
+            continue
         half = total // 2
-        amounts.append((half, total - half) if auto_pad != "SAME_LOWER" else (total - half, half))
+        amounts.append((half, total - half) if auto_pad == "SAME_UPPER" else (total - half, half))
     return amounts
 
 
@@ -208,7 +271,7 @@ def pad_for(
         return "same", tensor
     n = len(amounts)
     padding = amounts[0] if n == 1 else tuple(amounts)
-    return "valid", ZERO_PADDING[n](padding, name=ctx.unique(ctx.name("pad")), dtype=ctx.compute)(tensor)
+    return "valid", ZERO_PADDING[n](padding, name=ctx.unique(ctx.name("pad")), dtype=tensor.dtype)(tensor)
 
 
 def equals_same(

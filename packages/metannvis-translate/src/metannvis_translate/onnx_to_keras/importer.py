@@ -32,6 +32,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     reduce,
     reshape,
     resize,
+    sampling,
 )
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.conv import ZERO_PADDING, equals_same, spatial_sizes
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.onnx_to_keras.window_parts import Windows, is_float, lowest
 from metannvis_translate.onnx_to_keras.windows import explicit_pads, extra_end
 
 if TYPE_CHECKING:
@@ -38,22 +40,24 @@ def MaxPool(
     pads: Sequence[int] = (),
     storage_order: int = 0,
     strides: Sequence[int] = (),
-) -> Placed:
+) -> Placed | tuple[Placed, ...]:
     """Native ``MaxPooling``; padding is minus infinity, never zero. Dilated windows are a maximum over shifted slices."""
-    if len(ctx.node.outputs) > 1 and ctx.node.outputs[1].uses():
-        ctx.refuse("its second output (indices) is not supported")
     x = ctx.channels_last(X)
     n = len(kernel_shape)
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
     sizes = spatial_sizes(ctx, n)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
+    if any(output.uses() or output.is_graph_output() for output in ctx.node.outputs[1:]):
+        grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
+        best, index = grid.maximum(x.tensor, column_major=bool(storage_order))
+        return ctx.keep(x, best), ctx.keep(x, index)
+    if any(d > 1 for d in dilations) or not is_float(x.tensor):
+        grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
+        return ctx.keep(x, functools.reduce(ops.maximum, grid.parts(x.tensor, lowest(x.tensor))))
     same = amounts is None or equals_same(amounts, sizes, kernel_shape, strides, dilations)
-    dilated = any(d > 1 for d in dilations)
-    tensor, padding = x.tensor, "same" if same and not dilated else "valid"
+    tensor, padding = x.tensor, "same" if same else "valid"
     if padding == "valid" and amounts is not None and any(pad != (0, 0) for pad in amounts):
         tensor = ops.pad(tensor, [(0, 0), *amounts, (0, 0)], constant_values=-math.inf)
-    if dilated:
-        return ctx.keep(x, dilated_max(ctx, tensor, amounts, sizes, kernel_shape, strides, dilations))
     return ctx.keep(x, pool(ctx, MAX, tensor, kernel_shape, strides, padding))
 
 
@@ -74,11 +78,13 @@ def AveragePool(
     x = ctx.channels_last(X)
     n = len(kernel_shape)
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
-    if any(d > 1 for d in dilations):
-        ctx.refuse("a dilated average pool is not supported")
     sizes = spatial_sizes(ctx, n)
     declared = explicit_pads(auto_pad, pads, sizes, kernel_shape, strides, dilations)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
+    if any(d > 1 for d in dilations):
+        grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
+        counts = grid.counts(declared if count_include_pad else None)[None, ..., None].astype(ctx.compute)
+        return ctx.keep(x, ops.divide(functools.reduce(ops.add, grid.parts(x.tensor, 0.0)), counts))
     if amounts is None or declared is None:
         if count_include_pad:
             ctx.refuse("a 'same' average that counts its padding needs to know the input's size")
@@ -158,32 +164,6 @@ def pool_3d_in_parts(
     return ops.reshape(column, (-1, column.shape[1], h, w, c))
 
 
-def dilated_max(
-    ctx: KerasImporter,
-    tensor: Any,
-    amounts: Pads | None,
-    sizes: Sequence[int | None],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
-) -> Any:
-    if amounts is None or any(size is None for size in sizes):
-        ctx.refuse("a dilated pool needs to know the input's size")
-        raise AssertionError
-    padded = [int(size or 0) + sum(pad) for size, pad in zip(sizes, amounts, strict=True)]
-    rows = zip(padded, kernel, strides, dilations, strict=True)
-    counts = [(size - (k - 1) * d - 1) // s + 1 for size, k, s, d in rows]
-    result = None
-    for offsets in np.ndindex(*kernel):
-        window = tuple(
-            slice(o * d, o * d + (count - 1) * s + 1, s)
-            for o, d, s, count in zip(offsets, dilations, strides, counts, strict=True)
-        )
-        part = tensor[(slice(None), *window, slice(None))]
-        result = part if result is None else ops.maximum(result, part)
-    return result
-
-
 def counted_share(
     sizes: Sequence[int], amounts: Pads, declared: Pads | None, kernel: Sequence[int], strides: Sequence[int]
 ) -> np.ndarray[Any, Any]:
@@ -197,3 +177,70 @@ def counted_share(
         line = np.array([counted[i * s : i * s + k].mean() for i in range(out)])
         share = share[..., None] * line
     return share
+
+
+@converter("LpPool", since=1)
+def LpPool(
+    ctx: KerasImporter,
+    X: Value,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] = (),
+    kernel_shape: Sequence[int],
+    p: int = 2,
+    pads: Sequence[int] = (),
+    strides: Sequence[int] = (),
+) -> Placed:
+    """(Σ |x|ᵖ)^(1/p) over each window."""
+    x = ctx.channels_last(X)
+    n = len(kernel_shape)
+    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    sizes = spatial_sizes(ctx, n)
+    amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
+    grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
+    return ctx.keep(x, root(functools.reduce(ops.add, grid.parts(to_power(x.tensor, p), 0.0)), p))
+
+
+@converter("GlobalLpPool", since=2)
+def GlobalLpPool(ctx: KerasImporter, X: Value, *, p: int = 2) -> Placed:
+    x = ctx.placed(X)
+    axes = [x.axis(a) for a in range(2, x.rank)]
+    return ctx.keep(x, root(ops.sum(to_power(x.tensor, p), axis=axes, keepdims=True), p))
+
+
+def to_power(tensor: Any, p: int) -> Any:
+    return ops.square(tensor) if p == 2 else ops.power(ops.abs(tensor), p)
+
+
+def root(tensor: Any, p: int) -> Any:
+    return ops.sqrt(tensor) if p == 2 else ops.power(tensor, 1 / p)
+
+
+@converter("MaxUnpool", since=9)
+def MaxUnpool(
+    ctx: KerasImporter,
+    X: Value,
+    I: Value,  # noqa: E741  # the standard's own name
+    output_shape: Value | None = None,
+    *,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] = (),
+    strides: Sequence[int] = (),
+) -> Placed:
+    """Each element at the place that its index tells, zeros elsewhere. Indices count through the whole tensor."""
+    x = ctx.plain(X)
+    n = len(kernel_shape)
+    strides, pads = tuple(strides) or (1,) * n, tuple(pads) or (0,) * 2 * n
+    if None in x.tensor.shape:
+        ctx.refuse("its indices count through the whole tensor, whose size is free")
+    rows = zip(x.tensor.shape[2:], strides, kernel_shape, pads[:n], pads[n:], strict=True)
+    own = (*x.tensor.shape[:2], *((size - 1) * s + k - begin - end for size, s, k, begin, end in rows))
+    wanted = own if output_shape is None else tuple(ctx.known(output_shape, "output_shape").tolist())
+    if any(w < o for w, o in zip(wanted, own, strict=True)):
+        ctx.refuse("its output_shape is smaller than the pool's input was")
+    places = ops.reshape(ctx.plain(I).tensor, (-1, 1))
+    result = ops.reshape(ops.scatter(places, ops.reshape(x.tensor, (-1,)), (int(np.prod(own)),)), own)
+    if wanted != own:
+        result = ops.pad(result, [(0, w - o) for w, o in zip(wanted, own, strict=True)])
+    return ctx.keep(x, result)

@@ -1,0 +1,51 @@
+"""Convolutions whose kernel is no weight but a tensor of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+__all__ = ["by_groups", "computed_transposed"]
+
+ops = keras.ops
+
+
+def by_groups(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, dilations: Sequence[int]) -> Any:
+    """Convolution with a kernel (O, I/group, *k); the number of groups shows in its shape."""
+    n = len(strides)
+    group = tensor.shape[-1] // kernel.shape[1]
+    images = [tensor] if group == 1 else ops.split(tensor, group, axis=-1)
+    kernels = [kernel] if group == 1 else ops.split(kernel, group, axis=0)
+    results = [
+        ops.conv(
+            image, ops.transpose(part, (*range(2, n + 2), 1, 0)), strides=tuple(strides), padding=padding,
+            data_format="channels_last", dilation_rate=tuple(dilations),
+        )
+        for image, part in zip(images, kernels, strict=True)
+    ]  # fmt: skip
+    return results[0] if group == 1 else ops.concatenate(results, axis=-1)
+
+
+def computed_transposed(tensor: Any, kernel: Any, group: int, strides: Sequence[int], dilations: Sequence[int]) -> Any:
+    """Transposed convolution with a kernel (I, O/group, *k) that is computed when the model runs.
+
+    It is the convolution of the image, spread out by the strides, with the kernel turned round: ``ops.conv_transpose`` of
+    Keras 3.15 loses its padding argument in a functional model.
+    """
+    n = len(strides)
+    inputs, outputs, *size = kernel.shape
+    for axis, (stride, k, d) in enumerate(zip(strides, size, dilations, strict=True), start=1):
+        shape, apart, around = tensor.shape, [(0, 0)] * (n + 3), [(0, 0)] * (n + 2)
+        if stride > 1:
+            apart[axis + 1] = (0, stride - 1)
+            wide = [-1, *shape[1:axis], shape[axis] * stride, *shape[axis + 1 :]]
+            tensor = ops.reshape(ops.pad(ops.expand_dims(tensor, axis + 1), apart), wide)
+            tensor = tensor[(slice(None),) * axis + (slice(0, (shape[axis] - 1) * stride + 1),)]
+        around[axis] = ((k - 1) * d,) * 2
+        tensor = ops.pad(tensor, around)
+    kernel = ops.flip(kernel, axis=tuple(range(2, n + 2)))
+    parts = ops.reshape(kernel, (group, inputs // group, outputs, *size))
+    kernel = ops.reshape(ops.moveaxis(parts, 2, 1), (group * outputs, inputs // group, *size))
+    return by_groups(tensor, kernel, (1,) * n, "valid", dilations)
