@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Line", "factors"]
+__all__ = ["Line", "factors", "proportional"]
 
 Array = np.ndarray[Any, Any]
 
@@ -24,19 +24,29 @@ class Line:
         Sizes.
     scale
         What ``new`` was computed by; not always ``new / old``.
+    region
+        With ``tf_crop_and_resize``: which part of the axis is resized, 0 to 1.
+    length
+        With ``align_corners``: what ``new`` was before it was rounded, if that counts.
     """
 
     old: int
     new: int
     scale: float
     coordinates: str = "half_pixel"
+    region: tuple[float, float] = (0.0, 1.0)
+    length: float | None = None
 
     def positions(self) -> Array:
         """Where each new element lies among the old ones, shape (new,)."""
         at = np.arange(self.new, dtype=np.float64)
         match self.coordinates:
             case "align_corners":
-                return at * (self.old - 1) / (self.new - 1) if self.new > 1 else at * 0.0
+                length = self.new if self.length is None else self.length
+                return at * (self.old - 1) / (length - 1) if length > 1 else at * 0.0
+            case "tf_crop_and_resize":
+                start, end = (edge * (self.old - 1) for edge in self.region)
+                return start + at * (end - start) / (self.new - 1) if self.new > 1 else at + (start + end) / 2
             case "asymmetric":
                 return at / self.scale
             case "pytorch_half_pixel" if self.new == 1:
@@ -45,6 +55,11 @@ class Line:
                 offset = self.old / 2 * (1 - self.new / (self.scale * self.old))
                 return offset + (at + 0.5) / self.scale - 0.5
         return (at + 0.5) / self.scale - 0.5
+
+    def outside(self) -> Array:
+        """Which new elements lie beyond the old ones, shape (new,), bool."""
+        at = self.positions()
+        return (at < 0) | (at > self.old - 1)
 
     def nearest(self, rounding: str) -> Array:
         """Index of the old element that each new one takes, shape (new,), int64."""
@@ -100,6 +115,22 @@ def factors(
         else:
             found.append(size / (have or 1))
     return found
+
+
+def proportional(
+    shape: Sequence[int | None], sizes: Sequence[int | None], policy: str
+) -> tuple[list[float], list[int | None]] | None:
+    """One factor for all axes that are resized, and the sizes it gives: at most (``not_larger``) or at least the wanted ones.
+
+    ``None`` if one of them has a free size.
+    """
+    rows = [(have, size) for have, size in zip(shape, sizes, strict=True) if size is not None]
+    if any(have is None for have, _ in rows):
+        return None
+    scale = (min if policy == "not_larger" else max)(size / (have or 1) for have, size in rows)
+    scales = [1.0 if size is None else scale for size in sizes]
+    rounded = zip(shape, sizes, strict=True)
+    return scales, [None if size is None else math.floor(scale * (have or 0) + 0.5) for have, size in rounded]
 
 
 def _cubic(x: Array, a: float) -> Array:

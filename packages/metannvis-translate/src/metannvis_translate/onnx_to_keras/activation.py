@@ -62,7 +62,12 @@ def LeakyRelu(ctx: KerasImporter, X: Value, *, alpha: float = 0.01) -> Placed:
 def PRelu(ctx: KerasImporter, X: Value, slope: Value) -> Placed:
     """Native ``PReLU`` for slopes a channel, shared over space."""
     x = ctx.channels_last(X)
-    array = ctx.known(slope, "slope")
+    zero = np.zeros((), ctx.compute)
+    if not isinstance(slope, Const):
+        x = ctx.placed(X)
+        product = ops.multiply(x.tensor, ctx.aligned(slope, x.order))
+        return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, product))
+    array = slope.array
     array = array.reshape((1,) * (x.rank - array.ndim) + array.shape).transpose(x.order)
     shape = array.shape[1:]
     if array.shape[0] == 1 and len(shape) == x.rank - 1 and x.rank > 1 and shape[-1] in (1, x.tensor.shape[-1]):
@@ -71,7 +76,6 @@ def PRelu(ctx: KerasImporter, X: Value, slope: Value) -> Placed:
         if all(size in (1, whole) for size, whole in zip(shape, full, strict=True)):
             weights = {"alpha": array[0]}
             return ctx.keep(x, ctx.layer_of(layers.PReLU, x.tensor, weights=weights, shared_axes=shared or None))
-    zero = np.zeros((), ctx.compute)
     return ctx.keep(x, ops.where(ops.greater(x.tensor, zero), x.tensor, ops.multiply(x.tensor, array)))
 
 
@@ -126,6 +130,14 @@ def Swish(ctx: KerasImporter, X: Value, *, alpha: float = 1.0) -> Placed:
     if alpha == 1.0:
         return activation(ctx, X, "silu")
     return ctx.keep(x, ops.multiply(x.tensor, ops.sigmoid(ops.multiply(x.tensor, alpha))))
+
+
+@converter("SwiGLU", since=28)
+def SwiGLU(ctx: KerasImporter, A: Value, B: Value, *, alpha: float = 1.0) -> Placed:
+    """A · sigmoid(alpha · A) · B."""
+    a = ctx.placed(A)
+    gate = ops.sigmoid(a.tensor if alpha == 1.0 else ops.multiply(a.tensor, alpha))
+    return ctx.keep(a, ops.multiply(ops.multiply(a.tensor, gate), ctx.aligned(B, a.order)))
 
 
 @converter("Mish", since=18)

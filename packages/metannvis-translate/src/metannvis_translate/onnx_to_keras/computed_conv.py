@@ -16,6 +16,12 @@ def by_groups(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, di
     """Convolution with a kernel (O, I/group, *k); the number of groups shows in its shape."""
     n = len(strides)
     group = tensor.shape[-1] // kernel.shape[1]
+    if group > 1 and kernel.shape[1] == 1 and n <= 2 and len(set(strides)) == 1:
+        each = ops.reshape(kernel, (group, kernel.shape[0] // group, *kernel.shape[2:]))  # (C·m, 1, *k) → (*k, C, m)
+        return ops.depthwise_conv(
+            tensor, ops.moveaxis(each, (0, 1), (-2, -1)), strides=tuple(strides), padding=padding,
+            data_format="channels_last", dilation_rate=tuple(dilations),
+        )  # fmt: skip
     images = [tensor] if group == 1 else ops.split(tensor, group, axis=-1)
     kernels = [kernel] if group == 1 else ops.split(kernel, group, axis=0)
     results = [

@@ -41,7 +41,7 @@ def Conv(
     """Native ``Conv1D/2D/3D`` or ``DepthwiseConv``; kernel (O, I/group, *k) becomes (*k, I/group, O)."""
     x = ctx.channels_last(X)
     if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
-        result = computed_convolution(
+        result = convolution(
             ctx, x.tensor, ctx.plain(W).tensor, auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides
         )
         return ctx.keep(x, result if B is None else ops.add(result, ctx.plain(B).tensor))
@@ -102,7 +102,7 @@ def thinned(tensor: Any, strides: Sequence[int], called: Sequence[int]) -> Any:
     return tensor[(slice(None), *(slice(None, None, s) for s in strides), slice(None))]
 
 
-def computed_convolution(
+def convolution(
     ctx: KerasImporter,
     tensor: Any,
     kernel: Any,

@@ -23,16 +23,21 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     activation,
     adaptive,
     attention,
+    attention_state,
+    columns,
     conv,
     elementwise,
     indexing,
+    integer,
     linear,
+    loss,
     normalization,
     pool,
     reduce,
     reshape,
     resize,
     sampling,
+    signal,
 )
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry
@@ -114,7 +119,7 @@ class KerasImporter(GraphImporter):
 
     def transpose(self, tensor: Any, perm: Order) -> Any:
         if perm[0] == 0 and len(perm) > 1:
-            return keras.layers.Permute(perm[1:], name=self.unique(self.name("permute")), dtype=tensor.dtype)(tensor)
+            return keras.layers.Permute(perm[1:], name=self.unique(self.name("permute")), dtype=policy(tensor))(tensor)
         return keras.ops.transpose(tensor, perm)
 
     def constant(self, const: Const, order: Order) -> Any:
@@ -168,7 +173,7 @@ class KerasImporter(GraphImporter):
         called_once = not any(operation is layer for layer in self._shared.values())
         if isinstance(operation, keras.layers.Layer) and called_once:
             return placed
-        identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=placed.tensor.dtype)
+        identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=policy(placed.tensor))
         return Placed(identity(placed.tensor), placed.order)
 
     def converted(self, results: Sequence[Placed]) -> None:
@@ -200,8 +205,7 @@ class KerasImporter(GraphImporter):
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
             if not hasattr(tensor, "_keras_history") or any(tensor is given for given in self.inputs):
-                dtype = keras.backend.standardize_dtype(tensor.dtype)
-                tensor = keras.layers.Identity(name=self.unique(port.name), dtype=dtype)(tensor)
+                tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
         return keras.Model(
             self.inputs[0] if len(self.inputs) == 1 else self.inputs,
@@ -293,6 +297,12 @@ class KerasImporter(GraphImporter):
         """An image with its channels last."""
         value = self.placed(value)
         return self.reorder(value, layout.channels_last(value.rank))
+
+
+def policy(tensor: Any) -> str:
+    """``dtype`` argument of a layer that passes a tensor on; Keras takes ``"int8"`` there for quantisation."""
+    dtype: str = keras.backend.standardize_dtype(tensor.dtype)
+    return "int32" if dtype == "int8" else dtype
 
 
 class Given(keras.initializers.Initializer):

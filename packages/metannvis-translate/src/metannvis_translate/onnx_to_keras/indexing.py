@@ -213,3 +213,30 @@ def by_index(ctx: KerasImporter, tensor: Any, amounts: Sequence[tuple[int, int]]
             ctx.refuse("an axis of free size cannot be padded this way")
         tensor = ops.take(tensor, np.pad(np.arange(size), amount, mode=numpy_mode).tolist(), axis=axis)
     return tensor
+
+
+@converter("TopK", since=1)
+def TopK_1(ctx: KerasImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Placed, Placed]:
+    return top(ctx, X, k, axis, True)
+
+
+@converter("TopK", since=10)
+def TopK(
+    ctx: KerasImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
+) -> tuple[Placed, Placed]:
+    return top(ctx, X, int(ctx.known(K, "k").reshape(())), axis, bool(largest))
+
+
+def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> tuple[Placed, Placed]:
+    """The k largest (or smallest) elements along an axis, in order, and where they are; of equal ones the first."""
+    x = ctx.placed(value)
+    where = x.axis(axis)
+    rows = ops.moveaxis(x.tensor, where, -1)
+    dtype = keras.backend.standardize_dtype(rows.dtype)
+    ranked = rows
+    if not largest:
+        # an integer has no opposite at the end of its range, but always a complement
+        ranked = ops.negative(rows) if "float" in dtype else ops.bitwise_not(rows)
+    index = ops.cast(ops.top_k(ranked, k, sorted=True)[1], "int64")
+    picked = ops.take_along_axis(rows, index, axis=-1)
+    return ctx.keep(x, ops.moveaxis(picked, -1, where)), ctx.keep(x, ops.moveaxis(index, -1, where))

@@ -78,3 +78,29 @@ def MatMul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
     a, b = ctx.plain(A), ctx.plain(B)
     product = ops.matmul(a.tensor, b.tensor)
     return Placed(product, tuple(range(len(product.shape))))
+
+
+@converter("Einsum", since=12)
+def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> Placed:
+    """The sum of products that the equation tells, natively."""
+    values = [ctx.plain(value).tensor for value in Inputs]
+    if any("int" in keras.backend.standardize_dtype(tensor.dtype) for tensor in values):
+        ctx.refuse("integers are not summed exactly")
+    result = ops.einsum(explicit(equation), *values)
+    return Placed(result, tuple(range(len(result.shape))))
+
+
+def explicit(equation: str) -> str:
+    """The equation with the axes of its result: by the standard those that stand once, in alphabetical order."""
+    equation = equation.replace(" ", "")
+    if "->" in equation:
+        return equation
+    letters = equation.replace("...", "").replace(",", "")
+    once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
+    return f"{equation}->{'...' if '...' in equation else ''}{once}"
+
+
+@converter("Det", since=11)
+def Det(ctx: KerasImporter, X: Value) -> Placed:
+    x = ctx.plain(X)
+    return Placed(ops.det(x.tensor), tuple(range(x.rank - 2)))

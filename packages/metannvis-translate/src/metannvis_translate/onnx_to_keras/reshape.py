@@ -52,10 +52,17 @@ def Dropout(
     *,
     seed: int = 0,
     is_test: int = 1,
-) -> Value:
-    if isinstance(training_mode, Const) and bool(training_mode.array):
-        ctx.refuse("dropout in training mode is random")
-    return data
+) -> tuple[Value, Value]:
+    """The input itself, and a mask that lets all of it pass."""
+    if training_mode is not None and bool(ctx.known(training_mode, "mode")):
+        share = 0.5 if ratio is None else float(ctx.known(ratio, "ratio"))
+        if share:
+            ctx.refuse("dropout in training mode is random")
+    x = ctx.placed(data)
+    mask = ctx.node.outputs[1].dtype if len(ctx.node.outputs) > 1 else None
+    if mask is None:
+        return data, data
+    return data, ctx.keep(x, ops.ones_like(x.tensor, dtype=ctx.float_dtype(mask.name)))
 
 
 @converter("Transpose", since=1)

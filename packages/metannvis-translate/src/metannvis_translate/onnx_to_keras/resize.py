@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -11,7 +12,7 @@ import numpy as np
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
-from metannvis_translate.resampling import Line, factors
+from metannvis_translate.resampling import Line, factors, proportional
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
@@ -53,8 +54,6 @@ def Resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Placed:
     """Native ``UpSampling2D`` where it does the same, else a matrix (or, for the nearest, indices) an axis."""
-    if coordinate_transformation_mode == "tf_crop_and_resize" or keep_aspect_ratio_policy != "stretch":
-        ctx.refuse(f"{coordinate_transformation_mode}, {keep_aspect_ratio_policy} are not supported")
     along = [axis % X.rank for axis in (range(X.rank) if axes is None else axes)]
 
     def full(value: Value | None, what: str) -> list[Any] | None:
@@ -63,11 +62,24 @@ def Resize(
         given = dict(zip(along, ctx.known(value, what).tolist(), strict=True))
         return [given.get(axis) for axis in range(X.rank)]
 
+    scale, size = full(scales, "scales"), full(sizes, "sizes")
+    if size is not None and keep_aspect_ratio_policy != "stretch":
+        found = proportional(ctx.shape(0) or (None,) * X.rank, size, keep_aspect_ratio_policy)
+        if found is None:
+            ctx.refuse("its aspect ratio depends on a free size")
+            raise AssertionError
+        scale, size = found
+    regions = {}
+    if coordinate_transformation_mode == "tf_crop_and_resize":
+        corners = ctx.known(roi, "region").astype(np.float64).tolist()
+        regions = {axis: (corners[k], corners[k + len(along)]) for k, axis in enumerate(along)}
     return resize(
         ctx,
         X,
-        full(scales, "scales"),
-        full(sizes, "sizes"),
+        scale,
+        size,
+        regions=regions,
+        fill=extrapolation_value,
         mode=mode,
         coordinates=coordinate_transformation_mode,
         nearest=nearest_mode,
@@ -86,6 +98,8 @@ def resize(
     mode: str,
     coordinates: str,
     nearest: str,
+    regions: Mapping[int, tuple[float, float]] | None = None,
+    fill: float = 0.0,
     **others: Any,
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
@@ -93,8 +107,8 @@ def resize(
     found = factors(shape, scales, sizes)
     if found is None:
         ctx.refuse("an axis of free size is resized to a fixed one")
-    scales = found or []
-    steps = [axis for axis, scale in enumerate(scales) if scale != 1]
+    scales, regions = found or [], regions or {}
+    steps = [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, (0.0, 1.0)) != (0.0, 1.0)]
     x = ctx.placed(X)
     if not steps:
         return x
@@ -106,17 +120,25 @@ def resize(
             return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=size, interpolation=method))
     if any(shape[axis] is None for axis in steps):
         ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
-    tensor = x.tensor
+    tensor, covered = x.tensor, []
     for axis in steps:
         old = int(shape[axis] or 0)
         new = int(old * scales[axis]) if sizes is None or sizes[axis] is None else int(sizes[axis])
-        line, where = Line(old, new, scales[axis], coordinates), x.axis(axis)
+        # the standard's own evaluator does not round the new length before it aligns the corners
+        length = old * scales[axis] if ctx.hub.source == "onnx" else None
+        line, where = Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0)), length), x.axis(axis)
+        if coordinates == "tf_crop_and_resize" and line.outside().any():
+            along = [1] * x.rank
+            along[where] = new
+            covered.append(line.outside().reshape(along))
         if mode == "nearest":
             tensor = ops.take(tensor, line.nearest(nearest).tolist(), axis=where)
             continue
         matrix = line.matrix(mode, **others).T.astype(ctx.compute)
         last = x.rank - 1
         tensor = ops.moveaxis(ops.matmul(ops.moveaxis(tensor, where, last), np.ascontiguousarray(matrix)), last, where)
+    if covered:
+        tensor = ops.where(functools.reduce(np.logical_or, covered), np.asarray(fill, ctx.compute), tensor)
     return ctx.keep(x, tensor)
 
 

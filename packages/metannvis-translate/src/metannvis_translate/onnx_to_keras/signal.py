@@ -1,0 +1,122 @@
+"""Fourier transforms. Complex numbers are pairs on the last axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.importer import Value
+from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_keras.registry import converter
+
+if TYPE_CHECKING:
+    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+
+ops = keras.ops
+
+
+@converter("DFT", since=17)
+def DFT_17(
+    ctx: KerasImporter,
+    input: Value,
+    dft_length: Value | None = None,
+    *,
+    axis: int = 1,
+    inverse: int = 0,
+    onesided: int = 0,
+) -> Placed:
+    return fourier(ctx, input, dft_length, axis, inverse, onesided)
+
+
+@converter("DFT", since=20)
+def DFT(
+    ctx: KerasImporter,
+    input: Value,
+    dft_length: Value | None = None,
+    axis: Value | None = None,
+    *,
+    inverse: int = 0,
+    onesided: int = 0,
+) -> Placed:
+    return fourier(ctx, input, dft_length, -2 if axis is None else int(ctx.known(axis, "axis")), inverse, onesided)
+
+
+def fourier(
+    ctx: KerasImporter, value: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
+) -> Placed:
+    """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length."""
+    x = ctx.plain(value)
+    where = axis % x.rank
+    parts = x.tensor.shape[-1]
+    # in double precision, as the standard's evaluator: sums that cancel leave much of single precision's rounding
+    tensor = ops.cast(x.tensor, "float64")
+    real = ops.moveaxis(tensor[..., 0], where, -1)
+    imaginary = ops.moveaxis(tensor[..., 1], where, -1) if parts == 2 else ops.zeros_like(real)
+    have = real.shape[-1]
+    if have is None:
+        ctx.refuse("the length of its signal is free")
+    halved = bool(inverse and onesided)
+    length = 2 * (have - 1) if halved else have
+    if dft_length is not None:
+        length = int(ctx.known(dft_length, "length"))
+    kept = length // 2 + 1 if halved else length
+    real, imaginary = fitted(real, kept), fitted(imaginary, kept)
+    if halved:  # the other half are the conjugates
+        tail = slice(1, length - kept + 1)
+        edge = np.ones(kept)
+        edge[0] = 0  # numpy.fft.irfft takes the first, and for even lengths the last, for real
+        if length % 2 == 0:
+            edge[-1] = 0
+        imaginary = ops.multiply(imaginary, edge)
+        real = ops.concatenate([real, ops.flip(real[..., tail], axis=-1)], axis=-1)
+        imaginary = ops.concatenate([imaginary, ops.negative(ops.flip(imaginary[..., tail], axis=-1))], axis=-1)
+    if inverse:
+        imaginary = ops.negative(imaginary)
+    real, imaginary = ops.fft((real, imaginary))
+    if inverse:
+        real, imaginary = ops.divide(real, length), ops.divide(ops.negative(imaginary), length)
+    elif onesided:
+        real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
+    found = [real] if halved else [real, imaginary]
+    result = ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1)
+    return Placed(ops.cast(result, keras.backend.standardize_dtype(x.tensor.dtype)), identity(x.rank))
+
+
+def fitted(tensor: Any, length: int) -> Any:
+    """The first ``length`` elements along the last axis, zeros beyond its end."""
+    have = tensor.shape[-1]
+    if have >= length:
+        return tensor if have == length else tensor[..., :length]
+    return ops.pad(tensor, [(0, 0)] * (len(tensor.shape) - 1) + [(0, length - have)])
+
+
+@converter("STFT", since=17)
+def STFT(
+    ctx: KerasImporter,
+    signal: Value,
+    frame_step: Value,
+    window: Value | None = None,
+    frame_length: Value | None = None,
+    *,
+    onesided: int = 1,
+) -> Placed:
+    """Fourier transforms of windowed frames: signal ``(batch, length, 1 or 2)``, result ``(batch, frames, bins, 2)``."""
+    x = ctx.plain(signal)
+    step, samples = int(ctx.known(frame_step, "step")), x.tensor.shape[1]
+    weights = None if window is None else ctx.plain(window).tensor
+    length = weights.shape[0] if weights is not None and frame_length is None else samples
+    if frame_length is not None:
+        length = int(ctx.known(frame_length, "length"))
+    if samples is None or length is None:
+        ctx.refuse("the length of its signal or window is free")
+    if weights is not None and weights.shape[0] != length:
+        ctx.refuse("its window has another length than its frames")
+    starts = np.arange((samples - length) // step + 1) * step
+    frames = ops.take(
+        x.tensor, (starts[:, None] + np.arange(length)).tolist(), axis=1
+    )  # (batch, frames, length, parts)
+    if weights is not None:
+        frames = ops.multiply(frames, ops.expand_dims(weights, -1))
+    return fourier(ctx, Placed(frames, identity(4)), None, 2, 0, onesided)
