@@ -69,6 +69,25 @@ def _windowed(q: Array, k: Array, v: Array) -> Array:
     return _attend(q, k, v, visible=(away <= 1) & (away >= -2))[0]
 
 
+def _delta_rule(q: Array, k: Array, v: Array, state: Array, decay: Array, beta: Array) -> tuple[Array, Array]:
+    q, k, v = _heads(q, 4), _heads(k, 2), _heads(v, 2)
+    decay, beta = (x.swapaxes(1, 2)[..., None] for x in (decay, beta))
+    results = []
+    for t in range(3):
+        state = state * np.exp(decay[:, :, t, :, None])
+        written = beta[:, :, t] * (v[:, :, t] - np.einsum("bhdm,bhd->bhm", state, k[:, :, t]))
+        state = state + k[:, :, t, :, None] * written[:, :, None, :]
+        results.append(np.einsum("bhd,bhdm->bhm", q[:, :, t], np.repeat(state, 2, axis=1)) / math.sqrt(2))
+    return np.stack(results, 1).reshape(2, 3, 12), state
+
+
+def _causal(x: Array, w: Array, b: Array, past: Array) -> tuple[Array, Array]:
+    padded = np.concatenate([past, x], axis=2)
+    y = sum(w[:, 0, k, None] * padded[:, :, k : k + 5] for k in range(4)) + b[:, None]
+    return y / (1 + np.exp(-y)), padded[:, :, -3:]
+
+
+_TIES = np.array([[2.0, 5, 5, -1, 2, 7], [0, 0, 3, 3, -4, 0]])
 _QKV = (_random(2, 4, 5, 8), _random(2, 2, 7, 8), _random(2, 2, 7, 6))
 _TOKENS = (_random(2, 5, 24), _random(2, 7, 24), _random(2, 7, 18))
 _MASK = np.tril(np.ones((5, 7), dtype=bool), 1)
@@ -101,4 +120,16 @@ NEURAL_CASES: list[Case] = [
     Case("GroupNormalization", (_random(2, 6), _random(6), _random(6, seed=1)), {"num_groups": 2}, 21, tag="flat", formula=lambda x, s, b: _grouped(x, s, b, 2)),
     Case("LpNormalization", (_random(2, 5, 3),), {"axis": 1, "p": 1}, 22, tag="1", formula=lambda x: _lp_normalized(x, 1, 1)),
     Case("LpNormalization", (_random(2, 5, 3),), {}, 22, formula=lambda x: _lp_normalized(x, 2, -1)),
+    Case("LinearAttention", (_random(2, 3, 8), _random(2, 3, 4), _random(2, 3, 6), _random(2, 2, 2, 3), _random(2, 3, 2), _positive(2, 3, 2)), {"q_num_heads": 4, "kv_num_heads": 2}, 27, 6, 2, formula=_delta_rule),
+    Case("CausalConvWithState", (_random(2, 3, 5), _random(3, 1, 4), _random(3), _random(2, 3, 3)), {"activation": "silu"}, 27, 4, 2, batch_is_free=False, formula=_causal),
+    Case("SwiGLU", (_random(2, 5), _random(2, 5, seed=1)), {"alpha": 0.7}, 28, 2, formula=lambda a, b: a * b / (1 + np.exp(-_single(0.7) * a))),
+    Case("PRelu", (_random(2, 3, 4), _random(3, 1)), {}, 16, 2, tag="computed"),
+    Case("Dropout", (_random(2, 5),), {}, 13, outputs=2, tag="mask"),
+    Case("Einsum", (_random(2, 3, 4), _random(2, 4, 5)), {"equation": "bij, bjk"}, 12, 2, formula=lambda a, b: np.einsum("bij,bjk->ik", a, b)),
+    Case("Einsum", (_random(2, 3, 4), _random(4, 5)), {"equation": "...j,jk->...k"}, 12, 1, tag="ellipsis"),
+    Case("Det", (_random(2, 3, 4, 4),), {}, 22, formula=np.linalg.det),
+    Case("TopK", (_random(2, 6, 3),), {"axis": 1, "k": 2}, 9, outputs=2, tag="attribute"),
+    Case("TopK", (_TIES, _ints(4)), {}, 11, outputs=2),
+    Case("TopK", (_TIES, _ints(4)), {"largest": 0}, 11, outputs=2, tag="smallest"),
+    Case("TopK", (_TIES.astype(np.int64), _ints(2)), {"largest": 0, "axis": 0}, 11, outputs=2, tag="integers", batch_is_free=False),
 ]  # fmt: skip

@@ -26,8 +26,6 @@ class Line:
         What ``new`` was computed by; not always ``new / old``.
     region
         With ``tf_crop_and_resize``: which part of the axis is resized, 0 to 1.
-    length
-        With ``align_corners``: what ``new`` was before it was rounded, if that counts.
     """
 
     old: int
@@ -35,15 +33,13 @@ class Line:
     scale: float
     coordinates: str = "half_pixel"
     region: tuple[float, float] = (0.0, 1.0)
-    length: float | None = None
 
     def positions(self) -> Array:
         """Where each new element lies among the old ones, shape (new,)."""
         at = np.arange(self.new, dtype=np.float64)
         match self.coordinates:
             case "align_corners":
-                length = self.new if self.length is None else self.length
-                return at * (self.old - 1) / (length - 1) if length > 1 else at * 0.0
+                return at * (self.old - 1) / (self.new - 1) if self.new > 1 else at * 0.0
             case "tf_crop_and_resize":
                 start, end = (edge * (self.old - 1) for edge in self.region)
                 return start + at * (end - start) / (self.new - 1) if self.new > 1 else at + (start + end) / 2

@@ -96,7 +96,7 @@ def CausalConvWithState(
     """Each channel of ``(batch, channels, length)`` with a kernel of its own over what came before, and the last of it."""
     x = ctx.plain(input)
     size = ctx.plain(weight).tensor.shape[2]
-    if size is None:
+    if None in ctx.plain(weight).tensor.shape:
         ctx.refuse("the size of its kernel is free")
     if past_state is not None:
         padded = ops.concatenate([ctx.plain(past_state).tensor, x.tensor], axis=2)

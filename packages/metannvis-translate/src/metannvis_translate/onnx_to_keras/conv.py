@@ -116,7 +116,7 @@ def convolution(
     n = spatial(ctx, len(kernel.shape))
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
     size = kernel.shape[2:]
-    if None in size:
+    if None in kernel.shape[1:] or (kernel.shape[0] is None and kernel.shape[1] != tensor.shape[-1]):
         ctx.refuse("the size of its kernel is free")
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
@@ -151,8 +151,8 @@ def ConvTranspose(
     amounts = transposed_pads(ctx, auto_pad, pads, output_shape, size, strides, more, n)
     if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
         ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
-        if None in x.tensor.shape[1:]:
-            ctx.refuse("a kernel that is computed when the model runs needs to know the image's size")
+        if None in x.tensor.shape[1:] or None in kernel.shape:
+            ctx.refuse("a kernel that is computed when the model runs needs to know its own size and the image's")
         result = computed_transposed(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
         return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B))
     kernel, bias = spread(W.array, dilations), None if B is None else B.array

@@ -124,9 +124,14 @@ def resize(
     for axis in steps:
         old = int(shape[axis] or 0)
         new = int(old * scales[axis]) if sizes is None or sizes[axis] is None else int(sizes[axis])
-        # the standard's own evaluator does not round the new length before it aligns the corners
-        length = old * scales[axis] if ctx.hub.source == "onnx" else None
-        line, where = Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0)), length), x.axis(axis)
+        if (
+            coordinates == "align_corners"
+            and ctx.hub.source == "onnx"
+            and sizes is None
+            and not (old * scales[axis]).is_integer()
+        ):
+            ctx.refuse("ONNX Runtime rounds the new length before it aligns the corners and ONNX's evaluator does not")
+        line, where = Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0))), x.axis(axis)
         if coordinates == "tf_crop_and_resize" and line.outside().any():
             along = [1] * x.rank
             along[where] = new

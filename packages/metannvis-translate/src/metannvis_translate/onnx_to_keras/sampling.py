@@ -273,8 +273,8 @@ def RoiAlign(
     row = ops.reshape(ops.cast(ctx.plain(batch_indices).tensor, "int32"), (-1, 1, 1))
     samples = Samples(x.tensor, samples=row)
     if mode == "max":  # of the four weighted corners, as the standard's evaluators do
-        parts = [samples.read([[a], [b]]) for a in axes[0] for b in axes[1]]
-        points = functools.reduce(ops.maximum, parts)
+        weighted = [samples.read([[a], [b]]) for a in axes[0] for b in axes[1]]
+        points = functools.reduce(ops.maximum, weighted)
     else:
         points = samples.read(axes)
     cells = ops.reshape(points, (-1, output_height, sampling_ratio, output_width, sampling_ratio, points.shape[-1]))
@@ -306,6 +306,8 @@ def DeformConv(
     """
     x, kernel = image_of(ctx, X), ctx.plain(W).tensor
     n = x.rank - 2
+    if None in kernel.shape:
+        ctx.refuse("the size of its kernel is free")
     size = tuple(int(k) for k in kernel.shape[2:])
     strides, dilations, pads = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n, tuple(pads) or (0,) * 2 * n
     moved = ctx.channels_last(offset).tensor  # (batch, *out, groups · *k · n)
