@@ -16,7 +16,10 @@ __all__ = ["translations"]
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """What ``torch.onnx.export(custom_translation_table=...)`` takes: operator → function that puts out its nodes."""
+    import onnx_ir as ir
     import torch
+    from onnxscript.function_libs.torch_lib.ops.core import aten_index
+    from onnxscript.onnx_types import INT64
 
     aten = torch.ops.aten
     average = _operator("AdaptiveAveragePool", ("output_size",))
@@ -42,6 +45,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
         row = op.Unsqueeze(src, op.Constant(value_ints=[dim]))
         return _put(self, row, dim, index, index + 1 or None, 1)
 
+    def index(self, indices: Sequence[INT64 | None]):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+
+        given = [(axis, entries) for axis, entries in enumerate(indices) if entries is not None]
+        if len(given) == 1 and given[0][1].dtype in (ir.DataType.INT64, ir.DataType.INT32):
+            return op.Gather(self, given[0][1], axis=given[0][0])
+        return aten_index(self, indices)
+
     return {
         aten.adaptive_avg_pool1d.default: adaptive_avg_pool,
         aten.adaptive_avg_pool2d.default: adaptive_avg_pool,
@@ -49,6 +60,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_max_pool1d.default: adaptive_max_pool,
         aten.adaptive_max_pool2d.default: adaptive_max_pool,
         aten.adaptive_max_pool3d.default: adaptive_max_pool,
+        aten.index.Tensor: index,
         aten.roll.default: roll,
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,

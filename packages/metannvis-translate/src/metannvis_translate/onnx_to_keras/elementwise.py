@@ -204,8 +204,13 @@ for _operator, _function in COMPARISONS.items():
 def Cast(ctx: KerasImporter, input: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Placed:
     import onnx_ir as ir
 
-    x = ctx.placed(input)
-    return ctx.keep(x, ops.cast(x.tensor, ctx.float_dtype(ir.DataType(to).name)))
+    return cast(ctx, input, ctx.float_dtype(ir.DataType(to).name))
+
+
+def cast(ctx: KerasImporter, value: Value, dtype: str) -> Placed:
+    """The value in another type; as it is if it has that type."""
+    x = ctx.placed(value)
+    return x if keras.backend.standardize_dtype(x.tensor.dtype) == dtype else ctx.keep(x, ops.cast(x.tensor, dtype))
 
 
 @converter("CastLike", since=15)
@@ -216,5 +221,4 @@ def CastLike(
     if dtype is None:
         ctx.refuse("the type to cast to is not known")
         raise AssertionError
-    x = ctx.placed(input)
-    return ctx.keep(x, ops.cast(x.tensor, ctx.float_dtype(dtype.name)))
+    return cast(ctx, input, ctx.float_dtype(dtype.name))
