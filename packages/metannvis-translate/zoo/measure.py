@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -86,20 +86,26 @@ def _run(model: Any, inputs: Any) -> None:
 
 def apart(name: str, checks: list[str] | None = None, seconds: float = SECONDS) -> dict[str, Any]:
     """:func:`measure` in a process of its own, whose crash or stand-still is a failure like any other."""
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["warm"])
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "row.json"
-        command = [sys.executable, str(Path(__file__).resolve()), name, "--row", str(out)]
-        command += ["--checks", *checks] if checks else []
-        try:
-            done = subprocess.run(
-                command, env={**ENVIRONMENT, **os.environ}, timeout=seconds, capture_output=True, text=True, check=False
-            )
-        except subprocess.TimeoutExpired:
+        process = context.Process(target=_write, args=(name, checks, out))
+        process.start()
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            process.join()
             return {"name": name, "passed": False, "failures": [f"took more than {seconds:.0f} s"]}
         if not out.exists():
-            failure = f"the process ended with {done.returncode}: {done.stderr.strip()[-1500:]}"
-            return {"name": name, "passed": False, "failures": [failure]}
+            return {"name": name, "passed": False, "failures": [f"the process ended with {process.exitcode}"]}
         return dict(json.loads(out.read_text()))
+
+
+def _write(name: str, checks: list[str] | None, out: Path) -> None:
+    out.write_text(json.dumps(measure(name, checks)))
 
 
 def read(results: Path) -> dict[str, dict[str, Any]]:
@@ -129,11 +135,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure members that passed before, too")
     parser.add_argument("--checks", nargs="*", help="only these checks (after the translation)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="most seconds a member")
-    parser.add_argument("--row", type=Path, help="measure one member in this process, and write its row to this file")
     options = parser.parse_args()
-    if options.row:
-        options.row.write_text(json.dumps(measure(options.names[0], options.checks)))
-        return
     chosen = [name for name in names() if any(fnmatch.fnmatch(name, pattern) for pattern in options.names)]
     if not chosen:
         parser.error(f"no member is called {' or '.join(options.names)}")
