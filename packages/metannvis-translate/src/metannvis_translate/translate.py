@@ -14,7 +14,7 @@ from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import Tolerance
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
-from metannvis_translate.frameworks import Built, Framework, Progress, get_framework
+from metannvis_translate.frameworks import Built, Declined, Framework, Progress, get_framework
 from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
@@ -87,7 +87,7 @@ def translate(
     source = get_framework(detect_framework(model))
     inputs = _inputs(model, source, example_inputs)
     engines = _engines(source, engine)
-    failures: list[MetannvisError] = []
+    failures: list[tuple[str, MetannvisError]] = []
     for name in engines:
         try:
             return _translate_by(
@@ -101,12 +101,17 @@ def translate(
                 dtype=dtype,
                 bind=bind,
                 progress=progress,
-                notes=tuple(f"{engines[k]} was tried first: {_first_line(e)}" for k, e in enumerate(failures)),
+                notes=tuple(f"{tried} was tried first: {_first_line(error)}" for tried, error in failures),
             )
+        except Declined as error:
+            log.info("by way of %s: %s", name, _first_line(error))
+            if len(engines) == 1:
+                raise
         except (UnsupportedOperatorError, EquivalenceError) as error:
             log.info("by way of %s: %s", name, _first_line(error))
-            failures.append(error)
-    raise next((error for error in failures if isinstance(error, EquivalenceError)), failures[0])
+            failures.append((name, error))
+    errors = [error for _, error in failures]
+    raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
 
 
 def _translate_by(

@@ -19,7 +19,7 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
-from metannvis_translate.frameworks import Progress, require
+from metannvis_translate.frameworks import Declined, Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
@@ -54,7 +54,7 @@ def export_model(
     dtype
         ``"float64"`` exports a copy in double precision; ``None`` keeps single precision (half becomes single).
     engine
-        ``"dynamo"`` or ``"torchscript"``.
+        ``"quick"``, ``"dynamo"`` or ``"torchscript"``.
 
     Raises
     ------
@@ -70,9 +70,10 @@ def export_model(
         )
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     recorder = _Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__)
-    recorder.try_inputs()
+    if engine != "quick":
+        recorder.try_inputs()
     failures: list[str] = []
-    for dynamic in (True, False):
+    for dynamic in (True,) if engine == "quick" else (True, False):
         progress(0, 1, f"export ({engine})")
         recorder.batch = 2 if dynamic else recorder.given_batch
         try:
@@ -80,6 +81,10 @@ def export_model(
         except Exception as error:  # noqa: BLE001
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
+            if engine == "quick":
+                if not isinstance(error, Declined):
+                    recorder.try_inputs()
+                raise Declined(type(model).__name__, reason=f"exporter quick: {_first_line(error)}") from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{_first_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
@@ -246,10 +251,9 @@ class _Recorder:
         for index in reversed(range(len(graph.outputs))):
             if graph.outputs[index].name not in own:
                 del graph.outputs[index]
-        buffers = {name for name, _ in self.model.named_buffers()}
+        parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         for name, value in graph.initializers.items():
-            path = name.removeprefix(PREFIX)
-            if path in buffers or path not in dict(self.model.named_parameters()):
+            if name.removeprefix(PREFIX) not in parameters:
                 value.metadata_props[BUFFER] = "1"
             value.metadata_props[WEIGHT] = path
         if not all(name in values for name in exported.outputs):

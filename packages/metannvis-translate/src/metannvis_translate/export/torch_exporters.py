@@ -18,6 +18,7 @@ import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.torch_operators import translations
+from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
@@ -123,14 +124,17 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             dynamo=False,
             opset_version=17,
             do_constant_folding=False,
+            export_params=False,
             input_names=names,
             dynamic_axes=axes,
         )
     model = ir.from_proto(onnx.load_from_string(buffer.getvalue()))
+    _attach_weights(model.graph, module)
+    modules = {path for path, _ in recorder.model.named_modules()}
     for node in model.graph:
         for value in node.outputs:
             value.shape = None  # what this exporter notes of shapes is incomplete; they are inferred anew
-        layer = _torchscript_scope(node.name or "", recorder.model)
+        layer = _torchscript_scope(node.name or "", modules)
         if layer:
             node.metadata_props[LAYER] = layer
         # float32 attributes and constants were Python doubles; the shortest decimal is what somebody wrote
@@ -179,18 +183,37 @@ def _scope(name_scopes: str) -> str:
     return inner[-1].removeprefix(PREFIX) if inner else ""
 
 
-def _torchscript_scope(name: str, model: torch.nn.Module) -> str:
+def _attach_weights(graph: ir.Graph, module: torch.nn.Module) -> None:
+    """Weights, which the file leaves out and lists as inputs, as initialisers that share the module's memory."""
+    import onnx_ir as ir
+
+    tensors = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
+    for value in [value for value in graph.inputs if value.name in tensors]:
+        graph.inputs.remove(value)
+        value.const_value = ir.tensor(tensors[value.name or ""].detach(), name=value.name)
+        graph.register_initializer(value)
+
+
+def _torchscript_scope(name: str, known: set[str]) -> str:
     """Path of the innermost module from a TorchScript node name, ``/model/blk/blk.0/conv/Conv``."""
-    known = {path for path, _ in model.named_modules()}
     parts = [part for part in name.split("/")[:-1] if part]
     if parts and parts[0] == PREFIX.rstrip("."):
         parts = parts[1:]
     path = ""
     for part in parts:
-        part = re.sub(r"_\d+$", "", part) if f"{path}.{part}".lstrip(".") not in known and part not in known else part
-        longer = f"{path}.{part}".lstrip(".")
-        path = longer if longer in known else part if part in known else path
+        bare = re.sub(r"_\d+$", "", part)
+        found = (longer for spelt in (part, bare) for longer in _joined(path, spelt) if longer in known)
+        path = next(found, path)
     return path
+
+
+def _joined(path: str, part: str) -> Iterator[str]:
+    """A path continued by a part, which says the end of the path again where modules stand in nested sequences."""
+    have, more = path.split(".") if path else [], part.split(".")
+    for again in reversed(range(len(more))):
+        if have[len(have) - again :] == more[:again]:
+            yield ".".join((*have, *more[again:]))
+    yield part
 
 
 def _keep_exact(node: ir.Node, text: str) -> None:
@@ -209,5 +232,17 @@ def _keep_exact(node: ir.Node, text: str) -> None:
             return
 
 
+def by_quick(recorder: Recorder, dynamic: bool) -> Exported:
+    """The TorchScript exporter where it tells all there is to know, see :mod:`.torch_quick`."""
+    check_modules(recorder.model)
+    exported = by_torchscript(recorder, dynamic)
+    check_graph(exported.model, recorder.model)
+    return exported
+
+
 #: Ways to export, by name: ``engine(recorder, dynamic)``.
-ENGINES: dict[str, Callable[[Recorder, bool], Exported]] = {"dynamo": by_dynamo, "torchscript": by_torchscript}
+ENGINES: dict[str, Callable[[Recorder, bool], Exported]] = {
+    "quick": by_quick,
+    "dynamo": by_dynamo,
+    "torchscript": by_torchscript,
+}

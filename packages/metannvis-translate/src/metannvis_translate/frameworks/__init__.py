@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from metannvis_translate.errors import MetannvisError, MissingFrameworkError
+from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
 
 if TYPE_CHECKING:
     from metannvis_translate.hub import HubModel
@@ -30,6 +30,7 @@ __all__ = [
     "Built",
     "BuiltPort",
     "BuiltValue",
+    "Declined",
     "Framework",
     "Progress",
     "Run",
@@ -43,6 +44,10 @@ __all__ = [
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
+
+
+class Declined(UnsupportedOperatorError):
+    """One way to export leaves a model to the next, which knows more of it; no failure worth a word to the user."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class TorchFramework:
     key = "torch"
     label = "PyTorch"
     suffixes = (".pt2", ".pt", ".pth")
-    engines = ("dynamo", "torchscript")
+    engines = ("quick", "dynamo", "torchscript")
     differentiable = True
 
     def detect(self, model: Any) -> bool:
