@@ -25,7 +25,12 @@ class Skip:
     because: str
 
 
-SKIPS: tuple[Skip, ...] = ()
+SKIPS: tuple[Skip, ...] = (
+    Skip(
+        "onnx2keras is not installed",
+        "another converter, an extra of its own that nothing else needs: tox -e onnx2keras",
+    ),
+)
 
 
 def refuse_unlisted(report: pytest.TestReport | pytest.CollectReport, table: tuple[Skip, ...] = SKIPS) -> None:

@@ -146,7 +146,10 @@ def compare(
     ours = there.run(translation.model, placed, layers=names)
     pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
     no_gradient = "gradients were not asked for"
-    if gradients:
+    found = [_back(a, port.permutation) for port, a in zip(translation.outputs, ours.outputs, strict=True)]
+    if gradients and [a.shape for a in found] != [a.shape for a in outputs]:
+        no_gradient = "the outputs have other shapes"
+    elif gradients:
         no_gradient = "it is no float tensor, or no output is"
         if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
             pairs = _gradient_pairs(source, translation, here, there, inputs, outputs)
@@ -156,10 +159,7 @@ def compare(
         target=there.label,
         dtype=dtype,
         tolerance=tolerance,
-        outputs=[
-            (port.name, _back(a, port.permutation), b)
-            for port, a, b in zip(translation.outputs, ours.outputs, outputs, strict=True)
-        ],
+        outputs=[(port.name, a, b) for port, a, b in zip(translation.outputs, found, outputs, strict=True)],
         gradients=[(port.name, a, b) for port, (a, b) in zip(translation.inputs, pairs, strict=True)],
         layers=[
             (

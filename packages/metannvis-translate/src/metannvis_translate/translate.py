@@ -14,7 +14,7 @@ from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import Tolerance
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
-from metannvis_translate.frameworks import Built, Declined, Framework, Progress, get_framework
+from metannvis_translate.frameworks import Built, Declined, Framework, Importer, Progress, get_framework
 from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
@@ -55,7 +55,9 @@ def translate(
         Array, tensor, or a tuple, list or dict of them, batch on axis 0, in the source's layout. Needed for a bare
         ``nn.Module``; made from the declared shapes otherwise.
     engine
-        ``"auto"`` takes the first exporter whose result passes the check; or the name of one of them.
+        ``"auto"`` takes the first exporter whose result passes the check; or the name of one of them. ``"onnx2keras"``
+        builds the Keras model by the package of that name (single precision; its models hold Lambda layers where it knows no
+        other way, which Keras does not load in safe mode); the check is the same, over the layers that can be found again.
     verify
         Compare outputs, every mapped layer and input gradients on the example inputs before returning.
     tolerance
@@ -86,7 +88,8 @@ def translate(
     model = opened(model)
     source = get_framework(detect_framework(model))
     inputs = _inputs(model, source, example_inputs)
-    engines = _engines(source, engine)
+    engines = _engines(source, target, engine)
+    build = getattr(target, "importers", {}).get(engine, target.build)
     failures: list[tuple[str, MetannvisError]] = []
     for name in engines:
         try:
@@ -96,6 +99,7 @@ def translate(
                 target,
                 inputs,
                 name,
+                build,
                 verify=verify,
                 tolerance=tolerance,
                 dtype=dtype,
@@ -120,6 +124,7 @@ def _translate_by(
     target: Framework,
     inputs: Arrays | dict[str, Array],
     engine: str,
+    build: Importer,
     *,
     verify: bool,
     tolerance: Tolerance,
@@ -149,7 +154,7 @@ def _translate_by(
         dtype = "float64"  # the source is in double precision itself
     hub = passes.simplify(hub)
     coarse = single_precision(hub)
-    built = target.build(hub, dtype=dtype, progress=progress)
+    built = build(hub, dtype=dtype, progress=progress)
     translation = dataclasses.replace(
         _assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
     )
@@ -294,13 +299,13 @@ def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
             raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
 
 
-def _engines(source: Framework, engine: str) -> tuple[str, ...]:
-    if engine == "auto":
+def _engines(source: Framework, target: Framework, engine: str) -> tuple[str, ...]:
+    importers = tuple(getattr(target, "importers", ()))
+    if engine == "auto" or engine in importers:
         return source.engines
     if engine not in source.engines:
-        raise InvalidArgumentError(
-            f"engine={engine!r}: for a model of {source.label} there are 'auto', {', '.join(map(repr, source.engines))}"
-        )
+        known = ", ".join(map(repr, ("auto", *source.engines, *importers)))
+        raise InvalidArgumentError(f"engine={engine!r}: from {source.label} to {target.label} there are {known}")
     return (engine,)
 
 

@@ -75,10 +75,11 @@ def export_model(
     failures: list[str] = []
     for dynamic in (True,) if engine == "quick" else (True, False):
         progress(0, 1, f"export ({engine})")
-        recorder.batch = 2 if dynamic else recorder.given_batch
+        # a batch of one is as good to the quick exporter, which keeps the batch where it is, and half the work
+        recorder.batch = 1 if engine == "quick" else 2 if dynamic else recorder.given_batch
         try:
             exported = ENGINES[engine](recorder, dynamic)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
             if engine == "quick":
@@ -212,9 +213,7 @@ class _Recorder:
                 extra: list[torch.Tensor] = []
 
                 def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
-                    shape = tuple(int(d) if isinstance(d, int) else None for d in tensor.shape)
-                    if shape and recorder.dynamic(tensor.shape[0]):
-                        shape = (None, *shape[1:])
+                    shape = recorder.free(_sizes(tensor))
                     parent = next(module.children(), None) is not None
                     info = LayerInfo(name, type(module).__name__, shape, parent=parent)
                     recorder.layers.append((info, recorder.originals.get(info.layer.split("#")[0])))
@@ -228,29 +227,23 @@ class _Recorder:
                         output = self.model(*args)
                 flat = tensors_in(output)
                 recorder.structure = output
-                recorder.outputs = [
-                    tuple(
-                        None if i == 0 and recorder.dynamic(d) else int(d) if isinstance(d, int) else None
-                        for i, d in enumerate(t.shape)
-                    )
-                    for t in flat
-                ]
+                recorder.outputs = [recorder.free(_sizes(t)) for t in flat]
                 recorder.output_dtypes = [str(t.dtype).removeprefix("torch.") for t in flat]
                 return (*flat, *extra)
 
         return Recorded()
 
-    def dynamic(self, size: Any) -> bool:
-        return not isinstance(size, int) or size == self.batch
+    def free(self, sizes: Sequence[Any]) -> tuple[int | None, ...]:
+        """Sizes of a tensor, ``None`` for a free one: what is no number, and the batch on axis 0."""
+        known = [int(d) if isinstance(d, int) else None for d in sizes]
+        return tuple(None if axis == 0 and d == self.batch else d for axis, d in enumerate(known))
 
     def hub(self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> HubModel:
         graph = exported.model.graph
         count = len(self.outputs)
         values = {value.name: value for value in graph.outputs}
         own = exported.outputs[:count]
-        for index in reversed(range(len(graph.outputs))):
-            if graph.outputs[index].name not in own:
-                del graph.outputs[index]
+        del graph.outputs[count:]  # one value may stand there twice: the model's output is also the last layer's
         parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         for name, value in graph.initializers.items():
             if name.removeprefix(PREFIX) not in parameters:
@@ -283,6 +276,21 @@ class _Recorder:
             name=self.name,
             notes=notes,
         )
+
+
+def _sizes(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """Sizes of a tensor; a trace under way does not see that they were asked for, which would go into its graph."""
+    import torch
+
+    bindings: Any = torch._C
+    state = bindings._get_tracing_state()
+    if state is None:
+        return tuple(tensor.shape)
+    bindings._set_tracing_state(None)
+    try:
+        return tuple(tensor.shape)
+    finally:
+        bindings._set_tracing_state(state)
 
 
 def _parameter_names(model: torch.nn.Module, count: int) -> list[str]:

@@ -50,7 +50,10 @@ def check_modules(model: torch.nn.Module) -> None:
             if hasattr(module, "running_mean") and (module.running_mean is None or module.weight is None):
                 raise _left(f"{path} normalises by its batch")
             continue
-        if next(module.parameters(recurse=False), None) is not None or next(module.buffers(recurse=False), None) is not None:
+        if (
+            next(module.parameters(recurse=False), None) is not None
+            or next(module.buffers(recurse=False), None) is not None
+        ):
             raise _left(f"{path or 'the model'} ({type(module).__name__}) has parameters of its own")
         if type(module).__module__.startswith("torch.nn.modules.") and next(module.children(), None) is None:
             raise _left(f"{path} ({type(module).__name__})")
@@ -60,7 +63,9 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
     """Refuse a graph with an operator that is not in the table or a number that is not exact; note the exact ones."""
     modules = dict(source.named_modules())
     shapes: set[str] = set()
-    bounds = {value.name for node in model.graph if node.op_type == "Clip" for value in node.inputs[1:] if value is not None}
+    bounds = {
+        value.name for node in model.graph if node.op_type == "Clip" for value in node.inputs[1:] if value is not None
+    }
     for node in model.graph:
         inputs = [value.name or "" for value in node.inputs if value is not None]
         if node.op_type == "Shape" or (node.op_type in ON_SHAPES and any(name in shapes for name in inputs)):
@@ -73,11 +78,33 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
             _check_constant(node, module, is_bound=node.outputs[0].name in bounds)
         elif node.op_type == "Clip" and len(node.inputs) > 2 and type(module).__name__ not in ("ReLU6", "Hardtanh"):
             raise _left("it holds a clamp that is no module")
+        if _moves_batch(node):
+            raise _left(f"{node.op_type} moves the batch")
         exact = dict(ALWAYS.get(node.op_type, {}))
         for name, attribute in node.attributes.items():
             if attribute.type.name == "FLOAT" and name not in exact and name not in IDLE:
                 exact[name] = _exactly(attribute.value, module)
         set_exact(node, exact)
+
+
+def _moves_batch(node: ir.Node) -> bool:
+    """Whether axis 0 of what a node puts out may be something else than axis 0 of its input."""
+    from metannvis_translate.folding import constant_of
+
+    given = {name: attribute.value for name, attribute in node.attributes.items()}
+    match node.op_type:
+        case "Transpose":
+            return "perm" not in given or given["perm"][0] != 0
+        case "Flatten":
+            return given.get("axis", 1) != 1
+        case "Concat":
+            return bool(given["axis"] == 0)
+        case "ReduceMean":
+            return len(node.inputs) > 1 or 0 in given.get("axes", (0,)) or min(given["axes"]) < -3
+        case "Reshape":
+            shape = constant_of(node.inputs[1])
+            return shape is not None and shape[0] not in (0, -1)
+    return False
 
 
 def _check_constant(node: ir.Node, module: torch.nn.Module | None, *, is_bound: bool) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "BuiltValue",
     "Declined",
     "Framework",
+    "Importer",
     "Progress",
     "Run",
     "framework_keys",
@@ -97,6 +98,12 @@ class Run:
     gradients: list[Array | None] | None = None
 
 
+class Importer(Protocol):
+    """Makes a model of a hub graph."""
+
+    def __call__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built: ...
+
+
 class Framework(Protocol):
     """What a framework plug-in does. All arrays are NumPy, in the framework's own layout."""
 
@@ -108,6 +115,8 @@ class Framework(Protocol):
     engines: tuple[str, ...]
     #: Whether :meth:`run` gives gradients; differences are taken where it does not.
     differentiable: bool
+    # A framework may also have ``importers``: other ways to build than :meth:`build`, by the name that ``engine=`` asks for,
+    # each a function ``(hub, *, dtype, progress) -> Built``.
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""
@@ -175,6 +184,7 @@ INSTALL = {
     "onnx2torch": "pip install 'metannvis-translate[torch]'",
     "tf2onnx": "pip install 'metannvis-translate[tensorflow]'",
     "onnxruntime": "pip install 'metannvis-translate[runtime]'",
+    "onnx2keras": "pip install 'metannvis-translate[onnx2keras]'",
 }
 
 

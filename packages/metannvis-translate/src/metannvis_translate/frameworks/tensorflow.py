@@ -19,7 +19,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
     UntrustedModelError,
 )
-from metannvis_translate.frameworks import Built, Progress, Run, require
+from metannvis_translate.frameworks import Built, Importer, Progress, Run, require
 from metannvis_translate.frameworks.keras_copy import flatten_model
 from metannvis_translate.frameworks.tf_graphs import signature_of
 from metannvis_translate.layers import LayerInfo
@@ -49,6 +49,11 @@ class TensorFlow:
     suffixes = (".keras", ".h5", ".hdf5")
     engines = ("keras",)
     differentiable = True
+
+    @property
+    def importers(self) -> Mapping[str, Importer]:
+        """Ways to build beside our own importer, by engine."""
+        return {"onnx2keras": _by_onnx2keras}
 
     # --- arrays and detection -----------------------------------------------------------------------------------------
 
@@ -263,6 +268,14 @@ class TensorFlow:
             # Keras on TensorFlow asks NumPy 2 for a copy in the way of NumPy 1.
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             model.save(str(path))
+
+
+def _by_onnx2keras(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+    require("tensorflow")
+    require("onnx2keras")
+    from metannvis_translate.onnx_to_keras.by_onnx2keras import build
+
+    return build(hub, dtype=dtype, progress=progress)
 
 
 framework = TensorFlow()
