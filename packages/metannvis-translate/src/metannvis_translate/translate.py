@@ -14,7 +14,7 @@ from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import Tolerance
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
-from metannvis_translate.frameworks import Built, Declined, Framework, Importer, Progress, get_framework
+from metannvis_translate.frameworks import Built, DeclinedError, Framework, Importer, Progress, get_framework
 from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
@@ -107,7 +107,7 @@ def translate(
                 progress=progress,
                 notes=tuple(f"{tried} was tried first: {_first_line(error)}" for tried, error in failures),
             )
-        except Declined as error:
+        except DeclinedError as error:
             log.info("by way of %s: %s", name, _first_line(error))
             if len(engines) == 1:
                 raise

@@ -19,7 +19,7 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
-from metannvis_translate.frameworks import Declined, Progress, require
+from metannvis_translate.frameworks import DeclinedError, Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
@@ -83,9 +83,9 @@ def export_model(
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
             if engine == "quick":
-                if not isinstance(error, Declined):
+                if not isinstance(error, DeclinedError):
                     recorder.try_inputs()
-                raise Declined(type(model).__name__, reason=f"exporter quick: {_first_line(error)}") from error
+                raise DeclinedError(type(model).__name__, reason=f"exporter quick: {_first_line(error)}") from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{_first_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
@@ -246,7 +246,8 @@ class _Recorder:
         del graph.outputs[count:]  # one value may stand there twice: the model's output is also the last layer's
         parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         for name, value in graph.initializers.items():
-            if name.removeprefix(PREFIX) not in parameters:
+            path = name.removeprefix(PREFIX)
+            if path not in parameters:
                 value.metadata_props[BUFFER] = "1"
             value.metadata_props[WEIGHT] = path
         if not all(name in values for name in exported.outputs):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metannvis_translate.frameworks import Declined
+from metannvis_translate.frameworks import DeclinedError
 from metannvis_translate.hub import LAYER, set_exact
 
 if TYPE_CHECKING:
@@ -128,5 +128,5 @@ def _exactly(value: float, module: torch.nn.Module | None) -> float:
     raise _left(f"the number {value} is known to single precision only")
 
 
-def _left(reason: str) -> Declined:
-    return Declined("this model", reason=f"{reason}: that is left to another exporter")
+def _left(reason: str) -> DeclinedError:
+    return DeclinedError("this model", reason=f"{reason}: that is left to another exporter")

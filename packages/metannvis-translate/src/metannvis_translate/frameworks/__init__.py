@@ -30,7 +30,7 @@ __all__ = [
     "Built",
     "BuiltPort",
     "BuiltValue",
-    "Declined",
+    "DeclinedError",
     "Framework",
     "Importer",
     "Progress",
@@ -47,7 +47,7 @@ Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
 
 
-class Declined(UnsupportedOperatorError):
+class DeclinedError(UnsupportedOperatorError):
     """One way to export leaves a model to the next, which knows more of it; no failure worth a word to the user."""
 
 
