@@ -1,0 +1,307 @@
+"""Random PyTorch networks, as text: what the property test translates.
+
+A network is drawn step by step. Each step is a line of a ``forward`` (and the modules it needs), tried on a real tensor at once, so
+that nobody has to foresee shapes: a line that PyTorch refuses is left out. What is drawn in the end is source code; a network that
+fails prints itself, and runs on its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+from torch import nn
+from zoo_torch import randomize
+
+__all__ = ["STEPS", "Draft", "Network", "Value", "draw_network", "networks", "step"]
+
+#: How many samples a step is tried on: a number that no other axis has, so that nothing can take the batch for another axis.
+TRIED = 13
+#: What no axis may grow beyond, and how many elements of a sample a value may have.
+LARGEST, MOST = 40, 1500
+HEADER = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A variable of ``forward``: its name, its shape without the batch, and what it is (``"float"`` or ``"ids"``)."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "float"
+
+    @property
+    def rank(self) -> int:
+        """Number of axes, the batch included."""
+        return 1 + len(self.shape)
+
+    @property
+    def space(self) -> int:
+        """Number of axes of space if this is an image (N, C, *space)."""
+        return self.rank - 2
+
+
+@dataclass(frozen=True)
+class Network:
+    """Source text of a module ``Net``, and its inputs."""
+
+    text: str
+    inputs: tuple[Value, ...]
+    seed: int
+
+    def make(self) -> nn.Module:
+        """The module, randomised, in inference mode. Tracebacks through it show its lines."""
+        name = f"<random network {next(_numbers)}>"
+        linecache.cache[name] = (len(self.text), None, self.text.splitlines(keepends=True), name)
+        namespace: dict[str, Any] = {"__name__": "random_network"}
+        exec(compile(self.text, name, "exec"), namespace)  # noqa: S102  # text that this file wrote
+        return randomize(namespace["Net"](), self.seed)
+
+    def arrays(self, batch: int, seed: int, dtype: str = "float32") -> list[np.ndarray[Any, Any]]:
+        """Inputs: normal floats, or integers below the size of every vocabulary."""
+        random = np.random.default_rng(seed)
+        return [
+            random.integers(0, VOCABULARY, (batch, *value.shape))
+            if value.kind == "ids"
+            else random.standard_normal((batch, *value.shape)).astype(dtype)
+            for value in self.inputs
+        ]
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{value.name} (N, {', '.join(map(str, value.shape))}) {value.kind}" for value in self.inputs)
+        return f"a random network, inputs: {shapes}\n{self.text}\nmodel = randomize(Net(), seed={self.seed})\n"
+
+
+VOCABULARY = 7
+
+
+@dataclass
+class Draft:
+    """A network being drawn. Steps call :meth:`module`, :meth:`parameter` and :meth:`add`."""
+
+    random: Random
+    values: list[Value] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    init: list[str] = field(default_factory=list)
+    forward: list[str] = field(default_factory=list)
+    unused: dict[str, Value] = field(default_factory=dict)
+    #: modules that may be called again: name, shape of their input
+    again: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.owner = nn.Module()
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.pending: list[str] = []
+
+    # --- choices -------------------------------------------------------------------------------------------------------
+
+    def pick(self, *options: Any) -> Any:
+        """One of several."""
+        return self.random.choice(options)
+
+    def integer(self, least: int, most: int) -> int:
+        """A whole number, both ends included."""
+        return self.random.randint(least, most)
+
+    def often(self, share: float = 0.5) -> bool:
+        """True with that probability."""
+        return self.random.randint(0, 99) < 100 * share
+
+    def each(self, count: int, *options: Any) -> Any:
+        """One option for all axes, or one for each."""
+        return self.pick(*options) if self.often() else tuple(self.pick(*options) for _ in range(count))
+
+    def divisor(self, number: int) -> int:
+        """One of a number's divisors."""
+        return self.pick(*(d for d in range(1, number + 1) if number % d == 0))
+
+    def scalar(self) -> float | int:
+        """A Python number, now and then a whole one."""
+        return self.pick(0.3, 1.7, -0.6, 2.5, 2, -1, 0.1, 1 / 3)
+
+    def axis(self, value: Value) -> int:
+        """An axis beside the batch, from the front or from the end."""
+        return self.pick(*range(1, value.rank), *range(1 - value.rank, 0))
+
+    def name(self, prefix: str) -> str:
+        """A name that is not in use."""
+        return f"{prefix}{len(self.init) + len(self.pending) + len(self.forward)}"
+
+    # --- what a network is made of -------------------------------------------------------------------------------------
+
+    def module(self, text: str) -> str:
+        """A submodule, to be called in the next line; returns its name in ``forward``."""
+        return self._attribute("m", text)
+
+    def parameter(self, *shape: int) -> str:
+        """A free parameter; returns its name in ``forward``."""
+        return self._attribute("p", f"nn.Parameter(torch.ones({', '.join(map(str, shape))}))")
+
+    def buffer(self, text: str) -> str:
+        """A buffer; returns its name in ``forward``."""
+        name = self.name("b")
+        self.pending.append(f"self.register_buffer({name!r}, {text})")
+        return f"self.{name}"
+
+    def _attribute(self, prefix: str, text: str) -> str:
+        name = self.name(prefix)
+        self.pending.append(f"self.{name} = {text}")
+        return f"self.{name}"
+
+    def add(self, expression: str, *uses: Value, before: Sequence[str] = (), calls: str = "") -> Value | None:
+        """Try a line; keep it and return its value if PyTorch can run it and the result is of a sensible size.
+
+        ``before`` are lines that come first, ``$`` in a line is the new value's name; ``calls`` a module that may be called again on values of this shape.
+        """
+        name = self.name("v")
+        lines = [line.replace("$", name) for line in (*before, f"$ = {expression}")]
+        space = {"torch": torch, "nn": nn, "F": F, "self": self.owner, **self.tensors}
+        pending, self.pending = self.pending, []
+        try:
+            with torch.no_grad():
+                for line in pending:
+                    exec(line, space)  # noqa: S102
+                randomize(self.owner, len(self.init))
+                for line in lines:
+                    exec(line, space)  # noqa: S102
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError, NotImplementedError):
+            return None
+        tensor = space[name]
+        size = tensor[0].numel() if tensor.ndim > 1 and tensor.shape[0] == TRIED else 0
+        if not 0 < size <= MOST or not tensor.is_floating_point() or max(tensor.shape) > LARGEST or tensor.ndim > 6:
+            return None
+        if not bool(torch.isfinite(tensor).all()) or tensor.abs().max() > 1e3 or tensor.std() < 1e-2:
+            return None
+        value = Value(name, tuple(tensor.shape[1:]))
+        self.tensors[name] = tensor
+        self.init += pending
+        self.forward += lines
+        for used in uses:
+            self.unused.pop(used.name, None)
+        self.values.append(value)
+        self.unused[name] = value
+        if calls:
+            self.again.append((calls, uses[0].shape))
+        return value
+
+    def feed(self, name: str, shape: tuple[int, ...], kind: str = "float") -> Value:
+        """An input of the network."""
+        generator = torch.Generator().manual_seed(len(self.inputs))
+        if kind == "ids":
+            self.tensors[name] = torch.randint(0, VOCABULARY, (TRIED, *shape), generator=generator)
+        else:
+            self.tensors[name] = torch.randn((TRIED, *shape), generator=generator)
+        value = Value(name, shape, kind)
+        self.inputs.append(value)
+        self.values.append(value)
+        self.unused[name] = value
+        return value
+
+    def network(self) -> Network:
+        """What has been drawn. Whatever no line uses is put out, so that every module counts."""
+        ends = [value for value in self.unused.values() if value not in self.inputs]
+        if len(ends) > 3:
+            parts = ", ".join(f"{value.name}.flatten(1)" for value in ends[2:])
+            self.forward.append(f"rest = torch.cat([{parts}], 1)")
+            outputs = [*(value.name for value in ends[:2]), "rest"]
+        else:
+            outputs = [value.name for value in ends]
+        result = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
+        text = HEADER + "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        text += "".join(f"        {line}\n" for line in self.init)
+        text += f"\n    def forward(self, {', '.join(value.name for value in self.inputs)}):\n"
+        text += "".join(f"        {line}\n" for line in self.forward)
+        text += f"        return {result}\n"
+        return Network(text, tuple(self.inputs), len(self.init))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A kind of line: ``function(draft, value)`` for values of certain ranks (batch included)."""
+
+    function: Callable[[Draft, Value], Any]
+    ranks: tuple[int, ...]
+    weight: int
+
+
+STEPS: list[Step] = []
+IMAGES, ANY = (3, 4, 5), (2, 3, 4, 5, 6)
+
+
+def step(*ranks: int, weight: int = 2) -> Callable[[Callable[[Draft, Value], Any]], Callable[[Draft, Value], Any]]:
+    """Register a step for values of these ranks; a heavier one is drawn more often."""
+
+    def register(function: Callable[[Draft, Value], Any]) -> Callable[[Draft, Value], Any]:
+        STEPS.append(Step(function, ranks, weight))
+        return function
+
+    return register
+
+
+def draw_network(random: Random, *, most: int = 9) -> Network:
+    """Draw a network of up to ``most`` kept lines."""
+    import random_steps, random_steps_tensors  # noqa: E401, F401  # they register the steps
+
+    draft = Draft(random)
+    for number in range(draft.pick(1, 1, 1, 2, 2, 3)):
+        _input(draft, number)
+    wanted = draft.integer(1, most)
+    for _ in range(4 * wanted):
+        if len(draft.forward) >= wanted and not any(value in draft.inputs for value in draft.unused.values()):
+            break
+        waiting = list(draft.unused.values())
+        value = draft.pick(*waiting) if waiting and draft.often(0.8) else draft.pick(*draft.values)
+        if value.kind == "ids":
+            _embed(draft, value)
+            continue
+        possible = [step for step in STEPS if value.rank in step.ranks for _ in range(step.weight)]
+        draft.pending = []
+        draft.pick(*possible).function(draft, value)
+    for value in list(draft.unused.values()):
+        if value in draft.inputs:
+            _embed(draft, value) if value.kind == "ids" else draft.add(f"{value.name} * 1.5", value)
+    return draft.network()
+
+
+def _input(draft: Draft, number: int) -> None:
+    name = f"x{number}"
+    kind = draft.pick("image", "image", "sequence", "volume", "tokens", "features", "ids")
+    channels = draft.integer(1, 8)
+
+    def sizes(count: int, least: int, most: int) -> tuple[int, ...]:
+        return tuple(draft.integer(least, most) for _ in range(count))
+
+    match kind:
+        case "image":
+            draft.feed(name, (channels, *sizes(2, 4, 11)))
+        case "sequence":
+            draft.feed(name, (channels, *sizes(1, 5, 18)))
+        case "volume":
+            draft.feed(name, (channels, *sizes(3, 3, 6)))
+        case "tokens":
+            draft.feed(name, (*sizes(1, 3, 8), 2 * draft.integer(1, 4)))
+        case "features":
+            draft.feed(name, sizes(1, 2, 9))
+        case "ids":
+            draft.feed(name, sizes(1, 2, 8), "ids")
+
+
+def _embed(draft: Draft, value: Value) -> None:
+    draft.pending = []
+    padding = draft.pick("", ", padding_idx=0")
+    layer = draft.module(f"nn.Embedding({VOCABULARY}, {2 * draft.integer(1, 4)}{padding})")
+    draft.add(f"{layer}({value.name})", value, calls=layer)
+
+
+def networks() -> st.SearchStrategy[Network]:
+    """Networks, drawn by hypothesis: a failing one is made smaller."""
+    return st.randoms(use_true_random=False).map(draw_network)

@@ -1,0 +1,112 @@
+"""Random PyTorch networks become Keras models that compute the same; what cannot is refused, and that is seldom.
+
+A few networks here, the same ones at every run; ``tox -e random`` draws 300 new ones
+(``METANNVIS_RANDOM_NETWORKS=300``, and ``--hypothesis-seed=…`` to repeat a run). Nothing of the gate is used: ``verify=False``,
+other inputs, other batch sizes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, note, settings
+from metannvis_translate import Translation, UnsupportedOperatorError, check_equivalence, list_layers, translate
+from random_networks import Network, networks
+
+#: How many networks are drawn.
+EXAMPLES = int(os.environ.get("METANNVIS_RANDOM_NETWORKS", "0"))
+#: Share of the networks that has to translate.
+SHARE = 0.95
+#: In single precision networks are compared whose own rounding (PyTorch's single result against its double one) is below this.
+ROUNDING = 1e-6
+
+Array = np.ndarray[Any, Any]
+
+
+def outputs_of_source(model: torch.nn.Module, inputs: list[Array]) -> list[Array]:
+    with torch.no_grad():
+        found = model(*(torch.from_numpy(x.copy()) for x in inputs))
+    return [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
+
+
+def outputs_of_target(translation: Translation, inputs: list[Array]) -> list[Array]:
+    given = [translation.to_target(x, index=k) for k, x in enumerate(inputs)]
+    found = translation.model(given if len(given) > 1 else given[0])
+    found = found if isinstance(found, (list, tuple)) else [found]
+    return [np.asarray(translation.to_source(t, role="output", index=k)) for k, t in enumerate(found)]
+
+
+def relative(ours: list[Array], theirs: list[Array]) -> float:
+    """Largest relative error of a sample."""
+    worst = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.shape == b.shape
+        for one, other in zip(a.astype("float64"), b.astype("float64"), strict=True):
+            assert np.isfinite(one).all()
+            worst = max(worst, float(np.abs(one - other).max() / max(np.abs(other).max(), 1e-30)))
+    return worst
+
+
+def check(network: Network) -> str:
+    """Translate a network and hold it to the limits; returns what became of it."""
+    model = network.make()
+    example = network.arrays(2, 0)
+    try:
+        exact = translate(model, "keras", example_inputs=example, dtype="float64", verify=False)
+    except UnsupportedOperatorError as error:
+        assert "cannot be translated" in str(error)
+        return f"refused: {error}"
+    executed = {info.name for info in list_layers(model, example_inputs=example) if not info.parent}
+    assert executed == {row.source.name for row in exact.layers if not row.source.parent}
+    limit = 1e-6 if exact.single_precision else 1e-9
+    for batch, seed in ((1, 1), (2, 2), (5, 3), (2, 4)):
+        inputs = network.arrays(batch, seed, "float64")
+        double = network.make().double()
+        assert relative(outputs_of_target(exact, inputs), outputs_of_source(double, inputs)) <= limit
+        report = check_equivalence(model, exact, inputs, dtype="float64")
+        assert report.passed, str(report)
+        assert all(row.compared for row in report.layers), str(report)
+        floats = [value.kind == "float" for value in network.inputs]
+        assert [row.compared for row in report.gradients] == floats, str(report)
+    single = translate(model, "keras", example_inputs=example, verify=False)
+    inputs = network.arrays(3, 5)
+    source = outputs_of_source(model, inputs)
+    exactly = outputs_of_source(network.make().double(), [x.astype("float64") if x.dtype.kind == "f" else x for x in inputs])
+    if relative(source, exactly) > ROUNDING:
+        return "exact, amplifies rounding"
+    assert relative(outputs_of_target(single, inputs), source) <= 1e-5
+    return "exact"
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 300)
+def test_random_networks() -> None:
+    fates: Counter[str] = Counter()
+
+    @settings(
+        max_examples=EXAMPLES or 8,
+        deadline=None,
+        derandomize=not EXAMPLES,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+        print_blob=False,
+    )
+    @given(networks())
+    def each(network: Network) -> None:
+        note(repr(network))
+        fate = check(network)
+        note(fate)
+        fates[fate.split(":")[0]] += 1
+        if fate.startswith("refused"):
+            print(f"{fate}\n{network}")
+
+    each()
+    total = sum(fates.values())
+    print(f"{total} networks: {dict(fates)}")
+    assert total and fates["refused"] <= (1 - SHARE) * total, fates
+    assert fates["exact"] >= 0.8 * total, fates
