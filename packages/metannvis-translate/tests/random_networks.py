@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -99,7 +100,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.owner = nn.Module()
-        self.tensors: dict[str, torch.Tensor] = {}
+        self.fed: dict[str, torch.Tensor] = {}
         self.pending: list[str] = []
 
     # --- choices -------------------------------------------------------------------------------------------------------
@@ -164,25 +165,23 @@ class Draft:
         """
         name = self.name("v")
         lines = [line.replace("$", name) for line in (*before, f"$ = {expression}")]
-        space = {"torch": torch, "nn": nn, "F": F, "self": self.owner, **self.tensors}
         pending, self.pending = self.pending, []
         try:
-            with torch.no_grad():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that an even kernel costs a copy
                 for line in pending:
-                    exec(line, space)  # noqa: S102
+                    exec(line, {"torch": torch, "nn": nn, "self": self.owner})  # noqa: S102
                 randomize(self.owner, len(self.init))
-                for line in lines:
-                    exec(line, space)  # noqa: S102
+                tensors = self._run([*self.forward, *lines])
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError, NotImplementedError):
             return None
-        tensor = space[name]
-        size = tensor[0].numel() if tensor.ndim > 1 and tensor.shape[0] == TRIED else 0
-        if not 0 < size <= MOST or not tensor.is_floating_point() or max(tensor.shape) > LARGEST or tensor.ndim > 6:
+        tensor = tensors[name].detach()
+        size = tensor[0].numel() if 1 < tensor.ndim <= 6 and tensor.shape[0] == TRIED else 0
+        if not 0 < size <= MOST or not tensor.is_floating_point() or max(tensor.shape) > LARGEST:
             return None
         if not bool(torch.isfinite(tensor).all()) or tensor.abs().max() > 1e3 or tensor.std() < 1e-2:
             return None
         value = Value(name, tuple(tensor.shape[1:]))
-        self.tensors[name] = tensor
         self.init += pending
         self.forward += lines
         for used in uses:
@@ -193,13 +192,27 @@ class Draft:
             self.again.append((calls, uses[0].shape))
         return value
 
+    def _run(self, lines: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The value of every variable; everything is computed anew, since a line may write into what another put out.
+
+        Gradients have to exist: PyTorch refuses them where a value that they need was overwritten.
+        """
+        given = {v.name: self.fed[v.name].clone().requires_grad_(v.kind == "float") for v in self.inputs}
+        space: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "self": self.owner, **given}
+        for line in lines:
+            exec(line, space)  # noqa: S102
+        tensors = {name: value for name, value in space.items() if isinstance(value, torch.Tensor)}
+        ends = [tensors[name] for name in (*self.unused, str(lines[-1]).partition(" ")[0]) if name not in given]
+        torch.autograd.grad(sum(end.sum() for end in ends), [t for t in (*given.values(), *self.owner.parameters()) if t.requires_grad], allow_unused=True)
+        return tensors
+
     def feed(self, name: str, shape: tuple[int, ...], kind: str = "float") -> Value:
         """An input of the network."""
         generator = torch.Generator().manual_seed(len(self.inputs))
         if kind == "ids":
-            self.tensors[name] = torch.randint(0, VOCABULARY, (TRIED, *shape), generator=generator)
+            self.fed[name] = torch.randint(0, VOCABULARY, (TRIED, *shape), generator=generator)
         else:
-            self.tensors[name] = torch.randn((TRIED, *shape), generator=generator)
+            self.fed[name] = torch.randn((TRIED, *shape), generator=generator)
         value = Value(name, shape, kind)
         self.inputs.append(value)
         self.values.append(value)

@@ -173,8 +173,7 @@ FUNCTIONS = [
 def activation(d: Draft, x: Value) -> None:
     if d.often(0.55):
         layer = d.module(d.pick(*ACTIVATIONS))
-        given = f"{x.name} * 1" if x in d.inputs else x.name
-        d.add(f"{layer}({given}.clone())" if d.often(0.1) else f"{layer}({given})", x, calls=layer)
+        d.add(f"{layer}({x.name}.clone())" if d.often(0.1) else f"{layer}({x.name})", x, calls=layer)
     else:
         d.add(d.pick(*FUNCTIONS).format(x.name), x)
 
