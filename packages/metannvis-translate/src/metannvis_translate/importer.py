@@ -124,6 +124,10 @@ class GraphImporter:
         """What a source layer puts out, made such that a caller can name it in the target; as it is by default."""
         return placed
 
+    def expose_input(self, placed: Placed, value: ir.Value) -> Placed:
+        """As :meth:`expose`, for a model input that a source layer puts out as it is (dropout, identity)."""
+        return placed
+
     def converted(self, results: Sequence[Placed]) -> None:
         """Called with what each node was converted to; nothing by default."""
 
@@ -154,6 +158,8 @@ class GraphImporter:
             port = ports[value.name or ""]
             orders[port.value] = self.input_order(port)
             placed = Placed(self.add_input(port, orders[port.value]), orders[port.value])
+            if value.name in self._wanted:
+                placed = self.expose_input(placed, value)
             self.values[port.value] = placed
             self._record(value, placed)
         for name, value in graph.initializers.items():

@@ -176,6 +176,11 @@ class KerasImporter(GraphImporter):
         identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=policy(placed.tensor))
         return Placed(identity(placed.tensor), placed.order)
 
+    def expose_input(self, placed: Placed, value: ir.Value) -> Placed:
+        name = next(layer.info.layer for layer in self.hub.layers if layer.value == value.name)
+        identity = keras.layers.Identity(name=self.unique(name), dtype=placed.tensor.dtype)
+        return Placed(identity(placed.tensor), placed.order)
+
     def converted(self, results: Sequence[Placed]) -> None:
         """Name the operations (``keras.ops``) that a node became: Keras numbers them by a counter of the process."""
         stack = [result.tensor for result in results]

@@ -1,0 +1,157 @@
+"""Translations saved, and opened again where nothing of ours is: what ``reload_apart.py`` finds, held against the source."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Job", "keras_inputs", "run_apart", "source_run"]
+
+Array = np.ndarray[Any, Any]
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Job:
+    """A saved model, and what its source does on the same inputs."""
+
+    name: str
+    path: Path
+    #: in the source's layout
+    outputs: list[Array]
+    gradients: list[Array | None]
+    cotangents: list[Array]
+    #: in the model's own
+    inputs: list[Array]
+    #: port by port: axis k of the model's tensor is axis p[k] of the source's
+    input_orders: list[tuple[int, ...]]
+    output_orders: list[tuple[int, ...]]
+    fit: bool = False
+    row: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def custom(self) -> bool:
+        """Whether the file names a class that only we have."""
+        with zipfile.ZipFile(self.path) as file:
+            return "metannvis" in file.read("config.json").decode()
+
+    def errors(self) -> dict[str, float]:
+        """Largest relative error a sample of outputs and gradients, once :func:`run_apart` ran."""
+        with np.load(self.path.with_suffix(".out.npz")) as file:
+            found = dict(file)
+        worst = {"outputs": 0.0, "gradients": 0.0}
+        for k, expected in enumerate(self.outputs):
+            ours = _back(found[f"y{k}"], self.output_orders[k])
+            worst["outputs"] = max(worst["outputs"], relative(ours, expected))
+        for k, gradient in enumerate(self.gradients):
+            if gradient is not None:
+                ours = _back(found[f"g{k}"], self.input_orders[k])
+                worst["gradients"] = max(worst["gradients"], relative(ours, gradient))
+        return worst
+
+
+def relative(ours: Array, theirs: Array) -> float:
+    """Largest relative error of a sample; infinite where shapes or what is not finite differ."""
+    if ours.shape != theirs.shape:
+        return np.inf
+    a, b = (np.asarray(x, "float64").reshape(len(theirs) if theirs.ndim else 1, -1) for x in (ours, theirs))
+    if a.size == 0:
+        return 0.0
+    if not np.isfinite(a).all():
+        return np.inf
+    error, scale = np.abs(a - b).max(axis=1), np.abs(b).max(axis=1)
+    return float(np.where(error == 0, 0.0, error / np.maximum(scale, 1e-300)).max())
+
+
+def _back(array: Array, order: Sequence[int]) -> Array:
+    return array.transpose(np.argsort(order)) if array.ndim == len(order) else array
+
+
+def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None], list[Array], int]:
+    """What a PyTorch module puts out, its input gradients, the cotangents they are for, and how many weights take part."""
+    import torch
+    from metannvis_translate.frameworks.torch_hooks import tensors_in
+
+    keys = list(inputs) if isinstance(inputs, Mapping) else None
+    arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
+    tensors = [torch.from_numpy(np.array(array)) for array in arrays]
+    for tensor in tensors:
+        tensor.requires_grad_(tensor.is_floating_point())
+    found = tensors_in(model(**dict(zip(keys, tensors, strict=True))) if keys else model(*tensors))
+    random = np.random.default_rng(7)
+    cotangents = [np.asarray(random.standard_normal(tuple(y.shape))) for y in found]
+    floats = [t for t in tensors if t.is_floating_point()]
+    weights = list({id(p): p for p in model.parameters() if p.requires_grad}.values())
+    ends = [(y * torch.from_numpy(c).to(y)).sum() for y, c in zip(found, cotangents, strict=True) if y.requires_grad]
+    gradients: list[Any] = [None] * (len(floats) + len(weights))
+    if ends and gradients:
+        gradients = list(torch.autograd.grad(torch.stack(ends).sum(), [*floats, *weights], allow_unused=True))
+    used = sum(w.numel() for w, g in zip(weights, gradients[len(floats) :], strict=True) if g is not None)
+    of_inputs = iter(gradients[: len(floats)])
+    rows: list[Array | None] = []
+    for tensor in tensors:
+        gradient = next(of_inputs) if tensor.is_floating_point() else None
+        zeros = torch.zeros_like(tensor) if tensor.is_floating_point() and ends else None
+        rows.append((gradient if gradient is not None else zeros).numpy() if zeros is not None else None)
+    return [y.detach().numpy() for y in found], rows, cotangents, used
+
+
+def keras_inputs(translation: Any, inputs: Any) -> list[Array]:
+    """Inputs in the order and the layout of the Keras model."""
+    arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
+    return [
+        np.ascontiguousarray(array.transpose(port.permutation)) if array.ndim == len(port.permutation) else array
+        for array, port in zip(arrays, translation.inputs, strict=True)
+    ]
+
+
+def job_of(name: str, path: Path, model: Any, translation: Any, inputs: Any, *, fit: bool = False) -> tuple[Job, int]:
+    """A job for a saved translation of a PyTorch module, and how many of the module's weights take part."""
+    outputs, gradients, cotangents, used = source_run(model, inputs)
+    job = Job(
+        name, path, outputs, gradients, cotangents, keras_inputs(translation, inputs),
+        [port.permutation for port in translation.inputs], [port.permutation for port in translation.outputs], fit,
+    )  # fmt: skip
+    return job, used
+
+
+def run_apart(jobs: Sequence[Job], folder: Path, *, seconds: float = 1800) -> None:
+    """Open every job's model in one fresh process for those without custom layers, and one for those with."""
+    for custom in (False, True):
+        chosen = [job for job in jobs if job.custom is custom]
+        if not chosen:
+            continue
+        texts = []
+        for job in chosen:
+            cotangents = {
+                f"c{k}": c.transpose(order) if c.ndim == len(order) else c
+                for k, (c, order) in enumerate(zip(job.cotangents, job.output_orders, strict=True))
+            }
+            np.savez(job.path.with_suffix(".in.npz"), **{f"x{k}": x for k, x in enumerate(job.inputs)}, **cotangents)
+            texts.append(
+                {
+                    "model": str(job.path),
+                    "inputs": str(job.path.with_suffix(".in.npz")),
+                    "outputs": str(job.path.with_suffix(".out.npz")),
+                    "custom": custom,
+                    "fit": job.fit,
+                }
+            )
+        listed = folder / f"jobs_{int(custom)}.json"
+        listed.write_text(json.dumps(texts))
+        done = subprocess.run(
+            [sys.executable, str(HERE / "reload_apart.py"), str(listed)],
+            capture_output=True, text=True, timeout=seconds, check=False,
+        )  # fmt: skip
+        result = listed.with_suffix(".done")
+        rows = json.loads(result.read_text()) if result.exists() else [{"error": done.stderr[-1000:]}] * len(chosen)
+        for job, row in zip(chosen, rows, strict=True):
+            job.row = row
