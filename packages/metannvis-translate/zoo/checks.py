@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from grad_cam import grad_cam
 from members import Member
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.layers import LayerMap
+from reload import Job, job_of, run_apart
 
 __all__ = ["CHECKS", "Case"]
 
@@ -46,6 +48,8 @@ class Case:
     translation: Any = None
     saved: Path | None = None
     failures: list[str] = field(default_factory=list)
+    #: saved models that :func:`reloaded` opens in a fresh process
+    jobs: list[tuple[Job, float, int]] = field(default_factory=list)
 
     def fail(self, message: str) -> None:
         """Note that something is wrong; the other checks still run."""
@@ -135,6 +139,9 @@ def saved(case: Case) -> dict[str, Any]:
     """Save the single-precision model, for checks that load it in a process of its own."""
     case.saved = case.folder / "model.keras"
     case.translation.save(case.saved)
+    inputs = case.member.inputs(2, 6)
+    job, used = job_of("float32", case.saved, case.model, case.translation, inputs, fit=True)
+    case.jobs.append((job, SINGLE_LIMIT, used))
     return {"megabytes": round(case.saved.stat().st_size / 1e6, 1)}
 
 
@@ -167,12 +174,43 @@ def exact(case: Case) -> dict[str, Any]:
                     wrong.append(f"{row.name} {row.max_rel:.1e} {row.reason}".strip())
             if wrong:
                 case.fail(f"float64, batch {batch}: {group}: {'; '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}")
+    path = case.folder / "model64.keras"
+    double.save(path)
+    job, used = job_of("float64", path, copy.deepcopy(case.model).double(), double, case.member.inputs(2, 6, "float64"))
+    case.jobs.append((job, limit, used))
     return {
         **{f"float64_{group}": value for group, value in worst.items()},
         "limit": limit,
         "leaves": len(executed),
         "leaves_mapped": len(executed & mapped),
     }
+
+
+def reloaded(case: Case) -> dict[str, Any]:
+    """Both saved models, opened in safe mode in a fresh process without us and PyTorch, agree; one epoch of fit works."""
+    run_apart([job for job, _, _ in case.jobs], case.folder)
+    figures: dict[str, Any] = {}
+    for job, limit, used in case.jobs:
+        figures[f"{job.name}_custom"] = job.custom
+        if job.custom and {"cnn", "classification"} <= case.member.tags:
+            case.fail("the saved model needs classes of ours")
+        if "error" in job.row:
+            case.fail(f"saved {job.name}: {job.row['error']}")
+            continue
+        errors = job.errors()
+        figures |= {f"{job.name}_reloaded_{group}": value for group, value in errors.items()}
+        # kinks move gradients in single precision
+        groups = ("outputs", "gradients") if job.name == "float64" else ("outputs",)
+        for group in groups:
+            if not errors[group] <= limit:
+                case.fail(f"saved {job.name}: {group} {errors[group]:.1e}")
+        if job.fit:
+            figures["trainable"] = job.row["trainable"]
+            if job.row["trainable"] != used:
+                case.fail(f"{job.row['trainable']} elements of weights can be trained, {used} in the source")
+            if job.row["unchanged"] or not job.row["finite"]:
+                case.fail(f"fit: finite {job.row['finite']}, unchanged {job.row['unchanged'][:5]}")
+    return figures
 
 
 def _whole(inputs: Any) -> bool:
@@ -182,4 +220,4 @@ def _whole(inputs: Any) -> bool:
 
 
 #: What ``measure`` runs, in order; ``exact`` lets the single-precision model go.
-CHECKS: list[Callable[[Case], dict[str, Any]]] = [translated, single, saved, exact]
+CHECKS: list[Callable[[Case], dict[str, Any]]] = [translated, single, saved, grad_cam, exact, reloaded]

@@ -1,8 +1,8 @@
 """Opens saved Keras models as somebody would who never heard of MetaNNvis: ``python reload_apart.py jobs.json``.
 
-Only Keras and NumPy are imported; whatever of ours (or PyTorch) somebody asks for is refused, unless the job's model needs our
-custom layers: then ``import metannvis_translate.keras_objects`` comes first and nothing else. Each job is a file of inputs in the
-model's own layout; outputs and, for floats, input gradients are written back.
+Only Keras and NumPy are imported; whatever of ours (or PyTorch) somebody asks for is refused, unless the job's model needs
+our custom layers: then ``import metannvis_translate.keras_objects`` comes first and nothing else. Each job is a file of inputs
+in the model's own layout; outputs and, for floats, input gradients are written back.
 """
 
 from __future__ import annotations

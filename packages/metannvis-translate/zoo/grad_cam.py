@@ -1,0 +1,82 @@
+"""Grad-CAM (Selvaraju et al. 2017): tf-keras-vis on the translation against the formula on the source, by PyTorch's hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from reload import relative
+
+if TYPE_CHECKING:
+    from checks import Case
+
+__all__ = ["by_formula", "grad_cam", "layers_to_explain"]
+
+LIMIT = 1e-4
+
+
+def grad_cam(case: Case) -> dict[str, Any]:
+    """On a convolutional network, for its last convolution and a block in its middle, named as in PyTorch."""
+    from metannvis_methods import explain
+
+    if "cnn" not in case.member.tags:
+        return {}
+    inputs = case.member.inputs(2, 11)
+    figures: dict[str, float] = {}
+    for layer in layers_to_explain(case.model, inputs):
+        expected, target = by_formula(case.model, layer, inputs[0])
+        found = explain(
+            case.translation, "grad_cam", inputs[0], toolset="tf-keras-vis", layer=layer, target=target,
+            expand_cam=False, normalize_cam=False,
+        )  # fmt: skip
+        values = np.asarray(found.values)
+        figures[layer] = relative(values.reshape(expected.shape) if values.size == expected.size else values, expected)
+        if not figures[layer] <= LIMIT:
+            case.fail(f"Grad-CAM of {layer}: {figures[layer]:.1e}")
+    if not figures:
+        case.fail("Grad-CAM: no layer puts out an image")
+    return {"grad_cam": figures}
+
+
+def layers_to_explain(model: Any, inputs: Any) -> list[str]:
+    """The last convolution that puts out an image, and the middle one of the containers that do."""
+    from metannvis_translate import list_layers
+
+    rows = [row for row in list_layers(model, example_inputs=inputs) if len(row.shape) in (4, 5)]
+    rows = [row for row in rows if all(size is not None and size > 1 for size in row.shape[2:])]
+    convolutions = [row.name for row in rows if row.kind in ("Conv2d", "Conv3d")]
+    blocks = [row.name for row in rows if row.parent]
+    return [*convolutions[-1:], *blocks[len(blocks) // 2 :][:1]]
+
+
+def by_formula(model: Any, layer: str, images: Any) -> tuple[np.ndarray[Any, Any], Any]:
+    """``relu(Σ_c mean(∂y/∂A_c) A_c)``, shape (N, *space), and the target ``y`` is: a class, or a place in a dense output.
+
+    A layer that is called several times (``name:2``) counts by its call.
+    """
+    import torch
+    from metannvis_translate.frameworks.torch_hooks import tensors_in
+
+    path, _, call = layer.partition(":")
+    kept: list[torch.Tensor] = []
+
+    def hook(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
+        output.retain_grad()
+        kept.append(output)
+        return output.clone()  # what comes next may work in place
+
+    handle = model.get_submodule(path).register_forward_hook(hook)
+    try:
+        output = tensors_in(model(torch.from_numpy(images).requires_grad_()))[0]
+    finally:
+        handle.remove()
+    activation = kept[int(call or 1) - 1]
+    target: Any = 3 if output.ndim == 2 else (3, *(size // 2 for size in output.shape[2:]))
+    output[(slice(None), *np.atleast_1d(target).tolist())].sum().backward()
+    for parameter in model.parameters():
+        parameter.grad = None
+    gradient, activation = activation.grad, activation.detach()
+    assert gradient is not None
+    axes = tuple(range(2, activation.ndim))
+    weights = gradient.mean(dim=axes, keepdim=True)
+    return torch.relu((weights * activation).sum(1)).numpy(), target
