@@ -34,6 +34,7 @@ def simplify(hub: HubModel) -> HubModel:
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
     _drop_expansions(hub)
+    _drop_zero_biases(hub)
     _join_linear(hub)
     hub = _drop_unused(hub)
     return annotate(hub)
@@ -202,6 +203,22 @@ def _drop_expansions(hub: HubModel) -> None:
         if all(spared(user) for user in large.consumers()):
             ir.convenience.replace_all_uses_with(large, small)
             graph.remove(node, safe=True)
+
+
+def _drop_zero_biases(hub: HubModel) -> None:
+    """Take away a bias that an exporter made up: zeros that are no weight of the source.
+
+    PyTorch's exporter gives one to every convolution that has none, to those over three axes one of the wrong length.
+    """
+    for node in hub.model.graph:
+        if node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx") or len(node.inputs) < 3:
+            continue
+        bias = node.inputs[2]
+        if bias is None or bias.is_initializer():
+            continue
+        array = constant_of(bias)
+        if array is not None and not array.any():
+            node.resize_inputs(2)
 
 
 def _join_linear(hub: HubModel) -> None:

@@ -6,6 +6,7 @@ standard's own where the target is ONNX.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,7 +54,28 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return op.Gather(self, given[0][1], axis=given[0][0])
         return aten_index(self, indices)
 
+    def avg_pool(  # type: ignore[no-untyped-def]
+        self,
+        kernel_size: Sequence[int],
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (0,),
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        return _average(self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+    def rrelu(  # type: ignore[no-untyped-def]
+        self, noise, lower: float = 0.125, upper: float = 1 / 3, training: bool = False, generator: str = ""
+    ):
+        from onnxscript import opset20 as op
+
+        return op.LeakyRelu(self, alpha=(lower + upper) / 2), op.Identity(noise)
+
     return {
+        aten.avg_pool2d.default: avg_pool,
+        aten.avg_pool3d.default: avg_pool,
+        aten.rrelu_with_noise_functional.default: rrelu,
         aten.adaptive_avg_pool1d.default: adaptive_avg_pool,
         aten.adaptive_avg_pool2d.default: adaptive_avg_pool,
         aten.adaptive_avg_pool3d.default: adaptive_avg_pool,
@@ -65,6 +87,31 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
     }
+
+
+def _average(
+    x: Any,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    counts_padding: bool,
+    divisor: int | None,
+) -> Any:
+    """An average pool; one with a divisor of its own, which PyTorch's exporter forgets, is a sum of windows divided by it."""
+    from onnxscript import opset20 as op
+
+    n = len(kernel)
+    pads = list(padding) * (n if len(padding) == 1 else 1)
+    options = {"kernel_shape": list(kernel), "strides": list(strides) or list(kernel), "ceil_mode": int(ceil_mode)}
+    if divisor is None:
+        return op.AveragePool(x, pads=pads * 2, count_include_pad=int(counts_padding), **options)
+    if ceil_mode:
+        raise NotImplementedError("an average pool with a divisor of its own and ceil_mode")
+    # padded beforehand, every window is whole, and its mean is its sum divided by its size
+    edges = op.Constant(value_ints=[0, 0, *pads, 0, 0, *pads])
+    mean = op.AveragePool(op.Pad(x, edges) if any(pads) else x, pads=[0] * 2 * n, count_include_pad=1, **options)
+    return op.Mul(mean, op.CastLike(op.Constant(value_float=math.prod(kernel) / divisor), x))
 
 
 def _put(whole: Any, part: Any, axis: int, start: int | None, end: int | None, step: int) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def visible(
             length = q.shape[2]
             if length is None:
                 length = ops.max(row, axis=0, keepdims=True) + 1
-            row = ops.add(row, ops.subtract(used, length))
+            row = add(row, ops.subtract(used, length))
     if past_key is not None:
         before = ctx.placed(past_key)
         cached = before.tensor.shape[before.axis(2)]
@@ -163,7 +164,7 @@ def masked(scores: Any, bias: Any, allowed: list[Any]) -> tuple[Any, Any]:
     nothing = np.asarray(-math.inf, dtype)
     seen = bias
     if bias is not None:
-        scores = ops.add(scores, bias)
+        scores = add(scores, bias)
     for part in allowed:
         scores = ops.where(part, scores, nothing)
         seen = ops.where(part, np.zeros((), dtype) if seen is None else seen, nothing)

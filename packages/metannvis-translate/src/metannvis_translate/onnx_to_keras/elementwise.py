@@ -12,6 +12,7 @@ import numpy as np
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.activation import strict_clip
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.sizes import Sizes
 
@@ -46,7 +47,12 @@ def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Valu
 
 @converter("Add", since=7)
 def Add(ctx: KerasImporter, A: Value, B: Value) -> Placed:
-    return merged(ctx, layers.Add, ops.add, A, B)
+    """A sum of equal shapes is a layer, one that broadcasts an operation."""
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank:
+        order = ctx.common_order((A, B))
+        if tuple(ctx.aligned(A, order).shape) == tuple(ctx.aligned(B, order).shape):
+            return merged(ctx, layers.Add, add, A, B)
+    return together(ctx, add, A, B)
 
 
 @converter("Sub", since=7)
@@ -111,7 +117,7 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
     def shared(a: Any, b: Any) -> Any:
-        mean = ops.multiply(ops.add(a, b), 0.5)
+        mean = ops.multiply(add(a, b), 0.5)
         return ops.where(beyond(a, b), a, ops.where(beyond(b, a), b, mean))
 
     dtype = ctx.node.outputs[0].dtype
@@ -121,12 +127,12 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
 
 @converter("Sum", since=8)
 def Sum(ctx: KerasImporter, *data_0: Value) -> Placed:
-    return together(ctx, lambda *tensors: functools.reduce(ops.add, tensors), *data_0)
+    return together(ctx, lambda *tensors: functools.reduce(add, tensors), *data_0)
 
 
 @converter("Mean", since=8)
 def Mean(ctx: KerasImporter, *data_0: Value) -> Placed:
-    return together(ctx, lambda *tensors: ops.divide(functools.reduce(ops.add, tensors), len(tensors)), *data_0)
+    return together(ctx, lambda *tensors: ops.divide(functools.reduce(add, tensors), len(tensors)), *data_0)
 
 
 @converter("Where", since=9)

@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def Gemm(
         product = ops.multiply(product, alpha)
     if C is not None:
         third = C.array if isinstance(C, Const) else ctx.plain(C).tensor
-        product = ops.add(product, third if beta == 1.0 else ops.multiply(third, beta))
+        product = add(product, third if beta == 1.0 else ops.multiply(third, beta))
     return ctx.keep(a, product)
 
 

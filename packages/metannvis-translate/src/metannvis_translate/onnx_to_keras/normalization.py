@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def BatchNormalization(
     if not all(isinstance(value, Const) for value in values.values()):
         gamma, beta, mean, variance = (ctx.plain(value).tensor for value in values.values())
         factor = ops.multiply(gamma, ops.rsqrt(ops.add(variance, epsilon)))
-        return ctx.keep(x, ops.add(ops.multiply(ops.subtract(x.tensor, mean), factor), beta))
+        return ctx.keep(x, add(ops.multiply(ops.subtract(x.tensor, mean), factor), beta))
     axis = x.axis(1)
     result = ctx.layer_of(
         layers.BatchNormalization,
@@ -139,7 +140,7 @@ def stashed(ctx: KerasImporter, tensor: Any, position: int) -> Any:
 def scaled(ctx: KerasImporter, x: Placed, tensor: Any, scale: Value, bias: Value | None) -> Placed:
     """Tensor · scale + bias, both broadcast from the last logical axes of ``x``."""
     tensor = ops.multiply(tensor, ctx.aligned(scale, x.order))
-    return ctx.keep(x, tensor if bias is None else ops.add(tensor, ctx.aligned(bias, x.order)))
+    return ctx.keep(x, tensor if bias is None else add(tensor, ctx.aligned(bias, x.order)))
 
 
 @converter("InstanceNormalization", since=6)
@@ -205,7 +206,7 @@ def grouped(
     centered = ops.subtract(tensor, mean(tensor))
     result = ops.multiply(centered, ops.rsqrt(ops.add(mean(ops.square(centered)), epsilon)))
     gamma, beta = ctx.plain(scale).tensor, ctx.plain(bias).tensor
-    return ctx.keep(x, ops.add(ops.multiply(ops.cast(result, own), gamma), beta))
+    return ctx.keep(x, add(ops.multiply(ops.cast(result, own), gamma), beta))
 
 
 @converter("LpNormalization", since=1)

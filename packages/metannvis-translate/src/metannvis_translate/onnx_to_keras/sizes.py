@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.importer import Const
 from metannvis_translate.layout import Placed
 
@@ -84,5 +85,5 @@ def spread(ctx: KerasImporter, x: Placed, sizes: Sequence[Any]) -> Any:
         if is_number(size) or have[axis] != 1:
             continue
         zeros = ops.reshape(line(ctx, size, dtype), (-1, *[1] * (len(have) - axis - 1)))
-        tensor = ops.logical_or(tensor, zeros) if dtype == "bool" else ops.add(tensor, zeros)
+        tensor = ops.logical_or(tensor, zeros) if dtype == "bool" else add(tensor, zeros)
     return tensor
