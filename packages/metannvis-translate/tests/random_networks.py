@@ -78,7 +78,9 @@ class Network:
         ]
 
     def __repr__(self) -> str:
-        shapes = ", ".join(f"{value.name} (N, {', '.join(map(str, value.shape))}) {value.kind}" for value in self.inputs)
+        shapes = ", ".join(
+            f"{value.name} (N, {', '.join(map(str, value.shape))}) {value.kind}" for value in self.inputs
+        )
         return f"a random network, inputs: {shapes}\n{self.text}\nmodel = randomize(Net(), seed={self.seed})\n"
 
 
@@ -203,7 +205,11 @@ class Draft:
             exec(line, space)  # noqa: S102
         tensors = {name: value for name, value in space.items() if isinstance(value, torch.Tensor)}
         ends = [tensors[name] for name in (*self.unused, str(lines[-1]).partition(" ")[0]) if name not in given]
-        torch.autograd.grad(sum(end.sum() for end in ends), [t for t in (*given.values(), *self.owner.parameters()) if t.requires_grad], allow_unused=True)
+        torch.autograd.grad(
+            sum(end.sum() for end in ends),
+            [t for t in (*given.values(), *self.owner.parameters()) if t.requires_grad],
+            allow_unused=True,
+        )
         return tensors
 
     def feed(self, name: str, shape: tuple[int, ...], kind: str = "float") -> Value:
@@ -262,7 +268,7 @@ def step(*ranks: int, weight: int = 2) -> Callable[[Callable[[Draft, Value], Any
 
 def draw_network(random: Random, *, most: int = 9) -> Network:
     """Draw a network of up to ``most`` kept lines."""
-    import random_steps, random_steps_tensors  # noqa: E401, F401  # they register the steps
+    import random_steps  # noqa: F401  # they register the steps
 
     draft = Draft(random)
     for number in range(draft.pick(1, 1, 1, 2, 2, 3)):

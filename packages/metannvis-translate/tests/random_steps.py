@@ -112,9 +112,7 @@ def batch_norm_of_features(d: Draft, x: Value) -> None:
 def instance_norm(d: Draft, x: Value) -> None:
     if min(x.shape[1:]) < 3:
         return
-    layer = d.module(
-        f"nn.InstanceNorm{x.space}d({x.shape[0]}, affine={d.often()}, track_running_stats={d.often(0.3)})"
-    )
+    layer = d.module(f"nn.InstanceNorm{x.space}d({x.shape[0]}, affine={d.often()}, track_running_stats={d.often(0.3)})")
     d.add(f"{layer}({x.name})", x, calls=layer)
 
 
@@ -212,7 +210,9 @@ def linear(d: Draft, x: Value) -> None:
 @step(3, 4)
 def product_with_itself(d: Draft, x: Value) -> None:
     d.add(
-        d.pick(f"({x.name} @ {x.name}.transpose(-1, -2)) / {x.shape[-1]}", f"torch.matmul({x.name}.mT, {x.name}) * 0.1"),
+        d.pick(
+            f"({x.name} @ {x.name}.transpose(-1, -2)) / {x.shape[-1]}", f"torch.matmul({x.name}.mT, {x.name}) * 0.1"
+        ),
         x,
     )
 
@@ -277,7 +277,9 @@ def upsample(d: Draft, x: Value) -> None:
         amount = f"scale_factor={d.pick(2, 2.0, 3, 1.5)}"
     else:
         amount = f"size={tuple(d.integer(2, 9) for _ in range(n))}"
-    form(d, x, f"nn.Upsample({amount}, mode={mode!r}{corners})", f"F.interpolate({{}}, {amount}, mode={mode!r}{corners})")
+    form(
+        d, x, f"nn.Upsample({amount}, mode={mode!r}{corners})", f"F.interpolate({{}}, {amount}, mode={mode!r}{corners})"
+    )
 
 
 @step(*IMAGES, weight=3)

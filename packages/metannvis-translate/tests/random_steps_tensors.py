@@ -181,7 +181,9 @@ def parameters(d: Draft, x: Value) -> None:
     if d.often(0.4):
         shape = [1, *shape]
     free = d.parameter(*shape[-d.integer(1, len(shape)) :])
-    d.add(d.pick(f"{x.name} * {free}", f"{x.name} + {free}", f"{free} - {x.name}", f"torch.sigmoid({free}) * {x.name}"), x)
+    d.add(
+        d.pick(f"{x.name} * {free}", f"{x.name} + {free}", f"{free} - {x.name}", f"torch.sigmoid({free}) * {x.name}"), x
+    )
 
 
 @step(3)

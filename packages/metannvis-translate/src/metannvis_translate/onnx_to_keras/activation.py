@@ -180,6 +180,8 @@ def Shrink(ctx: KerasImporter, input: Value, *, bias: float = 0.0, lambd: float 
 def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
     position = x.axis(axis)
+    if x.rank > LARGEST_SOFTMAX:
+        return ctx.keep(x, ops.exp(log_of_softmax(x.tensor, position)))
     return ctx.keep(x, ctx.layer_of(layers.Softmax, x.tensor, axis=-1 if position == x.rank - 1 else position))
 
 
@@ -187,9 +189,21 @@ def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
 def LogSoftmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
     position = x.axis(axis)
+    if x.rank > LARGEST_SOFTMAX:
+        return ctx.keep(x, log_of_softmax(x.tensor, position))
     if position == x.rank - 1:
         return activation(ctx, x, "log_softmax")
     return ctx.keep(x, ops.log_softmax(x.tensor, axis=position))
+
+
+#: TensorFlow's kernel takes no more axes.
+LARGEST_SOFTMAX = 5
+
+
+def log_of_softmax(tensor: Any, axis: int) -> Any:
+    """``x − log Σ exp(x)``, written out."""
+    below = ops.subtract(tensor, ops.max(tensor, axis=axis, keepdims=True))
+    return ops.subtract(below, ops.log(ops.sum(ops.exp(below), axis=axis, keepdims=True)))
 
 
 @converter("Softmax", since=1)

@@ -1,8 +1,8 @@
 """The sum of two tensors, which Keras computes wrongly where one of them looks like a bias.
 
-``keras.ops.add`` on TensorFlow takes a second operand with a single axis longer than one for a bias of the first one's last axis (or
-axis 1) if the lengths agree, wherever that axis really is: shapes ``(5, 5)`` and ``(5, 1)`` make a wrong sum, and since the batch
-counts as an axis too, a model may be right at all batch sizes but one.
+``keras.ops.add`` on TensorFlow takes a second operand with a single axis longer than one for a bias of the first one's last
+axis, or of axis 1, if the lengths agree, wherever that axis really is. ``(5, 5)`` and ``(5, 1)`` make a wrong sum; and as the
+batch is an axis too, a model may be right at all batch sizes but one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""Small PyTorch networks that were once translated wrongly, most of them found by ``test_random_networks``, and stay right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from metannvis_translate import UnsupportedOperatorError, check_equivalence, list_layers, translate
+from torch import nn
+from zoo_torch import randomize
+
+Forward = Callable[..., torch.Tensor]
+
+
+class Net(nn.Module):
+    """A function, and the modules it calls as ``self.…``."""
+
+    def __init__(self, function: Forward, **parts: nn.Module | nn.Parameter) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *args: torch.Tensor) -> torch.Tensor:
+        return self.function(self, *args)
+
+
+def free(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.ones(shape))
+
+
+#: What it is, how it is made, the shape of its input without the batch.
+FOUND: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "dropout of an input": (lambda: nn.Sequential(nn.Dropout(), nn.Linear(4, 3)), (5, 4)),
+    # Keras' sum takes an operand with one long axis for a bias of the last
+    "sum with a mean over the axis as long as the batch": (lambda: Net(lambda s, x: x + x.mean(1, keepdim=True)), (5,)),
+    "sum with a mean over two axes": (lambda: Net(lambda s, x: x.mean((1, 3), keepdim=True) + x), (4, 4, 4)),
+    "sum with a parameter for an inner axis": (lambda: Net(lambda s, x: s.p + x, p=free(4, 1)), (4, 4)),
+    "sum of a row and a column": (
+        lambda: Net(lambda s, x: x.mean(1, keepdim=True) + x.mean(2, keepdim=True) * s.p, p=free(4, 1)),
+        (4, 4),
+    ),
+    "group norm of as many channels as columns": (
+        lambda: nn.Sequential(nn.MaxPool2d((3, 2), padding=1, dilation=2), nn.GroupNorm(1, 4)),
+        (4, 4, 7),
+    ),
+    # PyTorch's exporter makes up a bias, of the wrong length
+    "convolution over three axes without a bias": (lambda: nn.Conv3d(2, 4, 2, bias=False), (2, 4, 5, 6)),
+    # PyTorch's exporters forget it
+    "average with a divisor of its own": (lambda: nn.AvgPool2d((2, 3), padding=1, divisor_override=5), (5, 9, 8)),
+    "average with a divisor, ceil_mode": (
+        lambda: nn.AvgPool2d(2, stride=3, padding=1, ceil_mode=True, divisor_override=7),
+        (2, 6, 8),
+    ),
+    "average over three axes with a divisor": (
+        lambda: nn.AvgPool3d(2, stride=1, count_include_pad=False, padding=1, divisor_override=7),
+        (2, 4, 5, 3),
+    ),
+    "randomised leaky ReLU": (nn.RReLU, (4, 5)),
+    "softmax of six axes": (lambda: Net(lambda s, x: F.softmax(x, -1) + F.log_softmax(x, 2)), (2, 3, 2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_exact(name: str) -> None:
+    make, shape = FOUND[name]
+    model = randomize(make())
+    example = np.random.default_rng(0).standard_normal((2, *shape)).astype("float32")
+    translation = translate(model, "keras", example_inputs=example, dtype="float64", verify=False)
+    executed = {info.name for info in list_layers(model, example_inputs=example)}
+    for batch in (1, 2, 5):
+        inputs = np.random.default_rng(batch).standard_normal((batch, *shape))
+        report = check_equivalence(model, translation, inputs, dtype="float64")
+        assert report.passed, str(report)
+        assert executed == {row.name for row in report.layers if row.compared}, str(report)
+
+
+def test_softmax_of_six_axes_in_single_precision() -> None:
+    make, shape = FOUND["softmax of six axes"]
+    translation = translate(make(), "keras", example_inputs=np.ones((2, *shape), "float32"), verify=False)
+    inputs = np.random.default_rng(1).standard_normal((3, *shape)).astype("float32")
+    report = check_equivalence(make(), translation, inputs)
+    assert report.worst("outputs") <= 1e-6
+
+
+def test_a_convolution_without_bias_gets_none() -> None:
+    """Zeros that nobody has would be trained."""
+    for make in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
+        model = make(2, 3, 2, bias=False)
+        shape = (2, 2, *[5] * (model.weight.ndim - 2))
+        translation = translate(model, "keras", example_inputs=np.ones(shape, "float32"), verify=False)
+        assert [tuple(w.shape) for w in translation.model.trainable_weights] == [(*model.weight.shape[2:], 2, 3)]
+
+
+@pytest.mark.parametrize("model", [nn.AvgPool2d(2, divisor_override=3), nn.RReLU()])
+def test_torchscript_refuses_what_it_would_write_wrongly(model: nn.Module) -> None:
+    with pytest.raises(UnsupportedOperatorError, match="divisor_override|rrelu"):
+        translate(model, "keras", example_inputs=np.ones((2, 3, 4, 4), "float32"), engine="torchscript", verify=False)
