@@ -124,6 +124,9 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
     module = module.cpu()
     for parameter in module.parameters():
         parameter.grad = None
+        # Nothing is differentiated here. With a mask that needs a gradient, torch.export takes another kernel for attention
+        # on its second pass than on its first, and fails over the strides.
+        parameter.requires_grad_(False)
     if dtype == "float64":
         return module.double()
     halves = {torch.float16, torch.bfloat16}
