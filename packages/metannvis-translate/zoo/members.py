@@ -144,9 +144,21 @@ def _small_mvit(key: str) -> Iterator[None]:
 
 # --- timm -------------------------------------------------------------------------------------------------------------------
 
-#: Inputs and options of members whose default size would take minutes, by module.
-TIMM_SHAPES: dict[str, tuple[int, ...]] = {}
-TIMM_OPTIONS: dict[str, dict[str, Any]] = {}
+#: Where 64 × 96 does not do: images, by module.
+TIMM_SHAPES: dict[str, tuple[int, ...]] = {
+    "byoanet": (3, 256, 256),  # its blocks of 8 have to divide what five halvings leave
+    "convit": (3, 64, 64),  # takes squares alone
+    "crossvit": (3, 240, 240),  # the two sizes of its branches are fixed
+    "deepseek_vit": (3, 56, 84),  # patches of 14
+    "efficientformer": (3, 224, 224),  # its attention biases are for 7 × 7
+    "inception_resnet_v2": (3, 96, 128),
+    "inception_v3": (3, 96, 128),
+    "inception_v4": (3, 96, 128),
+    "mvitv2": (3, 64, 64),
+    "nest": (3, 64, 64),
+}
+#: Members of a fixed size that are built for their image's size; the others are built as they are.
+TIMM_AS_THEY_ARE = ("crossvit", "efficientformer")
 
 
 def _timm(name: str, key: str) -> Member:
@@ -155,9 +167,10 @@ def _timm(name: str, key: str) -> Member:
     def make() -> Any:
         import timm
 
-        return timm.create_model(row["model"], pretrained=False, **TIMM_OPTIONS.get(key, {}))
+        options = {"img_size": shape[1:]} if row["fixed_input_size"] and key not in TIMM_AS_THEY_ARE else {}
+        return timm.create_model(row["model"], pretrained=False, **options)
 
-    shape = TIMM_SHAPES.get(key, tuple(row["input_size"]) if row["fixed_input_size"] else (3, 64, 96))
+    shape = TIMM_SHAPES.get(key, (3, 64, 96))
     return Member(name, make, (shape,))
 
 
