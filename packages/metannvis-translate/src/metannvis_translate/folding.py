@@ -65,7 +65,8 @@ def fold(hub: HubModel) -> HubModel:
             continue
         arrays = [constant_of(value) for value in node.inputs]
         present = [value for value in node.inputs if value is not None]
-        if node.op_type not in (*MOVES, "Shape", "Size") and any(is_weight(hub, value) for value in present):
+        read = present[:1] if node.op_type == "CastLike" else present  # its second input is only asked for its type
+        if node.op_type not in (*MOVES, "Shape", "Size") and any(is_weight(hub, value) for value in read):
             continue
         if node.op_type == "CastLike" and arrays[0] is not None and present[1].dtype is not None:
             _cast(hub, node, arrays[0], present[1].dtype)
@@ -314,6 +315,8 @@ def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     if wanted is None:
         return
     have = dims(node.inputs[0])
+    if node.op_type == "Reshape" and have is not None:
+        wanted = _without_rest(wanted, have)
     settled: list[int] = []
     free = -1 if -1 not in [e for e in wanted if isinstance(e, (int, np.integer))] else None
     for index, element in enumerate(wanted.tolist()):
@@ -336,6 +339,22 @@ def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     constant.outputs[0].name = f"{node.outputs[0].name}_shape"
     if 0 in settled and node.op_type == "Reshape":
         node.attributes.pop("allowzero", None)
+
+
+def _without_rest(wanted: Array, have: Array) -> Array:
+    """A target shape whose -1 is written as the number that it comes to, if it comes to one (free sizes cancel)."""
+    import sympy
+
+    unknown = [index for index, element in enumerate(wanted.tolist()) if element == -1]
+    if len(unknown) != 1:
+        return wanted
+    others = math.prod(element for element in wanted.tolist() if element != -1)
+    rest = sympy.cancel(math.prod(have.tolist()) / sympy.sympify(others)) if others != 0 else None
+    if rest is None or not rest.is_Integer:
+        return wanted
+    settled = wanted.copy()
+    settled[unknown[0]] = int(rest)
+    return settled
 
 
 def _same_from_end(have: Array, wanted: Array, index: int) -> bool:

@@ -229,7 +229,8 @@ class GraphImporter:
         computed of the weights when the model runs, see :meth:`placed`.
         """
         constants = tuple(value for value in inputs if not isinstance(value, Placed))
-        weights = [value for value in constants if value is not None and value.trainable]
+        read = constants[:1] if node.op_type == "CastLike" else constants  # its second input is only asked for its type
+        weights = [value for value in read if value is not None and value.trainable]
         if not weights or len(constants) < len(inputs) or node.domain not in ("", "ai.onnx"):
             return False
         if node.op_type in NEVER_FOLD or (node.op_type in MOVES and not self.follows_weights):

@@ -38,7 +38,7 @@ def BatchNormalization(
         ctx.refuse("only inference over whole channels is supported")
     x = ctx.channels_last(X)
     values = {"gamma": scale, "beta": B, "moving_mean": input_mean, "moving_variance": input_var}
-    if not all(isinstance(value, Const) for value in values.values()):
+    if not all(isinstance(value, Const) and value.recipe is None for value in values.values()):
         gamma, beta, mean, variance = (ctx.plain(value).tensor for value in values.values())
         factor = ops.multiply(gamma, ops.rsqrt(ops.add(variance, epsilon)))
         return ctx.keep(x, add(ops.multiply(ops.subtract(x.tensor, mean), factor), beta))

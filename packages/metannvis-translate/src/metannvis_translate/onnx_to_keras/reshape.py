@@ -14,7 +14,7 @@ from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
-from metannvis_translate.onnx_to_keras.sizes import spread
+from metannvis_translate.onnx_to_keras.sizes import is_number, spread
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter
@@ -183,8 +183,18 @@ def Expand(ctx: KerasImporter, input: Value, shape: Value) -> Placed:
 
 @converter("Tile", since=6)
 def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> Placed:
+    """A free number of times is possible over an axis of size one."""
     x = ctx.placed(input)
-    return ctx.keep(x, ops.tile(x.tensor, [int(r) for r in x.arrange(ctx.known(repeats, "repeats").tolist())]))
+    times = ctx.sizes(repeats, "repeats")
+    if any(not is_number(count) for count in times):
+        x = ctx.plain(input)
+        for axis, count in enumerate(times):
+            if not is_number(count) and x.tensor.shape[axis] != 1:
+                ctx.refuse("its repeats depend on a free size")
+        wanted = [1 if is_number(count) else count for count in times]
+        x = Placed(spread(ctx, x, wanted), x.order)
+        times = [int(count) if is_number(count) else 1 for count in times]
+    return ctx.keep(x, ops.tile(x.tensor, x.arrange(times)) if any(count != 1 for count in times) else x.tensor)
 
 
 @converter("Roll", since=1, domain=DOMAIN)
