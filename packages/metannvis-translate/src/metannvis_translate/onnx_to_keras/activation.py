@@ -182,6 +182,8 @@ def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
     position = x.axis(axis)
     if x.rank > LARGEST_SOFTMAX:
         return ctx.keep(x, ops.exp(log_of_softmax(x.tensor, position)))
+    if ctx.compute == "float16":
+        return ctx.keep(x, softmax(x.tensor, position))
     return ctx.keep(x, ctx.layer_of(layers.Softmax, x.tensor, axis=-1 if position == x.rank - 1 else position))
 
 
@@ -206,10 +208,19 @@ def log_of_softmax(tensor: Any, axis: int) -> Any:
     return ops.subtract(below, ops.log(ops.sum(ops.exp(below), axis=axis, keepdims=True)))
 
 
+def softmax(tensor: Any, axis: int) -> Any:
+    """Softmax; TensorFlow adds up halves in half precision, so theirs are added up in single."""
+    if keras.backend.standardize_dtype(tensor.dtype) != "float16":
+        return ops.softmax(tensor, axis=axis)
+    powers = ops.exp(ops.subtract(tensor, ops.stop_gradient(ops.max(tensor, axis=axis, keepdims=True))))
+    total = ops.sum(ops.cast(powers, "float32"), axis=axis, keepdims=True)
+    return ops.divide(powers, ops.cast(total, "float16"))
+
+
 @converter("Softmax", since=1)
 def Softmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
     """Before opset 13: over all axes from ``axis`` on, together."""
-    return flattened(ctx, input, axis, ops.softmax, Softmax)
+    return flattened(ctx, input, axis, softmax, Softmax)
 
 
 @converter("LogSoftmax", since=1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_keras.activation import softmax
 from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
 
@@ -72,7 +73,7 @@ def Attention(
             bias = mask
     scores, open_to = masked(scores, bias, allowed)
     shown.append(scores)
-    weights = softmax(ctx, scores, open_to, softmax_precision)
+    weights = attention_weights(ctx, scores, open_to, softmax_precision)
     shown.append(weights)
     result = ops.matmul(weights, v)
     if rank == 3:
@@ -173,7 +174,7 @@ def masked(scores: Any, bias: Any, allowed: list[Any]) -> tuple[Any, Any]:
     return scores, ops.greater(ops.max(seen, axis=-1, keepdims=True), nothing)
 
 
-def softmax(ctx: KerasImporter, scores: Any, open_to: Any, precision: int | None) -> Any:
+def attention_weights(ctx: KerasImporter, scores: Any, open_to: Any, precision: int | None) -> Any:
     """Softmax over the last axis, zero for queries that see nothing, computed in ``precision``."""
     import onnx_ir as ir
 
@@ -182,10 +183,10 @@ def softmax(ctx: KerasImporter, scores: Any, open_to: Any, precision: int | None
     if dtype != own:
         scores = ops.cast(scores, dtype)
     if open_to is None:
-        weights = ops.softmax(scores, axis=-1)
+        weights = softmax(scores, -1)
     else:
         # a row of minus infinities alone has no softmax, nor a derivative
-        weights = ops.softmax(ops.where(open_to, scores, np.zeros((), dtype)), axis=-1)
+        weights = softmax(ops.where(open_to, scores, np.zeros((), dtype)), -1)
         weights = ops.where(open_to, weights, np.zeros((), dtype))
     return weights if dtype == own else ops.cast(weights, own)
 

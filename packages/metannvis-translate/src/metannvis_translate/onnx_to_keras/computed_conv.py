@@ -14,6 +14,9 @@ ops = keras.ops
 
 def by_groups(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, dilations: Sequence[int]) -> Any:
     """Convolution with a kernel (O, I/group, *k); the number of groups shows in its shape."""
+    if keras.backend.standardize_dtype(tensor.dtype) == "float16":  # TensorFlow adds up halves in half precision
+        wide = by_groups(ops.cast(tensor, "float32"), ops.cast(kernel, "float32"), strides, padding, dilations)
+        return ops.cast(wide, "float16")
     n = len(strides)
     group = tensor.shape[-1] // kernel.shape[1]
     if group > 1 and kernel.shape[1] == 1 and n <= 2 and len(set(strides)) == len(set(dilations)) == 1:

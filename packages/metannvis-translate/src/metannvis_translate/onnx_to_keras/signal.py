@@ -50,10 +50,8 @@ def fourier(
     x = ctx.plain(value)
     where = axis % x.rank
     parts = x.tensor.shape[-1]
-    # in double precision, as the standard's evaluator: sums that cancel leave much of single precision's rounding
-    tensor = ops.cast(x.tensor, "float64")
-    real = ops.moveaxis(tensor[..., 0], where, -1)
-    imaginary = ops.moveaxis(tensor[..., 1], where, -1) if parts == 2 else ops.zeros_like(real)
+    real = ops.moveaxis(x.tensor[..., 0], where, -1)
+    imaginary = ops.moveaxis(x.tensor[..., 1], where, -1) if parts == 2 else None
     have = real.shape[-1]
     if have is None:
         ctx.refuse("the length of its signal is free")
@@ -62,26 +60,36 @@ def fourier(
     if dft_length is not None:
         length = int(ctx.known(dft_length, "length"))
     kept = length // 2 + 1 if halved else length
-    real, imaginary = fitted(real, kept), fitted(imaginary, kept)
-    if halved:  # the other half are the conjugates
-        tail = slice(1, length - kept + 1)
-        edge = np.ones(kept)
-        edge[0] = 0  # numpy.fft.irfft takes the first, and for even lengths the last, for real
-        if length % 2 == 0:
-            edge[-1] = 0
-        imaginary = ops.multiply(imaginary, edge)
-        real = ops.concatenate([real, ops.flip(real[..., tail], axis=-1)], axis=-1)
-        imaginary = ops.concatenate([imaginary, ops.negative(ops.flip(imaginary[..., tail], axis=-1))], axis=-1)
-    if inverse:
-        imaginary = ops.negative(imaginary)
-    real, imaginary = ops.fft((real, imaginary))
-    if inverse:
-        real, imaginary = ops.divide(real, length), ops.divide(ops.negative(imaginary), length)
-    elif onesided:
-        real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
+    real, imaginary = fitted(real, kept), None if imaginary is None else fitted(imaginary, kept)
+    if imaginary is None and not inverse:  # the other half of a real signal's frequencies are the conjugates
+        real, imaginary = ops.rfft(real)
+        if not onesided:
+            real, imaginary = mirrored(real, imaginary, length)
+    else:
+        if imaginary is None:
+            imaginary = ops.zeros_like(real)
+        if halved:
+            edge = np.ones(kept, ctx.compute)
+            edge[0] = 0  # numpy.fft.irfft takes the first, and for even lengths the last, for real
+            if length % 2 == 0:
+                edge[-1] = 0
+            real, imaginary = mirrored(real, ops.multiply(imaginary, edge), length)
+        real, imaginary = ops.fft((real, ops.negative(imaginary) if inverse else imaginary))
+        if inverse:
+            real, imaginary = ops.divide(real, length), ops.divide(ops.negative(imaginary), length)
+        elif onesided:
+            real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
     found = [real] if halved else [real, imaginary]
-    result = ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1)
-    return Placed(ops.cast(result, keras.backend.standardize_dtype(x.tensor.dtype)), identity(x.rank))
+    return Placed(ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1), identity(x.rank))
+
+
+def mirrored(real: Any, imaginary: Any, length: int) -> tuple[Any, Any]:
+    """All frequencies from the first half of them."""
+    tail = slice(1, length - length // 2)
+    return (
+        ops.concatenate([real, ops.flip(real[..., tail], axis=-1)], axis=-1),
+        ops.concatenate([imaginary, ops.negative(ops.flip(imaginary[..., tail], axis=-1))], axis=-1),
+    )
 
 
 def fitted(tensor: Any, length: int) -> Any:
