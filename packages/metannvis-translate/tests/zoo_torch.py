@@ -26,6 +26,10 @@ class Row:
     single: str = ""
     #: inputs are integers, many of them zero or at a bound, where derivatives differ by convention
     integers: bool = False
+    #: for each input, 0 for floats, or the number that its integers are below
+    below: tuple[int, ...] = ()
+    #: names of the inputs that are given by name
+    names: tuple[str, ...] = ()
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:

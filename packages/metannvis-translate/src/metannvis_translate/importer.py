@@ -55,6 +55,14 @@ class Const:
         """Number of axes."""
         return self.array.ndim
 
+    def identity(self) -> Any:
+        """Equal for the same weight, or the same computation of the same weights; for constants, for the same elements."""
+        if self.recipe is not None:
+            parts = tuple(None if value is None else value.identity() for value in self.recipe.inputs)
+            attributes = sorted((a.name, repr(a.value)) for a in self.recipe.node.attributes.values())
+            return self.recipe.node.op_type, tuple(attributes), parts
+        return self.name if self.trainable else (self.array.shape, self.array.tobytes())
+
     def double(self) -> Array:
         """The array, with the exact number where it is known and the type can hold it."""
         return self.array if self.exact is None else np.full(self.array.shape, self.exact, self.array.dtype)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from metannvis_translate.export import torch_recurrent
 from metannvis_translate.hub import DOMAIN
 
 __all__ = ["translations"]
@@ -86,6 +87,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.roll.default: roll,
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
+        **torch_recurrent.translations(),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -33,6 +33,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     loss,
     normalization,
     pool,
+    recurrent,
     reduce,
     reshape,
     resize,
@@ -41,7 +42,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
 )
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry
-from metannvis_translate.onnx_to_keras.sizes import Sizes, size_tensor
+from metannvis_translate.onnx_to_keras.sizes import Sizes, is_number, size_tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -237,6 +238,20 @@ class KerasImporter(GraphImporter):
             return list(value.array.reshape(-1))
         return [int(size) for size in self.known(value, what).reshape(-1)]
 
+    def own_sizes(self, value: Value, axes: Sequence[int]) -> list[int | None]:
+        """Sizes for some axes of the node's first input, ``None`` for a free one that stays what it is."""
+        first = self.node.inputs[0]
+        have = None if first is None else dims(first)
+        found: list[int | None] = []
+        for axis, size in zip(axes, self.sizes(value, "sizes"), strict=True):
+            if is_number(size):
+                found.append(int(size))
+            elif have is not None and have[axis] == size:
+                found.append(None)
+            else:
+                self.refuse(f"the size {size} is known only when the model runs")
+        return found
+
     @property
     def compute(self) -> str:
         """The float dtype in which the current node computes."""
@@ -272,27 +287,39 @@ class KerasImporter(GraphImporter):
         over while the layer is built, which takes less memory than building first and assigning then. The same weights
         used twice make one layer, called twice, as in the source.
         """
-        name = config.pop("name", None) or self.name()
         config.setdefault("dtype", self.compute)
-        names = tuple(value.name for value in self.node.inputs if value is not None and value.is_initializer())
-        key = (cls, names, repr(sorted(config.items())))
-        shared = self.layer in self._again and bool(weights)
-        if shared and key in self._shared:
-            return self._shared[key](tensors[0] if len(tensors) == 1 else list(tensors))
+        name = config.pop("name", None)
         accepted = inspect.signature(cls.__init__).parameters
         late = {part: array for part, array in (weights or {}).items() if f"{part}_initializer" not in accepted}
         early = {part: array for part, array in (weights or {}).items() if part not in late}
         initializers = {f"{part}_initializer": Given(array) for part, array in early.items()}
-        layer = cls(name=self.unique(name), **config, **initializers)
+
+        def make(name: str) -> Any:
+            return cls(name=name, **config, **initializers)
+
+        layer, is_new = self.layer_for((cls, repr(sorted(config.items()))), make, name=name, shared=bool(weights))
         result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
+        if not is_new:
+            return result
         for part, array in late.items():  # a layer that takes no initialiser for it
             getattr(layer, part).assign(array)
-        if shared:
-            self._shared[key] = layer
         for argument in initializers:
             if hasattr(layer, argument):
                 setattr(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
         return result
+
+    def layer_for(
+        self, kind: Any, make: Callable[[str], Any], *, name: str | None = None, shared: bool = True
+    ) -> tuple[Any, bool]:
+        """A new layer, or the one that the same weights of the same source layer have become; whether it is new."""
+        if not (shared and self.layer in self._again):
+            return make(self.unique(name or self.name())), True
+        values = [self.values.get(value.name or "") for value in self.node.inputs if value is not None]
+        key = (kind, tuple(value.identity() for value in values if isinstance(value, Const)))
+        is_new = key not in self._shared
+        if is_new:
+            self._shared[key] = make(self.unique(name or self.name()))
+        return self._shared[key], is_new
 
     def keep(self, value: Placed, tensor: Any) -> Placed:
         """A result that lies like one of the inputs."""

@@ -59,7 +59,8 @@ def Resize(
     def full(value: Value | None, what: str) -> list[Any] | None:
         if value is None or (isinstance(value, Const) and value.array.size == 0):
             return None
-        given = dict(zip(along, ctx.known(value, what).tolist(), strict=True))
+        elements = ctx.own_sizes(value, along) if what == "sizes" else ctx.known(value, what).tolist()
+        given = dict(zip(along, elements, strict=True))
         return [given.get(axis) for axis in range(X.rank)]
 
     scale, size = full(scales, "scales"), full(sizes, "sizes")
