@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
-from zoo_torch import Row
+from zoo_torch_row import Row
 
 __all__ = ["IMAGES"]
 
@@ -99,7 +99,7 @@ class Norms(nn.Module):
                 nn.GroupNorm(2, 6), nn.GroupNorm(3, 6, affine=False), nn.GroupNorm(1, 6), nn.GroupNorm(6, 6), nn.InstanceNorm2d(6),
                 nn.InstanceNorm2d(6, affine=True), nn.LayerNorm([6, 5, 7]), nn.LayerNorm(7, bias=False),
                 nn.LayerNorm([5, 7], elementwise_affine=False), nn.RMSNorm(7), nn.LocalResponseNorm(3),
-                nn.BatchNorm2d(6, affine=False), nn.InstanceNorm2d(6, track_running_stats=True), nn.CrossMapLRN2d(3),
+                nn.BatchNorm2d(6, affine=False), nn.InstanceNorm2d(6, track_running_stats=True),
             ]
         )  # fmt: skip
 
@@ -180,5 +180,5 @@ IMAGES: dict[str, Row] = {
     "token_norms": Row(TokenNorms, ((9, 6),)),
     "pads": Row(Pads, ((2, 6, 7),)),
     "adaptive": Row(Adaptive, ((2, 7, 10),)),
-    "layer_scale": Row(LayerScale, ((3, 7, 9),)),
+    "layer_scale": Row(LayerScale, ((3, 7, 9),), constant=("conv.parametrizations.weight.0",)),
 }

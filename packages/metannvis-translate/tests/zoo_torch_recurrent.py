@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from zoo_torch import Row
+from zoo_torch_row import Row
 
 __all__ = ["RECURRENT"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
-from zoo_torch import Row
+from zoo_torch_row import Row
 
 __all__ = ["TENSORS"]
 
