@@ -153,8 +153,27 @@ def _pool(average: bool) -> Callable[[_Lowering], ir.Value]:
     return rule
 
 
+def _group_norm(at: _Lowering) -> ir.Value:
+    """Groups as the channels of an instance normalisation."""
+    x, scale, bias = at.node.inputs
+    groups = int(at.node.attributes["num_groups"].value)
+    shape = at.source().shape
+    if x is None or x.dtype is None or shape is None:
+        raise UnsupportedOperatorError(at.node.op_type, reason="the shape of its input is not known")
+    ones = np.ones(groups, x.dtype.numpy())
+    line = at.add("Reshape", x, at.ints(0, groups, -1))
+    epsilon = at.node.attributes["epsilon"].value
+    line = at.add("InstanceNormalization", line, ones, np.zeros_like(ones), epsilon=epsilon)
+    result = at.add("Reshape", line, at.add("Shape", x))
+    axes = at.ints(*range(1, len(shape) - 1))
+    for operator, value in (("Mul", scale), ("Add", bias)):
+        result = at.add(operator, result, at.add("Unsqueeze", value, axes))  # type: ignore[arg-type]
+    return result
+
+
 RULES: dict[str, Callable[[_Lowering], Any]] = {
     "Linear": _linear,
+    "GroupNormalization": _group_norm,
     "Roll": _roll,
     "AdaptiveAveragePool": _pool(average=True),
     "AdaptiveMaxPool": _pool(average=False),

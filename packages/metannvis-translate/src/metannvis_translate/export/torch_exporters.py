@@ -102,6 +102,10 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
             _keep_exact(node, text)
         elif node.op_type in EXACT_DEFAULTS and not node.attributes:
             set_exact(node, EXACT_DEFAULTS[node.op_type])
+        else:
+            numbers = {np.float32(number): float(number) for number in NUMBER.findall(text)}
+            floats = {a.name: np.float32(a.value) for a in node.attributes.values() if a.type.name == "FLOAT"}
+            set_exact(node, {name: numbers[value] for name, value in floats.items() if value in numbers})
     return Exported(model, [value.name or "" for value in model.graph.outputs])
 
 
@@ -172,13 +176,19 @@ def _refusing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The one place where the exporters' warnings, their log records and graphs on standard output are silenced."""
+    """The one place where the exporters' warnings, their log records and graphs on standard output are silenced.
+
+    ``nn.Transformer`` looks into the mask that it is given, whether it is a causal one, to take a faster way to the same
+    result. What a tensor holds is not known in an export: there the mask is taken as it is.
+    """
     import torch
+    from torch.nn.modules import transformer
 
     # On an exception the TorchScript exporter prints whole graphs: it asks whether this *function* is true, which turns
     # the printing on for good.
     bindings: Any = torch._C
     asked = bindings._jit_is_onnx_log_enabled
+    detect = transformer._detect_is_causal_mask
     names = ("torch.onnx", "torch.onnx._internal", "onnxscript", "torch._subclasses.fake_tensor", "torch.export")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
@@ -186,11 +196,13 @@ def _quiet() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         bindings._jit_is_onnx_log_enabled = None
+        transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         bindings._jit_is_onnx_log_enabled = asked
+        transformer._detect_is_causal_mask = detect
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

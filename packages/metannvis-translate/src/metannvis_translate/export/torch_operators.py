@@ -38,6 +38,20 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def roll(self, shifts: Sequence[int], dims: Sequence[int] = ()):  # type: ignore[no-untyped-def]
         return moved(self, shifts=list(shifts), dims=list(dims) or None)
 
+    grouped = _operator(
+        "GroupNormalization", ("num_groups", "epsilon"), inputs=("X", "scale", "bias"), kinds=("INT", "FLOAT")
+    )
+
+    def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-5, cudnn_enabled: bool = True):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+
+        size = op.Constant(value_ints=[int(input.shape[1])])
+        if weight is None:
+            weight = op.CastLike(op.Expand(op.Constant(value_float=1.0), size), input)
+        if bias is None:
+            bias = op.CastLike(op.Expand(op.Constant(value_float=0.0), size), input)
+        return grouped(input, weight, bias, num_groups=num_groups, epsilon=eps)
+
     def slice_scatter(self, src, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1):  # type: ignore[no-untyped-def]
         return _put(self, src, dim, start, end, step)
 
@@ -84,6 +98,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_max_pool2d.default: adaptive_max_pool,
         aten.adaptive_max_pool3d.default: adaptive_max_pool,
         aten.index.Tensor: index,
+        aten.group_norm.default: group_norm,
         aten.roll.default: roll,
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
@@ -174,8 +189,15 @@ def _interleave(op: Any, cut: Any, part: Any, along: Any, axis: int, places: ran
 _LAST = (1 << 63) - 1
 
 
-def _operator(name: str, attributes: Sequence[str], outputs: int = 1) -> Any:
-    """An operator of one tensor and lists of integers, for the exporter to call."""
+def _operator(
+    name: str,
+    attributes: Sequence[str],
+    outputs: int = 1,
+    *,
+    inputs: Sequence[str] = ("X",),
+    kinds: Sequence[str] = (),
+) -> Any:
+    """An operator of tensors and lists of integers (or attributes of other kinds), for the exporter to call."""
     from onnx.defs import OpSchema
     from onnxscript.values import Op, Opset
 
@@ -183,13 +205,16 @@ def _operator(name: str, attributes: Sequence[str], outputs: int = 1) -> Any:
         name,
         DOMAIN,
         1,
-        inputs=[OpSchema.FormalParameter("X", "T")],
+        inputs=[OpSchema.FormalParameter(name, "T") for name in inputs],
         outputs=[OpSchema.FormalParameter(f"Y{k}", f"T{k or ''}") for k in range(outputs)],
         type_constraints=[
             ("T", _TYPES, ""),
             *((f"T{k}", ["tensor(int64)"], "") for k in range(1, outputs)),
         ],
-        attributes=[OpSchema.Attribute(a, OpSchema.AttrType.INTS, "", required=False) for a in attributes],
+        attributes=[
+            OpSchema.Attribute(a, getattr(OpSchema.AttrType, kind), "", required=False)
+            for a, kind in zip(attributes, kinds or ["INTS"] * len(attributes), strict=True)
+        ],
     )
     return Op(Opset(DOMAIN, 1), name, schema)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.addition import add
@@ -166,6 +167,7 @@ def GroupNormalization_18(
     return grouped(ctx, X, spread(scale), spread(bias), num_groups, epsilon)
 
 
+@converter("GroupNormalization", domain=DOMAIN)
 @converter("GroupNormalization", since=21)
 def GroupNormalization(
     ctx: KerasImporter,

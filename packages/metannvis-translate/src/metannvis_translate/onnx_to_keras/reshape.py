@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from metannvis_translate import layout
-from metannvis_translate.folding import constant_array
+from metannvis_translate.folding import constant_array, dims
 from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.regroup import groups, orders
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.sizes import is_number, spread
 
@@ -90,10 +91,15 @@ def Flatten(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
 
 @converter("Reshape", since=5)
 def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0) -> Value:
-    wanted = [int(d) for d in ctx.known(shape, "shape")]
+    wanted = ctx.sizes(shape, "shape")
     if isinstance(data, Const):
+        wanted = [int(d) for d in ctx.known(shape, "shape")]
         full = [data.array.shape[i] if d == 0 and not allowzero else d for i, d in enumerate(wanted)]
         return Const(data.array.reshape(full), data.name, data.exact, data.trainable)
+    regrouped = by_groups(ctx, ctx.placed(data), wanted, allowzero)
+    if regrouped is not None:
+        return regrouped
+    wanted = [int(d) for d in ctx.known(shape, "shape")]
     x = in_sequence(ctx, data)
     have = logical_shape(x)
     batch = have[0] if have else None
@@ -115,6 +121,31 @@ def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0
     if wanted.count(-1) > 1:
         ctx.refuse("several of its sizes are free")
     return Placed(ops.reshape(x.tensor, wanted), order)
+
+
+def by_groups(ctx: KerasImporter, x: Placed, wanted: Sequence[Any], allowzero: int) -> Placed | None:
+    """Reshape with axes that are not touched left where they are; ``None`` where the sizes are not known well enough."""
+    first, output = ctx.node.inputs[0], ctx.node.outputs[0]
+    have, target = (dims(value) if value is not None else None for value in (first, output))
+    if have is None or target is None or len(have) != x.rank or (allowzero and 0 in wanted):
+        return None
+    found = groups(have.tolist(), target.tolist())
+    if found is None:
+        return None
+    before, after = orders(found, x.order)
+    tensor = ctx.reorder(x, before).tensor
+    shape = [int(size) if is_number(size) or size.is_Integer else -1 for size in (target[axis] for axis in after)]
+    if tuple(tensor.shape) == tuple(None if size == -1 else size for size in shape):
+        return Placed(tensor, after)
+    keeps_batch = bool(shape) and len(before) > 0 and have[before[0]] == target[after[0]]
+    rest = shape[1:]
+    if keeps_batch and rest.count(-1) <= 1 and rest:
+        if len(rest) == 1 and len(before) > 1:
+            return Placed(ctx.layer_of(layers.Flatten, tensor), after)
+        return Placed(ctx.layer_of(layers.Reshape, tensor, target_shape=tuple(rest)), after)
+    if shape.count(-1) > 1:
+        return None
+    return Placed(ops.reshape(tensor, shape), after)
 
 
 def in_sequence(ctx: KerasImporter, value: Value) -> Placed:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.modules import LocalResponseNorm
@@ -89,6 +90,7 @@ def GroupNormalization_18(
     )
 
 
+@converter("GroupNormalization", domain=DOMAIN)
 @converter("GroupNormalization", since=21)
 def GroupNormalization(
     ctx: TorchImporter,
