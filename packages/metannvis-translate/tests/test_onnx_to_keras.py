@@ -12,6 +12,7 @@ from metannvis_translate.layout import inverse
 from operator_cases import CASES, Case, model_of, reference
 from operator_cases_image import IMAGE_CASES
 from operator_cases_neural import NEURAL_CASES
+from operator_cases_recurrent import RECURRENT_CASES
 from operator_cases_torch import TORCH_CASES
 
 RESIZES = [case for case in TORCH_CASES if case.operator in ("Resize", "Upsample")]
@@ -20,6 +21,7 @@ AMBIGUOUS = [case for case in RESIZES if "align_corners" in case.id and "-up-" n
 ROWS = [
     *CASES,
     *NEURAL_CASES,
+    *RECURRENT_CASES,
     *IMAGE_CASES,
     *(case for case in RESIZES if all(case is not other for other in AMBIGUOUS)),
 ]

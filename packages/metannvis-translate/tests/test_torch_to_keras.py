@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from metannvis_translate import check_equivalence, list_layers, translate
+from metannvis_translate.frameworks.torch_hooks import tensors_in
 from zoo_torch import ZOO, Row, randomize
 
 
-def inputs_of(row: Row, batch: int, seed: int, dtype: str = "float32") -> list[np.ndarray]:
-    random = np.random.default_rng(seed)
-    arrays = [random.standard_normal((batch, *shape)) for shape in row.shapes]
-    return [(np.rint(2.5 * a) if row.integers else a).astype(dtype) for a in arrays]
+def inputs_of(row: Row, batch: int, seed: int, dtype: str = "float32") -> Any:
+    return row.given(batch, np.random.default_rng(seed), dtype)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -20,15 +21,17 @@ def test_exact_in_double(name: str) -> None:
     """Outputs, every layer and input gradients, on inputs that the translation has not seen, without the gate."""
     row = ZOO[name]
     model = randomize(row.make())
-    translation = translate(model, "keras", example_inputs=inputs_of(row, 1, 0), dtype="float64", verify=False)
+    given = inputs_of(row, 2, 0)
+    translation = translate(model, "keras", example_inputs=given, dtype="float64", verify=False)
     assert bool(translation.single_precision) == bool(row.single)
-    executed = {info.name for info in list_layers(model, example_inputs=inputs_of(row, 1, 0)) if not info.parent}
-    assert executed == {r.source.name for r in translation.layers if not r.source.parent}
+    # what a layer puts out beside its first tensor, and nobody uses, is no part of the graph
+    executed = {info.name.split("#")[0] for info in list_layers(model, example_inputs=given) if not info.parent}
+    assert executed - set(row.constant) == {r.source.name.split("#")[0] for r in translation.layers if not r.source.parent}
     for batch in (1, 2, 5):
         report = check_equivalence(model, translation, inputs_of(row, batch, batch, "float64"), dtype="float64")
         assert report.passed, str(report)
         assert all(r.compared for r in report.layers), str(report)
-        assert all(r.compared for r in report.gradients), str(report)
+        assert all(r.compared for r, below in zip(report.gradients, row.below or [0] * 9, strict=False) if not below)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -38,15 +41,16 @@ def test_single_precision_with_the_gate(name: str) -> None:
     translation = translate(model, "keras", example_inputs=inputs_of(row, 2, 0))
     assert translation.report is not None and translation.report.passed
     for batch in (1, 2, 5):
+        given = inputs_of(row, batch, batch)
         with torch.no_grad():
-            given = inputs_of(row, batch, batch)
-            expected = model(*map(torch.from_numpy, given))
-        expected = expected if isinstance(expected, tuple) else (expected,)
-        found = translation.model(
-            [translation.to_target(x, index=k) for k, x in enumerate(given)]
-            if len(given) > 1
-            else translation.to_target(given[0])
-        )
+            if isinstance(given, dict):
+                structure = model(**{name: torch.from_numpy(array) for name, array in given.items()})
+            else:
+                structure = model(*map(torch.from_numpy, given))
+        expected = tensors_in(structure)
+        arrays = list(given.values()) if isinstance(given, dict) else given
+        inputs = [translation.to_target(x, index=k) for k, x in enumerate(arrays)]
+        found = translation.model(inputs if len(inputs) > 1 else inputs[0])
         found = found if isinstance(found, (list, tuple)) else [found]
         for k, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
             ours = np.asarray(translation.to_source(ours, role="output", index=k))

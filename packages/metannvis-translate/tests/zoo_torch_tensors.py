@@ -93,7 +93,7 @@ class InPlace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(5, 5)
-        self.acts = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.ELU(inplace=True), nn.Hardtanh(inplace=True))
+        self.acts = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.Hardtanh(-3.0, 2.0, inplace=True), nn.ReLU6(inplace=True))
 
     def forward(self, x):
         y = self.fc(x)

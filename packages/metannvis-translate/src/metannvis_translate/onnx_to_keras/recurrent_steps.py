@@ -108,28 +108,28 @@ def gate(tensor: Any, index: int, units: int) -> Any:
 def rnn_step(cell: Cell, x: Any, states: Sequence[Any], R: Any, B: Any, P: Any, units: int) -> list[Any]:
     total = ops.add(x, ops.matmul(states[0], ops.transpose(R)))
     if B is not None:
-        total = ops.add(total, ops.add(B[:units], B[units:]))
+        total = ops.add(total, ops.add(B[..., :units], B[..., units:]))
     return [cell.activate(0, cell.clipped(total))]
 
 
 def gru_step(cell: Cell, x: Any, states: Sequence[Any], R: Any, B: Any, P: Any, units: int) -> list[Any]:
     (h,) = states
     two = 2 * units
-    total = ops.add(x[..., :two], ops.matmul(h, ops.transpose(R[:two])))
+    total = ops.add(x[..., :two], ops.matmul(h, ops.transpose(R[:two, :])))
     if B is not None:
-        total = ops.add(total, ops.add(B[:two], B[3 * units : 5 * units]))
+        total = ops.add(total, ops.add(B[..., :two], B[..., 3 * units : 5 * units]))
     total = cell.activate(0, cell.clipped(total))
     update, reset = gate(total, 0, units), gate(total, 1, units)
-    last = ops.transpose(R[two:])
+    last = ops.transpose(R[two:, :])
     if cell.reset_after:
         inner = ops.matmul(h, last)
-        inner = ops.multiply(reset, inner if B is None else ops.add(inner, B[5 * units :]))
+        inner = ops.multiply(reset, inner if B is None else ops.add(inner, B[..., 5 * units :]))
     else:
         inner = ops.matmul(ops.multiply(reset, h), last)
-        inner = inner if B is None else ops.add(inner, B[5 * units :])
+        inner = inner if B is None else ops.add(inner, B[..., 5 * units :])
     inner = ops.add(gate(x, 2, units), inner)
     if B is not None:
-        inner = ops.add(inner, B[two : 3 * units])
+        inner = ops.add(inner, B[..., two : 3 * units])
     candidate = cell.activate(1, cell.clipped(inner))
     return [ops.add(ops.multiply(ops.subtract(1.0, update), candidate), ops.multiply(update, h))]
 
@@ -138,7 +138,7 @@ def lstm_step(cell: Cell, x: Any, states: Sequence[Any], R: Any, B: Any, P: Any,
     h, c = states
     total = ops.add(x, ops.matmul(h, ops.transpose(R)))
     if B is not None:
-        total = ops.add(total, ops.add(B[: 4 * units], B[4 * units :]))
+        total = ops.add(total, ops.add(B[..., : 4 * units], B[..., 4 * units :]))
     i, o, f, g = (gate(total, k, units) for k in range(4))
     if P is not None:
         i, f = ops.add(i, ops.multiply(gate(P, 0, units), c)), ops.add(f, ops.multiply(gate(P, 2, units), c))
