@@ -62,6 +62,13 @@ def _ints(*values: int) -> Array:
     return np.array(values, dtype=np.int64)
 
 
+def _grouped(x: Array, scale: Array, bias: Array) -> Array:
+    """Group normalisation with two groups."""
+    y = x.reshape(x.shape[0], 2, -1)
+    y = (y - y.mean(axis=2, keepdims=True)) / np.sqrt(y.var(axis=2, keepdims=True) + np.float32(1e-5))
+    return y.reshape(x.shape) * scale.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)
+
+
 IMAGE = _random(2, 6, 9, 11)
 #: exact zeros, integers and bounds, where derivatives differ by convention
 KINKS = np.array([[-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0], [0.0, 0.0, 1.0, 2.0, -2.0, 6.0, 7.0, -6.0]])
@@ -299,6 +306,10 @@ CASES += [
 
 # the hub's own, which PyTorch's exporter would take apart
 CASES += [
+    Case(
+        "GroupNormalization", (IMAGE, _random(6), _random(6, seed=1)), {"num_groups": 2}, 20, domain="metannvis",
+        formula=lambda x, s, b: _grouped(x, s, b),
+    ),
     Case("Roll", (_random(2, 3, 5, 4),), {"shifts": [1, -2], "dims": [2, 3]}, 20, domain="metannvis", formula=lambda x: np.roll(x, (1, -2), (2, 3))),
     Case("Roll", (_random(2, 3, 4),), {"shifts": [5]}, 20, tag="line", domain="metannvis", formula=lambda x: np.roll(x, 5), batch_is_free=False),
     *(

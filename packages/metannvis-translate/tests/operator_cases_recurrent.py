@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from operator_cases import IMAGE, Case, _random
+from operator_cases import Case, _random
 
 __all__ = ["RECURRENT_CASES"]
 
@@ -24,7 +24,9 @@ FUNCTIONS: dict[str, Any] = {
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 
 
-def _step(kind: str, x: Array, state: Sequence[Array], weights: Sequence[Any], f: Sequence[Any], options: dict[str, Any]):
+def _step(
+    kind: str, x: Array, state: Sequence[Array], weights: Sequence[Any], f: Sequence[Any], options: dict[str, Any]
+):
     """One step by the standard's formulas."""
     W, R, B, P = weights
     n, gates = UNITS, GATES[kind]
@@ -87,7 +89,9 @@ def _run(kind: str, inputs: Sequence[Any], options: dict[str, Any]) -> tuple[Arr
     return tuple(results)
 
 
-def _case(kind: str, tag: str, *, bias: bool = True, extra: Sequence[Any] = (), dynamic: int = 1, **options: Any) -> Case:
+def _case(
+    kind: str, tag: str, *, bias: bool = True, extra: Sequence[Any] = (), dynamic: int = 1, **options: Any
+) -> Case:
     ways = 2 if options.get("direction") == "bidirectional" else 1
     gates = GATES[kind]
     x = _random(STEPS, BATCH, INPUTS)
@@ -130,14 +134,4 @@ RECURRENT_CASES = [
     _case("RNN", "states", extra=[None, _H], activations=["Relu"]),
     _case("RNN", "activations", activations=["LeakyRelu"], activation_alpha=[0.125]),
     _case("RNN", "lengths", extra=[_LENGTHS], dynamic=5),
-    Case(
-        "GroupNormalization", (IMAGE, _random(6), _random(6, seed=1)), {"num_groups": 2}, 20, domain="metannvis",
-        formula=lambda x, s, b: _grouped(x, s, b),
-    ),
 ]  # fmt: skip
-
-
-def _grouped(x: Array, scale: Array, bias: Array) -> Array:
-    y = x.reshape(x.shape[0], 2, -1)
-    y = (y - y.mean(axis=2, keepdims=True)) / np.sqrt(y.var(axis=2, keepdims=True) + np.float32(1e-5))
-    return y.reshape(x.shape) * scale.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)

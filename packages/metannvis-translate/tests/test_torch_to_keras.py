@@ -26,7 +26,9 @@ def test_exact_in_double(name: str) -> None:
     assert bool(translation.single_precision) == bool(row.single)
     # what a layer puts out beside its first tensor, and nobody uses, is no part of the graph
     executed = {info.name.split("#")[0] for info in list_layers(model, example_inputs=given) if not info.parent}
-    assert executed - set(row.constant) == {r.source.name.split("#")[0] for r in translation.layers if not r.source.parent}
+    assert executed - set(row.constant) == {
+        r.source.name.split("#")[0] for r in translation.layers if not r.source.parent
+    }
     for batch in (1, 2, 5):
         report = check_equivalence(model, translation, inputs_of(row, batch, batch, "float64"), dtype="float64")
         assert report.passed, str(report)

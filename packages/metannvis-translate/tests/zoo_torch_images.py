@@ -85,7 +85,9 @@ class SuperResolution(nn.Module):
 
     def forward(self, x):
         x = self.up(self.conv(x))
-        return self.last(self.down(x)) + F.channel_shuffle(self.conv.weight.new_zeros(1, 3, 1, 1) + self.last(self.down(x)), 3)
+        return self.last(self.down(x)) + F.channel_shuffle(
+            self.conv.weight.new_zeros(1, 3, 1, 1) + self.last(self.down(x)), 3
+        )
 
 
 class Norms(nn.Module):
@@ -125,7 +127,12 @@ class Pads(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(2, 3, 3, padding=2, padding_mode="circular")
         self.pads = nn.ModuleList(
-            [nn.ReflectionPad2d((1, 2, 0, 1)), nn.ReplicationPad2d((1, 0, 2, 1)), nn.CircularPad2d(1), nn.ConstantPad2d(1, 0.7)]
+            [
+                nn.ReflectionPad2d((1, 2, 0, 1)),
+                nn.ReplicationPad2d((1, 0, 2, 1)),
+                nn.CircularPad2d(1),
+                nn.ConstantPad2d(1, 0.7),
+            ]
         )
 
     def forward(self, x):

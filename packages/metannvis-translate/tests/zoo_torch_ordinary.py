@@ -9,6 +9,7 @@ from zoo_torch_row import Row
 
 __all__ = ["ORDINARY"]
 
+
 class Block(nn.Module):
     """A nested block: two convolutions, batch normalisation, a skip connection."""
 

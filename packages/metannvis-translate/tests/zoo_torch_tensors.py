@@ -33,9 +33,31 @@ class Algebra(nn.Module):
         b = torch.einsum("bij,bkj->bik", x, x)
         c = torch.bmm(x, x.transpose(1, 2)) + torch.baddbmm(b, x, x.transpose(1, 2), beta=0.5)
         d = torch.outer(torch.arange(3.0, dtype=x.dtype), torch.ones(2, dtype=x.dtype))
-        parts = [a, b, c, x.cumsum(1), x.cumprod(2), torch.tril(b), torch.triu(b, 1), x.norm(dim=2), x.std(1), x.var(2, unbiased=False)]
-        parts += [torch.logsumexp(x, 2), x.prod(2), self.bilinear(x, x.flip(1)), F.normalize(x, dim=2), torch.cdist(x, x * 2)]
-        parts += [F.cosine_similarity(x, x.flip(2), dim=2), (x[:, :3, :2] * d), torch.diagonal(b, dim1=1, dim2=2), x.addcmul(x, x, value=0.3)]
+        parts = [
+            a,
+            b,
+            c,
+            x.cumsum(1),
+            x.cumprod(2),
+            torch.tril(b),
+            torch.triu(b, 1),
+            x.norm(dim=2),
+            x.std(1),
+            x.var(2, unbiased=False),
+        ]
+        parts += [
+            torch.logsumexp(x, 2),
+            x.prod(2),
+            self.bilinear(x, x.flip(1)),
+            F.normalize(x, dim=2),
+            torch.cdist(x, x * 2),
+        ]
+        parts += [
+            F.cosine_similarity(x, x.flip(2), dim=2),
+            (x[:, :3, :2] * d),
+            torch.diagonal(b, dim1=1, dim2=2),
+            x.addcmul(x, x, value=0.3),
+        ]
         return torch.cat([part.flatten(1) for part in parts], 1)
 
 
@@ -93,7 +115,9 @@ class InPlace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(5, 5)
-        self.acts = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.Hardtanh(-3.0, 2.0, inplace=True), nn.ReLU6(inplace=True))
+        self.acts = nn.Sequential(
+            nn.LeakyReLU(0.1, inplace=True), nn.Hardtanh(-3.0, 2.0, inplace=True), nn.ReLU6(inplace=True)
+        )
 
     def forward(self, x):
         y = self.fc(x)
@@ -155,7 +179,16 @@ class Activations(nn.Module):
         super().__init__()
         self.fc = nn.Linear(6, 6)
         self.acts = nn.ModuleList(
-            [nn.Softmin(1), nn.RReLU(), nn.Softmax2d(), nn.GLU(1), nn.Hardtanh(), nn.Softplus(2.0, 5.0), nn.Sigmoid(), nn.Threshold(0.2, -1.0)]
+            [
+                nn.Softmin(1),
+                nn.RReLU(),
+                nn.Softmax2d(),
+                nn.GLU(1),
+                nn.Hardtanh(),
+                nn.Softplus(2.0, 5.0),
+                nn.Sigmoid(),
+                nn.Threshold(0.2, -1.0),
+            ]
         )
 
     def forward(self, x):
@@ -169,7 +202,9 @@ class Activations(nn.Module):
 class Arithmetic(nn.Module):
     def forward(self, x, k):
         half = torch.remainder(x, 0.7) + torch.fmod(x, 0.7) + torch.floor_divide(x, 0.5) + x.frac() + x.trunc()
-        trig = torch.atan2(x, x + 2.0) + torch.hypot(x, x) + torch.lerp(x, x * 2, 0.3) + torch.addcdiv(x, x, x.abs() + 1.0)
+        trig = (
+            torch.atan2(x, x + 2.0) + torch.hypot(x, x) + torch.lerp(x, x * 2, 0.3) + torch.addcdiv(x, x, x.abs() + 1.0)
+        )
         whole = (k // 2 + k % 3 + (k << 1) + (k & 3) - (k == 2).to(k.dtype)).to(x.dtype)
         logic = torch.logical_xor(x > 0, k > 2).to(x.dtype) + torch.isfinite(x).to(x.dtype) + x.sign() + x.heaviside(x)
         return half + trig + whole + logic + torch.pow(2.0, x) + x.exp2() + x.sigmoid().pow(1.7) + torch.sgn(x).cos()

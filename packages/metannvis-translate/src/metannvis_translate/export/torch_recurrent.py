@@ -1,4 +1,4 @@
-"""Elman networks of PyTorch as ONNX's ``RNN``: the exporter writes them out step by step, for a number of steps that is fixed."""
+"""Elman networks of PyTorch as ONNX's ``RNN``: left alone, the exporter writes out every step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def translations() -> dict[Any, Callable[..., Any]]:
     import torch
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
-    def rnn_tanh(
+    def rnn_tanh(  # type: ignore[no-untyped-def]
         input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
         bidirectional: bool, batch_first: bool,
-    ):  # type: ignore[no-untyped-def]  # fmt: skip
+    ):  # fmt: skip
         return _rnn("Tanh", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
-    def rnn_relu(
+    def rnn_relu(  # type: ignore[no-untyped-def]
         input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
         bidirectional: bool, batch_first: bool,
-    ):  # type: ignore[no-untyped-def]  # fmt: skip
+    ):  # fmt: skip
         return _rnn("Relu", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
     aten = torch.ops.aten

@@ -141,7 +141,9 @@ def recurrent(
 ) -> Results:
     """The node's outputs: all steps (steps, directions, batch, units), and the last states (directions, batch, units)."""
     if isinstance(R, Const) and R.array.shape[1] != len(GATES[cell.kind]) * R.array.shape[2]:
-        ctx.refuse("its recurrent weights belong to a projection of the hidden state, which ONNX's operator does not have")
+        ctx.refuse(
+            "its recurrent weights belong to a projection of the hidden state, which ONNX's operator does not have"
+        )
     states = tuple(None if is_zero(ctx, value, 5 + k) else value for k, value in enumerate(states))
     count = 2 if direction == "bidirectional" else 1
     call = Call(X, W, R, B, lengths, states, P, count, direction == "reverse", bool(layout), cell)
@@ -162,7 +164,9 @@ def recurrent(
             weights = [None if v is None else part_of(ctx, v, k) for v in (W, R, B, P)]
             initial = [None if v is None else state_of(ctx, v, k, call.batch_first) for v in states]
             mask = None if lengths is None else ctx.plain(lengths).tensor
-            parts.append(by_steps(x.tensor, weights, initial, mask, cell.of(k, count), backwards=k == 1 or call.reverse))
+            parts.append(
+                by_steps(x.tensor, weights, initial, mask, cell.of(k, count), backwards=k == 1 or call.reverse)
+            )
         sequence = ops.concatenate([part[0] for part in parts], axis=-1) if count > 1 else parts[0][0]
         last = [[part[1 + k] for part in parts] for k in range(len(states))]
     return outputs(call, sequence, last)
@@ -242,7 +246,8 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
     if is_new:
         cells = [layer.cell] if count == 1 else [layer.forward_layer.cell, layer.backward_layer.cell]
         for k, cell in enumerate(cells):
-            assign(cell, kind, *(ctx.known(v, "weights")[k] for v in (call.W, call.R)), bias_of(call, k))
+            W, R = ctx.known(call.W, "weights"), ctx.known(call.R, "weights")
+            assign(cell, kind, W[k], R[k], bias_of(call, k))
     sequence, *last = results
     if call.reverse:
         sequence = ops.flip(sequence, axis=1)
@@ -295,7 +300,15 @@ def is_zero(ctx: KerasImporter, value: Value | None, position: int) -> bool:
     source = ctx.node.inputs[position] if position < len(ctx.node.inputs) else None
     while source is not None and source.producer() is not None:
         node = source.producer()
-        if node is None or node.op_type not in ("Expand", "Slice", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Cast"):
+        if node is None or node.op_type not in (
+            "Expand",
+            "Slice",
+            "Unsqueeze",
+            "Squeeze",
+            "Reshape",
+            "Transpose",
+            "Cast",
+        ):
             break
         source = node.inputs[0]
         known = ctx.values.get(source.name or "") if source is not None else None

@@ -87,7 +87,9 @@ def by_steps(
     units, steps = R.shape[-1], x.shape[1]
     projected = ops.matmul(x, ops.transpose(W))
     step = {"LSTM": lstm_step, "GRU": gru_step, "RNN": rnn_step}[cell.kind]
-    zeros = ops.matmul(ops.zeros_like(x[:, 0, :]), np.zeros((x.shape[-1], units), keras.backend.standardize_dtype(x.dtype)))
+    zeros = ops.matmul(
+        ops.zeros_like(x[:, 0, :]), np.zeros((x.shape[-1], units), keras.backend.standardize_dtype(x.dtype))
+    )
     states = [zeros if state is None else state for state in initial]
     found: list[Any] = [None] * steps
     for t in reversed(range(steps)) if backwards else range(steps):
