@@ -38,10 +38,15 @@ def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -
 
 
 def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> Placed:
-    """A merging layer for two tensors of the same rank, the operation for anything else."""
-    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank:
+    """A merging layer for two tensors of the same rank, the operation for anything else.
+
+    A merging layer takes the first axis for the batch: of a free one and one of a single entry it would make a single one.
+    """
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank > 0:
         order = ctx.common_order((A, B))
-        return Placed(ctx.layer_of(layer, ctx.aligned(A, order), ctx.aligned(B, order)), order)
+        tensors = [ctx.aligned(A, order), ctx.aligned(B, order)]
+        if tensors[0].shape[0] == tensors[1].shape[0]:
+            return Placed(ctx.layer_of(layer, *tensors), order)
     return together(ctx, function, A, B)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -87,7 +88,7 @@ def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> Placed:
     values = [ctx.plain(value).tensor for value in Inputs]
     if any("int" in keras.backend.standardize_dtype(tensor.dtype) for tensor in values):
         ctx.refuse("integers are not summed exactly")
-    result = ops.einsum(explicit(equation), *values)
+    result = ops.einsum(in_small_letters(explicit(equation)), *values)
     return Placed(result, tuple(range(len(result.shape))))
 
 
@@ -99,6 +100,12 @@ def explicit(equation: str) -> str:
     letters = equation.replace("...", "").replace(",", "")
     once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
     return f"{equation}->{'...' if '...' in equation else ''}{once}"
+
+
+def in_small_letters(equation: str) -> str:
+    """The same equation with the letters that Keras knows."""
+    letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
+    return equation.translate({ord(old): new for old, new in zip(letters, ascii_lowercase, strict=False)})
 
 
 @converter("Det", since=11)
