@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.attention import join_heads, split_heads
 from metannvis_translate.onnx_to_keras.computed_conv import by_groups
 from metannvis_translate.onnx_to_keras.registry import converter
@@ -73,7 +74,7 @@ def LinearAttention(
         if strengths is not None:
             read = ops.squeeze(ops.matmul(token[:, :, None, :], state), axis=2)
             written = ops.multiply(strengths[:, :, t, :], ops.subtract(written, read))
-        state = ops.add(state, ops.multiply(token[..., None], written[..., None, :]))
+        state = add(state, ops.multiply(token[..., None], written[..., None, :]))
         shared = state
         if q_num_heads != kv_num_heads:
             shared = ops.repeat(state, q_num_heads // kv_num_heads, axis=1)
@@ -105,7 +106,7 @@ def CausalConvWithState(
     dtype = keras.backend.standardize_dtype(x.tensor.dtype)
     result = by_groups(ops.transpose(padded, (0, 2, 1)), ctx.plain(weight).tensor, (1,), "valid", (1,))
     if bias is not None:
-        result = ops.add(result, ctx.plain(bias).tensor)
+        result = add(result, ctx.plain(bias).tensor)
     if activation in ("silu", "swish"):
         wide = ops.cast(result, "float64" if dtype == "float64" else "float32")
         result = ops.cast(ops.multiply(wide, ops.sigmoid(wide)), dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_translate import layout
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.conv import convolution
 from metannvis_translate.onnx_to_keras.registry import converter
 
@@ -41,7 +42,7 @@ def quantized(ctx: KerasImporter, sums: Any, scales: Sequence[Any], zero_point: 
         factor = ops.multiply(factor, other)
     result = ops.multiply(sums, ops.cast(ops.divide(factor, last), "float64"))
     if zero_point is not None:
-        result = ops.add(result, ops.cast(ctx.plain(zero_point).tensor, "float64"))
+        result = add(result, ops.cast(ctx.plain(zero_point).tensor, "float64"))
     limits = np.iinfo(dtype)
     return ops.cast(ops.clip(ops.round(result), float(limits.min), float(limits.max)), dtype)
 
@@ -125,7 +126,7 @@ def QLinearConv(
         auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides,
     )  # fmt: skip
     if B is not None:
-        sums = ops.add(sums, ops.cast(ctx.plain(B).tensor, "float64"))
+        sums = add(sums, ops.cast(ctx.plain(B).tensor, "float64"))
     scales = [ctx.plain(value).tensor for value in (x_scale, w_scale, y_scale)]  # a scale a channel: they lie last
     dtype = keras.backend.standardize_dtype(ctx.placed(y_zero_point).tensor.dtype)
     return ctx.keep(image, quantized(ctx, sums, scales, y_zero_point, dtype))

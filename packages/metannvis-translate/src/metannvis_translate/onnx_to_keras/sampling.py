@@ -14,6 +14,7 @@ import numpy as np
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, channels_last, identity
 from metannvis_translate.onnx_to_keras.activation import strict_clip
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.computed_conv import by_groups
 from metannvis_translate.onnx_to_keras.registry import converter
 
@@ -81,7 +82,7 @@ class Samples:
         for combination in itertools.product(*axes):
             index = row
             for size, (pixel, _) in zip(sizes, combination, strict=True):
-                index = ops.add(ops.multiply(index, size), pixel)
+                index = add(ops.multiply(index, size), pixel)
             weight = functools.reduce(ops.multiply, [weight for _, weight in combination])
             part = ops.multiply(ops.take(flat, index, axis=0), ops.expand_dims(weight, -1))
             total = part if total is None else ops.add(total, part)
@@ -195,7 +196,7 @@ def AffineGrid(ctx: KerasImporter, theta: Value, size: Value, *, align_corners: 
             along = [1] * (n + 2)
             along[n - k] = count
             column = ops.multiply(column, line.reshape(along).astype(ctx.compute))
-        total = column if total is None else ops.add(total, column)
+        total = column if total is None else add(total, column)
     return Placed(total, identity(n + 2))
 
 
@@ -255,7 +256,7 @@ def RoiAlign(
         parts = (np.arange(count * sampling_ratio) + 0.5) / (count * sampling_ratio)
         shape = [1, 1, 1]
         shape[1 + axis] = count * sampling_ratio
-        at = ops.add(
+        at = add(
             ops.reshape(first, (-1, 1, 1)),
             ops.multiply(ops.reshape(length, (-1, 1, 1)), parts.reshape(shape).astype(ctx.compute)),
         )
@@ -327,7 +328,7 @@ def DeformConv(
         places = []
         for axis in range(n):
             start = (np.arange(out[axis]) * strides[axis] - pads[axis]).reshape([-1] + [1] * (n - axis))
-            places.append(ops.add(moved[..., g, :, axis], (start + corners[:, axis]).astype(ctx.compute)))
+            places.append(add(moved[..., g, :, axis], (start + corners[:, axis]).astype(ctx.compute)))
         column = Samples(part).linear(places)  # (batch, *out, taps, channels / groups)
         columns.append(column if strength is None else ops.multiply(column, strength[..., g, :, :]))
     column = columns[0] if len(columns) == 1 else ops.concatenate(columns, axis=-1)
@@ -336,5 +337,5 @@ def DeformConv(
     kernel = ops.reshape(kernel, (*kernel.shape[:2], taps))
     result = ops.reshape(by_groups(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
     if B is not None:
-        result = ops.add(result, ctx.plain(B).tensor)
+        result = add(result, ctx.plain(B).tensor)
     return Placed(result, channels_last(x.rank))

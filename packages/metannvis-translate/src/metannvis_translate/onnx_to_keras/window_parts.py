@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.windows import Pads
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ class Windows:
         for start, part in zip(self.starts(), self.parts(tensor, lowest(tensor)), strict=True):
             number = numbers[self.slices(start)][None, ..., None]
             if best is None:
-                best, index = part, ops.add(ops.zeros_like(part, dtype="int64"), number)
+                best, index = part, add(ops.zeros_like(part, dtype="int64"), number)
                 continue
             better = ops.greater(part, best)
             best, index = ops.where(better, part, best), ops.where(better, number, index)
         one = ops.ones_like(best, dtype="int64")
         sample = ops.subtract(ops.cumsum(one, axis=0), one)
-        plane = ops.add(ops.multiply(sample, channels), np.arange(channels))
-        return best, ops.add(index, ops.multiply(plane, area))
+        plane = add(ops.multiply(sample, channels), np.arange(channels))
+        return best, add(index, ops.multiply(plane, area))
