@@ -74,6 +74,8 @@ def fold(hub: HubModel) -> HubModel:
         if all(a is not None for v, a in zip(node.inputs, arrays, strict=True) if v is not None) and present:
             _fold_constant(hub, node, arrays)
             continue
+        if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
+            continue  # an output of the model: computed when it runs
         elements = _symbolic(node, symbols)
         if elements is None:
             if node.op_type in ("Reshape", "Expand"):

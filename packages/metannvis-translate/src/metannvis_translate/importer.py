@@ -202,7 +202,11 @@ class GraphImporter:
             inputs.pop()
         if self._computed(node, inputs):
             return
-        for value, result in zip(node.outputs, self._results(node, inputs), strict=False):
+        results = self._results(node, inputs)
+        for position, value in enumerate(node.outputs[len(results) :], len(results)):
+            if value.uses() or value.is_graph_output():
+                self.refuse(f"its output {position + 1} is not supported")
+        for value, result in zip(node.outputs, results, strict=False):
             if not value.name:
                 continue
             if isinstance(result, Placed) and value.name in self._wanted:
@@ -334,11 +338,11 @@ class GraphImporter:
         """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.hub.TIES`."""
         return self.node.metadata_props.get(TIES)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str, *, cause: BaseException | None = None) -> None:
         """Raise the documented refusal for the current node."""
         raise UnsupportedOperatorError(
             self.node.op_type, opset=self.opset, layer=self.layer, reason=reason, hint=self.register_hint
-        )
+        ) from cause
 
     def known(self, value: Value | None, what: str) -> Array:
         """The array of an input that has to be known now."""

@@ -109,7 +109,12 @@ def _unroll_sequences(hub: HubModel) -> None:
         shape = node.inputs[0].shape if node.inputs[0] is not None else None
         length = shape[axis] if shape is not None else None
         keeps = "keepdims" not in node.attributes or bool(node.attributes["keepdims"].value) or sizes is not None
-        if any(place is None for place in places) or not isinstance(length, int) or not keeps:
+        if (
+            node.outputs[0].is_graph_output()
+            or any(place is None for place in places)
+            or not isinstance(length, int)
+            or not keeps
+        ):
             continue
         if sizes is None or sizes.ndim == 0:
             each = 1 if sizes is None else int(sizes)

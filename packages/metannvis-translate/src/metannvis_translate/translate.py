@@ -151,7 +151,8 @@ def _translate_by(
             raise InvalidArgumentError(
                 "dtype='float32': the model is in double precision; translate its .float() for a single one"
             )
-        dtype = "float64"  # the source is in double precision itself
+        if not _mixes_floats(hub):
+            dtype = "float64"  # the source is in double precision itself
     hub = passes.simplify(hub)
     coarse = single_precision(hub)
     built = build(hub, dtype=dtype, progress=progress)
@@ -177,6 +178,12 @@ def _translate_by(
         raise EquivalenceError(verdict(report), report)
     log.info("%s", report.summary())
     return dataclasses.replace(translation, report=report)
+
+
+def _mixes_floats(hub: HubModel) -> bool:
+    """Whether an ONNX graph takes or puts out doubles beside other floats: each value then keeps its own type."""
+    kinds = {port.dtype for port in (*hub.inputs, *hub.outputs) if "float" in port.dtype}
+    return hub.source == "onnx" and len(kinds) > 1
 
 
 def _assemble(

@@ -85,6 +85,10 @@ class OnnxFramework:
         for value in graph.initializers.values():
             if value.const_value is not None and value.const_value.dtype.name not in ("FLOAT", "DOUBLE", "FLOAT16"):
                 value.metadata_props[BUFFER] = "1"
+        for value in (*graph.inputs, *graph.outputs):
+            if value.type is not None and not isinstance(value.type, ir.TensorType):
+                kind = type(value.type).__name__.removesuffix("Type").lower()
+                raise UnsupportedOperatorError(kind, opset=opset, reason=f"{value.name!r} is no tensor but a {kind}")
         ports = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.inputs)
         batches = {port.shape[0] for port in ports if port.shape}
         fixed = next(iter(batches)) if len(batches) == 1 else None

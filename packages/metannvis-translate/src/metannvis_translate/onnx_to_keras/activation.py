@@ -252,11 +252,13 @@ def Clip_1(ctx: KerasImporter, input: Value, *, max: float | None = None, min: f
 @converter("Clip", since=11)
 def Clip(ctx: KerasImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:
     x = ctx.placed(input)
-    bounds = []
-    for bound in (min, max):
-        if bound is not None and (not isinstance(bound, Const) or bound.array.size != 1):
-            ctx.refuse("a bound that is computed when the model runs is not supported")
-        bounds.append(bound.scalar() if isinstance(bound, Const) else None)
+    if any(isinstance(bound, Placed) for bound in (min, max)):
+        tensor = x.tensor
+        for bound, function in ((min, ops.maximum), (max, ops.minimum)):
+            if bound is not None:
+                tensor = function(tensor, ctx.plain(bound).tensor)
+        return ctx.keep(x, tensor)
+    bounds = [bound.scalar() if isinstance(bound, Const) else None for bound in (min, max)]
     if ctx.hub.source != "onnx" and bounds[0] == 0 and bounds[1] == 6:
         return ctx.keep(x, ctx.layer_of(layers.ReLU, x.tensor, max_value=6.0))
     return ctx.keep(x, clip(ctx, x.tensor, *bounds))

@@ -13,6 +13,7 @@ from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.activation import strict_clip
 from metannvis_translate.onnx_to_keras.addition import add
+from metannvis_translate.onnx_to_keras.bits import is_unsigned_64, unsigned
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.sizes import Sizes
 
@@ -33,8 +34,18 @@ def operand(ctx: KerasImporter, value: Value, order: tuple[int, ...]) -> Any:
 
 def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -> Placed:
     """Apply a function to aligned operands."""
+    if is_unsigned_64(ctx) and ctx.node.op_type != "Where":
+        if function not in UNSIGNED:
+            ctx.refuse("Keras has no such operation on uint64")
+        return unsigned(ctx, UNSIGNED[function], *values)
     order = ctx.common_order(values)
     return Placed(function(*(operand(ctx, value, order) for value in values)), order)
+
+
+def is_float(ctx: KerasImporter) -> bool:
+    """Whether the current node puts out floats."""
+    dtype = ctx.node.outputs[0].dtype
+    return dtype is None or dtype.is_floating_point()
 
 
 def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> Placed:
@@ -42,7 +53,7 @@ def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Valu
 
     A merging layer takes the first axis for the batch: of a free one and one of a single entry it would make a single one.
     """
-    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank > 0:
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank > 0 and is_float(ctx):
         order = ctx.common_order((A, B))
         tensors = [ctx.aligned(A, order), ctx.aligned(B, order)]
         if tensors[0].shape[0] == tensors[1].shape[0]:
@@ -75,7 +86,7 @@ def Div(ctx: KerasImporter, A: Value, B: Value) -> Placed:
     """Integers are divided towards zero, as ONNX says."""
     dtype = ctx.node.outputs[0].dtype
     if dtype is not None and dtype.is_integer():
-        return together(ctx, truncated_division, A, B)
+        return together(ctx, truncated_division if dtype.is_signed() else ops.floor_divide, A, B)
     return together(ctx, ops.divide, A, B)
 
 
@@ -86,16 +97,28 @@ def truncated_division(a: Any, b: Any) -> Any:
 
 @converter("Pow", since=7)
 def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
+    """An integer base keeps its type; with a float exponent it is raised in double precision."""
+    dtype, exponent = ctx.node.outputs[0].dtype, ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
     if isinstance(Y, Const) and Y.scalar() == 2 and isinstance(X, Placed):
         return ctx.keep(X, ops.square(X.tensor))
+    if dtype is not None and exponent is not None and dtype != exponent:
+        base = ctx.keras_dtype(dtype.name)
+        wide = "float64" if dtype.is_integer() and exponent.is_floating_point() else base
+        return together(ctx, lambda x, y: ops.cast(ops.power(ops.cast(x, wide), ops.cast(y, wide)), base), X, Y)
     return together(ctx, ops.power, X, Y)
 
 
 @converter("Mod", since=10)
 def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
-    if fmod:
-        return together(ctx, lambda a, b: ops.subtract(a, ops.multiply(b, ops.trunc(ops.divide(a, b)))), A, B)
+    """With ``fmod`` the remainder has the dividend's sign, else the divisor's."""
+    dtype = ctx.node.outputs[0].dtype
+    if fmod and (dtype is None or dtype.is_signed()):
+        return together(ctx, remainder, A, B)
     return together(ctx, ops.mod, A, B)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    return ops.multiply(ops.sign(a), ops.mod(ops.abs(a), ops.abs(b)))
 
 
 @converter("Max", since=8)
@@ -118,6 +141,8 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
         if bound is not None:
             limits = (bound, None) if function is ops.maximum else (None, bound)
             return ctx.keep(values[0], strict_clip(values[0].tensor, *limits))
+    if is_unsigned_64(ctx):
+        return unsigned(ctx, UNSIGNED[function], *values)
     if ctx.hub.source != "torch":
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
@@ -153,6 +178,22 @@ def Where(ctx: KerasImporter, condition: Value, X: Value, Y: Value) -> Placed:
     return together(ctx, where, condition, X, Y)
 
 
+#: Operations that have a layer of ours for ``uint64``.
+UNSIGNED = {
+    add: "add",
+    ops.add: "add",
+    ops.subtract: "subtract",
+    ops.multiply: "multiply",
+    ops.floor_divide: "divide",
+    ops.mod: "mod",
+    ops.maximum: "maximum",
+    ops.minimum: "minimum",
+    ops.equal: "equal",
+    ops.greater: "greater",
+    ops.greater_equal: "greater_equal",
+    ops.less: "less",
+    ops.less_equal: "less_equal",
+}
 COMPARISONS = {
     "Equal": ops.equal,
     "Greater": ops.greater,
@@ -209,6 +250,17 @@ for _operator, _function in UNARY.items():
     _register(_operator, _function, 1)
 for _operator, _function in COMPARISONS.items():
     _register(_operator, _function, 2)
+
+
+@converter("IsInf", since=10)
+def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> Placed:
+    x = ctx.placed(X)
+    found = ops.isinf(x.tensor)
+    if not detect_negative:
+        found = ops.logical_and(found, ops.greater(x.tensor, 0.0))
+    if not detect_positive:
+        found = ops.logical_and(found, ops.less(x.tensor, 0.0))
+    return ctx.keep(x, found)
 
 
 @converter("Cast", since=6)

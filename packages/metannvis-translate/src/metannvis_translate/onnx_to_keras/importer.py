@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from metannvis_translate import axes, layout
-from metannvis_translate.errors import MissingFrameworkError
+from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
 from metannvis_translate.folding import dims
 from metannvis_translate.frameworks import Progress
 from metannvis_translate.hub import LAYER, HubModel, HubPort
@@ -24,20 +25,24 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     adaptive,
     attention,
     attention_state,
+    bits,
     columns,
     conv,
     elementwise,
+    generate,
     indexing,
     integer,
     linear,
     loss,
     normalization,
     pool,
+    quantize,
     recurrent,
     reduce,
     reshape,
     resize,
     sampling,
+    scatter,
     signal,
 )
 from metannvis_translate.onnx_to_keras.parameters import Parameters
@@ -50,6 +55,13 @@ if TYPE_CHECKING:
 __all__ = ["KerasImporter"]
 
 Array = np.ndarray[Any, Any]
+#: Types of tensors that Keras on TensorFlow has.
+KERAS_DTYPES = {
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "bfloat16", "float16", "float32", "float64",
+}  # fmt: skip
+#: What Keras raises on arguments that it cannot use.
+KERAS_ERRORS = (ValueError, TypeError, IndexError, NotImplementedError, ArithmeticError, tf.errors.OpError)
 #: Operators that hold a layer's weights: the node that gives the target layer its source's own name.
 WEIGHTED = {
     "Conv",
@@ -113,8 +125,13 @@ class KerasImporter(GraphImporter):
 
     def add_input(self, port: HubPort, order: Order) -> Any:
         shape = tuple(port.shape[axis] for axis in order)
+        dtype = self.float_dtype(port.dtype)
+        if dtype not in KERAS_DTYPES:
+            raise UnsupportedOperatorError(
+                "An input", reason=f"the input {port.name!r} is of type {dtype}, which Keras does not have"
+            )
         name = self.unique(port.name)
-        tensor = keras.Input(batch_shape=shape, dtype=self.float_dtype(port.dtype), name=name)
+        tensor = keras.Input(batch_shape=shape, dtype=dtype, name=name)
         self.inputs.append(tensor)
         return tensor
 
@@ -146,6 +163,28 @@ class KerasImporter(GraphImporter):
         for value in node.outputs:
             dtype = self.float_dtype(value.dtype.name) if value.dtype is not None else "int64"
             self.values[value.name or ""] = Sizes(np.asarray(symbols[value.name or ""], dtype=object), name=dtype)
+
+    def _results(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
+        try:
+            results = super()._results(node, inputs)
+        except MetannvisError:
+            raise
+        except KERAS_ERRORS as error:
+            self.refuse(f"Keras cannot do it: {first_sentence(error)}", cause=error)
+            raise AssertionError from error
+        if self.hub.source == "onnx":
+            for value, result in zip(node.outputs, results, strict=False):
+                self._agrees(value, result)
+        return results
+
+    def _agrees(self, value: ir.Value, result: Value) -> None:
+        """Refuse a result of another type or rank than ONNX says: Keras promotes types on its own."""
+        if not isinstance(result, Placed):
+            return
+        if value.dtype is not None and result.tensor.dtype != self.float_dtype(value.dtype.name):
+            self.refuse(f"Keras gives {result.tensor.dtype} where {self.float_dtype(value.dtype.name)} is wanted")
+        if value.shape is not None and len(value.shape) != result.rank:
+            self.refuse(f"it would have {result.rank} axes, not {len(value.shape)}")
 
     def known(self, value: Value | None, what: str) -> Array:
         if isinstance(value, Sizes):
@@ -210,7 +249,11 @@ class KerasImporter(GraphImporter):
         tensors = []
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
-            if not hasattr(tensor, "_keras_history") or any(tensor is given for given in self.inputs):
+            if not hasattr(tensor, "_keras_history"):
+                raise UnsupportedOperatorError(
+                    "An output", reason=f"the output {port.name!r} does not depend on any input of the model"
+                )
+            if any(tensor is given for given in self.inputs):
                 tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
         return keras.Model(
@@ -321,6 +364,32 @@ class KerasImporter(GraphImporter):
             self._shared[key] = make(self.unique(name or self.name()))
         return self._shared[key], is_new
 
+    def operator_layer(self, cls: Any, *tensors: Any, **options: Any) -> Any:
+        """A layer of :mod:`~metannvis_translate.keras_objects`, named after the current node, called on tensors.
+
+        Its first operands may be constants; one at least is computed when the model runs.
+        """
+        return self.layer_of(cls, *tensors, dtype="float32", **options)
+
+    def dtype_named(self, code: int) -> str:
+        """The dtype behind a number of ONNX's ``TensorProto.DataType``, as Keras writes it.
+
+        Raises
+        ------
+        UnsupportedOperatorError
+            Keras has no such type.
+        """
+        import onnx_ir as ir
+
+        return self.keras_dtype(ir.DataType(code).name)
+
+    def keras_dtype(self, name: str) -> str:
+        """A type of the graph as Keras writes it; refused if Keras has none."""
+        dtype = self.float_dtype(name)
+        if dtype not in KERAS_DTYPES:
+            self.refuse(f"Keras has no type {dtype}")
+        return dtype
+
     def keep(self, value: Placed, tensor: Any) -> Placed:
         """A result that lies like one of the inputs."""
         return Placed(tensor, value.order)
@@ -335,6 +404,14 @@ def policy(tensor: Any) -> str:
     """``dtype`` argument of a layer that passes a tensor on; Keras takes ``"int8"`` there for quantisation."""
     dtype: str = keras.backend.standardize_dtype(tensor.dtype)
     return "int32" if dtype == "int8" else dtype
+
+
+def first_sentence(error: BaseException) -> str:
+    """What an error says, in one line, without Keras' own list of arguments."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    told = [line for line in lines if not line.startswith("Exception encountered")]
+    return f"{type(error).__name__}: {(told or lines or [''])[0]}"
 
 
 class Given(keras.initializers.Initializer):

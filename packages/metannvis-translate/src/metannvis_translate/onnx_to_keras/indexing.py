@@ -164,15 +164,15 @@ def Pad(
     *,
     mode: str = "constant",
 ) -> Placed:
-    if constant_value is not None and not isinstance(constant_value, Const):
-        ctx.refuse("a padding value that is computed when the model runs is not supported")
-    value = constant_value.scalar() if isinstance(constant_value, Const) else 0.0
+    value: Any = constant_value.scalar() if isinstance(constant_value, Const) else 0.0
+    if isinstance(constant_value, Placed):
+        value = ops.reshape(constant_value.tensor, ())
     known = None if axes is None else ctx.known(axes, "axes").tolist()
-    return pad(ctx, data, ctx.known(pads, "pads").tolist(), 0.0 if value is None else float(value), known, mode)
+    return pad(ctx, data, ctx.known(pads, "pads").tolist(), 0.0 if value is None else value, known, mode)
 
 
 def pad(
-    ctx: KerasImporter, data: Value, pads: Sequence[int], value: float, axes: Sequence[int] | None, mode: str
+    ctx: KerasImporter, data: Value, pads: Sequence[int], value: Any, axes: Sequence[int] | None, mode: str
 ) -> Placed:
     """Native ``ZeroPadding`` for zeros around an image, ``ops.pad`` else. A negative amount cuts."""
     x = ctx.placed(data)
@@ -189,7 +189,13 @@ def pad(
         return ctx.keep(x, tensor)
     n = x.rank - 2
     image = n in ZERO_PADDING and amounts[0] == (0, 0) == amounts[-1]
-    if mode == "constant" and value == 0 and image and x.order == layout.channels_last(x.rank):
+    if (
+        mode == "constant"
+        and isinstance(value, (int, float))
+        and value == 0
+        and image
+        and x.order == layout.channels_last(x.rank)
+    ):
         inner = amounts[1:-1]
         return ctx.keep(x, ctx.layer_of(ZERO_PADDING[n], tensor, padding=inner[0] if n == 1 else tuple(inner)))
     if mode == "constant":

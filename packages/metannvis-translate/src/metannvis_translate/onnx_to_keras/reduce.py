@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from metannvis_translate import layout
 from metannvis_translate.importer import Value
@@ -25,9 +26,31 @@ def first(x: Any, extreme: Reduction, axis: int, *, keepdims: bool) -> Any:
     return ops.argmax(ops.cast(found, "int32"), axis=axis, keepdims=keepdims)
 
 
+def extreme(function: Reduction, beyond: float, every: Reduction) -> Reduction:
+    """Largest or smallest element; of none at all, what lies beyond every element. Of truth values, any or all."""
+
+    def reduced(x: Any, axis: Any, keepdims: bool) -> Any:
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        if dtype == "bool":
+            return every(x, axis=axis, keepdims=keepdims)
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        if all(x.shape[k] != 0 for k in axes):
+            return function(x, axis=axis, keepdims=keepdims)
+        if "int" in dtype:
+            limits = np.iinfo(dtype)
+            return function(x, axis=axis, keepdims=keepdims, initial=int(limits.min if beyond < 0 else limits.max))
+        return function(x, axis=axis, keepdims=keepdims, initial=beyond)
+
+    return reduced
+
+
+largest, smallest = extreme(ops.max, -np.inf, ops.any), extreme(ops.min, np.inf, ops.all)
+
+
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     """Composed: Keras' own answers in single precision."""
-    top = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
+    top = ops.stop_gradient(largest(x, axis=axis, keepdims=True))
+    top = ops.where(ops.isfinite(top), top, ops.zeros_like(top))
     total = ops.add(ops.log(ops.sum(ops.exp(ops.subtract(x, top)), axis=axis, keepdims=True)), top)
     return total if keepdims else ops.squeeze(total, axis=axis)
 
@@ -35,8 +58,8 @@ def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
 REDUCTIONS: dict[str, Reduction] = {
     "ReduceMean": ops.mean,
     "ReduceSum": ops.sum,
-    "ReduceMax": ops.max,
-    "ReduceMin": ops.min,
+    "ReduceMax": largest,
+    "ReduceMin": smallest,
     "ReduceProd": ops.prod,
     "ReduceL1": lambda x, axis, keepdims: ops.sum(ops.abs(x), axis=axis, keepdims=keepdims),
     "ReduceL2": lambda x, axis, keepdims: ops.sqrt(ops.sum(ops.square(x), axis=axis, keepdims=keepdims)),
