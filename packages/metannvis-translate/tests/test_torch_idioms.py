@@ -55,7 +55,21 @@ class Biased(torch.nn.Module):
         return y.transpose(1, 2).reshape(x.shape[0], 4, -1)
 
 
+class Rows(torch.nn.Module):
+    """Each row of an image is a sequence: there are more of them than samples, by a factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = torch.nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        y, _ = self.rnn(x.permute(0, 2, 3, 1).reshape(-1, w, c))
+        return y.reshape(b, h, w, -1)
+
+
 CASES = {
+    "rows": (Rows, (3, 4, 6)),
     "patches": (Patches, (3, 4, 6)),
     "repeated": (Repeated, (3, 2, 6)),
     "standardized": (lambda: Standardized(3, 4, 3), (3, 6, 7)),

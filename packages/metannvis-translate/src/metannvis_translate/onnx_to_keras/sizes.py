@@ -48,6 +48,10 @@ def line(ctx: KerasImporter, size: Any, dtype: str, value: int = 0) -> Any:
     """A tensor of one axis of that free size, all zeros or all ones."""
     found = with_axis(ctx, size)
     if found is None:
+        times, rest = size.as_coeff_Mul()
+        if times.is_Integer and times > 1:  # rows or patches that were made samples of their own
+            part = ops.reshape(line(ctx, rest, dtype, value), (-1, 1))
+            return ops.reshape(ops.tile(part, (1, int(times))), (-1,))
         ctx.refuse(f"the size {size} is known only when the model runs, and is not that of an input's axis")
         raise AssertionError
     tensor, axis = found
