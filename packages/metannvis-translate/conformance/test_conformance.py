@@ -31,8 +31,12 @@ def test_what_does_not_pass_is_in_the_table(run) -> None:
     assert refused == table
 
 
-def test_at_least_a_thousand_pass(run) -> None:
+#: How many of the 1,858 pass at least.
+LEAST = {"keras": 1000, "torch": 1600}
+
+
+def test_most_pass(run) -> None:
     framework, outcomes = run
-    assert sum(outcome.status == "passed" for outcome in outcomes.values()) >= 1000, (
+    assert sum(outcome.status == "passed" for outcome in outcomes.values()) >= LEAST[framework], (
         f"{framework}:\n{summary(outcomes)}"
     )

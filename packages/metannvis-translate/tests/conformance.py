@@ -265,13 +265,47 @@ def reloaded(model: Any) -> Any:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
+#: What NumPy has through ``ml_dtypes`` only, and PyTorch by itself: NumPy's name → the integer of its bits.
+BITS = {"bfloat16": "int16"} | dict.fromkeys(
+    ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), "int8"
+)
+
+
 def by_torch(model: Any, arrays: Sequence[Array]) -> list[Array]:
-    """Compute by PyTorch."""
+    """Compute by PyTorch, and see that each output is computed from an input."""
     import torch
 
+    def tensor_of(array: Array) -> Any:
+        array, bits = np.array(array, order="C"), BITS.get(array.dtype.name)
+        return torch.from_numpy(array) if not bits else torch.from_numpy(array.view(bits)).view(
+            getattr(torch, array.dtype.name)
+        )  # fmt: skip
+
+    def array_of(tensor: Any) -> Array:
+        name = str(tensor.dtype).removeprefix("torch.")
+        if name not in BITS:
+            return tensor.numpy()
+        return tensor.contiguous().view(getattr(torch, BITS[name])).numpy().view(np.dtype(name))
+
+    (output,) = [node for node in model.graph.nodes if node.op == "output"]
+    if arrays and not all(map(depends_on_input, output.all_input_nodes)):
+        raise AssertionError("an output is not computed from any input: its value was folded ahead")
     with torch.no_grad():
-        outputs = model(*[torch.from_numpy(np.ascontiguousarray(array)) for array in arrays])
-    return [tensor.numpy() for tensor in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+        outputs = model(*map(tensor_of, arrays))
+    return [array_of(tensor) for tensor in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+
+
+def depends_on_input(node: Any) -> bool:
+    """Whether a node of a PyTorch graph depends on a placeholder."""
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if node.op == "placeholder":
+            return True
+        if node not in seen:
+            seen.add(node)
+            stack.extend(node.all_input_nodes)
+    return False
 
 
 def differs(ours: Array, theirs: Any, rtol: float, atol: float) -> str:

@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate import passes
+from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.onnx import framework as onnx_framework
 from metannvis_translate.frameworks.torch import framework
 from metannvis_translate.layout import inverse
 from operator_cases import CASES, Case, model_of, reference
+from operator_cases_image import IMAGE_CASES
+from operator_cases_neural import NEURAL_CASES
+from operator_cases_quantised import QUANTISED_CASES
 from operator_cases_torch import TORCH_CASES
 
 LIMITS = {"float64": 1e-9, "float32": 1e-5}
-ALL = [*CASES, *TORCH_CASES]
+#: in single precision, where a transform that is not exact has other rounding errors than the evaluator's
+SINGLE_REFUSED = ("DFT-20-inverse",)
+ALL = [*CASES, *NEURAL_CASES, *IMAGE_CASES, *QUANTISED_CASES, *TORCH_CASES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,10 +38,15 @@ def build(case: Case, dtype: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.id)
 def test_operator(case: Case, dtype: str) -> None:
+    if dtype == "float32" and case.id in SINGLE_REFUSED:
+        with pytest.raises(UnsupportedOperatorError, match="rounding"):
+            build(case, dtype)
+        return
     proto, built = build(case, dtype)
     expected = reference(case, proto)
-    arrays = [np.asarray(value) for value in case.inputs[: case.dynamic]]
-    arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
+    given_inputs = enumerate(case.inputs[: case.dynamic])
+    arrays = [(np.asarray(value), k in case.keep) for k, value in given_inputs if value is not None]
+    arrays = [a.astype(dtype) if a.dtype.kind == "f" and not stays else a for a, stays in arrays]
     given = [a.transpose(port.order) for a, port in zip(arrays, built.inputs, strict=True)]
     torch = require("torch")
     found = built.model(*(torch.from_numpy(np.ascontiguousarray(a)) for a in given))
@@ -49,7 +60,7 @@ def test_operator(case: Case, dtype: str) -> None:
             np.testing.assert_array_equal(ours, theirs)
         else:
             scale = np.abs(theirs).max(initial=0)
-            assert np.abs(ours - theirs).max(initial=0) <= LIMITS[dtype] * max(scale, 1e-3)
+            assert np.abs(ours - theirs).max(initial=0) <= LIMITS[str(theirs.dtype)] * max(scale, 1e-3)
 
 
 def test_every_converter_has_a_row() -> None:

@@ -381,13 +381,23 @@ def test_gelu_is_put_together(approximate: str) -> None:
 
 
 def test_unknown_operator_is_refused() -> None:
-    with pytest.raises(UnsupportedOperatorError, match=r"(?s)Det.*det.*Register"):
-        build(hub_of([("Det", "x", "y", "det")], {"x": (2, 4, 4)}, ["y"], {}))
+    with pytest.raises(UnsupportedOperatorError, match=r"(?s)ImageDecoder.*image.*Register"):
+        build(hub_of([("ImageDecoder", "x", "y", "image")], {"x": (2, 4, 4)}, ["y"], {}))
 
 
 def test_long_tail_is_onnx2torch() -> None:
+    from metannvis_translate.onnx_to_torch.registry import converter, registry
+
     hub = hub_of([("EyeLike", "x", "y", "eye", {"k": 1})], {"x": (3, 4)}, ["y"], {})
-    assert torch.equal(build(hub).model(torch.zeros(3, 4)), torch.eye(3, 4).roll(1, 1).triu(1))
+    ours = registry.find("EyeLike", 9)
+    assert ours is not None
+    registry.remove("EyeLike", since=9)
+    try:
+        model = build(hub).model
+    finally:
+        converter("EyeLike", since=9)(ours.function)
+    assert any(type(module).__module__.startswith("onnx2torch") for module in model.modules())
+    assert torch.equal(model(torch.zeros(3, 4)), torch.eye(3, 4).roll(1, 1).triu(1))
 
 
 def test_registry_names_both_owners() -> None:

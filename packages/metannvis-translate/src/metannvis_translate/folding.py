@@ -63,6 +63,8 @@ def fold(hub: HubModel) -> HubModel:
     for node in list(graph):
         if node.domain not in ("", "ai.onnx") or node.op_type in NEVER_FOLD or not node.outputs:
             continue
+        if node.op_type in ("Shape", "Size") and node.outputs[0].is_graph_output():
+            continue  # what the caller asks for is taken from the tensor
         arrays = [constant_of(value) for value in node.inputs]
         present = [value for value in node.inputs if value is not None]
         read = present[:1] if node.op_type == "CastLike" else present  # its second input is only asked for its type

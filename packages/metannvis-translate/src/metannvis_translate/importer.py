@@ -85,6 +85,11 @@ class Recipe:
     inputs: tuple[Const | None, ...]
 
 
+def is_container(value: ir.Value) -> bool:
+    """Whether a value is a sequence or an optional value and not a tensor."""
+    return type(value.type).__name__ in ("SequenceType", "OptionalType")
+
+
 class GraphImporter:
     """Builds a target model from a hub graph, node by node.
 
@@ -139,6 +144,14 @@ class GraphImporter:
     def converted(self, results: Sequence[Placed]) -> None:
         """Called with what each node was converted to; nothing by default."""
 
+    def operands_of(self, node: ir.Node, inputs: list[Value | None]) -> list[Value | None]:
+        """What a node's converter is handed: its inputs, by default as they are."""
+        return inputs
+
+    def results_of(self, node: ir.Node, results: Sequence[Value]) -> Sequence[Value]:
+        """What a node's converter put out, by default as it is."""
+        return results
+
     def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
         """Layer (or operation) of the target that puts out the tensor. ``self.node`` is still the value's node."""
         raise NotImplementedError
@@ -162,6 +175,11 @@ class GraphImporter:
         graph = self.hub.model.graph
         orders = {}
         ports = {port.value: port for port in self.hub.inputs}
+        for value in (*graph.inputs, *graph.outputs):
+            if is_container(value):
+                raise UnsupportedOperatorError(
+                    "a graph", reason=f"{value.name!r} is a sequence or an optional value, not a tensor"
+                )
         for value in graph.inputs:
             port = ports[value.name or ""]
             orders[port.value] = self.input_order(port)
@@ -229,8 +247,8 @@ class GraphImporter:
                     hint=self.register_hint,
                 )
         else:
-            output = row.function(self, *inputs, **self._attributes(node, row))
-            results = output if isinstance(output, tuple) else (output,)
+            output = row.function(self, *self.operands_of(node, list(inputs)), **self._attributes(node, row))
+            results = tuple(self.results_of(node, output if isinstance(output, tuple) else (output,)))
         self.converted([result for result in results if isinstance(result, Placed)])
         return results
 

@@ -100,7 +100,7 @@ def _unroll_sequences(hub: HubModel) -> None:
 
     graph = hub.model.graph
     for node in list(graph):
-        if node.op_type != "SplitToSequence":
+        if node.op_type != "SplitToSequence" or node.outputs[0].is_graph_output():
             continue
         readers = list(node.outputs[0].consumers())
         places = [constant_of(reader.inputs[1]) if reader.op_type == "SequenceAt" else None for reader in readers]

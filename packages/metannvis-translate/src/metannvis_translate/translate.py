@@ -146,7 +146,10 @@ def _translate_by(
         inputs = [ordered(inputs, hub)[k] for k in positions]
         hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     check_inputs(ordered(inputs, hub), hub.inputs)
-    if any(port.dtype == "float64" for port in hub.inputs):
+    # an ONNX graph says of each value what it is: one that mixes types stays as it says
+    floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
+    mixed = source.key == "onnx" and len(floats) > 1 and dtype is None
+    if any(port.dtype == "float64" for port in hub.inputs) and not mixed:
         if single:
             raise InvalidArgumentError(
                 "dtype='float32': the model is in double precision; translate its .float() for a single one"

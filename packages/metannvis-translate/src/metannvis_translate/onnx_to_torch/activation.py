@@ -11,7 +11,7 @@ from torch import nn
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
-from metannvis_translate.onnx_to_torch.modules import SELU, Celu, Clip, HardSigmoid, PReLU, Shrink
+from metannvis_translate.onnx_to_torch.modules import SELU, Celu, Clip, HardSigmoid, PReLU, RoundedSoftmax, Shrink
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -117,6 +117,14 @@ def Swish(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
     return Placed(ctx.function(torch.mul, x.tensor, gate), x.order)
 
 
+@converter("SwiGLU", since=28)
+def SwiGLU(ctx: TorchImporter, A: Value, B: Value, *, alpha: float = 1.0) -> Placed:
+    """``nn.SiLU`` of the one times the other."""
+    order = ctx.common_order((A, B))
+    gate = Swish(ctx, ctx.reorder(ctx.placed(A), order), alpha=alpha)
+    return Placed(ctx.function(torch.mul, gate.tensor, ctx.reorder(ctx.placed(B), order).tensor), order)
+
+
 @converter("Mish", since=18)
 def Mish(ctx: TorchImporter, X: Value) -> Placed:
     return apply(ctx, nn.Mish(), X)
@@ -163,6 +171,8 @@ def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) ->
     info = np.finfo(np.float32)
     low = None if low is not None and low <= info.min else low
     high = None if high is not None and high >= info.max else high
+    if low is None and high is None:
+        return ctx.placed(X)
     if ctx.is_integer():
         return apply(ctx, Clip(low, high), X)
     if (low, high) == (0, 6):
@@ -176,7 +186,9 @@ def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) ->
 @converter("Softmax", since=13)
 def Softmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
-    return Placed(ctx.module(nn.Softmax(x.axis(axis)), x.tensor), x.order)
+    half = ctx.hub.source == "onnx" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float16
+    module = RoundedSoftmax(x.axis(axis)) if half else nn.Softmax(x.axis(axis))
+    return Placed(ctx.module(module, x.tensor), x.order)
 
 
 @converter("LogSoftmax", since=13)

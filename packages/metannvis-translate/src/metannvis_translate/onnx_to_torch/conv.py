@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.pad import pad_pairs, same_pads, split_pads
 from metannvis_translate.onnx_to_torch.registry import converter
 
@@ -103,7 +105,9 @@ def ConvTranspose(
     longer = tuple(p - end + e for p, end, e in zip(padding, ends, extra, strict=True))
     kept = tuple(max(amount, 0) for amount in longer)
     if any(k >= max(s, d) for k, s, d in zip(kept, stride, dilation, strict=True)) or any(b < 0 for b in begins):
-        ctx.refuse("its output is padded by more than PyTorch's output_padding can do")
+        moved = tuple(-begin for begin in begins) + tuple(e - end for e, end in zip(extra, ends, strict=True))
+        options: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": group, "pads": moved}
+        return call(ctx, transposed, x, W, B, rank=x.rank, **options)
     if isinstance(W, Const) and (B is None or isinstance(B, Const)):
         channels = W.array.shape[0], W.array.shape[1] * group
         module = CONV_TRANSPOSE[rank - 1](
@@ -118,6 +122,15 @@ def ConvTranspose(
     if any(amount < 0 for amount in longer):
         tensor = ctx.function(F.pad, tensor, pad_pairs((0,) * rank + tuple(min(amount, 0) for amount in longer)))
     return Placed(tensor, identity(x.rank))
+
+
+def transposed(
+    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, *, pads: Sequence[int], **options: Any
+) -> torch.Tensor:
+    """A transposed convolution that is cut, or filled up with the bias, at both ends by any amounts."""
+    convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[x.ndim - 3]
+    y = F.pad(convolve(x, w, None, **options), pad_pairs(pads))
+    return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))
 
 
 def _transposed_pads(

@@ -14,6 +14,7 @@ from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Add as AddModule
 from metannvis_translate.onnx_to_torch.modules import Clip, Maximum, Minimum
+from metannvis_translate.onnx_to_torch.quantize import FLOAT8, to_float8
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def BitShift(ctx: TorchImporter, X: Value, Y: Value, *, direction: str) -> Place
 @converter("Cast", since=6)
 def Cast(ctx: TorchImporter, input: Value, *, saturate: int = 1, to: int, round_mode: str = "up") -> Value:
     """To another type; floats stay in the type that the model computes in."""
-    return cast(ctx, input, ctx.numpy_dtype(ctx.node.outputs[0]) or _dtype(ctx, to))
+    return cast(ctx, input, ctx.numpy_dtype(ctx.node.outputs[0]) or _dtype(ctx, to), saturate=bool(saturate))
 
 
 @converter("CastLike", since=15)
@@ -223,10 +224,10 @@ def CastLike(
         like = ctx.placed(target_type)
         x = ctx.placed(input)
         return Placed(ctx.method("type_as", x.tensor, like.tensor), x.order)
-    return cast(ctx, input, dtype)
+    return cast(ctx, input, dtype, saturate=bool(saturate))
 
 
-def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any]) -> Value:
+def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any], *, saturate: bool = True) -> Value:
     """A constant is cast now, a tensor when the model runs."""
     if isinstance(X, Const):
         return Const(X.array.astype(dtype), name=f"{X.name}.{dtype}", exact=X.exact if dtype.kind == "f" else None)
@@ -234,6 +235,11 @@ def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any]) -> Value:
         return X
     if not hasattr(torch, str(dtype)):
         ctx.refuse(f"PyTorch has no type {dtype}")
+    if dtype.name.startswith("float8"):
+        kind = getattr(torch, dtype.name)
+        if kind not in FLOAT8 or ctx.numpy_dtype(ctx.node.inputs[0]) == np.float64:
+            ctx.refuse(f"PyTorch does not round to {dtype} as the standard asks")
+        return Placed(ctx.function(to_float8, ctx.placed(X).tensor, kind, saturate=saturate), X.order)
     return Placed(ctx.method("to", X.tensor, getattr(torch, str(dtype))), X.order)
 
 

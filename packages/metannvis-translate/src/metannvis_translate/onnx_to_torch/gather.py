@@ -13,10 +13,15 @@ from torch import nn
 from metannvis_translate import layout
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter
+
+
+#: ONNX's names of reductions, and PyTorch's.
+REDUCTIONS = {"mul": "prod", "max": "amax", "min": "amin"}
 
 
 @converter("Gather", since=1)
@@ -50,10 +55,23 @@ def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int
     return Placed(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
 
 
+def gather_nd(x: torch.Tensor, index: torch.Tensor, *, batch: int) -> torch.Tensor:
+    """Slices at places that indices name, the first axes counting for both alike."""
+    keys = []
+    for k in range(batch):
+        size = [1] * (index.ndim - 1)
+        size[k] = -1
+        keys.append(torch.arange(x.shape[k], device=x.device).reshape(size))
+    return x[(*keys, *index.unbind(-1))]
+
+
 @converter("GatherND", since=11)
 def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> Placed:
     """Indexing with the last axis of ``indices`` taken apart."""
     shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    if batch_dims and shape is not None and shape[-1] is not None:
+        rank = indices.rank - 1 + data.rank - shape[-1] - batch_dims
+        return call(ctx, gather_nd, data, indices, rank=rank, batch=batch_dims)
     if batch_dims or shape is None or shape[-1] is None:
         ctx.refuse("batch_dims" if batch_dims else "how many axes it indexes is not known")
         raise AssertionError
@@ -69,16 +87,40 @@ def ScatterElements(
 ) -> Placed:
     """``torch.scatter``, ``torch.scatter_add``."""
     x, index, new = ctx.plain(data), _not_negative(ctx, indices, axis), ctx.plain(updates)
+    if reduction in REDUCTIONS:
+        name = REDUCTIONS[reduction]
+        return Placed(ctx.function(torch.scatter_reduce, x.tensor, axis, index, new.tensor, name), identity(x.rank))
     if reduction not in ("none", "add"):
         ctx.refuse(f"its reduction is {reduction!r}")
     function = torch.scatter if reduction == "none" else torch.scatter_add
     return Placed(ctx.function(function, x.tensor, axis, index, new.tensor), identity(x.rank))
 
 
+@converter("Scatter", since=9)
+def Scatter(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0) -> Placed:
+    """``torch.scatter``."""
+    return ScatterElements(ctx, data, indices, updates, axis=axis)
+
+
+def scatter_nd(x: torch.Tensor, index: torch.Tensor, new: torch.Tensor, *, reduction: str) -> torch.Tensor:
+    """Slices at places that indices name, combined with what stands there."""
+    depth = index.shape[-1]
+    sizes = x.shape[:depth]
+    flat = x.reshape(-1, *x.shape[depth:])
+    place = torch.zeros(index.shape[:-1], dtype=torch.int64, device=x.device)
+    for k, size in enumerate(sizes):
+        place = place * size + torch.where(index[..., k] < 0, index[..., k] + size, index[..., k])
+    new = new.reshape(-1, *x.shape[depth:])
+    place = place.reshape(-1, *[1] * (flat.ndim - 1)).expand_as(new)
+    return flat.scatter_reduce(0, place, new, REDUCTIONS[reduction]).reshape(x.shape)
+
+
 @converter("ScatterND", since=11)
 def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, reduction: str = "none") -> Placed:
     """``torch.index_put``."""
     shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    if reduction in REDUCTIONS:
+        return call(ctx, scatter_nd, data, indices, updates, rank=data.rank, reduction=reduction)
     if reduction not in ("none", "add") or shape is None or shape[-1] is None:
         ctx.refuse("its reduction or how many axes it indexes is not supported")
         raise AssertionError
@@ -119,6 +161,18 @@ def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, a
     return Placed(tensor, (*old, axis % rank))
 
 
+def first_of(x: torch.Tensor, *, count: int, dim: int, largest: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest (or smallest) elements and where they stand; of equal ones the first, which ``torch.topk`` leaves open."""
+    values, indices = torch.sort(x, dim=dim, descending=largest, stable=True)
+    return values.narrow(dim, 0, count), indices.narrow(dim, 0, count)
+
+
+@converter("TopK", since=1)
+def TopK_1(ctx: TorchImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Placed, Placed]:
+    """The largest, their number an attribute."""
+    return TopK(ctx, X, Const(np.array(k)), axis=axis)
+
+
 @converter("TopK", since=10)
 def TopK(
     ctx: TorchImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
@@ -126,7 +180,10 @@ def TopK(
     """``torch.topk``."""
     x = ctx.placed(X)
     count = int(ctx.known(K, "K").reshape(()))
-    both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
+    if ctx.hub.source == "torch":
+        both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
+    else:
+        both = ctx.function(first_of, x.tensor, count=count, dim=x.axis(axis), largest=bool(largest))
     values, indices = (ctx.function(operator.getitem, both, k) for k in range(2))
     return Placed(values, x.order), Placed(indices, x.order)
 

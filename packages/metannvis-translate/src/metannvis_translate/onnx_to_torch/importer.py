@@ -22,18 +22,27 @@ from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.onnx_to_torch import (  # noqa: F401  # each family registers its converters
     activation,
+    attention,
     conv,
     elementwise,
     gather,
     linear,
+    losses,
     normalization,
     pad,
     pool,
+    quantize,
+    recurrent,
     reduce,
     reshape,
     resize,
+    selection,
+    signal,
+    text,
+    vision,
 )
 from metannvis_translate.onnx_to_torch import shape as _shape  # noqa: F401
+from metannvis_translate.onnx_to_torch.integers import LACKING, MOVING, UNSIGNED, widened
 from metannvis_translate.onnx_to_torch.long_tail import convert_long_tail
 from metannvis_translate.onnx_to_torch.names import Names, identifier
 from metannvis_translate.onnx_to_torch.patterns import joined_nodes
@@ -50,8 +59,10 @@ Array = np.ndarray[Any, Any]
 
 def tensor_of(array: Array) -> torch.Tensor:
     """A tensor of its own memory with the array's elements and type."""
-    if array.dtype.name == "bfloat16":  # NumPy knows it only through ml_dtypes, which PyTorch does not take
-        return torch.from_numpy(np.array(array).view(np.int16)).view(torch.bfloat16)
+    name = array.dtype.name
+    if name == "bfloat16" or name.startswith("float8"):  # NumPy has them through ml_dtypes, which PyTorch does not take
+        bits = np.array(array, order="C").view(np.int16 if name == "bfloat16" else np.int8)
+        return torch.from_numpy(bits).view(getattr(torch, name))
     return torch.from_numpy(np.array(array, order="C"))
 
 
@@ -167,7 +178,29 @@ class TorchImporter(GraphImporter):
             if sizes is not None:
                 self.values[node.outputs[0].name or ""] = sizes
                 return
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value.dtype is not None and value.dtype.name in LACKING:
+                self.refuse(f"PyTorch cannot compute with {value.dtype.name}")
         super()._convert(node)
+
+    def operands_of(self, node: ir.Node, inputs: list[Value | None]) -> list[Value | None]:
+        """Unsigned integers in more bits, where PyTorch has no kernel for them."""
+        return widened(self, node, inputs)
+
+    def results_of(self, node: ir.Node, results: Sequence[Value]) -> Sequence[Value]:
+        """Unsigned integers in the bits that the graph says."""
+        narrow = []
+        for value, result in zip(node.outputs, results, strict=False):
+            dtype = self.numpy_dtype(value)
+            if (
+                isinstance(result, Placed)
+                and dtype is not None
+                and dtype.name in UNSIGNED
+                and node.op_type not in MOVING
+            ):
+                result = Placed(self.method("to", result.tensor, getattr(torch, dtype.name)), result.order)
+            narrow.append(result)
+        return narrow
 
     # --- what converters use ---------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ __all__ = [
     "Minimum",
     "PReLU",
     "Resample",
+    "RoundedSoftmax",
     "SamePad",
     "Shrink",
     "Take",
@@ -153,6 +154,15 @@ class Shrink(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
         return torch.where(x < -self.lambd, x + self.bias, torch.where(x > self.lambd, x - self.bias, 0.0))
+
+
+class RoundedSoftmax(nn.Softmax):
+    """``nn.Softmax`` with each step rounded, as the standard's function computes it for 16-bit floats."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as ``x``."""
+        powers = torch.exp(x - x.amax(self.dim, True))
+        return powers / powers.sum(self.dim, True)
 
 
 class SamePad(nn.Module):

@@ -13,6 +13,7 @@ from torch import nn
 from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.calls import calls
 from metannvis_translate.onnx_to_torch.modules import LocalResponseNorm
 from metannvis_translate.onnx_to_torch.registry import converter
 
@@ -122,10 +123,29 @@ def LayerNormalization(
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
+) -> tuple[Placed, ...]:
+    """``nn.LayerNorm``; the mean and the inverse deviation apart where somebody uses them."""
+    result = _layer_normalization(ctx, X, Scale, B, axis, epsilon)
+    if ctx.used_outputs() == 1:
+        return (result,)
+    axes = tuple(range(axis % X.rank, X.rank))
+    x = ctx.plain(X)
+    dtype = getattr(torch, str(ctx.numpy_dtype(ctx.node.outputs[1]) or ctx.float_dtype("FLOAT")))
+    return result, *calls(ctx, statistics, x, ranks=(x.rank, x.rank), axes=axes, epsilon=epsilon, dtype=dtype)
+
+
+def statistics(
+    x: torch.Tensor, *, axes: tuple[int, ...], epsilon: float, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and inverse deviation over the axes, which stay with a size of one; in single precision at least."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return mean.to(dtype), torch.rsqrt(variance + epsilon).to(dtype)
+
+
+def _layer_normalization(
+    ctx: TorchImporter, X: Value, Scale: Value, B: Value | None, axis: int, epsilon: float
 ) -> Placed:
-    """``nn.LayerNorm``."""
-    if ctx.used_outputs() > 1:
-        ctx.refuse("its mean or deviation is used as an output")
     x, shape = _normalized(ctx, X, Scale, axis)
     weight, bias = (_spread(ctx, value, shape) for value in (Scale, B))
     if isinstance(weight, Const) and (bias is None or isinstance(bias, Const)):

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import fx
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.modules import SamePad, Take
 from metannvis_translate.onnx_to_torch.registry import converter
 
@@ -120,6 +122,12 @@ def Pad(
     return pad(ctx, data, pads, mode, value)
 
 
+def pad_with(x: torch.Tensor, value: torch.Tensor, *, pads: Sequence[int]) -> torch.Tensor:
+    """Padding with a number that is computed."""
+    inside = F.pad(torch.ones_like(x, dtype=torch.bool), list(pads), value=False)
+    return torch.where(inside, F.pad(x, list(pads)), value.reshape(()))
+
+
 @converter("Pad", since=11)
 def Pad_11(
     ctx: TorchImporter,
@@ -140,6 +148,9 @@ def Pad_11(
             full[axis % rank], full[axis % rank + rank] = amounts[k], amounts[k + len(chosen)]
         amounts = full
     if constant_value is not None and not isinstance(constant_value, Const):
-        ctx.refuse("its constant_value is computed when the model runs")
+        if mode != "constant":
+            ctx.refuse("its constant_value is computed when the model runs")
+        begins, ends = amounts[:rank], amounts[rank:]
+        return call(ctx, pad_with, data, constant_value, rank=rank, pads=pad_pairs((*begins, *ends)))
     value = constant_value.scalar() if isinstance(constant_value, Const) else 0
     return pad(ctx, data, amounts, mode, value)

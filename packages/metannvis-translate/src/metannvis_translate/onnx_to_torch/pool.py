@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +48,19 @@ def MaxPool(
     pads: Sequence[int] | None = None,
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> Placed | tuple[Placed, Placed]:
     """``nn.MaxPool1d``, ``nn.MaxPool2d``, ``nn.MaxPool3d``."""
-    if ctx.used_outputs() > 1:
-        ctx.refuse("its indices are used, which count differently in PyTorch")
     x, rank = image(ctx, X, "max pool")
     kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
     dilation = tuple(dilations or (1,) * rank)
     # padding that is no module's own is the lowest finite number: DeepLift subtracts it, and infinities leave no number
-    lowest = float(np.finfo(ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")).min)
+    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
+    lowest = float(np.iinfo(dtype).min if dtype.kind in "iu" else torch.finfo(getattr(torch, dtype.name)).min)
+    indexed = ctx.used_outputs() > 1
     tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=lowest)
+    if indexed and tensor is not x.tensor:
+        ctx.refuse("its indices are used while its pads depend on a free size")
+    begins = (0,) * rank
     padding, rest = split_pads(pads)
     if any(rest) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
         if ceil_mode:
@@ -64,10 +68,33 @@ def MaxPool(
         rounding = _rounding((ctx.shape(0) or ())[2:], pads, kernel, stride, dilation)
         padding, ceil_mode = pads[:rank], rounding or 0
         if rounding is None:
-            padding = (0,) * rank
+            padding, begins = (0,) * rank, pads[:rank]
             tensor = ctx.function(F.pad, tensor, pad_pairs(pads), "constant", lowest)
+    if indexed:
+        module = MAX[rank - 1](kernel, stride, padding, dilation, return_indices=True, ceil_mode=bool(ceil_mode))
+        both = ctx.module(module, tensor)
+        largest, index = (ctx.function(operator.getitem, both, k) for k in range(2))
+        index = ctx.function(index_in_all, index, x.tensor, tensor, begins=begins, column_major=bool(storage_order))
+        return Placed(largest, identity(x.rank)), Placed(index, identity(x.rank))
     module = MAX[rank - 1](kernel, stride, padding, dilation, ceil_mode=bool(ceil_mode))
     return Placed(ctx.module(module, tensor), identity(x.rank))
+
+
+def index_in_all(
+    index: torch.Tensor, x: torch.Tensor, padded: torch.Tensor, *, begins: Sequence[int], column_major: bool
+) -> torch.Tensor:
+    """Indices that count in a channel of a padded image as ones that count in all of the image itself."""
+    space = x.shape[2:]
+    places: list[torch.Tensor] = []
+    for size, begin in zip(reversed(padded.shape[2:]), reversed(begins), strict=True):
+        places.insert(0, index % size - begin)
+        index = index // size
+    order = list(range(len(space)))
+    result: Any = 0
+    for k in reversed(order) if column_major else order:
+        result = result * space[k] + places[k]
+    channels = torch.arange(x.shape[0] * x.shape[1], device=x.device) * math.prod(space)
+    return result + channels.reshape(*x.shape[:2], *[1] * len(space))
 
 
 def _rounding(

@@ -80,7 +80,22 @@ def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence
     if ctx.ties == "index" and len(dims) == 1 and reduction in PICKING:
         picked = ctx.function(PICKING[reduction], x.tensor, dims[0], bool(keepdims))
         return Placed(ctx.function(operator.getitem, picked, 0), order)
+    shape = ctx.shape(0) or ()
+    if reduction in PICKING and any(shape[axis : axis + 1] == (0,) for axis in axes):
+        largest = reduction is REDUCTIONS["ReduceMax"]
+        return Placed(ctx.function(extremum_of_none, x.tensor, dims, bool(keepdims), largest=largest), order)
     return Placed(reduction(ctx, x.tensor, dims, bool(keepdims)), order)
+
+
+def extremum_of_none(x: torch.Tensor, dims: tuple[int, ...], keep: bool, *, largest: bool) -> torch.Tensor:
+    """Maximum or minimum over axes without elements: the least or the greatest that there is."""
+    dtype = x.dtype
+    ends: tuple[float, float] = (-torch.inf, torch.inf)
+    if dtype == torch.bool:
+        ends = (False, True)
+    elif not dtype.is_floating_point:
+        ends = (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    return torch.full_like(x.to(torch.float32).sum(dims, keep), ends[not largest], dtype=dtype)
 
 
 def _is_global_pool(ctx: TorchImporter, x: Placed, dims: tuple[int, ...]) -> bool:
@@ -144,7 +159,10 @@ def CumSum(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, rev
     tensor = placed.tensor
     if reverse:
         tensor = ctx.function(torch.flip, tensor, (dim,))
-    total = ctx.function(torch.cumsum, tensor, dim)
+    options = {}
+    if ctx.is_integer():  # which PyTorch adds up in 64 bits
+        options["dtype"] = getattr(torch, str(ctx.numpy_dtype(ctx.node.inputs[0])))
+    total = ctx.function(torch.cumsum, tensor, dim, **options)
     if exclusive:
         total = ctx.function(torch.sub, total, tensor)
     if reverse:

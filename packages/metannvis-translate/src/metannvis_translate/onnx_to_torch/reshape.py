@@ -266,10 +266,12 @@ def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str 
 
 
 @converter("SpaceToDepth", since=1)
-def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int) -> Placed:
+def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
     """``nn.PixelUnshuffle``, and the channels into ONNX's order."""
     x = ctx.plain(input)
     tensor = ctx.module(nn.PixelUnshuffle(blocksize), x.tensor)
+    if mode == "CRD":
+        return Placed(tensor, identity(4))
     tensor = ctx.function(torch.unflatten, tensor, 1, (-1, blocksize * blocksize))
     return Placed(ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2), identity(4))
 

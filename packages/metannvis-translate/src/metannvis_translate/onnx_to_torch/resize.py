@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import fx, nn
 
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Resample, Take
 from metannvis_translate.onnx_to_torch.registry import converter
-from metannvis_translate.resampling import Line, factors
+from metannvis_translate.resampling import Line, factors, proportional
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter
@@ -57,8 +58,6 @@ def Resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Placed:
     """``nn.Upsample`` where it does the same, else a matrix (or, for the nearest, indices) an axis."""
-    if coordinate_transformation_mode == "tf_crop_and_resize" or keep_aspect_ratio_policy != "stretch":
-        ctx.refuse(f"{coordinate_transformation_mode}, {keep_aspect_ratio_policy} are not supported")
     along = [axis % X.rank for axis in (range(X.rank) if axes is None else axes)]
 
     def full(value: Value | None, what: str) -> list[Any] | None:
@@ -69,11 +68,18 @@ def Resize(
         given = dict(zip(along, elements, strict=True))
         return [given.get(axis) for axis in range(X.rank)]
 
+    regions = {}
+    if coordinate_transformation_mode == "tf_crop_and_resize":
+        edges = ctx.known(roi, "region").tolist()
+        regions = {axis: (edges[k], edges[k + len(along)]) for k, axis in enumerate(along)}
     return resize(
         ctx,
         X,
         full(scales, "scales"),
         full(sizes, "sizes"),
+        policy=keep_aspect_ratio_policy,
+        regions=regions,
+        extrapolation_value=extrapolation_value,
         mode=mode,
         coordinates=coordinate_transformation_mode,
         nearest=nearest_mode,
@@ -92,15 +98,30 @@ def resize(
     mode: str,
     coordinates: str,
     nearest: str,
+    policy: str = "stretch",
+    regions: dict[int, tuple[float, float]] | None = None,
     **others: Any,
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
-    found = factors(shape, scales, sizes)
+    if sizes is not None and policy != "stretch":
+        scaled = proportional(shape, sizes, policy)
+        if scaled is None:
+            ctx.refuse("an axis of free size is resized in proportion")
+            raise AssertionError
+        scales, sizes = scaled
+        found: list[float] | None = scales
+    else:
+        found = factors(shape, scales, sizes)
     if found is None:
         ctx.refuse("an axis of free size is resized to a fixed one")
     scales = found or []
-    steps = [axis for axis, scale in enumerate(scales) if scale != 1]
+    if ctx.hub.source == "onnx" and coordinates == "align_corners" and sizes is None:
+        whole = [n is None or s == 1 or float(n * s).is_integer() for n, s in zip(shape, scales, strict=True)]
+        if not all(whole):
+            ctx.refuse("with aligned corners and a size that is rounded, ONNX and its runtimes disagree on the places")
+    regions = regions or {}
+    steps = [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, (0.0, 1.0)) != (0.0, 1.0)]
     x = ctx.placed(X)
     if not steps:
         return x
@@ -119,9 +140,10 @@ def resize(
     for axis in axes:
         old = int(shape[axis] or 0)
         new = int(old * scales[axis]) if sizes is None else int(sizes[axis])
-        lines.append(Line(old, new, scales[axis], coordinates))
+        lines.append(Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0))))
     if mode == "nearest":
-        return Placed(ctx.module(Take(dims, [ctx.buffer(line.nearest(nearest)) for line in lines]), x.tensor), x.order)
+        taken = ctx.module(Take(dims, [ctx.buffer(line.nearest(nearest)) for line in lines]), x.tensor)
+        return Placed(_beyond(ctx, taken, dims, lines, others), x.order)
     dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
     matrices = [
         line.matrix(
@@ -133,7 +155,21 @@ def resize(
         for line in lines
     ]
     module = Resample(dims, [ctx.buffer(matrix.astype(dtype)) for matrix in matrices])
-    return Placed(ctx.module(module, x.tensor), x.order)
+    return Placed(_beyond(ctx, ctx.module(module, x.tensor), dims, lines, others), x.order)
+
+
+def _beyond(ctx: TorchImporter, tensor: fx.Node, dims: list[int], lines: list[Line], others: dict[str, Any]) -> fx.Node:
+    """A region that reaches beyond the image has a number of its own there."""
+    for dim, line in zip(dims, lines, strict=True):
+        if line.coordinates == "tf_crop_and_resize" and line.outside().any():
+            where = tuple(np.flatnonzero(line.outside()).tolist())
+            tensor = ctx.function(fill, tensor, dim, where, others.get("extrapolation_value", 0.0))
+    return tensor
+
+
+def fill(x: torch.Tensor, dim: int, where: Sequence[int], value: float) -> torch.Tensor:
+    """A number at some places of an axis."""
+    return x.index_fill(dim, torch.tensor(where, device=x.device), value)
 
 
 def _upsample(

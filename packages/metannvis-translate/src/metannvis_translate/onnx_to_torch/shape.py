@@ -15,6 +15,7 @@ from metannvis_translate.folding import constant_array, evaluate_symbols
 from metannvis_translate.hub import exact_value
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.registry import converter
 
 if TYPE_CHECKING:
@@ -115,10 +116,14 @@ def Identity(ctx: TorchImporter, input: Value) -> Value:
 
 
 @converter("Dropout", since=7)
-def Dropout_7(ctx: TorchImporter, data: Value, *, ratio: float = 0.5) -> Placed:
+def Dropout_7(ctx: TorchImporter, data: Value, *, ratio: float = 0.5) -> Placed | tuple[Placed, Placed]:
     """``nn.Dropout``, which does nothing in inference."""
     x = ctx.placed(data)
-    return Placed(ctx.module(nn.Dropout(ratio), x.tensor), x.order)
+    result = Placed(ctx.module(nn.Dropout(ratio), x.tensor), x.order)
+    if ctx.used_outputs() == 1:
+        return result
+    dtype = torch.bool if ctx.opset >= 10 else None
+    return result, Placed(ctx.function(torch.ones_like, x.tensor, dtype=dtype), x.order)
 
 
 @converter("Dropout", since=12)
@@ -129,16 +134,18 @@ def Dropout(
     training_mode: Value | None = None,
     *,
     seed: int | None = None,
-) -> Placed:
+) -> Placed | tuple[Placed, Placed]:
     """``nn.Dropout``, which does nothing in inference."""
     if training_mode is not None and ctx.known(training_mode, "training_mode").any():
         ctx.refuse("it is in training mode")
-    return Dropout_7(ctx, data, ratio=float(ctx.known(ratio, "ratio").reshape(())) if ratio is not None else 0.5)
+    return Dropout_7(ctx, data, ratio=float(ratio.array.reshape(())) if isinstance(ratio, Const) else 0.5)
 
 
 @converter("Shape", since=1)
-def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = None) -> Const:
+def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = None) -> Value:
     """Sizes, those that are free taken from the tensor when the model runs."""
+    if ctx.node.outputs[0].is_graph_output():
+        return call(ctx, shape_of, data, rank=1, start=start, end=end)
     if isinstance(data, Const):
         return Const(np.array(data.array.shape[start:end], dtype=np.int64), name=ctx.node.outputs[0].name or "")
     shape = ctx.shape(0) or (None,) * data.rank
@@ -150,6 +157,22 @@ def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = 
         size = shape[axis]
         sizes[k] = size if size is not None else Size(ctx, ctx.method("size", data.tensor, data.axis(axis)))
     return Sizes(sizes, name=ctx.node.outputs[0].name or "")
+
+
+def shape_of(x: torch.Tensor, *, start: int, end: int | None) -> torch.Tensor:
+    """The sizes of some axes, as a tensor."""
+    return torch.tensor(x.shape[start:end], dtype=torch.int64, device=x.device)
+
+
+def size_of(x: torch.Tensor) -> torch.Tensor:
+    """The number of elements, as a tensor."""
+    return torch.tensor(x.numel(), dtype=torch.int64, device=x.device)
+
+
+@converter("Size", since=1)
+def Size_1(ctx: TorchImporter, data: Value) -> Value:
+    """``Tensor.numel``."""
+    return call(ctx, size_of, data, rank=0)
 
 
 @converter("ConstantOfShape", since=9)
