@@ -22,6 +22,10 @@ layers, ops = keras.layers, keras.ops
 
 @converter("Concat", since=4)
 def Concat(ctx: KerasImporter, *inputs: Value, axis: int) -> Placed:
+    # a file of Keras does not keep the shape of a constant without elements
+    inputs = tuple(v for v in inputs if not (isinstance(v, Const) and v.array.shape[axis] == 0)) or inputs[:1]
+    if len(inputs) == 1:
+        return ctx.placed(inputs[0])
     order = ctx.common_order(inputs)
     tensors = [ctx.aligned(value, order) for value in inputs]
     position = layout.physical_axis(order, axis)
