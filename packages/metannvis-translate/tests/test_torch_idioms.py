@@ -68,7 +68,17 @@ class Rows(torch.nn.Module):
         return y.reshape(b, h, w, -1)
 
 
+class Unfolded(torch.nn.Module):
+    """Padded patches with a stride, as attention over windows that overlap takes them."""
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        y = functional.unfold(x, 3, padding=1, stride=2).reshape(b, c, 9, -1).mean(2).reshape(b, c, h // 2, w // 2)
+        return functional.interpolate(y, scale_factor=2)
+
+
 CASES = {
+    "unfolded": (Unfolded, (3, 4, 6)),
     "rows": (Rows, (3, 4, 6)),
     "patches": (Patches, (3, 4, 6)),
     "repeated": (Repeated, (3, 2, 6)),

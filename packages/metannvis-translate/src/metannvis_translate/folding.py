@@ -319,8 +319,9 @@ def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     if wanted is None:
         return
     have = dims(node.inputs[0])
-    if node.op_type == "Reshape" and have is not None:
-        wanted = _without_rest(wanted, have)
+    if node.op_type == "Reshape":
+        wanted = _as_declared(wanted, node.outputs[0])
+        wanted = wanted if have is None else _without_rest(wanted, have)
     settled: list[int] = []
     free = -1 if -1 not in [e for e in wanted if isinstance(e, (int, np.integer))] else None
     for index, element in enumerate(wanted.tolist()):
@@ -343,6 +344,17 @@ def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     constant.outputs[0].name = f"{node.outputs[0].name}_shape"
     if 0 in settled and node.op_type == "Reshape":
         node.attributes.pop("allowzero", None)
+
+
+def _as_declared(wanted: Array, output: ir.Value) -> Array:
+    """A target shape with the sizes that the exporter noted for the result, where it knows them as numbers."""
+    declared = output.shape
+    if declared is None or len(declared) != len(wanted):
+        return wanted
+    sizes = [
+        size if isinstance(size, int) else element for element, size in zip(wanted.tolist(), declared, strict=True)
+    ]
+    return _objects(sizes)
 
 
 def _without_rest(wanted: Array, have: Array) -> Array:
