@@ -218,7 +218,7 @@ class KerasImporter(GraphImporter):
 
     def expose_input(self, placed: Placed, value: ir.Value) -> Placed:
         name = next(layer.info.layer for layer in self.hub.layers if layer.value == value.name)
-        identity = keras.layers.Identity(name=self.unique(name), dtype=placed.tensor.dtype)
+        identity = keras.layers.Identity(name=self.unique(name), dtype=policy(placed.tensor))
         return Placed(identity(placed.tensor), placed.order)
 
     def converted(self, results: Sequence[Placed]) -> None:

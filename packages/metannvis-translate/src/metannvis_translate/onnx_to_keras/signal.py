@@ -46,8 +46,13 @@ def DFT(
 def fourier(
     ctx: KerasImporter, value: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
 ) -> Placed:
-    """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length."""
-    x = ctx.plain(value)
+    """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length.
+
+    Computed in double precision: what cancels leaves the rounding of the largest terms.
+    """
+    given = ctx.plain(value)
+    own = keras.backend.standardize_dtype(given.tensor.dtype)
+    x = Placed(ops.cast(given.tensor, "float64"), given.order)
     where = axis % x.rank
     parts = x.tensor.shape[-1]
     real = ops.moveaxis(x.tensor[..., 0], where, -1)
@@ -69,7 +74,7 @@ def fourier(
         if imaginary is None:
             imaginary = ops.zeros_like(real)
         if halved:
-            edge = np.ones(kept, ctx.compute)
+            edge = np.ones(kept, "float64")
             edge[0] = 0  # numpy.fft.irfft takes the first, and for even lengths the last, for real
             if length % 2 == 0:
                 edge[-1] = 0
@@ -80,7 +85,8 @@ def fourier(
         elif onesided:
             real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
     found = [real] if halved else [real, imaginary]
-    return Placed(ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1), identity(x.rank))
+    result = ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1)
+    return Placed(ops.cast(result, own), identity(x.rank))
 
 
 def mirrored(real: Any, imaginary: Any, length: int) -> tuple[Any, Any]:
