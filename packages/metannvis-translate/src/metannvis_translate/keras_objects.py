@@ -22,6 +22,7 @@ __all__ = [
     "EyeLike",
     "Filled",
     "GatherND",
+    "InverseFourier",
     "NonZero",
     "OperatorLayer",
     "Range",
@@ -275,3 +276,10 @@ def ScatterElements(data: Any, indices: Any, updates: Any, *, axis: int, reducti
 def ReverseSequence(x: Any, lengths: Any, *, seq_axis: int, batch_axis: int) -> Any:  # noqa: N802
     """The first entries along one axis reversed, as many as ``lengths`` says for each place of another."""
     return tf.reverse_sequence(x, tf.cast(lengths, tf.int64), seq_axis=seq_axis, batch_axis=batch_axis)
+
+
+@operator_layer
+def InverseFourier(real: Any, imaginary: Any) -> Any:  # noqa: N802
+    """Inverse discrete Fourier transform along the last axis."""
+    found = tf.signal.ifft(tf.complex(real, imaginary))
+    return tf.math.real(found), tf.math.imag(found)

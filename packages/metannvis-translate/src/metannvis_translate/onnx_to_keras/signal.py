@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate import keras_objects
 from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_keras.registry import converter
@@ -46,13 +47,8 @@ def DFT(
 def fourier(
     ctx: KerasImporter, value: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
 ) -> Placed:
-    """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length.
-
-    Computed in double precision: what cancels leaves the rounding of the largest terms.
-    """
-    given = ctx.plain(value)
-    own = keras.backend.standardize_dtype(given.tensor.dtype)
-    x = Placed(ops.cast(given.tensor, "float64"), given.order)
+    """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length."""
+    x = ctx.plain(value)
     where = axis % x.rank
     parts = x.tensor.shape[-1]
     real = ops.moveaxis(x.tensor[..., 0], where, -1)
@@ -74,19 +70,19 @@ def fourier(
         if imaginary is None:
             imaginary = ops.zeros_like(real)
         if halved:
-            edge = np.ones(kept, "float64")
+            edge = np.ones(kept, ctx.compute)
             edge[0] = 0  # numpy.fft.irfft takes the first, and for even lengths the last, for real
             if length % 2 == 0:
                 edge[-1] = 0
             real, imaginary = mirrored(real, ops.multiply(imaginary, edge), length)
-        real, imaginary = ops.fft((real, ops.negative(imaginary) if inverse else imaginary))
         if inverse:
-            real, imaginary = ops.divide(real, length), ops.divide(ops.negative(imaginary), length)
-        elif onesided:
+            real, imaginary = ctx.operator_layer(keras_objects.InverseFourier, real, imaginary)
+        else:
+            real, imaginary = ops.fft((real, imaginary))
+        if onesided and not inverse:
             real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
     found = [real] if halved else [real, imaginary]
-    result = ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1)
-    return Placed(ops.cast(result, own), identity(x.rank))
+    return Placed(ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1), identity(x.rank))
 
 
 def mirrored(real: Any, imaginary: Any, length: int) -> tuple[Any, Any]:
