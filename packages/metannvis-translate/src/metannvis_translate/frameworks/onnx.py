@@ -16,6 +16,8 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run, is_installed, require
+from metannvis_translate.frameworks.onnx_files import check_sizes
+from metannvis_translate.frameworks.onnx_ml import as_array, lower_ml, without_maps
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
@@ -74,6 +76,7 @@ class OnnxFramework:
             )
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
+        notes = lower_ml(graph)
         layers = []
         for node in graph:
             name = node.name or node.outputs[0].name or ""
@@ -96,7 +99,7 @@ class OnnxFramework:
         assert isinstance(graph_model, ir.Model)
         return HubModel(
             model=graph_model, layers=tuple(layers), inputs=ports, outputs=outputs, source="onnx", fixed_batch=fixed,
-            exporter=engine, name=graph.name or "model",
+            exporter=engine, name=graph.name or "model", notes=notes,
         )  # fmt: skip
 
     def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
@@ -221,15 +224,9 @@ class OnnxFramework:
             proto = onnx.load_model(str(path), load_external_data=False)
         except DecodeError as error:
             raise InvalidArgumentError(f"{path.name} cannot be loaded as an ONNX model: {error}") from error
-        folder = path.resolve().parent
-        for tensor in proto.graph.initializer:
-            for entry in tensor.external_data:
-                if entry.key == "location" and not (folder / entry.value).resolve().is_relative_to(folder):
-                    raise InvalidArgumentError(
-                        f"{path.name}: the data of {tensor.name!r} lies outside the model's folder: {entry.value}"
-                    )
+        check_sizes(proto, path)
         try:
-            onnx.load_external_data_for_model(proto, str(folder))
+            onnx.load_external_data_for_model(proto, str(path.resolve().parent))
         except onnx.checker.ValidationError as error:  # data that is not there; a constant's, which lies outside
             raise InvalidArgumentError(f"{path.name}: {error}") from error
         return proto
@@ -246,7 +243,7 @@ class OnnxFramework:
 
         if isinstance(model, ir.Model):
             return model.clone()
-        return ir.from_proto(model)
+        return ir.from_proto(without_maps(model))
 
 
 def _proto(model: Any) -> onnx.ModelProto:
@@ -299,7 +296,7 @@ def _evaluator(proto: onnx.ModelProto) -> Any:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             session = runtime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            return lambda feeds: [np.asarray(x) for x in session.run(None, feeds)]
+            return lambda feeds: [as_array(x) for x in session.run(None, feeds)]
         except Exception as error:  # noqa: BLE001
             # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
             log_reason = str(error)
@@ -314,7 +311,7 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Any:
 
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     evaluator = ReferenceEvaluator(proto)
-    return lambda feeds: [np.asarray(x) for x in evaluator.run(None, feeds)]
+    return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
 
 
 def _double_constant(node: ir.Node) -> None:
