@@ -174,8 +174,8 @@ def test_made_by_pytorch(tmp_path: Path, dynamo: bool) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_made_by_tensorflow() -> None:
     tf2onnx = require("tf2onnx.convert")
-    kernel = tf.constant(RANDOM.standard_normal((3, 3, 3, 4)), tf.float32)
-    matrix = tf.constant(RANDOM.standard_normal((4, 5)), tf.float32)
+    kernel = tf.Variable(RANDOM.standard_normal((3, 3, 3, 4)), dtype=tf.float32)
+    matrix = tf.Variable(RANDOM.standard_normal((4, 5)), dtype=tf.float32)
 
     def network(x: Any) -> Any:
         x = tf.nn.relu(tf.nn.conv2d(x, kernel, 2, "SAME") + 0.5)

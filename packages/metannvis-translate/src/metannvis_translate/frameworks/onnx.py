@@ -198,7 +198,8 @@ class OnnxFramework:
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         random = np.random.default_rng(seed)
         arrays = []
-        for value in self._copy(model).graph.inputs:
+        graph = self._copy(model).graph
+        for value in [value for value in graph.inputs if value.name not in graph.initializers]:
             shape, dtype = _shape(value), _dtype(value)
             if value.shape is None or any(d is None for d in shape[1:]):
                 raise MissingArgumentError(f"input {value.name!r} has free sizes {shape}: give example_inputs=")
@@ -310,8 +311,25 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Any:
     from onnx.reference import ReferenceEvaluator
 
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
-    evaluator = ReferenceEvaluator(proto)
+    opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
+    evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
     return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
+
+
+def _batch_normalization() -> Any:
+    """Inference before opset 14, of which ONNX's evaluator makes training from opset 9 on, and an error before."""
+    from onnx.reference.op_run import OpRun
+
+    class BatchNormalization(OpRun):
+        op_domain = ""
+
+        def _run(self, x: Array, scale: Array, bias: Array, mean: Array, var: Array, **attributes: Any) -> tuple[Array]:
+            epsilon = getattr(self, "epsilon", None) or 1e-5
+            shape = (1, -1, *(1,) * (x.ndim - 2))
+            scale, bias, mean, var = (array.reshape(shape) for array in (scale, bias, mean, var))
+            return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
+
+    return BatchNormalization
 
 
 def _double_constant(node: ir.Node) -> None:
