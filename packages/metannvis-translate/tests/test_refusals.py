@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from metannvis_translate import (
@@ -94,6 +98,22 @@ class Outer(nn.Module):
         return self.inner(self.conv(x))
 
 
+@pytest.fixture
+def no_determinant() -> Iterator[None]:
+    """A registry in which an operator is missing."""
+    require("tensorflow")
+    import metannvis_translate.onnx_to_keras.importer  # noqa: F401  # it registers the converters
+    from metannvis_translate.onnx_to_keras.registry import converter, registry
+
+    row = registry.find("Det", 20)
+    registry.remove("Det", since=row.since)
+    try:
+        yield
+    finally:
+        converter("Det", since=row.since)(row.function)
+
+
+@pytest.mark.usefixtures("no_determinant")
 def test_unsupported_operator_says_where_and_how_to_register_one() -> None:
     with pytest.raises(UnsupportedOperatorError) as caught:
         translate(Outer(), "keras", example_inputs=IMAGE)
@@ -103,20 +123,8 @@ def test_unsupported_operator_says_where_and_how_to_register_one() -> None:
     assert "Det (opset" in str(error) and "'inner'" in str(error) and "@converter" in str(error)
 
 
-class Values(nn.Module):
-    def forward(self, x):
-        return torch.linalg.svdvals(x)
-
-
-def test_an_operator_that_pytorchs_exporters_lack_is_named() -> None:
-    with pytest.raises(UnsupportedOperatorError, match="linalg_svd.*called in Values.*no ONNX operator") as caught:
-        translate(Values(), "keras", example_inputs=IMAGE)
-    assert "linalg_svd" in caught.value.operator
-
-
+@pytest.mark.usefixtures("no_determinant")
 def test_a_registered_converter_is_used() -> None:
-    """The example of the documentation: an operator of one's own, on one line."""
-    require("tensorflow")
     import keras
     from metannvis_translate.onnx_to_keras.registry import converter, registry
 
@@ -132,6 +140,33 @@ def test_a_registered_converter_is_used() -> None:
             converter("Det", since=11)(Det)
     finally:
         registry.remove("Det", since=11)
+
+
+def test_the_readmes_converter_runs() -> None:
+    """The example of the documentation, on an ``.onnx`` model that holds such an operator."""
+    require("tensorflow")
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (example,) = [text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "@converter" in text]
+    from metannvis_translate.onnx_to_keras.registry import registry
+
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Snake", ["x"], ["y"], domain="com.example", alpha=2.0)],
+        "snake",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, 8, 9])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 3, 8, 9])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("com.example", 1)]
+    proto = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    with pytest.raises(UnsupportedOperatorError, match=r"com.example::Snake .*@converter"):
+        translate(proto, "keras", verify=False)
+    exec(example, {})  # noqa: S102  # our own documentation
+    try:
+        translation = translate(proto, "keras", verify=False)
+    finally:
+        registry.remove("Snake", since=1, domain="com.example")
+    found = translation.to_source(translation.model(translation.to_target(IMAGE)), role="output")
+    expected = IMAGE + np.sin(2 * IMAGE) ** 2 / 2
+    assert np.abs(np.asarray(found) - expected).max() <= 1e-5
 
 
 class Branching(nn.Module):

@@ -62,18 +62,29 @@ class UnsupportedOperatorError(MetannvisError, NotImplementedError):
         Opset version the model asks for, ``None`` for a layer class.
     layer
         Name of the source layer that needs it, ``None`` if unknown.
+    where
+        ``file:line in function: code`` of the user's code that calls it, ``None`` if the exporter does not know.
     """
 
     def __init__(
-        self, operator: str, *, opset: int | None = None, layer: str | None = None, reason: str = "", hint: str = ""
+        self,
+        operator: str,
+        *,
+        opset: int | None = None,
+        layer: str | None = None,
+        where: str | None = None,
+        reason: str = "",
+        hint: str = "",
     ) -> None:
         self.operator = operator
         self.opset = opset
         self.layer = layer
+        self.where = where
         what = f"{operator} (opset {opset})" if opset is not None else operator
-        where = f", needed by layer {layer!r}," if layer else ""
+        needed = f", needed by layer {layer!r}," if layer else ""
+        at = f" [{where}]" if where else ""
         why = f": {reason}" if reason else ""
-        super().__init__(f"{what}{where} cannot be translated{why}. {hint}".strip())
+        super().__init__(f"{what}{needed} cannot be translated{why}{at}. {hint}".strip())
 
 
 class EquivalenceError(MetannvisError, ArithmeticError):

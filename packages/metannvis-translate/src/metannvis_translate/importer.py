@@ -22,10 +22,11 @@ from metannvis_translate import layout
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
 from metannvis_translate.folding import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
-from metannvis_translate.hub import LAYER, TIES, WEIGHT, HubModel, HubPort, exact_value, is_weight
+from metannvis_translate.hub import LAYER, TIES, TRACE, WEIGHT, HubModel, HubPort, exact_value, is_weight
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.registry import Converter, Registry
+from metannvis_translate.user_lines import line_of_trace
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -244,6 +245,7 @@ class GraphImporter:
                     f"{node.domain + '::' if node.domain else ''}{node.op_type}",
                     opset=opset,
                     layer=self.layer,
+                    where=self.where,
                     hint=self.register_hint,
                 )
         else:
@@ -352,6 +354,11 @@ class GraphImporter:
         return self.node.metadata_props.get(LAYER) or None
 
     @property
+    def where(self) -> str | None:
+        """The line of the user's code that the current node came from, if the exporter knew it."""
+        return line_of_trace(self.node.metadata_props.get(TRACE, ""))
+
+    @property
     def ties(self) -> str | None:
         """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.hub.TIES`."""
         return self.node.metadata_props.get(TIES)
@@ -359,7 +366,12 @@ class GraphImporter:
     def refuse(self, reason: str, *, cause: BaseException | None = None) -> None:
         """Raise the documented refusal for the current node."""
         raise UnsupportedOperatorError(
-            self.node.op_type, opset=self.opset, layer=self.layer, reason=reason, hint=self.register_hint
+            self.node.op_type,
+            opset=self.opset,
+            layer=self.layer,
+            where=self.where,
+            reason=reason,
+            hint=self.register_hint,
         ) from cause
 
     def known(self, value: Value | None, what: str) -> Array:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
-from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
+from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported, quiet
 from metannvis_translate.frameworks import DeclinedError, Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
+from metannvis_translate.user_lines import line_of_error, line_of_trace
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -95,16 +96,48 @@ def export_model(
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     operator = _missing_operator(last)
     if operator:
+        where, layer = _call_of(recorder, operator)
         raise UnsupportedOperatorError(
             operator,
+            layer=layer,
+            where=where,
             reason=f"it is called in {type(model).__name__}, and PyTorch's exporter {engine} has no ONNX operator for it",
             hint="Write that part with other operators, or leave it out of the model that is translated.",
         ) from last
+    where, module = line_of_error(last)
+    paths = {id(part): path for path, part in recorder.model.named_modules()}
     raise UnsupportedOperatorError(
         type(model).__name__,
+        layer=paths.get(id(module)),
+        where=where,
         reason=f"exporter {engine}: {'; '.join(dict.fromkeys(failures))}",
         hint="A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where.",
     ) from last
+
+
+def _call_of(recorder: _Recorder, operator: str) -> tuple[str | None, str | None]:
+    """Line and module from which a PyTorch operator is called: the exporter names neither, the traced program knows both."""
+    import torch
+
+    try:
+        with quiet():
+            program = torch.export.export(recorder.module(), recorder.tensors(), strict=False)
+            for traced in (program, program.run_decompositions()):
+                for node in traced.graph.nodes:
+                    if node.op == "call_function" and _schema_name(node.target) == _schema_name(operator):
+                        paths = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+                        inner = [path.removeprefix(PREFIX) for path in paths if path.startswith(PREFIX)]
+                        return line_of_trace(node.meta.get("stack_trace") or ""), (inner or [None])[-1]
+    except Exception as error:  # noqa: BLE001
+        # the model could not be exported anyway, and that is what will be said
+        log.info("no trace of %s: %s", operator, _first_line(error))
+    return None, None
+
+
+def _schema_name(operator: Any) -> str:
+    """``linalg_svd`` of ``aten::linalg_svd``, ``aten._linalg_svd.default`` or the operator itself."""
+    parts = re.split(r"::|\.", str(operator))
+    return (parts[1] if len(parts) > 1 else parts[0]).lstrip("_")
 
 
 def _missing_operator(error: BaseException | None) -> str | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     import torch
 
-__all__ = ["ENGINES", "PREFIX", "Exported", "Recorder"]
+__all__ = ["ENGINES", "PREFIX", "Exported", "Recorder", "quiet"]
 
 #: What the wrapper around the model puts before the path of every module.
 PREFIX = "model."
@@ -73,7 +73,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
     if dynamic:
         batch = torch.export.Dim("batch", min=1)
         shapes = {"args": tuple({0: batch} if batched else {} for batched in recorder.batched)}
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             recorder.module(),
             recorder.tensors(),
@@ -118,7 +118,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     module = recorder.module().eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
-    with _quiet(), _refusing():
+    with quiet(), _refusing():
         # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
         warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         torch.onnx.export(
@@ -175,7 +175,7 @@ def _refusing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The one place where the exporters' warnings, their log records and graphs on standard output are silenced.
 
     ``nn.Transformer`` looks into the mask that it is given, whether it is a causal one, to take a faster way to the same
@@ -189,7 +189,14 @@ def _quiet() -> Iterator[None]:
     bindings: Any = torch._C
     asked = bindings._jit_is_onnx_log_enabled
     detect = transformer._detect_is_causal_mask
-    names = ("torch.onnx", "torch.onnx._internal", "onnxscript", "torch._subclasses.fake_tensor", "torch.export")
+    names = (
+        "torch.onnx",
+        "torch.onnx._internal",
+        "onnxscript",
+        "torch._subclasses.fake_tensor",
+        "torch.export",
+        "torch.fx.experimental.symbolic_shapes",
+    )
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
@@ -197,7 +204,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(logging.CRITICAL)
         bindings._jit_is_onnx_log_enabled = None
         transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
