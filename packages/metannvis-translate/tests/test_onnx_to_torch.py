@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,44 @@ def test_operator(case: Case, dtype: str) -> None:
         else:
             scale = np.abs(theirs).max(initial=0)
             assert np.abs(ours - theirs).max(initial=0) <= LIMITS[str(theirs.dtype)] * max(scale, 1e-3)
+
+
+#: operators that are functions or modules of ours, a row each
+OWN = {
+    "LSTM",
+    "GRU",
+    "RNN",
+    "Attention",
+    "LinearAttention",
+    "QuantizeLinear",
+    "QLinearConv",
+    "DeformConv",
+    "Col2Im",
+    "STFT",
+    "Unique",
+}
+
+
+@pytest.mark.parametrize(
+    "case", {case.operator: case for case in ALL if case.operator in OWN}.values(), ids=lambda case: case.id
+)
+def test_copies_and_exports(case: Case) -> None:
+    torch = require("torch")
+    built = build(case, "float32")[1]
+    arrays = [np.asarray(value) for value in case.inputs[: case.dynamic] if value is not None]
+    arrays = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays]
+    given = [torch.from_numpy(a.transpose(p.order).copy()) for a, p in zip(arrays, built.inputs, strict=True)]
+    expected = built.model(*given)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    twin = copy.deepcopy(built.model)
+    twin.load_state_dict(built.model.state_dict())
+    with warnings.catch_warnings():  # PyTorch warns of its own recurrent modules while it traces them
+        warnings.simplefilter("ignore", UserWarning)
+        exported = torch.export.export(built.model, tuple(given)).module()
+    for other in (twin, exported):
+        found = other(*given)
+        for ours, theirs in zip(found if isinstance(found, tuple) else (found,), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_every_converter_has_a_row() -> None:
