@@ -77,7 +77,22 @@ class Unfolded(torch.nn.Module):
         return functional.interpolate(y, scale_factor=2)
 
 
+class Shared(torch.nn.Module):
+    """One module on two paths, called by each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.position = torch.nn.Conv2d(3, 3, 1)
+        self.blocks = torch.nn.ModuleList([torch.nn.Sequential(self.position, torch.nn.Tanh()) for _ in range(2)])
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
 CASES = {
+    "shared": (Shared, (3, 4, 6)),
     "unfolded": (Unfolded, (3, 4, 6)),
     "rows": (Rows, (3, 4, 6)),
     "patches": (Patches, (3, 4, 6)),
@@ -104,3 +119,4 @@ def test_idiom_is_exact(name: str, dtype: str) -> None:
             model, translation, random.standard_normal((batch, *shape)).astype(dtype), dtype=dtype
         )
         assert report.passed, str(report)
+        assert all(row.compared for row in report.layers), str(report)

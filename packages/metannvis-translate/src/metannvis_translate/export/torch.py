@@ -256,7 +256,8 @@ class _Recorder:
                     # a clone: an operation in place further on must not change what this layer put out
                     extra.append(tensor.clone())
 
-                with recording(self.model, sink):
+                # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
+                with recording(recorder.model, sink):
                     if recorder.keywords:
                         output = self.model(**dict(zip(recorder.keywords, args, strict=True)))
                     else:
