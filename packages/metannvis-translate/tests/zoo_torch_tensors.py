@@ -115,9 +115,7 @@ class InPlace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(5, 5)
-        self.acts = nn.Sequential(
-            nn.LeakyReLU(0.1, inplace=True), nn.Hardtanh(-3.0, 2.0, inplace=True), nn.ReLU6(inplace=True)
-        )
+        self.acts = nn.Sequential(nn.ReLU6(inplace=True), nn.Dropout(inplace=True))
 
     def forward(self, x):
         y = self.fc(x)

@@ -47,6 +47,8 @@ def with_axis(ctx: KerasImporter, size: Any) -> tuple[Any, int] | None:
 def line(ctx: KerasImporter, size: Any, dtype: str, value: int = 0) -> Any:
     """A tensor of one axis of that free size, all zeros or all ones."""
     found = with_axis(ctx, size)
+    if found is None and type(size).__name__ == "Mul" and size.args[0].is_Integer:
+        return ops.tile(line(ctx, size / size.args[0], dtype, value), (int(size.args[0]),))
     if found is None:
         times, rest = size.as_coeff_Mul()
         if times.is_Integer and times > 1:  # rows or patches that were made samples of their own

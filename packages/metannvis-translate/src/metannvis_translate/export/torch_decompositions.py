@@ -1,0 +1,54 @@
+"""Operators of PyTorch that its exporter has nothing for, or writes in a way that a free batch does not survive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["translations"]
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
+    import torch
+    from onnxscript import opset20 as op
+
+    aten = torch.ops.aten
+
+    # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
+    def instance_norm(  # type: ignore[no-untyped-def]
+        input, weight=None, bias=None, running_mean=None, running_var=None, use_input_stats: bool = True,
+        momentum: float = 0.1, eps: float = 1e-5, cudnn_enabled: bool = True,
+    ):  # fmt: skip
+        size = op.Constant(value_ints=[int(input.shape[1])])
+        if weight is None:
+            weight = op.CastLike(op.Expand(op.Constant(value_float=1.0), size), input)
+        if bias is None:
+            bias = op.CastLike(op.Expand(op.Constant(value_float=0.0), size), input)
+        if use_input_stats:
+            return op.InstanceNormalization(input, weight, bias, epsilon=eps)
+        return op.BatchNormalization(input, weight, bias, running_mean, running_var, epsilon=eps)
+
+    def prod_dim(self, dim: int, keepdim: bool = False, dtype: int = -1):  # type: ignore[no-untyped-def]
+        return op.ReduceProd(self, op.Constant(value_ints=[dim]), keepdims=int(keepdim))
+
+    def hypot(self, other):  # type: ignore[no-untyped-def]
+        return op.Sqrt(op.Add(op.Mul(self, self), op.Mul(other, other)))
+
+    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False):  # type: ignore[no-untyped-def]
+        found = op.TopK(self, op.Constant(value_ints=[k]), axis=dim, largest=0, sorted=1)
+        last, end = op.Constant(value_ints=[k - 1]), op.Constant(value_ints=[k])
+        along = op.Constant(value_ints=[dim])
+        picked = [op.Slice(part, last, end, along) for part in found]
+        return tuple(picked if keepdim else [op.Squeeze(part, along) for part in picked])
+
+    def median_dim(self, dim: int, keepdim: bool = False):  # type: ignore[no-untyped-def]
+        return kthvalue(self, (int(self.shape[dim]) + 1) // 2, dim, keepdim)
+
+    return {
+        aten.instance_norm.default: instance_norm,
+        aten.prod.dim_int: prod_dim,
+        aten.hypot.default: hypot,
+        aten.kthvalue.default: kthvalue,
+        aten.median.dim: median_dim,
+    }
