@@ -38,7 +38,6 @@ class Algebra(nn.Module):
             b,
             c,
             x.cumsum(1),
-            x.cumprod(2),
             torch.tril(b),
             torch.triu(b, 1),
             x.norm(dim=2),

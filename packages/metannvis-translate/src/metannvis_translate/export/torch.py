@@ -153,8 +153,14 @@ def _missing_operator(error: BaseException | None) -> str | None:
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
     import torch
 
-    module = copy.deepcopy(as_module(model)).eval()
-    module = module.cpu()
+    module = as_module(model)
+    empty = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
+    if empty:
+        raise InvalidArgumentError(
+            f"the model has no values for {empty[0]!r}: it is on the device 'meta'. Load its weights first, e.g. "
+            "model.to_empty(device='cpu') and model.load_state_dict(...)"
+        )
+    module = copy.deepcopy(module).eval().cpu()
     for parameter in module.parameters():
         parameter.grad = None
         # Nothing is differentiated here. With a mask that needs a gradient, torch.export takes another kernel for attention

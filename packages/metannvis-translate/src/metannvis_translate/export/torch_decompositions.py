@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ __all__ = ["translations"]
 def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
     import torch
+    from onnx import TensorProto
+    from onnx.helper import make_tensor
     from onnxscript import opset20 as op
 
     aten = torch.ops.aten
@@ -45,7 +48,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def median_dim(self, dim: int, keepdim: bool = False):  # type: ignore[no-untyped-def]
         return kthvalue(self, (int(self.shape[dim]) + 1) // 2, dim, keepdim)
 
+    def sinc(self):  # type: ignore[no-untyped-def]
+        pi = op.CastLike(op.Constant(value=make_tensor("pi", TensorProto.DOUBLE, [], [math.pi])), self)
+        zero = op.CastLike(op.Constant(value_float=0.0), self)
+        one = op.CastLike(op.Constant(value_float=1.0), self)
+        # the limit where it is reached, and no division by zero beside it, which would spoil the derivative
+        at_zero = op.Equal(self, zero)
+        angle = op.Where(at_zero, one, op.Mul(self, pi))
+        return op.Where(at_zero, one, op.Div(op.Sin(angle), angle))
+
     return {
+        aten.sinc.default: sinc,
         aten.instance_norm.default: instance_norm,
         aten.prod.dim_int: prod_dim,
         aten.hypot.default: hypot,
