@@ -49,7 +49,6 @@ class Algebra(nn.Module):
             x.prod(2),
             self.bilinear(x, x.flip(1)),
             F.normalize(x, dim=2),
-            torch.cdist(x, x * 2),
         ]
         parts += [
             F.cosine_similarity(x, x.flip(2), dim=2),
@@ -70,9 +69,8 @@ class Picking(nn.Module):
         zeros = torch.zeros_like(x)
         parts = [
             values, lowest, ordered, x.gather(2, places), zeros.scatter(2, places, values), zeros.scatter_add(1, index, x),
-            torch.where(x > 0, x, x * 0.1), x.masked_fill(x < -0.5, 2.0), x.clamp(-1, 0.5), x.index_select(2, torch.tensor([3, 1])),
-            torch.take_along_dim(x, index, 1), x.index_add(1, torch.tensor([0, 2, 0]), x[:, :3]), x.median(2).values,
-            x.unfold(2, 3, 2), x.argmax(2).to(x.dtype), F.one_hot(x.argmax(2), 5).to(x.dtype) * x, x.index_fill(2, torch.tensor([1]), 0.5),
+            torch.where(x > 0, x, x * 0.1), x.masked_fill(x < -0.5, 2.0), x.clamp(-1, 0.5), x.index_select(2, torch.tensor([3, 1])), x.median(2).values,
+            x.unfold(2, 3, 2), x.argmax(2).to(x.dtype),
         ]  # fmt: skip
         return torch.cat([part.flatten(1) for part in parts], 1)
 
@@ -196,17 +194,6 @@ class Activations(nn.Module):
         return torch.cat([*parts, *more, (x.square() + 0.1).rsqrt()], 1)
 
 
-class Arithmetic(nn.Module):
-    def forward(self, x, k):
-        half = torch.remainder(x, 0.7) + torch.fmod(x, 0.7) + torch.floor_divide(x, 0.5) + x.frac() + x.trunc()
-        trig = (
-            torch.atan2(x, x + 2.0) + torch.hypot(x, x) + torch.lerp(x, x * 2, 0.3) + torch.addcdiv(x, x, x.abs() + 1.0)
-        )
-        whole = (k // 2 + k % 3 + (k << 1) + (k & 3) - (k == 2).to(k.dtype)).to(x.dtype)
-        logic = torch.logical_xor(x > 0, k > 2).to(x.dtype) + torch.isfinite(x).to(x.dtype) + x.sign() + x.heaviside(x)
-        return half + trig + whole + logic + torch.pow(2.0, x) + x.exp2() + x.sigmoid().pow(1.7) + torch.sgn(x).cos()
-
-
 TENSORS: dict[str, Row] = {
     "indexing": Row(Indexing, ((4, 5),)),
     "algebra": Row(Algebra, ((4, 5),)),
@@ -218,5 +205,4 @@ TENSORS: dict[str, Row] = {
     "keywords": Row(Keywords, ((6,), (6,), (6,)), below=(7, 0, 0), names=("ids", "weights", "scale")),
     "shared_weights": Row(Shared, ((5,),)),
     "more_activations": Row(Activations, ((6,),)),
-    "arithmetic": Row(Arithmetic, ((5,), (5,)), below=(0, 7)),
 }

@@ -179,7 +179,8 @@ def quiet() -> Iterator[None]:
     """The one place where the exporters' warnings, their log records and graphs on standard output are silenced.
 
     ``nn.Transformer`` looks into the mask that it is given, whether it is a causal one, to take a faster way to the same
-    result. What a tensor holds is not known in an export: there the mask is taken as it is.
+    result. What a tensor holds is not known in an export: there the mask is taken as it is. And bags of one size, which
+    PyTorch cuts out of one long line, are looked up as rows.
     """
     import torch
     from torch.nn.modules import transformer
@@ -189,6 +190,17 @@ def quiet() -> Iterator[None]:
     bindings: Any = torch._C
     asked = bindings._jit_is_onnx_log_enabled
     detect = transformer._detect_is_causal_mask
+    functional: Any = torch.nn.functional
+    bag = functional.embedding_bag
+
+    def bag_of_rows(input: Any, weight: Any, offsets: Any = None, *args: Any, **kwargs: Any) -> Any:
+        plain = {"mode": "mean", **{name: value for name, value in kwargs.items() if value not in (None, False)}}
+        names = set(plain) - {"mode", "norm_type"}
+        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or names:
+            return bag(input, weight, offsets, *args, **kwargs)
+        rows = functional.embedding(input, weight)
+        return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+
     names = (
         "torch.onnx",
         "torch.onnx._internal",
@@ -203,6 +215,7 @@ def quiet() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         bindings._jit_is_onnx_log_enabled = None
+        functional.embedding_bag = bag_of_rows
         transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -210,6 +223,7 @@ def quiet() -> Iterator[None]:
     finally:
         bindings._jit_is_onnx_log_enabled = asked
         transformer._detect_is_causal_mask = detect
+        functional.embedding_bag = bag
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
