@@ -9,7 +9,7 @@ import numpy as np
 from onnx.reference import ReferenceEvaluator
 from operator_cases import BOOL, IMAGE, Case, _ints, _positive, _random, model_of, reference
 
-__all__ = ["TORCH_CASES"]
+__all__ = ["AMBIGUOUS", "TORCH_CASES"]
 
 INTEGERS = np.array([[5, 6, 7], [1, 2, 12]])
 INFINITE = np.array([[1.0, np.inf, -np.inf, np.nan]])
@@ -160,3 +160,9 @@ TORCH_CASES: list[Case] = [
 def _lp_pool(x: Any, p: int, kh: int, kw: int, sh: int, sw: int) -> Any:
     windows = np.lib.stride_tricks.sliding_window_view(np.abs(x) ** p, (kh, kw), axis=(2, 3))[:, :, ::sh, ::sw]
     return windows.sum((-1, -2)) ** (1 / p)
+
+
+#: Sizes that come out rounded, with aligned corners: ONNX Runtime and ONNX's evaluator disagree, and both importers refuse.
+AMBIGUOUS: list[Case] = [
+    _resize(how, mode="linear", coordinate_transformation_mode="align_corners") for how in ("fraction", "down")
+]

@@ -14,18 +14,16 @@ from operator_cases_image import IMAGE_CASES
 from operator_cases_neural import NEURAL_CASES
 from operator_cases_recurrent import RECURRENT_CASES
 from operator_cases_tensors import TENSOR_CASES
-from operator_cases_torch import TORCH_CASES
+from operator_cases_torch import AMBIGUOUS, TORCH_CASES
 
 RESIZES = [case for case in TORCH_CASES if case.operator in ("Resize", "Upsample")]
-#: sizes that come out rounded, with aligned corners: ONNX Runtime and ONNX's evaluator disagree
-AMBIGUOUS = [case for case in RESIZES if "align_corners" in case.id and "-up-" not in case.id]
 ROWS = [
     *CASES,
     *NEURAL_CASES,
     *RECURRENT_CASES,
     *IMAGE_CASES,
     *TENSOR_CASES,
-    *(case for case in RESIZES if all(case is not other for other in AMBIGUOUS)),
+    *RESIZES,
 ]
 LIMITS = {"float64": 1e-9, "float32": 2e-5}
 

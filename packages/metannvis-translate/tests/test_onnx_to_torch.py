@@ -18,7 +18,7 @@ from operator_cases import CASES, Case, model_of, reference
 from operator_cases_image import IMAGE_CASES
 from operator_cases_neural import NEURAL_CASES
 from operator_cases_quantised import QUANTISED_CASES
-from operator_cases_torch import TORCH_CASES
+from operator_cases_torch import AMBIGUOUS, TORCH_CASES
 
 LIMITS = {"float64": 1e-9, "float32": 1e-5}
 #: in single precision, where a transform that is not exact has other rounding errors than the evaluator's
@@ -101,6 +101,12 @@ def test_copies_and_exports(case: Case) -> None:
         found = other(*given)
         for ours, theirs in zip(found if isinstance(found, tuple) else (found,), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("case", AMBIGUOUS, ids=lambda case: case.id)
+def test_what_evaluators_disagree_on_is_refused(case: Case) -> None:
+    with pytest.raises(UnsupportedOperatorError, match="runtimes disagree"):
+        build(case, "float32")
 
 
 def test_every_converter_has_a_row() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -67,7 +69,9 @@ class Seq2Seq(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.transformer = nn.Transformer(8, 2, 1, 1, 12)
+        with warnings.catch_warnings():  # a hint that batch first would be faster
+            warnings.filterwarnings("ignore", message="enable_nested_tensor", category=UserWarning)
+            self.transformer = nn.Transformer(8, 2, 1, 1, 12)
 
     def forward(self, source, target):
         mask = nn.Transformer.generate_square_subsequent_mask(4, dtype=source.dtype)

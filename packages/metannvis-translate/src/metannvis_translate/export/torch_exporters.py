@@ -277,11 +277,11 @@ def _keep_exact(node: ir.Node, text: str) -> None:
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind != "f":
         return
-    single = np.float32(array.reshape(()))
-    for match in NUMBER.findall(text):
-        if np.float32(match) == single:
-            set_exact(node, {"value": float(match)})
-            return
+    with np.errstate(over="ignore"):  # the least double, a mask's, is minus infinity in single precision
+        single = np.float32(array.reshape(()))
+        exact = next((float(match) for match in NUMBER.findall(text) if np.float32(match) == single), None)
+    if exact is not None:
+        set_exact(node, {"value": exact})
 
 
 def by_quick(recorder: Recorder, dynamic: bool) -> Exported:
