@@ -69,7 +69,7 @@ class Picking(nn.Module):
         zeros = torch.zeros_like(x)
         parts = [
             values, lowest, ordered, x.gather(2, places), zeros.scatter(2, places, values), zeros.scatter_add(1, index, x),
-            torch.where(x > 0, x, x * 0.1), x.masked_fill(x < -0.5, 2.0), x.clamp(-1, 0.5), x.index_select(2, torch.tensor([3, 1])), x.median(2).values,
+            torch.where(x > 0, x, x * 0.1), x.masked_fill(x < -0.5, 2.0), x.clamp(-1.0, 0.5), x.index_select(2, torch.tensor([3, 1])), x.median(2).values,
             x.unfold(2, 3, 2), x.argmax(2).to(x.dtype),
         ]  # fmt: skip
         return torch.cat([part.flatten(1) for part in parts], 1)
