@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("keras")
-
-from metannvis_translate import check_equivalence, translate  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from metannvis_translate import check_equivalence, translate
+from torch.nn import functional
 
 
 class Patches(torch.nn.Module):
