@@ -21,7 +21,7 @@ def test_exact_in_double(name: str) -> None:
     """Outputs, every layer and input gradients, on inputs that the translation has not seen, without the gate."""
     row = ZOO[name]
     model = randomize(row.make())
-    given = inputs_of(row, 2, 0)
+    given = inputs_of(row, 1, 0)
     translation = translate(model, "keras", example_inputs=given, dtype="float64", verify=False)
     assert bool(translation.single_precision) == bool(row.single)
     # what a layer puts out beside its first tensor, and nobody uses, is no part of the graph
