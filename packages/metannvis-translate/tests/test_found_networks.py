@@ -12,7 +12,7 @@ from metannvis_translate import UnsupportedOperatorError, check_equivalence, lis
 from torch import nn
 from zoo_torch import randomize
 
-Forward = Callable[..., torch.Tensor]
+Forward = Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]
 
 
 class Net(nn.Module):
@@ -24,12 +24,26 @@ class Net(nn.Module):
         for name, part in parts.items():
             setattr(self, name, part)
 
-    def forward(self, *args: torch.Tensor) -> torch.Tensor:
+    def forward(self, *args: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         return self.function(self, *args)
 
 
 def free(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.ones(shape))
+
+
+def _attentions(self: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Over windows, in each form."""
+    attention = F.scaled_dot_product_attention
+    some = x[:, :, :2]
+    mask = torch.ones(5, 5, dtype=torch.bool).tril(-1)
+    return (
+        attention(x, x, x),
+        attention(x, x[..., 1:, :], x[..., 1:, :], is_causal=True, scale=0.3),
+        attention(x, x, x, attn_mask=mask, scale=-0.7),
+        attention(x, x, x, attn_mask=0.3 * mask),
+        attention(x, some, some, enable_gqa=True),
+    )
 
 
 #: What it is, how it is made, the shape of its input without the batch.
@@ -60,6 +74,18 @@ FOUND: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (2, 4, 5, 3),
     ),
     "randomised leaky ReLU": (nn.RReLU, (4, 5)),
+    "attention of five axes": (lambda: Net(_attentions), (2, 4, 5, 3)),
+    # once the mean of all keys
+    "attention that sees nothing": (
+        lambda: Net(lambda s, x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.ones(4, 4) < torch.arange(4))),
+        (4, 3),
+    ),
+    "attention with a bias that hides all": (
+        lambda: Net(
+            lambda s, x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.tensor([[0.5], [-torch.inf]]).to(x))
+        ),
+        (2, 3),
+    ),
     "softmax of six axes": (lambda: Net(lambda s, x: F.softmax(x, -1) + F.log_softmax(x, 2)), (2, 3, 2, 3, 4)),
 }
 

@@ -166,6 +166,8 @@ def _refusing() -> Iterator[None]:
             name = getattr(func, "__name__", "")
             if name in ("avg_pool2d", "avg_pool3d") and (kwargs.get("divisor_override") or (args[6:] or [None])[0]):
                 raise NotImplementedError("divisor_override of an average pool")
+            if name == "scaled_dot_product_attention" and (kwargs.get("dropout_p") or (args[4:] or [None])[0]):
+                raise NotImplementedError("scaled_dot_product_attention drops at random (dropout_p), in inference too")
             if name in ("rrelu", "rrelu_"):
                 raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
             return func(*args, **kwargs)
@@ -254,7 +256,9 @@ def _torchscript_scope(name: str, known: set[str]) -> str:
     path = ""
     for part in parts:
         bare = re.sub(r"_\d+$", "", part)
-        found = (longer for spelt in (part, bare) for longer in _joined(path, spelt) if longer in known)
+        # the children of a sequence that is the whole model are called after the wrapper's attribute
+        spellings = (part, bare, part.removeprefix(PREFIX), bare.removeprefix(PREFIX)) if not path else (part, bare)
+        found = (longer for spelt in spellings for longer in _joined(path, spelt) if longer in known)
         path = next(found, path)
     return path
 

@@ -43,10 +43,13 @@ IDLE = {"momentum"}
 
 
 def check_modules(model: torch.nn.Module) -> None:
-    """Refuse a model that holds a module, or a parameter of its own, that is not in the table."""
+    """Refuse a model that holds a module, or a parameter of its own, that is not in the table.
+
+    A class made from one of the table is as good if it adds no parameter: whatever its own ``forward`` does with those it
+    inherits is in the graph, operator by operator.
+    """
     for path, module in model.named_modules():
-        known = type(module).__module__.startswith("torch.nn.modules.") and type(module).__name__ in MODULES
-        if known and getattr(module, "padding_mode", "zeros") == "zeros":
+        if _is_known(module) and getattr(module, "padding_mode", "zeros") == "zeros":
             if hasattr(module, "running_mean") and (module.running_mean is None or module.weight is None):
                 raise _left(f"{path} normalises by its batch")
             continue
@@ -57,6 +60,17 @@ def check_modules(model: torch.nn.Module) -> None:
             raise _left(f"{path or 'the model'} ({type(module).__name__}) has parameters of its own")
         if type(module).__module__.startswith("torch.nn.modules.") and next(module.children(), None) is None:
             raise _left(f"{path} ({type(module).__name__})")
+
+
+def _is_known(module: torch.nn.Module) -> bool:
+    """Whether a module's class is in the table, or is made from one there and holds nothing else than that one does."""
+    base = next((c for c in type(module).__mro__ if c.__module__.startswith("torch.nn.modules.")), None)
+    if base is None or base.__name__ not in MODULES:
+        return False
+    if base is type(module):
+        return True
+    held = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
+    return held.keys() <= {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
 def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
@@ -78,6 +92,8 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
             _check_constant(node, module, is_bound=node.outputs[0].name in bounds)
         elif node.op_type == "Clip" and len(node.inputs) > 2 and type(module).__name__ not in ("ReLU6", "Hardtanh"):
             raise _left("it holds a clamp that is no module")
+        elif node.op_type == "BatchNormalization" and len(node.outputs) > 1:
+            raise _left("it normalises by its batch")
         if _moves_batch(node):
             raise _left(f"{node.op_type} moves the batch")
         exact = dict(ALWAYS.get(node.op_type, {}))

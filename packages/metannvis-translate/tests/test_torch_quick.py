@@ -1,0 +1,50 @@
+"""The quick exporter takes what it tells everything of, and leaves the rest to the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from metannvis_translate import UnsupportedOperatorError, check_equivalence, translate
+from torch import nn
+from torch.nn import functional
+from zoo_torch import randomize
+
+
+class NormAct(nn.BatchNorm2d):
+    """As in timm: a normalisation that inherits its weights, so that those of one without activation can be loaded."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, eps=0.0123)
+        self.act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.1, self.eps)
+        return self.act(x)
+
+
+class Scaled(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(3, 4, 3)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * self.scale
+
+
+IMAGES = np.random.default_rng(0).standard_normal((2, 3, 6, 8))
+
+
+def test_a_subclass_that_adds_no_weights_is_exact() -> None:
+    model = randomize(nn.Sequential(nn.Conv2d(3, 4, 3), NormAct(4), nn.Flatten(), nn.Linear(96, 2))).eval()
+    translation = translate(
+        model, "keras", example_inputs=IMAGES.astype("float32"), dtype="float64", engine="quick", verify=False
+    )
+    report = check_equivalence(model, translation, IMAGES, dtype="float64")
+    assert report.passed, str(report)
+    assert {row.source.name for row in translation.layers} >= {"1", "1.act"}
+
+
+def test_a_subclass_with_weights_of_its_own_is_left() -> None:
+    with pytest.raises(UnsupportedOperatorError, match="left to another exporter"):
+        translate(Scaled(), "keras", example_inputs=IMAGES.astype("float32"), engine="quick", verify=False)
