@@ -340,14 +340,14 @@ def test_needs_canonical(model: Any, expected: list[str]) -> None:
     assert_untouched(before, instance)
     if expected:
         canonical = translate(instance.eval(), "torch", example_inputs=image()).model
-        assert framework.needs_canonical(canonical, [image()], additions=True) == []
+        assert framework.needs_canonical(canonical, [image()], relevance=True) == []
 
 
 def test_additions_that_are_functions() -> None:
     block = Block()
     x = [np.zeros((1, 4, 5, 5), np.float32)]
     assert framework.needs_canonical(block, x) == []
-    assert framework.needs_canonical(block, x, additions=True) == ["Block adds as a function"]
+    assert framework.needs_canonical(block, x, relevance=True) == ["Block adds as a function"]
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def _takes_no(spec: MethodSpec, word: str) -> str:
 
 
 def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
-    """Refuse a call that lacks an argument which the toolkit has no default for, the layer left out.
+    """Refuse a call that lacks an argument which neither the toolkit nor the row has a default for, the layer left out.
 
     Raises
     ------
@@ -128,7 +128,10 @@ def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
     """
     spec = bound.spec
     missing = []
+    by_row = {name for name, _ in spec.defaults}
     for argument in spec.required:
+        if argument.name in by_row:
+            continue
         if bound.side(argument.name).get(argument.name) is not None:
             continue
         if target_may_be_found and argument.role in ("target", "score"):

@@ -28,14 +28,21 @@ def restore(prepared: Prepared, outcome: Outcome) -> tuple[Array | tuple[Array, 
     """
     several = isinstance(outcome.values, (tuple, list))
     values = outcome.values if several else (outcome.values,)
-    back = _from_layer if outcome.over == "layer" else _from_input
+    back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[outcome.over]
     pairs = [back(prepared, to_numpy(value), index, outcome.channels) for index, value in enumerate(values)]
     if several:
         return tuple(array for array, _ in pairs), tuple(axes for _, axes in pairs)
     return pairs[0]
 
 
+def _as_they_are(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+    """Values that lie like no tensor of the model: one a group of features."""
+    return array, {1: "F", 2: "NF"}.get(array.ndim, _unknown(array.ndim))
+
+
 def _from_input(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+    if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
+        return array, ""
     if prepared.translation is None:
         axes = prepared.native.input_axes(prepared.source, range(array.ndim + (not channels)))
         return array, axes if channels else _without_channels(axes)

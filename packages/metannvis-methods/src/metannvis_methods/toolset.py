@@ -63,7 +63,8 @@ class Outcome:
     values
         An array or tensor, or a tuple of them.
     over
-        Whose layout the values are in: the model's ``"input"`` or the ``"layer"``'s output.
+        Whose layout the values are in: the model's ``"input"`` or the ``"layer"``'s output; ``"features"`` are one a group of
+        the mask, which have none.
     channels
         Whether they still have the channels axis (the last one of a channels-last model).
     delta
@@ -71,7 +72,7 @@ class Outcome:
     """
 
     values: Any
-    over: Literal["input", "layer"] = "input"
+    over: Literal["input", "layer", "features"] = "input"
     channels: bool = True
     delta: Any = None
 

@@ -50,7 +50,8 @@ class TorchFramework:
         return to_array(value)
 
     def from_numpy(self, array: Array) -> torch.Tensor:
-        return require("torch").from_numpy(np.array(array))
+        # in its own order: what draws random numbers like a tensor does so in the order of its memory
+        return require("torch").from_numpy(np.array(array, order="C"))
 
     def export(
         self,
@@ -143,15 +144,15 @@ class TorchFramework:
 
         save_file(model, path, inputs=inputs)
 
-    def needs_canonical(self, model: Any, inputs: Sequence[Array], *, additions: bool = False) -> list[str]:
+    def needs_canonical(self, model: Any, inputs: Sequence[Array], *, relevance: bool = False) -> list[str]:
         """Why methods that hook on module types would be wrong on this model as it stands; empty if they are not.
 
-        ``additions``: the method (LRP) needs additions to be modules, too.
+        ``relevance``: the method is layer-wise relevance propagation, which asks for more.
         """
         from metannvis_translate.frameworks.torch_canonical import reasons
         from metannvis_translate.frameworks.torch_program import as_module
 
-        return reasons(as_module(model), inputs, additions=additions)
+        return reasons(as_module(model), inputs, relevance=relevance)
 
 
 def _with_identity(model: torch.fx.GraphModule, name: str) -> tuple[torch.fx.GraphModule, torch.nn.Module]:

@@ -32,17 +32,27 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     ) for n in (1, 2, 3)},
 }  # fmt: skip
 MODULES = frozenset(name for names in FUNCTIONS.values() for name in names)
-#: What LRP would have to see as a module, too.
+#: What relevance propagation would have to see as a module, too, and the modules that it does.
 ADDITIONS = ("add", "__add__", "__radd__", "__iadd__", "add_")
+ADDERS = (
+    "metannvis_translate.onnx_to_torch.modules.Add",
+    "captum.attr._utils.custom_modules.Addition_Module",
+)
+#: Modules that only move elements, which relevance propagation has no rule for and would pass if they were functions.
+PLUMBING = frozenset((
+    "Flatten", "Unflatten", "Identity", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d", "PixelShuffle", "PixelUnshuffle",
+    "ChannelShuffle", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout",
+))  # fmt: skip
 
 
-def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, additions: bool = False) -> list[str]:
+def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, relevance: bool = False) -> list[str]:
     """What stands against hooks on module types, for people; empty if nothing does.
 
     Parameters
     ----------
-    additions
-        Whether additions have to be modules as well (LRP).
+    relevance
+        Whether it is for layer-wise relevance propagation: additions have to be modules as well, and what only moves
+        elements must not be one.
     """
     torch = require("torch")
     from torch.overrides import TorchFunctionMode
@@ -50,6 +60,7 @@ def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, additions: bool 
     if any(type(module).__name__ == "InterpreterModule" for module in model.modules()):
         return ["it is an exported program, whose layers are functions"]
     stack: list[tuple[str, str]] = [("", type(model).__name__)]
+    adders = {name for name, module in model.named_modules() if _full_name(module) in ADDERS}
     found: dict[str, None] = {}
 
     class Watch(TorchFunctionMode):
@@ -62,7 +73,7 @@ def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, additions: bool 
             where = f"layer {layer!r} ({kind})" if layer else kind
             if kind not in FUNCTIONS.get(plain, (kind,)):
                 found[f"{where} calls {plain} as a function"] = None
-            elif additions and name in ADDITIONS and kind not in ("Add", "Addition_Module") and _two_tensors(args):
+            elif relevance and name in ADDITIONS and layer not in adders and _two_tensors(args):
                 found[f"{where} adds as a function"] = None
             return func(*args, **(kwargs or {}))
 
@@ -73,13 +84,24 @@ def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, additions: bool 
     with undisturbed(model), torch.no_grad(), _following(model, stack, calls), Watch():
         model(*to_tensors(model, inputs))
     for name, module in model.named_modules():
-        if type(module).__name__ not in MODULES:
+        if (
+            relevance
+            and calls[name]
+            and _full_name(module).startswith("torch.nn.")
+            and type(module).__name__ in PLUMBING
+        ):
+            found[f"layer {name!r} ({type(module).__name__}) only moves elements"] = None
+        if type(module).__name__ not in MODULES and not (relevance and name in adders):
             continue
         if calls[name] > 1:
             found[f"layer {name!r} ({type(module).__name__}) is called {calls[name]} times"] = None
         if calls[name] and getattr(module, "inplace", False):
             found[f"layer {name!r} ({type(module).__name__}) works in place"] = None
     return list(found)
+
+
+def _full_name(module: torch.nn.Module) -> str:
+    return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
 @contextmanager

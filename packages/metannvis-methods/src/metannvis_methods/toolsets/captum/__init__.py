@@ -29,7 +29,8 @@ class CaptumToolset(Toolset):
 
         plugin: Any = get_framework(self.framework)
         with get_native(self.framework).guarded(model):  # what works in place is no obstacle: it will not, in the run
-            return tuple(plugin.needs_canonical(model, [to_numpy(value) for value in inputs]))
+            arrays = [to_numpy(value) for value in inputs]
+            return tuple(plugin.needs_canonical(model, arrays, relevance=spec.base == "lrp"))
 
     def run(self, job: Job) -> Outcome:
         """Run one of Captum's methods."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from metannvis_methods.load import load_class
+from metannvis_methods.spec import MethodSpec
 from metannvis_methods.toolset import Job, Outcome
+from metannvis_methods.toolsets.captum.relevance import attach_rules
 
 __all__ = ["run"]
 
@@ -31,6 +34,8 @@ def run(job: Job) -> Outcome:
         if argument.role == "per_eval" and job.spec.kind == "layer" and isinstance(job.target, list):
             call[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
     asked = job.spec.by_role("delta")
+    if job.spec.base == "lrp":
+        attach_rules(job.model)
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
@@ -42,7 +47,15 @@ def run(job: Job) -> Outcome:
         samples = len(job.inputs[0])
         if len(delta) != samples:  # one a random draw
             delta = delta.reshape(samples, -1).mean(dim=1)
-    return Outcome(values, over="layer" if job.spec.kind == "layer" else "input", delta=delta)
+    return Outcome(values, over=_over(job.spec, call), delta=delta)
+
+
+def _over(spec: MethodSpec, call: Mapping[str, Any]) -> Literal["input", "layer", "features"]:
+    """What the values lie like: coefficients of a model of the features lie like nothing of the model that is explained."""
+    if spec.kind == "layer":
+        return "layer"
+    features = spec.key == "lime_base" or call.get("return_input_shape") is False
+    return "features" if features else "input"
 
 
 def _target(target: Any) -> Any:

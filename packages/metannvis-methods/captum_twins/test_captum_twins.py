@@ -1,0 +1,57 @@
+"""Captum on translated Keras networks equals Captum on native PyTorch twins, for every class that attributes anything.
+
+``tox -e captum-twins``; some of it runs with the tests of all packages (``tests/test_captum_core.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+
+import captum.attr
+import pytest
+from metannvis_translate import UnsupportedOperatorError, translate
+from metannvis_translate.frameworks import require
+
+require("tensorflow")
+import captum_networks  # noqa: E402
+from captum_cases import APART, CASES  # noqa: E402
+from captum_networks import NETWORKS, WAITING  # noqa: E402
+from captum_pairs import TOLERANCES, faults, methods_by_class, pairs  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def counts() -> Iterator[Counter[str]]:
+    """How many pairs were compared and how many raised, printed at the end."""
+    found: Counter[str] = Counter()
+    yield found
+    print(f"\n{found['compared']} pairs compared, {found['raising']} raising on both sides")
+
+
+def test_every_class_has_a_row() -> None:
+    public = {name: getattr(captum.attr, name) for name in captum.attr.__all__}
+    bases = {base for cls in public.values() if inspect.isclass(cls) for base in cls.__mro__[1:]}
+    attributing = {
+        name
+        for name, cls in public.items()
+        if inspect.isclass(cls) and hasattr(cls, "attribute") and (cls not in bases or name in {*CASES, *APART})
+    }
+    assert attributing == {*CASES, *APART}
+    assert set(methods_by_class()) == set(CASES)
+
+
+@pytest.mark.parametrize("cls", CASES)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_ours_equals_the_twin(dtype: str, name: str, cls: str, counts: Counter[str]) -> None:
+    found = list(pairs(name, cls, dtype))
+    for pair in found:
+        counts["compared" if pair.difference is not None else "raising"] += 1
+    assert faults(found, dtype) == []
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_waits_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedOperatorError):
+        translate(captum_networks.network(name).model, "torch")
