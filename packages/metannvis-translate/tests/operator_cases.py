@@ -311,6 +311,7 @@ CASES += [
         formula=lambda x, s, b: _grouped(x, s, b),
     ),
     Case("Roll", (_random(2, 3, 5, 4),), {"shifts": [1, -2], "dims": [2, 3]}, 20, domain="metannvis", formula=lambda x: np.roll(x, (1, -2), (2, 3))),
+    Case("StopGradient", (_random(2, 3, 4),), {}, 20, domain="metannvis", formula=lambda x: x),
     Case("Roll", (_random(2, 3, 4),), {"shifts": [5]}, 20, tag="line", domain="metannvis", formula=lambda x: np.roll(x, 5), batch_is_free=False),
     *(
         Case(

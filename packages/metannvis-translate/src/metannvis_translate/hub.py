@@ -17,6 +17,7 @@ __all__ = [
     "DOMAIN",
     "EXACT",
     "LAYER",
+    "STOP",
     "TIES",
     "TRACE",
     "WEIGHT",
@@ -30,6 +31,8 @@ __all__ = [
 
 #: Domain of operators that only the hub has: a dense layer, an adaptive pool.
 DOMAIN = "metannvis"
+#: Operator of that domain: its input, through which no gradient goes (PyTorch's ``detach``).
+STOP = "StopGradient"
 #: Node metadata: name of the source layer (with call number) the node came from.
 LAYER = "metannvis.layer"
 #: Node metadata: JSON object of exact double values, by attribute name. ONNX attributes are float32; what the source

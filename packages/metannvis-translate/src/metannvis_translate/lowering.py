@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.hub import DOMAIN, LAYER
+from metannvis_translate.hub import DOMAIN, LAYER, STOP
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -171,7 +171,13 @@ def _group_norm(at: _Lowering) -> ir.Value:
     return result
 
 
+def _stop(at: _Lowering) -> ir.Value:
+    """ONNX knows no gradients."""
+    return at.add("Identity", at.source())
+
+
 RULES: dict[str, Callable[[_Lowering], Any]] = {
+    STOP: _stop,
     "Linear": _linear,
     "GroupNormalization": _group_norm,
     "Roll": _roll,

@@ -14,7 +14,8 @@ import numpy as np
 
 from metannvis_translate.axes import annotate
 from metannvis_translate.folding import NEVER_FOLD, constant_of, fold
-from metannvis_translate.hub import LAYER, HubModel
+from metannvis_translate.hub import DOMAIN, LAYER, STOP, HubModel
+from metannvis_translate.stops import drop_idle_stops, is_stop
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -30,6 +31,7 @@ def simplify(hub: HubModel) -> HubModel:
     hub = _drop_identities(hub)
     _unroll_sequences(hub)
     infer_shapes(hub.model)
+    drop_idle_stops(hub)
     hub = fold(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
@@ -156,7 +158,12 @@ def infer_shapes(model: ir.Model) -> None:
     if all(value.shape is not None and value.dtype is not None for value in values):
         return
     known = {id(value): value.shape for value in values if value.shape is not None}
+    stops = [node for node in model.graph if is_stop(node)]
+    for node in stops:  # inference knows the standard's operators only
+        node.op_type, node.domain = "Identity", ""
     ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    for node in stops:
+        node.op_type, node.domain = STOP, DOMAIN
     for value in values:
         if id(value) not in known:
             continue
@@ -275,7 +282,11 @@ def is_known(value: ir.Value | None) -> bool:
     node = value.producer()
     if node is None:
         return value.const_value is not None
-    return node.op_type not in NEVER_FOLD - {"Constant"} and all(is_known(v) for v in node.inputs if v is not None)
+    return (
+        node.op_type not in NEVER_FOLD - {"Constant"}
+        and not is_stop(node)
+        and all(is_known(v) for v in node.inputs if v is not None)
+    )
 
 
 def _drop_unused(hub: HubModel) -> HubModel:

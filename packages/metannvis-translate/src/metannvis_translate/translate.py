@@ -19,6 +19,7 @@ from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
 from metannvis_translate.precision import single_precision
+from metannvis_translate.stops import stops_of
 from metannvis_translate.translation import Port, Translation
 
 __all__ = ["list_layers", "translate", "translate_data", "translate_model"]
@@ -158,6 +159,10 @@ def _translate_by(
             dtype = "float64"  # the source is in double precision itself
     hub = passes.simplify(hub)
     coarse = single_precision(hub)
+    gradients = target.differentiable or not stops_of(hub)
+    if not gradients:
+        note = f"the source stops gradients, of which {target.label} knows nothing: they are not compared"
+        hub = dataclasses.replace(hub, notes=(*hub.notes, note))
     built = build(hub, dtype=dtype, progress=progress)
     translation = dataclasses.replace(
         _assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
@@ -175,6 +180,7 @@ def _translate_by(
         tolerance,
         dtype or "float32",
         layers=translation.layers,
+        gradients=gradients,
     )
     progress(1, 1, "check")
     if not report.passed:

@@ -19,6 +19,8 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported, quiet
+from metannvis_translate.export.torch_stops import Stops, marking
+from metannvis_translate.export.torch_stops_check import check_stops
 from metannvis_translate.frameworks import DeclinedError, Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
@@ -92,6 +94,8 @@ def export_model(
             last = error
             continue
         progress(1, 1, f"export ({engine})")
+        if recorder.stops:
+            recorder.check_stops()
         notes = tuple(f"the batch size is fixed: {failure}" for failure in failures)
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     operator = _missing_operator(last)
@@ -189,6 +193,7 @@ class _Recorder:
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
     output_dtypes: list[str] = field(default_factory=list)
     structure: Any = None
+    stops: Stops = field(default_factory=Stops)
 
     def __post_init__(self) -> None:
         named = isinstance(self.inputs, Mapping)
@@ -229,16 +234,28 @@ class _Recorder:
         """Run the model once: an input that it does not take is said here, not by an exporter."""
         import torch
 
-        given = self.tensors()
         try:
             with torch.no_grad():
-                self.model(**dict(zip(self.keywords, given, strict=True))) if self.keywords else self.model(*given)
+                self.call(self.model, self.tensors())
         except Exception as error:
             # whatever the model's own code raises
             shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
             raise InvalidArgumentError(
                 f"{self.name} does not take the example inputs ({shapes}): {_first_line(error)}"
             ) from error
+
+    def call(self, model: torch.nn.Module, given: Sequence[torch.Tensor]) -> Any:
+        """What a model makes of inputs in order, which it may take by name."""
+        return model(**dict(zip(self.keywords, given, strict=True))) if self.keywords else model(*given)
+
+    def check_stops(self) -> None:
+        """Refuse a model that stops gradients in a way that cannot be told in a graph."""
+        given = [tensor.requires_grad_(tensor.is_floating_point()) for tensor in self.tensors()]
+        with quiet():
+            # an input itself cannot be changed in place, as a model may do
+            check_stops(
+                copy.deepcopy(self.model), lambda m: self.call(m, [x * 1 if x.requires_grad else x for x in given])
+            )
 
     def module(self) -> torch.nn.Module:
         import torch
@@ -263,11 +280,8 @@ class _Recorder:
                     extra.append(tensor.clone())
 
                 # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
-                with recording(recorder.model, sink):
-                    if recorder.keywords:
-                        output = self.model(**dict(zip(recorder.keywords, args, strict=True)))
-                    else:
-                        output = self.model(*args)
+                with recording(recorder.model, sink), marking(recorder.stops):
+                    output = recorder.call(self.model, args)
                 flat = tensors_in(output)
                 recorder.structure = output
                 recorder.outputs = [recorder.free(_sizes(t)) for t in flat]

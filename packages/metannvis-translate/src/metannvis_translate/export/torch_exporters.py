@@ -19,7 +19,8 @@ import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
-from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
+from metannvis_translate.export.torch_stops import symbolic
+from metannvis_translate.hub import DOMAIN, LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -118,7 +119,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     module = recorder.module().eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
-    with quiet(), _refusing():
+    with quiet(), _refusing(), symbolic(17):
         # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
         warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         torch.onnx.export(
@@ -127,6 +128,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             buffer,
             dynamo=False,
             opset_version=17,
+            custom_opsets={DOMAIN: 1},
             do_constant_folding=False,
             export_params=False,
             input_names=names,

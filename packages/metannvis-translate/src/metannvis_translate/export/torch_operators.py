@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from metannvis_translate.export import torch_attention, torch_decompositions, torch_recurrent
+from metannvis_translate.export import torch_attention, torch_decompositions, torch_recurrent, torch_stops
 from metannvis_translate.hub import DOMAIN
 
-__all__ = ["translations"]
+__all__ = ["operator", "translations"]
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
@@ -24,9 +24,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
     from onnxscript.onnx_types import INT64
 
     aten = torch.ops.aten
-    average = _operator("AdaptiveAveragePool", ("output_size",))
-    largest = _operator("AdaptiveMaxPool", ("output_size",), outputs=2)
-    moved = _operator("Roll", ("shifts", "dims"))
+    average = operator("AdaptiveAveragePool", ("output_size",))
+    largest = operator("AdaptiveMaxPool", ("output_size",), outputs=2)
+    moved = operator("Roll", ("shifts", "dims"))
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def adaptive_avg_pool(self, output_size: Sequence[int]):  # type: ignore[no-untyped-def]
@@ -38,7 +38,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def roll(self, shifts: Sequence[int], dims: Sequence[int] = ()):  # type: ignore[no-untyped-def]
         return moved(self, shifts=list(shifts), dims=list(dims) or None)
 
-    grouped = _operator(
+    grouped = operator(
         "GroupNormalization", ("num_groups", "epsilon"), inputs=("X", "scale", "bias"), kinds=("INT", "FLOAT")
     )
 
@@ -105,6 +105,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         **torch_attention.translations(),
         **torch_decompositions.translations(),
         **torch_recurrent.translations(),
+        **torch_stops.translations(),
     }
 
 
@@ -191,7 +192,7 @@ def _interleave(op: Any, cut: Any, part: Any, along: Any, axis: int, places: ran
 _LAST = (1 << 63) - 1
 
 
-def _operator(
+def operator(
     name: str,
     attributes: Sequence[str],
     outputs: int = 1,

@@ -16,6 +16,7 @@ from metannvis_translate import layout
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, get_framework, require
 from metannvis_translate.layers import LayerInfo
+from metannvis_translate.stops import stops_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,8 @@ def build(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
         raise UnsupportedOperatorError(
             "this model", reason="onnx2keras builds models in single precision only", hint=HINT
         )
+    if stops_of(hub):
+        raise UnsupportedOperatorError("this model", reason="it stops gradients, which onnx2keras does not", hint=HINT)
     proto = get_framework("onnx").build(hub, dtype=None, progress=progress).model
     names = _rename(proto)
     for node in proto.graph.node:

@@ -44,6 +44,12 @@ def Identity(ctx: KerasImporter, input: Value) -> Value:
     return input
 
 
+@converter("StopGradient", since=1, domain=DOMAIN)
+def StopGradient(ctx: KerasImporter, X: Value) -> Value:
+    x = ctx.placed(X)
+    return ctx.keep(x, keras.ops.stop_gradient(x.tensor))
+
+
 @converter("Dropout", since=1)
 def Dropout(
     ctx: KerasImporter,

@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 
 from metannvis_translate.folding import constant_array, evaluate_symbols
-from metannvis_translate.hub import exact_value
+from metannvis_translate.hub import DOMAIN, exact_value
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.calls import call
@@ -113,6 +113,13 @@ def Constant(
 def Identity(ctx: TorchImporter, input: Value) -> Value:
     """What went in."""
     return input
+
+
+@converter("StopGradient", domain=DOMAIN)
+def StopGradient(ctx: TorchImporter, X: Value) -> Placed:
+    """What went in, without its gradient."""
+    x = ctx.placed(X)
+    return Placed(ctx.function(torch.detach, x.tensor), x.order)
 
 
 @converter("Dropout", since=7)
