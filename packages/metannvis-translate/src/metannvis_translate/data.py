@@ -7,6 +7,7 @@ callables have no layout and pass untouched.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def _walk(
     taker: Framework,
 ) -> Any:
     again = (role, index, layer, forward, giver, taker)
+    if role == "output" and not _is_array(value, giver, taker) and _holds(value, giver, taker):
+        return _outputs(translation, value, forward, giver, taker)
     if isinstance(value, Mapping):
         ports = {port.name: k for k, port in enumerate(translation.inputs)}
         return {
@@ -95,6 +98,25 @@ def _walk(
             f"a value for the role {role!r} has {array.ndim} axes {array.shape}, but {len(permutation)} are expected"
         )
     return taker.from_numpy(array.transpose(permutation if forward else layout.inverse(permutation)))
+
+
+def _outputs(translation: Translation, value: Any, forward: bool, giver: Framework, taker: Framework) -> Any:
+    """Outputs in a structure: a port is found by its keys if it is named after them, else by counting."""
+    named = {port.name: k for k, port in enumerate(translation.outputs)}
+    places = itertools.count()
+
+    def walk(item: Any, path: str) -> Any:
+        if isinstance(item, Mapping):
+            return {key: walk(entry, f"{path}.{key}" if path else str(key)) for key, entry in item.items()}
+        if isinstance(item, (tuple, list)) and _holds(item, giver, taker):
+            made = getattr(type(item), "_make", type(item))
+            return made([walk(entry, f"{path}.{k}" if path else str(k)) for k, entry in enumerate(item)])
+        if not _is_array(item, giver, taker):
+            return item
+        place = next(places)
+        return _walk(translation, item, "output", named.get(path, place), None, forward, giver, taker)
+
+    return walk(value, "")
 
 
 def _is_array(value: Any, giver: Framework, taker: Framework) -> bool:

@@ -146,7 +146,8 @@ def compare(
     ours = there.run(translation.model, placed, layers=names)
     pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
     no_gradient = "gradients were not asked for"
-    found = [_back(a, port.permutation) for port, a in zip(translation.outputs, ours.outputs, strict=True)]
+    theirs = _from_places(ours.outputs, translation.outputs)
+    found = [_back(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
     if gradients and [a.shape for a in found] != [a.shape for a in outputs]:
         no_gradient = "the outputs have other shapes"
     elif gradients:
@@ -195,6 +196,7 @@ def _gradient_pairs(
     ):
         given = [_move(a, p.permutation) for a, p in zip(inputs, ports, strict=True)] if ports else inputs
         weights = [_move(a, p.permutation) for a, p in zip(cotangents, outs, strict=True)] if outs else cotangents
+        weights = _to_places(weights, outs) if outs else weights
         if framework.differentiable:
             found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
             if ports:
@@ -210,6 +212,22 @@ def _gradient_pairs(
             found = _differences(framework, model, given, weights, moved)
         sides.append(found)
     return list(zip(*sides, strict=True))
+
+
+def _from_places(arrays: Arrays, ports: Sequence[Port]) -> Arrays:
+    """What the target puts out, in the source's order."""
+    if len(arrays) != len(ports):
+        raise InvalidArgumentError(f"the target puts out {len(arrays)} tensors, the source {len(ports)}")
+    return [arrays[k if port.place is None else port.place] for k, port in enumerate(ports)]
+
+
+def _to_places(arrays: Arrays, ports: Sequence[Port]) -> Arrays:
+    """Values for the outputs, in the target's order."""
+    found = list(arrays)
+    for array, port in zip(arrays, ports, strict=True):
+        if port.place is not None:
+            found[port.place] = array
+    return found
 
 
 def _along(gradient: Array, directions: Array) -> Array:

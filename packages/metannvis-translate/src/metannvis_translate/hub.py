@@ -103,6 +103,8 @@ class HubModel:
     notes: tuple[str, ...] = ()
     #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).
     unflatten: Callable[[list[Any]], Any] | None = field(default=None, repr=False)
+    #: How the source puts out its outputs: dicts and lists of places in ``outputs``; ``None`` if that is not known.
+    structure: Any = None
     #: Integer tensors computed from free sizes, by value name: arrays of ints and sympy expressions. Filled by the passes.
     symbols: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -169,6 +169,10 @@ class GraphImporter:
         """``id(layer object)`` of the target → its name."""
         return {}
 
+    def output_places(self) -> Sequence[int]:
+        """Where the framework counts each output of the finished model; empty if in their order."""
+        return ()
+
     # --- the walk --------------------------------------------------------------------------------------------------
 
     def run(self) -> Built:
@@ -208,6 +212,7 @@ class GraphImporter:
             outputs=tuple(self._port(p, o.order) for p, o in zip(self.hub.outputs, placed_outputs, strict=True)),
             values=self.built,
             object_names=self.object_names(model),
+            output_places=self.output_places(),
         )
 
     def _port(self, port: HubPort, order: Order) -> BuiltPort:

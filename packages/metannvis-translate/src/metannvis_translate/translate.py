@@ -220,6 +220,7 @@ def _assemble(
             for h, b in zip(of_hub, of_built, strict=True)
         )
 
+    outputs = ports(hub.outputs, built.outputs)
     return Translation(
         source=model,
         model=built.model,
@@ -230,7 +231,11 @@ def _assemble(
         ),
         report=None,
         inputs=ports(hub.inputs, built.inputs),
-        outputs=ports(hub.outputs, built.outputs),
+        outputs=tuple(
+            dataclasses.replace(port, place=place) for port, place in zip(outputs, built.output_places, strict=True)
+        )
+        if built.output_places
+        else outputs,
         source_framework=source.key,
         target_framework=target.key,
         dtype=dtype,

@@ -30,6 +30,8 @@ class Port:
         NumPy name of the target's dtype.
     axes, target_axes
         One letter an axis, as in :class:`~metannvis_translate.LayerInfo`.
+    place
+        Which one it is of the target's, flattened as its framework does it; ``None`` if the same as of the source's.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Port:
     dtype: str
     axes: str = ""
     target_axes: str = ""
+    place: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported
 from metannvis_translate.export.torch_stops import Stops, marking
 from metannvis_translate.export.torch_stops_check import check_stops
 from metannvis_translate.frameworks import DeclinedError, Progress, require
-from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
+from metannvis_translate.frameworks.torch_hooks import recording, structure_of, tensors_in
 from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
@@ -283,7 +283,7 @@ class _Recorder:
                 with recording(recorder.model, sink), marking(recorder.stops):
                     output = recorder.call(self.model, args)
                 flat = tensors_in(output)
-                recorder.structure = output
+                recorder.structure = structure_of(output)
                 recorder.outputs = [recorder.free(_sizes(t)) for t in flat]
                 recorder.output_dtypes = [str(t.dtype).removeprefix("torch.") for t in flat]
                 return (*flat, *extra)
@@ -333,6 +333,7 @@ class _Recorder:
             exporter=exporter,
             name=self.name,
             notes=notes,
+            structure=self.structure,
         )
 
 
@@ -361,8 +362,19 @@ def _parameter_names(model: torch.nn.Module, count: int) -> list[str]:
 
 
 def _output_names(structure: Any, count: int) -> list[str]:
-    if isinstance(structure, Mapping) and len(structure) == count:
-        return [str(key) for key in structure]
+    """Keys of a dict, those of a nested one and places in lists behind a dot; numbers where there are no keys."""
+    names: dict[int, str] = {}
+
+    def walk(item: Any, path: str) -> None:
+        if isinstance(item, int):
+            names[item] = path
+            return
+        for key, entry in item.items() if isinstance(item, dict) else enumerate(item):
+            walk(entry, f"{path}.{key}" if path else str(key))
+
+    if isinstance(structure, dict):
+        walk(structure, "")
+        return [names[k] for k in range(count)]
     return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
 
 

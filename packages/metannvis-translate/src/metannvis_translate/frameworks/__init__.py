@@ -83,6 +83,8 @@ class Built:
     values: Mapping[str, BuiltValue]
     #: ``id(layer object)`` → name, for callers that give the object.
     object_names: Mapping[int, str] = field(default_factory=dict)
+    #: Where each output stands among what the model puts out, as its framework counts; empty: in the hub's order.
+    output_places: Sequence[int] = ()
 
 
 @dataclass

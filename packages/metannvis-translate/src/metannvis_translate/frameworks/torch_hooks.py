@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["call_name", "recording", "tensors_in"]
+__all__ = ["call_name", "recording", "structure_of", "tensors_in"]
 
 
 def call_name(name: str, call: int, position: int = 0) -> str:
@@ -29,6 +30,28 @@ def tensors_in(output: Any) -> list[torch.Tensor]:
     if isinstance(output, (tuple, list)):
         return [tensor for item in output for tensor in tensors_in(item)]
     return []
+
+
+def structure_of(output: Any) -> Any:
+    """A module's output with the place of each tensor among :func:`tensors_in` instead of the tensor.
+
+    Tuples and lists are lists, keys are strings; what holds no tensor is left out, ``None`` if nothing does.
+    """
+    places = itertools.count()
+
+    def walk(item: Any) -> Any:
+        import torch
+
+        if isinstance(item, torch.Tensor):
+            return next(places)
+        if isinstance(item, Mapping):
+            entries = {str(key): walk(entry) for key, entry in item.items()}
+            return {key: entry for key, entry in entries.items() if entry is not None} or None
+        if isinstance(item, (tuple, list)):
+            return [entry for entry in map(walk, item) if entry is not None] or None
+        return None
+
+    return walk(output)
 
 
 @contextmanager

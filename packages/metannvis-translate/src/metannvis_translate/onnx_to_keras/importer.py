@@ -258,9 +258,19 @@ class KerasImporter(GraphImporter):
             tensors.append(tensor)
         return keras.Model(
             self.inputs[0] if len(self.inputs) == 1 else self.inputs,
-            tensors[0] if len(tensors) == 1 else tensors,
+            keras.tree.map_structure(lambda place: tensors[place], self._structure()),
             name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
         )
+
+    def _structure(self) -> Any:
+        """How the source puts out its outputs, as places among them. Keras takes a list of one for its entry."""
+        count = len(self.hub.outputs)
+        return self.hub.structure if self.hub.structure is not None else 0 if count == 1 else list(range(count))
+
+    def output_places(self) -> Sequence[int]:
+        """Keras counts the entries of a dict in the order of their keys."""
+        counted = keras.tree.flatten(self._structure())
+        return [counted.index(k) for k in range(len(counted))]
 
     def object_names(self, model: Any) -> dict[int, str]:
         return {id(operation): operation.name for operation in model.operations}
