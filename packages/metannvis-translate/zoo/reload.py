@@ -116,9 +116,13 @@ def keras_inputs(translation: Any, inputs: Any) -> list[Array]:
 def job_of(name: str, path: Path, model: Any, translation: Any, inputs: Any, *, fit: bool = False) -> tuple[Job, int]:
     """A job for a saved translation of a PyTorch module, and how many of the module's weights take part."""
     outputs, gradients, cotangents, used = source_run(model, inputs)
+    ports = translation.outputs
+    # Keras counts the entries of a dict in the order of their keys
+    counted = sorted(range(len(ports)), key=lambda k: k if ports[k].place is None else ports[k].place)
     job = Job(
-        name, path, outputs, gradients, cotangents, keras_inputs(translation, inputs),
-        [port.permutation for port in translation.inputs], [port.permutation for port in translation.outputs], fit,
+        name, path, [outputs[k] for k in counted], gradients, [cotangents[k] for k in counted],
+        keras_inputs(translation, inputs), [port.permutation for port in translation.inputs],
+        [ports[k].permutation for k in counted], fit,
     )  # fmt: skip
     return job, used
 
