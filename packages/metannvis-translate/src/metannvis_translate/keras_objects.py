@@ -55,6 +55,13 @@ class OperatorLayer(keras.layers.Layer):
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         return self.function(*tensors, **dict(self._options))
 
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """What comes out of tensors that are dense: Keras takes the product with a constant for a sparse one."""
+        dense = keras.tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, keras.KerasTensor) else x, inputs
+        )
+        return super().compute_output_spec(dense)
+
     def get_config(self) -> dict[str, Any]:
         """The function's keyword arguments beside the layer's own."""
         return {**super().get_config(), **dict(self._options)}

@@ -26,16 +26,18 @@ MODULES = {
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "ReLU", "ReLU6", "Hardtanh", "LeakyReLU", "ELU", "PReLU", "Sigmoid", "Tanh",
     "Softmax", "LogSoftmax", "Hardswish", "Hardsigmoid", "SiLU", "MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d",
     "AvgPool2d", "AvgPool3d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Flatten", "Identity",
-    "Dropout", "Dropout1d", "Dropout2d", "Dropout3d",
+    "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 }  # fmt: skip
 #: Operators that are the same in the source, derivatives and ties included, whatever call they came from.
 OPERATORS = {
     "Conv", "ConvTranspose", "BatchNormalization", "Gemm", "MatMul", "Relu", "PRelu", "LeakyRelu", "Elu", "Sigmoid", "Tanh",
     "Softmax", "LogSoftmax", "HardSwish", "HardSigmoid", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Add",
-    "Sub", "Mul", "Concat", "Flatten", "Reshape", "Transpose", "Identity", "ReduceMean", "Constant",
+    "Sub", "Mul", "Div", "Pad", "Concat", "Flatten", "Reshape", "Transpose", "Identity", "ReduceMean", "Constant",
 }  # fmt: skip
 #: Operators that are allowed on what a Shape puts out.
 ON_SHAPES = {"Gather", "Unsqueeze", "Concat", "Mul", "Cast", "Squeeze", "Identity", "Slice"}
+#: Operators that put out integers where they are given integers.
+ARRANGING = {"Add", "Sub", "Mul", "Concat", "Gather", "Reshape", "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
 #: PyTorch has one hard sigmoid, with a slope of a sixth.
 ALWAYS = {"HardSigmoid": {"alpha": 1 / 6, "beta": 0.5}}
 #: Attributes that say nothing about inference.
@@ -77,11 +79,15 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
     """Refuse a graph with an operator that is not in the table or a number that is not exact; note the exact ones."""
     modules = dict(source.named_modules())
     shapes: set[str] = set()
+    settled: set[str] = set()
     bounds = {
         value.name for node in model.graph if node.op_type == "Clip" for value in node.inputs[1:] if value is not None
     }
     for node in model.graph:
         inputs = [value.name or "" for value in node.inputs if value is not None]
+        if inputs and settled.issuperset(inputs) and not _is_float(node):
+            settled |= {value.name or "" for value in node.outputs}  # how a list of paddings is put together
+            continue
         if node.op_type == "Shape" or (node.op_type in ON_SHAPES and any(name in shapes for name in inputs)):
             shapes |= {value.name or "" for value in node.outputs}
             continue
@@ -90,6 +96,10 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
         module = modules.get(node.metadata_props.get(LAYER, ""))
         if node.op_type == "Constant":
             _check_constant(node, module, is_bound=node.outputs[0].name in bounds)
+            if not _is_float(node):
+                settled.add(node.outputs[0].name or "")
+        elif node.op_type == "Div" and not _is_float(node):
+            raise _left("it holds a division of integers")
         elif node.op_type == "Clip" and len(node.inputs) > 2 and type(module).__name__ not in ("ReLU6", "Hardtanh"):
             raise _left("it holds a clamp that is no module")
         elif node.op_type == "BatchNormalization" and len(node.outputs) > 1:
@@ -101,6 +111,21 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
             if attribute.type.name == "FLOAT" and name not in exact and name not in IDLE:
                 exact[name] = _exactly(attribute.value, module)
         set_exact(node, exact)
+
+
+def _is_float(node: ir.Node) -> bool:
+    """Whether a node puts out numbers that precision matters to, as its attributes say it, or its type; if neither does, it does."""
+    import onnx_ir as ir
+    from metannvis_translate.folding import constant_array
+
+    if node.op_type == "Constant":
+        return bool(constant_array(node).dtype.kind == "f")
+    if node.op_type == "Cast":
+        return ir.DataType(node.attributes["to"].as_int()).is_floating_point()
+    if node.op_type == "ConstantOfShape":
+        return "value" not in node.attributes or bool(node.attributes["value"].as_tensor().dtype.is_floating_point())
+    dtype = node.outputs[0].dtype
+    return dtype.is_floating_point() if dtype is not None else node.op_type not in ARRANGING
 
 
 def _moves_batch(node: ir.Node) -> bool:
