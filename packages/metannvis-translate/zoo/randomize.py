@@ -14,24 +14,31 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["calibrate"]
+__all__ = ["OFFSETS", "SANE", "calibrate"]
 
 #: At most this part of a statistic is left to chance.
 JITTER = 0.2
 #: A variance is at least this part of the mean's square: a channel that hardly varies would amplify rounding.
 FLOOR = 0.05
 #: Offsets of normalisations: most units of a rectifier behind one are active, as in a trained network. With as many off as on,
-#: a deep network of random weights is chaotic, and each layer enlarges rounding by a fifth.
-OFFSETS = (-0.2, 1.0)
+#: a deep network of random weights is chaotic, and each layer enlarges rounding by a fifth. Where one still does, the next
+#: offsets are taken.
+OFFSETS = ((-0.2, 1.0), (0.2, 1.6), (0.6, 2.2))
+#: Weights are sane if the network's own outputs in single precision are at most this far from those in double, relatively.
+SANE = 2.5e-6
 
 
-def calibrate(model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0) -> nn.Module:
+def calibrate(
+    model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, offsets: tuple[float, float] = OFFSETS[0]
+) -> nn.Module:
     """Randomise what is constant, then take batch statistics from ``run(model)``.
 
     Parameters
     ----------
     run
         Calls the model on a batch of at least four samples.
+    offsets
+        Between what the offsets of normalisations are drawn.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -39,15 +46,15 @@ def calibrate(model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0) 
         return low + (high - low) * torch.rand(like.shape, generator=generator, dtype=like.dtype)
 
     with torch.no_grad():
-        offsets = {
+        of_norms = {
             id(m.bias) for m in model.modules() if "Norm" in type(m).__name__ and getattr(m, "bias", None) is not None
         }
         for parameter in model.parameters():
             if not parameter.is_floating_point() or parameter.numel() == 0 or parameter.min() != parameter.max():
                 continue
             value = float(parameter.flatten()[0])
-            if id(parameter) in offsets:
-                parameter.copy_(uniform(parameter, *OFFSETS))
+            if id(parameter) in of_norms:
+                parameter.copy_(uniform(parameter, *offsets))
             elif value == 0:
                 parameter.copy_(uniform(parameter, -0.1, 0.1))
             elif abs(value) < 0.1:  # a layer scale at its start
