@@ -80,3 +80,18 @@ def test_free_parameters_are_trainable_weights() -> None:
         assert layers[name].trainable_weights
     own = sum(p.numel() for p in model.parameters())
     assert sum(int(np.prod(w.shape)) for w in translation.model.trainable_weights) == own
+
+
+class Angles(torch.nn.Module):
+    """Its own code leaves double precision."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (3 * x.mean(1, keepdim=True).float()).sin().to(x.dtype)
+
+
+def test_what_a_model_computes_in_single_precision_itself_is_told() -> None:
+    inputs = np.random.default_rng(0).standard_normal((2, 5))
+    translation = translate(Angles(), "keras", example_inputs=inputs.astype("float32"), dtype="float64", verify=False)
+    assert [row.split(":")[0] for row in translation.single_precision] == ["mul", "sin"]
+    assert check_equivalence(Angles(), translation, inputs, dtype="float64").worst("outputs") <= 1e-6
+    assert translate(Angles(), "keras", example_inputs=inputs.astype("float32"), verify=False).single_precision == ()

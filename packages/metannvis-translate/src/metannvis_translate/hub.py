@@ -101,6 +101,8 @@ class HubModel:
     exporter: str = ""
     name: str = "model"
     notes: tuple[str, ...] = ()
+    #: What the source itself computes in single precision though its tensors are double, as ``operator: reason``.
+    single: tuple[str, ...] = ()
     #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).
     unflatten: Callable[[list[Any]], Any] | None = field(default=None, repr=False)
     #: How the source puts out its outputs: dicts and lists of places in ``outputs``; ``None`` if that is not known.

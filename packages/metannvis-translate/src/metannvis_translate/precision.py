@@ -1,7 +1,8 @@
 """What a framework computes in single precision though its tensors are double: the table of DESIGN section 2.
 
 A model that holds one of these is held to 1e-6 in double precision instead of 1e-9. Importers compose an operator of other,
-exact ones where the target is at fault, so what is left is what a *source* does itself.
+exact ones where the target is at fault, so what is left is what a *source* does itself: its framework's kernels, or its own
+code that says ``.float()``.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ SINGLE: dict[str, dict[str, str]] = {
 
 
 def single_precision(hub: HubModel) -> tuple[str, ...]:
-    """Rows of the table that the source model meets, as ``operator: reason``."""
+    """Rows of the table that the source model meets, and what its own code casts down, as ``operator: reason``."""
     rows = SINGLE.get(hub.source, {})
     found = dict.fromkeys(node.op_type for node in hub.model.graph if node.op_type in rows and not _copies(node))
-    return tuple(f"{operator}: {rows[operator]}" for operator in found)
+    return (*(f"{operator}: {rows[operator]}" for operator in found), *hub.single)
 
 
 def _copies(node: ir.Node) -> bool:

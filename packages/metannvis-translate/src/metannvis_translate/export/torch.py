@@ -334,6 +334,7 @@ class _Recorder:
             name=self.name,
             notes=notes,
             structure=self.structure,
+            single=exported.single,
         )
 
 

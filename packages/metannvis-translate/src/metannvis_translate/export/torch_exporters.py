@@ -19,6 +19,7 @@ import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
+from metannvis_translate.export.torch_single import computed_in_single
 from metannvis_translate.export.torch_stops import symbolic
 from metannvis_translate.hub import DOMAIN, LAYER, TIES, TRACE, set_exact
 
@@ -65,6 +66,8 @@ class Exported:
     model: ir.Model
     #: value names of the outputs: the model's own ones, then one a recorded layer output
     outputs: list[str]
+    #: what the model itself computes in single precision though it is in double
+    single: tuple[str, ...] = ()
 
 
 def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
@@ -107,7 +110,8 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
             numbers = {np.float32(number): float(number) for number in NUMBER.findall(text)}
             floats = {a.name: np.float32(a.value) for a in node.attributes.values() if a.type.name == "FLOAT"}
             set_exact(node, {name: numbers[value] for name, value in floats.items() if value in numbers})
-    return Exported(model, [value.name or "" for value in model.graph.outputs])
+    outputs = [value.name or "" for value in model.graph.outputs]
+    return Exported(model, outputs, computed_in_single(program.exported_program))
 
 
 def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
