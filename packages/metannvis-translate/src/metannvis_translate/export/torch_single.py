@@ -8,10 +8,11 @@ __all__ = ["computed_in_single"]
 
 #: Calls that make or move numbers without rounding any; a cast rounds in one way only.
 EXACT = {
-    "_to_copy", "to", "arange", "full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "scalar_tensor", "lift_fresh_copy",
-    "view", "reshape", "_unsafe_view", "permute", "transpose", "t", "expand", "repeat", "unsqueeze", "squeeze", "slice", "select",
-    "cat", "stack", "split", "split_with_sizes", "unbind", "chunk", "index", "index_select", "gather", "flip", "roll", "where",
-    "clone", "alias", "detach", "copy", "constant_pad_nd", "pad", "tril", "triu", "neg", "abs", "relu", "maximum", "minimum", "masked_fill",
+    "_to_copy", "to", "arange", "full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "scalar_tensor",
+    "lift_fresh_copy", "view", "reshape", "_unsafe_view", "permute", "transpose", "t", "expand", "repeat", "unsqueeze",
+    "squeeze", "slice", "select", "cat", "stack", "split", "split_with_sizes", "unbind", "chunk", "index",
+    "index_select", "gather", "flip", "roll", "where", "clone", "alias", "detach", "copy", "constant_pad_nd", "pad",
+    "tril", "triu", "neg", "abs", "relu", "maximum", "minimum", "masked_fill",
 }  # fmt: skip
 
 
