@@ -147,6 +147,10 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
     try:
         evaluator = ReferenceEvaluator(model)
+        for attribute in node.attributes.values():
+            exact = exact_value(node, attribute.name)
+            if exact is not None and attribute.type.name == "FLOAT":
+                setattr(evaluator.rt_nodes_[0], attribute.name, exact)  # where it has put the float32
         feeds = {n: a for n, a in zip(names, arrays, strict=True) if a is not None}
         return [np.asarray(result) for result in evaluator.run(None, feeds)]
     except Exception as error:

@@ -242,15 +242,16 @@ def _join_linear(hub: HubModel) -> None:
 
     graph = hub.model.graph
     recorded = {layer.value for layer in hub.layers}
+    known = known_values(graph)
     for node in list(graph):
         if node.op_type != "MatMul" or node.domain not in ("", "ai.onnx"):
             continue
         x, weight = node.inputs
         if x is None or constant_of(x) is not None:
             continue
-        if not is_known(weight) or LAYER not in node.metadata_props:
+        if weight is None or weight not in known or LAYER not in node.metadata_props:
             continue
-        size = weight.shape if weight is not None else None
+        size = weight.shape
         if size is None or len(size) != 2:
             continue
         inputs, last = [x, weight], node
@@ -275,18 +276,14 @@ def _join_linear(hub: HubModel) -> None:
         hub.model.graph.opset_imports.setdefault("metannvis", 1)
 
 
-def is_known(value: ir.Value | None) -> bool:
-    """Whether a value is computed of constants and weights alone."""
-    if value is None:
-        return False
-    node = value.producer()
-    if node is None:
-        return value.const_value is not None
-    return (
-        node.op_type not in NEVER_FOLD - {"Constant"}
-        and not is_stop(node)
-        and all(is_known(v) for v in node.inputs if v is not None)
-    )
+def known_values(graph: ir.Graph) -> set[ir.Value]:
+    """Values that are computed of constants and weights alone."""
+    known: set[ir.Value] = {value for value in graph.initializers.values() if value.const_value is not None}
+    for node in graph:
+        settled = node.op_type not in NEVER_FOLD - {"Constant"} and not is_stop(node)
+        if settled and all(value in known for value in node.inputs if value is not None):
+            known |= set(node.outputs)
+    return known
 
 
 def _drop_unused(hub: HubModel) -> HubModel:

@@ -116,6 +116,7 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
 def _is_float(node: ir.Node) -> bool:
     """Whether a node puts out numbers that precision matters to, as its attributes say it, or its type; if neither does, it does."""
     import onnx_ir as ir
+
     from metannvis_translate.folding import constant_array
 
     if node.op_type == "Constant":
