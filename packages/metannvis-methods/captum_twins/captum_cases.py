@@ -38,7 +38,7 @@ class Case:
     single
         It takes one sample at a time.
     score
-        It is asked about a network of one output a sample, which no target is named for.
+        It is asked about a network of one output a sample as well, which no target is named for: Captum refuses one.
     """
 
     init: Mapping[str, Any] = field(default_factory=dict)

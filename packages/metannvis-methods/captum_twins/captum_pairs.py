@@ -18,7 +18,7 @@ from metannvis_methods import ToolsetError, explain, list_methods
 from metannvis_translate import Translation, translate
 from torch import nn
 
-__all__ = ["TOLERANCES", "Pair", "faults", "methods_by_class", "pairs"]
+__all__ = ["TOLERANCES", "Pair", "faults", "methods_by_class", "pairs", "told"]
 
 Array = np.ndarray[Any, Any]
 
@@ -34,9 +34,11 @@ class Pair:
     Attributes
     ----------
     difference
-        max|a − b| / max|b| of the worst sample; ``None`` if Captum raised on the twin.
+        max|a − b| / max|b| of the worst sample; ``None`` if there was nothing to compare.
     raised
         What Captum raised on the twin, and so on ours; empty if nothing.
+    empty
+        Captum put out no values on the twin, with a warning, and so did ours.
     wrong
         What is not as it should be, for people; empty if nothing.
     """
@@ -46,7 +48,21 @@ class Pair:
     layer: str | None
     difference: float | None = None
     raised: str = ""
+    empty: bool = False
     wrong: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What became of it, in a word."""
+        if self.difference is not None:
+            return "compared"
+        return "empty" if self.empty else "raising"
+
+
+def told(kinds: Mapping[str, int]) -> str:
+    """How many pairs came out how."""
+    raising, empty = kinds.get("raising", 0), kinds.get("empty", 0)
+    return f"{kinds['compared']} pairs compared, {raising} raising on both sides, {empty} empty on both sides"
 
 
 def methods_by_class() -> dict[str, str]:
@@ -86,7 +102,8 @@ def pairs(name: str, cls: str, dtype: str) -> Iterator[Pair]:
     """A class on a network, layer by layer if it wants one."""
     net, case = network(name, dtype), CASES[cls]
     for layer in net.layers if case.layer else (None,):
-        yield _pair(net, cls, case, layer)
+        for score in (True, False) if case.score else (False,):
+            yield _pair(net, cls, case, layer, score)
 
 
 def faults(found: Sequence[Pair], dtype: str) -> list[str]:
@@ -98,16 +115,16 @@ def faults(found: Sequence[Pair], dtype: str) -> list[str]:
     ]
 
 
-def _pair(net: Network, cls: str, case: Case, layer: str | None) -> Pair:
+def _pair(net: Network, cls: str, case: Case, layer: str | None, score: bool) -> Pair:
     x = net.inputs[:1] if case.single else net.inputs
     given = torch.from_numpy(x.transpose(net.order).copy())
     module, order = net.layers[layer] if layer is not None else ("", net.order)
-    twin = Score(net.twin) if case.score else net.twin
+    twin = Score(net.twin) if score else net.twin
     output = output_of(net.twin, module, given) if layer is not None else None
     init = words_of(case.init, net, given.numpy(), output)
     call = words_of(case.call, net, given.numpy(), output)
     words: dict[str, Any] = {name: to_keras(value, name, net.order, order) for name, value in call.items()}
-    if case.target and not case.score:
+    if case.target and not score:
         call["target"] = words["target"] = [1, 0, 3][: len(x)]
     if case.neuron and output is not None:
         neuron = busy_neuron(net, module, given)
@@ -115,7 +132,7 @@ def _pair(net: Network, cls: str, case: Case, layer: str | None) -> Pair:
         words["neuron"] = tuple(neuron[order.index(k) - 1] for k in range(1, len(order)))
     expected, error = natively(cls, twin, net.twin.get_submodule(module) if layer else None, given, init, call)
     pair = functools.partial(Pair, net.name, cls, layer)
-    translated = translation(net.name, str(net.inputs.dtype), case.score)
+    translated = translation(net.name, str(net.inputs.dtype), score)
     try:
         with quiet():
             found = explain(
@@ -148,7 +165,7 @@ def compared(pair: Any, found: Any, expected: Array, order: Order | None) -> Pai
     if found.shape != expected.shape:
         return pair(wrong=f"has shape {found.shape} instead of {expected.shape}")
     if not expected.size:
-        return pair(difference=0.0)
+        return pair(empty=True)
     a, b = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
     scale = np.abs(b).max(axis=1)
     if not np.isfinite(b).all() or not scale.any():

@@ -312,6 +312,9 @@ CASES += [
     ),
     Case("Roll", (_random(2, 3, 5, 4),), {"shifts": [1, -2], "dims": [2, 3]}, 20, domain="metannvis", formula=lambda x: np.roll(x, (1, -2), (2, 3))),
     Case("StopGradient", (_random(2, 3, 4),), {}, 20, domain="metannvis", formula=lambda x: x),
+    Case("Softplus", (_random(2, 3, 5, 4),), {"beta": 2.0, "threshold": 1.5}, 20, domain="metannvis", formula=lambda x: np.where(2 * x > 1.5, x, np.log1p(np.exp(2 * x)) / 2)),
+    Case("Threshold", (_random(2, 3, 5, 4),), {"threshold": 0.25, "value": -1.5}, 20, domain="metannvis", formula=lambda x: np.where(x <= 0.25, -1.5, x)),
+    Case("GLU", (_random(2, 6, 5, 4),), {"axis": 1}, 20, domain="metannvis", formula=lambda x: x[:, :3] / (1 + np.exp(-x[:, 3:]))),
     Case("Roll", (_random(2, 3, 4),), {"shifts": [5]}, 20, tag="line", domain="metannvis", formula=lambda x: np.roll(x, 5), batch_is_free=False),
     *(
         Case(

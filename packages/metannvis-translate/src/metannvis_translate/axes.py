@@ -32,7 +32,8 @@ SAME = {
     "Gelu", "Mish", "ThresholdedRelu", "Clip", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Sign", "Floor", "Ceil", "Round",
     "Reciprocal", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum", "Where", "Concat", "Slice",
     "Pad", "Softmax", "LogSoftmax", "Dropout", "Identity", "Resize", "Upsample", "Split", "Swish", "Sin", "Cos",
-    "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink", "Roll",
+    "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink", "Roll", "Threshold",
+    "GLU",
 }  # fmt: skip
 REDUCE = {
     f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")

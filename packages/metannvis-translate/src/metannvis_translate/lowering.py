@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.hub import DOMAIN, LAYER, STOP
+from metannvis_translate.hub import DOMAIN, LAYER, STOP, exact_value
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -81,6 +81,14 @@ class _Lowering:
         value = self.node.inputs[0]
         assert value is not None
         return value
+
+    def number(self, attribute: str) -> np.ndarray[Any, Any]:
+        """A floating attribute as a constant of the input's type."""
+        x = self.source()
+        if x.dtype is None:
+            raise UnsupportedOperatorError(self.node.op_type, reason="the type of its input is not known")
+        exact = exact_value(self.node, attribute)
+        return np.array(self.node.attributes[attribute].value if exact is None else exact, x.dtype.numpy())
 
     def list_of(self, attribute: str) -> list[int]:
         """A list of integers among the node's attributes; empty if it is not there."""
@@ -171,6 +179,29 @@ def _group_norm(at: _Lowering) -> ir.Value:
     return result
 
 
+def _softplus(at: _Lowering) -> ir.Value:
+    """The identity above the threshold, as PyTorch has it."""
+    x, beta = at.source(), at.number("beta")
+    scaled = x if beta == 1 else at.add("Mul", x, beta)
+    curve = at.add("Softplus", scaled)
+    curve = curve if beta == 1 else at.add("Div", curve, beta)
+    return at.add("Where", at.add("Greater", scaled, at.number("threshold")), x, curve)
+
+
+def _threshold(at: _Lowering) -> ir.Value:
+    x = at.source()
+    return at.add("Where", at.add("LessOrEqual", x, at.number("threshold")), at.number("value"), x)
+
+
+def _glu(at: _Lowering) -> ir.Value:
+    x, axis = at.source(), int(at.node.attributes["axis"].value)
+    size = x.shape[axis] if x.shape is not None else None
+    if not isinstance(size, int):
+        raise UnsupportedOperatorError(at.node.op_type, reason="the size of the axis that it halves is free")
+    parts = [at.add("Slice", x, at.ints(a), at.ints(a + size // 2), at.ints(axis)) for a in (0, size // 2)]
+    return at.add("Mul", parts[0], at.add("Sigmoid", parts[1]))
+
+
 def _stop(at: _Lowering) -> ir.Value:
     """ONNX knows no gradients."""
     return at.add("Identity", at.source())
@@ -181,6 +212,9 @@ RULES: dict[str, Callable[[_Lowering], Any]] = {
     "Linear": _linear,
     "GroupNormalization": _group_norm,
     "Roll": _roll,
+    "Softplus": _softplus,
+    "Threshold": _threshold,
+    "GLU": _glu,
     "AdaptiveAveragePool": _pool(average=True),
     "AdaptiveMaxPool": _pool(average=False),
 }

@@ -10,7 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from metannvis_translate.export import torch_attention, torch_decompositions, torch_recurrent, torch_stops
+from metannvis_translate.export import (
+    torch_activations,
+    torch_attention,
+    torch_decompositions,
+    torch_recurrent,
+    torch_stops,
+)
 from metannvis_translate.hub import DOMAIN
 
 __all__ = ["operator", "translations"]
@@ -102,6 +108,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.roll.default: roll,
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
+        **torch_activations.translations(operator),
         **torch_attention.translations(),
         **torch_decompositions.translations(),
         **torch_recurrent.translations(),

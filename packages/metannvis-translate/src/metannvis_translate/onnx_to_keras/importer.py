@@ -44,6 +44,7 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     sampling,
     scatter,
     signal,
+    torch_activations,
 )
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from metannvis_translate.hub import DOMAIN
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import SELU, Celu, Clip, HardSigmoid, PReLU, RoundedSoftmax, Shrink
@@ -51,6 +52,23 @@ def Softsign(ctx: TorchImporter, X: Value) -> Placed:
 @converter("Softplus", since=1)
 def Softplus(ctx: TorchImporter, X: Value) -> Placed:
     return apply(ctx, nn.Softplus() if ctx.hub.source == "torch" else nn.Softplus(threshold=SOFTPLUS_LINEAR), X)
+
+
+@converter("Softplus", domain=DOMAIN)
+def Softplus_cut(ctx: TorchImporter, X: Value, *, beta: float = 1.0, threshold: float = 20.0) -> Placed:
+    """``nn.Softplus`` as PyTorch has it: the identity above the threshold."""
+    return apply(ctx, nn.Softplus(beta, threshold), X)
+
+
+@converter("Threshold", domain=DOMAIN)
+def Threshold(ctx: TorchImporter, X: Value, *, threshold: float, value: float) -> Placed:
+    return apply(ctx, nn.Threshold(threshold, value), X)
+
+
+@converter("GLU", domain=DOMAIN)
+def GLU(ctx: TorchImporter, X: Value, *, axis: int = -1) -> Placed:
+    x = ctx.placed(X)
+    return Placed(ctx.module(nn.GLU(x.axis(axis)), x.tensor), x.order)
 
 
 @converter("Elu", since=1)
