@@ -254,7 +254,8 @@ def _join_linear(hub: HubModel) -> None:
         size = weight.shape
         if size is None or len(size) != 2:
             continue
-        inputs, last = [x, weight], node
+        last = node
+        inputs: list[ir.Value | None] = [x, weight]
         users = list(node.outputs[0].consumers())
         is_internal = node.outputs[0].name not in recorded and not node.outputs[0].is_graph_output()
         if is_internal and len(users) == 1 and users[0].op_type == "Add":
