@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.export.torch_calls import reworded
 from metannvis_translate.export.torch_exporters import ENGINES, PREFIX, Exported, quiet
 from metannvis_translate.export.torch_stops import Stops, marking
 from metannvis_translate.export.torch_stops_check import check_stops
@@ -280,7 +281,7 @@ class _Recorder:
                     extra.append(tensor.clone())
 
                 # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
-                with recording(recorder.model, sink), marking(recorder.stops):
+                with recording(recorder.model, sink), reworded(), marking(recorder.stops):
                     output = recorder.call(self.model, args)
                 flat = tensors_in(output)
                 recorder.structure = structure_of(output)
@@ -386,5 +387,9 @@ def _dtype_name(graph: ir.Graph, name: str, array: Array) -> str:
 
 def _first_line(error: BaseException) -> str:
     cause = error.__cause__ or error
+    refused: BaseException | None = error
+    while refused is not None and not isinstance(refused, NotImplementedError):
+        refused = refused.__cause__ or refused.__context__
+    cause = refused or cause  # what a translation of an operator says about itself
     text = str(cause).strip().splitlines()
     return f"{type(cause).__name__}: {text[0] if text else ''}"[:300]

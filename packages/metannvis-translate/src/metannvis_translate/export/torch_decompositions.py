@@ -57,7 +57,41 @@ def translations() -> dict[Any, Callable[..., Any]]:
         angle = op.Where(at_zero, one, op.Mul(self, pi))
         return op.Where(at_zero, one, op.Div(op.Sin(angle), angle))
 
+    def cumprod(self, dim: int, dtype: int = -1):  # type: ignore[no-untyped-def]
+        size = self.shape[dim] if self.shape is not None and len(self.shape) else None
+        if not isinstance(size, int):
+            raise NotImplementedError("products along an axis of free size")
+        along, done = op.Constant(value_ints=[dim]), 1
+        x = self if dtype == -1 else op.Cast(self, to=dtype)
+        while done < size:  # each entry is the product of twice as many as before
+            head = op.Slice(x, [0], [done], along)
+            x = op.Concat(
+                head, op.Mul(op.Slice(x, [done], [size], along), op.Slice(x, [0], [size - done], along)), axis=dim
+            )
+            done *= 2
+        return x
+
+    def cdist(x1, x2, p: float, compute_mode: int | None = None):  # type: ignore[no-untyped-def]
+        if not 1 <= p < math.inf:
+            raise NotImplementedError(f"distances of the norm {p}")
+        apart = op.Sub(op.Unsqueeze(x1, [-2]), op.Unsqueeze(x2, [-3]))
+        if p == 1:
+            return op.ReduceSum(op.Abs(apart), [-1], keepdims=0)
+
+        def number(value: float) -> Any:
+            return op.CastLike(op.Constant(value=make_tensor("p", TensorProto.DOUBLE, [], [value])), x1)
+
+        powers = op.Mul(apart, apart) if p == 2 else op.Pow(op.Abs(apart), number(p))
+        total = op.ReduceSum(powers, [-1], keepdims=0)
+        # equal points: PyTorch's derivative is zero there, and no infinite one is multiplied by it
+        equal = op.Equal(total, number(0.0))
+        total = op.Where(equal, number(1.0), total)
+        root = op.Sqrt(total) if p == 2 else op.Pow(total, number(1 / p))
+        return op.Where(equal, number(0.0), root)
+
     return {
+        aten.cumprod.default: cumprod,
+        aten._cdist_forward.default: cdist,
         aten.sinc.default: sinc,
         aten.instance_norm.default: instance_norm,
         aten.prod.dim_int: prod_dim,

@@ -20,7 +20,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
-from metannvis_translate.export.torch_stops import symbolic
+from metannvis_translate.export.torch_stops import name_of, symbolic
 from metannvis_translate.hub import DOMAIN, LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
@@ -169,13 +169,17 @@ def _refusing() -> Iterator[None]:
     class Refusing(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            name = getattr(func, "__name__", "")
+            name = name_of(func)
             if name in ("avg_pool2d", "avg_pool3d") and (kwargs.get("divisor_override") or (args[6:] or [None])[0]):
                 raise NotImplementedError("divisor_override of an average pool")
             if name == "scaled_dot_product_attention" and (kwargs.get("dropout_p") or (args[4:] or [None])[0]):
                 raise NotImplementedError("scaled_dot_product_attention drops at random (dropout_p), in inference too")
             if name in ("rrelu", "rrelu_"):
                 raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
+            if name == "one_hot" and (kwargs.get("num_classes", -1) if len(args) < 2 else args[1]) < 0:
+                raise NotImplementedError("one_hot of as many classes as the data has")
+            if name in ("cdist", "_cdist_forward"):
+                raise NotImplementedError("cdist, which is exported as something else")
             return func(*args, **kwargs)
 
     with Refusing():

@@ -112,9 +112,14 @@ def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
 def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
     """With ``fmod`` the remainder has the dividend's sign, else the divisor's."""
     dtype = ctx.node.outputs[0].dtype
-    if fmod and (dtype is None or dtype.is_signed()):
-        return together(ctx, remainder, A, B)
-    return together(ctx, ops.mod, A, B)
+    kind = ctx.float_dtype(dtype.name) if dtype is not None else ctx.compute
+    function = remainder if fmod and (dtype is None or dtype.is_signed()) else ops.mod
+
+    def typed(a: Any, b: Any) -> Any:
+        # Keras makes a number a tensor of single precision here, whatever it meets
+        return function(*(np.asarray(x, kind) if isinstance(x, (int, float)) else x for x in (a, b)))
+
+    return together(ctx, typed, A, B)
 
 
 def remainder(a: Any, b: Any) -> Any:
