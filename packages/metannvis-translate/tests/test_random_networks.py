@@ -62,7 +62,10 @@ def check(network: Network) -> str:
     except UnsupportedOperatorError as error:
         return f"refused: {error}"
     executed = {info.name for info in list_layers(model, example_inputs=example) if not info.parent}
-    assert executed == {row.source.name for row in exact.layers if not row.source.parent}
+    mapped = {row.source.name for row in exact.layers if not row.source.parent}
+    # further outputs of a layer, such as the states of a recurrent one, are there where the network uses them
+    assert mapped <= executed
+    assert {name.partition("#")[0] for name in executed} == {name.partition("#")[0] for name in mapped}
     limit = 1e-6 if exact.single_precision else 1e-9
     for batch, seed in ((1, 1), (2, 2), (5, 3), (2, 4)):
         inputs = network.arrays(batch, seed, "float64")
