@@ -1,4 +1,5 @@
-"""A core of ``tox -e captum-twins``: every class of Captum on a residual network, translated, against its native twin."""
+"""A core of ``tox -e captum-twins``: every class of Captum on a residual network against its native twin, and some networks
+in PyTorch that were not written for methods that hook on modules."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import pytest
 from metannvis_translate.frameworks import require
 
 require("tensorflow")
+from canonical_pairs import TOLERANCE, figures  # noqa: E402
 from captum_cases import CASES  # noqa: E402
 from captum_pairs import faults, pairs  # noqa: E402
 
@@ -13,3 +15,9 @@ from captum_pairs import faults, pairs  # noqa: E402
 @pytest.mark.parametrize("cls", CASES)
 def test_ours_equals_the_twin(cls: str) -> None:
     assert faults(list(pairs("resnet", cls, "float64")), "float64") == []
+
+
+@pytest.mark.parametrize("cls", ["DeepLift", "GuidedBackprop", "Deconvolution", "LRP"])
+@pytest.mark.parametrize("style", ["functional", "shared", "in place"])
+def test_canonical_form_equals_the_module_style_twin(style: str, cls: str) -> None:
+    assert figures("residual", style, cls).ours <= TOLERANCE

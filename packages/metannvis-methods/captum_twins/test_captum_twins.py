@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import inspect
 from collections import Counter
 from collections.abc import Iterator
 
 import captum.attr
 import pytest
+import torch
 from metannvis_translate import UnsupportedOperatorError, translate
 from metannvis_translate.frameworks import require
 
 require("tensorflow")
 import captum_networks  # noqa: E402
+import captum_pairs  # noqa: E402
 from captum_cases import APART, CASES  # noqa: E402
 from captum_networks import NETWORKS, WAITING  # noqa: E402
 from captum_pairs import TOLERANCES, faults, methods_by_class, pairs, told  # noqa: E402
@@ -48,6 +52,16 @@ def test_ours_equals_the_twin(dtype: str, name: str, cls: str, counts: Counter[s
     found = list(pairs(name, cls, dtype))
     counts.update(pair.kind for pair in found)
     assert faults(found, dtype) == []
+
+
+@pytest.mark.parametrize("cls", ["Saliency", "DeepLift", "FeatureAblation", "LayerConductance", "LRP", "KernelShap"])
+def test_a_wrong_network_would_be_seen(cls: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = captum_pairs.network("tanh_mlp", "float64")
+    wrong = dataclasses.replace(right, twin=copy.deepcopy(right.twin))
+    with torch.no_grad():
+        wrong.twin.get_parameter("two.weight")[0, 0] *= 1.001
+    monkeypatch.setattr(captum_pairs, "network", lambda name, dtype: wrong)
+    assert faults(list(pairs("tanh_mlp", cls, "float64")), "float32")
 
 
 @pytest.mark.parametrize("name", WAITING)

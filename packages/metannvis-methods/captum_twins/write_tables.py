@@ -87,13 +87,14 @@ def shown(figure: float | str) -> str:
 
 def raising(every: Sequence[Pair]) -> str:
     """What Captum raises, on the twin and on ours alike."""
-    causes: dict[str, list[str]] = {}
+    causes: dict[str, Counter[str]] = {}
     for pair in every:
         if pair.kind == "raising":
-            causes.setdefault(pair.raised, []).append(
-                f"{pair.cls} on {pair.network}{f' ({pair.layer})' if pair.layer else ''}"
-            )
-    lines = [f"- `{cause}`: {', '.join(places)}" for cause, places in causes.items()]
+            causes.setdefault(pair.raised, Counter())[f"{pair.cls} on {pair.network}"] += 1
+    lines = [
+        f"- `{cause}`: {', '.join(place + (f' ({count} layers)' if count > 1 else '') for place, count in places.items())}"
+        for cause, places in causes.items()
+    ]
     return "Raised natively, and so by `ToolsetError` with that cause:\n\n" + "\n".join(lines) + "\n\n"
 
 

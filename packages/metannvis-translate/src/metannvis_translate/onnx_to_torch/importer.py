@@ -45,6 +45,7 @@ from metannvis_translate.onnx_to_torch import shape as _shape  # noqa: F401
 from metannvis_translate.onnx_to_torch.integers import LACKING, MOVING, UNSIGNED, widened
 from metannvis_translate.onnx_to_torch.long_tail import convert_long_tail
 from metannvis_translate.onnx_to_torch.names import Names, identifier
+from metannvis_translate.onnx_to_torch.order import in_reading_order
 from metannvis_translate.onnx_to_torch.patterns import joined_nodes
 from metannvis_translate.onnx_to_torch.registry import registry
 from metannvis_translate.onnx_to_torch.shape import SIZE_OPERATORS, Size, Sizes, calculate
@@ -144,6 +145,8 @@ class TorchImporter(GraphImporter):
         """The model, in inference mode."""
         tensors = tuple(output.tensor for output in outputs)
         self.graph.output(tensors[0] if len(tensors) == 1 else tensors)
+        if self.hub.source == "tensorflow":
+            in_reading_order(self.graph)
         self.graph.lint()
         model = fx.GraphModule(self.parts, self.graph, class_name="TranslatedModule")
         model.meta[PORTS] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.native import get_native, to_numpy
 from metannvis_methods.spec import MethodSpec
 from metannvis_methods.toolset import Job, Outcome, Toolset
@@ -30,7 +31,14 @@ class CaptumToolset(Toolset):
         plugin: Any = get_framework(self.framework)
         with get_native(self.framework).guarded(model):  # what works in place is no obstacle: it will not, in the run
             arrays = [to_numpy(value) for value in inputs]
-            return tuple(plugin.needs_canonical(model, arrays, relevance=spec.base == "lrp"))
+            found = tuple(plugin.needs_canonical(model, arrays, relevance=spec.base == "lrp"))
+        own = [name for name, module in model.named_modules() if getattr(module, "rule", None) is not None]
+        if found and own and spec.base == "lrp":
+            raise InvalidArgumentError(
+                f"the rule of {', '.join(map(repr, own))} would be lost: the model has to be brought into canonical form, "
+                f"since {'; '.join(found)}"
+            )
+        return found
 
     def run(self, job: Job) -> Outcome:
         """Run one of Captum's methods."""
