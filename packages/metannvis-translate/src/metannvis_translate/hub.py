@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "HubModel",
     "HubPort",
     "exact_value",
+    "exact_values",
     "is_weight",
     "set_exact",
 ]
@@ -122,16 +123,29 @@ def is_weight(hub: HubModel, value: ir.Value | None) -> bool:
     return is_float and (hub.source != "onnx" or value.const_value.size > 1)
 
 
-def set_exact(node: ir.Node, values: Mapping[str, float]) -> None:
-    """Attach exact doubles to a node, by attribute name."""
+def set_exact(node: ir.Node, values: Mapping[str, float | Sequence[float]]) -> None:
+    """Attach exact doubles (or lists of them) to a node, by attribute name."""
     if values:
-        node.metadata_props[EXACT] = json.dumps({name: repr(float(value)) for name, value in values.items()})
+        texts = {
+            name: [repr(float(v)) for v in value] if isinstance(value, Sequence) else repr(float(value))
+            for name, value in values.items()
+        }
+        node.metadata_props[EXACT] = json.dumps(texts)
 
 
 def exact_value(node: ir.Node, name: str) -> float | None:
     """The exact double behind an attribute of a node, if the exporter knew it."""
+    found = _exact(node, name)
+    return None if found is None or isinstance(found, list) else float(found)
+
+
+def exact_values(node: ir.Node, name: str) -> list[float] | None:
+    """The exact doubles behind an attribute that is a list, if the exporter knew them."""
+    found = _exact(node, name)
+    return [float(v) for v in found] if isinstance(found, list) else None
+
+
+def _exact(node: ir.Node, name: str) -> str | list[str] | None:
     text = node.metadata_props.get(EXACT)
-    if not text:
-        return None
-    values = json.loads(text)
-    return float(values[name]) if name in values else None
+    values: dict[str, str | list[str]] = json.loads(text) if text else {}
+    return values.get(name)

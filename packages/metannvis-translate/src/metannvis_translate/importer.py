@@ -22,7 +22,7 @@ from metannvis_translate import layout
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
 from metannvis_translate.folding import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
-from metannvis_translate.hub import LAYER, TIES, TRACE, WEIGHT, HubModel, HubPort, exact_value, is_weight
+from metannvis_translate.hub import LAYER, TIES, TRACE, WEIGHT, HubModel, HubPort, exact_value, exact_values, is_weight
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.registry import Converter, Registry
@@ -337,6 +337,7 @@ class GraphImporter:
         known = row.attributes
         # an exporter may know the exact double even where the node relies on the attribute's default
         given: dict[str, Any] = {name: exact for name in known if (exact := exact_value(node, name)) is not None}
+        given |= {name: exacts for name in known if (exacts := exact_values(node, name)) is not None}
         for name, attribute in node.attributes.items():
             if name not in known:
                 self.refuse(f"its attribute {name!r} is not understood")

@@ -14,6 +14,7 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.keras_emitter import KerasEmitter
+from metannvis_translate.export.keras_masks import HubMasks
 from metannvis_translate.export.keras_layers import (
     HINT,
     class_name,
@@ -102,6 +103,7 @@ class _Exporter:
             cast=self.cast,
             parent=self.parent,
             strict=True,
+            masks=HubMasks(self.emitter),
         )
         self.emitter.walk = self.walk
 
@@ -132,6 +134,7 @@ class _Exporter:
             source="tensorflow",
             fixed_batch=fixed,
             exporter="keras",
+            notes=tuple(dict.fromkeys(self.emitter.notes)),
             unflatten=lambda arrays: _packed(structure, arrays),
         )
 
@@ -208,6 +211,7 @@ class _Exporter:
             e.refuse("it is quantised")
         args, kwargs = self.arguments(call)
         e.specs = output_specs(call, args, kwargs, self.walk.is_value, e.spec)
+        kwargs |= call.masks
         if not is_layer(operation):
             row = find_operation_converter(operation)
             if row is None:
@@ -220,9 +224,7 @@ class _Exporter:
         row = find_layer_converter(operation)
         if row is not None:
             return row(e, operation, *args, **kwargs)
-        function, values = self.walk.opened(operation, args, kwargs)
-        values = [self.cast(value, x.dtype) for x, value in zip(function.inputs, values, strict=True)]
-        return self.walk.graph(function, values, f"{call.path}/")
+        return self.walk.through(self.walk.opened(operation, args, kwargs), f"{call.path}/")
 
     def arguments(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments as a converter wants them: cast as the layer casts, without what says nothing in inference."""
@@ -234,8 +236,12 @@ class _Exporter:
             return call.args, kwargs
 
         def autocast(x: Any) -> Any:
-            is_float = isinstance(x, ir.Value) and x.dtype is not None and x.dtype.is_floating_point()
-            return self.cast(x, operation.compute_dtype) if is_float else x
+            if not isinstance(x, ir.Value) or x.dtype is None or not x.dtype.is_floating_point():
+                return x
+            cast, masks = self.cast(x, operation.compute_dtype), self.walk.masks
+            if cast is not x:
+                masks.set(cast, masks.get(x))
+            return cast
 
         tree = require("keras").tree
         return tree.map_structure(autocast, (call.args, kwargs))
@@ -247,6 +253,7 @@ class _Exporter:
         for k, value in enumerate(flat):
             if id(value) not in own or any(value is other for other in flat[:k]):
                 flat[k] = self.emitter.emit("Identity", value)
+                self.walk.masks.set(flat[k], self.walk.masks.get(value))
         return flat
 
     def settle(self, values: Sequence[ir.Value], specs: Sequence[Any], call: Call, *, is_outer: bool) -> None:

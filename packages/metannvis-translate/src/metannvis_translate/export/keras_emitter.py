@@ -40,6 +40,8 @@ class KerasEmitter(Emitter):
         KerasTensors of what it puts out: shapes and dtypes.
     walk
         The walk through the model, to trace functions that have no converter.
+    notes
+        What a reader of the report should know.
     """
 
     walk: Walk
@@ -49,6 +51,7 @@ class KerasEmitter(Emitter):
         self.operation: Any = None
         self.path = ""
         self.specs: Sequence[Any] = ()
+        self.notes: list[str] = []
 
     # --- weights and constants -----------------------------------------------------------------------------------------
 
@@ -138,11 +141,26 @@ class KerasEmitter(Emitter):
             return row(self, x)
         if (row := find_layer_converter(function)) is not None:
             return row(self, function, x)
-        function, values = self.walk.opened(function, (x,), {})
         operation = self.operation
-        result = self.walk.graph(function, values, f"{self.path}/")
+        result = self.traced(function, x)
         self.operation = operation
         return result
+
+    def traced(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function made of ``keras.ops`` (or a layer without a converter) puts out."""
+        return self.walk.through(self.walk.opened(function, args, kwargs), f"{self.path}/")
+
+    def mask_of(self, x: ir.Value) -> ir.Value | None:
+        """Mask that hangs on a value."""
+        return self.walk.masks.get(x)
+
+    def set_mask(self, x: ir.Value, mask: ir.Value | None) -> None:
+        """Hang a mask on a value, as ``call`` itself does in some layers."""
+        self.walk.masks.set(x, mask)
+
+    def note(self, text: str) -> None:
+        """Say something about the current layer to who reads the report."""
+        self.notes.append(f"{self.layer}: {text}")
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise the documented refusal for the current layer."""

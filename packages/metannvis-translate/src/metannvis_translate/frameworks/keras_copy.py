@@ -181,6 +181,7 @@ def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[
         spec=lambda x: (tuple(x.shape), x.dtype),
         cast=lambda x, dtype: x if x.dtype == dtype else keras.ops.cast(x, dtype),
         parent=parent,
+        leaves_mask=True,
     )
     function = functional_of(model)
     if function is None:

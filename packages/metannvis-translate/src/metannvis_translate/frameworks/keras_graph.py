@@ -15,11 +15,13 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.keras_masks import SETS_MASKS, Masks, TensorMasks, hand_on, masks_for
 
 Shape = tuple[int | None, ...]
 
 __all__ = [
     "Call",
+    "Opened",
     "Walk",
     "functional_of",
     "is_layer",
@@ -115,6 +117,7 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if getattr(layer, "_call_has_training_arg", False):
         kwargs["training"] = False
     inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
+    inputs += [mask for x in inputs if (mask := TensorMasks().get(x)) is not None and not any(mask is y for y in inputs)]
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
         with _untouched(layer) if is_layer(layer) else nullcontext():
@@ -130,11 +133,6 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({why})",
             hint=HINT,
         ) from error
-    makes_mask = is_layer(layer) and type(layer).compute_mask is not keras.layers.Layer.compute_mask
-    if makes_mask or any(getattr(x, "_keras_mask", None) is not None for x in keras.tree.flatten(outputs)):
-        raise UnsupportedOperatorError(
-            class_name(layer), layer=name, reason="it puts out a mask, and masks are not carried on", hint=HINT
-        )
     return function
 
 
@@ -152,6 +150,8 @@ class Call:
         KerasTensors that stand for the outputs where the graph was made.
     declared
         KerasTensors of the arguments, in the order in which they occur.
+    masks
+        Masks that Keras hands to the call, by argument name.
     """
 
     operation: Any
@@ -161,6 +161,7 @@ class Call:
     kwargs: dict[str, Any]
     specs: Sequence[Any] = ()
     declared: Sequence[Any] = ()
+    masks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,6 +184,10 @@ class Walk:
         ``parent(call, outputs)`` hears of each opened layer when it is done.
     strict
         A layer that cannot be opened is an error; else it is taken as one unit.
+    masks
+        Masks of the values.
+    leaves_mask
+        ``leaf`` hands masks on itself, because it calls the layers.
     """
 
     leaf: Callable[[Call], Any]
@@ -191,6 +196,8 @@ class Walk:
     cast: Callable[[Any, str], Any]
     parent: Callable[[Call, Any], None] = lambda call, outputs: None
     strict: bool = False
+    masks: Masks = field(default_factory=TensorMasks)
+    leaves_mask: bool = False
     calls: Counter[str] = field(default_factory=Counter)
 
     def model(self, model: Any, values: Sequence[Any]) -> Any:
@@ -198,7 +205,7 @@ class Walk:
         function = functional_of(model)
         if function is None:
             args = values if len(values) == 1 else [list(values)]
-            function, values = self.opened(model, tuple(args), {})
+            return self.through(self.opened(model, tuple(args), {}), "")
         return self.graph(function, self._converted(function, values))
 
     def graph(self, function: Any, values: Sequence[Any], prefix: str = "") -> Any:
@@ -230,43 +237,125 @@ class Walk:
 
     def call(self, call: Call) -> Any:
         """One call, opened if it is of something that holds layers."""
-        if not opens(call.operation):
+        is_opened = opens(call.operation)
+        if not is_layer(call.operation) or (self.leaves_mask and not is_opened):
             return self.leaf(call)
+        call.masks, first, previous = masks_for(call.operation, call.args, call.kwargs, self.masks, self.is_value)
+        outputs = self.open(call) if is_opened else self.leaf(call)
+        if functional_of(call.operation) is None:
+            hand_on(call.operation, outputs, first, previous, self.masks)
+        return outputs
+
+    def open(self, call: Call) -> Any:
+        """One call of something that holds layers."""
         function = functional_of(call.operation)
         if function is not None:
             values = nested_inputs(function, call.args, call.kwargs)
+            given = require("keras").tree.flatten(call.masks.get("mask", call.kwargs.get("mask")))
+            for value, mask in zip(values, given, strict=False):
+                if mask is not None:
+                    self.masks.set(value, mask)
+            outputs = self.graph(function, self._converted(function, values), f"{call.path}/")
         else:
             try:
-                function, values = self.opened(call.operation, call.args, call.kwargs)
+                opened = self.opened(call.operation, call.args, call.kwargs | call.masks)
             except UnsupportedOperatorError:
                 if self.strict:
                     raise
                 return self.leaf(call)
-        outputs = self.graph(function, self._converted(function, values), f"{call.path}/")
+            outputs = self.through(opened, f"{call.path}/")
         if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
             outputs = outputs[0]
         self.parent(call, outputs)
         return outputs
 
-    def opened(self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    def through(self, opened: Opened, prefix: str) -> Any:
+        """Run an opened ``call``."""
+        outputs = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
+        for value in opened.cleared:
+            self.masks.set(value, None)
+        for value, mask in zip(require("keras").tree.flatten(outputs), opened.masks, strict=True):
+            if mask is not None and self.masks.get(value) is None:
+                self.masks.set(value, mask)
+        return outputs
+
+    def opened(self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Opened:
         """A layer's (or plain function's) ``call`` as a graph, and the values that go into it."""
         keras = require("keras")
-        values: list[Any] = []
+        standins: list[tuple[Any, Any]] = []
 
-        def swap(x: Any) -> Any:
-            if not self.is_value(x):
-                return x
-            values.append(x)
+        def standin(x: Any) -> Any:
+            for value, tensor in standins:
+                if value is x:
+                    return tensor
             shape, dtype = self.spec(x)
             if getattr(layer, "autocast", False) and "float" in dtype:
                 dtype = layer.compute_dtype  # ``call`` is entered below where Keras would have cast
-            return keras.KerasTensor(shape, dtype=dtype)
+            tensor = keras.KerasTensor(shape, dtype=dtype)
+            standins.append((x, tensor))
+            return tensor
 
-        args, kwargs = keras.tree.map_structure(swap, (tuple(args), dict(kwargs)))
-        return traced(layer, args, kwargs), values
+        args, kwargs = keras.tree.map_structure(
+            lambda x: standin(x) if self.is_value(x) else x, (tuple(args), dict(kwargs))
+        )
+        masked = [(x, tensor, mask) for x, tensor in standins if (mask := self.masks.get(x)) is not None]
+        for _, tensor, mask in masked:
+            tensor._keras_mask = standin(mask)
+        function = traced(layer, args, kwargs)
+        by_tensor = {id(tensor): value for value, tensor in standins}
+        return Opened(
+            function,
+            [by_tensor[id(x)] for x in function.inputs],
+            [x for x, tensor, _ in masked if getattr(tensor, "_keras_mask", None) is None],
+            self._masks_set(layer, function, by_tensor),
+        )
+
+    def _masks_set(self, layer: Any, function: Any, values: Mapping[int, Any]) -> list[Any]:
+        """Masks that a layer of Keras' own has hung on its outputs itself."""
+        keras = require("keras")
+        if not type(layer).__module__.startswith("keras.src.") or type(layer).__name__ not in SETS_MASKS:
+            return [None] * len(function.outputs)
+        found: list[Any] = []
+        for x in function.outputs:
+            mask = getattr(x, "_keras_mask", None)
+            if mask is not None and id(mask) not in values:
+                maker = keras.Function(function.inputs, mask)
+                mask = self.graph(maker, [values[id(y)] for y in function.inputs])
+                found.append(mask)
+            else:
+                found.append(None if mask is None else values[id(mask)])
+        return found
 
     def _converted(self, function: Any, values: Sequence[Any]) -> list[Any]:
-        return [self.cast(value, x.dtype) for x, value in zip(function.inputs, values, strict=True)]
+        found = []
+        for value, x in zip(values, function.inputs, strict=True):
+            cast = self.cast(value, x.dtype)
+            if cast is not value and (mask := self.masks.get(value)) is not None:
+                self.masks.set(cast, mask)
+            found.append(cast)
+        return found
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A ``call`` as a graph.
+
+    Attributes
+    ----------
+    function
+        The graph.
+    values
+        What goes into it, flat.
+    cleared
+        Values that lose their masks on the way.
+    masks
+        Masks that ``call`` itself hangs on its outputs.
+    """
+
+    function: Any
+    values: list[Any]
+    cleared: list[Any]
+    masks: list[Any]
 
 
 def nested_inputs(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

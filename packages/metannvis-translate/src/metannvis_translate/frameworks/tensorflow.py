@@ -176,6 +176,7 @@ class TensorFlow:
             spec=lambda x: ((None, *x.shape[1:]), x.dtype.name),
             cast=lambda x, dtype: tf.cast(x, dtype),
             parent=note,
+            leaves_mask=True,
         )
         return walk.model(model, tensors)
 

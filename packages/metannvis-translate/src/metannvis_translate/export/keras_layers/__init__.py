@@ -46,6 +46,7 @@ FAMILIES = (
     "merging",
     "normalization",
     "pool",
+    "recurrent",
     "reduce",
     "reshape",
     "resize",
