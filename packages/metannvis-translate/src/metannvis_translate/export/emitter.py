@@ -143,13 +143,11 @@ class Emitter:
         """Number of axes of a value."""
         return len(self.shape(value))
 
-    def set_shape(self, value: ir.Value, shape: Sequence[int | None], *, batch: bool = False) -> None:
-        """Set what is known; a free size of axis 0 is the batch if ``batch`` says so."""
+    def set_shape(self, value: ir.Value, shape: Sequence[int | None]) -> None:
+        """Set what is known."""
         import onnx_ir as ir
 
-        value.shape = ir.Shape(
-            [ir.SymbolicDim("batch" if batch and k == 0 else None) if d is None else d for k, d in enumerate(shape)]
-        )
+        value.shape = ir.Shape([ir.SymbolicDim(None) if size is None else size for size in shape])
 
     # --- nodes -----------------------------------------------------------------------------------------------------
 

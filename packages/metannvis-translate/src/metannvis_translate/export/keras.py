@@ -104,6 +104,7 @@ class _Exporter:
             parent=self.parent,
             strict=True,
             masks=HubMasks(self.emitter),
+            weight=self.emitter.own_weight,
         )
         self.emitter.walk = self.walk
 
@@ -258,12 +259,11 @@ class _Exporter:
 
     def settle(self, values: Sequence[ir.Value], specs: Sequence[Any], call: Call, *, is_outer: bool) -> None:
         """Give outputs the names and shapes that Keras knows them by."""
-        batch = is_layer(call.operation)
         for k, (value, spec) in enumerate(zip(values, specs, strict=False)):
             if is_outer:
                 value.name = self.emitter.name(numbered(call.name, 1, k))
             if len(spec.shape) == len(value.shape or spec.shape):
-                self.emitter.set_shape(value, spec.shape, batch=batch)
+                self.emitter.set_shape(value, spec.shape)
 
     def record(self, call: Call, values: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(values):
@@ -276,7 +276,8 @@ class _Exporter:
             self.layers.append(HubLayer(info, value.name or "", self.objects.get(call.path)))
 
     def parent(self, call: Call, outputs: Any) -> None:
-        self.record(call, require("keras").tree.flatten(outputs), parent=True)
+        if not self.inside:
+            self.record(call, require("keras").tree.flatten(outputs), parent=True)
 
 
 def _packed(structure: Any, arrays: list[Any]) -> Any:

@@ -91,6 +91,11 @@ class KerasEmitter(Emitter):
         wanted = getattr(layer, "compute_dtype", None)
         return self.cast(value, wanted) if wanted and array.dtype.kind not in "iub" else value
 
+    def own_weight(self, layer: Any, variable: Any) -> ir.Value:
+        """A weight of a layer whose ``call`` is traced."""
+        cast = layer.autocast and "float" in variable.dtype
+        return self.variable(variable, variable.name, layer=layer if cast else None)
+
     def buffer(self, name: str, array: Array) -> ir.Value:
         """A constant of a layer that is as large as a weight but is none."""
         return self.weight((self.path, name, array.dtype.str), f"{self.path}/{name}", array, trainable=False)
@@ -149,6 +154,13 @@ class KerasEmitter(Emitter):
     def traced(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What a function made of ``keras.ops`` (or a layer without a converter) puts out."""
         return self.walk.through(self.walk.opened(function, args, kwargs), f"{self.path}/")
+
+    def inner(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a layer that the current one holds puts out."""
+        from metannvis_translate.frameworks.keras_graph import Call
+
+        path = f"{self.path}/{layer.name}"
+        return self.walk.call(Call(layer, path, path, args, kwargs))
 
     def mask_of(self, x: ir.Value) -> ir.Value | None:
         """Mask that hangs on a value."""

@@ -51,6 +51,9 @@ def as_float64(model: Any) -> Any:
         )
     for new, old in zip(copy.weights, model.weights, strict=True):
         new.assign(old.value)
+    for old, own in zip(model._flatten_layers(), copy._flatten_layers(), strict=False):
+        if type(old) is type(own) and own.name != old.name:
+            own.name = old.name  # made in a constructor, and so named anew
     _copy_statistics(model, copy)
     return copy
 

@@ -7,6 +7,7 @@ second call.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,8 +17,10 @@ from typing import Any
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.keras_masks import SETS_MASKS, Masks, TensorMasks, hand_on, masks_for
+from metannvis_translate.frameworks.keras_overrides import overrides
 
 Shape = tuple[int | None, ...]
+_numbers = itertools.count()
 
 __all__ = [
     "Call",
@@ -30,6 +33,8 @@ __all__ = [
     "objects_by_path",
     "opens",
     "output_specs",
+    "own_variables",
+    "standin_for",
     "traced",
 ]
 
@@ -99,10 +104,33 @@ def _untouched(layer: Any) -> Iterator[None]:
             one._outbound_nodes[:] = outbound
 
 
-def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def own_variables(layer: Any) -> dict[str, Any]:
+    """Weights that are attributes of a layer itself, by name."""
+    if not is_layer(layer):
+        return {}
+    kind = require("keras").Variable
+    return {name: value for name, value in vars(layer).items() if isinstance(value, kind)}
+
+
+def standin_for(shape: Shape, dtype: str) -> Any:
+    """A symbolic tensor in the place of a value."""
+    return require("keras").Input(batch_shape=tuple(shape), dtype=dtype, name=f"metannvis_value_{next(_numbers)}")
+
+
+def _with(layer: Any, attributes: Mapping[str, Any]) -> Any:
+    """A shallow copy of a layer with other attributes; the layer itself if there are none."""
+    if not attributes:
+        return layer
+    copy = object.__new__(type(layer))
+    copy.__dict__.update(vars(layer) | attributes)
+    return copy
+
+
+def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, Any] | None = None) -> Any:
     """What a layer's ``call`` does, as a graph of operations (``keras.Function``).
 
-    ``args`` and ``kwargs`` hold fresh KerasTensors in the place of tensors. The layer stays as it is.
+    ``args`` and ``kwargs`` hold fresh KerasTensors in the place of tensors, ``weights`` for weights by attribute name.
+    The layer stays as it is.
 
     Raises
     ------
@@ -112,12 +140,15 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     from metannvis_translate.export.keras_layers import HINT, class_name
 
     keras = require("keras")
-    call = layer.call if is_layer(layer) else layer
+    call = _with(layer, overrides(layer) | dict(weights or {})).call if is_layer(layer) else layer
     kwargs = dict(kwargs)
     if getattr(layer, "_call_has_training_arg", False):
         kwargs["training"] = False
     inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
-    inputs += [mask for x in inputs if (mask := TensorMasks().get(x)) is not None and not any(mask is y for y in inputs)]
+    inputs += (weights or {}).values()
+    for mask in [TensorMasks().get(x) for x in inputs]:
+        if mask is not None and not any(mask is x for x in inputs):
+            inputs.append(mask)
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
         with _untouched(layer) if is_layer(layer) else nullcontext():
@@ -188,6 +219,8 @@ class Walk:
         Masks of the values.
     leaves_mask
         ``leaf`` hands masks on itself, because it calls the layers.
+    weight
+        ``weight(layer, variable)`` is a weight of the layer as a value.
     """
 
     leaf: Callable[[Call], Any]
@@ -198,6 +231,7 @@ class Walk:
     strict: bool = False
     masks: Masks = field(default_factory=TensorMasks)
     leaves_mask: bool = False
+    weight: Callable[[Any, Any], Any] = lambda layer, variable: variable
     calls: Counter[str] = field(default_factory=Counter)
 
     def model(self, model: Any, values: Sequence[Any]) -> Any:
@@ -280,7 +314,22 @@ class Walk:
         return outputs
 
     def opened(self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Opened:
-        """A layer's (or plain function's) ``call`` as a graph, and the values that go into it."""
+        """A layer's (or plain function's) ``call`` as a graph, and the values that go into it.
+
+        The layer's own weights go into the graph like its arguments, where ``call`` lets them: so they stay weights,
+        whatever it does with them.
+        """
+        variables = own_variables(layer)
+        if variables:
+            try:
+                return self._opened(layer, args, kwargs, variables)
+            except UnsupportedOperatorError:
+                pass  # it asks a weight for more than a symbolic tensor has
+        return self._opened(layer, args, kwargs, {})
+
+    def _opened(
+        self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], variables: Mapping[str, Any]
+    ) -> Opened:
         keras = require("keras")
         standins: list[tuple[Any, Any]] = []
 
@@ -291,7 +340,7 @@ class Walk:
             shape, dtype = self.spec(x)
             if getattr(layer, "autocast", False) and "float" in dtype:
                 dtype = layer.compute_dtype  # ``call`` is entered below where Keras would have cast
-            tensor = keras.KerasTensor(shape, dtype=dtype)
+            tensor = standin_for(shape, dtype)
             standins.append((x, tensor))
             return tensor
 
@@ -301,7 +350,12 @@ class Walk:
         masked = [(x, tensor, mask) for x, tensor in standins if (mask := self.masks.get(x)) is not None]
         for _, tensor, mask in masked:
             tensor._keras_mask = standin(mask)
-        function = traced(layer, args, kwargs)
+        weights = []
+        for name, variable in variables.items():
+            value = self.weight(layer, variable)
+            weights.append((name, standin_for(variable.shape, self.spec(value)[1])))
+            standins.append((value, weights[-1][1]))
+        function = traced(layer, args, kwargs, dict(weights))
         by_tensor = {id(tensor): value for value, tensor in standins}
         return Opened(
             function,

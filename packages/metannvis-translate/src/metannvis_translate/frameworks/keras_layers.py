@@ -57,6 +57,7 @@ def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tu
         spec=spec,
         cast=lambda x, dtype: x,
         parent=lambda call, outputs: note(call, keras.tree.flatten(outputs), parent=True),
+        weight=lambda layer, variable: keras.KerasTensor(variable.shape, dtype=variable.dtype),
     )
     tensors = _inputs(model, inputs)
     kept.extend(tensors)

@@ -170,6 +170,10 @@ class TensorFlow:
             note(call, outputs)
             return outputs
 
+        def weight(layer: Any, variable: Any) -> Any:
+            is_float = layer.autocast and "float" in variable.dtype
+            return tf.cast(variable.value, layer.compute_dtype if is_float else variable.dtype)
+
         walk = Walk(
             leaf=leaf,
             is_value=tf.is_tensor,
@@ -177,6 +181,7 @@ class TensorFlow:
             cast=lambda x, dtype: tf.cast(x, dtype),
             parent=note,
             leaves_mask=True,
+            weight=weight,
         )
         return walk.model(model, tensors)
 

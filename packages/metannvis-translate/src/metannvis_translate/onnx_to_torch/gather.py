@@ -51,7 +51,8 @@ def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) ->
 @converter("GatherElements", since=11)
 def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
     """``torch.gather``."""
-    x, index = ctx.plain(data), _not_negative(ctx, indices, axis)
+    x = ctx.plain(data)
+    index = _not_negative(ctx, x, indices, axis)
     return Placed(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
 
 
@@ -86,7 +87,8 @@ def ScatterElements(
     ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none"
 ) -> Placed:
     """``torch.scatter``, ``torch.scatter_add``."""
-    x, index, new = ctx.plain(data), _not_negative(ctx, indices, axis), ctx.plain(updates)
+    x, new = ctx.plain(data), ctx.plain(updates)
+    index = _not_negative(ctx, x, indices, axis)
     if reduction in REDUCTIONS:
         name = REDUCTIONS[reduction]
         return Placed(ctx.function(torch.scatter_reduce, x.tensor, axis, index, new.tensor, name), identity(x.rank))
@@ -130,15 +132,13 @@ def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *
     return Placed(ctx.function(torch.index_put, x.tensor, keys, new.tensor, reduction == "add"), x.order)
 
 
-def _not_negative(ctx: TorchImporter, indices: Value, axis: int) -> torch.fx.Node:
+def _not_negative(ctx: TorchImporter, data: Placed, indices: Value, axis: int) -> torch.fx.Node:
     """Indices that count from the start, which is all that ``torch.gather`` and ``torch.scatter`` take."""
     if isinstance(indices, Const) and (indices.array >= 0).all():
         return ctx.plain(indices).tensor
-    size = (ctx.shape(0) or ())[axis : axis + 1 or None]
-    if not size or size[0] is None:
-        ctx.refuse("the size of the axis it indexes is not known")
-        raise AssertionError
-    return ctx.function(torch.remainder, ctx.plain(indices).tensor, size[0])
+    size = (ctx.shape(0) or (None,) * data.rank)[axis]
+    count = ctx.method("size", data.tensor, axis) if size is None else size
+    return ctx.function(torch.remainder, ctx.plain(indices).tensor, count)
 
 
 @converter("OneHot", since=9)

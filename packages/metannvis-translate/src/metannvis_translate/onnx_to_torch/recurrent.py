@@ -88,11 +88,13 @@ def _native(
     batch_first: int,
 ) -> tuple[Placed, ...]:
     """``nn.LSTM``, ``nn.GRU``, ``nn.RNN``; PyTorch's results have directions and features on one axis."""
+    lies_batch_first = not batch_first and X.order == (1, 0, 2)
+    time = 1 if batch_first or lies_batch_first else 0
     size, features = weights[1].array.shape[-1], weights[0].array.shape[-1]
     directions = 2 if direction == "bidirectional" else 1
     options: dict[str, Any] = {"nonlinearity": names[0].lower()} if kind == "RNN" else {}
     module = MODULES[kind](
-        features, size, bias=len(weights) > 2, batch_first=bool(batch_first), bidirectional=directions == 2,
+        features, size, bias=len(weights) > 2, batch_first=bool(time), bidirectional=directions == 2,
         device="meta", **options,
     )  # fmt: skip
     count = len(GATES[kind])
@@ -104,8 +106,7 @@ def _native(
             halves = np.split(weights[2].array[k], [count * size])
             for name, half in zip(("bias_ih", "bias_hh"), halves, strict=True):
                 setattr(module, name + end, ctx.weight(weights[2], f"{kind} {k} {name}", _ordered(half, kind)))
-    x = ctx.plain(X).tensor
-    time = 1 if batch_first else 0
+    x = X.tensor if lies_batch_first else ctx.plain(X).tensor
     if direction == "reverse":
         x = ctx.function(torch.flip, x, (time,))
     first = [ctx.plain(state).tensor for state in states if state is not None]
@@ -118,7 +119,7 @@ def _native(
         y = ctx.function(torch.flip, y, (time,))
     y = ctx.function(torch.unflatten, y, 2, (directions, size))
     # (time, batch, directions, features) to ONNX's (time, directions, batch, features), or batch first as it is
-    results = [Placed(y, (0, 1, 2, 3) if batch_first else (0, 2, 1, 3))]
+    results = [Placed(y, (0, 1, 2, 3) if batch_first else (2, 0, 1, 3) if lies_batch_first else (0, 2, 1, 3))]
     ends = [last] if kind != "LSTM" else [ctx.function(operator.getitem, last, k) for k in range(2)]
     results += [Placed(end, (1, 0, 2) if batch_first else (0, 1, 2)) for end in ends]
     return tuple(results[: ctx.used_outputs()])

@@ -40,6 +40,7 @@ HINT = (
 )
 FAMILIES = (
     "activation",
+    "attention",
     "conv",
     "core",
     "elementwise",
@@ -47,9 +48,11 @@ FAMILIES = (
     "normalization",
     "pool",
     "recurrent",
+    "recurrent_conv",
     "reduce",
     "reshape",
     "resize",
+    "wrapping",
 )
 
 

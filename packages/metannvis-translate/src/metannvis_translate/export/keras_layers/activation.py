@@ -252,9 +252,15 @@ def PReLU(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 
 @keras_layer("Softmax")
 def Softmax(e: KerasEmitter, layer: Any, x: ir.Value, mask: Any = None) -> ir.Value:
-    if mask is not None:
-        e.refuse("it is called with a mask")
-    return softmax(e, x, layer.axis)
+    if mask is None:
+        return softmax(e, x, layer.axis)
+    mask = e.tensor(mask)
+    if mask.dtype != e.dtype_of("bool"):
+        mask = e.emit("Greater", mask, e.scalar(0.5, mask), shape=e.shape(mask))
+    lowest = -3e4 if x.dtype == e.dtype_of("float16") else -1e9
+    x = e.emit("Where", mask, x, e.scalar(lowest, x), shape=e.shape(x), dtype=x.dtype)
+    y = softmax(e, x, layer.axis)
+    return e.emit("Where", mask, y, e.scalar(0.0, y), shape=e.shape(y), dtype=y.dtype)
 
 
 # --- operations -------------------------------------------------------------------------------------------------------

@@ -41,8 +41,6 @@ def Identity(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 
 @keras_layer("Embedding")
 def Embedding(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
-    if layer.mask_zero:
-        e.refuse("mask_zero=True, and masks are not carried on yet")
     return e.emit("Gather", e.weight_of(layer, "embeddings"), e.cast(x, "int32"), axis=0, shape=e.output_shape())
 
 

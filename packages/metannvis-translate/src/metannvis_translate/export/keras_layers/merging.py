@@ -34,7 +34,7 @@ def _broadcast(e: KerasEmitter, x: ir.Value, y: ir.Value) -> list[int | None]:
     return [b if a == 1 else a if b == 1 else (a if a is not None else b) for a, b in pairs]
 
 
-@keras_layer("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
+@keras_layer("Add", "Subtract", "Average")
 def Merge(e: KerasEmitter, layer: Any, inputs: Sequence[ir.Value]) -> ir.Value:
     result, *rest = _aligned(e, inputs)
     for x in rest:
@@ -42,6 +42,64 @@ def Merge(e: KerasEmitter, layer: Any, inputs: Sequence[ir.Value]) -> ir.Value:
     if type(layer).__name__ == "Average":
         return e.emit("Div", result, e.scalar(float(len(inputs)), result), shape=e.shape(result))
     return result
+
+
+@keras_layer("Multiply")
+def Multiply(e: KerasEmitter, layer: Any, inputs: Sequence[ir.Value]) -> ir.Value:
+    """What is masked is one; zero in the end, where all inputs are masked."""
+    values = _aligned(e, inputs)
+    masks = [_mask(e, x) for x in values]
+    factors = [_where(e, mask, x, e.scalar(1.0, x)) for mask, x in zip(masks, values, strict=True)]
+    result = factors[0]
+    for x in factors[1:]:
+        result = e.emit("Mul", result, x, shape=_broadcast(e, result, x))
+    counts = _either(e, masks)
+    return _marked(e, _where(e, counts, result, e.scalar(0.0, result)), counts)
+
+
+@keras_layer("Maximum", "Minimum")
+def Extremum(e: KerasEmitter, layer: Any, inputs: Sequence[ir.Value]) -> ir.Value:
+    """Where one is masked, it is the other."""
+    result, *rest = _aligned(e, inputs)
+    so_far = _mask(e, result)
+    for x in rest:
+        mask = _mask(e, x)
+        x = _where(e, mask, x, result)
+        result = _where(e, so_far, result, x)
+        so_far = _either(e, [so_far, mask])
+        result = e.emit(FOLDS[type(layer).__name__], result, x, shape=_broadcast(e, result, x))
+    return _marked(e, result, so_far)
+
+
+def _mask(e: KerasEmitter, x: ir.Value) -> ir.Value | None:
+    """Mask of an input, with an axis for the features."""
+    mask = e.mask_of(x)
+    if mask is None:
+        return None
+    if e.rank(mask) + 1 != e.rank(x):
+        e.refuse(f"a mask of {e.rank(mask)} axes on an input of {e.rank(x)}")
+    return e.unsqueeze(e.cast(mask, "bool"), [e.rank(mask)])
+
+
+def _where(e: KerasEmitter, mask: ir.Value | None, x: ir.Value, other: ir.Value) -> ir.Value:
+    return x if mask is None else e.emit("Where", mask, x, other, shape=e.shape(x), dtype=x.dtype)
+
+
+def _either(e: KerasEmitter, masks: Sequence[ir.Value | None]) -> ir.Value | None:
+    """Where any of them counts; ``None`` if one of them is missing."""
+    result, *rest = masks
+    for mask in rest:
+        if result is None or mask is None:
+            return None
+        result = e.emit("Or", result, mask, shape=e.shape(mask))
+    return result
+
+
+def _marked(e: KerasEmitter, x: ir.Value, mask: ir.Value | None) -> ir.Value:
+    """The value with the mask that ``call`` itself hangs on it."""
+    if mask is not None:
+        e.set_mask(x, e.squeeze(mask, [e.rank(mask) - 1]))
+    return x
 
 
 @keras_layer("Concatenate")

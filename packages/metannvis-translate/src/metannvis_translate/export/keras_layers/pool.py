@@ -83,12 +83,21 @@ def PoolOp(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 
 @keras_layer("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
 def GlobalAveragePooling(e: KerasEmitter, layer: Any, x: ir.Value, mask: Any = None) -> ir.Value:
-    if mask is not None:
-        e.refuse("it is called with a mask")
     x = image(e, x, layer.data_format)
+    if mask is not None:
+        return _masked_mean(e, layer, x, mask)
     batch, channels, *sizes = e.shape(x)
     y = e.emit("GlobalAveragePool", x, shape=(batch, channels, *[1] * len(sizes)))
     return restore(e, y, layer.data_format) if layer.keepdims else e.squeeze(y, range(2, e.rank(y)))
+
+
+def _masked_mean(e: KerasEmitter, layer: Any, x: ir.Value, mask: ir.Value) -> ir.Value:
+    """Mean over the steps that count, of (N, channels, steps)."""
+    mask = e.unsqueeze(e.cast(mask, "bool"), [1])
+    kept = e.emit("Where", mask, x, e.scalar(0.0, x), shape=e.shape(x), dtype=x.dtype)
+    total, count = (e.reduce("ReduceSum", y, [2], layer.keepdims) for y in (kept, e.cast(mask, x.dtype)))
+    y = e.emit("Div", total, count, shape=e.shape(total))
+    return restore(e, y, layer.data_format) if layer.keepdims else y
 
 
 @keras_layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")

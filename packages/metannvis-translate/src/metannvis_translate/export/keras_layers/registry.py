@@ -93,7 +93,7 @@ class Table:
 
 
 def _is_keras(cls: type) -> bool:
-    return cls.__module__.startswith(("keras.src.", "keras.layers"))
+    return cls.__module__.startswith(("keras.src.", "keras.layers", "metannvis_translate.frameworks.keras_overrides"))
 
 
 def full_name(cls: type) -> str:
