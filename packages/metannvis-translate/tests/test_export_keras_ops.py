@@ -10,6 +10,7 @@ import pytest
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.keras_layers import activations, keras_op, load_families, operations
 from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.keras_overrides import band_class
 
 require("torch")  # before TensorFlow, see metannvis_translate.frameworks.require
 keras = require("keras")
@@ -148,6 +149,21 @@ OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     "Take": [lambda x: K.take(x, np.asarray([2, 0, 2]), axis=2)],
     "Tan": [K.tan],
     "Tanh": [K.tanh],
+    "Einsum": [
+        lambda x: K.einsum("nhwc,nhvc->nhwv", x, x),
+        lambda x: K.einsum("...hwc,cd->...hdw", x, np.ones((x.shape[-1], 3), "float32")),
+    ],
+    "DotProductAttention": [
+        lambda x: K.dot_product_attention(x, x, x),
+        lambda x: K.dot_product_attention(x, x[:, 1:], x[:, :-1], scale=0.3),
+        lambda x: K.dot_product_attention(x, x[..., :2, :], x[..., 2:, :], is_causal=True),
+        lambda x: K.dot_product_attention(x, x, x, bias=K.einsum("nthc,nshc->nhts", x, x)),
+        lambda x: K.dot_product_attention(x, x, x, mask=K.einsum("nthc,nshc->nhts", x, x) > 0),
+    ],
+    "Band": [
+        lambda x: K.where(band_class()(True)(x, x), K.einsum("nthc,nshc->nts", x, x), 0.0),
+        lambda x: K.where(band_class()(False, 2)(x, x), K.einsum("nthc,nshc->nts", x, x), 0.0),
+    ],
     "TanhShrink": [K.tanh_shrink],
     "Threshold": [lambda x: K.threshold(x, 0.2, -3.0)],
     "Tile": [lambda x: K.tile(x, (1, 2, 1, 3))],

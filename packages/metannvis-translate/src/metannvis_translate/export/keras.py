@@ -14,13 +14,13 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.keras_emitter import KerasEmitter
-from metannvis_translate.export.keras_masks import HubMasks
 from metannvis_translate.export.keras_layers import (
     HINT,
     class_name,
     find_layer_converter,
     find_operation_converter,
 )
+from metannvis_translate.export.keras_masks import HubMasks
 from metannvis_translate.frameworks import Progress, require
 from metannvis_translate.frameworks.keras_graph import (
     Call,

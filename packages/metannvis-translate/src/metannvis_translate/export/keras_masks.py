@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.keras_graph import standin_for
+from metannvis_translate.frameworks.keras_trace import standin_for
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -6,15 +6,15 @@ takes one, and hangs a mask on what the layer puts out. A walk through the graph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from metannvis_translate.frameworks import require
 
-__all__ = ["CLEARS_MASKS", "Masks", "TensorMasks", "hand_on", "masks_for"]
+__all__ = ["SETS_MASKS", "Masks", "TensorMasks", "hand_on", "masks_for", "quiet_masks"]
 
-#: Layers whose ``call`` takes the masks off its inputs, so that what is called on these later sees none.
-CLEARS_MASKS = frozenset(["MultiHeadAttention"])
 #: Layers of Keras' own, with layers inside or without a converter, whose ``call`` itself hangs a mask on what it puts out.
 SETS_MASKS = frozenset(["MultiHeadAttention", "ReversibleEmbedding"])
 
@@ -29,7 +29,7 @@ class Masks(Protocol):
         """Hang a mask on a value; ``None`` takes it off."""
 
     def computed(self, layer: Any, first: Any, previous: Any) -> Any:
-        """``layer.compute_mask(first, previous)``"""
+        """What ``layer.compute_mask(first, previous)`` gives."""
 
 
 class TensorMasks:
@@ -102,6 +102,14 @@ def hand_on(layer: Any, outputs: Any, first: Any, previous: Any, masks: Masks) -
     for x, mask in zip(flat, require("keras").tree.flatten(found), strict=False):
         if mask is not None and masks.get(x) is None:
             masks.set(x, mask)
+
+
+@contextmanager
+def quiet_masks() -> Iterator[None]:
+    """Keras says of a layer that loses a mask that it does, which its author knows; runs of ours do not say it again."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*was passed an input with a mask attached", UserWarning)
+        yield
 
 
 def _any(value: Any) -> bool:

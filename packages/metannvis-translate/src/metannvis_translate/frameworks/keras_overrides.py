@@ -6,7 +6,7 @@ may be none.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from metannvis_translate.frameworks import require
@@ -20,7 +20,9 @@ def band_class() -> type:
     keras = require("keras")
     ops = keras.ops
 
-    class Band(keras.Operation):  # type: ignore[misc]
+    base: Any = keras.Operation
+
+    class Band(base):
         """``causal``: those not behind it; ``width``: those nearer than that. Steps are axis ``axes`` of both."""
 
         def __init__(self, causal: bool, width: int | None = None, axes: tuple[int, int] = (1, 1)) -> None:
@@ -30,8 +32,7 @@ def band_class() -> type:
         def call(self, one: Any, other: Any) -> Any:
             rows, columns = (ops.shape(x)[axis] for x, axis in zip((one, other), self.axes, strict=True))
             row, column = ops.reshape(ops.arange(rows), (1, -1, 1)), ops.reshape(ops.arange(columns), (1, 1, -1))
-            seen = ops.greater_equal(row, column) if self.causal else ops.less(ops.abs(row - column), self.width)
-            return seen
+            return ops.greater_equal(row, column) if self.causal else ops.less(ops.abs(row - column), self.width)
 
         def compute_output_spec(self, one: Any, other: Any) -> Any:
             sizes = [x.shape[axis] for x, axis in zip((one, other), self.axes, strict=True)]
@@ -39,6 +40,10 @@ def band_class() -> type:
 
     Band.__qualname__ = "Band"
     return Band
+
+
+def _within(width: int, query: Any, value: Any) -> Any:
+    return band_class()(False, width)(query, value)
 
 
 def overrides(layer: Any) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def overrides(layer: Any) -> dict[str, Any]:
             )
         window = getattr(layer, "_sliding_window", None) or getattr(layer, "sliding_window", None)
         if kind._compute_sliding_window_mask is owner._compute_sliding_window_mask:
-            found["_compute_sliding_window_mask"] = lambda query, value: band_class()(False, window)(query, value)
+            found["_compute_sliding_window_mask"] = partial(_within, window or 0)
     if isinstance(layer, attention) and kind._calculate_score_mask is attention._calculate_score_mask:
 
         def score_mask(scores: Any, v_mask: Any, use_causal_mask: bool) -> Any:

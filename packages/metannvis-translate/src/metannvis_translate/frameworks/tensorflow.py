@@ -21,6 +21,7 @@ from metannvis_translate.errors import (
 )
 from metannvis_translate.frameworks import Built, Importer, Progress, Run, require
 from metannvis_translate.frameworks.keras_copy import flatten_model
+from metannvis_translate.frameworks.keras_masks import quiet_masks
 from metannvis_translate.frameworks.tf_graphs import signature_of
 from metannvis_translate.layers import LayerInfo
 
@@ -132,7 +133,7 @@ class TensorFlow:
         tensors = [tf.cast(x, dtype) for x, dtype in zip(tensors, dtypes, strict=True)] if dtypes else tensors
         taped = [k for k, x in enumerate(tensors) if x.dtype.is_floating] if cotangents is not None else []
         seen: dict[str, Any] = {}
-        with tf.GradientTape() as tape, _stateless(keras):
+        with tf.GradientTape() as tape, _stateless(keras), quiet_masks():
             for k in taped:
                 tape.watch(tensors[k])
             if signature is not None:

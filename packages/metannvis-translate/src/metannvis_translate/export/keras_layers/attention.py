@@ -133,8 +133,8 @@ def band(
     """Which steps (columns, along an axis of a value) each step (rows, along an axis of another) sees, (1, rows, columns)."""
     rows, columns = (e.shape(x)[axis] for x, axis in (one, other))
     if rows is not None and columns is not None:
-        row, column = np.ogrid[:rows, :columns]
-        return e.constant((row >= column if causal else np.abs(row - column) < (width or 0))[None])
+        apart = np.subtract.outer(np.arange(rows), np.arange(columns))
+        return e.constant((apart >= 0 if causal else np.abs(apart) < (width or 0))[None])
     zero, step = (e.constant(np.asarray(k, np.int64)) for k in (0, 1))
     steps = []
     for x, axis in (one, other):
@@ -144,5 +144,5 @@ def band(
     shape = (1, rows, columns)
     if causal:
         return e.emit("GreaterOrEqual", row, column, shape=shape)
-    apart = e.emit("Abs", e.emit("Sub", row, column, shape=shape))
-    return e.emit("Less", apart, e.scalar(width or 0, apart), shape=shape)
+    distance = e.emit("Abs", e.emit("Sub", row, column, shape=shape))
+    return e.emit("Less", distance, e.scalar(width or 0, distance), shape=shape)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.export.keras_emitter import array_of
-from metannvis_translate.export.keras_layers.reshape import cut
 from metannvis_translate.export.keras_layers.recurrent_steps import Compaction, flipped, stepwise
 from metannvis_translate.export.keras_layers.registry import keras_layer
+from metannvis_translate.export.keras_layers.reshape import cut
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -107,7 +107,11 @@ def weights(e: KerasEmitter, cells: Sequence[Any]) -> list[ir.Value]:
 
 
 def native(
-    e: KerasEmitter, cells: Sequence[Any], x: ir.Value, states: Sequence[ir.Value] | None, lengths: ir.Value | None = None
+    e: KerasEmitter,
+    cells: Sequence[Any],
+    x: ir.Value,
+    states: Sequence[ir.Value] | None,
+    lengths: ir.Value | None = None,
 ) -> tuple[ir.Value, list[ir.Value]]:
     """ONNX' operator over (N, time, features): its output (N, time, directions · units) and its last states.
 
@@ -126,12 +130,13 @@ def native(
     for k in range(each):
         parts = [e.unsqueeze(states[direction * each + k], [0]) for direction in range(count)]  # type: ignore[index]
         given.append(parts[0] if count == 1 else e.emit("Concat", *parts, axis=0, shape=(count, batch, units)))
+    without_bias: list[ir.Value | None] = [*b] if b or not given else [None]
     outputs = e.emit_many(
         kind,
         e.transpose(x, (1, 0, 2)),
         w,
         r,
-        *(b or ([None] if given else [])),
+        *without_bias,
         *given,
         outputs=3 if kind == "LSTM" else 2,
         shapes=[(time, count, batch, units), *[(count, batch, units)] * (2 if kind == "LSTM" else 1)],
@@ -148,9 +153,7 @@ def native(
     return y, list(outputs[1:])
 
 
-def run(
-    e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | None, mask: ir.Value | None
-) -> Run:
+def run(e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | None, mask: ir.Value | None) -> Run:
     """A layer's recurrence, in the order of time in which it goes."""
     cells = _cells(layer.cell)
     if layer.go_backwards:
@@ -178,10 +181,10 @@ def run(
     y = compaction.moved_back(e, y, zeros=bool(layer.zero_output_for_mask))
     if layer.return_state and states is None and not layer.zero_output_for_mask:
         return Run(y, top, ends)
-    last = cut(e, y, {1: slice(-1, None)})
+    step = cut(e, y, {1: slice(-1, None)})
     batch, _, units = e.shape(y)
-    e.set_shape(last, (batch, 1, units))
-    return Run(y, e.squeeze(last, [1]), ends)
+    e.set_shape(step, (batch, 1, units))
+    return Run(y, e.squeeze(step, [1]), ends)
 
 
 def _flat(value: Any) -> list[Any]:
@@ -198,8 +201,6 @@ def _result(layer: Any, found: Run) -> Any:
 @keras_layer("LSTM", "GRU", "SimpleRNN", "RNN")
 def Recurrent(e: KerasEmitter, layer: Any, x: ir.Value, initial_state: Any = None, mask: Any = None) -> Any:
     """One direction."""
-    if isinstance(x, (list, tuple)):
-        e.refuse("it is called with several tensors in one argument")
     mask = _flat(mask)[0] if mask is not None else None
     return _result(layer, run(e, layer, x, None if initial_state is None else _flat(initial_state), mask))
 
@@ -232,14 +233,16 @@ def Bidirectional(e: KerasEmitter, layer: Any, x: ir.Value, initial_state: Any =
 
 
 def _run_layer(e: KerasEmitter, layer: Any, x: ir.Value, states: Any, mask: Any) -> Run:
-    if type(layer).__name__ not in ("LSTM", "GRU", "SimpleRNN", "RNN") or not type(layer).__module__.startswith("keras.src"):
+    if type(layer).__name__ not in ("LSTM", "GRU", "SimpleRNN", "RNN") or not type(layer).__module__.startswith(
+        "keras.src"
+    ):
         e.refuse(f"it holds a {type(layer).__name__}")
     return run(e, layer, x, states, mask)
 
 
 def _fits(forward: Any, backward: Any) -> bool:
     """Whether two layers are one bidirectional operator."""
-    one, two = (getattr(layer, "cell", None) for layer in (forward, backward))
+    one, two = (getattr(layer, "cell", layer) for layer in (forward, backward))
     if forward.go_backwards or not backward.go_backwards or forward.stateful or type(one) is not type(two):
         return False
     if not _is_native(one) or not _is_native(two) or one.units != two.units or one.use_bias != two.use_bias:

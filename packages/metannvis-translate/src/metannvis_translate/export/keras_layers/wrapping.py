@@ -33,6 +33,8 @@ def TimeDistributed(e: KerasEmitter, layer: Any, x: ir.Value, mask: Any = None) 
     size = -1 if time is None else time
     if time is None:
         shape = e.emit("Shape", x, start=0, end=2, dtype="int64", shape=[2])
-        shape = e.emit("Concat", shape, e.ints(*sizes), axis=0, shape=[2 + len(sizes)]) if sizes else shape
+        if sizes:
+            known = e.ints(*(int(size or 0) for size in sizes))
+            shape = e.emit("Concat", shape, known, axis=0, shape=[2 + len(sizes)])
         return e.emit("Reshape", y, shape, shape=(batch, None, *sizes))
     return e.reshape(y, [-1, size, *sizes], result=(batch, time, *sizes))
