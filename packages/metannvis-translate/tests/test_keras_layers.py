@@ -11,6 +11,7 @@ from keras_row import Network, inputs_of
 from keras_rows_attention import ATTENTION
 from keras_rows_basic import TABLE, build
 from keras_rows_masks import MASKS
+from keras_rows_preprocessing import PREPROCESSING
 from keras_rows_recurrent import RECURRENT
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.errors import UnsupportedOperatorError
@@ -28,6 +29,7 @@ REASONS = {
     "JaxLayer": "holds a JAX function, which Keras on TensorFlow cannot run",
     "TorchModuleWrapper": "holds a PyTorch module, which Keras on TensorFlow cannot run",
     "TFSMLayer": "holds a SavedModel, a TensorFlow graph without layers: translate that itself",
+    "ContrastLimitedAdaptiveHistogramEqualization": "looks values up in histograms of tiles, which PyTorch would have to count",
     "HashedCrossing": "takes a hash of strings that only TensorFlow has",
     "Hashing": "takes a hash of strings that only TensorFlow has",
     "StringLookup": "takes strings, and PyTorch has no tensors of these",
@@ -47,7 +49,7 @@ BASIC = [
     )
     for row in TABLE
 ]
-ROWS: list[Network] = [*BASIC, *RECURRENT, *ATTENTION, *MASKS]
+ROWS: list[Network] = [*BASIC, *RECURRENT, *ATTENTION, *MASKS, *PREPROCESSING]
 
 
 def classes() -> dict[str, str]:

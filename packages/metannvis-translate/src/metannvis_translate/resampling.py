@@ -33,10 +33,15 @@ class Line:
     scale: float
     coordinates: str = "half_pixel"
     region: tuple[float, float] = (0.0, 1.0)
+    #: with places in single precision, as TensorFlow computes them
+    single: bool = False
 
     def positions(self) -> Array:
         """Where each new element lies among the old ones, shape (new,)."""
         at = np.arange(self.new, dtype=np.float64)
+        if self.single and self.coordinates == "half_pixel":
+            scale = np.float32(self.old) / np.float32(self.new)
+            return ((at.astype(np.float32) + np.float32(0.5)) * scale - np.float32(0.5)).astype(np.float64)
         match self.coordinates:
             case "align_corners":
                 return at * (self.old - 1) / (self.new - 1) if self.new > 1 else at * 0.0

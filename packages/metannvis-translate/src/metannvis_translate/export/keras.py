@@ -135,6 +135,7 @@ class _Exporter:
             source="tensorflow",
             fixed_batch=fixed,
             exporter="keras",
+            single=tuple(dict.fromkeys(self.emitter.single)),
             notes=tuple(dict.fromkeys(self.emitter.notes)),
             unflatten=lambda arrays: _packed(structure, arrays),
         )

@@ -42,6 +42,8 @@ class KerasEmitter(Emitter):
         The walk through the model, to trace functions that have no converter.
     notes
         What a reader of the report should know.
+    single
+        What Keras computes in single precision in a model in double, as ``operator: reason``.
     """
 
     walk: Walk
@@ -52,6 +54,7 @@ class KerasEmitter(Emitter):
         self.path = ""
         self.specs: Sequence[Any] = ()
         self.notes: list[str] = []
+        self.single: list[str] = []
 
     # --- weights and constants -----------------------------------------------------------------------------------------
 

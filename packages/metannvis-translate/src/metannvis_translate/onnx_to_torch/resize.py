@@ -125,7 +125,9 @@ def resize(
     x = ctx.placed(X)
     if not steps:
         return x
-    if not others.get("antialias") and steps[0] >= 2 and x.rank in LINEAR:
+    # TensorFlow's weights are those of places in single precision, in double precision too
+    single = ctx.hub.source == "tensorflow" and ctx.dtype == "float64" and mode != "nearest"
+    if not others.get("antialias") and steps[0] >= 2 and x.rank in LINEAR and not single:
         image = ctx.plain(x)
         space = tuple(scales[2:])
         if all(scale >= 1 for scale in space):
@@ -140,7 +142,7 @@ def resize(
     for axis in axes:
         old = int(shape[axis] or 0)
         new = int(old * scales[axis]) if sizes is None else int(sizes[axis])
-        lines.append(Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0))))
+        lines.append(Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0)), single))
     if mode == "nearest":
         taken = ctx.module(Take(dims, [ctx.buffer(line.nearest(nearest)) for line in lines]), x.tensor)
         return Placed(_beyond(ctx, taken, dims, lines, others), x.order)

@@ -47,11 +47,13 @@ FAMILIES = (
     "merging",
     "normalization",
     "pool",
+    "preprocessing",
     "recurrent",
     "recurrent_conv",
     "reduce",
     "reshape",
     "resize",
+    "signal",
     "wrapping",
 )
 
