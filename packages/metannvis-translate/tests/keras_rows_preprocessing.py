@@ -28,12 +28,12 @@ FACTORS: dict[str, dict[str, Any]] = {
     "RandomSaturation": {"factor": 0.3},
     "RandomSharpness": {"factor": 0.3},
     "RandomPosterization": {"factor": 3},
-    "RandomShear": {"x_factor": 0.2},
+    "RandomShear": {"x_factor": (0.1, 0.3)},
     "RandomCrop": {"height": 9, "width": 12},
     "MaxNumBoundingBoxes": {"max_number": 3},
 }
 IDENTITIES = (
-    "AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
+    "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing",
     "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
     "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
@@ -68,7 +68,9 @@ def _weighted() -> Any:
 def resizing(height: int, width: int, **options: Any) -> Network:
     name = ",".join(f"{k}={v}" for k, v in {"size": (height, width), **options}.items())
     single = "" if options.get("interpolation") == "nearest" else RESIZED
-    return row("Resizing", name, lambda: L.Resizing(height, width, **options), IMAGE, single=single)
+    # TensorFlow has no derivative of these in double precision
+    double = not options.get("antialias") and "lanczos" not in options.get("interpolation", "")
+    return row("Resizing", name, lambda: L.Resizing(height, width, **options), IMAGE, single=single, double=double)
 
 
 PREPROCESSING = [
@@ -91,14 +93,19 @@ PREPROCESSING = [
     resizing(8, 8, pad_to_aspect_ratio=True, fill_value=0.5),
     resizing(20, 6, pad_to_aspect_ratio=True, interpolation="nearest"),
     row("Resizing", "first", lambda: L.Resizing(14, 7, data_format="channels_first"), (3, 9, 12), single=RESIZED),
-    Network("Resizing", "bytes", one_layer(lambda: L.Resizing(14, 7), IMAGE, dtype="uint8"), below=256),
+    Network(
+        "Resizing",
+        "bytes",
+        one_layer(lambda: L.Resizing(14, 7, interpolation="nearest"), IMAGE, dtype="uint8"),
+        below=256,
+    ),
     row("UpSampling2D", "cubic", lambda: L.UpSampling2D(3, interpolation="bicubic"), IMAGE, single=RESIZED),
-    row("UpSampling2D", "lanczos", lambda: L.UpSampling2D((2, 3), interpolation="lanczos3"), IMAGE, single=RESIZED),
+    row("UpSampling2D", "lanczos", lambda: L.UpSampling2D((2, 3), interpolation="lanczos3"), IMAGE, double=False),
     *[integers("CategoryEncoding", mode, lambda m=mode: L.CategoryEncoding(6, m), (4,), 6) for mode in ("multi_hot", "count")],
     integers("CategoryEncoding", "one_hot", lambda: L.CategoryEncoding(6, "one_hot"), (1,), 6),
     integers("CategoryEncoding", "one_hot of several", lambda: L.CategoryEncoding(6, "one_hot"), (4,), 6),
     integers("CategoryEncoding", "multi_hot of more axes", lambda: L.CategoryEncoding(6), (4, 3), 6),
-    Network("CategoryEncoding", "weights", _weighted, below=6),
+    Network("CategoryEncoding", "weights", _weighted, below=6, double=False),
     *[
         row("Discretization", mode, lambda m=mode: L.Discretization([-1.0, -0.1, 0.3, 1.0], output_mode=m), (6,))
         for mode in ("int", "multi_hot", "count", "one_hot")
@@ -106,9 +113,9 @@ PREPROCESSING = [
     integers("IntegerLookup", "", lambda: L.IntegerLookup(vocabulary=[4, 7, 2, 9]), (5,), 11),
     integers("IntegerLookup", "mask", lambda: L.IntegerLookup(vocabulary=[4, 7, 2, 9], mask_token=0), (5,), 11),
     integers("IntegerLookup", "multi_hot", lambda: L.IntegerLookup(vocabulary=[4, 7], output_mode="multi_hot"), (5,), 11),
-    row("MelSpectrogram", "", lambda: L.MelSpectrogram(8, 32, 12, 24, 8000, min_freq=100.0), (90,)),
+    row("MelSpectrogram", "", lambda: L.MelSpectrogram(32, 12, 24, sampling_rate=8000, num_mel_bins=8, min_freq=100.0), (90,), double=False),
     row("MelSpectrogram", "power", lambda: L.MelSpectrogram(
-        8, 32, 12, None, 8000, "hamming", power_to_db=False, mag_exp=1.0), (90,)),
+        32, 12, None, "hamming", 8000, 8, power_to_db=False, mag_exp=1.0), (90,)),
     *[
         row("STFTSpectrogram", mode, lambda m=mode: L.STFTSpectrogram(m, 16, 5, 32), (60, 2))
         for mode in ("log", "magnitude", "psd", "real", "imag", "stft")

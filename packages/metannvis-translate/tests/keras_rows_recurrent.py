@@ -118,6 +118,7 @@ def _masked_frames() -> Any:
     return keras.Model([x, mask], L.ConvLSTM2D(3, 3, padding="same", return_sequences=True)(x, mask=mask))
 
 
+@keras.saving.register_keras_serializable("metannvis-tests")
 class Minimal(keras.layers.Layer):
     """A cell that ONNX has no operator for."""
 

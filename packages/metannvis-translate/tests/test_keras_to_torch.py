@@ -17,9 +17,12 @@ def _frameworks() -> None:
 
 
 def inputs_of(model, batch: int, seed: int, dtype: str = "float32") -> list[np.ndarray]:
-    return [a.astype(dtype) for a in get_framework("tensorflow").example_inputs(model, batch, seed)]
+    arrays = get_framework("tensorflow").example_inputs(model, batch, seed)
+    random = np.random.default_rng(seed)
+    return [a.astype(dtype) if a.dtype.kind == "f" else random.integers(0, 4, a.shape).astype(a.dtype) for a in arrays]
 
 
+@pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
 @pytest.mark.parametrize("name", ZOO)
 def test_exact_in_double(name: str) -> None:
     """Outputs, every layer and input gradients, on inputs that the translation has not seen, without the gate."""
@@ -31,9 +34,11 @@ def test_exact_in_double(name: str) -> None:
     for batch in (1, 2, 5):
         report = check_equivalence(model, translation, inputs_of(model, batch, batch, "float64"), dtype="float64")
         assert report.passed, str(report)
-        assert all(row.compared for row in (*report.layers, *report.gradients)), str(report)
+        assert all(row.compared for row in report.layers), str(report)
+        assert all(row.compared or "no float tensor" in row.reason for row in report.gradients), str(report)
 
 
+@pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
 @pytest.mark.parametrize("name", ZOO)
 def test_single_precision_with_the_gate(name: str) -> None:
     import torch

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from zoo_keras_models import MODELS
 
 __all__ = ["ZOO", "Row", "randomize"]
 
@@ -249,4 +250,5 @@ ZOO: dict[str, Row] = {
     "mlp": Row(_mlp),
     "tokens": Row(_tokens, single="gelu"),
     "activations": Row(_activations, single="gelu"),
+    **{name: Row(make) for name, make in MODELS.items()},
 }

@@ -45,6 +45,10 @@ def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
     checks
         Names of the checks to run, of all by default; ``translated`` always runs.
     """
+    if name.startswith("keras/"):
+        from keras_measure import measure as measure_keras
+
+        return measure_keras(name, checks)
     import torch
     from checks import CHECKS, Case, translated
     from members import find
@@ -149,6 +153,7 @@ def summary(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Command line."""
+    from keras_members import names as of_keras
     from members import names
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -158,7 +163,9 @@ def main() -> None:
     parser.add_argument("--checks", nargs="*", help="only these checks (after the translation)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="most seconds a member")
     options = parser.parse_args()
-    chosen = [name for name in names() if any(fnmatch.fnmatch(name, pattern) for pattern in options.names)]
+    chosen = [
+        name for name in (*names(), *of_keras()) if any(fnmatch.fnmatch(name, pattern) for pattern in options.names)
+    ]
     if not chosen:
         parser.error(f"no member is called {' or '.join(options.names)}")
     before = {} if options.again else read(options.results)

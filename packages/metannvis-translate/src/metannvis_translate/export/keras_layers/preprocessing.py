@@ -53,7 +53,6 @@ def Normalization(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 @keras_layer(
     "AugMix",
     "CutMix",
-    "Equalization",
     "MaxNumBoundingBoxes",
     "MixUp",
     "RandAugment",

@@ -110,12 +110,10 @@ def Resizing(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     elif layer.pad_to_aspect_ratio:
         x = _padded(e, x, sizes, float(layer.fill_value))
     is_float = before is not None and before.is_floating_point()
-    if is_float or layer.interpolation == "nearest":
-        return restore(e, resized(e, x, sizes, layer.interpolation, antialias=layer.antialias), layer.data_format)
-    y = e.emit("Round", resized(e, e.cast(x, "float32"), sizes, layer.interpolation, antialias=layer.antialias))
-    bounds = np.iinfo(before.numpy() if before is not None else np.int32)
-    y = e.emit("Clip", y, e.scalar(float(bounds.min), y), e.scalar(float(bounds.max), y))
-    return restore(e, e.cast(y, before.numpy() if before is not None else "int32"), layer.data_format)
+    if not is_float and layer.interpolation != "nearest":
+        # a pixel half-way between two numbers goes up or down by the last bit of a sum
+        e.refuse("it rounds what it interpolates of whole numbers; cast the images to floats first")
+    return restore(e, resized(e, x, sizes, layer.interpolation, antialias=layer.antialias), layer.data_format)
 
 
 def _fitting(height: int, width: int, sizes: Sequence[int]) -> tuple[int, int]:

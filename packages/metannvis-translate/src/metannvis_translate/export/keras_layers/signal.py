@@ -77,7 +77,11 @@ def fourier(size: int, length: int, window: Any, dtype: str) -> tuple[Array, Arr
     shape = np.ones(size)
     if window is not None:
         named = {"hann": tf.signal.hann_window, "hamming": tf.signal.hamming_window}
-        short = named[window](length, periodic=True, dtype=dtype).numpy() if isinstance(window, str) else window
+        short = (
+            named[window](length, periodic=True, dtype=tf.as_dtype(dtype)).numpy()
+            if isinstance(window, str)
+            else window
+        )
         left = (size - length) // 2
         shape = np.pad(np.asarray(short, np.float64), (left, size - length - left))
     angle = 2 * np.pi / size * (np.outer(np.arange(size // 2 + 1), np.arange(size)) % size)
