@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-NOBUCO = ("nobuco==0.17.*", "tensorflow-addons", "tensorflow<2.16", "keras<3", "torch", "torchvision", "numpy<2", "psutil")
+NOBUCO = (
+    "nobuco==0.17.*",
+    "tensorflow-addons",
+    "tensorflow<2.16",
+    "keras<3",
+    "torch",
+    "torchvision",
+    "numpy<2",
+    "psutil",
+)
 NETWORKS = ("ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121")
 CONVERTERS = ("metannvis", "metannvis-verify", "onnx2keras", "nobuco")
 SPEEDS = ("forward function", "gradient function", "forward eager", "gradient eager")

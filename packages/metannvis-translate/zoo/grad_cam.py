@@ -66,6 +66,26 @@ def layers_to_explain(model: Any, inputs: Any) -> list[str]:
     return list(dict.fromkeys([*convolutions[-1:], *blocks[len(blocks) // 2 :][:1]]))
 
 
+def _used(model: Any, inputs: Any) -> set[str]:
+    """Convolutions that the first output depends on, unlike those of an auxiliary classifier."""
+    import torch
+    from metannvis_translate.frameworks.torch_hooks import tensors_in
+
+    found: dict[str, torch.Tensor] = {}
+    handles = [
+        module.register_forward_hook(lambda module, args, output, path=path: found.__setitem__(path, output))
+        for path, module in model.named_modules()
+        if type(module).__name__ in ("Conv2d", "Conv3d")
+    ]
+    try:
+        output = tensors_in(model(*(torch.from_numpy(array[:1]) for array in inputs)))[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    gradients = torch.autograd.grad(output.sum(), list(found.values()), allow_unused=True)
+    return {path for path, gradient in zip(found, gradients, strict=True) if gradient is not None}
+
+
 def by_formula(model: Any, layer: str, images: Any) -> tuple[np.ndarray[Any, Any], Any]:
     """``relu(Σ_c mean(∂y/∂A_c) A_c)``, shape (N, *space), and the target ``y`` is: a class, or a place in a dense output.
 

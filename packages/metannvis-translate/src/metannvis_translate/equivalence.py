@@ -6,7 +6,8 @@ compared by their relative L2 distance and cosine a sample, since a ReLU or max-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError
 
-__all__ = ["EquivalenceReport", "EquivalenceRow", "Tolerance", "compare_arrays", "make_report"]
+__all__ = ["EquivalenceReport", "EquivalenceRow", "Tolerance", "compare_arrays", "make_report", "with_gradients"]
 
 Array = np.ndarray[Any, Any]
 
@@ -212,30 +213,24 @@ def make_report(
     dtype: str,
     tolerance: Tolerance,
     outputs: Sequence[tuple[str, Array, Array]],
-    gradients: Sequence[tuple[str, Array | None, Array | None]],
     layers: Sequence[tuple[str, str, Array | None, Array | None]],
-    reasons: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     by_differences: bool = False,
 ) -> EquivalenceReport:
-    """Build a report from pairs of arrays (target, source), already in the source's layout."""
-    reasons = reasons or {}
-    limit = tolerance.limit
+    """Build a report from pairs of arrays (target, source), already in the source's layout; gradients come later.
 
-    def gradient(name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
-        if ours is None or theirs is None:
-            return EquivalenceRow(name, reason=reasons.get(name, "no gradient (an integer input, or not asked for)"))
-        most = limit("gradients", dtype, by_differences=by_differences)
-        return compare_arrays(name, ours, theirs, limit=most, by_l2=True)
+    See :func:`with_gradients`: values of all layers need not be held any more while gradients are computed.
+    """
+    limit = tolerance.limit
 
     def layer(name: str, target_name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
         if ours is None or theirs is None:
-            return EquivalenceRow(name, reason=reasons.get(name, "no value was recorded"), target=target_name)
+            return EquivalenceRow(name, reason="no value was recorded", target=target_name)
         return compare_arrays(name, ours, theirs, limit=limit("layers", dtype), target=target_name)
 
     return EquivalenceReport(
         outputs=tuple(compare_arrays(n, a, b, limit=limit("outputs", dtype)) for n, a, b in outputs),
-        gradients=tuple(gradient(*row) for row in gradients),
+        gradients=(),
         layers=tuple(layer(*row) for row in layers),
         source=source,
         target=target,
@@ -244,3 +239,17 @@ def make_report(
         notes=tuple(notes),
         by_differences=by_differences,
     )
+
+
+def with_gradients(
+    report: EquivalenceReport, pairs: Sequence[tuple[str, Array | None, Array | None]], reason: str
+) -> EquivalenceReport:
+    """A report with rows of input gradients (target's, source's); ``reason`` says why one is missing."""
+    most = report.tolerance.limit("gradients", report.dtype, by_differences=report.by_differences)
+
+    def row(name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
+        if ours is None or theirs is None:
+            return EquivalenceRow(name, reason=reason)
+        return compare_arrays(name, ours, theirs, limit=most, by_l2=True)
+
+    return dataclasses.replace(report, gradients=tuple(row(*pair) for pair in pairs))

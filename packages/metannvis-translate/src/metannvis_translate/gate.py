@@ -12,7 +12,7 @@ import numpy as np
 from metannvis_translate import layout
 from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework
-from metannvis_translate.equivalence import EquivalenceReport, Tolerance, make_report
+from metannvis_translate.equivalence import EquivalenceReport, Tolerance, make_report, with_gradients
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.frameworks import Framework, get_framework
 from metannvis_translate.hub import HubModel
@@ -144,24 +144,14 @@ def compare(
     placed = [_move(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
     names = list(dict.fromkeys(row.target.name for row in rows))
     ours = there.run(translation.model, placed, layers=names)
-    pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
-    no_gradient = "gradients were not asked for"
     theirs = _from_places(ours.outputs, translation.outputs)
     found = [_back(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
-    if gradients and [a.shape for a in found] != [a.shape for a in outputs]:
-        no_gradient = "the outputs have other shapes"
-    elif gradients:
-        no_gradient = "it is no float tensor, or no output is"
-        if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
-            pairs = _gradient_pairs(source, translation, here, there, inputs, outputs)
-
-    return make_report(
+    report = make_report(
         source=here.label,
         target=there.label,
         dtype=dtype,
         tolerance=tolerance,
         outputs=[(port.name, a, b) for port, a, b in zip(translation.outputs, found, outputs, strict=True)],
-        gradients=[(port.name, a, b) for port, (a, b) in zip(translation.inputs, pairs, strict=True)],
         layers=[
             (
                 row.source.name,
@@ -171,10 +161,20 @@ def compare(
             )
             for row in rows
         ],
-        reasons={port.name: no_gradient for port in translation.inputs},
         notes=notes,
         by_differences=not (here.differentiable and there.differentiable),
     )
+    del first, ours, theirs  # values of every layer are most of what is held
+    pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
+    no_gradient = "gradients were not asked for"
+    if gradients and [a.shape for a in found] != [a.shape for a in outputs]:
+        no_gradient = "the outputs have other shapes"
+    elif gradients:
+        no_gradient = "it is no float tensor, or no output is"
+        if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
+            pairs = _gradient_pairs(source, translation, here, there, inputs, outputs)
+    names = [port.name for port in translation.inputs]
+    return with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
 
 
 def _gradient_pairs(

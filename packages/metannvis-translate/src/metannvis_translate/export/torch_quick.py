@@ -114,7 +114,7 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
 
 
 def _is_float(node: ir.Node) -> bool:
-    """Whether a node puts out numbers that precision matters to, as its attributes say it, or its type; if neither does, it does."""
+    """Whether a node puts out numbers that precision matters to, by its attributes or its type; if neither says it, it does."""
     import onnx_ir as ir
 
     from metannvis_translate.folding import constant_array

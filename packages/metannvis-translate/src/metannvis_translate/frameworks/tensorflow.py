@@ -133,7 +133,8 @@ class TensorFlow:
         tensors = [tf.cast(x, dtype) for x, dtype in zip(tensors, dtypes, strict=True)] if dtypes else tensors
         taped = [k for k, x in enumerate(tensors) if x.dtype.is_floating] if cotangents is not None else []
         seen: dict[str, Any] = {}
-        with tf.GradientTape() as tape, _stateless(keras), quiet_masks():
+        # weights are not on the tape, nor is anything if no gradient is asked for: values are let go as soon as they are used
+        with tf.GradientTape(watch_accessed_variables=False) as tape, _stateless(keras), quiet_masks():
             for k in taped:
                 tape.watch(tensors[k])
             if signature is not None:
