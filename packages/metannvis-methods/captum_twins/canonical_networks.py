@@ -212,7 +212,7 @@ STYLES: dict[str, dict[str, type[nn.Module]]] = {
 SHAPES = {"plain": (3, 14, 12), "residual": (3, 14, 12), "curves": (3, 14)}
 
 
-def made(network: str, style: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+def made(network: str, style: str, dtype: str) -> nn.Module:
     """A network in one style, with the weights that all its styles have."""
     twin = STYLES[network]["modules"]()
     generator = torch.Generator().manual_seed(4)
@@ -226,4 +226,4 @@ def made(network: str, style: str, dtype: torch.dtype = torch.float64) -> nn.Mod
                 tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
     model = STYLES[network][style]()
     model.load_state_dict(twin.state_dict())
-    return model.to(dtype).eval()
+    return model.to(getattr(torch, dtype)).eval()

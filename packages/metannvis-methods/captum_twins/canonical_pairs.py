@@ -58,13 +58,13 @@ def rows() -> list[tuple[str, str, str]]:
     ]
 
 
-def figures(network: str, style: str, cls: str) -> Figures:
+def figures(network: str, style: str, cls: str, dtype: str = "float64") -> Figures:
     """One class on a network written in one style."""
-    x = samples(network)
+    x = samples(network, dtype)
     words = call_of(cls, x)
-    expected = twin_values(network, cls)
+    expected = twin_values(network, cls, dtype)
     try:
-        theirs: float | str = relative(directly(made(network, style), cls, x), expected)
+        theirs: float | str = relative(directly(made(network, style, dtype), cls, x), expected)
     except Exception as error:  # noqa: BLE001  # whatever Captum raises is the figure
         theirs = type(error).__name__
     own = dict(words)
@@ -72,15 +72,15 @@ def figures(network: str, style: str, cls: str) -> Figures:
         own["layer"] = CLASSES[cls]
     if "neuron_selector" in own:
         own["neuron"] = own.pop("neuron_selector")
-    model = source(network, style)
+    model = source(network, style, dtype)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     key = methods_by_class()[cls]
     with quiet():
         # the example that it is translated from is another one, and no check stands between
         others = {name: value for name, value in own.items() if name != "baselines"}
         if "baselines" in own:
-            others["baselines"] = own["baselines"] * 0.5
-        explain(model, key, x[::-1] * 0.7, toolset="captum", translation={"verify": False}, **others)
+            others["baselines"] = own["baselines"] * x.dtype.type(0.5)
+        explain(model, key, x[::-1] * x.dtype.type(0.7), toolset="captum", translation={"verify": False}, **others)
         found = explain(model, key, x, toolset="captum", translation={"verify": False}, **own)
     # activations that are modules of their own but work in place are made not to, for as long as the method runs
     assert (found.translation is None) == (style == "in place, modules"), f"{network}, {style}: canonical form"
@@ -89,21 +89,20 @@ def figures(network: str, style: str, cls: str) -> Figures:
 
 
 @functools.cache
-def source(network: str, style: str) -> nn.Module:
+def source(network: str, style: str, dtype: str) -> nn.Module:
     """The network as its user has it, made once: its translation is kept with it."""
-    return made(network, style)
+    return made(network, style, dtype)
 
 
 @functools.cache
-def twin_values(network: str, cls: str) -> Array:
+def twin_values(network: str, cls: str, dtype: str) -> Array:
     """Captum on the module-style twin."""
-    x = samples(network)
-    return directly(made(network, "modules"), cls, x)
+    return directly(made(network, "modules", dtype), cls, samples(network, dtype))
 
 
-def samples(network: str) -> Array:
+def samples(network: str, dtype: str) -> Array:
     """Three inputs."""
-    return np.random.default_rng(7).standard_normal((3, *SHAPES[network]))
+    return np.random.default_rng(7).standard_normal((3, *SHAPES[network])).astype(dtype)
 
 
 def call_of(cls: str, x: Array) -> dict[str, Any]:
@@ -115,9 +114,9 @@ def call_of(cls: str, x: Array) -> dict[str, Any]:
     else:
         words["neuron_selector"] = (1, 2, 2)[: x.ndim - 1]
     if cls.endswith("DeepLift"):
-        words["baselines"] = random.uniform(-0.2, 0.2, (1, *x.shape[1:]))
+        words["baselines"] = random.uniform(-0.2, 0.2, (1, *x.shape[1:])).astype(x.dtype)
     if cls == "DeepLiftShap":
-        words["baselines"] = random.uniform(-0.2, 0.2, (2, *x.shape[1:]))
+        words["baselines"] = random.uniform(-0.2, 0.2, (2, *x.shape[1:])).astype(x.dtype)
     return words
 
 

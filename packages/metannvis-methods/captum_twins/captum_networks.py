@@ -22,6 +22,8 @@ __all__ = ["NETWORKS", "WAITING", "Network", "Order", "network"]
 Array = np.ndarray[Any, Any]
 #: For each axis of a value in the twin, the axis in the Keras network.
 Order = tuple[int, ...]
+#: A class, or the place and the class of a pixel.
+Target = int | tuple[int, ...]
 IMAGE: Order = (0, 3, 1, 2)
 SIGNAL: Order = (0, 2, 1)
 FLAT: Order = (0, 1)
@@ -46,6 +48,8 @@ class Network:
         Name of a layer of the Keras network → the twin's module that puts out the same, and how that lies.
     window
         Of an occlusion, in the order of the Keras network, the batch left out.
+    targets
+        One a sample, in the order of the Keras network.
     """
 
     name: str
@@ -55,6 +59,11 @@ class Network:
     order: Order
     layers: Mapping[str, tuple[str, Order]]
     window: tuple[int, ...]
+    targets: tuple[Target, ...]
+
+    def to_twin(self, target: Target) -> Target:
+        """A target in the order of the twin."""
+        return (target[2], target[0], target[1]) if isinstance(target, tuple) else target
 
 
 def digits_cnn() -> Any:
@@ -173,6 +182,38 @@ def lstm() -> Any:
     return keras.Model(given, layers.Dense(4, name="classes")(x), name="lstm")
 
 
+def mobile() -> Any:
+    """Depthwise convolutions, bounded activations, squeeze and excitation, a global maximum."""
+    given = keras.Input((12, 10, 3), name="image")
+    x = layers.Conv2D(6, 3, 2, padding="same", use_bias=False, name="stem")(given)
+    x = layers.ReLU(6.0, name="relu6")(layers.BatchNormalization(name="norm")(x))
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="depthwise")(x)
+    x = layers.LeakyReLU(negative_slope=0.2, name="leaky")(x)
+    y = layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")(x)
+    y = layers.Conv2D(4, 1, activation="relu", name="reduce")(y)
+    y = layers.Conv2D(12, 1, activation="sigmoid", name="expand")(y)
+    x = layers.Multiply(name="excite")([x, y])
+    x = layers.SeparableConv2D(8, 3, activation="silu", name="separable")(x)
+    x = layers.GlobalMaxPooling2D(name="pool")(x)
+    return keras.Model(given, layers.Dense(5, name="classes")(x), name="mobile")
+
+
+def unet() -> Any:
+    """Down and up again, with skip connections: a class for each pixel."""
+    given = keras.Input((8, 12, 2), name="image")
+    a = layers.Conv2D(4, 3, padding="same", activation="relu", name="down1")(given)
+    b = layers.MaxPooling2D(2, name="pool1")(a)
+    b = layers.Conv2D(6, 3, padding="same", activation="relu", name="down2")(b)
+    c = layers.AveragePooling2D(2, name="pool2")(b)
+    c = layers.Conv2D(6, 3, padding="same", activation="relu", name="bottom")(c)
+    y = layers.Conv2DTranspose(6, 2, 2, activation="relu", name="up2")(c)
+    y = layers.Concatenate(name="join2")([b, y])
+    y = layers.Conv2D(4, 3, padding="same", activation="relu", name="back2")(y)
+    y = layers.UpSampling2D(2, name="up1")(y)
+    y = layers.Concatenate(name="join1")([a, y])
+    return keras.Model(given, layers.Conv2D(3, 1, name="classes")(y), name="unet")
+
+
 class Positions(layers.Layer):
     """Adds a vector for each place, which is trained."""
 
@@ -212,6 +253,7 @@ class _Row:
     order: Order
     layers: Mapping[str, tuple[str, Order]]
     window: tuple[int, ...]
+    targets: tuple[Target, ...] = (1, 0, 3)
 
 
 ROWS: dict[str, _Row] = {
@@ -266,6 +308,26 @@ ROWS: dict[str, _Row] = {
         {"one": ("one", FLAT), "tanh": ("tanh", FLAT), "two": ("sigmoid", FLAT)},
         (3,),
     ),
+    "mobile": _Row(
+        mobile,
+        twins.Mobile,
+        IMAGE,
+        {
+            "relu6": ("relu6", IMAGE),
+            "depthwise": ("depthwise", IMAGE),
+            "expand": ("sigmoid", IMAGE),
+            "separable": ("silu", IMAGE),
+        },
+        (4, 4, 3),
+    ),
+    "unet": _Row(
+        unet,
+        twins.UNet,
+        IMAGE,
+        {"down2": ("relu2", IMAGE), "up2": ("relu4", IMAGE), "up1": ("up1", IMAGE)},
+        (3, 4, 2),
+        ((3, 5, 1), (3, 5, 0), (3, 5, 2)),
+    ),
     "lstm": _Row(
         lstm,
         twins.LSTM,
@@ -310,9 +372,10 @@ def network(name: str, dtype: str = "float64") -> Network:
         inputs = np.random.default_rng(2).standard_normal((SAMPLES, *model.input_shape[1:]))
     twin = copy_into(row.twin(), model).to(getattr(torch, dtype))
     inputs = inputs.astype(dtype)
-    found = Network(name, model, twin, inputs, row.order, row.layers, row.window)
+    found = Network(name, model, twin, inputs, row.order, row.layers, row.window, row.targets)
     theirs = np.asarray(model(inputs.astype("float32"), training=False))
     with torch.no_grad():
         ours = twin(torch.from_numpy(inputs.transpose(row.order).copy())).numpy()
+    ours = ours.transpose(0, 2, 3, 1) if ours.ndim == 4 else ours
     assert np.abs(theirs - ours).max() <= 1e-5 * np.abs(ours).max(), f"the twin of {name} is not its twin"
     return found

@@ -13,7 +13,7 @@ import captum_networks
 import numpy as np
 import torch
 from captum_cases import CASES, SEED, Case, words_of
-from captum_networks import Network, Order
+from captum_networks import Network, Order, Target
 from metannvis_methods import ToolsetError, explain, list_methods
 from metannvis_translate import Translation, translate
 from torch import nn
@@ -73,12 +73,13 @@ def methods_by_class() -> dict[str, str]:
 class Score(nn.Module):
     """One output of a network, the same for every sample."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, target: Target) -> None:
         super().__init__()
         self.network = network
+        self.target = target if isinstance(target, tuple) else (target,)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(x)[:, 1]
+        return self.network(x)[(slice(None), *self.target)]
 
 
 @functools.cache
@@ -94,7 +95,9 @@ def translation(name: str, dtype: str, score: bool) -> Translation:
     if score:
         import keras
 
-        model = keras.Model(model.inputs, model.outputs[0][:, 1])
+        target = network(name, dtype).targets[0]
+        place = target if isinstance(target, tuple) else (target,)
+        model = keras.Model(model.inputs, model.outputs[0][(slice(None), *place)])
     return translate(model, "torch", dtype=dtype, verify=False)
 
 
@@ -119,13 +122,14 @@ def _pair(net: Network, cls: str, case: Case, layer: str | None, score: bool) ->
     x = net.inputs[:1] if case.single else net.inputs
     given = torch.from_numpy(x.transpose(net.order).copy())
     module, order = net.layers[layer] if layer is not None else ("", net.order)
-    twin = Score(net.twin) if score else net.twin
+    twin = Score(net.twin, net.to_twin(net.targets[0])) if score else net.twin
     output = output_of(net.twin, module, given) if layer is not None else None
     init = words_of(case.init, net, given.numpy(), output)
     call = words_of(case.call, net, given.numpy(), output)
     words: dict[str, Any] = {name: to_keras(value, name, net.order, order) for name, value in call.items()}
     if case.target and not score:
-        call["target"] = words["target"] = [1, 0, 3][: len(x)]
+        words["target"] = list(net.targets[: len(x)])
+        call["target"] = [net.to_twin(target) for target in words["target"]]
     if case.neuron and output is not None:
         neuron = busy_neuron(net, module, given)
         call["neuron_selector"] = neuron
@@ -231,5 +235,9 @@ def output_of(twin: nn.Module, path: str, x: torch.Tensor) -> Array:
 def busy_neuron(net: Network, path: str, x: torch.Tensor) -> tuple[int, ...]:
     """A neuron that most samples excite and most outputs heed, so that no result is zero; channels first."""
     method = captum.attr.LayerGradientXActivation(net.twin, net.twin.get_submodule(path))
-    influence = np.abs(method.attribute(x.clone().requires_grad_(), target=[1, 0, 3][: len(x)]).detach().numpy())
+    influence = np.abs(
+        method.attribute(x.clone().requires_grad_(), target=[net.to_twin(target) for target in net.targets[: len(x)]])
+        .detach()
+        .numpy()
+    )
     return tuple(int(k) for k in np.unravel_index(np.median(influence, axis=0).argmax(), influence.shape[1:]))

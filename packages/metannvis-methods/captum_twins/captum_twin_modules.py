@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from captum.attr._utils.custom_modules import Addition_Module
 from torch import Tensor, nn
 
-__all__ = ["LSTM", "DigitsCNN", "Inception", "ResNet", "SigmoidMLP", "SignalCNN", "TanhMLP", "ViT"]
+__all__ = [
+    "LSTM", "DigitsCNN", "Inception", "Mobile", "ResNet", "SigmoidMLP", "SignalCNN", "TanhMLP", "UNet", "ViT",
+]  # fmt: skip
 
 
 class DigitsCNN(nn.Module):
@@ -157,6 +160,53 @@ class SigmoidMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classes(self.sigmoid(self.two(self.tanh(self.one(x)))))
+
+
+class Mobile(nn.Module):
+    """(N, 3, 12, 10) to logits (N, 5)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, 2, bias=False)  # `same`: one behind
+        self.norm = nn.BatchNorm2d(6, eps=1e-3)
+        self.relu6 = nn.ReLU6()
+        self.depthwise = nn.Conv2d(6, 12, 3, padding=1, groups=6)
+        self.leaky = nn.LeakyReLU(float(np.float32(0.2)))  # TensorFlow has the slope in single precision
+        self.squeeze = nn.AdaptiveAvgPool2d(1)
+        self.reduce = nn.Conv2d(12, 4, 1)
+        self.relu = nn.ReLU()
+        self.expand = nn.Conv2d(4, 12, 1)
+        self.sigmoid = nn.Sigmoid()
+        self.separable = nn.Sequential(nn.Conv2d(12, 12, 3, groups=12, bias=False), nn.Conv2d(12, 8, 1))
+        self.silu = nn.SiLU()
+        self.classes = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu6(self.norm(self.stem(F.pad(x, (0, 1, 0, 1)))))
+        x = self.leaky(self.depthwise(x))
+        x = x * self.sigmoid(self.expand(self.relu(self.reduce(self.squeeze(x)))))
+        return self.classes(self.silu(self.separable(x)).amax((2, 3)))
+
+
+class UNet(nn.Module):
+    """(N, 2, 8, 12) to logits (N, 3, 8, 12)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down1, self.relu1, self.pool1 = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+        self.down2, self.relu2, self.pool2 = nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2)
+        self.bottom, self.relu3 = nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()
+        self.up2, self.relu4 = nn.ConvTranspose2d(6, 6, 2, 2), nn.ReLU()
+        self.back2, self.relu5 = nn.Conv2d(12, 4, 3, padding=1), nn.ReLU()
+        self.up1 = nn.Upsample(scale_factor=2)
+        self.classes = nn.Conv2d(8, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.relu1(self.down1(x))
+        b = self.relu2(self.down2(self.pool1(a)))
+        y = self.relu4(self.up2(self.relu3(self.bottom(self.pool2(b)))))
+        y = self.relu5(self.back2(torch.cat([b, y], 1)))
+        return self.classes(torch.cat([a, self.up1(y)], 1))
 
 
 class LSTM(nn.Module):

@@ -25,6 +25,26 @@ def _conv(module: Any, layer: Any) -> None:
         _set(module.bias, layer.bias)
 
 
+def _transposed(module: Any, layer: Any) -> None:
+    """Keras (*space, out, in), PyTorch (in, out, *space)."""
+    _set(module.weight, np.moveaxis(np.asarray(layer.kernel), (-1, -2), (0, 1)))
+    _set(module.bias, layer.bias)
+
+
+def _depthwise(module: Any, layer: Any) -> None:
+    """Keras (*space, in, times), PyTorch (in · times, 1, *space)."""
+    kernel = np.asarray(layer.kernel)
+    _set(module.weight, np.moveaxis(kernel.reshape(*kernel.shape[:-2], -1), -1, 0)[:, None])
+    _set(module.bias, layer.bias)
+
+
+def _separable(module: Any, layer: Any) -> None:
+    kernel = np.asarray(layer.depthwise_kernel)
+    _set(module[0].weight, np.moveaxis(kernel.reshape(*kernel.shape[:-2], -1), -1, 0)[:, None])
+    _set(module[1].weight, np.moveaxis(np.asarray(layer.pointwise_kernel), (-1, -2), (0, 1)))
+    _set(module[1].bias, layer.bias)
+
+
 def _dense(module: Any, layer: Any) -> None:
     _set(module.weight, np.asarray(layer.kernel).T)
     if module.bias is not None:
@@ -66,6 +86,9 @@ def _attention(module: Any, layer: Any) -> None:
 COPIES: dict[str, Callable[[Any, Any], None]] = {
     "Conv1D": _conv,
     "Conv2D": _conv,
+    "Conv2DTranspose": _transposed,
+    "DepthwiseConv2D": _depthwise,
+    "SeparableConv2D": _separable,
     "Dense": _dense,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
