@@ -17,7 +17,7 @@ from captum_weights import copy_into, randomize
 from keras import layers
 from torch import nn
 
-__all__ = ["NETWORKS", "WAITING", "Network", "Order", "network"]
+__all__ = ["NETWORKS", "Network", "Order", "network"]
 
 Array = np.ndarray[Any, Any]
 #: For each axis of a value in the twin, the axis in the Keras network.
@@ -348,9 +348,7 @@ ROWS: dict[str, _Row] = {
         (4, 4, 3),
     ),
 }
-#: Networks whose layers the exporter of Keras networks does not know yet.
-WAITING = ("lstm", "vit")
-NETWORKS = tuple(name for name in ROWS if name not in WAITING)
+NETWORKS = tuple(ROWS)
 SAMPLES = 3
 
 

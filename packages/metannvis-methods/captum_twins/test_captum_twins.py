@@ -14,14 +14,12 @@ from collections.abc import Iterator
 import captum.attr
 import pytest
 import torch
-from metannvis_translate import UnsupportedOperatorError, translate
 from metannvis_translate.frameworks import require
 
 require("tensorflow")
-import captum_networks  # noqa: E402
 import captum_pairs  # noqa: E402
 from captum_cases import APART, CASES  # noqa: E402
-from captum_networks import NETWORKS, WAITING  # noqa: E402
+from captum_networks import NETWORKS  # noqa: E402
 from captum_pairs import TOLERANCES, faults, methods_by_class, pairs, told  # noqa: E402
 
 
@@ -62,9 +60,3 @@ def test_a_wrong_network_would_be_seen(cls: str, monkeypatch: pytest.MonkeyPatch
         wrong.twin.get_parameter("two.weight")[0, 0] *= 1.001
     monkeypatch.setattr(captum_pairs, "network", lambda name, dtype: wrong)
     assert faults(list(pairs("tanh_mlp", cls, "float64")), "float32")
-
-
-@pytest.mark.parametrize("name", WAITING)
-def test_what_waits_is_refused(name: str) -> None:
-    with pytest.raises(UnsupportedOperatorError):
-        translate(captum_networks.network(name).model, "torch")
