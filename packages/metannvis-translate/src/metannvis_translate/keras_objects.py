@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from metannvis_translate import keras_resampling
+
 __all__ = [
     "BitCast",
     "BitShift",
@@ -26,6 +28,7 @@ __all__ = [
     "NonZero",
     "OperatorLayer",
     "Range",
+    "Resample",
     "ReverseSequence",
     "ScatterElements",
     "ScatterND",
@@ -290,3 +293,8 @@ def InverseFourier(real: Any, imaginary: Any) -> Any:  # noqa: N802
     """Inverse discrete Fourier transform along the last axis."""
     found = tf.signal.ifft(tf.complex(real, imaginary))
     return tf.math.real(found), tf.math.imag(found)
+
+
+# --- images of free size ------------------------------------------------------------------------------------------------
+
+Resample = operator_layer(keras_resampling.Resample)

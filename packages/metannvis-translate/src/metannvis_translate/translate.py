@@ -15,6 +15,7 @@ from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import Tolerance
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
 from metannvis_translate.frameworks import Built, DeclinedError, Framework, Importer, Progress, get_framework
+from metannvis_translate.free_sizes import free_axes
 from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
@@ -39,6 +40,7 @@ def translate(
     tolerance: Tolerance | None = None,
     dtype: str | None = None,
     bind: Mapping[str, Any] | None = None,
+    shapes: Any = None,
     progress: Progress | None = None,
 ) -> Translation:
     """Translate a model, and prove that the translation computes the same.
@@ -67,6 +69,10 @@ def translate(
         ``"float64"`` builds a model in double precision from a double copy of the source. ``None`` keeps single precision.
     bind
         Values for inputs of an ONNX model that are really constants, by name.
+    shapes
+        For a PyTorch source, sizes that are free beside the batch: the shape of the input, or of each input (in a list, or by
+        name), with ``None`` for a free size, as in ``(None, 3, None, None)``. A model that needs one size (a dense layer behind a
+        flattened image) is refused.
     progress
         Called ``progress(done, total, stage)``.
 
@@ -89,6 +95,7 @@ def translate(
     model = opened(model)
     source = get_framework(detect_framework(model))
     inputs = _inputs(model, source, example_inputs)
+    free = free_axes(shapes, inputs, source)
     engines = _engines(source, target, engine)
     build = getattr(target, "importers", {}).get(engine, target.build)
     failures: list[tuple[str, MetannvisError]] = []
@@ -105,6 +112,7 @@ def translate(
                 tolerance=tolerance,
                 dtype=dtype,
                 bind=bind,
+                free=free,
                 progress=progress,
                 notes=tuple(f"{tried} was tried first: {_first_line(error)}" for tried, error in failures),
             )
@@ -131,12 +139,14 @@ def _translate_by(
     tolerance: Tolerance,
     dtype: str | None,
     bind: Mapping[str, Any] | None,
+    free: Sequence[Sequence[int]],
     progress: Progress,
     notes: tuple[str, ...],
 ) -> Translation:
     single = dtype == "float32"
     dtype = None if single else dtype
-    hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress)
+    options: dict[str, Any] = {"free": free} if free else {}
+    hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress, **options)
     if bind:
         unknown = set(bind) - {port.name for port in hub.inputs}
         if unknown:

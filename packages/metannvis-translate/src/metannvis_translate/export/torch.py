@@ -46,6 +46,7 @@ def export_model(
     dtype: str | None,
     progress: Progress,
     engine: str = "dynamo",
+    free: Sequence[Sequence[int]] = (),
 ) -> HubModel:
     """Export a module in inference mode.
 
@@ -59,6 +60,8 @@ def export_model(
         ``"float64"`` exports a copy in double precision; ``None`` keeps single precision (half becomes single).
     engine
         ``"quick"``, ``"dynamo"`` or ``"torchscript"``.
+    free
+        For each input the axes beside the batch whose size is free; empty if none is. Only the dynamo exporter follows it.
 
     Raises
     ------
@@ -73,11 +76,13 @@ def export_model(
             "a PyTorch module does not say what it takes: give example_inputs=, e.g. torch.randn(1, 3, 224, 224)"
         )
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
-    recorder = _Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__)
+    if free and engine != "dynamo":
+        raise DeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
+    recorder = _Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
     if engine != "quick":
         recorder.try_inputs()
     failures: list[str] = []
-    for dynamic in (True,) if engine == "quick" else (True, False):
+    for dynamic in (True,) if engine == "quick" or free else (True, False):
         progress(0, 1, f"export ({engine})")
         # a batch of one is as good to the quick exporter, which keeps the batch where it is, and half the work
         recorder.batch = 1 if engine == "quick" else 2 if dynamic else recorder.given_batch
@@ -189,6 +194,7 @@ class _Recorder:
     #: ``id`` of each module of the caller's own model, by path
     originals: Mapping[str, int]
     name: str
+    free_axes: Sequence[Sequence[int]] = ()
     batch: int = 2
     layers: list[tuple[LayerInfo, int | None]] = field(default_factory=list)
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
@@ -313,8 +319,12 @@ class _Recorder:
         order = [value.name or "" for value in graph.inputs]
         free = None if fixed_batch is None else fixed_batch
         ports = []
-        for name, given, array, batched in zip(self.names, order, self.arrays, self.batched, strict=True):
+        several = self.free_axes or [()] * len(order)
+        for name, given, array, batched, axes in zip(
+            self.names, order, self.arrays, self.batched, several, strict=True
+        ):
             shape = (free if batched else array.shape[0], *array.shape[1:]) if array.ndim else ()
+            shape = tuple(None if axis in axes else size for axis, size in enumerate(shape))
             ports.append(HubPort(name, given, shape, _dtype_name(graph, given, array)))
         return HubModel(
             model=exported.model,

@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,6 +51,8 @@ class Recorder(Protocol):
     model: torch.nn.Module
     arrays: list[np.ndarray[Any, Any]]
     batched: list[bool]
+    #: for each input the axes beside the batch whose size is free; empty if none is
+    free_axes: Sequence[Sequence[int]]
 
     def module(self) -> torch.nn.Module:
         """The model, wrapped so that it puts out what every layer does."""
@@ -76,7 +78,13 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
     shapes: Any = None
     if dynamic:
         batch = torch.export.Dim("batch", min=1)
-        shapes = {"args": tuple({0: batch} if batched else {} for batched in recorder.batched)}
+        several = recorder.free_axes or [()] * len(recorder.batched)
+        free = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in several]
+        shapes = {
+            "args": tuple(
+                ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
+            )
+        }
     with quiet():
         program = torch.onnx.export(
             recorder.module(),

@@ -32,6 +32,8 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
+    #: sizes beside the batch can be left free by ``translate(shapes=)``
+    frees_sizes = True
 
     def detect(self, model: Any) -> bool:
         return is_a(
@@ -61,10 +63,11 @@ class TorchFramework:
         dtype: str | None,
         engine: str,
         progress: Progress,
+        free: Sequence[Sequence[int]] = (),
     ) -> HubModel:
         from metannvis_translate.export.torch import export_model
 
-        return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress)
+        return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
 
     def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
         """A ``torch.fx.GraphModule`` of native modules, in inference mode."""

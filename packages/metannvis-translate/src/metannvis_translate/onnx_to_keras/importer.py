@@ -292,18 +292,21 @@ class KerasImporter(GraphImporter):
             return list(value.array.reshape(-1))
         return [int(size) for size in self.known(value, what).reshape(-1)]
 
-    def own_sizes(self, value: Value, axes: Sequence[int]) -> list[int | None]:
-        """Sizes for some axes of the node's first input, ``None`` for a free one that stays what it is."""
+    def own_sizes(self, value: Value, axes: Sequence[int]) -> list[Any]:
+        """Sizes for some axes of the node's first input, ``None`` for a free one that stays what it is.
+
+        A size that is known only when the model runs comes as its expression, see :func:`~.sizes.size_tensor`.
+        """
         first = self.node.inputs[0]
         have = None if first is None else dims(first)
-        found: list[int | None] = []
+        found: list[Any] = []
         for axis, size in zip(axes, self.sizes(value, "sizes"), strict=True):
             if is_number(size):
                 found.append(int(size))
             elif have is not None and have[axis] == size:
                 found.append(None)
             else:
-                self.refuse(f"the size {size} is known only when the model runs")
+                found.append(size)
         return found
 
     @property

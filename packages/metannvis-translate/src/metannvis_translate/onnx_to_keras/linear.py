@@ -64,6 +64,8 @@ def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Pl
 
 def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> Placed:
     """A ``Dense`` layer; kernel (in, out)."""
+    if x.tensor.shape[-1] is None:
+        ctx.refuse(f"it takes {kernel.shape[0]} features, and their number depends on a free size")
     weights = {"kernel": kernel}
     if bias is not None:
         weights["bias"] = bias

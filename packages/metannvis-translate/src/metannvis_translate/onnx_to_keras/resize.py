@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate import keras_objects
 from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.onnx_to_keras.sizes import is_number, size_tensor
 from metannvis_translate.resampling import Line, factors, proportional
 
 if TYPE_CHECKING:
@@ -105,10 +107,14 @@ def resize(
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
+    regions = regions or {}
+    if sizes is not None and any(
+        size is not None and (not is_number(size) or have is None) for have, size in zip(shape, sizes, strict=True)
+    ):
+        along = [axis for axis, size in enumerate(sizes) if size is not None and size != shape[axis]]
+        return resample(ctx, X, along, None, sizes, mode, coordinates, nearest, bool(regions), others)
     found = factors(shape, scales, sizes)
-    if found is None:
-        ctx.refuse("an axis of free size is resized to a fixed one")
-    scales, regions = found or [], regions or {}
+    scales = found or []
     steps = [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, (0.0, 1.0)) != (0.0, 1.0)]
     x = ctx.placed(X)
     if not steps:
@@ -120,7 +126,7 @@ def resize(
             size = tuple(int(scale) for scale in scales[2:])
             return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=size, interpolation=method))
     if any(shape[axis] is None for axis in steps):
-        ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
+        return resample(ctx, X, steps, scales, None, mode, coordinates, nearest, bool(regions), others)
     tensor, covered = x.tensor, []
     for axis in steps:
         old = int(shape[axis] or 0)
@@ -145,6 +151,42 @@ def resize(
         tensor = ops.moveaxis(ops.matmul(ops.moveaxis(tensor, where, last), np.ascontiguousarray(matrix)), last, where)
     if covered:
         tensor = ops.where(functools.reduce(np.logical_or, covered), np.asarray(fill, ctx.compute), tensor)
+    return ctx.keep(x, tensor)
+
+
+def resample(
+    ctx: KerasImporter,
+    X: Value,
+    along: Sequence[int],
+    scales: Sequence[float] | None,
+    sizes: Sequence[Any] | None,
+    mode: str,
+    coordinates: str,
+    nearest: str,
+    has_regions: bool,
+    others: Mapping[str, Any],
+) -> Placed:
+    """Resize axes of free size, or to free sizes: by a layer that sees them when the model runs."""
+    usual = ("half_pixel", "asymmetric", "align_corners")
+    if coordinates == "pytorch_half_pixel":  # it differs where a new size is 1
+        coordinates = "half_pixel" if scales is not None or mode == "nearest" else coordinates
+    if coordinates not in usual or has_regions or others.get("antialias") or others.get("exclude_outside"):
+        ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
+    x = ctx.placed(X)
+    wanted: list[Any] = [None if sizes is None else sizes[axis] for axis in along]
+    free = [size_tensor(ctx, size, "int64") for size in wanted if size is not None and not is_number(size)]
+    tensor = ctx.operator_layer(
+        keras_objects.Resample,
+        x.tensor,
+        *free,
+        axes=[x.axis(axis) for axis in along],
+        scales=None if scales is None else [float(scales[axis]) for axis in along],
+        lengths=[int(size) if is_number(size) else None for size in wanted],
+        mode=mode,
+        coordinates=coordinates,
+        rounding=nearest,
+        a=float(others.get("a", -0.75)),
+    )
     return ctx.keep(x, tensor)
 
 

@@ -69,6 +69,10 @@ def size_tensor(ctx: KerasImporter, size: Any, dtype: str) -> Any:
     if with_axis(ctx, size) is not None:
         return ops.sum(line(ctx, size, dtype, 1))
     name = type(size).__name__
+    if name == "floor":
+        above, below = size.args[0].as_numer_denom()
+        if below.is_Integer:
+            return ops.floor_divide(size_tensor(ctx, above, dtype), np.asarray(int(below), dtype))
     parts = [size_tensor(ctx, part, dtype) for part in size.args] if name in ("Add", "Mul") else []
     if not parts:
         ctx.refuse(f"the size {size} is known only when the model runs")
