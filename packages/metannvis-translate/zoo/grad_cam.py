@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["by_formula", "grad_cam", "layers_to_explain"]
 
 LIMIT = 1e-4
+#: Classes of convolutions that put out images, ones made from PyTorch's included (``Conv2dSame``, ``ScaledStdConv2d``).
+CONVOLUTION = re.compile(r"Conv[23]d")
 #: With fewer convolutions a network is no convolutional one: they cut patches.
 FEW = 5
 
@@ -47,7 +50,7 @@ def grad_cam(case: Case) -> dict[str, Any]:
 
 
 def _convolutions(model: Any) -> int:
-    return sum(type(module).__name__ in ("Conv2d", "Conv3d") for module in model.modules())
+    return sum(bool(CONVOLUTION.search(type(module).__name__)) for module in model.modules())
 
 
 def layers_to_explain(model: Any, inputs: Any) -> list[str]:
@@ -59,7 +62,8 @@ def layers_to_explain(model: Any, inputs: Any) -> list[str]:
 
     rows = [row for row in list_layers(model, example_inputs=inputs) if len(row.shape) in (4, 5)]
     rows = [row for row in rows if all(size is not None and size > 1 for size in row.shape[2:])]
-    convolutions = [row.name for row in rows if row.kind in ("Conv2d", "Conv3d")]
+    used = _used(model, inputs)
+    convolutions = [row.name for row in rows if CONVOLUTION.search(row.kind) and row.layer in used]
     blocks = (
         [row.name for row in rows if row.parent] if type(model).__module__.startswith("torchvision.") else convolutions
     )
@@ -75,7 +79,7 @@ def _used(model: Any, inputs: Any) -> set[str]:
     handles = [
         module.register_forward_hook(lambda module, args, output, path=path: found.__setitem__(path, output))
         for path, module in model.named_modules()
-        if type(module).__name__ in ("Conv2d", "Conv3d")
+        if CONVOLUTION.search(type(module).__name__)
     ]
     try:
         output = tensors_in(model(*(torch.from_numpy(array[:1]) for array in inputs)))[0]

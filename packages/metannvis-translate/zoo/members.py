@@ -157,6 +157,14 @@ TIMM_SHAPES: dict[str, tuple[int, ...]] = {
     "mvitv2": (3, 64, 64),
     "nest": (3, 64, 64),
 }
+#: Members that are convolutional networks: no tokens, no attention among places.
+TIMM_CNN = frozenset({
+    "byobnet", "convmixer", "convnext", "cspnet", "cspnext", "densenet", "dla", "dpn", "efficientnet", "fasternet", "fastvit",
+    "ghostnet", "hardcorenas", "hgnet", "hrnet", "inception_next", "inception_resnet_v2", "inception_v3", "inception_v4",
+    "lcnetv2", "mambaout", "metaformer", "mobilenetv3", "nasnet", "nfnet", "pnasnet", "rdnet", "regnet", "repghost", "repvit",
+    "res2net", "resnest", "resnet", "resnetv2", "rexnet", "selecsls", "senet", "sknet", "starnet", "tresnet", "vgg", "vovnet",
+    "xception", "xception_aligned",
+})  # fmt: skip
 #: Members of a fixed size that are built for their image's size; the others are built as they are.
 TIMM_AS_THEY_ARE = ("crossvit", "efficientformer")
 
@@ -171,7 +179,7 @@ def _timm(name: str, key: str) -> Member:
         return timm.create_model(row["model"], pretrained=False, **options)
 
     shape = TIMM_SHAPES.get(key, (3, 64, 96))
-    return Member(name, make, (shape,))
+    return Member(name, make, (shape,), tags=frozenset({"cnn"} if key in TIMM_CNN else ()))
 
 
 # --- hand-written -----------------------------------------------------------------------------------------------------------

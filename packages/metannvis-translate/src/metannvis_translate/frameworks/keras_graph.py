@@ -158,6 +158,9 @@ class Walk:
         """Run the graph of a ``keras.Function`` or Functional model."""
         tree = require("keras").tree
         tensors = {id(x): value for x, value in zip(function.inputs, values, strict=True)}
+        nodes = [node for depth in function._nodes_by_depth.values() for node in depth]
+        left = Counter(id(x) for node in nodes for x in node.input_tensors)  # how often each is still asked for
+        left.update(id(x) for x in function.outputs)
         for depth in sorted(function._nodes_by_depth, reverse=True):
             for node in function._nodes_by_depth[depth]:
                 if not node.operation or node.is_input or any(id(x) not in tensors for x in node.input_tensors):
@@ -179,6 +182,10 @@ class Walk:
                 )
                 for spec, value in zip(node.outputs, tree.flatten(outputs), strict=False):
                     tensors[id(spec)] = value
+                for spec in node.input_tensors:
+                    left[id(spec)] -= 1
+                    if not left[id(spec)]:
+                        tensors.pop(id(spec), None)
         return tree.pack_sequence_as(function._outputs_struct, [tensors[id(x)] for x in function.outputs])
 
     def call(self, call: Call) -> Any:

@@ -139,7 +139,7 @@ class TensorFlow:
                 tape.watch(tensors[k])
             if signature is not None:
                 structure = signature.call(*tensors)
-            elif layers:
+            elif layers or (taped and function is not None):  # one by one, it lets values go that a whole model keeps
                 structure = self._recorded(model, tensors, set(layers), seen)
             else:
                 structure = model(_structured(function, tensors), training=False)
