@@ -70,9 +70,9 @@ def translate(
     bind
         Values for inputs of an ONNX model that are really constants, by name.
     shapes
-        For a PyTorch source, sizes that are free beside the batch: the shape of the input, or of each input (in a list, or by
-        name), with ``None`` for a free size, as in ``(None, 3, None, None)``. A model that needs one size (a dense layer behind a
-        flattened image) is refused.
+        For a PyTorch source, sizes that are free beside the batch: the shape of the input, or of each input (in a list, or
+        by name), with ``None`` for a free size, as in ``(None, 3, None, None)``. A model that needs one size (a dense layer
+        behind a flattened image) is refused.
     progress
         Called ``progress(done, total, stage)``.
 

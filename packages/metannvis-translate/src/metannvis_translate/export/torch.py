@@ -24,7 +24,7 @@ from metannvis_translate.export.torch_stops import Stops, marking
 from metannvis_translate.export.torch_stops_check import check_stops
 from metannvis_translate.frameworks import DeclinedError, Progress, require
 from metannvis_translate.frameworks.torch_hooks import recording, structure_of, tensors_in
-from metannvis_translate.frameworks.torch_program import as_module
+from metannvis_translate.frameworks.torch_program import as_module, doubled
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.user_lines import line_of_error, line_of_trace
@@ -177,7 +177,7 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
         # on its second pass than on its first, and fails over the strides.
         parameter.requires_grad_(False)
     if dtype == "float64":
-        return module.double()
+        return doubled(module)
     halves = {torch.float16, torch.bfloat16}
     if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
         return module.float()

@@ -91,9 +91,9 @@ class TorchFramework:
         return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents)
 
     def as_float64(self, model: Any) -> torch.nn.Module:
-        from metannvis_translate.frameworks.torch_program import as_module
+        from metannvis_translate.frameworks.torch_program import as_module, doubled
 
-        double = copy.deepcopy(as_module(model)).double()
+        double = doubled(copy.deepcopy(as_module(model)))
         for module in double.modules():
             module.training = False
         return double
