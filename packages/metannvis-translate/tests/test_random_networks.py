@@ -53,6 +53,32 @@ def relative(ours: list[Array], theirs: list[Array]) -> float:
     return worst
 
 
+def gradients_of_source(model: torch.nn.Module, inputs: list[Array]) -> list[Array]:
+    """Input gradients of a fixed random combination of the outputs."""
+    tensors = [torch.from_numpy(x.copy()) for x in inputs]
+    floats = [x.requires_grad_() for x in tensors if x.is_floating_point()]
+    found = model(*tensors)
+    outputs = found if isinstance(found, tuple) else (found,)
+    generator = torch.Generator().manual_seed(7)
+    total = sum((y * torch.randn(y.shape, generator=generator, dtype=y.dtype)).sum() for y in outputs)
+    gradients = torch.autograd.grad(total, floats, allow_unused=True)
+    return [np.zeros(x.shape) if g is None else g.numpy() for x, g in zip(floats, gradients, strict=True)]
+
+
+def cancels(model: torch.nn.Module, inputs: list[Array], found: float) -> bool:
+    """Whether the source's own gradients move as much as ``found`` where its inputs move by a rounding.
+
+    So it is where a gradient is what is left of terms that cancel, as behind a normalisation of one number that is not zero.
+    """
+    random = np.random.default_rng(0)
+    moved = [x * (1 + 4e-16 * random.choice((-1, 1), x.shape)) if x.dtype.kind == "f" else x for x in inputs]
+    worst = 0.0
+    for a, b in zip(gradients_of_source(model, moved), gradients_of_source(model, inputs), strict=True):
+        for one, other in zip(a, b, strict=True):
+            worst = max(worst, float(np.linalg.norm(one - other) / max(np.linalg.norm(other), 1e-300)))
+    return worst > 0.01 * found
+
+
 def check(network: Network) -> str:
     """Translate a network and hold it to the limits; returns what became of it."""
     model = network.make()
@@ -67,12 +93,16 @@ def check(network: Network) -> str:
     assert mapped <= executed
     assert {name.partition("#")[0] for name in executed} == {name.partition("#")[0] for name in mapped}
     limit = 1e-6 if exact.single_precision else 1e-9
+    fate = "exact"
     for batch, seed in ((1, 1), (2, 2), (5, 3), (2, 4)):
         inputs = network.arrays(batch, seed, "float64")
         double = network.make().double()
         assert relative(outputs_of_target(exact, inputs), outputs_of_source(double, inputs)) <= limit
         report = check_equivalence(model, exact, inputs, dtype="float64")
-        assert report.passed, str(report)
+        if not report.passed:
+            assert all(row.passed for row in (*report.outputs, *report.layers)), str(report)
+            assert cancels(double, inputs, max(row.rel_l2 for row in report.gradients)), str(report)
+            fate = "exact, amplifies rounding"
         assert all(row.compared for row in report.layers), str(report)
         floats = [value.kind == "float" for value in network.inputs]
         assert [row.compared for row in report.gradients] == floats, str(report)
@@ -85,7 +115,7 @@ def check(network: Network) -> str:
     if relative(source, exactly) > ROUNDING:
         return "exact, amplifies rounding"
     assert relative(outputs_of_target(single, inputs), source) <= 1e-5
-    return "exact"
+    return fate
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)
