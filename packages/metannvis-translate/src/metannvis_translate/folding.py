@@ -45,7 +45,7 @@ def constant_array(node: ir.Node) -> Array:
     """The array that a Constant node holds, whatever attribute it is written in."""
     (attribute,) = [a for a in node.attributes.values() if a.name.startswith("value") or a.name == "sparse_value"][:1]
     if attribute.name == "value":
-        return np.asarray(attribute.as_tensor().numpy())
+        return np.asarray(attribute.value.numpy())  # as_tensor() looks through a protocol each time
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     if attribute.name not in kinds:
         return np.asarray(attribute.value, dtype=object)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Converter:
         """Full name of the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
-    @property
+    @functools.cached_property
     def attributes(self) -> dict[str, Any]:
         """Names of the attributes it understands, with their defaults (``inspect.Parameter.empty``: required)."""
         parameters = inspect.signature(self.function).parameters.values()

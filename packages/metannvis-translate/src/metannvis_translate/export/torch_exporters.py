@@ -21,6 +21,7 @@ from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
 from metannvis_translate.export.torch_stops import name_of, symbolic
+from metannvis_translate.folding import constant_array
 from metannvis_translate.hub import DOMAIN, LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             if attribute.type.name == "FLOAT"
         }
         if node.op_type == "Constant" and "value" in node.attributes:
-            array = node.attributes["value"].as_tensor().numpy()
+            array = constant_array(node)
             if array.size == 1 and array.dtype == np.float32:
                 exact["value"] = float(str(array.reshape(())))
         set_exact(node, exact)

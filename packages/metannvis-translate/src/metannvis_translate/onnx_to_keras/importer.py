@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections import defaultdict
@@ -346,7 +347,7 @@ class KerasImporter(GraphImporter):
         """
         config.setdefault("dtype", self.compute)
         name = config.pop("name", None)
-        accepted = inspect.signature(cls.__init__).parameters
+        accepted = _arguments(cls)
         late = {part: array for part, array in (weights or {}).items() if f"{part}_initializer" not in accepted}
         early = {part: array for part, array in (weights or {}).items() if part not in late}
         initializers = {f"{part}_initializer": Given(array) for part, array in early.items()}
@@ -448,3 +449,9 @@ DEFAULTS = {
     "moving_variance_initializer": "ones",
     "embeddings_initializer": "uniform",
 }
+
+
+@functools.cache
+def _arguments(cls: Any) -> frozenset[str]:
+    """Names of what a layer class takes."""
+    return frozenset(inspect.signature(cls.__init__).parameters)
