@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from random_networks import ANY, IMAGES, Draft, Value, step
 
 # --- convolutions and pools -------------------------------------------------------------------------------------------------
@@ -119,6 +121,8 @@ def instance_norm(d: Draft, x: Value) -> None:
 @step(*IMAGES, weight=3)
 def group_norm(d: Draft, x: Value) -> None:
     groups = d.divisor(x.shape[0])
+    if math.prod(x.shape) == groups:
+        return  # of one sample alone, PyTorch refuses to normalise groups of one number
     layer = d.module(f"nn.GroupNorm({groups}, {x.shape[0]}, affine={d.often(0.8)})")
     d.add(f"{layer}({x.name})", x, calls=layer)
 
