@@ -263,8 +263,9 @@ class _Exporter:
         for k, (value, spec) in enumerate(zip(values, specs, strict=False)):
             if is_outer:
                 value.name = self.emitter.name(numbered(call.name, 1, k))
-            if len(spec.shape) == len(value.shape or spec.shape):
-                self.emitter.set_shape(value, spec.shape)
+            own = (None,) * len(spec.shape) if value.shape is None else self.emitter.shape(value)
+            if len(own) == len(spec.shape):  # what Keras declares is wrong of some layers: what was emitted counts
+                self.emitter.set_shape(value, [s if o is None else o for o, s in zip(own, spec.shape, strict=True)])
 
     def record(self, call: Call, values: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(values):

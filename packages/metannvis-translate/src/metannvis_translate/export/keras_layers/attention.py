@@ -102,7 +102,6 @@ def DotProductAttention(
             logits = e.emit("Where", allowed, logits, lowest, shape=e.shape(logits), dtype=wide)
     weights = e.cast(e.emit("Softmax", logits, axis=-1), e.dtype)
     y = e.emit("MatMul", weights, e.transpose(v, (0, 2, 1, 3)), shape=(batch, heads, steps, e.shape(v)[3]))
-    e.specs = ()  # Keras gives it the shape of the query, which is wrong where values have another size
     return e.transpose(y, (0, 2, 1, 3))
 
 
