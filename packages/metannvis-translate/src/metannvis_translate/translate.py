@@ -184,7 +184,7 @@ def _translate_by(
         # each framework rounds half precision in its own order, so that only in double can the two be told apart
         proof = _translate_by(
             model, source, target, inputs, engine, build, verify=True, tolerance=tolerance, dtype="float64", bind=None,
-            progress=progress, notes=notes,
+            free=free, progress=progress, notes=notes,
         )  # fmt: skip
         note = "it computes in half precision, as its source does; the check compared the two in double precision"
         return dataclasses.replace(translation, report=proof.report, notes=(*translation.notes, note))
