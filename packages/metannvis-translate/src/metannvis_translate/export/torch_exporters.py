@@ -22,7 +22,7 @@ from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
 from metannvis_translate.export.torch_stops import name_of, symbolic
 from metannvis_translate.folding import constant_array
-from metannvis_translate.hub import DOMAIN, LAYER, TIES, TRACE, set_exact
+from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -141,7 +141,6 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             buffer,
             dynamo=False,
             opset_version=17,
-            custom_opsets={DOMAIN: 1},
             do_constant_folding=False,
             export_params=False,
             input_names=names,
