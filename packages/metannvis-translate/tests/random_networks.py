@@ -28,6 +28,8 @@ __all__ = ["STEPS", "Draft", "Network", "Value", "draw_network", "networks", "st
 TRIED = 13
 #: What no axis may grow beyond, and how many elements of a sample a value may have.
 LARGEST, MOST = 40, 1500
+#: Relative size of the noise that a line may not enlarge much.
+DISTURBANCE = 1e-6
 HEADER = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
 _numbers = itertools.count()
 
@@ -183,6 +185,8 @@ class Draft:
             return None
         if not bool(torch.isfinite(tensor).all()) or tensor.abs().max() > 1e3 or tensor.std() < 1e-2:
             return None
+        if self._amplifies(lines, name, tensors, uses):
+            return None
         value = Value(name, tuple(tensor.shape[1:]))
         self.init += pending
         self.forward += lines
@@ -193,6 +197,29 @@ class Draft:
         if calls:
             self.again.append((calls, uses[0].shape))
         return value
+
+    def _amplifies(
+        self, lines: Sequence[str], name: str, tensors: dict[str, torch.Tensor], uses: Sequence[Value]
+    ) -> bool:
+        """Whether these lines enlarge a disturbance of what they use a hundredfold, as a normalisation of equal numbers does.
+
+        Then any two ways to round what comes in differ in what comes out, and nothing can be said of a translation.
+        """
+        generator = torch.Generator().manual_seed(0)
+        space: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "self": self.owner}
+        space |= {value.name: self.fed[value.name].clone() for value in self.inputs}
+        for line in self.forward:  # anew: the lines may have written into what they use
+            exec(line, space)  # noqa: S102
+        for value in uses:
+            used = space[value.name].detach()
+            if used.is_floating_point():
+                space[value.name] = used + DISTURBANCE * used.abs().amax() * torch.randn(
+                    used.shape, generator=generator
+                )
+        for line in lines:
+            exec(line, space)  # noqa: S102
+        moved = (space[name].detach() - tensors[name].detach()).flatten(1).abs().amax(1)
+        return bool((moved > 100 * DISTURBANCE * tensors[name].detach().flatten(1).abs().amax(1)).any())
 
     def _run(self, lines: Sequence[str]) -> dict[str, torch.Tensor]:
         """The value of every variable; everything is computed anew, since a line may write into what another put out.

@@ -17,8 +17,6 @@ __all__ = ["by_formula", "grad_cam", "layers_to_explain"]
 LIMIT = 1e-4
 #: Classes of convolutions that put out images, ones made from PyTorch's included (``Conv2dSame``, ``ScaledStdConv2d``).
 CONVOLUTION = re.compile(r"Conv[23]d")
-#: With fewer convolutions a network is no convolutional one: they cut patches.
-FEW = 5
 
 
 def grad_cam(case: Case) -> dict[str, Any]:
@@ -28,16 +26,24 @@ def grad_cam(case: Case) -> dict[str, Any]:
     rounding of zero is on in one framework and off in the other, and its gradient with it.
     """
     from metannvis_methods import explain
+    from metannvis_translate import translate
 
-    if "cnn" not in case.member.tags and _convolutions(case.model) < FEW:
+    if "cnn" not in case.member.tags:
         return {}
     inputs = case.member.inputs(2, 11, "float64")
     double = copy.deepcopy(case.model).double()
+    translation, inside = case.double, ""
+    if len(translation.outputs) > 1:  # methods explain one output
+        first = _first(double)
+        translation, inside = (
+            translate(first, "keras", example_inputs=inputs, verify=False, dtype="float64"),
+            "network.",
+        )
     figures: dict[str, float] = {}
     for layer in layers_to_explain(double, inputs):
         expected, target = by_formula(double, layer, inputs[0])
         found = explain(
-            case.double, "grad_cam", inputs[0], toolset="tf-keras-vis", layer=layer, target=target,
+            translation, "grad_cam", inputs[0], toolset="tf-keras-vis", layer=inside + layer, target=target,
             expand_cam=False, normalize_cam=False,
         )  # fmt: skip
         values = np.asarray(found.values)
@@ -49,8 +55,20 @@ def grad_cam(case: Case) -> dict[str, Any]:
     return {"grad_cam": figures}
 
 
-def _convolutions(model: Any) -> int:
-    return sum(bool(CONVOLUTION.search(type(module).__name__)) for module in model.modules())
+def _first(network: Any) -> Any:
+    """The network with the first of its outputs alone."""
+    import torch
+    from metannvis_translate.frameworks.torch_hooks import tensors_in
+
+    class First(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return tensors_in(self.network(x))[0]
+
+    return First().eval()
 
 
 def layers_to_explain(model: Any, inputs: Any) -> list[str]:
