@@ -17,11 +17,13 @@ Each network below was given random weights, translated to Keras without the gat
 source on inputs that the translation had not seen, at batch sizes 1, 2 and 5. Figures are the largest relative error,
 max|a − b| / max|b| a sample: of the outputs in single precision (at most 1e-5), and in double precision (at most 1e-9;
 1e-6, marked *, where PyTorch itself computes an operator in single precision) of outputs, input gradients and every leaf
-module that ran. The lists are frozen in `tests/zoo_lists.json`: torchvision {LISTS["torchvision"]["version"]}, timm
+module that ran. *Saved* is the single-precision model, saved and opened in a fresh process in safe mode, without MetaNNvis
+where none of its layers is needed (otherwise marked +); *Grad-CAM* is tf-keras-vis on the translation against the formula
+on the source (at most 1e-4). The lists are frozen in `tests/zoo_lists.json`: torchvision {LISTS["torchvision"]["version"]}, timm
 {LISTS["timm"]["version"]}. `tox -e zoo` measures them all.
 
-| network | parameters | float32 | float64 outputs | gradients | layers | leaf layers | operations |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| network | parameters | float32 | float64 outputs | gradients | layers | leaf layers | saved | Grad-CAM |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
 
@@ -37,11 +39,19 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             continue
         limit = "*" if row["limit"] > 1e-9 else ""
         figures = [f"{row[key]:.0e}{limit}" for key in ("float64_outputs", "float64_gradients", "float64_layers")]
-        lines.append(
-            f"| `{name}` | {row['parameters'] / 1e6:.2f} M | {row['float32']:.0e} | {' | '.join(figures)} "
-            f"| {row['leaves_mapped']} of {row['leaves']} | {row['operations']} |"
-        )
-    count = f"{len(lines)} of {len(lines) + len(missed)} measured networks passed.\n"
+        cams = list(row.get("grad_cam", {}).values())
+        cells = [
+            f"`{name}`",
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['float32']:.0e}",
+            *figures,
+            f"{row['leaves_mapped']} of {row['leaves']}",
+            f"{row['float32_reloaded_outputs']:.0e}{'+' if row['float32_custom'] else ''}",
+            f"{max(cams):.0e}" if cams else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    whole = [name for name in names() if name.partition("/")[0] in {row.partition("/")[0] for row in rows}]
+    count = f"{len(lines)} of {len(lines) + len(missed)} measured networks passed; the lists hold {len(whole)}.\n"
     return "\n".join([HEAD + "\n".join(lines), "", count, *(["Not passed:\n", *missed, ""] if missed else [])])
 
 
