@@ -13,9 +13,10 @@ import numpy as np
 from metannvis_translate import LayerInfo, MissingArgumentError, UnknownLayerError
 from metannvis_translate.frameworks import Built, Run
 from metannvis_translate.hub import LAYER, HubLayer, HubModel, HubPort
-from metannvis_translate.importer import Const, GraphImporter
+from metannvis_translate.importer import GraphImporter
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.registry import Registry
+from metannvis_translate.values import Const
 
 
 @dataclass

@@ -208,8 +208,8 @@ def reloaded(case: Case) -> dict[str, Any]:
             figures["trainable"] = job.row["trainable"]
             if job.row["trainable"] != used:
                 case.fail(f"{job.row['trainable']} elements of weights can be trained, {used} in the source")
-            if job.row["unchanged"] or not job.row["finite"]:
-                case.fail(f"fit: finite {job.row['finite']}, unchanged {job.row['unchanged'][:5]}")
+            if job.stuck() or not job.row["finite"]:
+                case.fail(f"fit: finite {job.row['finite']}, unchanged {job.stuck()[:5]}")
     return figures
 
 

@@ -35,6 +35,8 @@ class Job:
     input_orders: list[tuple[int, ...]]
     output_orders: list[tuple[int, ...]]
     fit: bool = False
+    #: weights of the source whose gradient is nothing but rounding, such as a bias that is added in front of a softmax
+    still: frozenset[str] = frozenset()
     row: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -42,6 +44,14 @@ class Job:
         """Whether the file names a class that only we have."""
         with zipfile.ZipFile(self.path) as file:
             return "metannvis" in file.read("config.json").decode()
+
+    def stuck(self) -> list[str]:
+        """Weights that ``fit`` left as they were though the source's gradient moves them, once :func:`run_apart` ran."""
+        parts = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
+        paths = {path: path.rpartition("/") for path in self.row["unchanged"]}
+        return [
+            path for path, (layer, _, part) in paths.items() if f"{layer}.{parts.get(part, part)}" not in self.still
+        ]
 
     def errors(self) -> dict[str, float]:
         """Largest relative error a sample of outputs and gradients, once :func:`run_apart` ran."""
@@ -75,8 +85,15 @@ def _back(array: Array, order: Sequence[int]) -> Array:
     return array.transpose(np.argsort(order)) if array.ndim == len(order) else array
 
 
-def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None], list[Array], int]:
-    """What a PyTorch module puts out, its input gradients, the cotangents they are for, and how many weights take part."""
+#: A weight's gradient is rounding where it is this much smaller than the largest one of the network, in single precision.
+STILL = 1e-7
+
+
+def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None], list[Array], int, frozenset[str]]:
+    """What a PyTorch module puts out, its input gradients and the cotangents they are for.
+
+    Also how many elements of weights take part, and which weights have a gradient of nothing but rounding.
+    """
     import torch
     from metannvis_translate.frameworks.torch_hooks import tensors_in
 
@@ -89,19 +106,26 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
     random = np.random.default_rng(7)
     cotangents = [np.asarray(random.standard_normal(tuple(y.shape))) for y in found]
     floats = [t for t in tensors if t.is_floating_point()]
-    weights = list({id(p): p for p in model.parameters() if p.requires_grad}.values())
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    weights = list(named.values())
     ends = [(y * torch.from_numpy(c).to(y)).sum() for y, c in zip(found, cotangents, strict=True) if y.requires_grad]
     gradients: list[Any] = [None] * (len(floats) + len(weights))
     if ends and gradients:
         gradients = list(torch.autograd.grad(torch.stack(ends).sum(), [*floats, *weights], allow_unused=True))
     used = sum(w.numel() for w, g in zip(weights, gradients[len(floats) :], strict=True) if g is not None)
+    sizes = {
+        name: float(g.abs().max())
+        for name, g in zip(named, gradients[len(floats) :], strict=True)
+        if g is not None and g.numel()
+    }
+    still = frozenset(name for name, size in sizes.items() if size <= STILL * max(sizes.values()))
     of_inputs = iter(gradients[: len(floats)])
     rows: list[Array | None] = []
     for tensor in tensors:
         gradient = next(of_inputs) if tensor.is_floating_point() else None
         zeros = torch.zeros_like(tensor) if tensor.is_floating_point() and ends else None
         rows.append((gradient if gradient is not None else zeros).numpy() if zeros is not None else None)
-    return [y.detach().numpy() for y in found], rows, cotangents, used
+    return [y.detach().numpy() for y in found], rows, cotangents, used, still
 
 
 def keras_inputs(translation: Any, inputs: Any) -> list[Array]:
@@ -115,14 +139,14 @@ def keras_inputs(translation: Any, inputs: Any) -> list[Array]:
 
 def job_of(name: str, path: Path, model: Any, translation: Any, inputs: Any, *, fit: bool = False) -> tuple[Job, int]:
     """A job for a saved translation of a PyTorch module, and how many of the module's weights take part."""
-    outputs, gradients, cotangents, used = source_run(model, inputs)
+    outputs, gradients, cotangents, used, still = source_run(model, inputs)
     ports = translation.outputs
     # Keras counts the entries of a dict in the order of their keys
     counted = sorted(range(len(ports)), key=lambda k: k if ports[k].place is None else ports[k].place)
     job = Job(
         name, path, [outputs[k] for k in counted], gradients, [cotangents[k] for k in counted],
         keras_inputs(translation, inputs), [port.permutation for port in translation.inputs],
-        [ports[k].permutation for k in counted], fit,
+        [ports[k].permutation for k in counted], fit, still,
     )  # fmt: skip
     return job, used
 

@@ -13,85 +13,31 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate import layout
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
 from metannvis_translate.folding import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
 from metannvis_translate.hub import LAYER, TIES, TRACE, WEIGHT, HubModel, HubPort, exact_value, exact_values, is_weight
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
+from metannvis_translate.placing import Placing
 from metannvis_translate.registry import Converter, Registry
 from metannvis_translate.user_lines import line_of_trace
+from metannvis_translate.values import Const, Recipe, Value, is_container
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Const", "GraphImporter", "Recipe"]
+__all__ = ["GraphImporter"]
 
 Array = np.ndarray[Any, Any]
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 
 
-@dataclass(frozen=True, eq=False)
-class Const:
-    """A value that is known when the model is built, in its logical layout.
-
-    ``exact`` is the double behind a float32 scalar, where the exporter knew it. ``trainable``: it is a weight of the
-    source, to be kept as a weight of the target. ``recipe``: how it is computed from weights.
-    """
-
-    array: Array
-    name: str = ""
-    exact: float | None = None
-    trainable: bool = False
-    recipe: Recipe | None = None
-
-    @property
-    def rank(self) -> int:
-        """Number of axes."""
-        return self.array.ndim
-
-    def identity(self) -> Any:
-        """Equal for the same weight, or the same computation of the same weights; for constants, for the same elements."""
-        if self.recipe is not None:
-            parts = tuple(None if value is None else value.identity() for value in self.recipe.inputs)
-            attributes = sorted((a.name, repr(a.value)) for a in self.recipe.node.attributes.values())
-            return self.recipe.node.op_type, tuple(attributes), parts
-        return self.name if self.trainable else (self.array.shape, self.array.tobytes())
-
-    def double(self) -> Array:
-        """The array, with the exact number where it is known and the type can hold it."""
-        return self.array if self.exact is None else np.full(self.array.shape, self.exact, self.array.dtype)
-
-    def scalar(self) -> float | int | bool | None:
-        """The value as a Python scalar if it has a single element, as exact as known; else ``None``."""
-        if self.array.size != 1:
-            return None
-        return self.exact if self.exact is not None else self.array.reshape(()).item()
-
-
-Value = Placed | Const
-
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """The node that computes a value of trainable weights alone (``logit_scale.exp()``, an entry of a table)."""
-
-    node: ir.Node
-    inputs: tuple[Const | None, ...]
-
-
-def is_container(value: ir.Value) -> bool:
-    """Whether a value is a sequence or an optional value and not a tensor."""
-    return type(value.type).__name__ in ("SequenceType", "OptionalType")
-
-
-class GraphImporter:
+class GraphImporter(Placing):
     """Builds a target model from a hub graph, node by node.
 
     Attributes that converters use: ``node`` (the one being converted), ``opset``, ``dtype`` (``"float32"`` or
@@ -124,14 +70,6 @@ class GraphImporter:
 
     def input_order(self, port: HubPort) -> Order:
         """How the target's input lies: channels first or last, as the target's users expect."""
-        raise NotImplementedError
-
-    def transpose(self, tensor: Any, perm: Order) -> Any:
-        """Move a tensor's axes, as ``numpy.transpose`` does."""
-        raise NotImplementedError
-
-    def constant(self, const: Const, order: Order) -> Any:
-        """A constant as a tensor of the target's graph, lying as ``order`` says."""
         raise NotImplementedError
 
     def expose(self, placed: Placed, value: ir.Value) -> Placed:
@@ -295,7 +233,7 @@ class GraphImporter:
             wanted = node.inputs[1].dtype
         return wanted is not None and node.inputs[0] is not None and wanted == node.inputs[0].dtype
 
-    def _realized(self, const: Const) -> Placed:
+    def realized(self, const: Const) -> Placed:
         """What is computed of weights alone, as a tensor of the target; computed once."""
         found = self._of_weights.get(const.name)
         if found is not None:
@@ -403,56 +341,6 @@ class GraphImporter:
         if value is None or value.shape is None:
             return None
         return tuple(d if isinstance(d, int) else None for d in value.shape)
-
-    def placed(self, value: Value) -> Placed:
-        """A value as a tensor of the target's graph."""
-        if isinstance(value, Placed):
-            return value
-        if value.recipe is not None:
-            return self._realized(value)
-        order = layout.identity(value.rank)
-        return Placed(self.constant(value, order), order)
-
-    def reorder(self, value: Placed, order: Order) -> Placed:
-        """The value lying as ``order`` says, transposed if it does not."""
-        perm = layout.transpose(value.order, order)
-        return value if perm is None else Placed(self.transpose(value.tensor, perm), order)
-
-    def plain(self, value: Value) -> Placed:
-        """The value with its logical axes in order."""
-        value = self.placed(value)
-        return self.reorder(value, layout.identity(value.rank))
-
-    def common_order(self, values: Sequence[Value]) -> Order:
-        """Order for elementwise work on several values: that of the largest one that is placed, first come."""
-        rank = max(value.rank for value in values)
-        full = [v.order for v in values if isinstance(v, Placed) and v.rank == rank]
-        moved = [order for order in full if not layout.is_identity(order)]
-        return (moved or full or [layout.identity(rank)])[0]
-
-    def aligned(self, value: Value, order: Order) -> Any:
-        """A tensor (or NumPy array, for a constant) that broadcasts against tensors lying as ``order`` says.
-
-        Operands of lower rank get leading axes of size one where the order moves axes past them.
-        """
-        if isinstance(value, Const) and value.recipe is not None:
-            value = self.placed(value)
-        if isinstance(value, Const):
-            array = value.array
-            if array.ndim == 0 or layout.is_identity(order):
-                return array
-            array = array.reshape((1,) * (len(order) - array.ndim) + array.shape)
-            return array.transpose(order)
-        if value.rank == len(order):
-            return self.reorder(value, order).tensor
-        if layout.is_identity(order) or value.rank == 0:
-            return self.plain(value).tensor
-        wanted = layout.broadcast_order(order, value.rank)
-        return self.lift(self.reorder(value, wanted), order)
-
-    def lift(self, value: Placed, order: Order) -> Any:
-        """A tensor of lower rank with axes of size one added so that it broadcasts against ``order``."""
-        raise NotImplementedError
 
     def unique(self, name: str) -> str:
         """A name that no other layer of the target has."""

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from metannvis_translate.hub import DOMAIN
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.lowering import adaptive_windows
 from metannvis_translate.onnx_to_keras.pool import AVERAGE, GLOBAL_AVERAGE, MAX, pool
 from metannvis_translate.onnx_to_keras.reduce import first
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

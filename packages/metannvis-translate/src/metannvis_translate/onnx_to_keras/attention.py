@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_keras.activation import softmax
 from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

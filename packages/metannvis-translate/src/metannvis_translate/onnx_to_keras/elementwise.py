@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.activation import strict_clip
 from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.bits import is_unsigned_64, unsigned
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.sizes import Sizes
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,8 +14,7 @@ from metannvis_translate import axes, layout
 from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
 from metannvis_translate.folding import dims
 from metannvis_translate.frameworks import Progress
-from metannvis_translate.hub import LAYER, HubModel, HubPort
-from metannvis_translate.importer import Const, GraphImporter, Value
+from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family registers its converters
@@ -47,9 +43,11 @@ from metannvis_translate.onnx_to_keras import (  # noqa: F401  # each family reg
     signal,
     torch_activations,
 )
+from metannvis_translate.onnx_to_keras.layer_making import LayerMaker, policy
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry
 from metannvis_translate.onnx_to_keras.sizes import Sizes, is_number, size_tensor
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -64,24 +62,10 @@ KERAS_DTYPES = {
 }  # fmt: skip
 #: What Keras raises on arguments that it cannot use.
 KERAS_ERRORS = (ValueError, TypeError, IndexError, NotImplementedError, ArithmeticError, tf.errors.OpError)
-#: Operators that hold a layer's weights: the node that gives the target layer its source's own name.
-WEIGHTED = {
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "Linear",
-    "MatMul",
-    "BatchNormalization",
-    "PRelu",
-    "Gather",
-    "LSTM",
-    "GRU",
-    "RNN",
-}
 
 
-class KerasImporter(GraphImporter):
-    """See :class:`~metannvis_translate.importer.GraphImporter`; converters call :meth:`layer_of` and :meth:`op`."""
+class KerasImporter(LayerMaker):
+    """See :class:`~metannvis_translate.importer.GraphImporter`; converters call :meth:`layer_of`."""
 
     registry = registry
     follows_weights = True
@@ -100,25 +84,6 @@ class KerasImporter(GraphImporter):
         self.inputs: list[Any] = []
         self.parameters = Parameters(self)
         self._named: dict[int, Any] = {}
-        self._shared: dict[Any, Any] = {}
-        self._again = {layer.info.layer for layer in hub.layers if layer.info.call > 1}
-        self._main = self._main_nodes()
-
-    def _main_nodes(self) -> dict[str, str]:
-        """For each source layer that is no container, the output of the node that takes its name."""
-        parents = {layer.info.layer for layer in self.hub.layers if layer.info.parent}
-        produced = {layer.value for layer in self.hub.layers if not layer.info.parent}
-        groups = defaultdict(list)
-        for node in self.hub.model.graph:
-            path = node.metadata_props.get(LAYER)
-            if path and path not in parents and node.op_type != "Constant":
-                groups[path].append(node)
-        main: dict[str, str] = {}
-        for path, nodes in groups.items():
-            weighted = [node for node in nodes if node.op_type in WEIGHTED and len(node.inputs) > 1]
-            last = [node for node in nodes if node.outputs[0].name in produced]
-            main[path] = (weighted or last or nodes)[0].outputs[0].name or ""
-        return main
 
     # --- the framework's side --------------------------------------------------------------------------------------
 
@@ -310,82 +275,6 @@ class KerasImporter(GraphImporter):
                 found.append(size)
         return found
 
-    @property
-    def compute(self) -> str:
-        """The float dtype in which the current node computes."""
-        for value in (*self.node.outputs, *self.node.inputs):
-            if (
-                value is not None
-                and value.dtype is not None
-                and value.dtype.name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
-            ):
-                return self.float_dtype(value.dtype.name)
-        return self.dtype or "float32"
-
-    @property
-    def exact(self) -> bool:
-        """Whether operators that Keras computes in single precision have to be composed of others."""
-        return self.compute == "float64"
-
-    def name(self, part: str = "") -> str:
-        """Name for what the current node becomes: the source layer's own for its main node, else a name below it.
-
-        ``part`` names a piece of it (``"pad"``).
-        """
-        path = self.layer
-        if not part and path is not None and self._main.get(path) == self.node.outputs[0].name:
-            return path
-        part = part or self.node.op_type.lower()
-        return part if path is None else f"{path}.{part}"
-
-    def layer_of(self, cls: Any, *tensors: Any, weights: dict[str, Array] | None = None, **config: Any) -> Any:
-        """Make a layer, named after the current node, and call it.
-
-        ``weights`` gives arrays by the layer's own weight names (``kernel``, ``gamma``, ``moving_mean``); they are handed
-        over while the layer is built, which takes less memory than building first and assigning then. The same weights
-        used twice make one layer, called twice, as in the source.
-        """
-        config.setdefault("dtype", self.compute)
-        name = config.pop("name", None)
-        accepted = _arguments(cls)
-        late = {part: array for part, array in (weights or {}).items() if f"{part}_initializer" not in accepted}
-        early = {part: array for part, array in (weights or {}).items() if part not in late}
-        initializers = {f"{part}_initializer": Given(array) for part, array in early.items()}
-
-        def make(name: str) -> Any:
-            return cls(name=name, **config, **initializers)
-
-        layer, is_new = self.layer_for((cls, repr(sorted(config.items()))), make, name=name, shared=bool(weights))
-        result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
-        if not is_new:
-            return result
-        for part, array in late.items():  # a layer that takes no initialiser for it
-            getattr(layer, part).assign(array)
-        for argument in initializers:
-            if hasattr(layer, argument):
-                setattr(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
-        return result
-
-    def layer_for(
-        self, kind: Any, make: Callable[[str], Any], *, name: str | None = None, shared: bool = True
-    ) -> tuple[Any, bool]:
-        """A new layer, or the one that the same weights of the same source layer have become; whether it is new."""
-        if not (shared and self.layer in self._again):
-            return make(self.unique(name or self.name())), True
-        values = [self.values.get(value.name or "") for value in self.node.inputs if value is not None]
-        key = (kind, tuple(value.identity() for value in values if isinstance(value, Const)))
-        is_new = key not in self._shared
-        if is_new:
-            self._shared[key] = make(self.unique(name or self.name()))
-        return self._shared[key], is_new
-
-    def operator_layer(self, cls: Any, *tensors: Any, **options: Any) -> Any:
-        """A layer of :mod:`~metannvis_translate.keras_objects`, named after the current node, called on tensors.
-
-        Its first operands may be constants; one at least is computed when the model runs.
-        """
-        return self.layer_of(cls, *tensors, dtype="float32", **options)
-
     def dtype_named(self, code: int) -> str:
         """The dtype behind a number of ONNX's ``TensorProto.DataType``, as Keras writes it.
 
@@ -415,43 +304,9 @@ class KerasImporter(GraphImporter):
         return self.reorder(value, layout.channels_last(value.rank))
 
 
-def policy(tensor: Any) -> str:
-    """``dtype`` argument of a layer that passes a tensor on; Keras takes ``"int8"`` there for quantisation."""
-    dtype: str = keras.backend.standardize_dtype(tensor.dtype)
-    return "int32" if dtype == "int8" else dtype
-
-
 def first_sentence(error: BaseException) -> str:
     """What an error says, in one line, without Keras' own list of arguments."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     told = [line for line in lines if not line.startswith("Exception encountered")]
     return f"{type(error).__name__}: {(told or lines or [''])[0]}"
-
-
-class Given(keras.initializers.Initializer):
-    """Hands an array to a layer that is being built; never stays in a model's configuration."""
-
-    def __init__(self, array: Array) -> None:
-        self.array = array
-
-    def __call__(self, shape: Sequence[int], dtype: str | None = None, **kwargs: Any) -> Any:
-        return keras.ops.convert_to_tensor(np.reshape(self.array, shape), dtype=dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-
-DEFAULTS = {
-    "kernel_initializer": "glorot_uniform",
-    "depthwise_initializer": "glorot_uniform",
-    "gamma_initializer": "ones",
-    "moving_variance_initializer": "ones",
-    "embeddings_initializer": "uniform",
-}
-
-
-@functools.cache
-def _arguments(cls: Any) -> frozenset[str]:
-    """Names of what a layer class takes."""
-    return frozenset(inspect.signature(cls.__init__).parameters)

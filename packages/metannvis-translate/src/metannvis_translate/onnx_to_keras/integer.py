@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from metannvis_translate import layout
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.conv import convolution
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from metannvis_translate import layout
-from metannvis_translate.importer import Const
 from metannvis_translate.layout import Order
+from metannvis_translate.values import Const
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

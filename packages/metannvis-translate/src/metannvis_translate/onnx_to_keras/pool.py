@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.conv import ZERO_PADDING, equals_same, spatial_sizes
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.window_parts import Windows, is_float, lowest
 from metannvis_translate.onnx_to_keras.windows import explicit_pads, extra_end
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

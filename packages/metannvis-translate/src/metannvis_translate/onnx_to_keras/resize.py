@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from metannvis_translate import keras_objects
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.sizes import is_number, size_tensor
 from metannvis_translate.resampling import Line, factors, proportional
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, channels_last, identity
 from metannvis_translate.onnx_to_keras.activation import strict_clip
 from metannvis_translate.onnx_to_keras.addition import add
 from metannvis_translate.onnx_to_keras.computed_conv import by_groups
 from metannvis_translate.onnx_to_keras.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_keras.importer import KerasImporter

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from metannvis_translate.hub import DOMAIN
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import SELU, Celu, Clip, HardSigmoid, PReLU, RoundedSoftmax, Shrink
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

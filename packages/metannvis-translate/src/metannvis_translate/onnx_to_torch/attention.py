@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.calls import call, calls, torch_dtype
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

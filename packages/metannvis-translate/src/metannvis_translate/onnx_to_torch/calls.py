@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

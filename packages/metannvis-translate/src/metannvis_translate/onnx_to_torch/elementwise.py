@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Add as AddModule
 from metannvis_translate.onnx_to_torch.modules import Clip, Maximum, Minimum
 from metannvis_translate.onnx_to_torch.quantize import FLOAT8, to_float8
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

@@ -17,7 +17,7 @@ from metannvis_translate import axes, layout
 from metannvis_translate.frameworks import Progress
 from metannvis_translate.frameworks.torch_program import PORTS
 from metannvis_translate.hub import HubModel, HubPort
-from metannvis_translate.importer import Const, GraphImporter, Value
+from metannvis_translate.importer import GraphImporter
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
 from metannvis_translate.onnx_to_torch import (  # noqa: F401  # each family registers its converters
@@ -49,6 +49,7 @@ from metannvis_translate.onnx_to_torch.order import in_reading_order
 from metannvis_translate.onnx_to_torch.patterns import joined_nodes
 from metannvis_translate.onnx_to_torch.registry import registry
 from metannvis_translate.onnx_to_torch.shape import SIZE_OPERATORS, Size, Sizes, calculate
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir

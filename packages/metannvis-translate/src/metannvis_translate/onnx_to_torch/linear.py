@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.elementwise import add
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks import is_installed, require
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir

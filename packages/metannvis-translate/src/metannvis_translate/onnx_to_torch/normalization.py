@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from metannvis_translate.hub import DOMAIN
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.calls import calls
 from metannvis_translate.onnx_to_torch.modules import LocalResponseNorm
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

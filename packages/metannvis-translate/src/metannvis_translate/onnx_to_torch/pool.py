@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from metannvis_translate.hub import DOMAIN
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.modules import AvgPool
 from metannvis_translate.onnx_to_torch.pad import pad_pairs, same_pads, split_pads
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

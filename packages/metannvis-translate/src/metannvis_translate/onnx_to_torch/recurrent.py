@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.calls import calls
 from metannvis_translate.onnx_to_torch.recurrence import DEFAULTS, KINDS, recurrence
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

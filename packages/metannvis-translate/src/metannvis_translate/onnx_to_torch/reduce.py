@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from metannvis_translate.importer import Value
 from metannvis_translate.layout import Placed, is_identity, kept_axes
 from metannvis_translate.onnx_to_torch.pool import GLOBAL_AVERAGE, GLOBAL_MAX
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

@@ -13,9 +13,9 @@ from torch import nn
 
 from metannvis_translate import layout
 from metannvis_translate.hub import DOMAIN
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_torch.modules import Resample, Take
 from metannvis_translate.onnx_to_torch.registry import converter
 from metannvis_translate.resampling import Line, factors, proportional
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.onnx_to_torch.importer import TorchImporter

@@ -13,10 +13,10 @@ from torch import fx, nn
 
 from metannvis_translate.folding import constant_array, evaluate_symbols
 from metannvis_translate.hub import DOMAIN, exact_value
-from metannvis_translate.importer import Const, Value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir
