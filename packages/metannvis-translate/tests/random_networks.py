@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -19,38 +19,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
+from random_draft import ANY, DISTURBANCE, IMAGES, TRIED, VOCABULARY, Choices, Steps, Value, sensible
 from torch import nn
 from zoo_torch import randomize
 
-__all__ = ["STEPS", "Draft", "Network", "Value", "draw_network", "networks", "step"]
+__all__ = ["ANY", "IMAGES", "Draft", "Network", "Value", "draw_network", "networks", "step"]
 
-#: How many samples a step is tried on: a number that no other axis has, so that nothing can take the batch for another axis.
-TRIED = 13
-#: What no axis may grow beyond, and how many elements of a sample a value may have.
-LARGEST, MOST = 40, 1500
-#: Relative size of the noise that a line may not enlarge much.
-DISTURBANCE = 1e-6
 HEADER = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
 _numbers = itertools.count()
-
-
-@dataclass(frozen=True)
-class Value:
-    """A variable of ``forward``: its name, its shape without the batch, and what it is (``"float"`` or ``"ids"``)."""
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str = "float"
-
-    @property
-    def rank(self) -> int:
-        """Number of axes, the batch included."""
-        return 1 + len(self.shape)
-
-    @property
-    def space(self) -> int:
-        """Number of axes of space if this is an image (N, C, *space)."""
-        return self.rank - 2
 
 
 @dataclass(frozen=True)
@@ -86,11 +62,8 @@ class Network:
         return f"a random network, inputs: {shapes}\n{self.text}\nmodel = randomize(Net(), seed={self.seed})\n"
 
 
-VOCABULARY = 7
-
-
 @dataclass
-class Draft:
+class Draft(Choices):
     """A network being drawn. Steps call :meth:`module`, :meth:`parameter` and :meth:`add`."""
 
     random: Random
@@ -106,36 +79,6 @@ class Draft:
         self.owner = nn.Module()
         self.fed: dict[str, torch.Tensor] = {}
         self.pending: list[str] = []
-
-    # --- choices -------------------------------------------------------------------------------------------------------
-
-    def pick(self, *options: Any) -> Any:
-        """One of several."""
-        return self.random.choice(options)
-
-    def integer(self, least: int, most: int) -> int:
-        """A whole number, both ends included."""
-        return self.random.randint(least, most)
-
-    def often(self, share: float = 0.5) -> bool:
-        """True with that probability."""
-        return self.random.randint(0, 99) < 100 * share
-
-    def each(self, count: int, *options: Any) -> Any:
-        """One option for all axes, or one for each."""
-        return self.pick(*options) if self.often() else tuple(self.pick(*options) for _ in range(count))
-
-    def divisor(self, number: int) -> int:
-        """One of a number's divisors."""
-        return self.pick(*(d for d in range(1, number + 1) if number % d == 0))
-
-    def scalar(self) -> float | int:
-        """A Python number, now and then a whole one."""
-        return self.pick(0.3, 1.7, -0.6, 2.5, 2, -1, 0.1, 1 / 3)
-
-    def axis(self, value: Value) -> int:
-        """An axis beside the batch, from the front or from the end."""
-        return self.pick(*range(1, value.rank), *range(1 - value.rank, 0))
 
     def name(self, prefix: str) -> str:
         """A name that is not in use."""
@@ -180,10 +123,7 @@ class Draft:
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError, NotImplementedError):
             return None
         tensor = tensors[name].detach()
-        size = tensor[0].numel() if 1 < tensor.ndim <= 6 and tensor.shape[0] == TRIED else 0
-        if not 0 < size <= MOST or not tensor.is_floating_point() or max(tensor.shape) > LARGEST:
-            return None
-        if not bool(torch.isfinite(tensor).all()) or tensor.abs().max() > 1e3 or tensor.std() < 1e-2:
+        if not sensible(tensor.numpy()):
             return None
         if self._amplifies(lines, name, tensors, uses):
             return None
@@ -270,27 +210,8 @@ class Draft:
         return Network(text, tuple(self.inputs), len(self.init))
 
 
-@dataclass(frozen=True)
-class Step:
-    """A kind of line: ``function(draft, value)`` for values of certain ranks (batch included)."""
-
-    function: Callable[[Draft, Value], Any]
-    ranks: tuple[int, ...]
-    weight: int
-
-
-STEPS: list[Step] = []
-IMAGES, ANY = (3, 4, 5), (2, 3, 4, 5, 6)
-
-
-def step(*ranks: int, weight: int = 2) -> Callable[[Callable[[Draft, Value], Any]], Callable[[Draft, Value], Any]]:
-    """Register a step for values of these ranks; a heavier one is drawn more often."""
-
-    def register(function: Callable[[Draft, Value], Any]) -> Callable[[Draft, Value], Any]:
-        STEPS.append(Step(function, ranks, weight))
-        return function
-
-    return register
+#: Every kind of line, by the ranks it fits.
+step = Steps()
 
 
 def draw_network(random: Random, *, most: int = 9) -> Network:
@@ -309,9 +230,8 @@ def draw_network(random: Random, *, most: int = 9) -> Network:
         if value.kind == "ids":
             _embed(draft, value)
             continue
-        possible = [step for step in STEPS if value.rank in step.ranks for _ in range(step.weight)]
         draft.pending = []
-        draft.pick(*possible).function(draft, value)
+        draft.pick(*step.fitting(value)).function(draft, value)
     for value in list(draft.unused.values()):
         if value in draft.inputs:
             _embed(draft, value) if value.kind == "ids" else draft.add(f"{value.name} * 1.5", value)
@@ -323,22 +243,19 @@ def _input(draft: Draft, number: int) -> None:
     kind = draft.pick("image", "image", "sequence", "volume", "tokens", "features", "ids")
     channels = draft.integer(1, 8)
 
-    def sizes(count: int, least: int, most: int) -> tuple[int, ...]:
-        return tuple(draft.integer(least, most) for _ in range(count))
-
     match kind:
         case "image":
-            draft.feed(name, (channels, *sizes(2, 4, 11)))
+            draft.feed(name, (channels, *draft.sizes(2, 4, 11)))
         case "sequence":
-            draft.feed(name, (channels, *sizes(1, 5, 18)))
+            draft.feed(name, (channels, *draft.sizes(1, 5, 18)))
         case "volume":
-            draft.feed(name, (channels, *sizes(3, 3, 6)))
+            draft.feed(name, (channels, *draft.sizes(3, 3, 6)))
         case "tokens":
-            draft.feed(name, (*sizes(1, 3, 8), 2 * draft.integer(1, 4)))
+            draft.feed(name, (*draft.sizes(1, 3, 8), 2 * draft.integer(1, 4)))
         case "features":
-            draft.feed(name, sizes(1, 2, 9))
+            draft.feed(name, draft.sizes(1, 2, 9))
         case "ids":
-            draft.feed(name, sizes(1, 2, 8), "ids")
+            draft.feed(name, draft.sizes(1, 2, 8), "ids")
 
 
 def _embed(draft: Draft, value: Value) -> None:
