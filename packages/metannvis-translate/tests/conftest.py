@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from metannvis_translate.frameworks import require
 from metannvis_translate.hub import EXACT
+from metannvis_translate.lowering import lower
 
 Array = np.ndarray[Any, Any]
 #: ``evaluate(hub, {input: array}, names, exact=…) -> {name: array}``
@@ -30,7 +31,9 @@ def evaluate() -> Evaluate:
     operators = exact_operators()
 
     def run(hub: Any, feeds: Mapping[str, Array], names: Sequence[str], *, exact: bool = False) -> dict[str, Array]:
-        proto = ir.to_proto(hub.model)
+        model = hub.model.clone()
+        lower(model.graph)
+        proto = ir.to_proto(model)
         if exact:
             evaluator = ReferenceEvaluator(proto, new_ops=operators)
             for node in evaluator.rt_nodes_:

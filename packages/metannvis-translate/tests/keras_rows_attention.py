@@ -72,6 +72,7 @@ def _heads(key: str, make: Callable[..., Any]) -> list[Network]:
         Network(key, "dropout,causal", over_heads(lambda: make(dropout=0.3), use_causal_mask=True)),
         Network(key, "gate", over_heads(lambda: make(use_gate=True))),
         Network(key, "window", over_heads(lambda: make(sliding_window=2))),
+        Network(key, "window,causal", over_heads(lambda: make(sliding_window=2), use_causal_mask=True)),
         Network(key, "masked", over_heads(make, words=True), below=3),
         Network(key, "masked,causal", over_heads(make, words=True, use_causal_mask=True), below=3),
         Network(key, "masked,dropout", over_heads(lambda: make(dropout=0.3), words=True), below=3),
@@ -114,6 +115,9 @@ ATTENTION = [
     *_pairs("Attention", L.Attention),
     Network("Attention", "concat", pair(lambda: L.Attention(score_mode="concat", use_scale=True))),
     *_pairs("AdditiveAttention", L.AdditiveAttention),
+    # Keras takes a bias of as many lines as there are steps for a bias of the steps
+    Network("MultiHeadAttention", "as many heads as steps", over_heads(lambda: L.MultiHeadAttention(STEPS, 1))),
+    einsum("abc,cde->abde", (None, 4, 1), (4, 3), "de"),
     einsum("ab,bc->ac", 7, (5,), "c", "relu"),
     einsum("abc,cde->abde", (None, 3, 4), (STEPS, 4), "de"),
     einsum("abcd,cde->abe", (None, 4), (STEPS, 3, 2), "e"),

@@ -204,13 +204,17 @@ class Draft(Choices):
         gradients = tape.gradient(found, [self.fed[used] for used in floats]) if floats else []
         if not all(g is None or np.isfinite(np.asarray(g)).all() for g in gradients):
             return False
+        for batch in (1, 2, 5):
+            few = _run(lines, {**parts, **{key: _like(value[:batch], value, batch) for key, value in self.fed.items()}})
+            if np.abs(np.asarray(few[name]) - array[:batch]).max() > 1e-4 * np.abs(array).max():
+                return False  # ``keras.ops.add`` takes a batch for a bias where another axis is as long
         source = np.random.default_rng(0)
         disturbed = dict(self.fed)
         for used in floats:
             before = np.asarray(self.fed[used])
             noise = DISTURBANCE * np.abs(before).max() * source.standard_normal(before.shape)
             disturbed[used] = tf.constant(before + np.where(before == 0, 0, noise), self.fed[used].dtype)
-            set_keras_mask(disturbed[used], get_keras_mask(self.fed[used]))
+            _like(disturbed[used], self.fed[used], TRIED)
         moved = np.abs(np.asarray(_run(lines, {**parts, **disturbed})[name]) - array).reshape(TRIED, -1).max(1)
         if (moved > 100 * DISTURBANCE * np.abs(array).reshape(TRIED, -1).max(1)).any():
             return False
@@ -248,6 +252,14 @@ class Draft(Choices):
             text += f"    {value.name} = keras.Input({value.shape}, name={value.name!r}{dtype})\n"
         text += "".join(f"    {line}\n" for line in self.lines) + f"    return keras.Model({arguments})\n"
         return Network(text, tuple(self.inputs), len(self.lines))
+
+
+def _like(value: Any, other: Any, batch: int) -> Any:
+    """A value with another's mask."""
+    mask = get_keras_mask(other)
+    if mask is not None:
+        set_keras_mask(value, mask[:batch])
+    return value
 
 
 def _run(lines: Sequence[str], space: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,14 @@ MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
 #: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
 OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     "Absolute": [K.absolute],
-    "Add": [lambda x: x + 0.1, lambda x: 2 + x, lambda x: x + np.linspace(0, 1, 6), lambda x: x + x[:, :1]],
+    "Add": [
+        lambda x: x[..., :4] + np.linspace(0, 1, 4, dtype="float32")[:, None],
+        lambda x: x[:, :4] + np.linspace(0, 1, 4, dtype="float32")[:, None],
+        lambda x: x + 0.1,
+        lambda x: 2 + x,
+        lambda x: x + np.linspace(0, 1, 6),
+        lambda x: x + x[:, :1],
+    ],  # fmt: skip
     "All": [lambda x: K.cast(K.all(x > -2, axis=1), "float32")],
     "Amax": [lambda x: K.amax(x, axis=2)],
     "Amin": [lambda x: K.amin(x, axis=2)],

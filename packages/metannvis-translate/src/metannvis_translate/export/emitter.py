@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.hub import BUFFER, LAYER, set_exact
+from metannvis_translate.hub import BUFFER, DOMAIN, LAYER, STOP, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -191,7 +191,10 @@ class Emitter:
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         given = {name: value for name, value in attributes.items() if value is not None}
         name = self.name(f"{self.layer}/{op}" if self.layer else op)
-        node = ir.node(op, values, given, num_outputs=outputs, name=name, metadata_props=self._metadata())
+        domain = DOMAIN if op == STOP else ""
+        node = ir.node(
+            op, values, given, domain=domain, num_outputs=outputs, name=name, metadata_props=self._metadata()
+        )
         if exact:
             set_exact(node, exact)
         first = next((value for value in values if value is not None), None)
@@ -308,7 +311,7 @@ class Emitter:
             outputs,
             nodes=self.nodes,
             initializers=list(self.initializers.values()),
-            opset_imports={"": OPSET},
+            opset_imports={"": OPSET} | {node.domain: 1 for node in self.nodes if node.domain},
             name=re.sub(r"\W", "_", name) or "model",
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="metannvis")

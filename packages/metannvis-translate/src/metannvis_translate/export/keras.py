@@ -195,7 +195,7 @@ class _Exporter:
             e.layer = call.name
             self.progress(min(len(self.layers), self.total), self.total, "export")
         e.operation, e.path = call.operation, call.path if not self.inside else before[1]
-        self.inside += 1
+        e.inside_a_layer, self.inside = self.inside > 0, self.inside + 1
         try:
             results = self.flat_outputs(self.convert(call), first)
             self.settle(results, e.specs, call, is_outer=self.inside == 1)

@@ -51,6 +51,8 @@ class KerasEmitter(Emitter):
     def __init__(self) -> None:
         super().__init__()
         self.operation: Any = None
+        #: whether the current operation is called by a layer whose ``call`` is traced
+        self.inside_a_layer = False
         self.path = ""
         self.specs: Sequence[Any] = ()
         self.notes: list[str] = []

@@ -26,7 +26,7 @@ def band_class() -> type:
         """``causal``: those not behind it; ``width``: those nearer than that. Steps are axis ``axes`` of both."""
 
         def __init__(self, causal: bool, width: int | None = None, axes: tuple[int, int] = (1, 1)) -> None:
-            super().__init__(name="band")
+            super().__init__()  # a graph may hold several, each with a name of its own
             self.causal, self.width, self.axes = causal, width, axes
 
         def call(self, one: Any, other: Any) -> Any:

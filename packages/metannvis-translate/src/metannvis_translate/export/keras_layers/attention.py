@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.export.keras_layers.registry import keras_layer, keras_op
+from metannvis_translate.export.keras_sum import keras_sum, line_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -37,8 +38,9 @@ def _letters(equation: str, rank: int) -> tuple[str, str, str]:
 @keras_layer("EinsumDense")
 def EinsumDense(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     """One matrix product where it sums over the last axes of its input and puts out new ones behind the others."""
-    shape = e.output_shape()
     given, kernel, output = _letters(layer.equation, e.rank(x))
+    known = dict(zip(given, e.shape(x), strict=True)) | dict(zip(kernel, map(int, layer.kernel.shape), strict=True))
+    shape = tuple(known[c] for c in output)  # Keras declares free what the caller's output_shape leaves free
     summed = "".join(c for c in kernel if c in given)
     new = "".join(c for c in kernel if c not in given)
     free = given[: len(given) - len(summed)]
@@ -46,7 +48,7 @@ def EinsumDense(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     if not is_product:
         kernel_value = e.weight_of(layer, "kernel")
         y = e.emit("Einsum", x, kernel_value, equation=layer.equation.replace(" ", ""), shape=shape)
-        y = y if layer.bias is None else e.emit("Add", y, e.weight_of(layer, "bias"), shape=shape)
+        y = y if layer.bias is None else keras_sum(e, y, e.weight_of(layer, "bias"), shape=shape)
         return e.activate(layer.activation, y)
     sizes = [int(size) for size in layer.kernel.shape]
     rows, columns = math.prod(sizes[: len(summed)]), math.prod(sizes[len(summed) :])
@@ -55,12 +57,13 @@ def EinsumDense(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
         x = e.reshape(x, [*[0] * len(free), rows], result=(*kept, rows))
     y = e.emit("MatMul", x, e.weight_of(layer, "kernel", shape=(rows, columns)), shape=(*kept, columns))
     is_whole = layer.bias is not None and tuple(layer.bias.shape) == tuple(sizes[len(summed) :])
+    is_whole = is_whole and line_of((*kept, *sizes[len(summed) :]), tuple(layer.bias.shape)) is None
     if is_whole:
         y = e.emit("Add", y, e.weight_of(layer, "bias", shape=(columns,)), shape=(*kept, columns))
     if len(new) > 1:
         y = e.reshape(y, [*[0] * len(free), *sizes[len(summed) :]], result=shape)
     if layer.bias is not None and not is_whole:
-        y = e.emit("Add", y, e.weight_of(layer, "bias"), shape=shape)
+        y = keras_sum(e, y, e.weight_of(layer, "bias"), shape=shape)
     return e.activate(layer.activation, y)
 
 

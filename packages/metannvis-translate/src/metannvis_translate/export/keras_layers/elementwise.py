@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.export.keras_layers.registry import keras_op
+from metannvis_translate.export.keras_sum import keras_sum
+from metannvis_translate.hub import STOP
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -43,7 +45,6 @@ UNARY = {
 }
 #: One ONNX operator on two values of the result's dtype.
 BINARY = {
-    "Add": "Add",
     "Subtract": "Sub",
     "Multiply": "Mul",
     "Divide": "Div",
@@ -78,6 +79,12 @@ for _name, _op in BINARY.items():
     @keras_op(_name)
     def binary(e: KerasEmitter, op: Any, x1: Any, x2: Any, *, _op: str = _op) -> ir.Value:
         return e.emit(_op, e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())
+
+
+@keras_op("Add")
+def Add(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    x1, x2 = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
+    return keras_sum(e, x1, x2, shape=e.output_shape(), is_sure=not e.inside_a_layer)
 
 
 for _name, _op in COMPARE.items():
@@ -178,7 +185,12 @@ def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.cast(x, e.dtype)
 
 
-@keras_op("Copy", "StopGradient", "Array", "ConvertToTensor")
+@keras_op("StopGradient")
+def StopGradient(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.emit(STOP, x, shape=e.shape(x))
+
+
+@keras_op("Copy", "Array", "ConvertToTensor")
 def Copy(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.emit("Identity", e.cast(x, e.dtype))
 
