@@ -57,6 +57,10 @@ def _of(key: str, kind: Any) -> Iterator[Network]:
     yield Network(key, "masked,any length", masked(lambda: kind(UNITS), None), padded=True)
     zero = {"return_sequences": True, "zero_output_for_mask": True}
     yield Network(key, "masked,zeros", masked(lambda: kind(UNITS, **zero)), padded=True)
+    unroll = {"unroll": True, "return_sequences": True}
+    yield Network("Bidirectional", f"{key},unroll", masked(lambda: L.Bidirectional(kind(UNITS, **unroll))), padded=True)
+    back = {"zero_output_for_mask": True, "unroll": True, "go_backwards": True}
+    yield Network(key, "masked,zeros,unroll", masked(lambda: kind(UNITS, **back)), padded=True)
     yield Network(key, "unroll", masked(lambda: kind(UNITS, unroll=True, return_sequences=True)), padded=True)
     gate = {} if kind is L.SimpleRNN else {"recurrent_activation": "hard_sigmoid"}
     yield Network(key, "relu", one_layer(lambda: kind(UNITS, activation="relu", **gate), LINE))

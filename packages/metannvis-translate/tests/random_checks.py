@@ -22,7 +22,7 @@ __all__ = ["AMPLIFIES", "BACK", "ONLY_SINGLE", "Outcome", "RandomNetwork", "chec
 Array = np.ndarray[Any, Any]
 #: In single precision networks are held to 1e-5 whose own rounding (the source's single result against its double one) is
 #: below this; others to a multiple of that rounding.
-ROUNDING, MULTIPLE = 1e-6, 10
+ROUNDING, MULTIPLE = 1e-6, 30
 #: Batch sizes and seeds of the inputs that networks are compared on.
 BATCHES = ((1, 1), (2, 2), (5, 3), (2, 4))
 #: What may be said of a network that translates: it is compared in double precision alone, or in single, or its way back is refused.
@@ -112,7 +112,7 @@ def cancels(model: Any, inputs: Sequence[Array], found: float, by: float = 4e-16
     for a, b in zip(gradients_of(model, moved(inputs, by)), gradients_of(model, inputs), strict=True):
         for one, other in zip(a, b, strict=True):
             worst = max(worst, float(np.linalg.norm(one - other) / max(np.linalg.norm(other), 1e-300)))
-    return worst > 0.01 * found
+    return worst > 0.01 * min(found, 1e100)  # infinite where the source's gradient is zero
 
 
 def has_double(double: Any, inputs: Sequence[Array]) -> bool:
@@ -198,7 +198,8 @@ def in_single(network: RandomNetwork, model: Any, double: Any, single: Translati
     inputs = network.arrays(3, 5)
     source = outputs_of(model, inputs)
     rounding = relative(source, outputs_of(double, [x.astype("float64") if x.dtype.kind == "f" else x for x in inputs]))
-    assert rounding <= 1e-3  # else it is the double that is wrong
+    if rounding > 1e-4:  # it is large, or it is the double that is wrong
+        assert rounding <= 100 * relative(outputs_of(model, moved(inputs, 6e-8)), source)
     _hold_single(single, inputs, source, rounding, outcome)
 
 

@@ -213,7 +213,9 @@ class Draft(Choices):
         for used in floats:
             before = np.asarray(self.fed[used])
             noise = DISTURBANCE * np.abs(before).max() * source.standard_normal(before.shape)
-            disturbed[used] = tf.constant(before + np.where(before == 0, 0, noise), self.fed[used].dtype)
+            if not any("argmax" in line for line in lines):  # which picks something else where all but nothing is equal
+                noise = np.where(before == 0, 0, noise)
+            disturbed[used] = tf.constant(before + noise, self.fed[used].dtype)
             _like(disturbed[used], self.fed[used], TRIED)
         moved = np.abs(np.asarray(_run(lines, {**parts, **disturbed})[name]) - array).reshape(TRIED, -1).max(1)
         if (moved > 100 * DISTURBANCE * np.abs(array).reshape(TRIED, -1).max(1)).any():

@@ -65,13 +65,21 @@ def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Pl
 def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> Placed:
     """A ``Dense`` layer; kernel (in, out)."""
     if x.tensor.shape[-1] is None:
-        ctx.refuse(f"it takes {kernel.shape[0]} features, and their number depends on a free size")
+        x = _of_features(ctx, x, kernel.shape[0])
     weights = {"kernel": kernel}
     if bias is not None:
         weights["bias"] = bias
     return ctx.keep(
         x, ctx.layer_of(layers.Dense, x.tensor, weights=weights, units=kernel.shape[1], use_bias=bias is not None)
     )
+
+
+def _of_features(ctx: KerasImporter, x: Placed, features: int) -> Placed:
+    """The same value, whose last axis Keras does not know the size of, but the kernel does."""
+    sizes = [-1 if size is None else size for size in x.tensor.shape[:-1]]
+    if sizes[1:].count(-1):
+        ctx.refuse(f"it takes {features} features, and their number depends on a free size")
+    return Placed(ctx.layer_of(layers.Reshape, x.tensor, target_shape=(*sizes[1:], features)), x.order)
 
 
 @converter("MatMul", since=1)

@@ -155,6 +155,20 @@ def native(
 
 def run(e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | None, mask: ir.Value | None) -> Run:
     """A layer's recurrence, in the order of time in which it goes."""
+    zeros = bool(layer.zero_output_for_mask)
+    if mask is None or not (zeros and layer.unroll and layer.go_backwards):
+        return _run(e, layer, x, states, mask, zeros=zeros)
+    # unrolled, Keras looks the steps to put zeros at up in the mask as it came, though it went through both backwards
+    ran = _run(e, layer, x, states, mask, zeros=False)
+    mask, zero = e.cast(mask, "bool"), e.scalar(0.0, ran.y)
+    y = e.emit("Where", e.unsqueeze(mask, [2]), ran.y, zero, shape=e.shape(ran.y), dtype=ran.y.dtype)
+    first = cut(e, mask, {1: slice(0, 1)})
+    return Run(y, e.emit("Where", first, ran.last, zero, shape=e.shape(ran.last), dtype=ran.y.dtype), ran.states)
+
+
+def _run(
+    e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | None, mask: ir.Value | None, *, zeros: bool
+) -> Run:
     cells = _cells(layer.cell)
     if layer.go_backwards:
         x = flipped(e, x)
@@ -163,7 +177,7 @@ def run(e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | N
         e.note("it starts every call from the state that it held when it was translated (stateful=True)")
         states = [e.variable(v, f"state_{k}", layer=layer) for k, v in enumerate(_flat(layer.states))]
     if not all(_is_native(cell) for cell in cells):
-        return Run(*stepwise(e, layer, x, states, mask))
+        return Run(*stepwise(e, layer, x, states, mask, zeros=zeros))
     compaction = None if mask is None else Compaction.of(e, mask)
     y = x if compaction is None else compaction.moved_to_front(e, x)
     left, ends = list(states or []), []
@@ -178,8 +192,8 @@ def run(e: KerasEmitter, layer: Any, x: ir.Value, states: Sequence[ir.Value] | N
     top = ends[-2 if CELLS[type(cells[-1]).__name__][0] == "LSTM" else -1]
     if compaction is None:
         return Run(y, top, ends)
-    y = compaction.moved_back(e, y, zeros=bool(layer.zero_output_for_mask))
-    if layer.return_state and states is None and not layer.zero_output_for_mask:
+    y = compaction.moved_back(e, y, zeros=zeros)
+    if layer.return_state and states is None and not zeros:
         return Run(y, top, ends)
     step = cut(e, y, {1: slice(-1, None)})
     batch, _, units = e.shape(y)

@@ -90,11 +90,15 @@ def stepwise(
     states: Sequence[ir.Value] | None,
     mask: ir.Value | None,
     step: Callable[[ir.Value, list[ir.Value]], tuple[ir.Value, list[ir.Value]]] | None = None,
+    *,
+    zeros: bool | None = None,
 ) -> tuple[ir.Value, ir.Value, list[ir.Value]]:
     """Outputs (N, time, …), the last of them, and the last states.
 
     ``step(x, states)`` gives what one step puts out and the new states; by default what the layer's cell does is traced.
+    ``zeros``: zeros come out at masked steps, not what came before; by default as the layer has it.
     """
+    zeros = layer.zero_output_for_mask if zeros is None else zeros
     step = step or _cell_step(e, layer)
     shape = e.shape(x)
     if shape[1] is None or shape[1] > MOST_STEPS:
@@ -111,7 +115,7 @@ def stepwise(
         output, new = step(cut_step(e, x, t), current)
         counts = masks[t]
         if counts is not None:
-            is_zero = before is None or layer.zero_output_for_mask
+            is_zero = before is None or zeros
             output = _chosen(e, counts, output, e.scalar(0.0, output) if is_zero or before is None else before)
             new = [_chosen(e, counts, n, c) for n, c in zip(new, current, strict=True)]
         before, current = output, new
