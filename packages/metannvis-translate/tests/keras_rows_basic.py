@@ -169,6 +169,7 @@ NORMALIZATIONS = [
         shapes=((5, 4, 6),),
     ),
     *rows("GroupNormalization", {"groups": 2, "axis": 1}, shapes=((6, 4, 5),)),
+    *rows("GroupNormalization", {"groups": -1}, shapes=((1, 1, 6),)),
     *rows("RMSNormalization", {}, {"epsilon": 0.1}),
     *rows("UnitNormalization", {}, {"axis": [1, 2]}),
 ]

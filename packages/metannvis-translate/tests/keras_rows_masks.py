@@ -102,6 +102,11 @@ def _time_distributed() -> list[Network]:
             ]
         )
 
+    def flat() -> Any:
+        """Two layers put out one tensor, seen in another order."""
+        x = keras.Input((STEPS, FEATURES))
+        return keras.Model(x, L.Permute((2, 1))(L.TimeDistributed(L.Flatten())(L.Activation("elu")(x))))
+
     def sentences() -> Any:
         x = keras.Input((3, STEPS), dtype="int32")
         y = L.Embedding(7, FEATURES, mask_zero=True)(x)
@@ -113,6 +118,7 @@ def _time_distributed() -> list[Network]:
         row("any length", lambda: L.Conv1D(3, 3), (None, 6, 2)),
         row("network", network, (STEPS, 6, 7, 2)),
         row("recurrent", lambda: L.LSTM(3), (STEPS, 6, 2)),
+        Network("TimeDistributed", "flatten,permuted", flat),
         Network("TimeDistributed", "masked", sentences, below=3),
     ]
 

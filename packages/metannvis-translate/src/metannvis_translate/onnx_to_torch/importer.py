@@ -130,6 +130,7 @@ class TorchImporter(GraphImporter):
     def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
         """Path of a module, or name of a graph node that is a function."""
         node = placed.tensor
+        self._exposed.add(node)  # what is found by this name keeps it, though another layer may put out the same tensor
         name = node.target if node.op in ("call_module", "get_attr") else node.name
         known = tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else None
         dims = placed.arrange(known) if known is not None and len(known) == placed.rank else (None,) * placed.rank

@@ -62,6 +62,8 @@ def BatchNormalization(
 def InstanceNormalization(ctx: TorchImporter, input: Value, scale: Value, B: Value, *, epsilon: float = 1e-5) -> Placed:
     """``nn.InstanceNorm1d``, ``nn.InstanceNorm2d``, ``nn.InstanceNorm3d``."""
     x = ctx.plain(input)
+    if _are_single(ctx.shape(0), None):
+        return _of_single_numbers(ctx, x, scale, B)
     if x.rank in INSTANCE and isinstance(scale, Const) and isinstance(B, Const):
         module = INSTANCE[x.rank](scale.array.size, epsilon, affine=True, device="meta")
         module.weight, module.bias = ctx.weight(scale), ctx.weight(B)
@@ -105,12 +107,29 @@ def GroupNormalization(
 ) -> Placed:
     """``nn.GroupNorm``."""
     x = ctx.plain(X)
+    if _are_single(ctx.shape(0), num_groups):
+        return _of_single_numbers(ctx, x, scale, bias)
     if isinstance(scale, Const) and isinstance(bias, Const):
         module = nn.GroupNorm(num_groups, scale.array.size, epsilon, device="meta")
         module.weight, module.bias = ctx.weight(scale), ctx.weight(bias)
         return Placed(ctx.module(module, x.tensor), x.order)
     tensors = [ctx.plain(v).tensor for v in (scale, bias)]
     return Placed(ctx.function(F.group_norm, x.tensor, num_groups, *tensors, epsilon), x.order)
+
+
+def _are_single(shape: Sequence[int | None] | None, groups: int | None) -> bool:
+    """Whether groups (or channels) hold one number each: PyTorch refuses to normalise one sample of these."""
+    if shape is None or any(size != 1 for size in shape[2:]):
+        return False
+    return groups is None or shape[1] == groups
+
+
+def _of_single_numbers(ctx: TorchImporter, x: Placed, scale: Value, bias: Value) -> Placed:
+    """What is left of a number that is normalised alone: the bias."""
+    wide = (-1, *[1] * (x.rank - 2))
+    factor, offset = (ctx.function(torch.reshape, ctx.plain(v).tensor, wide) for v in (scale, bias))
+    centred = ctx.function(torch.sub, x.tensor, x.tensor)
+    return Placed(ctx.function(torch.add, ctx.function(torch.mul, centred, factor), offset), x.order)
 
 
 @converter("LayerNormalization", since=17)
