@@ -289,3 +289,25 @@ def flatten_by_hand(twins: Any, dtype: str) -> Any:
         for name, layer in copies.items():
             layer.set_weights(source.get_layer(name).get_weights())
     return keras.Model(image, x)
+
+
+def test_one_sample_through_a_batch_norm_in_front_of_tokens() -> None:
+    """PyTorch's own gradient is wrong there: see ``sound_batch_norms``."""
+    torch = require("torch")
+    nn = torch.nn
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bn, self.norm = nn.BatchNorm2d(4), nn.LayerNorm(4)
+            nn.init.uniform_(self.bn.running_var, 0.5, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(self.bn(x).flatten(2).transpose(1, 2))[:, 3]
+
+    torch.manual_seed(0)
+    model = Tokens().eval()
+    x = np.random.default_rng(0).standard_normal((2, 4, 3, 5)).astype("float32")
+    both = explain(model, "saliency", x, target=1, toolset="captum")
+    one = explain(model, "saliency", x[:1], target=1, toolset="captum")
+    np.testing.assert_allclose(one.values[0], both.values[0], rtol=1e-4, atol=1e-6)

@@ -129,6 +129,32 @@ def test_run_has_no_gradient_for_integers() -> None:
     assert run.gradients == [None]
 
 
+@pytest.mark.parametrize("lies", ["as PyTorch lays it", "as tokens"])
+def test_gradients_of_one_sample_through_a_batch_norm(lies: str) -> None:
+    """PyTorch's own are wrong where a single image, or the gradient that comes back, lies in memory as tokens do."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bn = nn.BatchNorm2d(4).double()
+            nn.init.uniform_(self.bn.running_var, 0.5, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if lies == "as tokens":
+                x = x.flatten(2).transpose(1, 2).contiguous().transpose(1, 2).unflatten(2, (3, 5))
+            return self.bn(x).flatten(2).transpose(1, 2)  # (N, 15, 4)
+
+    model = Tokens().eval()
+    x = np.random.default_rng(0).standard_normal((1, 4, 3, 5))
+    weights = np.random.default_rng(1).standard_normal((1, 15, 4))
+    for lay in (np.ascontiguousarray, lambda a: np.ascontiguousarray(a.transpose(0, 2, 1)).transpose(0, 2, 1)):
+        run = framework.run(model, [x], cotangents=[lay(weights)])
+        scale = (model.bn.weight / (model.bn.running_var + model.bn.eps).sqrt()).detach().numpy()
+        expected = (weights * scale).transpose(0, 2, 1).reshape(x.shape)
+        assert run.gradients is not None and run.gradients[0] is not None
+        np.testing.assert_allclose(run.gradients[0], expected, rtol=1e-12)
+
+
 def test_float64(net: Any) -> None:
     double = framework.as_float64(net)
     assert {p.dtype for p in double.parameters()} == {torch.float64}

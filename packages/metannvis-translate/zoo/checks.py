@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import resource
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from grad_cam import grad_cam
 from members import Member
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.layers import LayerMap
-from reload import Job, job_of, run_apart
+from reload import Job, job_of, run_apart, still_in_training
 
 __all__ = ["CHECKS", "Case"]
 
@@ -39,7 +40,7 @@ class Case:
     translation
         The float32 translation to Keras, once :func:`translated` ran, and until :func:`exact` did.
     double
-        The float64 translation, once :func:`exact` ran.
+        The float64 translation, once :func:`exact` ran, and until :func:`reloaded` did.
     saved
         Its ``.keras`` file, once :func:`saved` ran.
     """
@@ -188,6 +189,8 @@ def exact(case: Case) -> dict[str, Any]:
 
 def reloaded(case: Case) -> dict[str, Any]:
     """Both saved models, opened in safe mode in a fresh process without us and PyTorch, agree; one epoch of fit works."""
+    case.double = case.translation = None
+    gc.collect()  # the other process needs the memory
     run_apart([job for job, _, _ in case.jobs], case.folder)
     figures: dict[str, Any] = {}
     for job, limit, used in case.jobs:
@@ -208,6 +211,8 @@ def reloaded(case: Case) -> dict[str, Any]:
             figures["trainable"] = job.row["trainable"]
             if job.row["trainable"] != used:
                 case.fail(f"{job.row['trainable']} elements of weights can be trained, {used} in the source")
+            if job.stuck():
+                job.still |= still_in_training(case.model, case.member.inputs(2, 6))
             if job.stuck() or not job.row["finite"]:
                 case.fail(f"fit: finite {job.row['finite']}, unchanged {job.stuck()[:5]}")
     return figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Job", "keras_inputs", "run_apart", "source_run"]
+__all__ = ["Job", "keras_inputs", "run_apart", "source_run", "still_in_training"]
 
 Array = np.ndarray[Any, Any]
 HERE = Path(__file__).parent
@@ -47,11 +48,7 @@ class Job:
 
     def stuck(self) -> list[str]:
         """Weights that ``fit`` left as they were though the source's gradient moves them, once :func:`run_apart` ran."""
-        parts = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-        paths = {path: path.rpartition("/") for path in self.row["unchanged"]}
-        return [
-            path for path, (layer, _, part) in paths.items() if f"{layer}.{parts.get(part, part)}" not in self.still
-        ]
+        return [path for path in self.row["unchanged"] if not self.still.intersection(_source_names(path))]
 
     def errors(self) -> dict[str, float]:
         """Largest relative error a sample of outputs and gradients, once :func:`run_apart` ran."""
@@ -66,6 +63,13 @@ class Job:
                 ours = _back(found[f"g{k}"], self.input_orders[k])
                 worst["gradients"] = max(worst["gradients"], relative(ours, gradient))
         return worst
+
+
+def _source_names(path: str) -> tuple[str, ...]:
+    """What a weight of the translation may be called in the source: that of a layer, or a parameter that became a layer."""
+    layer, _, part = path.rpartition("/")
+    parts = {"kernel": "weight", "depthwise_kernel": "weight", "gamma": "weight", "beta": "bias"}
+    return f"{layer}.{parts.get(part, part)}", layer, layer.rpartition(".")[0]  # the last without a number behind it
 
 
 def relative(ours: Array, theirs: Array) -> float:
@@ -113,12 +117,7 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
     if ends and gradients:
         gradients = list(torch.autograd.grad(torch.stack(ends).sum(), [*floats, *weights], allow_unused=True))
     used = sum(w.numel() for w, g in zip(weights, gradients[len(floats) :], strict=True) if g is not None)
-    sizes = {
-        name: float(g.abs().max())
-        for name, g in zip(named, gradients[len(floats) :], strict=True)
-        if g is not None and g.numel()
-    }
-    still = frozenset(name for name, size in sizes.items() if size <= STILL * max(sizes.values()))
+    still = _still(dict(zip(named, gradients[len(floats) :], strict=True)))
     of_inputs = iter(gradients[: len(floats)])
     rows: list[Array | None] = []
     for tensor in tensors:
@@ -126,6 +125,24 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
         zeros = torch.zeros_like(tensor) if tensor.is_floating_point() and ends else None
         rows.append((gradient if gradient is not None else zeros).numpy() if zeros is not None else None)
     return [y.detach().numpy() for y in found], rows, cotangents, used, still
+
+
+def still_in_training(model: Any, inputs: Any) -> frozenset[str]:
+    """Weights whose gradient is nothing but rounding in training mode, such as an offset in front of a normalisation."""
+    import torch
+    from metannvis_translate.frameworks.torch_hooks import tensors_in
+
+    model = copy.deepcopy(model).train()
+    arrays = inputs if isinstance(inputs, Mapping) else dict(enumerate(inputs))
+    tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
+    found = tensors_in(model(**tensors) if isinstance(inputs, Mapping) else model(*tensors.values()))
+    sum(y.square().sum() for y in found if y.requires_grad).backward()
+    return _still({name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad})
+
+
+def _still(gradients: Mapping[str, Any]) -> frozenset[str]:
+    sizes = {name: float(g.abs().max()) for name, g in gradients.items() if g is not None and g.numel()}
+    return frozenset(name for name, size in sizes.items() if size <= STILL * max(sizes.values()))
 
 
 def keras_inputs(translation: Any, inputs: Any) -> list[Array]:

@@ -60,6 +60,7 @@ def fold(hub: HubModel) -> HubModel:
     """
     graph = hub.model.graph
     symbols: dict[str, Array] = {}
+    moved: dict[Any, ir.Value] = {}
     for node in list(graph):
         if node.domain not in ("", "ai.onnx") or node.op_type in NEVER_FOLD or not node.outputs:
             continue
@@ -74,7 +75,7 @@ def fold(hub: HubModel) -> HubModel:
             _cast(hub, node, arrays[0], present[1].dtype)
             continue
         if all(a is not None for v, a in zip(node.inputs, arrays, strict=True) if v is not None) and present:
-            _fold_constant(hub, node, arrays)
+            _fold_constant(hub, node, arrays, moved)
             continue
         if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
             continue  # an output of the model: computed when it runs
@@ -99,7 +100,11 @@ def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> Non
     _replace_by_constant(hub, node, result, exact=exact)
 
 
-def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None]) -> None:
+def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None], moved: dict[Any, ir.Value]) -> None:
+    """Replace a node of known inputs; ``moved`` holds the weights that were moved so far, by what was done to which."""
+    import onnx_ir as ir
+
+    graph = hub.model.graph
     size = _size(node.outputs[0])
     if size is not None and size > LARGEST_FOLD and node.op_type not in MOVES:
         return
@@ -117,7 +122,37 @@ def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None]) -> 
         exact = exact_value(producer, "value")
         if exact is not None:
             results = [np.full(results[0].shape, exact, dtype=results[0].dtype)]
-    _replace_by_constant(hub, node, results[0], weight=still_weight, exact=exact)
+    if not still_weight:
+        _replace_by_constant(hub, node, results[0], exact=exact)
+        return
+    others = [None if array is None else array.tobytes() for array in arrays[1:]]
+    attributes = sorted((a.name, repr(a.value)) for a in node.attributes.values())
+    key = (first, node.op_type, *others, *attributes)
+    if key not in moved:
+        moved[key] = _moved_weight(hub, node, results[0])
+    # a module that is called again has the weight that it had the first time
+    ir.convenience.replace_all_uses_with(node.outputs[0], moved[key], replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+
+
+def _moved_weight(hub: HubModel, node: ir.Node, array: Array) -> ir.Value:
+    """A weight of the source whose elements a node moves, as a weight."""
+    import onnx_ir as ir
+
+    initializers, weight = hub.model.graph.initializers, node.inputs[0]
+    if weight is None:
+        raise AssertionError
+    name, number = f"{weight.name}", 1
+    while name in initializers:
+        number += 1
+        name = f"{weight.name}.{number}"
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.from_numpy(array.dtype)
+    path = weight.metadata_props.get(WEIGHT)
+    if path:
+        value.metadata_props[WEIGHT] = path + name.removeprefix(f"{weight.name}")
+    initializers[name] = value
+    return value
 
 
 def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Array]:
@@ -158,40 +193,23 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
         raise NotImplementedError(f"{node.op_type}: {error}") from error
 
 
-def _replace_by_constant(
-    hub: HubModel, node: ir.Node, array: Array, *, weight: bool = False, exact: float | None = None
-) -> None:
+def _replace_by_constant(hub: HubModel, node: ir.Node, array: Array, *, exact: float | None = None) -> None:
     import onnx_ir as ir
 
     graph = hub.model.graph
     old = node.outputs[0]
     name = old.name
-    if weight:
-        value = ir.Value(name=f"{node.inputs[0].name}", const_value=None)  # type: ignore[union-attr]
-        base, number = value.name, 1
-        while str(value.name) in graph.initializers:
-            number += 1
-            value.name = f"{base}.{number}"
-        value.const_value = ir.tensor(array, name=value.name)
-        value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype
-        path = node.inputs[0].metadata_props.get(WEIGHT)  # type: ignore[union-attr]
-        if path:
-            value.metadata_props[WEIGHT] = path + str(value.name).removeprefix(str(base))
-        graph.initializers[str(value.name)] = value
-        new = value
-    else:
-        constant = ir.node("Constant", [], attributes={"value": ir.tensor(np.asarray(array, order="C"))})
-        if LAYER in node.metadata_props:
-            constant.metadata_props[LAYER] = node.metadata_props[LAYER]
-        if exact is not None:
-            set_exact(constant, {"value": exact})
-        new = constant.outputs[0]
-        graph.insert_before(node, constant)
-        new.shape, new.dtype = ir.Shape(array.shape), constant.attributes["value"].as_tensor().dtype
+    constant = ir.node("Constant", [], attributes={"value": ir.tensor(np.asarray(array, order="C"))})
+    if LAYER in node.metadata_props:
+        constant.metadata_props[LAYER] = node.metadata_props[LAYER]
+    if exact is not None:
+        set_exact(constant, {"value": exact})
+    new = constant.outputs[0]
+    graph.insert_before(node, constant)
+    new.shape, new.dtype = ir.Shape(array.shape), constant.attributes["value"].as_tensor().dtype
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
-    if not weight:
-        new.name = name
+    new.name = name
 
 
 def _size(value: ir.Value) -> int | None:

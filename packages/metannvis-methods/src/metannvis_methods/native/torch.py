@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from metannvis_translate.frameworks.torch_hooks import sound_batch_norms
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.native import Array, Native, digest, plain_attributes, to_numpy
@@ -158,7 +159,7 @@ class TorchNative(Native):
                 module.training = False  # eval() is refused by an exported program
                 if module.__dict__.get("inplace") is True:
                     module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
                 yield
         finally:
             for module, attributes, registries in modules:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["call_name", "recording", "structure_of", "tensors_in"]
+__all__ = ["call_name", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
 
 
 def call_name(name: str, call: int, position: int = 0) -> str:
@@ -76,6 +76,35 @@ def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torc
         for name, module in model.named_modules():
             if name:
                 handles.append(module.register_forward_hook(hook_for(name)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def sound_batch_norms(model: torch.nn.Module) -> Iterator[None]:
+    """Batch normalisations differentiate right for a batch of one too.
+
+    PyTorch (2.15 and before, on CPU) takes axes for one another where the single sample of an image, or the gradient that comes
+    back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right.
+    """
+    import torch
+
+    def before(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if args and isinstance(args[0], torch.Tensor) and args[0].ndim and args[0].shape[0] == 1:
+            return (args[0].contiguous(), *args[1:])
+        return None
+
+    def after(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, torch.Tensor) and output.requires_grad and output.shape[0] == 1:
+            output.register_hook(lambda gradient: gradient.contiguous())
+
+    handles: list[Any] = []
+    try:
+        for module in model.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
         yield
     finally:
         for handle in handles:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks import Run, require
-from metannvis_translate.frameworks.torch_hooks import recording, tensors_in
+from metannvis_translate.frameworks.torch_hooks import recording, sound_batch_norms, tensors_in
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run_model(
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
-        with recording(model, sink):
+        with recording(model, sink), sound_batch_norms(model):
             outputs = tensors_in(_caller(model, wanted, found)(*tensors))
         gradients = None
         if cotangents is not None:

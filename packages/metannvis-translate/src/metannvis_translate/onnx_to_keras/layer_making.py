@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks import Progress
-from metannvis_translate.hub import LAYER, HubModel
+from metannvis_translate.hub import LAYER, WEIGHT, HubModel, is_weight
 from metannvis_translate.importer import GraphImporter
 from metannvis_translate.values import Const
 
@@ -51,6 +51,11 @@ class LayerMaker(GraphImporter):
         super().__init__(hub, dtype=dtype, progress=progress)
         self._shared: dict[Any, Any] = {}
         self._again = {layer.info.layer for layer in hub.layers if layer.info.call > 1}
+        self._several = {
+            value.metadata_props.get(WEIGHT, name)
+            for name, value in hub.model.graph.initializers.items()
+            if len(value.uses()) > 1 and is_weight(hub, value)
+        }
         self._main = self._main_nodes()
 
     def _main_nodes(self) -> dict[str, str]:
@@ -97,12 +102,15 @@ class LayerMaker(GraphImporter):
         part = part or self.node.op_type.lower()
         return part if path is None else f"{path}.{part}"
 
-    def layer_of(self, cls: Any, *tensors: Any, weights: dict[str, Array] | None = None, **config: Any) -> Any:
+    def layer_of(
+        self, cls: Any, *tensors: Any, weights: dict[str, Array] | None = None, shared: bool = True, **config: Any
+    ) -> Any:
         """Make a layer, named after the current node, and call it.
 
         ``weights`` gives arrays by the layer's own weight names (``kernel``, ``gamma``, ``moving_mean``); they are handed
         over while the layer is built, which takes less memory than building first and assigning then. The same weights
-        used twice make one layer, called twice, as in the source.
+        used twice make one layer, called twice, as in the source, unless ``shared`` says that the caller sees to it.
+        A layer of nothing but constants of the source (buffers) is not trained.
         """
         config.setdefault("dtype", self.compute)
         name = config.pop("name", None)
@@ -114,7 +122,9 @@ class LayerMaker(GraphImporter):
         def make(name: str) -> Any:
             return cls(name=name, **config, **initializers)
 
-        layer, is_new = self.layer_for((cls, repr(sorted(config.items()))), make, name=name, shared=bool(weights))
+        layer, is_new = self.layer_for(
+            (cls, repr(sorted(config.items()))), make, name=name, shared=shared and bool(weights)
+        )
         result = layer(tensors[0] if len(tensors) == 1 else list(tensors))
         if not is_new:
             return result
@@ -123,16 +133,32 @@ class LayerMaker(GraphImporter):
         for argument in initializers:
             if hasattr(layer, argument):
                 setattr(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
+        # a normalisation that is not trained would no longer follow the batches either
+        if weights and self.hub.source == "torch" and not issubclass(cls, keras.layers.BatchNormalization):
+            layer.trainable = layer.trainable and any(const.trainable for const in self._constants())
         return result
+
+    def _constants(self) -> list[Const]:
+        """What the current node is given that is known now."""
+        values = [self.values.get(value.name or "") for value in self.node.inputs if value is not None]
+        return [value for value in values if isinstance(value, Const)]
+
+    def _is_again(self) -> bool:
+        """Whether another node has weights of the current one: a module called twice, or one in two places."""
+        return self.layer in self._again or any(map(self._is_several, self._constants()))
+
+    def _is_several(self, const: Const) -> bool:
+        if const.recipe is not None:
+            return any(value is not None and self._is_several(value) for value in const.recipe.inputs)
+        return const.trainable and const.name in self._several
 
     def layer_for(
         self, kind: Any, make: Callable[[str], Any], *, name: str | None = None, shared: bool = True
     ) -> tuple[Any, bool]:
-        """A new layer, or the one that the same weights of the same source layer have become; whether it is new."""
-        if not (shared and self.layer in self._again):
+        """A new layer, or the one that the same weights have become; whether it is new."""
+        if not (shared and self._is_again()):
             return make(self.unique(name or self.name())), True
-        values = [self.values.get(value.name or "") for value in self.node.inputs if value is not None]
-        key = (kind, tuple(value.identity() for value in values if isinstance(value, Const)))
+        key = (kind, tuple(const.identity() for const in self._constants()))
         is_new = key not in self._shared
         if is_new:
             self._shared[key] = make(self.unique(name or self.name()))

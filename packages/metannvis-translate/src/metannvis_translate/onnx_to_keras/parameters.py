@@ -80,6 +80,7 @@ class Parameters:
             output_dim=math.prod(array.shape),
             name=name,
             dtype=str(array.dtype),
+            shared=False,
             **({} if const.trainable else {"trainable": False}),
         )
 
