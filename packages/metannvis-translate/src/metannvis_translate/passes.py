@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.axes import annotate
+from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.folding import NEVER_FOLD, constant_of, fold
 from metannvis_translate.hub import DOMAIN, LAYER, STOP, HubModel
 from metannvis_translate.stops import drop_idle_stops, is_stop
@@ -153,6 +154,7 @@ def infer_shapes(model: ir.Model) -> None:
     """Fill in shapes that the exporter left out, by ONNX's own inference; known ones stay."""
     import onnx_ir as ir
     from onnx_ir.passes.common import ShapeInferencePass
+    from onnx_ir.serde import SerdeError
 
     values = [value for node in model.graph for value in node.outputs if value is not None]
     if all(value.shape is not None and value.dtype is not None for value in values):
@@ -161,7 +163,11 @@ def infer_shapes(model: ir.Model) -> None:
     stops = [node for node in model.graph if is_stop(node)]
     for node in stops:  # inference knows the standard's operators only
         node.op_type, node.domain = "Identity", ""
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    try:
+        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    except SerdeError as error:  # PyTorch's exporter names two values alike where it splits a tensor into one part
+        reason = f"the exporter wrote a graph that is not valid ({error.__cause__})"
+        raise UnsupportedOperatorError("the graph", reason=reason) from error
     for node in stops:
         node.op_type, node.domain = STOP, DOMAIN
     for value in values:
