@@ -50,6 +50,22 @@ class WithBuffers(nn.Module):
         return self.head(nn.functional.linear(x, self.matrix) + self.offset)
 
 
+class HalfAffine(nn.Module):
+    """Normalisations with a scale alone, an offset alone, and neither."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.plain = nn.LayerNorm(10, bias=False), nn.LayerNorm(10, elementwise_affine=False)
+        self.group, self.instance = nn.GroupNorm(2, 4, affine=False), nn.InstanceNorm2d(4, affine=True)
+        self.scale = nn.Parameter(torch.rand(4) + 0.5)
+        self.offset = nn.Parameter(torch.rand(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layer(x) + self.plain(x).tanh()
+        x = nn.functional.group_norm(x, 2, self.scale) + self.group(x).tanh()
+        return self.instance(nn.functional.group_norm(x, 1, None, self.offset)).mean(2)
+
+
 def translated(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Any:
     example = np.random.default_rng(0).standard_normal(shape).astype("float32")
     translation = translate(model, "keras", example_inputs=example, verify=False, dtype=dtype)
@@ -61,7 +77,9 @@ def translated(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Any:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("make", "shape"), [(InTwoPlaces, (2, 4, 6, 5)), (WithBuffers, (2, 4, 6, 10))], ids=["in two places", "buffers"]
+    ("make", "shape"),
+    [(InTwoPlaces, (2, 4, 6, 5)), (WithBuffers, (2, 4, 6, 10)), (HalfAffine, (2, 4, 6, 10))],
+    ids=["in two places", "buffers", "half affine"],
 )
 def test_as_many_elements_are_trained(make: Any, shape: tuple[int, ...], dtype: str) -> None:
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["OFFSETS", "SANE", "calibrate"]
+__all__ = ["SANE", "WAYS", "calibrate"]
 
 #: At most this part of a statistic is left to chance.
 JITTER = 0.2
@@ -22,14 +22,15 @@ JITTER = 0.2
 FLOOR = 0.05
 #: Offsets of normalisations: most units of a rectifier behind one are active, as in a trained network. With as many off as on,
 #: a deep network of random weights is chaotic, and each layer enlarges rounding by a fifth. Where one still does, the next
-#: offsets are taken.
-OFFSETS = ((-0.2, 1.0), (0.2, 1.6), (0.6, 2.2))
+#: offsets are taken. The last number is the part of a batch normalisation's usual variance that each channel has at least: one
+#: whose unit is off nearly always would enlarge the rest a thousandfold where it is on.
+WAYS = ((-0.2, 1.0, 0.0), (0.2, 1.6, 0.0), (0.6, 2.2, 0.0), (-0.2, 1.0, 1.0))
 #: Weights are sane if the network's own outputs in single precision are at most this far from those in double, relatively.
 SANE = 2.5e-6
 
 
 def calibrate(
-    model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, offsets: tuple[float, float] = OFFSETS[0]
+    model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, way: tuple[float, float, float] = WAYS[0]
 ) -> nn.Module:
     """Randomise what is constant, then take batch statistics from ``run(model)``.
 
@@ -37,8 +38,8 @@ def calibrate(
     ----------
     run
         Calls the model on a batch of at least four samples.
-    offsets
-        Between what the offsets of normalisations are drawn.
+    way
+        Between what the offsets of normalisations are drawn, and the least part of a usual variance, see :data:`WAYS`.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -54,7 +55,7 @@ def calibrate(
                 continue
             value = float(parameter.flatten()[0])
             if id(parameter) in of_norms:
-                parameter.copy_(uniform(parameter, *offsets))
+                parameter.copy_(uniform(parameter, *way[:2]))
             elif value == 0:
                 parameter.copy_(uniform(parameter, -0.1, 0.1))
             elif abs(value) < 0.1:  # a layer scale at its start
@@ -63,7 +64,7 @@ def calibrate(
                 parameter.copy_(value * uniform(parameter, 0.7, 1.3))
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
         if norms:
-            _measure(model.eval(), norms, run)
+            _measure(model.eval(), norms, run, way[2])
         for norm in norms:
             spread = norm.running_var.sqrt()
             norm.running_mean.add_(uniform(norm.running_mean, -JITTER, JITTER) * spread)
@@ -71,7 +72,7 @@ def calibrate(
     return model.eval()
 
 
-def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any]) -> None:
+def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any], usual: float) -> None:
     """Each batch normalisation notes the mean and variance of its first input, and normalises by them at once."""
     done: set[int] = set()
 
@@ -83,7 +84,7 @@ def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any]
         mean = x.mean(1)
         variance = x.var(1, unbiased=False).maximum(FLOOR * mean.square()).clamp_min(1e-6)
         norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        norm.running_var.copy_(variance.maximum(usual * variance.median()))
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
     try:

@@ -82,8 +82,10 @@ def LayerNormalization(
     # the layer's weights run over the physical axes in ascending order
     physical = sorted(x.axis(a) for a in logical)
     perm = [logical.index(x.order[p]) for p in physical]
-    weights: Weights = {"gamma": np.broadcast_to(Scale.array, shape).transpose(perm)}
-    if B is not None:
+    weights: Weights = {}
+    if not is_nothing(Scale, 1):
+        weights["gamma"] = np.broadcast_to(Scale.array, shape).transpose(perm)
+    if B is not None and not is_nothing(B, 0):
         weights["beta"] = np.broadcast_to(B.array, shape).transpose(perm)
     result = ctx.layer_of(
         layers.LayerNormalization,
@@ -91,7 +93,8 @@ def LayerNormalization(
         weights=weights,
         axis=physical if len(physical) > 1 else physical[0],
         epsilon=epsilon,
-        center=B is not None,
+        scale="gamma" in weights,
+        center="beta" in weights,
     )
     return ctx.keep(x, result)
 
@@ -114,6 +117,11 @@ def RMSNormalization(
     own, tensor = stash(ctx, x.tensor, stash_type)
     square = ops.mean(ops.square(tensor), axis=[x.axis(a) for a in logical], keepdims=True)
     return scaled(ctx, x, ops.cast(ops.multiply(tensor, ops.rsqrt(ops.add(square, epsilon))), own), scale, None)
+
+
+def is_nothing(value: Const, neutral: float) -> bool:
+    """Whether a scale of ones, or an offset of zeros, is what an exporter writes where the source has none."""
+    return not value.trainable and bool((value.array == neutral).all())
 
 
 def trailing_shape(ctx: KerasImporter, logical: list[int]) -> tuple[int, ...] | None:
@@ -189,9 +197,20 @@ def grouped(
     """Native ``GroupNormalization``; composed in double, for which Keras' own is too coarse."""
     x = ctx.channels_last(X)
     if isinstance(scale, Const) and isinstance(bias, Const) and not ctx.exact:
-        weights = {"gamma": scale.array, "beta": bias.array}
+        weights = {
+            name: value.array
+            for name, value, neutral in (("gamma", scale, 1), ("beta", bias, 0))
+            if not is_nothing(value, neutral)
+        }
         result = ctx.layer_of(
-            layers.GroupNormalization, x.tensor, weights=weights, groups=groups, axis=-1, epsilon=epsilon
+            layers.GroupNormalization,
+            x.tensor,
+            weights=weights,
+            groups=groups,
+            axis=-1,
+            epsilon=epsilon,
+            scale="gamma" in weights,
+            center="beta" in weights,
         )
         return ctx.keep(x, result)
     channels, space = x.tensor.shape[-1], list(range(1, x.rank - 1))
