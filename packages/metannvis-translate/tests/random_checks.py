@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -115,6 +116,12 @@ def cancels(model: Any, inputs: Sequence[Array], found: float, by: float = 4e-16
     return worst > 0.01 * min(found, 1e100)  # infinite where the source's gradient is zero
 
 
+def in_double_precision(model: Any) -> Any:
+    """A copy of the source in double precision, where the framework has a way by its own."""
+    framework = detect_framework(model)
+    return copy.deepcopy(model).double() if framework == "torch" else get_framework(framework).as_float64(model)
+
+
 def has_double(double: Any, inputs: Sequence[Array]) -> bool:
     """Whether the source's framework computes this network in double precision: TensorFlow pools no volumes so."""
     if detect_framework(double) == "torch":
@@ -162,7 +169,7 @@ def check(network: RandomNetwork, to: str) -> Outcome:
     # further outputs of a layer, such as the states of a recurrent one, are there where the network uses them
     assert mapped <= executed, mapped - executed
     assert {name.partition("#")[0] for name in executed} == {name.partition("#")[0] for name in mapped}
-    double = get_framework(detect_framework(model)).as_float64(model)
+    double = in_double_precision(model)
     single = translate(model, to, example_inputs=example, verify=False)
     if not has_double(double, network.arrays(2, 0, "float64")):
         only_in_single(network, model, single, outcome)

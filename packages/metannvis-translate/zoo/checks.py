@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from grad_cam import grad_cam
-from members import Member
+from members import COMPUTED, Member
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.layers import LayerMap
 from reload import Job, job_of, run_apart, still_in_training
@@ -209,7 +209,9 @@ def reloaded(case: Case) -> dict[str, Any]:
                 case.fail(f"saved {job.name}: {group} {errors[group]:.1e}")
         if job.fit:
             figures["trainable"] = job.row["trainable"]
-            if job.row["trainable"] != used:
+            if case.member.name in COMPUTED:
+                figures["trained"] = COMPUTED[case.member.name]
+            elif job.row["trainable"] != used:
                 case.fail(f"{job.row['trainable']} elements of weights can be trained, {used} in the source")
             if job.stuck():
                 job.still |= still_in_training(case.model, case.member.inputs(2, 6))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from members import LISTS
+from randomize import FLOOR, JITTER
 
 __all__ = ["Member", "calibrate", "find", "names"]
 
@@ -20,9 +21,6 @@ Array = np.ndarray[Any, Any]
 IMAGE = (64, 96, 3)
 IMAGES = {"InceptionV3": (80, 96, 3), "InceptionResNetV2": (80, 96, 3), "Xception": (72, 96, 3)}
 CLASSES = 10
-JITTER, FLOOR = 0.2, 0.05
-#: As in the zoo of PyTorch: offsets of normalisations, the next where a network still enlarges rounding.
-OFFSETS = ((-0.2, 1.0), (0.2, 1.6), (0.6, 2.2))
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,11 @@ def find(name: str) -> Member:
     return Member(name)
 
 
-def calibrate(model: Any, run: Callable[[Any], Any], offsets: tuple[float, float], seed: int = 0) -> Any:
-    """Randomise what is constant, then take batch statistics from ``run(model)``, which calls it in training mode."""
+def calibrate(model: Any, run: Callable[[Any], Any], way: tuple[float, float, float], seed: int = 0) -> Any:
+    """Randomise what is constant, then take batch statistics from ``run(model)``, which calls it in training mode.
+
+    ``way`` is one of :data:`randomize.WAYS`.
+    """
     import keras
 
     random = np.random.default_rng(seed)
@@ -87,7 +88,7 @@ def calibrate(model: Any, run: Callable[[Any], Any], offsets: tuple[float, float
             continue
         value = float(array.flat[0])
         if id(weight) in of_norms:
-            weight.assign(random.uniform(*offsets, array.shape))
+            weight.assign(random.uniform(*way[:2], array.shape))
         elif value == 0:
             weight.assign(random.uniform(-0.1, 0.1, array.shape))
         elif abs(value) < 0.1:  # a layer scale at its start
@@ -101,7 +102,7 @@ def calibrate(model: Any, run: Callable[[Any], Any], offsets: tuple[float, float
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
         mean, variance = (np.asarray(w.value, np.float64) for w in (norm.moving_mean, norm.moving_variance))
-        variance = np.maximum(np.maximum(variance, FLOOR * mean**2), 1e-6)
+        variance = np.maximum(np.maximum(variance, FLOOR * mean**2), max(1e-6, way[2] * np.median(variance)))
         norm.moving_mean.assign(mean + random.uniform(-JITTER, JITTER, mean.shape) * np.sqrt(variance))
         norm.moving_variance.assign(variance * random.uniform(1 - JITTER, 1 + JITTER, mean.shape))
     return model

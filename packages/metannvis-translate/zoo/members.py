@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LISTS", "Member", "find", "names"]
+__all__ = ["COMPUTED", "LISTS", "Member", "find", "names"]
 
 Array = np.ndarray[Any, Any]
 TESTS = Path(__file__).parent.parent / "tests"
@@ -107,6 +107,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "fcn_resnet50": {"weights_backbone": None, "aux_loss": True},
     "deeplabv3_mobilenet_v3_large": {"weights_backbone": None, "aux_loss": True},
     "lraspp_mobilenet_v3_large": {"weights_backbone": None},
+}
+#: Members that compute layers' weights of others, which the translation trains instead: the counts differ.
+COMPUTED = {
+    "timm/naflexvit": "a table of positions is resized; the resized one is trained",
+    "timm/nfnet": "kernels are standardised weights times a gain; the kernels are trained",
 }
 #: Members that are no convolutional networks.
 ATTENTION = ("vit", "swin", "maxvit", "mvit")

@@ -24,7 +24,7 @@ FLOOR = 0.05
 #: a deep network of random weights is chaotic, and each layer enlarges rounding by a fifth. Where one still does, the next
 #: offsets are taken. The last number is the part of a batch normalisation's usual variance that each channel has at least: one
 #: whose unit is off nearly always would enlarge the rest a thousandfold where it is on.
-WAYS = ((-0.2, 1.0, 0.0), (0.2, 1.6, 0.0), (0.6, 2.2, 0.0), (-0.2, 1.0, 1.0))
+WAYS = ((-0.2, 1.0, 0.0), (0.2, 1.6, 0.0), (0.6, 2.2, 0.0), (-0.2, 1.0, 1.0), (0.2, 1.6, 1.0), (0.6, 2.2, 1.0))
 #: Weights are sane if the network's own outputs in single precision are at most this far from those in double, relatively.
 SANE = 2.5e-6
 
