@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.constants import constant_of
 from metannvis_translate.hub import LAYER, WEIGHT, HubModel, exact_value, is_weight, set_exact
+from metannvis_translate.symbols import settle_shape, symbolic
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["MOVES", "NEVER_FOLD", "constant_array", "constant_of", "dims", "evaluate", "evaluate_symbols", "fold"]
+__all__ = ["MOVES", "NEVER_FOLD", "evaluate", "fold"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,29 +28,6 @@ NEVER_FOLD = {
     "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout",
     "Loop", "If", "Scan", "Constant", "SequenceEmpty", "Optional",
 }  # fmt: skip
-
-
-def constant_of(value: ir.Value | None) -> Array | None:
-    """The array of a value that a Constant node or an initialiser gives, else ``None``."""
-    if value is None:
-        return None
-    if value.const_value is not None and value.producer() is None:
-        return value.const_value.numpy()
-    node = value.producer()
-    if node is None or node.op_type != "Constant":
-        return None
-    return constant_array(node)
-
-
-def constant_array(node: ir.Node) -> Array:
-    """The array that a Constant node holds, whatever attribute it is written in."""
-    (attribute,) = [a for a in node.attributes.values() if a.name.startswith("value") or a.name == "sparse_value"][:1]
-    if attribute.name == "value":
-        return np.asarray(attribute.value.numpy())  # as_tensor() looks through a protocol each time
-    kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
-    if attribute.name not in kinds:
-        return np.asarray(attribute.value, dtype=object)
-    return np.asarray(attribute.value, dtype=kinds[attribute.name])
 
 
 def fold(hub: HubModel) -> HubModel:
@@ -79,10 +57,10 @@ def fold(hub: HubModel) -> HubModel:
             continue
         if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
             continue  # an output of the model: computed when it runs
-        elements = _symbolic(node, symbols)
+        elements = symbolic(node, symbols)
         if elements is None:
             if node.op_type in ("Reshape", "Expand"):
-                _settle_shape(node, symbols)
+                settle_shape(node, symbols)
             continue
         if all(isinstance(e, (int, np.integer)) for e in elements.ravel()):
             dtype = node.outputs[0].dtype
@@ -216,185 +194,3 @@ def _size(value: ir.Value) -> int | None:
     if value.shape is None or not all(isinstance(d, int) for d in value.shape):
         return None
     return math.prod(value.shape.numpy())
-
-
-# --- shapes that depend on a free size -------------------------------------------------------------------------------------
-
-
-def dims(value: ir.Value | None) -> Array | None:
-    """Shape of a value as ints and sympy symbols; ``None`` if a size has no name."""
-    import sympy
-
-    if value is None or value.shape is None:
-        return None
-    sizes: list[Any] = []
-    for dim in value.shape:
-        if isinstance(dim, int):
-            sizes.append(dim)
-        elif dim.value is None:
-            return None
-        else:
-            sizes.append(sympy.sympify(str(dim.value), locals=_Symbols()))
-    return _objects(sizes)
-
-
-class _Symbols(dict[str, Any]):
-    """Every name is a positive integer symbol, so that sympy never takes ``N`` or ``S`` for something of its own."""
-
-    def __missing__(self, name: str) -> Any:
-        import sympy
-
-        if not name.isidentifier() or name in ("Integer", "Float", "Symbol", "Rational"):
-            raise KeyError(name)
-        return sympy.Symbol(name, integer=True, positive=True)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.isidentifier() and name not in ("Integer", "Float", "Symbol", "Rational")
-
-
-def _objects(items: list[Any]) -> Array:
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
-
-
-def _floor_div(a: Any, b: Any) -> Any:
-    return a // b
-
-
-_ARITHMETIC: dict[str, Callable[..., Any]] = {
-    "Add": lambda a, b: a + b,
-    "Sub": lambda a, b: a - b,
-    "Mul": lambda a, b: a * b,
-    "Div": np.frompyfunc(_floor_div, 2, 1),
-    "Neg": lambda a: -a,
-}
-
-
-def _symbolic(node: ir.Node, symbols: Mapping[str, Array]) -> Array | None:
-    """Elements of an integer tensor that the node computes from shapes, or ``None`` if it computes something else."""
-    operator = node.op_type
-    if operator in ("Shape", "Size"):
-        shape = dims(node.inputs[0])
-        if shape is None:
-            return None
-        if operator == "Size":
-            return np.array(math.prod(shape.tolist()), dtype=object)
-        start = node.attributes["start"].value if "start" in node.attributes else 0
-        end = node.attributes["end"].value if "end" in node.attributes else None
-        return shape[start:end]
-    values: list[Array] = []
-    for value in node.inputs:
-        if value is None:
-            return None
-        known = symbols.get(value.name or "")
-        if known is None:
-            array = constant_of(value)
-            if array is None or array.dtype.kind not in "iu":
-                return None
-            known = array.astype(object)
-        values.append(known)
-    if not values or not any(value is not None and (value.name or "") in symbols for value in node.inputs):
-        return None
-    return evaluate_symbols(node, values)
-
-
-def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
-    """Result of shape arithmetic on arrays of ints and symbols (or anything that adds and multiplies)."""
-
-    def attribute(name: str, default: Any) -> Any:
-        return node.attributes[name].value if name in node.attributes else default
-
-    x = values[0]
-    match node.op_type:
-        case "Identity" | "Cast":
-            return x
-        case "Concat":
-            return np.concatenate([np.atleast_1d(v) for v in values], axis=attribute("axis", 0))
-        case "Gather" if attribute("axis", 0) == 0 and x.ndim == 1:
-            return np.asarray(x[values[1].astype(np.int64)], dtype=object)
-        case "Unsqueeze":
-            return np.atleast_1d(x) if x.ndim == 0 else None
-        case "Squeeze":
-            return np.asarray(x.reshape(()), dtype=object) if x.size == 1 else None
-        case "Reshape":
-            shape = [int(d) for d in values[1].ravel()]
-            return x.reshape(shape)
-        case "Slice" if x.ndim == 1:
-            starts, ends = (int(v.ravel()[0]) for v in values[1:3])
-            step = int(values[4].ravel()[0]) if len(values) > 4 else 1
-            return x[starts : min(ends, len(x)) : step] if step > 0 else None
-        case "ReduceProd" if len(values) == 1 or x.ndim == 1:
-            result = np.array(math.prod(x.ravel().tolist()), dtype=object)
-            return result.reshape(1) if attribute("keepdims", 1) else result
-        case operator if operator in _ARITHMETIC:
-            return np.asarray(_ARITHMETIC[operator](*values), dtype=object)
-    return None
-
-
-def _settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
-    """Write a target shape that depends on free sizes as a constant, with 0 (copy) and one -1 (the rest)."""
-    import onnx_ir as ir
-
-    shape = node.inputs[1]
-    wanted = symbols.get(shape.name or "") if shape is not None else None
-    if wanted is None:
-        return
-    have = dims(node.inputs[0])
-    if node.op_type == "Reshape":
-        wanted = _as_declared(wanted, node.outputs[0])
-        wanted = wanted if have is None else _without_rest(wanted, have)
-    settled: list[int] = []
-    free = -1 if -1 not in [e for e in wanted if isinstance(e, (int, np.integer))] else None
-    for index, element in enumerate(wanted.tolist()):
-        if isinstance(element, (int, np.integer)):
-            settled.append(int(element))
-        elif have is not None and node.op_type == "Expand" and _same_from_end(have, wanted, index):
-            settled.append(1)  # already that long
-        elif node.op_type == "Expand":
-            return
-        elif have is not None and index < len(have) and element == have[index]:
-            settled.append(0)
-        elif free is not None:
-            settled.append(-1)
-            free = None
-        else:
-            return
-    constant = ir.node("Constant", [], attributes={"value": ir.tensor(np.array(settled, dtype=np.int64))})
-    node.graph.insert_before(node, constant)  # type: ignore[union-attr]
-    node.replace_input_with(1, constant.outputs[0])
-    constant.outputs[0].name = f"{node.outputs[0].name}_shape"
-    if 0 in settled and node.op_type == "Reshape":
-        node.attributes.pop("allowzero", None)
-
-
-def _as_declared(wanted: Array, output: ir.Value) -> Array:
-    """A target shape with the sizes that the exporter noted for the result, where it knows them as numbers."""
-    declared = output.shape
-    if declared is None or len(declared) != len(wanted):
-        return wanted
-    sizes = [
-        size if isinstance(size, int) else element for element, size in zip(wanted.tolist(), declared, strict=True)
-    ]
-    return _objects(sizes)
-
-
-def _without_rest(wanted: Array, have: Array) -> Array:
-    """A target shape whose -1 is written as the number that it comes to, if it comes to one (free sizes cancel)."""
-    import sympy
-
-    unknown = [index for index, element in enumerate(wanted.tolist()) if element == -1]
-    if len(unknown) != 1:
-        return wanted
-    others = math.prod(element for element in wanted.tolist() if element != -1)
-    rest = sympy.cancel(math.prod(have.tolist()) / sympy.sympify(others)) if others != 0 else None
-    if rest is None or not rest.is_Integer:
-        return wanted
-    settled = wanted.copy()
-    settled[unknown[0]] = int(rest)
-    return settled
-
-
-def _same_from_end(have: Array, wanted: Array, index: int) -> bool:
-    position = index - len(wanted) + len(have)
-    return position >= 0 and bool(have[position] == wanted[index])

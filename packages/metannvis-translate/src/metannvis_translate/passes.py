@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.axes import annotate
+from metannvis_translate.constants import constant_of
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.folding import NEVER_FOLD, constant_of, fold
+from metannvis_translate.folding import NEVER_FOLD, fold
 from metannvis_translate.hub import DOMAIN, LAYER, STOP, HubModel
 from metannvis_translate.stops import drop_idle_stops, is_stop
 

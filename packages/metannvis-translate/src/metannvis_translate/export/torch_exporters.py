@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from metannvis_translate.constants import constant_array
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
 from metannvis_translate.export.torch_stops import name_of, symbolic
-from metannvis_translate.folding import constant_array
 from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:

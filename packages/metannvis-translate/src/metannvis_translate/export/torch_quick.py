@@ -117,7 +117,7 @@ def _is_float(node: ir.Node) -> bool:
     """Whether a node puts out numbers that precision matters to, by its attributes or its type; if neither says it, it does."""
     import onnx_ir as ir
 
-    from metannvis_translate.folding import constant_array
+    from metannvis_translate.constants import constant_array
 
     if node.op_type == "Constant":
         return bool(constant_array(node).dtype.kind == "f")
@@ -131,7 +131,7 @@ def _is_float(node: ir.Node) -> bool:
 
 def _moves_batch(node: ir.Node) -> bool:
     """Whether axis 0 of what a node puts out may be something else than axis 0 of its input."""
-    from metannvis_translate.folding import constant_of
+    from metannvis_translate.constants import constant_of
 
     given = {name: attribute.value for name, attribute in node.attributes.items()}
     match node.op_type:
@@ -150,7 +150,7 @@ def _moves_batch(node: ir.Node) -> bool:
 
 
 def _check_constant(node: ir.Node, module: torch.nn.Module | None, *, is_bound: bool) -> None:
-    from metannvis_translate.folding import constant_array
+    from metannvis_translate.constants import constant_array
 
     array = constant_array(node)
     if array.dtype.kind in "iub":

@@ -335,7 +335,7 @@ def _batch_normalization() -> Any:
 def _double_constant(node: ir.Node) -> None:
     import onnx_ir as ir
 
-    from metannvis_translate.folding import constant_array
+    from metannvis_translate.constants import constant_array
     from metannvis_translate.hub import exact_value
 
     array = constant_array(node)

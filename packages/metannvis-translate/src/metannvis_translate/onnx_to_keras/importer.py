@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from metannvis_translate import axes, layout
 from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
-from metannvis_translate.folding import dims
 from metannvis_translate.frameworks import Progress
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
@@ -47,6 +46,7 @@ from metannvis_translate.onnx_to_keras.layer_making import LayerMaker, policy
 from metannvis_translate.onnx_to_keras.parameters import Parameters
 from metannvis_translate.onnx_to_keras.registry import registry
 from metannvis_translate.onnx_to_keras.sizes import Sizes, is_number, size_tensor
+from metannvis_translate.symbols import dims
 from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:

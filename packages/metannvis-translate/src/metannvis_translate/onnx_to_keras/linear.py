@@ -77,7 +77,8 @@ def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> P
 def _of_features(ctx: KerasImporter, x: Placed, features: int) -> Placed:
     """The same value, whose last axis Keras does not know the size of, but the kernel does."""
     sizes = [-1 if size is None else size for size in x.tensor.shape[:-1]]
-    if sizes[1:].count(-1):
+    # with the batch alone free, the number is the kernel's; with another size it is that for one size of several
+    if sizes[1:].count(-1) or any(None in port.shape[1:] for port in ctx.hub.inputs):
         ctx.refuse(f"it takes {features} features, and their number depends on a free size")
     return Placed(ctx.layer_of(layers.Reshape, x.tensor, target_shape=(*sizes[1:], features)), x.order)
 

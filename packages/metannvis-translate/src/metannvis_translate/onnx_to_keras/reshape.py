@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from metannvis_translate import layout
-from metannvis_translate.folding import constant_array, dims
+from metannvis_translate.constants import constant_array
 from metannvis_translate.hub import DOMAIN
 from metannvis_translate.layout import Placed
 from metannvis_translate.onnx_to_keras.registry import converter
 from metannvis_translate.onnx_to_keras.regroup import groups, orders
 from metannvis_translate.onnx_to_keras.sizes import is_number, spread
+from metannvis_translate.symbols import dims
 from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from metannvis_translate.folding import constant_of
+from metannvis_translate.constants import constant_of
 from metannvis_translate.hub import LAYER, HubModel
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from metannvis_translate.folding import constant_array, evaluate_symbols
+from metannvis_translate.constants import constant_array
 from metannvis_translate.hub import DOMAIN, exact_value
 from metannvis_translate.layout import Placed, identity
 from metannvis_translate.onnx_to_torch.calls import call
 from metannvis_translate.onnx_to_torch.registry import converter
+from metannvis_translate.symbols import evaluate_symbols
 from metannvis_translate.values import Const, Value
 
 if TYPE_CHECKING:
