@@ -1,4 +1,4 @@
-"""PyTorch versions of four networks of ``keras.applications``: torchvision's, changed where Keras' network is another one."""
+"""PyTorch versions of networks of ``keras.applications``: torchvision's, changed where Keras' network is another one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ import torch
 import torchvision
 from torch import nn
 
-__all__ = ["KERAS", "SIZES", "copy_weights", "example", "make"]
+__all__ = ["SIZES", "copy_from_keras", "copy_to_keras", "example", "make", "make_keras"]
 
-#: Network → its class in ``keras.applications``.
-KERAS = {
-    "ResNet50": "ResNet50",
-    "MobileNetV2": "MobileNetV2",
-    "EfficientNetB0": "EfficientNetB0",
-    "DenseNet121": "DenseNet121",
-}
 SIZES = (3, 224, 224)
+#: Tensors of a module, in the order in which Keras lists those of its layer.
+TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
 def make(name: str) -> nn.Module:
@@ -31,7 +26,7 @@ def make(name: str) -> nn.Module:
         "MobileNetV2": _mobilenet_v2,
         "EfficientNetB0": _efficientnet_b0,
         "DenseNet121": _densenet121,
-        "VGG16": torchvision.models.vgg16,
+        "VGG16": _vgg16,
     }[name]()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -40,8 +35,32 @@ def make(name: str) -> nn.Module:
     return model.eval()
 
 
+def make_keras(name: str) -> Any:
+    """The same network of ``keras.applications``, with random weights, biases and statistics."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(
+        weights=None, classifier_activation=None, input_shape=(*SIZES[1:], SIZES[0])
+    )
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) == 1:
+            around = 1.0 if weight.name in ("gamma", "moving_variance") else 0.0
+            weight.assign(random.uniform(around - 0.1, around + 0.1, weight.shape))
+    return model
+
+
 def example(batch: int = 1, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).standard_normal((batch, *SIZES)).astype(np.float32)
+
+
+def _vgg16() -> nn.Module:
+    """Without the pool and the dropout of torchvision's, which do nothing to an image of 224 × 224."""
+    model = torchvision.models.vgg16()
+    model.avgpool = nn.Identity()
+    model.classifier = nn.Sequential(*(module for module in model.classifier if not isinstance(module, nn.Dropout)))
+    return model
 
 
 def _resnet50() -> nn.Module:
@@ -97,22 +116,51 @@ def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
     setattr(model.get_submodule(parent), name, module)
 
 
-def copy_weights(model: nn.Module, twin: Any) -> None:
-    """Give the network of ``keras.applications`` the weights of ours, layer by layer in the order of its layers."""
-    layers = [layer for layer in twin.layers if layer.weights and type(layer).__name__ != "Normalization"]
-    for layer, module in zip(layers, _in_order(model), strict=True):
-        kernel = module.weight.detach().numpy()
+def copy_to_keras(model: nn.Module, twin: Any) -> None:
+    """Give the network of ``keras.applications`` the weights of ours."""
+    for layer, module in _pairs(model, twin):
+        kernel, *others = (tensor.detach().numpy() for tensor in _tensors(module))
+        rows, columns, channels = _flattened(layer) or (1, 1, kernel.shape[-1])
         if kernel.ndim == 4:
-            axes = (2, 3, 0, 1) if type(layer).__name__ == "DepthwiseConv2D" else (2, 3, 1, 0)
-            kernel = kernel.transpose(axes)
+            kernel = kernel.transpose(np.argsort(_axes(layer)))
         elif kernel.ndim == 2:
-            kernel = kernel.T
-        arrays = [kernel]
-        for name in ("bias", "running_mean", "running_var"):
-            tensor = getattr(module, name, None)
-            if tensor is not None:
-                arrays.append(tensor.detach().numpy())
-        layer.set_weights(arrays)
+            kernel = kernel.reshape(-1, channels, rows, columns).transpose(2, 3, 1, 0).reshape(*reversed(kernel.shape))
+        layer.set_weights([kernel, *others])
+
+
+def copy_from_keras(source: Any, model: nn.Module) -> None:
+    """Give our network the weights of the one of ``keras.applications``."""
+    for layer, module in _pairs(model, source):
+        kernel, *others = layer.get_weights()
+        rows, columns, channels = _flattened(layer) or (1, 1, kernel.shape[0])
+        if kernel.ndim == 4:
+            kernel = kernel.transpose(_axes(layer))
+        elif kernel.ndim == 2:
+            kernel = kernel.reshape(rows, columns, channels, -1).transpose(3, 2, 0, 1).reshape(*reversed(kernel.shape))
+        with torch.no_grad():
+            for tensor, array in zip(_tensors(module), [kernel, *others], strict=True):
+                tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def _flattened(layer: Any) -> tuple[int, ...]:
+    """Height, width, channels of the image that a dense layer takes flattened, the channels last; else nothing."""
+    before = layer.input._keras_history.operation
+    return tuple(before.input.shape[1:]) if type(before).__name__ == "Flatten" else ()
+
+
+def _axes(layer: Any) -> tuple[int, ...]:
+    """Axes of the kernel of Keras' convolution in PyTorch's order."""
+    return (2, 3, 0, 1) if type(layer).__name__ == "DepthwiseConv2D" else (3, 2, 0, 1)
+
+
+def _pairs(model: nn.Module, network: Any) -> Iterator[tuple[Any, nn.Module]]:
+    """Layers of the network of ``keras.applications`` that have weights, each with our module."""
+    layers = [layer for layer in network.layers if layer.weights and type(layer).__name__ != "Normalization"]
+    return zip(layers, _in_order(model), strict=True)
+
+
+def _tensors(module: nn.Module) -> list[torch.Tensor]:
+    return [tensor for name in TENSORS if (tensor := getattr(module, name, None)) is not None]
 
 
 def _in_order(model: nn.Module) -> Iterator[nn.Module]:
