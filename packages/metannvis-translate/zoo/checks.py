@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import resource
 import time
@@ -18,6 +17,7 @@ import numpy as np
 from grad_cam import grad_cam
 from members import COMPUTED, Member
 from metannvis_translate import check_equivalence, list_layers, translate
+from metannvis_translate.frameworks import get_framework
 from metannvis_translate.layers import LayerMap
 from reload import Job, job_of, run_apart, still_in_training
 
@@ -131,7 +131,7 @@ def single(case: Case) -> dict[str, Any]:
 
 def rounding(model: Any, inputs: Any) -> float:
     """How far a network's own single precision is from double, in its outputs, relatively."""
-    report = check_equivalence(copy.deepcopy(model).double(), model, inputs, gradients=False)
+    report = check_equivalence(get_framework("torch").as_float64(model), model, inputs, gradients=False)
     return report.worst("outputs")
 
 
@@ -177,7 +177,8 @@ def exact(case: Case) -> dict[str, Any]:
                 case.fail(f"float64, batch {batch}: {group}: {'; '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}")
     path = case.folder / "model64.keras"
     double.save(path)
-    job, used = job_of("float64", path, copy.deepcopy(case.model).double(), double, case.member.inputs(2, 6, "float64"))
+    source = get_framework("torch").as_float64(case.model)
+    job, used = job_of("float64", path, source, double, case.member.inputs(2, 6, "float64"))
     case.jobs.append((job, limit, used))
     return {
         **{f"float64_{group}": value for group, value in worst.items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,12 @@ def grad_cam(case: Case) -> dict[str, Any]:
     """
     from metannvis_methods import explain
     from metannvis_translate import translate
+    from metannvis_translate.frameworks import get_framework
 
     if "cnn" not in case.member.tags:
         return {}
     inputs = case.member.inputs(2, 11, "float64")
-    double = copy.deepcopy(case.model).double()
+    double = get_framework("torch").as_float64(case.model)
     translation, inside = case.double, ""
     if len(translation.outputs) > 1:  # methods explain one output
         first = _first(double)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from members import LISTS
-from randomize import FLOOR, JITTER
+from randomize import JITTER, Way
 
 __all__ = ["Member", "calibrate", "find", "names"]
 
@@ -68,7 +68,7 @@ def find(name: str) -> Member:
     return Member(name)
 
 
-def calibrate(model: Any, run: Callable[[Any], Any], way: tuple[float, float, float], seed: int = 0) -> Any:
+def calibrate(model: Any, run: Callable[[Any], Any], way: Way, seed: int = 0) -> Any:
     """Randomise what is constant, then take batch statistics from ``run(model)``, which calls it in training mode.
 
     ``way`` is one of :data:`randomize.WAYS`.
@@ -88,7 +88,7 @@ def calibrate(model: Any, run: Callable[[Any], Any], way: tuple[float, float, fl
             continue
         value = float(array.flat[0])
         if id(weight) in of_norms:
-            weight.assign(random.uniform(*way[:2], array.shape))
+            weight.assign(random.uniform(way.low, way.high, array.shape))
         elif value == 0:
             weight.assign(random.uniform(-0.1, 0.1, array.shape))
         elif abs(value) < 0.1:  # a layer scale at its start
@@ -102,7 +102,7 @@ def calibrate(model: Any, run: Callable[[Any], Any], way: tuple[float, float, fl
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
         mean, variance = (np.asarray(w.value, np.float64) for w in (norm.moving_mean, norm.moving_variance))
-        variance = np.maximum(np.maximum(variance, FLOOR * mean**2), max(1e-6, way[2] * np.median(variance)))
+        variance = np.maximum(np.maximum(variance, way.floor * mean**2), max(1e-6, way.usual * np.median(variance)))
         norm.moving_mean.assign(mean + random.uniform(-JITTER, JITTER, mean.shape) * np.sqrt(variance))
         norm.moving_variance.assign(variance * random.uniform(1 - JITTER, 1 + JITTER, mean.shape))
     return model

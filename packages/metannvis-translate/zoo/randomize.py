@@ -9,29 +9,44 @@ constant becomes random around it, and batch statistics become what the network 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-__all__ = ["SANE", "WAYS", "calibrate"]
+__all__ = ["SANE", "WAYS", "Way", "calibrate"]
 
 #: At most this part of a statistic is left to chance.
 JITTER = 0.2
-#: A variance is at least this part of the mean's square: a channel that hardly varies would amplify rounding.
-FLOOR = 0.05
-#: Offsets of normalisations: most units of a rectifier behind one are active, as in a trained network. With as many off as on,
-#: a deep network of random weights is chaotic, and each layer enlarges rounding by a fifth. Where one still does, the next
-#: offsets are taken. The last number is the part of a batch normalisation's usual variance that each channel has at least: one
-#: whose unit is off nearly always would enlarge the rest a thousandfold where it is on.
-WAYS = ((-0.2, 1.0, 0.0), (0.2, 1.6, 0.0), (0.6, 2.2, 0.0), (-0.2, 1.0, 1.0), (0.2, 1.6, 1.0), (0.6, 2.2, 1.0))
+
+
+class Way(NamedTuple):
+    """How the weights of normalisations are made random.
+
+    Most units of a rectifier behind one are to be active, as in a trained network: with as many off as on, a deep network of
+    random weights is chaotic, and each layer enlarges rounding by a fifth.
+    """
+
+    #: Between what offsets are drawn.
+    low: float
+    high: float
+    #: The part of a batch normalisation's usual variance that each channel has at least: one whose unit is off nearly always
+    #: would enlarge the rest a thousandfold where it is on.
+    usual: float = 0.0
+    #: A variance is at least this part of the mean's square: a channel that hardly varies would amplify rounding.
+    floor: float = 0.05
+
+
+#: Where a network is still chaotic the next way is tried.
+WAYS = (
+    *(Way(*offsets, usual) for usual in (0.0, 1.0) for offsets in ((-0.2, 1.0), (0.2, 1.6), (0.6, 2.2))),
+    Way(0.2, 1.6, 1.0, floor=2.0),
+)
 #: Weights are sane if the network's own outputs in single precision are at most this far from those in double, relatively.
 SANE = 2.5e-6
 
 
-def calibrate(
-    model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, way: tuple[float, float, float] = WAYS[0]
-) -> nn.Module:
+def calibrate(model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, way: Way = WAYS[0]) -> nn.Module:
     """Randomise what is constant, then take batch statistics from ``run(model)``.
 
     Parameters
@@ -39,7 +54,7 @@ def calibrate(
     run
         Calls the model on a batch of at least four samples.
     way
-        Between what the offsets of normalisations are drawn, and the least part of a usual variance, see :data:`WAYS`.
+        How normalisations are made random, one of :data:`WAYS`.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -55,7 +70,7 @@ def calibrate(
                 continue
             value = float(parameter.flatten()[0])
             if id(parameter) in of_norms:
-                parameter.copy_(uniform(parameter, *way[:2]))
+                parameter.copy_(uniform(parameter, way.low, way.high))
             elif value == 0:
                 parameter.copy_(uniform(parameter, -0.1, 0.1))
             elif abs(value) < 0.1:  # a layer scale at its start
@@ -64,7 +79,7 @@ def calibrate(
                 parameter.copy_(value * uniform(parameter, 0.7, 1.3))
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
         if norms:
-            _measure(model.eval(), norms, run, way[2])
+            _measure(model.eval(), norms, run, way)
         for norm in norms:
             spread = norm.running_var.sqrt()
             norm.running_mean.add_(uniform(norm.running_mean, -JITTER, JITTER) * spread)
@@ -72,7 +87,7 @@ def calibrate(
     return model.eval()
 
 
-def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any], usual: float) -> None:
+def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any], way: Way) -> None:
     """Each batch normalisation notes the mean and variance of its first input, and normalises by them at once."""
     done: set[int] = set()
 
@@ -82,9 +97,9 @@ def _measure(model: nn.Module, norms: list[Any], run: Callable[[nn.Module], Any]
         done.add(id(norm))
         x = args[0].transpose(0, 1).flatten(1).double()
         mean = x.mean(1)
-        variance = x.var(1, unbiased=False).maximum(FLOOR * mean.square()).clamp_min(1e-6)
+        variance = x.var(1, unbiased=False).maximum(way.floor * mean.square()).clamp_min(1e-6)
         norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance.maximum(usual * variance.median()))
+        norm.running_var.copy_(variance.maximum(way.usual * variance.median()))
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
     try:

@@ -116,7 +116,18 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
     gradients: list[Any] = [None] * (len(floats) + len(weights))
     if ends and gradients:
         gradients = list(torch.autograd.grad(torch.stack(ends).sum(), [*floats, *weights], allow_unused=True))
-    used = sum(w.numel() for w, g in zip(weights, gradients[len(floats) :], strict=True) if g is not None)
+    twice = {  # the second bias of such a layer, which Keras has summed up with the first one
+        id(weight)
+        for module in model.modules()
+        if isinstance(module, (torch.nn.LSTM, torch.nn.RNN))
+        for name, weight in module.named_parameters()
+        if name.startswith("bias_hh")
+    }
+    used = sum(
+        w.numel()
+        for w, g in zip(weights, gradients[len(floats) :], strict=True)
+        if g is not None and id(w) not in twice
+    )
     still = _still(dict(zip(named, gradients[len(floats) :], strict=True)))
     of_inputs = iter(gradients[: len(floats)])
     rows: list[Array | None] = []

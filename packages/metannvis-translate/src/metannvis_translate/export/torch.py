@@ -19,7 +19,8 @@ from metannvis_translate.export.torch_exporters import ENGINES
 from metannvis_translate.export.torch_recorder import Recorder
 from metannvis_translate.export.torch_refusals import first_line, refusal
 from metannvis_translate.frameworks import DeclinedError, Progress, require
-from metannvis_translate.frameworks.torch_program import as_module, doubled
+from metannvis_translate.frameworks.torch_double import doubled
+from metannvis_translate.frameworks.torch_program import as_module
 from metannvis_translate.hub import HubModel
 
 if TYPE_CHECKING:

@@ -91,7 +91,8 @@ class TorchFramework:
         return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents)
 
     def as_float64(self, model: Any) -> torch.nn.Module:
-        from metannvis_translate.frameworks.torch_program import as_module, doubled
+        from metannvis_translate.frameworks.torch_double import doubled
+        from metannvis_translate.frameworks.torch_program import as_module
 
         double = doubled(copy.deepcopy(as_module(model)))
         for module in double.modules():

@@ -19,25 +19,11 @@ from metannvis_translate.frameworks.torch_archive import check_archive
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PORTS", "as_module", "declared_inputs", "doubled", "example_arrays", "is_program", "load_file", "save_file"]
+__all__ = ["PORTS", "as_module", "declared_inputs", "example_arrays", "is_program", "load_file", "save_file"]
 
 Array = np.ndarray[Any, Any]
 #: Key in a module's ``meta`` under which it says what it takes: a list of (name, shape, dtype).
 PORTS = "metannvis.inputs"
-#: Operators of PyTorch that make a tensor of sizes and numbers: an exported program has their type written in its graph.
-FILLING = {
-    "zeros",
-    "ones",
-    "full",
-    "empty",
-    "arange",
-    "eye",
-    "linspace",
-    "scalar_tensor",
-    "zeros_like",
-    "ones_like",
-    "full_like",
-}
 WHY = "it is a pickle, and opening a pickle runs whatever code it holds"
 HOW = "Load it where it was made and save torch.export.export(model, args) as .pt2, or its state_dict() with architecture=."
 
@@ -75,27 +61,6 @@ def as_module(model: Any) -> torch.nn.Module:
         part.training = False
     module.meta[PORTS] = ports
     return module
-
-
-def doubled(module: torch.nn.Module) -> torch.nn.Module:
-    """The module made double, in place; where it is an exported program, also the tensors that its graph fills with numbers."""
-    torch = require("torch")
-    for part in module.modules():
-        graph = getattr(part, "graph", None)
-        if not isinstance(graph, torch.fx.Graph):
-            continue
-        filled = [
-            node
-            for node in graph.nodes
-            if node.op == "call_function"
-            and str(node.target).removeprefix("aten.").partition(".")[0] in FILLING
-            and node.kwargs.get("dtype") is torch.float32
-        ]
-        for node in filled:
-            node.update_kwarg("dtype", torch.float64)
-        if filled:
-            part.finalize() if hasattr(part, "finalize") else part.recompile()
-    return module.double()
 
 
 def declared_inputs(model: Any) -> list[tuple[str, tuple[int | None, ...], str]]:
