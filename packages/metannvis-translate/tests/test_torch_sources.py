@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import relative
 from metannvis_translate import InvalidArgumentError, check_equivalence, translate
 from metannvis_translate.frameworks import get_framework
 from zoo_torch import ZOO, randomize
@@ -93,6 +93,10 @@ class Angles(torch.nn.Module):
         return x * (3 * x.mean(1, keepdim=True).float()).sin().to(x.dtype)
 
 
+def far(found: Any, expected: np.ndarray[Any, Any]) -> float:
+    return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
+
+
 def test_casts_of_a_model_are_lifted_in_its_double_copy() -> None:
     """Both ways of ``torch.onnx`` and a program whose graph holds the type; a copy of a copy as well."""
     inputs = np.random.default_rng(0).standard_normal((2, 5))
@@ -100,12 +104,12 @@ def test_casts_of_a_model_are_lifted_in_its_double_copy() -> None:
     reference = inputs * np.sin(3 * inputs.mean(1, keepdims=True))
     program = torch.export.export(Angles(), (torch.from_numpy(single),))
     double = copy.deepcopy(get_framework("torch").as_float64(Angles()))
-    assert relative(double(torch.from_numpy(inputs)).numpy(), reference) <= 1e-15
+    assert far(double(torch.from_numpy(inputs)), reference) <= 1e-15
     for source in (Angles(), program):
         translation = translate(source, "keras", example_inputs=single, dtype="float64", verify=False)
         assert translation.single_precision == ()
         assert check_equivalence(source, translation, inputs, dtype="float64").worst("outputs") <= 1e-15
-        assert relative(np.asarray(translation.model(inputs)), reference) <= 1e-15
+        assert far(translation.model(inputs), reference) <= 1e-15
     assert translate(Angles(), "keras", example_inputs=single, verify=False).single_precision == ()
 
 
@@ -115,4 +119,4 @@ def test_casts_of_a_model_in_double_precision_are_kept_and_told() -> None:
     translation = translate(model, "keras", example_inputs=inputs, verify=False)
     assert [row.split(":")[0] for row in translation.single_precision] == ["mul", "sin"]
     expected = model(torch.from_numpy(inputs)).detach().numpy()
-    assert 1e-12 < relative(np.asarray(translation.model(inputs)), expected) <= 1e-6
+    assert 1e-12 < far(translation.model(inputs), expected) <= 1e-6

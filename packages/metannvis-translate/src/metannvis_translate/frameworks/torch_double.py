@@ -18,9 +18,9 @@ __all__ = ["doubled"]
 def doubled(module: torch.nn.Module) -> torch.nn.Module:
     """The module made double, in place.
 
-    Where its own code asks for single precision (``x.float()``, ``softmax(dtype=torch.float32)``, the types that the graph of an
-    exported program holds), it computes in double as well: the copy is there to prove that two models are one function, and
-    rounding on the way would hide differences. A module that is in double precision already means its casts, and keeps them.
+    Where its own code asks for single precision (``x.float()``, ``softmax(dtype=torch.float32)``, the types in the graph of an
+    exported program), it computes in double as well: the copy is there to prove that two models are one function, and rounding
+    on the way would hide differences. A module that is in double precision already means its casts, and keeps them.
     """
     torch = require("torch")
     floats = [tensor.dtype for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()]

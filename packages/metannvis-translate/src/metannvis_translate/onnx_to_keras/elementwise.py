@@ -114,6 +114,8 @@ def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
     dtype = ctx.node.outputs[0].dtype
     kind = ctx.float_dtype(dtype.name) if dtype is not None else ctx.compute
     function = remainder if fmod and (dtype is None or dtype.is_signed()) else ops.mod
+    if is_unsigned_64(ctx):
+        return together(ctx, function, A, B)
 
     def typed(a: Any, b: Any) -> Any:
         # Keras makes a number a tensor of single precision here, whatever it meets
