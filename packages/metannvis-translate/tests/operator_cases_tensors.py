@@ -29,7 +29,7 @@ TENSOR_CASES = [
         Case(operator, (BIG, SMALL), opset=14, dynamic=2, batch_is_free=False, tag="uint64", formula=formula)
         for operator, formula in (
             ("Add", np.add), ("Sub", np.subtract), ("Mul", np.multiply), ("Div", np.floor_divide), ("Max", np.maximum),
-            ("Min", np.minimum),
+            ("Min", np.minimum), ("Mod", np.mod),
         )
     ),
     Case("Add", (_random(3, 4, 4), _random(1, 4, 1)), opset=14, dynamic=2, batch_is_free=False, tag="like-a-bias"),
