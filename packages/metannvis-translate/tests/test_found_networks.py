@@ -125,3 +125,14 @@ def test_a_convolution_without_bias_gets_none() -> None:
 def test_torchscript_refuses_what_it_would_write_wrongly(model: nn.Module) -> None:
     with pytest.raises(UnsupportedOperatorError, match="divisor_override|rrelu"):
         translate(model, "keras", example_inputs=np.ones((2, 3, 4, 4), "float32"), engine="torchscript", verify=False)
+
+
+def test_a_layer_that_passes_an_input_on_is_in_the_layer_map() -> None:
+    """A padding of nothing behind which there is an input."""
+    model = Net(lambda self, x: torch.cat([self.pad(x).flatten(1), self.head(x).flatten(1)], 1),
+                pad=nn.ZeroPad1d((0, 0)), head=nn.Linear(7, 3))  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((3, 2, 7))
+    translation = translate(model, "keras", example_inputs=x.astype("float32"), verify=False, dtype="float64")
+    report = check_equivalence(model, translation, x, dtype="float64")
+    assert {row.name for row in report.layers} == {"pad", "head"}
+    assert all(row.compared and row.max_rel <= 1e-12 for row in report.layers)

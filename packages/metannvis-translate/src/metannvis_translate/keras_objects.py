@@ -53,10 +53,15 @@ class OperatorLayer(keras.layers.Layer):
         super().__init__(name=name, dtype=dtype, trainable=trainable, autocast=False)
         self._options = tuple(options.items())
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The function's keyword arguments."""
+        return dict(self._options)
+
     def call(self, inputs: Any) -> Any:
         """Apply the function."""
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-        return self.function(*tensors, **dict(self._options))
+        return self.function(*tensors, **self.options)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         """What comes out of tensors that are dense: Keras takes the product with a constant for a sparse one."""
@@ -67,7 +72,7 @@ class OperatorLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The function's keyword arguments beside the layer's own."""
-        return {**super().get_config(), **dict(self._options)}
+        return {**super().get_config(), **self.options}
 
 
 def operator_layer(function: Callable[..., Any]) -> Any:

@@ -178,7 +178,8 @@ class KerasImporter(LayerMaker):
         """What a source layer puts out is put out by a layer, so that methods that ask for layers can name it."""
         operation = placed.tensor._keras_history.operation
         called_once = not any(operation is layer for layer in self._shared.values())
-        if isinstance(operation, keras.layers.Layer) and called_once:
+        is_input = isinstance(operation, keras.layers.InputLayer)
+        if isinstance(operation, keras.layers.Layer) and called_once and not is_input:
             return placed
         identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=policy(placed.tensor))
         return Placed(identity(placed.tensor), placed.order)

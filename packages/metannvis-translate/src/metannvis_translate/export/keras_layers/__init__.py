@@ -46,6 +46,7 @@ FAMILIES = (
     "elementwise",
     "merging",
     "normalization",
+    "operators",
     "pool",
     "preprocessing",
     "recurrent",
