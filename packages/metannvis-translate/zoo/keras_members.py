@@ -77,24 +77,22 @@ def calibrate(model: Any, run: Callable[[Any], Any], way: Way, seed: int = 0) ->
 
     random = np.random.default_rng(seed)
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    of_norms = {
-        id(layer.beta)
-        for layer in model._flatten_layers()
-        if "Normalization" in type(layer).__name__ and getattr(layer, "beta", None) is not None
-    }
+    named = [layer for layer in model._flatten_layers() if "Normalization" in type(layer).__name__]
+    offsets, scales = ({id(getattr(layer, name, None)) for layer in named} for name in ("beta", "gamma"))
     for weight in model.trainable_weights:
         array = np.asarray(weight.value)
         if array.size == 0 or array.min() != array.max():
             continue
         value = float(array.flat[0])
-        if id(weight) in of_norms:
+        if id(weight) in offsets:
             weight.assign(random.uniform(way.low, way.high, array.shape))
         elif value == 0:
             weight.assign(random.uniform(-0.1, 0.1, array.shape))
         elif abs(value) < 0.1:  # a layer scale at its start
             weight.assign(random.uniform(0.1, 0.4, array.shape))
         else:
-            weight.assign(value * random.uniform(0.7, 1.3, array.shape))
+            gain = way.gain if id(weight) in scales else 1.0
+            weight.assign(gain * value * random.uniform(0.7, 1.3, array.shape))
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0  # statistics become those of the batch at once

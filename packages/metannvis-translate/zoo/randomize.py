@@ -35,12 +35,15 @@ class Way(NamedTuple):
     usual: float = 0.0
     #: A variance is at least this part of the mean's square: a channel that hardly varies would amplify rounding.
     floor: float = 0.05
+    #: Scales are this much smaller: of attention whose queries and keys are normalised, softmax is less sure.
+    gain: float = 1.0
 
 
 #: Where a network is still chaotic the next way is tried.
 WAYS = (
     *(Way(*offsets, usual) for usual in (0.0, 1.0) for offsets in ((-0.2, 1.0), (0.2, 1.6), (0.6, 2.2))),
     Way(0.2, 1.6, 1.0, floor=2.0),
+    Way(-0.2, 1.0, gain=0.5),
 )
 #: Weights are sane if the network's own outputs in single precision are at most this far from those in double, relatively.
 SANE = 2.5e-6
@@ -62,21 +65,21 @@ def calibrate(model: nn.Module, run: Callable[[nn.Module], Any], seed: int = 0, 
         return low + (high - low) * torch.rand(like.shape, generator=generator, dtype=like.dtype)
 
     with torch.no_grad():
-        of_norms = {
-            id(m.bias) for m in model.modules() if "Norm" in type(m).__name__ and getattr(m, "bias", None) is not None
-        }
+        named = [m for m in model.modules() if "Norm" in type(m).__name__]
+        offsets, scales = ({id(getattr(m, name, None)) for m in named} for name in ("bias", "weight"))
         for parameter in model.parameters():
             if not parameter.is_floating_point() or parameter.numel() == 0 or parameter.min() != parameter.max():
                 continue
             value = float(parameter.flatten()[0])
-            if id(parameter) in of_norms:
+            if id(parameter) in offsets:
                 parameter.copy_(uniform(parameter, way.low, way.high))
             elif value == 0:
                 parameter.copy_(uniform(parameter, -0.1, 0.1))
             elif abs(value) < 0.1:  # a layer scale at its start
                 parameter.copy_(uniform(parameter, 0.1, 0.4))
             else:
-                parameter.copy_(value * uniform(parameter, 0.7, 1.3))
+                gain = way.gain if id(parameter) in scales else 1.0
+                parameter.copy_(gain * value * uniform(parameter, 0.7, 1.3))
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
         if norms:
             _measure(model.eval(), norms, run, way)
