@@ -41,6 +41,21 @@ def of_heads(*shape: int | None, **options: Any) -> Callable[[], Any]:
     return build
 
 
+def _with_scores() -> Any:
+    """On the scores hangs the causal mask."""
+    x = keras.Input((STEPS, FEATURES))
+    y, scores = L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True, return_attention_scores=True)
+    return keras.Model(x, [y, scores])
+
+
+def _groups_of_one_step() -> Any:
+    """Layers inside forget that there is a single step, the squeeze behind them asks for it."""
+    x = keras.Input((FEATURES,))
+    step = keras.ops.expand_dims(x, 1)
+    y = L.GroupQueryAttention(4, 2, 1)(step, step)
+    return keras.Model(x, keras.ops.squeeze(L.Conv1D(3, 1)(y), 1))
+
+
 def _masked_by_hand() -> Any:
     x, mask = keras.Input((STEPS, FEATURES)), keras.Input((STEPS, STEPS), dtype="bool")
     return keras.Model([x, mask], L.MultiHeadAttention(2, 3)(x, x, attention_mask=mask))
@@ -111,6 +126,8 @@ ATTENTION = [
         "MultiHeadAttention", "any length,causal,dropout", of_heads(None, FEATURES, use_causal_mask=True, dropout=0.1)
     ),
     Network("MultiHeadAttention", "mask", _masked_by_hand),
+    Network("MultiHeadAttention", "causal scores", _with_scores),
+    Network("GroupQueryAttention", "one step", _groups_of_one_step),
     *_heads("GroupQueryAttention", lambda **o: L.GroupQueryAttention(3, 4, 2, **o)),
     *_pairs("Attention", L.Attention),
     Network("Attention", "concat", pair(lambda: L.Attention(score_mode="concat", use_scale=True))),

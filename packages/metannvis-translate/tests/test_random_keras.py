@@ -12,5 +12,6 @@ from random_run import EXAMPLES, run
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)
 @pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
+@pytest.mark.filterwarnings("ignore:(.|\n)*You are using a softmax over axis:UserWarning")
 def test_random_keras() -> None:
     run(networks(), "torch", few=12)

@@ -14,7 +14,7 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.keras_masks import SETS_MASKS, Masks, TensorMasks, hand_on, masks_for
+from metannvis_translate.frameworks.keras_masks import Masks, TensorMasks, hand_on, masks_for
 from metannvis_translate.frameworks.keras_trace import Opened, is_layer, own_variables, standin_for, traced
 
 Shape = tuple[int | None, ...]
@@ -274,30 +274,20 @@ class Walk:
             value = self.weight(layer, variable)
             weights.append((name, standin_for(variable.shape, self.spec(value)[1])))
             standins.append((value, weights[-1][1]))
-        function = traced(layer, args, kwargs, dict(weights))
+        function, masks = traced(layer, args, kwargs, dict(weights))
         by_tensor = {id(tensor): value for value, tensor in standins}
         return Opened(
             function,
             [by_tensor[id(x)] for x in function.inputs],
             [x for x, tensor, _ in masked if getattr(tensor, "_keras_mask", None) is None],
-            self._masks_set(layer, function, by_tensor),
+            [self._mask_made(mask, function, by_tensor) for mask in masks],
         )
 
-    def _masks_set(self, layer: Any, function: Any, values: Mapping[int, Any]) -> list[Any]:
-        """Masks that a layer of Keras' own has hung on its outputs itself."""
-        keras = require("keras")
-        if not type(layer).__module__.startswith("keras.src.") or type(layer).__name__ not in SETS_MASKS:
-            return [None] * len(function.outputs)
-        found: list[Any] = []
-        for x in function.outputs:
-            mask = getattr(x, "_keras_mask", None)
-            if mask is not None and id(mask) not in values:
-                maker = keras.Function(function.inputs, mask)
-                mask = self.graph(maker, [values[id(y)] for y in function.inputs])
-                found.append(mask)
-            else:
-                found.append(None if mask is None else values[id(mask)])
-        return found
+    def _mask_made(self, mask: Any, function: Any, values: Mapping[int, Any]) -> Any:
+        """The value of a mask that ``traced`` tells of."""
+        if isinstance(mask, require("keras").Function):
+            return self.graph(mask, [values[id(x)] for x in function.inputs])
+        return None if mask is None else values[id(mask)]
 
     def _converted(self, function: Any, values: Sequence[Any]) -> list[Any]:
         found = []
@@ -324,7 +314,8 @@ def output_specs(
     """KerasTensors of a call's outputs, for the shapes that really come in."""
     keras = require("keras")
     shapes = [tuple(spec(x)[0]) for x in keras.tree.flatten((args, kwargs)) if is_value(x)]
-    if shapes == [tuple(x.shape) for x in call.declared]:
+    declared = [tuple(x.shape) for x in call.declared]
+    if len(shapes) == len(declared) and all(map(_says_no_more, shapes, declared)):
         return list(call.specs)
 
     def swap(x: Any) -> Any:
@@ -335,6 +326,13 @@ def output_specs(
 
     args, kwargs = keras.tree.map_structure(swap, (args, kwargs))
     return list(keras.tree.flatten(call.operation.compute_output_spec(*args, **kwargs)))
+
+
+def _says_no_more(shape: tuple[int | None, ...], declared: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the declared one, or one of which less is known: layers of Keras forget sizes on the way."""
+    return len(shape) == len(declared) and all(
+        size in (None, wanted) for size, wanted in zip(shape, declared, strict=True)
+    )
 
 
 def objects_by_path(model: Any, prefix: str = "") -> dict[str, Any]:

@@ -13,10 +13,9 @@ from typing import Any, Protocol
 
 from metannvis_translate.frameworks import require
 
-__all__ = ["SETS_MASKS", "Masks", "TensorMasks", "hand_on", "masks_for", "quiet_masks"]
+__all__ = ["Masks", "TensorMasks", "hand_on", "masks_for", "quiet_masks", "sets_masks"]
 
-#: Layers of Keras' own, with layers inside or without a converter, whose ``call`` itself hangs a mask on what it puts out.
-SETS_MASKS = frozenset(["MultiHeadAttention", "ReversibleEmbedding"])
+_SETTING = frozenset(["MultiHeadAttention", "ReversibleEmbedding"])
 
 
 class Masks(Protocol):
@@ -30,6 +29,11 @@ class Masks(Protocol):
 
     def computed(self, layer: Any, first: Any, previous: Any) -> Any:
         """What ``layer.compute_mask(first, previous)`` gives."""
+
+
+def sets_masks(layer: Any) -> bool:
+    """Whether a layer of Keras' own, with layers inside or without a converter, hangs a mask on its outputs in its ``call``."""
+    return type(layer).__module__.startswith("keras.src.") and type(layer).__name__ in _SETTING
 
 
 class TensorMasks:

@@ -10,7 +10,7 @@ from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.keras_masks import TensorMasks, quiet_masks
+from metannvis_translate.frameworks.keras_masks import TensorMasks, quiet_masks, sets_masks
 from metannvis_translate.frameworks.keras_overrides import overrides
 
 __all__ = ["Opened", "is_layer", "own_variables", "standin_for", "traced"]
@@ -81,11 +81,18 @@ def _with(layer: Any, attributes: Mapping[str, Any]) -> Any:
     return copy
 
 
-def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, Any] | None = None) -> Any:
+def traced(
+    layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+) -> tuple[Any, list[Any]]:
     """What a layer's ``call`` does, as a graph of operations (``keras.Function``).
 
     ``args`` and ``kwargs`` hold fresh KerasTensors in the place of tensors, ``weights`` for weights by attribute name.
     The layer stays as it is.
+
+    Returns
+    -------
+    The graph, and for each output the mask that a layer of Keras' own has hung on it itself: one of the KerasTensors given, a
+    graph of the same inputs that makes it, or ``None``.
 
     Raises
     ------
@@ -109,6 +116,7 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: 
         with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
             outputs = call(*args, **kwargs)
             function = keras.Function(inputs, outputs)
+            masks = [_mask_of(x, inputs) if sets_masks(layer) else None for x in function.outputs]
     except UnsupportedOperatorError:
         raise
     except Exception as error:
@@ -119,4 +127,12 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: 
             reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({why})",
             hint=HINT,
         ) from error
-    return function
+    return function, masks
+
+
+def _mask_of(output: Any, inputs: Sequence[Any]) -> Any:
+    """What makes an output's mask, while the calls of the layers inside are still known."""
+    mask = TensorMasks().get(output)
+    if mask is None or any(mask is x for x in inputs):
+        return mask
+    return require("keras").Function(list(inputs), mask)
