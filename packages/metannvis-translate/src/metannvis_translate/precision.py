@@ -1,8 +1,8 @@
 """What a framework computes in single precision though its tensors are double: the table of DESIGN section 2.
 
 A model that holds one of these is held to 1e-6 in double precision instead of 1e-9. Importers compose an operator of other,
-exact ones where the target is at fault, so what is left is what a *source* does itself: its framework's kernels, or its own
-code that says ``.float()``.
+exact ones where the target is at fault, so what is left is what a *source* does itself: its framework's kernels, or, in a
+PyTorch model that is in double precision, its own code that says ``.float()``.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def translate(
     tolerance
         Largest differences that pass the check.
     dtype
-        ``"float64"`` builds a model in double precision from a double copy of the source. ``None`` keeps single precision.
+        ``"float64"`` builds a model in double precision from a double copy of the source, in which PyTorch code that asks for
+        single precision (``x.float()``) gets double. ``None`` keeps single precision.
     bind
         Values for inputs of an ONNX model that are really constants, by name.
     shapes
