@@ -136,3 +136,15 @@ def test_a_layer_that_passes_an_input_on_is_in_the_layer_map() -> None:
     report = check_equivalence(model, translation, x, dtype="float64")
     assert {row.name for row in report.layers} == {"pad", "head"}
     assert all(row.compared and row.max_rel <= 1e-12 for row in report.layers)
+
+
+def test_windows_of_padding_alone_there_and_back() -> None:
+    """In double precision a pool over three axes is two pools, of which the first sees windows of padding alone."""
+    model = Net(lambda self, x: self.pool(x), pool=nn.MaxPool3d(2, padding=1))
+    x = np.random.default_rng(0).standard_normal((2, 3, 3, 6, 4))
+    there = translate(model, "keras", example_inputs=x.astype("float32"), verify=False, dtype="float64")
+    given = there.to_target(x)
+    back = translate(there.model, "torch", example_inputs=np.asarray(given), verify=False, dtype="float64")
+    report = check_equivalence(there.model, back, np.asarray(given), dtype="float64")
+    assert len(report.layers) >= 2
+    assert all(row.passed and row.max_rel <= 1e-12 for row in (*report.outputs, *report.layers)), report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,7 @@ def MaxPool(
     storage_order: int = 0,
     strides: Sequence[int] = (),
 ) -> Placed | tuple[Placed, ...]:
-    """Native ``MaxPooling``; padding is minus infinity, never zero. Dilated windows are a maximum over shifted slices."""
+    """Native ``MaxPooling``; padding is the lowest number, never zero. Dilated windows are a maximum over shifted slices."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
@@ -57,7 +56,9 @@ def MaxPool(
     same = amounts is None or equals_same(amounts, sizes, kernel_shape, strides, dilations)
     tensor, padding = x.tensor, "same" if same else "valid"
     if padding == "valid" and amounts is not None and any(pad != (0, 0) for pad in amounts):
-        tensor = ops.pad(tensor, [(0, 0), *amounts, (0, 0)], constant_values=-math.inf)
+        # not minus infinity, which TensorFlow's pool does not put out: its maximum starts at the lowest number
+        number = float(np.finfo(ctx.compute).min)
+        tensor = ops.pad(tensor, [(0, 0), *amounts, (0, 0)], constant_values=number)
     return ctx.keep(x, pool(ctx, MAX, tensor, kernel_shape, strides, padding))
 
 
