@@ -139,7 +139,7 @@ def test_a_layer_that_passes_an_input_on_is_in_the_layer_map() -> None:
 
 
 def test_windows_of_padding_alone_there_and_back() -> None:
-    """In double precision a pool over three axes is two pools, of which the first sees windows of padding alone."""
+    """In double precision a pool over three axes is two pools, of which neither sees a window of padding alone."""
     model = Net(lambda self, x: self.pool(x), pool=nn.MaxPool3d(2, padding=1))
     x = np.random.default_rng(0).standard_normal((2, 3, 3, 6, 4))
     there = translate(model, "keras", example_inputs=x.astype("float32"), verify=False, dtype="float64")

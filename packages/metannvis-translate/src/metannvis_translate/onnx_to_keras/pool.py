@@ -40,7 +40,7 @@ def MaxPool(
     storage_order: int = 0,
     strides: Sequence[int] = (),
 ) -> Placed | tuple[Placed, ...]:
-    """Native ``MaxPooling``; padding is the lowest number, never zero. Dilated windows are a maximum over shifted slices."""
+    """Native ``MaxPooling``; padding is minus infinity, never zero. Dilated windows are a maximum over shifted slices."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
     strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
@@ -56,9 +56,9 @@ def MaxPool(
     same = amounts is None or equals_same(amounts, sizes, kernel_shape, strides, dilations)
     tensor, padding = x.tensor, "same" if same else "valid"
     if padding == "valid" and amounts is not None and any(pad != (0, 0) for pad in amounts):
-        # not minus infinity, which TensorFlow's pool does not put out: its maximum starts at the lowest number
-        number = float(np.finfo(ctx.compute).min)
-        tensor = ops.pad(tensor, [(0, 0), *amounts, (0, 0)], constant_values=number)
+        if n == 3 and ctx.exact:
+            return ctx.keep(x, pool_3d_in_parts(ctx, MAX, tensor, kernel_shape, strides, padding, amounts))
+        tensor = ops.pad(tensor, [(0, 0), *amounts, (0, 0)], constant_values=-np.inf)
     return ctx.keep(x, pool(ctx, MAX, tensor, kernel_shape, strides, padding))
 
 
@@ -151,9 +151,20 @@ def pool(
 
 
 def pool_3d_in_parts(
-    ctx: KerasImporter, table: dict[int, Any], tensor: Any, kernel: Sequence[int], strides: Sequence[int], padding: str
+    ctx: KerasImporter,
+    table: dict[int, Any],
+    tensor: Any,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    pads: Pads | None = None,
 ) -> Any:
-    """A 3-D pool as a 2-D one over (H, W) and another over D: TensorFlow has no double kernel for it on the CPU."""
+    """A 3-D pool as a 2-D one over (H, W) and another over D: TensorFlow has no double kernel for it on the CPU.
+
+    ``pads`` of minus infinity go in front of the pool that they are for: a window of nothing else has no maximum.
+    """
+    if pads is not None:
+        tensor = ops.pad(tensor, [(0, 0), (0, 0), *pads[1:], (0, 0)], constant_values=-np.inf)
     _, d, h, w, c = tensor.shape
     flat = ops.reshape(tensor, (-1, h, w, c))
     flat = ctx.layer_of(
@@ -161,6 +172,8 @@ def pool_3d_in_parts(
     )
     _, h, w, _ = flat.shape
     column = ops.reshape(flat, (-1, d, h * w, c))
+    if pads is not None:
+        column = ops.pad(column, [(0, 0), pads[0], (0, 0), (0, 0)], constant_values=-np.inf)
     column = ctx.layer_of(table[2], column, pool_size=(kernel[0], 1), strides=(strides[0], 1), padding=padding)
     return ops.reshape(column, (-1, column.shape[1], h, w, c))
 
