@@ -234,8 +234,12 @@ def reduction(d: Draft, x: Value) -> None:
 
 @step(*ANY, weight=10)
 def meeting(d: Draft, x: Value) -> None:
-    """Two values of one rank: added, joined, gated."""
+    """Two values of one rank: added, joined, gated.
+
+    Not a number a sample with others: Keras takes it for a bias at the one batch size that happens to be their width.
+    """
     others = [v for v in d.values if v.rank == x.rank and v is not x and v.kind in ("float", "padded")]
+    others = [v for v in others if v.shape == x.shape or min(max(v.shape), max(x.shape)) > 1]
     same = [v for v in others if v.shape == x.shape]
     if not others:
         return

@@ -225,9 +225,13 @@ class Walk:
     def through(self, opened: Opened, prefix: str) -> Any:
         """Run an opened ``call``."""
         outputs = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
+        made: Sequence[Any] = ()
+        if any(isinstance(mask, int) for mask in opened.masks):
+            outputs, *made = outputs
+        masks = [made[mask - 1] if isinstance(mask, int) else mask for mask in opened.masks]
         for value in opened.cleared:
             self.masks.set(value, None)
-        for value, mask in zip(require("keras").tree.flatten(outputs), opened.masks, strict=True):
+        for value, mask in zip(require("keras").tree.flatten(outputs), masks, strict=True):
             if mask is not None and self.masks.get(value) is None:
                 self.masks.set(value, mask)
         return outputs
@@ -280,14 +284,8 @@ class Walk:
             function,
             [by_tensor[id(x)] for x in function.inputs],
             [x for x, tensor, _ in masked if getattr(tensor, "_keras_mask", None) is None],
-            [self._mask_made(mask, function, by_tensor) for mask in masks],
+            [mask if mask is None or isinstance(mask, int) else by_tensor[id(mask)] for mask in masks],
         )
-
-    def _mask_made(self, mask: Any, function: Any, values: Mapping[int, Any]) -> Any:
-        """The value of a mask that ``traced`` tells of."""
-        if isinstance(mask, require("keras").Function):
-            return self.graph(mask, [values[id(x)] for x in function.inputs])
-        return None if mask is None else values[id(mask)]
 
     def _converted(self, function: Any, values: Sequence[Any]) -> list[Any]:
         found = []

@@ -37,7 +37,7 @@ class Opened:
     cleared
         Values that lose their masks on the way.
     masks
-        Masks that ``call`` itself hangs on its outputs.
+        Masks that ``call`` itself hangs on its outputs: values, or numbers of what the graph, then a list, puts out.
     """
 
     function: Any
@@ -91,8 +91,8 @@ def traced(
 
     Returns
     -------
-    The graph, and for each output the mask that a layer of Keras' own has hung on it itself: one of the KerasTensors given, a
-    graph of the same inputs that makes it, or ``None``.
+    The graph, and for each output the mask that a layer of Keras' own has hung on it itself: one of the KerasTensors given, or
+    ``None``, or a number. Then the graph puts out a list: what ``call`` does, and the masks with these numbers.
 
     Raises
     ------
@@ -116,7 +116,12 @@ def traced(
         with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
             outputs = call(*args, **kwargs)
             function = keras.Function(inputs, outputs)
-            masks = [_mask_of(x, inputs) if sets_masks(layer) else None for x in function.outputs]
+            masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in function.outputs]
+            made = [mask for mask in masks if mask is not None and not any(mask is x for x in inputs)]
+            if made:
+                function = keras.Function(inputs, [outputs, *made])
+                numbers = {id(mask): k for k, mask in enumerate(made, 1)}
+                masks = [numbers.get(id(mask), mask) for mask in masks]
     except UnsupportedOperatorError:
         raise
     except Exception as error:
@@ -128,11 +133,3 @@ def traced(
             hint=HINT,
         ) from error
     return function, masks
-
-
-def _mask_of(output: Any, inputs: Sequence[Any]) -> Any:
-    """What makes an output's mask, while the calls of the layers inside are still known."""
-    mask = TensorMasks().get(output)
-    if mask is None or any(mask is x for x in inputs):
-        return mask
-    return require("keras").Function(list(inputs), mask)
