@@ -7,6 +7,8 @@ in the model's own layout; outputs and, for floats, input gradients are written 
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
 import sys
 from importlib.abc import MetaPathFinder
@@ -44,7 +46,7 @@ def compute(model: Any, job: dict[str, Any]) -> None:
         arrays = dict(file)
     inputs = [tf.convert_to_tensor(arrays[f"x{k}"]) for k in range(sum(name.startswith("x") for name in arrays))]
     floats = [x for x in inputs if x.dtype.is_floating]
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:  # no gradients of weights are asked for
         for x in floats:
             tape.watch(x)
         structure = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
@@ -72,17 +74,19 @@ def fit(model: Any, job: dict[str, Any]) -> dict[str, Any]:
     outputs = model(given, training=False)
     targets = keras.tree.map_structure(lambda y: random.standard_normal(y.shape).astype(str(y.dtype.name)), outputs)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")  # of each output
-    before = [weight.numpy() for weight in model.trainable_weights]
+    before = [_digest(weight) for weight in model.trainable_weights]
     history = model.fit(given, targets, epochs=1, batch_size=2, verbose=0)
-    same = [
-        weight.path
-        for weight, old in zip(model.trainable_weights, before, strict=True)
-        if np.array_equal(weight.numpy(), old)
-    ]
+    same = [weight.path for weight, old in zip(model.trainable_weights, before, strict=True) if _digest(weight) == old]
     finite = bool(np.isfinite(history.history["loss"]).all()) and all(
         np.isfinite(weight.numpy()).all() for weight in model.trainable_weights
     )
-    return {"trainable": sum(int(old.size) for old in before), "unchanged": same, "finite": finite}
+    size = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return {"trainable": size, "unchanged": same, "finite": finite}
+
+
+def _digest(weight: Any) -> bytes:
+    """Of a weight's values: a copy of all of them would be as large as the model."""
+    return hashlib.blake2b(weight.numpy().tobytes()).digest()
 
 
 def main() -> None:
@@ -99,6 +103,8 @@ def main() -> None:
             compute(model, job)
             if job.get("fit"):
                 row |= fit(model, job)
+            del model  # the next one may be as large as the memory that is left
+            gc.collect()
         except Exception as error:  # noqa: BLE001
             # whatever Keras raises is what the row has to say
             row["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"

@@ -15,7 +15,8 @@ __all__ = ["keras_table", "table"]
 #: What stands behind a miss whose row cannot tell.
 CAUSES = {
     "timm/byoanet": "the check, in double precision at batch 5, takes more than the 24 GB of the machine; at batch 1 it agrees",
-    "timm/deepseek_vit": "an epoch of `fit` on the saved model takes more than the 24 GB of the machine; all the rest agrees (float32 8e-7, float64 1e-14, 518 of 518 layers)",
+    "timm/deepseek_vit": "an epoch of `fit` on the saved model takes more than the 24 GB of the machine; all the rest agrees "
+    "(float32 8e-7, float64 1e-14, 518 of 518 layers)",
 }
 HEAD = f"""# The zoo: PyTorch to Keras
 
