@@ -148,3 +148,22 @@ def test_windows_of_padding_alone_there_and_back() -> None:
     report = check_equivalence(there.model, back, np.asarray(given), dtype="float64")
     assert len(report.layers) >= 2
     assert all(row.passed and row.max_rel <= 1e-12 for row in (*report.outputs, *report.layers)), report
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(1, 2, 2, stride=(1, 3)),
+        nn.Conv2d(1, 2, 3, stride=(1, 2), padding=(1, 0)),
+        nn.Conv3d(1, 2, 2, stride=(1, 1, 3)),
+        nn.Conv3d(1, 2, (1, 1, 3), stride=(2, 1, 2)),
+    ],
+    ids=str,
+)
+def test_a_single_column_of_one_channel(conv: nn.Module, batch: int) -> None:
+    """TensorFlow's own kernel takes what lies beyond its memory there."""
+    x = np.random.default_rng(0).standard_normal((batch, 1, *(4,) * (conv.weight.ndim - 2))).astype("float32")
+    translation = translate(conv.eval(), "keras", example_inputs=x[:1], verify=False)
+    report = check_equivalence(conv, translation, x)
+    assert report.passed and report.worst("outputs") <= 1e-5

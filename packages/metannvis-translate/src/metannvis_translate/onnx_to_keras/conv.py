@@ -51,7 +51,7 @@ def Conv(
     size = kernel.shape[2:]
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
-    called = called_strides(strides, dilations)
+    called = called_strides(ctx, strides, dilations, channels=kernel.shape[1] * group)
     padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
     channels = kernel.shape[1] * group
     bias = {} if B is None else {"bias": B.array}
@@ -90,16 +90,28 @@ def spatial(ctx: KerasImporter, rank: int) -> int:
     return rank - 2
 
 
-def called_strides(strides: Sequence[int], dilations: Sequence[int]) -> tuple[int, ...]:
-    """Strides to call Keras with. It takes strides or dilations; with both, the dilated result is thinned out."""
-    both = any(s > 1 for s in strides) and any(d > 1 for d in dilations)
-    return (1,) * len(strides) if both else tuple(strides)
+def called_strides(
+    ctx: KerasImporter, strides: Sequence[int], dilations: Sequence[int], *, channels: int | None
+) -> tuple[int, ...]:
+    """Strides to call Keras with, whose result is thinned out where they are not those asked for.
+
+    Keras takes strides or dilations, not both. And TensorFlow's kernel for the CPU (2.21, oneDNN) reads beyond its memory where
+    one channel goes in, a single column comes out, and the stride over columns alone is more than one.
+    """
+    if any(s > 1 for s in strides) and any(d > 1 for d in dilations):
+        return (1,) * len(strides)
+    shape = ctx.node.outputs[0].shape
+    column = shape is None or not isinstance(shape[-1], int) or shape[-1] == 1
+    if channels == 1 and column and len(strides) > 1 and strides[-2] == 1 < strides[-1]:
+        return (*strides[:-1], 1)
+    return tuple(strides)
 
 
 def thinned(tensor: Any, strides: Sequence[int], called: Sequence[int]) -> Any:
     if tuple(strides) == tuple(called):
         return tensor
-    return tensor[(slice(None), *(slice(None, None, s) for s in strides), slice(None))]
+    steps = (slice(None, None, s // c) for s, c in zip(strides, called, strict=True))
+    return tensor[(slice(None), *steps, slice(None))]
 
 
 def convolution(
@@ -120,7 +132,7 @@ def convolution(
         ctx.refuse("the size of its kernel is free")
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
-    called = called_strides(strides, dilations)
+    called = called_strides(ctx, strides, dilations, channels=tensor.shape[-1])
     padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
     return thinned(by_groups(tensor, kernel, called, padding, dilations), strides, called)
 
