@@ -99,6 +99,7 @@ PREPROCESSING = [
         one_layer(lambda: L.Resizing(14, 7, interpolation="nearest"), IMAGE, dtype="uint8"),
         below=256,
     ),
+    row("UpSampling2D", "cubic by one", lambda: L.UpSampling2D(1, interpolation="bicubic"), IMAGE, single=RESIZED),
     row("UpSampling2D", "cubic", lambda: L.UpSampling2D(3, interpolation="bicubic"), IMAGE, single=RESIZED),
     row("UpSampling2D", "lanczos", lambda: L.UpSampling2D((2, 3), interpolation="lanczos3"), IMAGE, double=False),
     *[integers("CategoryEncoding", mode, lambda m=mode: L.CategoryEncoding(6, m), (4,), 6) for mode in ("multi_hot", "count")],

@@ -28,13 +28,17 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
 }
+SINGLE = "Resize: keras.ops.image.resize computes in float32 (1e-7)"
 BY_WHOLE = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 def resized(e: KerasEmitter, x: ir.Value, sizes: Sequence[int], mode: str, *, antialias: bool = False) -> ir.Value:
     """An image (N, C, height, width) of other sizes."""
     batch, channels, *before = e.shape(x)
+    is_double = x.dtype is not None and x.dtype.numpy() == np.float64
     if list(before) == list(sizes):
+        if is_double and mode != "nearest":  # that too goes through float32
+            e.single.append(SINGLE)
         return x
     if any(size is None for size in before):
         e.refuse("an image of free size is resized to a fixed one")
@@ -52,8 +56,8 @@ def resized(e: KerasEmitter, x: ir.Value, sizes: Sequence[int], mode: str, *, an
         y = e.emit("MatMul", e.buffer("rows", rows.astype(dtype)), y, shape=(batch, channels, sizes[0], before[1]))
     if before[1] != sizes[1]:
         y = e.emit("MatMul", y, e.buffer("columns", columns.T.astype(dtype)), shape=shape)
-    if dtype == np.float64:
-        e.single.append("Resize: keras.ops.image.resize computes in float32 (1e-7)")
+    if is_double:
+        e.single.append(SINGLE)
     return y
 
 
