@@ -116,7 +116,8 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
         elif node.op_type in EXACT_DEFAULTS and not node.attributes:
             set_exact(node, EXACT_DEFAULTS[node.op_type])
         else:
-            numbers = {np.float32(number): float(number) for number in NUMBER.findall(text)}
+            with np.errstate(over="ignore"):  # the least double, a padding's, is minus infinity in single precision
+                numbers = {np.float32(number): float(number) for number in NUMBER.findall(text)}
             floats = {a.name: np.float32(a.value) for a in node.attributes.values() if a.type.name == "FLOAT"}
             set_exact(node, {name: numbers[value] for name, value in floats.items() if value in numbers})
     outputs = [value.name or "" for value in model.graph.outputs]
