@@ -64,7 +64,8 @@ def test_every_layer_has_a_row_or_a_reason() -> None:
     of = classes()
     have = {of[row.key] for row in ROWS}
     assert {cls for cls in of.values() if cls not in have} == set(REASONS)
-    assert set(layers) <= have
+    # those of our own have a table of their own, in test_keras_objects_back
+    assert {name for name in layers if not name.startswith("metannvis_translate.")} <= have
 
 
 @pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
