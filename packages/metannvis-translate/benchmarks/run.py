@@ -7,6 +7,7 @@ figures are ratios. nobuco needs Keras 2 and gets an environment of its own, mad
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -123,7 +124,8 @@ class Worker:
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # what was not sent does not get there any more
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -269,15 +271,22 @@ def main() -> None:
         if any("nobuco" in direction.others for direction in directions):
             given.nobuco = given.nobuco or nobuco_python((given.environments or Path(scratch)) / "nobuco")
         for direction in directions:
-            results, memory = {}, {}
+            results: dict[str, Any] = {}
+            memory: dict[str, Any] = {}
+            given.output.mkdir(parents=True, exist_ok=True)
+
+            def write(direction: Direction = direction, results: Any = results, memory: Any = memory) -> None:
+                """The page so far: a run that is stopped has not been for nothing."""
+                text = report(direction, results, memory, command, given.machine)
+                (given.output / direction.page).write_text(text)
+
+            for network in given.memory:
+                memory[network] = measure_memory(direction, network, given)
+                write()
             for network in given.networks or direction.networks:
                 print(f"{direction.title}: {network}", file=sys.stderr)
                 results[network] = measure(direction, network, given)
-            for network in given.memory:
-                memory[network] = measure_memory(direction, network, given)
-            given.output.mkdir(parents=True, exist_ok=True)
-            text = report(direction, results, memory, command, given.machine)
-            (given.output / direction.page).write_text(text)
+                write()
 
 
 if __name__ == "__main__":
