@@ -177,7 +177,7 @@ def conditions(d: Draft, x: Value) -> None:
         d.pick(
             f"K.where({n} > {s}, {n}, 0.1 * {n})", f"{n} * K.cast({n} >= {s}, 'float32')", f"{n} * K.sign({n})",
             f"K.where(K.logical_and({n} > {s}, {n} < 1), {n}, {n} * 2)", f"K.where(K.logical_not({n} < {s}), {n}, -1.0)",
-            f"{n} + 0.1 * K.cast(K.argmax({n}, axis={d.axis(x)}, keepdims=True), 'float32')",
+            f"0.1 * K.cast(K.argmax({n}, axis={d.axis(x)}, keepdims=True), 'float32') + {n}",  # not second: Keras may take it for a bias
         ),
         x,
     )  # fmt: skip
