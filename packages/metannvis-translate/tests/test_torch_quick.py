@@ -48,3 +48,25 @@ def test_a_subclass_that_adds_no_weights_is_exact() -> None:
 def test_a_subclass_with_weights_of_its_own_is_left() -> None:
     with pytest.raises(UnsupportedOperatorError, match="left to another exporter"):
         translate(Scaled(), "keras", example_inputs=IMAGES.astype("float32"), engine="quick", verify=False)
+
+
+@pytest.mark.parametrize("engine", ["quick", "dynamo", "torchscript"])
+def test_weights_that_only_happen_to_be_equal_stay_two(engine: str) -> None:
+    """As in a network that was never trained: two normalisations of one width hold the same numbers."""
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU()).eval()
+    translation = translate(model, "keras", example_inputs=IMAGES.astype("float32"), engine=engine, verify=False)
+    layers = [layer for layer in translation.model.layers if type(layer).__name__ == "BatchNormalization"]
+    assert [layer.name for layer in layers] == ["0", "2"]
+    assert len(translation.model.trainable_weights) == 4
+
+
+@pytest.mark.parametrize("engine", ["quick", "dynamo", "torchscript"])
+def test_a_module_that_stands_twice_stays_one(engine: str) -> None:
+    linear = nn.Linear(4, 4)
+    model = nn.Sequential(linear, nn.Tanh(), linear).eval()
+    translation = translate(
+        model, "keras", example_inputs=np.ones((2, 4), np.float32), engine=engine, verify=False, dtype="float64"
+    )
+    assert len(translation.model.trainable_weights) == 2
+    report = check_equivalence(model, translation, IMAGES[0, :, :, :4].reshape(-1, 4), dtype="float64")
+    assert report.passed, str(report)

@@ -144,6 +144,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             opset_version=17,
             do_constant_folding=False,
             export_params=False,
+            keep_initializers_as_inputs=True,  # else weights of equal values, as of a fresh network, would become one
             input_names=names,
             dynamic_axes=axes,
         )
