@@ -70,3 +70,77 @@ def test_a_module_that_stands_twice_stays_one(engine: str) -> None:
     assert len(translation.model.trainable_weights) == 2
     report = check_equivalence(model, translation, IMAGES[0, :, :, :4].reshape(-1, 4), dtype="float64")
     assert report.passed, str(report)
+
+
+class InPlace(nn.Module):
+    """What a layer put out is changed further on, in every way there is."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Identity())
+        self.relu = nn.ReLU(inplace=True)
+        self.last = nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        match self.way:
+            case "module":
+                x = self.relu(x)
+            case "functional":
+                x = functional.relu(x, inplace=True)
+            case "positional":
+                x = functional.relu6(x, True)
+            case "method":
+                x.mul_(2.0)
+            case "operator":
+                x += x.mean((2, 3), True)
+            case "entry":
+                x[:, :, 1:] = x[:, :, 1:] * 2.0
+            case "view":
+                x[:, 1:].mul_(0.5)
+            case "several at once":  # what no rule of ours sees beforehand
+                torch._foreach_mul_([x], 2.0)
+        return self.last(x)
+
+
+WAYS = ["module", "functional", "positional", "method", "operator", "several at once"]
+#: Ways that PyTorch's TorchScript exporter has nothing for, or nothing that a free batch survives.
+LEFT = ["entry", "view"]
+
+
+@pytest.mark.parametrize(
+    ("way", "engine"),
+    [(way, "torchscript") for way in WAYS]
+    + [(way, "quick") for way in WAYS if way != "positional"]
+    + [(way, "auto") for way in LEFT],
+)
+def test_what_is_changed_in_place_is_kept_as_it_was(way: str, engine: str) -> None:
+    model = randomize(InPlace(way)).eval()
+    translation = translate(
+        model, "keras", example_inputs=IMAGES.astype("float32"), dtype="float64", engine=engine, verify=False
+    )
+    report = check_equivalence(model, translation, IMAGES, dtype="float64")
+    assert report.passed, str(report)
+    assert {row.name for row in report.layers} >= {"first.0", "first.1", "first", "last"}
+
+
+def test_a_trace_that_missed_a_change_in_place_is_made_again() -> None:
+    class Odd(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x)
+            with torch._C.DisableTorchFunction():  # out of sight
+                x.mul_(2.0)
+            return self.last(x)
+
+    model = randomize(Odd()).eval()
+    translation = translate(
+        model, "keras", example_inputs=IMAGES.astype("float32"), dtype="float64", engine="quick", verify=False
+    )
+    report = check_equivalence(model, translation, IMAGES, dtype="float64")
+    assert report.passed, str(report)
+    assert {row.name for row in report.layers} == {"first", "last"}

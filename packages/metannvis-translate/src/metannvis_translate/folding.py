@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 
 #: A folded constant larger than this many elements is kept as the computation that makes it.
 LARGEST_FOLD = 1 << 24
+#: Elements of the largest array that is compared with others to see whether the same was computed before.
+SMALL = 64
 #: Operators that only move a weight's elements: their result is still a weight.
 MOVES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast"}
 #: Operators whose result is not the same at each call, or is no tensor.
@@ -39,6 +41,7 @@ def fold(hub: HubModel) -> HubModel:
     graph = hub.model.graph
     symbols: dict[str, Array] = {}
     moved: dict[Any, ir.Value] = {}
+    known: dict[Any, list[Array]] = {}
     for node in list(graph):
         if node.domain not in ("", "ai.onnx") or node.op_type in NEVER_FOLD or not node.outputs:
             continue
@@ -53,7 +56,7 @@ def fold(hub: HubModel) -> HubModel:
             _cast(hub, node, arrays[0], present[1].dtype)
             continue
         if all(a is not None for v, a in zip(node.inputs, arrays, strict=True) if v is not None) and present:
-            _fold_constant(hub, node, arrays, moved)
+            _fold_constant(hub, node, arrays, moved, known)
             continue
         if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
             continue  # an output of the model: computed when it runs
@@ -78,8 +81,18 @@ def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> Non
     _replace_by_constant(hub, node, result, exact=exact)
 
 
-def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None], moved: dict[Any, ir.Value]) -> None:
-    """Replace a node of known inputs; ``moved`` holds the weights that were moved so far, by what was done to which."""
+def _fold_constant(
+    hub: HubModel,
+    node: ir.Node,
+    arrays: list[Array | None],
+    moved: dict[Any, ir.Value],
+    known: dict[Any, list[Array]],
+) -> None:
+    """Replace a node of known inputs.
+
+    ``moved`` holds the weights that were moved so far, by what was done to which; ``known`` what small nodes came to: how a
+    list of paddings is put together is written out once a layer.
+    """
     import onnx_ir as ir
 
     graph = hub.model.graph
@@ -87,7 +100,7 @@ def _fold_constant(hub: HubModel, node: ir.Node, arrays: list[Array | None], mov
     if size is not None and size > LARGEST_FOLD and node.op_type not in MOVES:
         return
     try:
-        results = evaluate(node, arrays, hub.model.graph.opset_imports.get("", 1))
+        results = _evaluated(node, arrays, hub.model.graph.opset_imports.get("", 1), known)
     except NotImplementedError:
         return  # the reference evaluator lacks it; the importer may have it
     first = node.inputs[0]
@@ -131,6 +144,19 @@ def _moved_weight(hub: HubModel, node: ir.Node, array: Array) -> ir.Value:
         value.metadata_props[WEIGHT] = path + name.removeprefix(f"{weight.name}")
     initializers[name] = value
     return value
+
+
+def _evaluated(node: ir.Node, arrays: list[Array | None], opset: int, known: dict[Any, list[Array]]) -> list[Array]:
+    """:func:`evaluate`, once for small nodes that are alike."""
+    plain = all(attribute.type.name in ("INT", "INTS", "STRING") for attribute in node.attributes.values())
+    if not plain or any(array is not None and array.size > SMALL for array in arrays):
+        return evaluate(node, arrays, opset)
+    given = [None if array is None else (array.dtype.str, array.shape, array.tobytes()) for array in arrays]
+    attributes = [(name, repr(attribute.value)) for name, attribute in sorted(node.attributes.items())]
+    key = (node.op_type, len(node.outputs), *given, *attributes)
+    if key not in known:
+        known[key] = evaluate(node, arrays, opset)
+    return known[key]
 
 
 def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Array]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_translate import passes
+from metannvis_translate.collector import collector_paused
 from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework, framework_key
 from metannvis_translate.equivalence import Tolerance
@@ -147,7 +148,8 @@ def _translate_by(
     single = dtype == "float32"
     dtype = None if single else dtype
     options: dict[str, Any] = {"free": free} if free else {}
-    hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress, **options)
+    with collector_paused():
+        hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress, **options)
     if bind:
         unknown = set(bind) - {port.name for port in hub.inputs}
         if unknown:
@@ -169,13 +171,15 @@ def _translate_by(
         if not _mixes_floats(hub):
             dtype = "float64"  # the source is in double precision itself
     is_half = source.key == "tensorflow" and _computes_in_half(hub)
-    hub = passes.simplify(hub)
+    with collector_paused():
+        hub = passes.simplify(hub)
     coarse = single_precision(hub)
     gradients = target.differentiable or not stops_of(hub)
     if not gradients:
         note = f"the source stops gradients, of which {target.label} knows nothing: they are not compared"
         hub = dataclasses.replace(hub, notes=(*hub.notes, note))
-    built = build(hub, dtype=dtype, progress=progress)
+    with collector_paused():
+        built = build(hub, dtype=dtype, progress=progress)
     translation = dataclasses.replace(
         _assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
     )

@@ -18,13 +18,15 @@ import numpy as np
 
 from metannvis_translate.constants import constant_array
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.export.torch_calls import Handler, refused
 from metannvis_translate.export.torch_operators import translations
 from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
-from metannvis_translate.export.torch_stops import name_of, symbolic
+from metannvis_translate.export.torch_stops import symbolic
 from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
 
 if TYPE_CHECKING:
+    import onnx
     import onnx_ir as ir
     import torch
 
@@ -54,9 +56,13 @@ class Recorder(Protocol):
     batched: list[bool]
     #: for each input the axes beside the batch whose size is free; empty if none is
     free_axes: Sequence[Sequence[int]]
+    #: whether a trace has to copy what every layer puts out
+    copies: bool
+    #: whether the last trace had to, and did not
+    changed: bool
 
-    def module(self) -> torch.nn.Module:
-        """The model, wrapped so that it puts out what every layer does."""
+    def module(self, *handlers: Handler) -> torch.nn.Module:
+        """The model, wrapped so that it puts out what every layer does; its calls go through the handlers."""
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Example inputs of the batch size to export with."""
@@ -130,10 +136,10 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     import torch
 
     buffer = io.BytesIO()
-    module = recorder.module().eval()
+    module = recorder.module(refused).eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
-    with quiet(), _refusing(), symbolic(17):
+    with quiet(), symbolic(17):
         # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
         warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         torch.onnx.export(
@@ -148,12 +154,13 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
             input_names=names,
             dynamic_axes=axes,
         )
-    model = ir.from_proto(onnx.load_from_string(buffer.getvalue()))
+    if recorder.changed and not recorder.copies:
+        recorder.copies = True
+        return by_torchscript(recorder, dynamic)
+    model = ir.from_proto(_with_shapes(onnx.load_from_string(buffer.getvalue())))
     _attach_weights(model.graph, module)
     modules = {path for path, _ in recorder.model.named_modules()}
     for node in model.graph:
-        for value in node.outputs:
-            value.shape = None  # what this exporter notes of shapes is incomplete; they are inferred anew
         layer = _torchscript_scope(node.name or "", modules)
         if layer:
             node.metadata_props[LAYER] = layer
@@ -169,31 +176,6 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
                 exact["value"] = float(str(array.reshape(())))
         set_exact(node, exact)
     return Exported(model, [value.name or "" for value in model.graph.outputs])
-
-
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """Refuse calls that the TorchScript exporter would write wrongly, without a word: it forgets an argument or rounds it."""
-    from torch.overrides import TorchFunctionMode
-
-    class Refusing(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kwargs = kwargs or {}
-            name = name_of(func)
-            if name in ("avg_pool2d", "avg_pool3d") and (kwargs.get("divisor_override") or (args[6:] or [None])[0]):
-                raise NotImplementedError("divisor_override of an average pool")
-            if name == "scaled_dot_product_attention" and (kwargs.get("dropout_p") or (args[4:] or [None])[0]):
-                raise NotImplementedError("scaled_dot_product_attention drops at random (dropout_p), in inference too")
-            if name in ("rrelu", "rrelu_"):
-                raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
-            if name == "one_hot" and (kwargs.get("num_classes", -1) if len(args) < 2 else args[1]) < 0:
-                raise NotImplementedError("one_hot of as many classes as the data has")
-            if name in ("cdist", "_cdist_forward"):
-                raise NotImplementedError("cdist, which is exported as something else")
-            return func(*args, **kwargs)
-
-    with Refusing():
-        yield
 
 
 @contextlib.contextmanager
@@ -257,14 +239,24 @@ def _scope(name_scopes: str) -> str:
     return inner[-1].removeprefix(PREFIX) if inner else ""
 
 
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph with the shapes that ONNX infers: what this exporter notes of them is incomplete."""
+    from onnx import shape_inference
+
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
+
+
 def _attach_weights(graph: ir.Graph, module: torch.nn.Module) -> None:
     """Weights, which the file leaves out and lists as inputs, as initialisers that share the module's memory."""
-    import onnx_ir as ir
+    from onnx_ir.tensor_adapters import TorchTensor
 
     tensors = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for value in [value for value in graph.inputs if value.name in tensors]:
         graph.inputs.remove(value)
-        value.const_value = ir.tensor(tensors[value.name or ""].detach(), name=value.name)
+        value.const_value = TorchTensor(tensors[value.name or ""].detach(), name=value.name)
         graph.register_initializer(value)
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
-from metannvis_translate.export.torch_calls import reworded
+from metannvis_translate.export.torch_calls import Handler, handled, reworded
 from metannvis_translate.export.torch_exporters import PREFIX, Exported, quiet
+from metannvis_translate.export.torch_kept import Kept
 from metannvis_translate.export.torch_refusals import first_line
-from metannvis_translate.export.torch_stops import Stops, marking
+from metannvis_translate.export.torch_stops import Stops, marking, plainly
 from metannvis_translate.export.torch_stops_check import check_stops
 from metannvis_translate.frameworks.torch_hooks import recording, structure_of, tensors_in
 from metannvis_translate.hub import BUFFER, WEIGHT, HubLayer, HubModel, HubPort
@@ -43,6 +44,12 @@ class Recorder:
     batch: int = 2
     layers: list[tuple[LayerInfo, int | None]] = field(default_factory=list)
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
+    #: where among the exported outputs the model's own ones stand, and behind them those of the layers
+    places: list[int] = field(default_factory=list)
+    #: whether a trace has to copy what every layer puts out, see :class:`~.torch_kept.Kept`
+    copies: bool = False
+    #: whether an operation in place has changed what was not copied
+    changed: bool = False
     output_dtypes: list[str] = field(default_factory=list)
     structure: Any = None
     stops: Stops = field(default_factory=Stops)
@@ -109,7 +116,8 @@ class Recorder:
                 copy.deepcopy(self.model), lambda m: self.call(m, [x * 1 if x.requires_grad else x for x in given])
             )
 
-    def module(self) -> torch.nn.Module:
+    def module(self, *handlers: Handler) -> torch.nn.Module:
+        """What an exporter is handed; calls go through the handlers."""
         import torch
 
         recorder = self
@@ -121,24 +129,32 @@ class Recorder:
 
             def forward(self, *args: torch.Tensor) -> tuple[torch.Tensor, ...]:
                 recorder.layers.clear()
-                extra: list[torch.Tensor] = []
+                # an export of another kind than a trace has no copies, only operations
+                always = recorder.copies or not torch.jit.is_tracing()
+                weights = (*recorder.model.parameters(), *recorder.model.buffers())
+                kept = Kept((*args, *weights), always=always)
 
                 def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
                     shape = recorder.free(_sizes(tensor))
                     parent = next(module.children(), None) is not None
                     info = LayerInfo(name, type(module).__name__, shape, parent=parent)
                     recorder.layers.append((info, recorder.originals.get(info.layer.split("#")[0])))
-                    # a clone: an operation in place further on must not change what this layer put out
-                    extra.append(tensor.clone())
+                    kept.add(tensor)
 
                 # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
-                with recording(recorder.model, sink), reworded(), marking(recorder.stops):
+                watching = handled(reworded, *handlers, kept.before)
+                with recording(recorder.model, sink), watching, marking(recorder.stops):
                     output = recorder.call(self.model, args)
                 flat = tensors_in(output)
+                recorder.changed = kept.is_changed
                 recorder.structure = structure_of(output)
                 recorder.outputs = [recorder.free(_sizes(t)) for t in flat]
                 recorder.output_dtypes = [str(t.dtype).removeprefix("torch.") for t in flat]
-                return (*flat, *extra)
+                # what several layers put out (a container and its last one) goes to the exporter once
+                unique = {id(tensor): tensor for tensor in (*flat, *kept.tensors)}
+                order = {key: place for place, key in enumerate(unique)}
+                recorder.places = [order[id(tensor)] for tensor in (*flat, *kept.tensors)]
+                return tuple(unique.values())
 
         return Recorded()
 
@@ -151,16 +167,18 @@ class Recorder:
         graph = exported.model.graph
         count = len(self.outputs)
         values = {value.name: value for value in graph.outputs}
-        own = exported.outputs[:count]
-        del graph.outputs[count:]  # one value may stand there twice: the model's output is also the last layer's
+        if not all(name in values for name in exported.outputs):
+            raise UnsupportedOperatorError(type(self.model).__name__, reason="the exporter lost an output")
+        names = [exported.outputs[place] for place in self.places]
+        own = names[:count]
+        graph.outputs.clear()
+        graph.outputs.extend(values[name] for name in own)
         parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         for name, value in graph.initializers.items():
             path = name.removeprefix(PREFIX)
             if path not in parameters:
                 value.metadata_props[BUFFER] = "1"
             value.metadata_props[WEIGHT] = path
-        if not all(name in values for name in exported.outputs):
-            raise UnsupportedOperatorError(type(self.model).__name__, reason="the exporter lost an output")
         order = [value.name or "" for value in graph.inputs]
         free = None if fixed_batch is None else fixed_batch
         ports = []
@@ -175,7 +193,7 @@ class Recorder:
             model=exported.model,
             layers=tuple(
                 HubLayer(info, value, object_id)
-                for (info, object_id), value in zip(self.layers, exported.outputs[count:], strict=True)
+                for (info, object_id), value in zip(self.layers, names[count:], strict=True)
             ),
             inputs=tuple(ports),
             outputs=tuple(
@@ -204,7 +222,8 @@ def _sizes(tensor: torch.Tensor) -> tuple[Any, ...]:
         return tuple(tensor.shape)
     bindings._set_tracing_state(None)
     try:
-        return tuple(tensor.shape)
+        with plainly():
+            return tuple(tensor.shape)
     finally:
         bindings._set_tracing_state(state)
 

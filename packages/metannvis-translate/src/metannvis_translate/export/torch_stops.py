@@ -192,7 +192,8 @@ class Region:
 
     def clear(self) -> None:
         """What is computed with gradients may be put into any of them."""
-        self._tensors.clear()
+        if self._tensors:  # clearing an empty one takes longer
+            self._tensors.clear()
 
 
 def is_cut() -> bool:
@@ -252,8 +253,13 @@ def is_data(func: Any) -> bool:
 
 
 def tensors_of(values: Any) -> list[torch.Tensor]:
-    """The tensors among arguments."""
+    """The tensors among arguments, in lists, tuples and dicts too."""
     import torch
-    from torch.utils._pytree import tree_leaves
 
-    return [value for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
+    if isinstance(values, torch.Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (list, tuple)):
+        return []
+    return [tensor for value in values for tensor in tensors_of(value)]

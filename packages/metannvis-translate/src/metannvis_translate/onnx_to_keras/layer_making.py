@@ -130,12 +130,13 @@ class LayerMaker(GraphImporter):
             return result
         for part, array in late.items():  # a layer that takes no initialiser for it
             getattr(layer, part).assign(array)
-        for argument in initializers:
-            if hasattr(layer, argument):
-                setattr(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
+        for argument in initializers.keys() & vars(layer).keys():
+            # past Keras' own __setattr__, which looks for weights in what it is given
+            object.__setattr__(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
         # a normalisation that is not trained would no longer follow the batches either
-        if weights and self.hub.source == "torch" and not issubclass(cls, keras.layers.BatchNormalization):
-            layer.trainable = layer.trainable and any(const.trainable for const in self._constants())
+        follows = self.hub.source != "torch" or issubclass(cls, keras.layers.BatchNormalization)
+        if weights and not follows and layer.trainable and not any(const.trainable for const in self._constants()):
+            layer.trainable = False
         return result
 
     def _constants(self) -> list[Const]:
@@ -185,7 +186,8 @@ class Given(keras.initializers.Initializer):
         self.array = array
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None, **kwargs: Any) -> Any:
-        return keras.ops.convert_to_tensor(np.reshape(self.array, shape), dtype=dtype)
+        array = np.reshape(self.array, shape)
+        return array if array.dtype.name == dtype else keras.ops.convert_to_tensor(array, dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {}
