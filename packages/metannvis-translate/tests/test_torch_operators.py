@@ -52,6 +52,12 @@ CASES: dict[str, Callable[[], nn.Module]] = {
     "index_fill": lambda: Applied(lambda x: x.index_fill(1, ROWS, 0.5) + x.index_fill(2, ROWS, 0.5)),
     "index_copy": lambda: Applied(lambda x: x.index_copy(1, ROWS, x[:, 1:3])),
     "take_along_dim": lambda: Applied(lambda x: torch.take_along_dim(x, x.argsort(2), 2) + x.take_along_dim(x.argmax(1, keepdim=True), 1)),
+    "sort": lambda: Applied(lambda x: x.sort(1).values + x.sort(2, descending=True).values * x),
+    "sort_stable": lambda: Applied(
+        lambda x: torch.sort(x.round(), dim=1, stable=True)[0] + torch.sort(x.round(), dim=-1, descending=True, stable=True)[1] * x
+    ),
+    "argsort": lambda: Applied(lambda x: x.argsort(1) * x + torch.argsort(x.round(), dim=2, stable=True) * x),
+    "msort": lambda: Applied(lambda x: torch.msort(x.transpose(0, 1)).transpose(0, 1)),
     "one_hot": lambda: Applied(lambda x: functional.one_hot(x.argmax(2), 5).to(x.dtype) * x.sum(1, keepdim=True)),
     "cdist": lambda: Applied(lambda x: torch.cdist(x, x[:, :2] * 0.5 + 1)),
     "cdist_of_equal_points": lambda: Applied(lambda x: torch.cdist(x, x)),

@@ -45,6 +45,13 @@ def translations() -> dict[Any, Callable[..., Any]]:
         picked = [op.Slice(part, last, end, along) for part in found]
         return tuple(picked if keepdim else [op.Squeeze(part, along) for part in picked])
 
+    def sort_stable(self, stable: bool | None = None, dim: int = -1, descending: bool = False):  # type: ignore[no-untyped-def]
+        # of equal entries the first comes first, in either order
+        size = self.shape[dim] if self.shape is not None and len(self.shape) else None
+        if not isinstance(size, int):
+            raise NotImplementedError("sorting along an axis of free size")
+        return op.TopK(self, op.Constant(value_ints=[size]), axis=dim, largest=int(descending), sorted=1)
+
     def median_dim(self, dim: int, keepdim: bool = False):  # type: ignore[no-untyped-def]
         return kthvalue(self, (int(self.shape[dim]) + 1) // 2, dim, keepdim)
 
@@ -98,4 +105,5 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.hypot.default: hypot,
         aten.kthvalue.default: kthvalue,
         aten.median.dim: median_dim,
+        aten.sort.stable: sort_stable,
     }

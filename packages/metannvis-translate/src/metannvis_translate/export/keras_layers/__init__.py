@@ -47,6 +47,7 @@ FAMILIES = (
     "merging",
     "normalization",
     "operators",
+    "ordering",
     "pool",
     "preprocessing",
     "recurrent",
@@ -89,7 +90,7 @@ def keras_layer(*keys: str | type) -> Callable[[F], F]:
 
 
 def keras_op(*keys: str | type) -> Callable[[F], F]:
-    """Decorator: the function converts ``keras.ops`` operations of these classes (``"Sort"``)."""
+    """Decorator: the function converts ``keras.ops`` operations of these classes (``"Cross"``)."""
     load_families()
     return operations.register(*keys)
 
