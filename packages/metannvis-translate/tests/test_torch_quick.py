@@ -99,7 +99,7 @@ class InPlace(nn.Module):
                 x[:, :, 1:] = x[:, :, 1:] * 2.0
             case "view":
                 x[:, 1:].mul_(0.5)
-            case "several at once":  # what no rule of ours sees beforehand
+            case "several at once":
                 torch._foreach_mul_([x], 2.0)
         return self.last(x)
 
@@ -144,3 +144,24 @@ def test_a_trace_that_missed_a_change_in_place_is_made_again() -> None:
     report = check_equivalence(model, translation, IMAGES, dtype="float64")
     assert report.passed, str(report)
     assert {row.name for row in report.layers} == {"first", "last"}
+
+
+@pytest.mark.parametrize("engine", ["quick", "torchscript"])
+@pytest.mark.parametrize("first", [nn.Identity, nn.Dropout])
+def test_a_layer_that_passes_an_input_on_takes_nothing_from_it(first: type[nn.Module], engine: str) -> None:
+    signals = np.random.default_rng(0).standard_normal((2, 3, 8))
+    plain, passing = (randomize(nn.Sequential(*more, nn.Conv1d(3, 4, 3), nn.Flatten())) for more in ([], [first()]))
+    ports = []
+    for model in (plain, passing):
+        translation = translate(
+            model.eval(),
+            "keras",
+            example_inputs=signals.astype("float32"),
+            dtype="float64",
+            engine=engine,
+            verify=False,
+        )
+        report = check_equivalence(model, translation, signals, dtype="float64")
+        assert report.passed, str(report)
+        ports.append(translation.inputs[0])
+    assert ports[0] == ports[1]

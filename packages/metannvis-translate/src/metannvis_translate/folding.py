@@ -149,9 +149,9 @@ def _moved_weight(hub: HubModel, node: ir.Node, array: Array) -> ir.Value:
 def _evaluated(node: ir.Node, arrays: list[Array | None], opset: int, known: dict[Any, list[Array]]) -> list[Array]:
     """:func:`evaluate`, once for small nodes that are alike."""
     plain = all(attribute.type.name in ("INT", "INTS", "STRING") for attribute in node.attributes.values())
-    if not plain or any(array is not None and array.size > SMALL for array in arrays):
+    if not plain or any(array is not None and (array.size > SMALL or array.dtype.hasobject) for array in arrays):
         return evaluate(node, arrays, opset)
-    given = [None if array is None else (array.dtype.str, array.shape, array.tobytes()) for array in arrays]
+    given = [None if array is None else (array.dtype, array.shape, array.tobytes()) for array in arrays]
     attributes = [(name, repr(attribute.value)) for name, attribute in sorted(node.attributes.items())]
     key = (node.op_type, len(node.outputs), *given, *attributes)
     if key not in known:

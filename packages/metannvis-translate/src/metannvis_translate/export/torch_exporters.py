@@ -73,7 +73,7 @@ class Exported:
     """A graph, and its outputs in order."""
 
     model: ir.Model
-    #: value names of the outputs: the model's own ones, then one a recorded layer output
+    #: value names of the outputs, each tensor once
     outputs: list[str]
     #: what the model itself computes in single precision though it is in double
     single: tuple[str, ...] = ()
@@ -243,9 +243,10 @@ def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph with the shapes that ONNX infers: what this exporter notes of them is incomplete."""
     from onnx import shape_inference
 
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
+    made = {name for node in model.graph.node for name in node.output}  # what is no input of the graph, put out again
+    for value in (*model.graph.value_info, *model.graph.output):
+        if value.name in made:
+            value.type.tensor_type.ClearField("shape")
     return shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
 
 

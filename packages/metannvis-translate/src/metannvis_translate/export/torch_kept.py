@@ -38,10 +38,8 @@ class Kept:
 
     def add(self, tensor: torch.Tensor) -> None:
         with plainly():
-            copied = (
-                self.always or id(tensor) in self.given or tensor.is_inference()
-            )  # changes of the latter go uncounted
-        if copied:
+            uncounted = tensor.is_inference()  # nobody counts the changes of such a tensor
+        if self.always or uncounted or id(tensor) in self.given:
             self.tensors.append(tensor.clone())
             return
         with plainly():

@@ -36,17 +36,22 @@ def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, larges
 
 @keras_op("Sort")
 def Sort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    return _first(e, x, None, _axis(e, op.axis, x), largest=False)[0]
+    is_bool = x.dtype is not None and x.dtype.name == "BOOL"  # which TopK does not take
+    values, _ = _first(e, e.cast(x, "int32") if is_bool else x, None, _axis(e, op.axis, x), largest=False)
+    return e.cast(values, "bool") if is_bool else values
 
 
 @keras_op("Argsort")
 def Argsort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.cast(x, "int32") if x.dtype is not None and x.dtype.name == "BOOL" else x
     return e.cast(_first(e, x, None, _axis(e, op.axis, x), largest=False)[1], "int32")
 
 
 @keras_op("TopK")
 def TopK(e: KerasEmitter, op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Along the last axis."""
+    if not op.sorted and int(op.k) > 1:
+        e.refuse("sorted=False: its entries come in no order")
     values, places = _first(e, x, int(op.k), e.rank(x) - 1, largest=True)
     return values, e.cast(places, "int32")
 
@@ -54,7 +59,8 @@ def TopK(e: KerasEmitter, op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
 @keras_op("Cumsum")
 def Cumsum(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     axis = _axis(e, op.axis, x)
-    return e.emit("CumSum", e.promoted(x), e.constant(np.asarray(axis, np.int64)), shape=e.shape(x))
+    x = e.promoted(x) if op.dtype is None else e.cast(x, op.dtype)
+    return e.emit("CumSum", x, e.constant(np.asarray(axis, np.int64)), shape=e.shape(x))
 
 
 @keras_op("TakeAlongAxis")
@@ -99,9 +105,9 @@ def OneHot(e: KerasEmitter, op: Any, x: Any) -> ir.Value:
 def Roll(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     if op.axis is None:
         e.refuse("no axis: it goes through all samples of the batch together")
-    axes = [op.axis] if isinstance(op.axis, int) else list(op.axis)
-    shifts = [op.shift] * len(axes) if isinstance(op.shift, int) else list(op.shift)
-    for axis, shift in zip((a % e.rank(x) for a in axes), shifts, strict=True):
+    axes, shifts = (np.atleast_1d(given).tolist() for given in (op.axis, op.shift))
+    shifts = shifts * len(axes) if len(shifts) == 1 else shifts
+    for axis, shift in zip((axis % e.rank(x) for axis in axes), shifts, strict=True):
         size = e.shape(x)[axis]
         if size is None:
             e.refuse("an axis of unknown size")
