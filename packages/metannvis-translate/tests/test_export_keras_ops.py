@@ -166,7 +166,6 @@ OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     "Roll": [
         lambda x: K.roll(x, 2, axis=1),
         lambda x: K.roll(x, (-1, 7), axis=(2, 3)),
-        lambda x: K.roll(x, np.int64(3), axis=2),
     ],
     "Square": [K.square],
     "Squareplus": [lambda x: K.squareplus(x, 0.3)],
