@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.export.torch_stops import plainly, tensors_of
+from metannvis_translate.export.torch_stops import plainly
+from metannvis_translate.frameworks.torch_hooks import tensors_in
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +60,7 @@ class Kept:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Copy what a call is about to change; the call itself stays as it is (a :data:`~.torch_calls.Handler`)."""
         if self._in_storage and _may_change(name, args, kwargs):
-            self._copy(tensors_of((args, kwargs)))
+            self._copy(tensors_in((args, kwargs)))
         return args, kwargs
 
     def _copy(self, changing: Iterable[torch.Tensor]) -> None:

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from metannvis_translate.frameworks.torch_hooks import tensors_in
 from metannvis_translate.hub import DOMAIN, STOP
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = [
     "name_of",
     "plainly",
     "symbolic",
-    "tensors_of",
     "translations",
 ]
 
@@ -139,7 +139,7 @@ def marking(stops: Stops) -> Iterator[None]:
             if name == "wrap_with_set_grad_enabled":  # such a graph, of an exported program
                 with _gradients(args[0]), self:
                     return args[1](*args[2:], **kwargs)
-            given = tensors_of((args, kwargs))
+            given = tensors_in((args, kwargs))
             if name in NUMBERS and given and given[0].is_floating_point():
                 return func(mark(args[0]), *args[1:], **kwargs)
             if not is_cut():
@@ -186,7 +186,7 @@ class Region:
         return bool(floats) and all(tensor in self._tensors for tensor in floats)
 
     def add(self, result: Any) -> Any:
-        for tensor in tensors_of(result):
+        for tensor in tensors_in(result):
             self._tensors[tensor] = True
         return result
 
@@ -250,16 +250,3 @@ def is_data(func: Any) -> bool:
     import torch
 
     return getattr(func, "__name__", "") == "__get__" and getattr(func, "__self__", None) is torch.Tensor.data
-
-
-def tensors_of(values: Any) -> list[torch.Tensor]:
-    """The tensors among arguments, in lists, tuples and dicts too."""
-    import torch
-
-    if isinstance(values, torch.Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, (list, tuple)):
-        return []
-    return [tensor for value in values for tensor in tensors_of(value)]

@@ -17,8 +17,8 @@ from metannvis_translate.export.torch_stops import (
     is_data,
     name_of,
     plainly,
-    tensors_of,
 )
+from metannvis_translate.frameworks.torch_hooks import tensors_in
 from metannvis_translate.user_lines import line_of_error
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _watching() -> Any:
     class Watching(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            given = tensors_of((args, kwargs))
+            given = tensors_in((args, kwargs))
             had = [(tensor, version_of(tensor), tensor.requires_grad) for tensor in given]
             result = func(*args, **kwargs)
             name = name_of(func)
@@ -93,7 +93,7 @@ def _watching() -> Any:
                 region.clear()
             if not (is_data(func) or name in CUTS or is_cut()) or region.holds(given):
                 return region.add(result) if is_cut() else result
-            for tensor in tensors_of(result):
+            for tensor in tensors_in(result):
                 origin = next((old for old, _, _ in had if old is tensor), None)
                 if origin is None or name not in SAME:
                     region.add(tensor)
@@ -128,7 +128,7 @@ def _compare_function(cls: Any, apply: Callable[..., Any], args: tuple[Any, ...]
     def gradients(call: Callable[..., Any]) -> list[torch.Tensor]:
         leaves = [v.detach().clone().requires_grad_() if is_float(v) else v for v in args]
         # not the leaves themselves, which cannot be changed in place
-        found = [t for t in tensors_of(call(*(v * 1 if is_float(v) else v for v in leaves))) if is_float(t)]
+        found = [t for t in tensors_in(call(*(v * 1 if is_float(v) else v for v in leaves))) if is_float(t)]
         ends = [t for t in found if t.requires_grad]
         wanted = [v for v in leaves if is_float(v)]
         generator = torch.Generator().manual_seed(0)

@@ -20,7 +20,7 @@ def call_name(name: str, call: int, position: int = 0) -> str:
 
 
 def tensors_in(output: Any) -> list[torch.Tensor]:
-    """The tensors in a module's output, depth first."""
+    """The tensors in what a module puts out or a call is given, depth first."""
     import torch
 
     if isinstance(output, torch.Tensor):

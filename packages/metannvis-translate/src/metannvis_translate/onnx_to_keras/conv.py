@@ -51,9 +51,9 @@ def Conv(
     size = kernel.shape[2:]
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
-    called = called_strides(ctx, strides, dilations, channels=kernel.shape[1] * group)
-    padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
     channels = kernel.shape[1] * group
+    called = called_strides(ctx, strides, dilations, channels=channels)
+    padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
     bias = {} if B is None else {"bias": B.array}
     depthwise = group == channels > 1 and n <= 2 and kernel.shape[0] % group == 0 and len(set(called)) == 1
     common: dict[str, Any] = {

@@ -28,6 +28,8 @@ def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, larges
     if size is None:
         e.refuse("an axis of unknown size")
     shape = [size if k == axis else s for k, s in enumerate(e.shape(x))]
+    if x.dtype is not None and x.dtype.name == "BOOL":  # which TopK does not take
+        x = e.cast(x, "int32")
     values, places = e.emit_many(
         "TopK", x, e.ints(size), axis=axis, largest=int(largest), outputs=2, shapes=[shape, shape]
     )
@@ -36,14 +38,12 @@ def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, larges
 
 @keras_op("Sort")
 def Sort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    is_bool = x.dtype is not None and x.dtype.name == "BOOL"  # which TopK does not take
-    values, _ = _first(e, e.cast(x, "int32") if is_bool else x, None, _axis(e, op.axis, x), largest=False)
-    return e.cast(values, "bool") if is_bool else values
+    values, _ = _first(e, x, None, _axis(e, op.axis, x), largest=False)
+    return values if x.dtype is None else e.cast(values, x.dtype)
 
 
 @keras_op("Argsort")
 def Argsort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.cast(x, "int32") if x.dtype is not None and x.dtype.name == "BOOL" else x
     return e.cast(_first(e, x, None, _axis(e, op.axis, x), largest=False)[1], "int32")
 
 
