@@ -47,3 +47,22 @@ def test_models_that_disagree_end_with_1(metannvis, models, tmp_path):
     result = metannvis("check", models / "net.pt2", models / "net.keras", code=1)
     assert "DISAGREE" in result.stdout
     assert result.stderr.splitlines()[-1].endswith("disagree")
+
+
+def test_images_of_any_size(metannvis, models, tmp_path, monkeypatch):
+    monkeypatch.chdir(models)
+    module = ("net.pt", tmp_path / "to.onnx", "--architecture", "architecture:make", "--input-shape", "2,3,6,5")
+    metannvis("translate", *module, "--free-axes", "2,3")
+    import onnx
+
+    (image,) = onnx.load(tmp_path / "to.onnx").graph.input
+    assert [dim.dim_value for dim in image.type.tensor_type.shape.dim] == [0, 3, 0, 0]
+    for axes, says in (("4", "axes 1 to 3"), ("0", "beside the batch"), ("2,x", "beside the batch")):
+        arguments = (*module, "--overwrite", "--free-axes", axes)
+        assert says in metannvis("translate", *arguments, code=1 if axes == "4" else 2).stderr
+
+
+def test_a_keras_model_says_itself_which_sizes_are_free(metannvis, models, tmp_path):
+    arguments = ("translate", models / "net.keras", tmp_path / "to.onnx", "--free-axes", "1,2")
+    assert "do not say what they take" in metannvis(*arguments, code=1).stderr
+    assert not (tmp_path / "to.onnx").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from metannvis_translate import InvalidArgumentError, UnsupportedOperatorError, check_equivalence, load_model, translate
+from metannvis_translate.frameworks import require
 from torch import nn
 from torch.nn import functional
 from zoo_torch_row import randomize
@@ -178,3 +179,35 @@ def test_module_to_module_and_onnx() -> None:
     for target in ("torch", "onnx"):
         translation = translate(model, target, example_inputs=images(2, 8, 12, "float32"), shapes=FREE)
         assert check_equivalence(model, translation, images(1, 16, 10, "float32")).passed
+
+
+def free_program(model: nn.Module, size: tuple[int, int] = (8, 12)) -> Any:
+    require("torch")  # before torch.export itself loads more of PyTorch beside TensorFlow
+    free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    return torch.export.export(model, (torch.randn(2, 3, *size),), dynamic_shapes=(free,))
+
+
+def test_a_program_keeps_the_sizes_that_it_leaves_free(tmp_path: Path) -> None:
+    program = free_program(randomize(Residual()))
+    torch.export.save(program, tmp_path / "net.pt2")
+    for source in (program, load_model(tmp_path / "net.pt2")):
+        translation = translate(source, "keras", example_inputs=images(2, 8, 12, "float32"))
+        assert translation.inputs[0].source_shape == FREE
+        assert check_equivalence(source, translation, images(3, 16, 10, "float32")).passed
+    fixed = translate(program, "keras", example_inputs=images(2, 8, 12, "float32"), shapes=(None, 3, 8, 12))
+    assert fixed.inputs[0].source_shape == (None, 3, 8, 12)
+
+
+def test_sizes_that_cannot_stay_free_are_fixed_and_told() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(3, 1, batch_first=True)
+
+        def forward(self, image):
+            tokens = image.flatten(2).transpose(1, 2)
+            return self.attention(tokens, tokens, tokens)[0]
+
+    translation = translate(free_program(Attention().eval()), "keras", example_inputs=images(2, 8, 12, "float32"))
+    assert translation.inputs[0].source_shape == (None, 3, 8, 12)
+    assert any("fixed beside the batch" in note for note in translation.notes)

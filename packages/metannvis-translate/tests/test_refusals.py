@@ -293,3 +293,13 @@ def test_missing_frameworks_say_what_to_install() -> None:
         "else:\n    raise SystemExit(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning")
+@pytest.mark.parametrize("part", [False, True])
+def test_what_torchscript_compiled(part: bool) -> None:
+    compiled = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
+    model = nn.Sequential(nn.ReLU(), compiled) if part else compiled
+    with pytest.raises(UnsupportedOperatorError, match="compiled by TorchScript") as caught:
+        translate(model, "keras", example_inputs=np.zeros((2, 2), "float32"))
+    assert caught.value.layer == ("1" if part else None)

@@ -16,6 +16,7 @@ from metannvis_cli.quiet import calm
 
 __all__ = [
     "DIRECTIONS",
+    "axes_of",
     "input_options",
     "json_option",
     "literal",
@@ -194,12 +195,19 @@ def parse_options(texts: Sequence[str], taken: Mapping[str, str] = WORDS) -> dic
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:
     """``"1,3,224,224"`` as numbers."""
-    if text is None:
-        return None
+    return None if text is None else _numbers(text, "sizes such as 1,3,224,224")
+
+
+def axes_of(text: str | None) -> tuple[int, ...]:
+    """``"2,3"`` as numbers; the batch, axis 0, is none of them."""
+    return () if text is None else _numbers(text, "axes beside the batch such as 2,3")
+
+
+def _numbers(text: str, what: str) -> tuple[int, ...]:
     try:
-        shape = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise click.BadParameter(f"{text!r} is no list of sizes such as 1,3,224,224")
-    return shape
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise click.BadParameter(f"{text!r} is no list of {what}")
+    return numbers

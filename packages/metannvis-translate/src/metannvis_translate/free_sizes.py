@@ -17,21 +17,39 @@ __all__ = ["free_axes"]
 Array = np.ndarray[Any, Any]
 
 
-def free_axes(shapes: Any, inputs: Sequence[Array] | Mapping[str, Array], source: Framework) -> list[tuple[int, ...]]:
+def free_axes(
+    shapes: Any, inputs: Sequence[Array] | Mapping[str, Array], source: Framework, model: Any
+) -> list[tuple[int, ...]]:
     """For each input the axes of free size beside the batch; an empty list if there is none at all.
+
+    Without ``shapes`` they are those of the model itself, as far as it says.
 
     Raises
     ------
     InvalidArgumentError
         The shapes are not those of the example inputs, or the source says itself which of its sizes are free.
     """
-    if shapes is None:
-        return []
-    if not getattr(source, "frees_sizes", False):
-        raise InvalidArgumentError(f"shapes= is for models that do not say what they take; a {source.label} model does")
     names = list(inputs) if isinstance(inputs, Mapping) else None
     arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
+    declared = getattr(source, "declared_shapes", None)  # of frameworks whose exporter has to be told
+    if shapes is None:
+        return [] if declared is None else _own(declared(model), names, arrays)
+    if declared is None:
+        raise InvalidArgumentError(f"shapes= is for models that do not say what they take; a {source.label} model does")
     found = [_axes(shape, array) for shape, array in zip(_listed(shapes, names, len(arrays)), arrays, strict=True)]
+    return found if any(found) else []
+
+
+def _own(
+    declared: Mapping[str, Sequence[int | None]], names: Sequence[str] | None, arrays: Sequence[Array]
+) -> list[tuple[int, ...]]:
+    """The axes that a model leaves free itself; a size of one in its example would be taken for a constant."""
+    if len(declared) != len(arrays) or set(names or declared) != set(declared):
+        return []
+    found = [
+        tuple(axis for axis, size in enumerate(declared[name]) if size is None and axis > 0 and array.shape[axis] > 1)
+        for name, array in zip(names or declared, arrays, strict=True)
+    ]
     return found if any(found) else []
 
 

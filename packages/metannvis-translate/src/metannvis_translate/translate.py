@@ -74,7 +74,8 @@ def translate(
     shapes
         For a PyTorch source, sizes that are free beside the batch: the shape of the input, or of each input (in a list, or
         by name), with ``None`` for a free size, as in ``(None, 3, None, None)``. A model that needs one size (a dense layer
-        behind a flattened image) is refused.
+        behind a flattened image) is refused. An exported program says itself which sizes are free; where they cannot stay
+        so, they become those of the example inputs, and a note tells.
     progress
         Called ``progress(done, total, stage)``.
 
@@ -97,36 +98,47 @@ def translate(
     model = opened(model)
     source = get_framework(detect_framework(model))
     inputs = _inputs(model, source, example_inputs)
-    free = free_axes(shapes, inputs, source)
+    free = free_axes(shapes, inputs, source, model)
     engines = _engines(source, target, engine)
     build = getattr(target, "importers", {}).get(engine, target.build)
-    failures: list[tuple[str, MetannvisError]] = []
-    for name in engines:
-        try:
-            return _translate_by(
-                model,
-                source,
-                target,
-                inputs,
-                name,
-                build,
-                verify=verify,
-                tolerance=tolerance,
-                dtype=dtype,
-                bind=bind,
-                free=free,
-                progress=progress,
-                notes=tuple(f"{tried} was tried first: {_first_line(error)}" for tried, error in failures),
-            )
-        except DeclinedError as error:
-            log.info("by way of %s: %s", name, _first_line(error))
-            if len(engines) == 1:
-                raise
-        except (UnsupportedOperatorError, EquivalenceError) as error:
-            log.info("by way of %s: %s", name, _first_line(error))
-            failures.append((name, error))
-    errors = [error for _, error in failures]
-    raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
+
+    def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
+        failures: list[tuple[str, MetannvisError]] = []
+        for name in engines:
+            tried = (f"{engine} was tried first: {_first_line(error)}" for engine, error in failures)
+            try:
+                return _translate_by(
+                    model,
+                    source,
+                    target,
+                    inputs,
+                    name,
+                    build,
+                    verify=verify,
+                    tolerance=tolerance,
+                    dtype=dtype,
+                    bind=bind,
+                    free=free,
+                    progress=progress,
+                    notes=(*notes, *tried),
+                )
+            except DeclinedError as error:
+                log.info("by way of %s: %s", name, _first_line(error))
+                if len(engines) == 1:
+                    raise
+            except (UnsupportedOperatorError, EquivalenceError) as error:
+                log.info("by way of %s: %s", name, _first_line(error))
+                failures.append((name, error))
+        errors = [error for _, error in failures]
+        raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
+
+    try:
+        return by_engines(free)
+    except UnsupportedOperatorError as error:
+        if not free or shapes is not None:
+            raise
+        # nobody asked for the sizes that a program leaves free
+        return by_engines((), (f"the sizes of the inputs are fixed beside the batch: {_first_line(error)}",))
 
 
 def _translate_by(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from metannvis_translate.errors import InvalidArgumentError
 
-from metannvis_cli.options import input_options, json_option, model_options, work
+from metannvis_cli.options import axes_of, input_options, json_option, model_options, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -16,6 +18,13 @@ from metannvis_cli.tables import echo_json
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @input_options
+@click.option(
+    "--free-axes",
+    metavar="AXIS,…",
+    callback=lambda ctx, param, value: axes_of(value),
+    help="Axes of a PyTorch module's input that may have any size in TARGET, beside the batch: 2,3 for images of any "
+    "height and width.",
+)
 @click.option("--engine", default="auto", show_default=True, help="Which exporter makes the ONNX graph.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of the model to make.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the two models before writing.")
@@ -30,6 +39,7 @@ def command(
     scale: str,
     crop: bool,
     input_shape: tuple[int, ...] | None,
+    free_axes: tuple[int, ...],
     engine: str,
     dtype: str | None,
     no_verify: bool,
@@ -54,10 +64,12 @@ def command(
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {str(target.parent)!r} does not exist", param_hint="TARGET")
     opened = open_model(source, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    examples = opened.inputs_or_examples(inputs, console, scale=scale, crop=crop)
     translation = translate(
         opened.model,
         to,
-        example_inputs=opened.inputs_or_examples(inputs, console, scale=scale, crop=crop),
+        example_inputs=examples,
+        shapes=_with_free(free_axes, examples) if free_axes else None,
         engine=engine,
         verify=not no_verify,
         dtype=dtype,
@@ -73,3 +85,12 @@ def command(
         return
     click.echo(translation.report if translation.report is not None else "not checked")
     click.echo(f"wrote {target}")
+
+
+def _with_free(axes: Sequence[int], examples: Any) -> tuple[int | None, ...]:
+    """The shape of the one example input, ``None`` at the batch and at the axes given."""
+    if isinstance(examples, tuple):
+        raise InvalidArgumentError(f"--free-axes is for a model of one input, and this one has {len(examples)}")
+    if max(axes) >= examples.ndim:
+        raise InvalidArgumentError(f"--free-axes {max(axes)}: the input {examples.shape} has axes 1 to {examples.ndim - 1}")
+    return tuple(None if axis == 0 or axis in axes else size for axis, size in enumerate(examples.shape))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.export.torch_exporters import ENGINES
 from metannvis_translate.export.torch_recorder import Recorder
 from metannvis_translate.export.torch_refusals import first_line, refusal
@@ -68,6 +68,7 @@ def export_model(
         raise MissingArgumentError(
             "a PyTorch module does not say what it takes: give example_inputs=, e.g. torch.randn(1, 3, 224, 224)"
         )
+    _refuse_compiled(model)
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     if free and engine != "dynamo":
         raise DeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
@@ -98,6 +99,23 @@ def export_model(
         notes = tuple(f"the batch size is fixed: {failure}" for failure in failures)
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     raise refusal(recorder, engine, failures, last) from last
+
+
+def _refuse_compiled(model: Any) -> None:
+    """Refuse what TorchScript compiled: it runs outside Python, where no layer can be seen or compared."""
+    import torch
+
+    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
+    for path, module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedOperatorError(
+                type(module).__name__,
+                layer=path or None,
+                reason="it was compiled by TorchScript and runs outside Python, where its layers can be neither seen nor "
+                "compared",
+                hint="Translate the module that it was made from, or what torch.onnx.export(..., dynamo=False) makes of it: "
+                "an .onnx file is a model here.",
+            )
 
 
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:

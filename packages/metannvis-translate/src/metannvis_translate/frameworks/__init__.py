@@ -118,7 +118,8 @@ class Framework(Protocol):
     #: Whether :meth:`run` gives gradients; differences are taken where it does not.
     differentiable: bool
     # A framework may also have ``importers``: other ways to build than :meth:`build`, by the name that ``engine=`` asks for,
-    # each a function ``(hub, *, dtype, progress) -> Built``.
+    # each a function ``(hub, *, dtype, progress) -> Built``; and ``declared_shapes(model)``, shapes by name of input with
+    # ``None`` for a free size, if its ``export`` has to be told by ``free=`` which axes beside the batch are free.
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""

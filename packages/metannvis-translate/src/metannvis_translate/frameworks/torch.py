@@ -32,8 +32,6 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
-    #: sizes beside the batch can be left free by ``translate(shapes=)``
-    frees_sizes = True
 
     def detect(self, model: Any) -> bool:
         return is_a(
@@ -68,6 +66,12 @@ class TorchFramework:
         from metannvis_translate.export.torch import export_model
 
         return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
+
+    def declared_shapes(self, model: Any) -> dict[str, tuple[int | None, ...]]:
+        """What an exported program says of its inputs; nothing for a bare module."""
+        from metannvis_translate.frameworks.torch_program import declared_inputs
+
+        return {name: shape for name, shape, _ in declared_inputs(model)}
 
     def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
         """A ``torch.fx.GraphModule`` of native modules, in inference mode."""
