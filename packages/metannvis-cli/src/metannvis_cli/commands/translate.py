@@ -92,5 +92,7 @@ def _with_free(axes: Sequence[int], examples: Any) -> tuple[int | None, ...]:
     if isinstance(examples, tuple):
         raise InvalidArgumentError(f"--free-axes is for a model of one input, and this one has {len(examples)}")
     if max(axes) >= examples.ndim:
-        raise InvalidArgumentError(f"--free-axes {max(axes)}: the input {examples.shape} has axes 1 to {examples.ndim - 1}")
+        raise InvalidArgumentError(
+            f"--free-axes {max(axes)}: the input {examples.shape} has axes 1 to {examples.ndim - 1}"
+        )
     return tuple(None if axis == 0 or axis in axes else size for axis, size in enumerate(examples.shape))
