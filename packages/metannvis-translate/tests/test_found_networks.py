@@ -167,3 +167,27 @@ def test_a_single_column_of_one_channel(conv: nn.Module, batch: int) -> None:
     translation = translate(conv.eval(), "keras", example_inputs=x[:1], verify=False)
     report = check_equivalence(conv, translation, x)
     assert report.passed and report.worst("outputs") <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv1d(3, 4, 1, stride=2),
+        nn.Conv2d(3, 4, 1, stride=2),
+        nn.Conv2d(8, 4, 1, (2, 1), padding=1),
+        nn.Conv3d(2, 4, 1, 2),
+    ],
+    ids=str,
+)
+def test_a_strided_convolution_of_single_pixels(conv: nn.Module) -> None:
+    """TensorFlow's own kernel writes beyond its memory on the way to the gradient of these weights, and crashes at times."""
+    x = (
+        np.random.default_rng(0)
+        .standard_normal((2, conv.in_channels, *(8,) * (conv.weight.ndim - 2)))
+        .astype("float32")
+    )
+    translation = translate(nn.Sequential(conv).eval(), "keras", example_inputs=x)
+    (layer,) = [layer for layer in translation.model.layers if "Conv" in type(layer).__name__]
+    strides = (layer.strides,) if isinstance(layer.strides, int) else layer.strides
+    assert set(strides) == {1}
+    assert check_equivalence(nn.Sequential(conv), translation, x[:1]).passed

@@ -52,8 +52,11 @@ def Conv(
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
     channels = kernel.shape[1] * group
-    called = called_strides(ctx, strides, dilations, channels=channels)
+    called = called_strides(ctx, strides, dilations, size, channels=channels, grouped=group > 1)
     padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
+    single = all(k == 1 for k in size)
+    if single:  # what it would compute in vain is left out
+        tensor = thinned(tensor, strides, called)
     bias = {} if B is None else {"bias": B.array}
     depthwise = group == channels > 1 and n <= 2 and kernel.shape[0] % group == 0 and len(set(called)) == 1
     common: dict[str, Any] = {
@@ -80,7 +83,7 @@ def Conv(
             groups=group,
             **common,
         )
-    return ctx.keep(x, thinned(result, strides, called))
+    return ctx.keep(x, result if single else thinned(result, strides, called))
 
 
 def spatial(ctx: KerasImporter, rank: int) -> int:
@@ -90,15 +93,29 @@ def spatial(ctx: KerasImporter, rank: int) -> int:
     return rank - 2
 
 
-def called_strides(
-    ctx: KerasImporter, strides: Sequence[int], dilations: Sequence[int], *, channels: int | None
-) -> tuple[int, ...]:
-    """Strides to call Keras with, whose result is thinned out where they are not those asked for.
+#: Channels that oneDNN takes at once.
+LANES = 16
 
-    Keras takes strides or dilations, not both. And TensorFlow's kernel for the CPU (2.21, oneDNN) reads beyond its memory where
-    one channel goes in, a single column comes out, and the stride over columns alone is more than one.
+
+def called_strides(
+    ctx: KerasImporter,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    size: Sequence[int],
+    *,
+    channels: int | None,
+    grouped: bool,
+) -> tuple[int, ...]:
+    """Strides to call Keras with, whose result (or image) is thinned out where they are not those asked for.
+
+    Keras takes strides or dilations, not both. And TensorFlow's kernels for the CPU (2.21, oneDNN) leave their memory twice.
+    One reads beyond it where one channel goes in, a single column comes out, and the stride over columns alone is more than
+    one. The other writes beyond it, on the way to the gradient of the weights, where the kernel is 1 × 1, strided, and fewer
+    channels go in than it takes at once: training ends in a crash.
     """
     if any(s > 1 for s in strides) and any(d > 1 for d in dilations):
+        return (1,) * len(strides)
+    if not grouped and (channels is None or channels < LANES) and all(k == 1 for k in size):
         return (1,) * len(strides)
     shape = ctx.node.outputs[0].shape
     column = shape is None or not isinstance(shape[-1], int) or shape[-1] == 1
@@ -132,7 +149,8 @@ def convolution(
         ctx.refuse("the size of its kernel is free")
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
-    called = called_strides(ctx, strides, dilations, channels=tensor.shape[-1])
+    grouped = tensor.shape[-1] != kernel.shape[1]
+    called = called_strides(ctx, strides, dilations, size, channels=tensor.shape[-1], grouped=grouped)
     padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
     return thinned(by_groups(tensor, kernel, called, padding, dilations), strides, called)
 
