@@ -194,6 +194,8 @@ def test_a_program_keeps_the_sizes_that_it_leaves_free(tmp_path: Path) -> None:
         translation = translate(source, "keras", example_inputs=images(2, 8, 12, "float32"))
         assert translation.inputs[0].source_shape == FREE
         assert check_equivalence(source, translation, images(3, 16, 10, "float32")).passed
+    with pytest.raises(InvalidArgumentError, match="does not take the example inputs"):
+        translate(program, "keras", example_inputs=images(2, 8, 12, "float32")[:, :, 0, 0])
     fixed = translate(program, "keras", example_inputs=images(2, 8, 12, "float32"), shapes=(None, 3, 8, 12))
     assert fixed.inputs[0].source_shape == (None, 3, 8, 12)
 

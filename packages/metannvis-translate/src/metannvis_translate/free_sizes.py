@@ -45,10 +45,13 @@ def _own(
 ) -> list[tuple[int, ...]]:
     """The axes that a model leaves free itself; a size of one in its example would be taken for a constant."""
     if len(declared) != len(arrays) or set(names or declared) != set(declared):
+        return []  # what is wrong with these inputs is said where they are used
+    shapes = [declared[name] for name in names or declared]
+    if any(len(shape) != array.ndim for shape, array in zip(shapes, arrays, strict=True)):
         return []
     found = [
-        tuple(axis for axis, size in enumerate(declared[name]) if size is None and axis > 0 and array.shape[axis] > 1)
-        for name, array in zip(names or declared, arrays, strict=True)
+        tuple(axis for axis, size in enumerate(shape) if size is None and axis > 0 and array.shape[axis] > 1)
+        for shape, array in zip(shapes, arrays, strict=True)
     ]
     return found if any(found) else []
 
