@@ -1,10 +1,18 @@
-"""Shared by the tests of all packages: a skipped test fails unless its reason stands in a table."""
+"""Shared by the tests of all packages.
+
+A skipped test fails unless its reason stands in a table. The rows of a table that the core leaves to ``tox -e full`` are marked.
+What is dear and does not change is made once for all processes that run the tests.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Generator
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +66,45 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     refuse_unlisted(report)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as ``full`` the rows of a table that ``core`` does not name, before ``-m "not full"`` looks at them."""
+    tables: dict[tuple[Path, str], list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("core") is not None:
+            tables[item.path, item.originalname].append(item)
+    for (path, name), rows in tables.items():
+        marker = rows[0].get_closest_marker("core")
+        assert marker is not None
+        named = set(marker.args)
+        unknown = named - {row.callspec.id for row in rows}
+        # one row chosen by its whole id on the command line is no sign of a mistake
+        if unknown and len(rows) > 1:
+            raise pytest.UsageError(f"{path.name}::{name}: core names rows that there are not: {sorted(unknown)}")
+        for row in rows:
+            if row.callspec.id not in named:
+                row.add_marker(pytest.mark.full)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """``once(name, make)``: a folder that ``make`` has filled, in whichever of the processes came first."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def call(name: str, make: Callable[[Path], object]) -> Path:
+        from filelock import FileLock
+
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return call

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,15 +112,8 @@ ORDERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def ended() -> dict[str, subprocess.CompletedProcess[str]]:
-    """Every order, two at a time: they mostly load libraries."""
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(ORDERS, pool.map(run, ORDERS.values()), strict=True))
-
-
-@pytest.mark.timeout(900)
+@pytest.mark.core("TensorFlow, then a PyTorch model by tf-keras-vis")
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_order_of_imports_aborts(order: str, ended: dict[str, subprocess.CompletedProcess[str]]) -> None:
-    done = ended[order]
+def test_no_order_of_imports_aborts(order: str) -> None:
+    done = run(ORDERS[order])
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr[-2000:]}"

@@ -92,6 +92,7 @@ def judge(ours: Array, theirs: Array, wrong: dict[str, Array], statistics: Any =
         assert apart(ours, values, statistics) > LIMIT, f"the test does not notice {what}"
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning")
 def test_default_activation_maximization(network: Any, translation: Callable[[str], Translation]) -> None:
     """Not reproducible even when seeded: its seed image, jitter and rotation are random."""
@@ -103,6 +104,7 @@ def test_default_activation_maximization(network: Any, translation: Callable[[st
     judge(ours, theirs, {"a transposed result": theirs.swapaxes(1, 2)}, neighbours)
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning")
 def test_smooth_grad(network: Any, translation: Callable[[str], Translation]) -> None:
     twins: Twins = network("torch_digits")

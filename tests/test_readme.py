@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -22,21 +23,31 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 EXAMPLES = blocks("python")
 
 
-def run(*command: str | Path, cwd: Path) -> None:
+METANNVIS = Path(sys.executable).with_name("metannvis")
+
+
+@pytest.fixture
+def folder(once, tmp_path, monkeypatch) -> Path:
+    """The current folder, in which the demo was run."""
+    demo = once("readme", lambda made: apart(METANNVIS, "demo", cwd=made))
+    copy = shutil.copytree(demo, tmp_path / "readme")
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def apart(*command: str | Path, cwd: Path) -> None:
+    """In a process of its own, as a user runs it: most of its time goes into loading both frameworks."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def metannvis(*arguments: str, cwd: Path) -> None:
-    run(Path(sys.executable).with_name("metannvis"), *arguments, cwd=cwd)
+def here(*arguments: str) -> None:
+    """In this process."""
+    from click.testing import CliRunner
+    from metannvis_cli.main import cli
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A folder in which the demo was run."""
-    made = tmp_path_factory.mktemp("readme")
-    metannvis("demo", cwd=made)
-    return made
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, f"{done.stdout}\n{done.stderr}\n{done.exception!r}"
 
 
 def test_there_are_commands_and_examples():
@@ -44,15 +55,25 @@ def test_there_are_commands_and_examples():
     assert len(EXAMPLES) >= 2
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command(folder, command):
-    arguments = shlex.split(command)[1:]
-    metannvis(*arguments, cwd=folder)
-    for option, value in pairwise(arguments):
-        if option == "--output":
-            assert (folder / value).stat().st_size > 0
+@pytest.mark.parametrize("way", ["here", pytest.param("apart", marks=pytest.mark.full)])
+def test_the_commands(folder, way):
+    for command in COMMANDS:
+        arguments = shlex.split(command)[1:]
+        if way == "here":
+            here(*arguments)
+        else:
+            apart(METANNVIS, *arguments, cwd=folder)
+        for option, value in pairwise(arguments):
+            if option == "--output":
+                assert (folder / value).stat().st_size > 0
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example(folder, example):
-    run(sys.executable, "-c", example, cwd=folder)
+    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_apart(folder, example):
+    apart(sys.executable, "-c", example, cwd=folder)

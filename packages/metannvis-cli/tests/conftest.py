@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import runpy
 from collections.abc import Callable
@@ -31,9 +32,15 @@ def make():
 
 
 @pytest.fixture
-def metannvis() -> Callable[..., Result]:
-    """Call ``metannvis`` here; ``result.stdout``, ``result.stderr``, ``result.exit_code``."""
+def metannvis(monkeypatch) -> Callable[..., Result]:
+    """Call ``metannvis`` here; ``result.stdout``, ``result.stderr``, ``result.exit_code``.
+
+    Nothing is said of what takes long: how long it takes is the machine's affair.
+    """
+    from metannvis_cli import progress
     from metannvis_cli.main import cli
+
+    monkeypatch.setattr(progress, "REPORT", math.inf)
 
     def call(*arguments: object, code: int = 0) -> Result:
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments])

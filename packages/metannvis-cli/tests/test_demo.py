@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +18,22 @@ from PIL import Image
 METANNVIS = Path(sys.executable).with_name("metannvis")
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    folder = tmp_path_factory.mktemp("demo")
+@pytest.fixture(scope="session")
+def ran(once) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The folder in which the demo was run, and how it ended."""
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     command = [METANNVIS, "demo", "--steps", "5", "--epochs", "8"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+
+    def make(folder: Path) -> None:
+        (folder / "here").mkdir()
+        done = subprocess.run(command, cwd=folder / "here", env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout").write_text(done.stdout)
+        (folder / "stderr").write_text(done.stderr)
+
+    made = once("demo", make)
+    told = [(made / stream).read_text() for stream in ("stdout", "stderr")]
+    return made / "here", subprocess.CompletedProcess(command, 0, *told)
 
 
 def test_both_networks_learn(ran):
@@ -40,7 +49,9 @@ def test_both_translations_agree(ran):
 
 
 def test_nothing_else_on_stderr(ran):
-    assert all(re.fullmatch(r"[\w ()]+(: \d+%| …)", line) for line in ran[1].stderr.splitlines()), ran[1].stderr
+    """At most the name of a stage each, on a machine on which they take long."""
+    lines = ran[1].stderr.splitlines()
+    assert all(line.endswith(" …") for line in lines) and len(set(lines)) == len(lines), ran[1].stderr
 
 
 def test_the_files(ran):
@@ -62,15 +73,15 @@ def test_the_files(ran):
 @pytest.mark.parametrize(
     "line", [line for line in NEXT.replace("\\\n", " ").splitlines() if " layers " in line or " explain " in line]
 )
-def test_the_next_commands(ran, line):
-    _, *arguments = shlex.split(line.format(folder="metannvis-demo"))
-    subprocess.run([METANNVIS, *arguments], cwd=ran[0], check=True, capture_output=True)
+def test_the_next_commands(ran, line, metannvis, tmp_path, monkeypatch):
+    shutil.copytree(ran[0], tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    metannvis(*shlex.split(line.format(folder="metannvis-demo"))[1:])
 
 
-def test_a_second_run_overwrites_nothing_unasked(ran):
+def test_a_second_run_overwrites_nothing_unasked(ran, metannvis, monkeypatch):
     folder = ran[0] / "metannvis-demo"
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
-    done = subprocess.run([METANNVIS, "demo"], cwd=ran[0], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "--overwrite" in done.stderr
+    monkeypatch.chdir(ran[0])
+    assert "--overwrite" in metannvis("demo", code=1).stderr
     assert before == {file: file.stat().st_mtime_ns for file in folder.iterdir()}

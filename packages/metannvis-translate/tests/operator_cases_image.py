@@ -14,6 +14,9 @@ __all__ = ["IMAGE_CASES"]
 Array = np.ndarray[Any, Any]
 BYTES = np.random.default_rng(3).integers(0, 255, (2, 3, 7, 8)).astype(np.uint8)
 SIGNED = np.random.default_rng(4).integers(-128, 127, (4, 3, 3, 2)).astype(np.int8)
+#: Two products of these do not fit into 16 bits, where kernels of processors without VNNI saturate.
+BRIGHT = np.random.default_rng(5).integers(250, 256, (2, 3, 7, 8)).astype(np.uint8)
+STEEP = np.random.default_rng(6).choice([-128, -120, 127], (4, 3, 3, 2), p=[0.2, 0.1, 0.7]).astype(np.int8)
 
 
 def _windows(
@@ -162,7 +165,7 @@ IMAGE_CASES: list[Case] = [
     Case("ConvTranspose", (IMAGE, _random(6, 4, 3, 3), _random(4)), {"strides": [2, 2], "output_shape": [18, 22]}, 11, tag="output-shape", formula=lambda x, w, b: _transposed(x, w, (2, 2))[..., 1:, 1:] + b[:, None, None]),
     Case("DeformConv", (_random(2, 4, 5, 6), _random(4, 2, 3, 2), _random(2, 24, 5, 7), _random(4), _positive(2, 12, 5, 7)), {"pads": [1, 1, 1, 1], "group": 2, "offset_group": 2}, 19, 5, batch_is_free=False, formula=_deformed),
     Case("MaxPool", (IMAGE,), {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 0, 1]}, 12, outputs=2, tag="indices"),
-    Case("MaxPool", (BYTES,), {"kernel_shape": [3, 2], "pads": [1, 0, 0, 1]}, 12, tag="bytes"),
+    Case("MaxPool", (BYTES,), {"kernel_shape": [3, 2], "pads": [1, 0, 0, 1]}, 12, tag="bytes", formula=lambda x: _windows(x, (3, 2), (1, 1), (1, 1), (1, 0, 0, 1), 0).max(-1)),
     Case("AveragePool", (IMAGE,), {"kernel_shape": [3, 2], "dilations": [2, 1]}, 19, tag="dilated", formula=lambda x: _windows(x, (3, 2), (1, 1), (2, 1), (0,) * 4, 0).mean(-1)),
     Case("LpPool", (IMAGE,), {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 0, 1], "dilations": [1, 2]}, 18, formula=lambda x: np.sqrt((_windows(x, (3, 2), (2, 1), (1, 2), (1, 0, 0, 1), 0) ** 2).sum(-1))),
     Case("LpPool", (_positive(2, 3, 9),), {"kernel_shape": [3], "p": 3}, 18, tag="3", formula=lambda x: (_windows(x, (3,), (1,), (1,), (0, 0), 0) ** 3).sum(-1) ** (1 / 3)),
@@ -193,5 +196,8 @@ IMAGE_CASES: list[Case] = [
     Case("ConvInteger", (BYTES, SIGNED.view(np.uint8), np.array(120, np.uint8), np.array(3, np.uint8)), {"pads": [1, 0, 1, 0]}, 10),
     Case("QLinearMatMul", (BYTES, np.array(0.02), np.array(120, np.uint8), SIGNED[0, 0, :2].T.repeat(4, 0)[:8].copy(), np.array(0.03), np.array(2, np.int8), np.array(0.5), np.array(100, np.uint8)), {}, 10, keep=(1, 4, 6)),
     Case("QLinearConv", (BYTES, np.array(0.02, np.float32), np.array(120, np.uint8), SIGNED, np.array([0.03, 0.02, 0.01, 0.04], np.float32), np.zeros(4, np.int8), np.array(0.5, np.float32), np.array(100, np.uint8), np.array([5, -7, 100, 3], np.int32)), {"strides": [2, 1]}, 10, keep=(1, 4, 6)),
+    Case("MatMulInteger", (BRIGHT, STEEP.reshape(8, 9)), {}, 10, tag="beyond-16-bits"),
+    Case("QLinearMatMul", (BRIGHT, np.array(0.02, np.float32), np.array(3, np.uint8), STEEP.reshape(8, 9), np.array(0.03, np.float32), np.array(0, np.int8), np.array(2.3, np.float32), np.array(100, np.uint8)), {}, 10, keep=(1, 4, 6), tag="beyond-16-bits"),
+    Case("QLinearConv", (BRIGHT, np.array(0.02, np.float32), np.array(3, np.uint8), STEEP, np.array([0.03, 0.02, 0.01, 0.04], np.float32), np.zeros(4, np.int8), np.array(9.7, np.float32), np.array(100, np.uint8)), {"pads": [1, 1, 1, 1]}, 10, keep=(1, 4, 6), tag="beyond-16-bits"),
     Case("TfIdfVectorizer", (np.array([[1, 1, 3, 3, 3, 7], [8, 6, 7, 5, 6, 8]]),), {"mode": "TF", "min_gram_length": 1, "max_gram_length": 2, "max_skip_count": 5, "ngram_counts": [0, 4], "ngram_indexes": list(range(7)), "pool_int64s": [2, 3, 5, 4, 5, 6, 7, 8, 6, 7]}, 9),
 ]  # fmt: skip

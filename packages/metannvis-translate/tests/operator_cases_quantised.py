@@ -43,11 +43,17 @@ def _rnn(
     return Case(kind, inputs, attributes, opset, dynamic, outputs, tag=tag or direction, keep=KEPT, batch_is_free=False)
 
 
+def _dequantized(x: Array, scale: Array, zero: Array) -> Array:
+    """By channel where there are several."""
+    zero, scale = (value.reshape(-1, 1, 1) if value.size > 1 else value for value in (zero.astype(np.int64), scale))
+    return (x.astype(np.int64) - zero).astype(np.float32) * scale
+
+
 QUANTISED_CASES: list[Case] = [
     Case("QuantizeLinear", (*_single(IMAGE, 0.03), ZERO), {}, 13, keep=(0, 1, 2)),
     Case("QuantizeLinear", (*_single(IMAGE, np.linspace(0.01, 0.05, IMAGE.shape[1])), SIGNED[0, 0, :, 0].repeat(2)[: IMAGE.shape[1]]), {"axis": 1}, 13, tag="by-channel", keep=(0, 1, 2)),
-    Case("DequantizeLinear", (BYTES, *_single(0.03), ZERO), {}, 13, keep=(0, 1, 2)),
-    Case("DequantizeLinear", (BYTES, *_single([0.1, 0.2, 0.3]), np.array([1, 2, 3], np.uint8)), {"axis": 1}, 13, tag="by-channel", keep=(0, 1, 2)),
+    Case("DequantizeLinear", (BYTES, *_single(0.03), ZERO), {}, 13, keep=(0, 1, 2), formula=_dequantized),
+    Case("DequantizeLinear", (BYTES, *_single([0.1, 0.2, 0.3]), np.array([1, 2, 3], np.uint8)), {"axis": 1}, 13, tag="by-channel", keep=(0, 1, 2), formula=_dequantized),
     Case("DynamicQuantizeLinear", _single(_random(3, 4)), {}, 11, outputs=3, keep=(0,), batch_is_free=False),
     Case("MatMulInteger", (*MATRICES, ZERO, np.int8(-3)), {}, 10, 2, keep=(0, 1, 2, 3), batch_is_free=False),
     Case("QLinearMatMul", (MATRICES[0], *_single(0.03), ZERO, MATRICES[1], *_single(0.02), np.int8(-3), *_single(0.9), np.uint8(120)), {}, 10, keep=tuple(range(8)), batch_is_free=False),

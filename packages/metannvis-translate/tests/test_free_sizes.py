@@ -98,6 +98,7 @@ def images(batch: int, height: int, width: int, dtype: str = "float64") -> Any:
     return np.random.default_rng(height).standard_normal((batch, 3, height, width)).astype(dtype)
 
 
+@pytest.mark.core("transposed", "nearest", "bilinear_size_aligned", "residual", "shrunk")
 @pytest.mark.parametrize("name", MODELS)
 def test_exact_at_other_sizes(name: str) -> None:
     model = randomize(MODELS[name]())

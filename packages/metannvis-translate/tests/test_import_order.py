@@ -9,7 +9,6 @@ import itertools
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,22 +44,11 @@ ORDERS |= {
 }
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[str, subprocess.CompletedProcess[str]]:
-    """Every order, two processes at a time: they mostly load libraries."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-
-    def run(order: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", ORDERS[order]], capture_output=True, text=True, env=environment)
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(ORDERS, pool.map(run, ORDERS), strict=True))
-
-
-@pytest.mark.timeout(900)
+@pytest.mark.core("tensorflow torch metannvis_translate", "nothing first, Keras' model", "torchvision after")
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_order_aborts(order: str, results: dict[str, subprocess.CompletedProcess[str]]) -> None:
-    done = results[order]
+def test_no_order_aborts(order: str) -> None:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", ORDERS[order]], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr[-2000:]}"
 
 

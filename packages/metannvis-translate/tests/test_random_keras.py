@@ -14,4 +14,11 @@ from random_run import EXAMPLES, run
 @pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
 @pytest.mark.filterwarnings("ignore:(.|\n)*You are using a softmax over axis:UserWarning")
 def test_random_keras() -> None:
+    run(networks(), "torch", few=5)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
+@pytest.mark.filterwarnings("ignore:(.|\n)*You are using a softmax over axis:UserWarning")
+def test_a_few_more() -> None:
     run(networks(), "torch", few=12)

@@ -16,4 +16,11 @@ from random_run import EXAMPLES, run
 @pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
 @pytest.mark.filterwarnings("ignore:(.|\n)*You are using a softmax over axis:UserWarning")
 def test_random_networks() -> None:
+    run(networks(), "keras", few=3)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:.*was passed an input with a mask:UserWarning")
+@pytest.mark.filterwarnings("ignore:(.|\n)*You are using a softmax over axis:UserWarning")
+def test_a_few_more() -> None:
     run(networks(), "keras", few=8)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The tensor attributes .* were as
 ROWS = ("mnist", "lstm", "encoder", "structures", "in_place", "indexing", "shared_weights", "keywords")
 
 
+@pytest.mark.core("mnist", "structures", "in_place")
 @pytest.mark.parametrize("name", ROWS)
 def test_saved_program_is_exact(name: str, tmp_path: Path) -> None:
     row = ZOO[name]

@@ -99,6 +99,7 @@ CASES = {
 }
 
 
+@pytest.mark.core(*(f"float64-{name}" for name in CASES), "float32-patches")
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_idiom_is_exact(name: str, dtype: str) -> None:

@@ -80,6 +80,7 @@ def arrays(batch: int, seed: int, dtype: str) -> Any:
     return np.random.default_rng(seed).standard_normal((batch, 4, 5)).astype(dtype)
 
 
+@pytest.mark.core("projection", "index_add_scaled", "index_fill", "take_along_dim", "sort", "cdist", "clamp", "arithmetic")
 @pytest.mark.parametrize("name", CASES)
 def test_exact_at_every_batch_size(name: str) -> None:
     model = randomize(CASES[name]())
@@ -90,6 +91,7 @@ def test_exact_at_every_batch_size(name: str) -> None:
         assert report.gradients[0].compared
 
 
+@pytest.mark.core("cumprod", "remainder")
 @pytest.mark.parametrize("name", ["projection", "clamp", "cdist", "cumprod", "remainder"])
 def test_in_single_precision_with_the_gate(name: str) -> None:
     translation = translate(randomize(CASES[name]()), "keras", example_inputs=arrays(2, 0, "float32"))

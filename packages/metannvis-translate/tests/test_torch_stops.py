@@ -170,6 +170,11 @@ def assert_same(model: nn.Module, translation: Any) -> None:
         assert report.gradients[0].compared
 
 
+#: The one exporter is ten times as fast as the other, which sees the same marks.
+DYNAMO = ("detach", "decorator", "in_place_inside", "straight_through")
+
+
+@pytest.mark.core(*(f"dynamo-{name}" for name in DYNAMO), *(f"torchscript-{name}" for name in EXACT))
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("engine", ["dynamo", "torchscript"])
 def test_the_same_gradients(name: str, engine: str) -> None:
@@ -216,6 +221,7 @@ def test_saved_model_still_stops_them(tmp_path: Path) -> None:
     assert report.passed, str(report)
 
 
+@pytest.mark.core("detach", "in_place_inside")
 @pytest.mark.parametrize("name", ["detach", "no_grad", "in_place_inside", "straight_through"])
 def test_exported_program(name: str, tmp_path: Path) -> None:
     model = randomize(EXACT[name][0]())

@@ -23,6 +23,18 @@ def flat(output: Any) -> list[Any]:
     return [leaf for item in output for leaf in flat(item)] if isinstance(output, (list, tuple)) else [output]
 
 
+#: One network a family; those of the second have what those of the first lack.
+DOUBLE = (
+    "attention", "encoder", "vision_transformer", "unet_bilinear_aligned", "wavenet", "norms", "pads", "adaptive", "rgb",
+    "two_outputs", "shuffle", "activations", "kinks", "conv3d", "depthwise", "pools", "normalizations", "lstm", "gru",
+    "generator", "lstm_states_bidirectional", "indexing", "algebra", "picking", "moving", "in_place", "structures", "keywords",
+)  # fmt: skip
+SINGLE = (
+    "mnist", "inception", "two_inputs", "tokens", "rnn", "cells", "scaled_dot_product", "more_activations", "unet_transposed"
+)  # fmt: skip
+
+
+@pytest.mark.core(*DOUBLE)
 @pytest.mark.parametrize("name", ZOO)
 def test_exact_in_double(name: str) -> None:
     """Outputs, every layer and input gradients, on inputs that the translation has not seen, without the gate."""
@@ -43,6 +55,7 @@ def test_exact_in_double(name: str) -> None:
         assert all(r.compared for r, below in zip(report.gradients, row.below or [0] * 9, strict=False) if not below)
 
 
+@pytest.mark.core(*SINGLE)
 @pytest.mark.parametrize("name", ZOO)
 def test_single_precision_with_the_gate(name: str) -> None:
     row = ZOO[name]

@@ -10,7 +10,7 @@ from typing import TextIO
 
 __all__ = ["Console"]
 
-#: Seconds between two drawings of the line, and between two reports where there is no terminal.
+#: Seconds between two drawings of the line, and of silence before a stage is named where there is no terminal.
 REDRAW, REPORT = 0.1, 10.0
 
 
@@ -36,6 +36,7 @@ class Console:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _drawn: bool = False
     _stage: str = ""
+    _named: set[str] = field(default_factory=set)
     _last: float = field(default_factory=lambda: time.monotonic())
 
     def note(self, text: str) -> None:
@@ -52,23 +53,26 @@ class Console:
     def progress(self, done: int, total: int, stage: str) -> None:
         """How far a stage is; what ``metannvis_translate`` and ``metannvis_methods`` call.
 
-        On a terminal this is a bar on the last line. Elsewhere it is silent but for a line every ten seconds, so
-        that a long run is seen to be alive and a short one leaves no trace in a log.
+        On a terminal this is a bar on the last line. Elsewhere it is silent but for one line a stage at most, its name,
+        once ten seconds have passed without any: a long run is seen to be alive, a short one leaves no trace in a log.
         """
         if self.quiet:
             return
+        if self.stream.isatty():
+            self._draw(done, total, stage)
+        elif stage not in self._named and time.monotonic() - self._last >= REPORT:
+            self._last = time.monotonic()
+            self._named.add(stage)
+            self.stream.write(f"{stage} …\n")
+            self.stream.flush()
+
+    def _draw(self, done: int, total: int, stage: str) -> None:
         now = time.monotonic()
-        is_terminal = self.stream.isatty()
-        if now - self._last < (REDRAW if is_terminal else REPORT) and not (
-            is_terminal and self._turns(done, total, stage)
-        ):
+        begins_or_ends = stage != self._stage or done >= total
+        if now - self._last < REDRAW and not begins_or_ends:
             return
         self._last, self._stage = now, stage
         share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-        if not is_terminal:
-            self.stream.write(f"{stage}: {share:.0%}\n" if total > 1 else f"{stage} …\n")
-            self.stream.flush()
-            return
         self.stream.write("\r\x1b[K" + self._bar(share, stage, countable=total > 1))
         self.stream.flush()
         self._drawn = True
@@ -79,10 +83,6 @@ class Console:
             self.stream.write("\r\x1b[K")
             self.stream.flush()
             self._drawn = False
-
-    def _turns(self, done: int, total: int, stage: str) -> bool:
-        """Whether a stage begins or ends, which is drawn at once."""
-        return stage != self._stage or done >= total
 
     def _bar(self, share: float, stage: str, *, countable: bool) -> str:
         if not countable:

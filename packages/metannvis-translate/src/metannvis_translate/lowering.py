@@ -13,14 +13,21 @@ from metannvis_translate.hub import DOMAIN, LAYER, STOP, exact_value
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["adaptive_windows", "lower"]
+__all__ = ["Replacement", "adaptive_windows", "lower"]
 
 
 def lower(graph: ir.Graph) -> None:
     """Replace every node of the domain ``metannvis``; the values keep their names."""
     for node in list(graph):
         if node.domain == DOMAIN:
-            _Lowering(graph, node).run()
+            rule = RULES.get(node.op_type)
+            if rule is None:
+                raise UnsupportedOperatorError(
+                    f"{DOMAIN}::{node.op_type}",
+                    layer=node.metadata_props.get(LAYER),
+                    reason="ONNX has no such operator",
+                )
+            Replacement(graph, node).run(rule)
     graph.opset_imports.pop(DOMAIN, None)
 
 
@@ -29,23 +36,17 @@ def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
     return [(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
 
 
-class _Lowering:
+class Replacement:
     """One node, and the nodes that come in its place."""
 
     def __init__(self, graph: ir.Graph, node: ir.Node) -> None:
         self.graph, self.node = graph, node
         self.made: list[ir.Node] = []
 
-    def run(self) -> None:
+    def run(self, rule: Callable[[Replacement], ir.Value]) -> None:
+        """Put what the rule makes in the node's place; its only output keeps its name, type and shape."""
         import onnx_ir as ir
 
-        rule = RULES.get(self.node.op_type)
-        if rule is None:
-            raise UnsupportedOperatorError(
-                f"{DOMAIN}::{self.node.op_type}",
-                layer=self.node.metadata_props.get(LAYER),
-                reason="ONNX has no such operator",
-            )
         new, old = rule(self), self.node.outputs[0]
         name = old.name
         new.shape, new.type = old.shape, old.type
@@ -106,13 +107,13 @@ class _Lowering:
         return sizes  # type: ignore[return-value]
 
 
-def _linear(at: _Lowering) -> ir.Value:
+def _linear(at: Replacement) -> ir.Value:
     x, weight, *bias = at.node.inputs
     product = at.add("MatMul", x, weight)  # type: ignore[arg-type]
     return at.add("Add", product, *bias) if bias else product  # type: ignore[arg-type]
 
 
-def _roll(at: _Lowering) -> ir.Value:
+def _roll(at: Replacement) -> ir.Value:
     shifts, dims, x = at.list_of("shifts"), at.list_of("dims"), at.source()
     if not dims:  # over all elements as one line
         line = at.add("Reshape", x, at.ints(-1))
@@ -122,7 +123,7 @@ def _roll(at: _Lowering) -> ir.Value:
     return x
 
 
-def _rolled(at: _Lowering, x: ir.Value, shift: int, axis: int) -> ir.Value:
+def _rolled(at: Replacement, x: ir.Value, shift: int, axis: int) -> ir.Value:
     size = x.shape[axis] if x.shape is not None else None
     if isinstance(size, int):
         shift %= max(size, 1)
@@ -137,10 +138,10 @@ def _rolled(at: _Lowering, x: ir.Value, shift: int, axis: int) -> ir.Value:
     return result
 
 
-def _pool(average: bool) -> Callable[[_Lowering], ir.Value]:
+def _pool(average: bool) -> Callable[[Replacement], ir.Value]:
     name = "Average" if average else "Max"
 
-    def rule(at: _Lowering) -> ir.Value:
+    def rule(at: Replacement) -> ir.Value:
         wanted, x = at.list_of("output_size"), at.source()
         if not average and at.node.outputs[1].uses():
             raise UnsupportedOperatorError(at.node.op_type, reason="its second output (indices) is not supported")
@@ -161,7 +162,7 @@ def _pool(average: bool) -> Callable[[_Lowering], ir.Value]:
     return rule
 
 
-def _group_norm(at: _Lowering) -> ir.Value:
+def _group_norm(at: Replacement) -> ir.Value:
     """Groups as the channels of an instance normalisation."""
     x, scale, bias = at.node.inputs
     groups = int(at.node.attributes["num_groups"].value)
@@ -179,7 +180,7 @@ def _group_norm(at: _Lowering) -> ir.Value:
     return result
 
 
-def _softplus(at: _Lowering) -> ir.Value:
+def _softplus(at: Replacement) -> ir.Value:
     """The identity above the threshold, as PyTorch has it."""
     x, beta = at.source(), at.number("beta")
     scaled = x if beta == 1 else at.add("Mul", x, beta)
@@ -188,12 +189,12 @@ def _softplus(at: _Lowering) -> ir.Value:
     return at.add("Where", at.add("Greater", scaled, at.number("threshold")), x, curve)
 
 
-def _threshold(at: _Lowering) -> ir.Value:
+def _threshold(at: Replacement) -> ir.Value:
     x = at.source()
     return at.add("Where", at.add("LessOrEqual", x, at.number("threshold")), at.number("value"), x)
 
 
-def _glu(at: _Lowering) -> ir.Value:
+def _glu(at: Replacement) -> ir.Value:
     x, axis = at.source(), int(at.node.attributes["axis"].value)
     size = x.shape[axis] if x.shape is not None else None
     if not isinstance(size, int):
@@ -202,12 +203,12 @@ def _glu(at: _Lowering) -> ir.Value:
     return at.add("Mul", parts[0], at.add("Sigmoid", parts[1]))
 
 
-def _stop(at: _Lowering) -> ir.Value:
+def _stop(at: Replacement) -> ir.Value:
     """ONNX knows no gradients."""
     return at.add("Identity", at.source())
 
 
-RULES: dict[str, Callable[[_Lowering], Any]] = {
+RULES: dict[str, Callable[[Replacement], Any]] = {
     STOP: _stop,
     "Linear": _linear,
     "GroupNormalization": _group_norm,

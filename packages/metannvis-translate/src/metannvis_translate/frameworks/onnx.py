@@ -15,9 +15,10 @@ from metannvis_translate.errors import (
     UnknownLayerError,
     UnsupportedOperatorError,
 )
-from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run, is_installed, require
+from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run
 from metannvis_translate.frameworks.onnx_files import check_sizes
-from metannvis_translate.frameworks.onnx_ml import as_array, lower_ml, without_maps
+from metannvis_translate.frameworks.onnx_ml import lower_ml, without_maps
+from metannvis_translate.frameworks.onnx_running import evaluator
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
@@ -141,7 +142,7 @@ class OnnxFramework:
         layers: Sequence[str] = (),
         cotangents: Sequence[Array] | None = None,
     ) -> Run:
-        """Run by ONNX Runtime where it is installed and has the kernels, else by ONNX's own evaluator."""
+        """Run by ONNX Runtime where it is installed and has exact kernels, else by ONNX's own evaluator."""
         if cotangents is not None:
             raise InvalidArgumentError("an ONNX graph has no gradients of its own")
         proto = _proto(model)
@@ -149,7 +150,7 @@ class OnnxFramework:
         wanted = _values_by_layer(proto)
         found = {name: wanted[name] for name in layers if name in wanted}
         extra = [value for value in dict.fromkeys(found.values()) if value not in own]
-        evaluate = _evaluator(_with_outputs(proto, extra))
+        evaluate = evaluator(proto, extra)
         names = [
             value.name for value in proto.graph.input if value.name not in {i.name for i in proto.graph.initializer}
         ]
@@ -278,58 +279,6 @@ def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
                     found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
     found.update({value.name: value.name for value in proto.graph.input})
     return found
-
-
-def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    import onnx
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    copy.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
-    return copy
-
-
-def _evaluator(proto: onnx.ModelProto) -> Any:
-    if is_installed("onnxruntime"):
-        runtime = require("onnxruntime")
-        options = runtime.SessionOptions()
-        options.log_severity_level = 4
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            session = runtime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            return lambda feeds: [as_array(x) for x in session.run(None, feeds)]
-        except Exception as error:  # noqa: BLE001
-            # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
-            log_reason = str(error)
-            return _reference(proto, log_reason)
-    return _reference(proto, "onnxruntime is not installed")
-
-
-def _reference(proto: onnx.ModelProto, reason: str) -> Any:
-    import logging
-
-    from onnx.reference import ReferenceEvaluator
-
-    logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
-    opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
-    evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
-    return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
-
-
-def _batch_normalization() -> Any:
-    """Inference before opset 14, of which ONNX's evaluator makes training from opset 9 on, and an error before."""
-    from onnx.reference.op_run import OpRun
-
-    class BatchNormalization(OpRun):
-        op_domain = ""
-
-        def _run(self, x: Array, scale: Array, bias: Array, mean: Array, var: Array, **attributes: Any) -> tuple[Array]:
-            epsilon = getattr(self, "epsilon", None) or 1e-5
-            shape = (1, -1, *(1,) * (x.ndim - 2))
-            scale, bias, mean, var = (array.reshape(shape) for array in (scale, bias, mean, var))
-            return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
-
-    return BatchNormalization
 
 
 def _double_constant(node: ir.Node) -> None:

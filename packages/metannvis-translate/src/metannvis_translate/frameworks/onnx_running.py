@@ -1,0 +1,79 @@
+"""Running an ONNX graph: by ONNX Runtime where that computes what the standard says, else by ONNX's own evaluator."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.exact_integers import with_exact_integers
+from metannvis_translate.frameworks import is_installed, require
+from metannvis_translate.frameworks.onnx_ml import as_array
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["evaluator"]
+
+Array = np.ndarray[Any, Any]
+#: Values of all outputs, in order, on arrays by input name.
+Evaluate = Callable[[Mapping[str, Array]], list[Array]]
+
+
+def evaluator(proto: onnx.ModelProto, values: Sequence[str] = ()) -> Evaluate:
+    """What runs a graph: its outputs, and after them the named values inside it.
+
+    Products of eight-bit integers are written out first: ONNX Runtime's own kernels saturate on some processors.
+    """
+    proto = _with_outputs(proto, values)
+    if not is_installed("onnxruntime"):
+        return _reference(proto, "onnxruntime is not installed")
+    exact = with_exact_integers(proto)
+    if exact is None:
+        return _reference(proto, "a product of integers whose shapes are not declared")
+    runtime = require("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = runtime.InferenceSession(exact.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001
+        # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
+        return _reference(proto, str(error))
+    return lambda feeds: [as_array(x) for x in session.run(None, feeds)]
+
+
+def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    copy.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    return copy
+
+
+def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
+    from onnx.reference import ReferenceEvaluator
+
+    logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
+    opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
+    evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
+    return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
+
+
+def _batch_normalization() -> Any:
+    """Inference before opset 14, of which ONNX's evaluator makes training from opset 9 on, and an error before."""
+    from onnx.reference.op_run import OpRun
+
+    class BatchNormalization(OpRun):
+        op_domain = ""
+
+        def _run(self, x: Array, scale: Array, bias: Array, mean: Array, var: Array, **attributes: Any) -> tuple[Array]:
+            epsilon = getattr(self, "epsilon", None) or 1e-5
+            shape = (1, -1, *(1,) * (x.ndim - 2))
+            scale, bias, mean, var = (array.reshape(shape) for array in (scale, bias, mean, var))
+            return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
+
+    return BatchNormalization
