@@ -1,7 +1,7 @@
 """Shared by the tests of all packages.
 
-A skipped test fails unless its reason stands in a table. The rows of a table that the core leaves to ``tox -e full`` are marked.
-What is dear and does not change is made once for all processes that run the tests.
+A skipped test fails unless its reason stands in a table. The rows that the core leaves to ``tox -e full`` are marked. What is
+dear and does not change is made once for all processes that run the tests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Examples that are drawn are the same at every run, and may take as long as the machine takes."""
+    try:
+        from hypothesis import HealthCheck, settings
+    except ImportError:  # an environment whose tests draw none
+        return
+    settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tests")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ def _centered(x: Array, zero: Array | None, *shape: int) -> Array:
     if zero is None:
         return x.astype(np.int64)
     zero = zero.astype(np.int64)
-    return x.astype(np.int64) - (zero.reshape(shape) if zero.ndim == 1 and zero.size > 1 else zero.reshape(zero.shape or ()))
+    return x.astype(np.int64) - (
+        zero.reshape(shape) if zero.ndim == 1 and zero.size > 1 else zero.reshape(zero.shape or ())
+    )
 
 
 def _requantized(whole: Array, factor: Array, zero: Array) -> Array:
@@ -29,7 +31,13 @@ def _requantized(whole: Array, factor: Array, zero: Array) -> Array:
 
 
 def _convolved(
-    x: Array, w: Array, *, group: int = 1, pads: Sequence[int] = (), strides: Sequence[int] = (), dilations: Sequence[int] = ()
+    x: Array,
+    w: Array,
+    *,
+    group: int = 1,
+    pads: Sequence[int] = (),
+    strides: Sequence[int] = (),
+    dilations: Sequence[int] = (),
 ) -> Array:
     """A convolution window by window; ``x`` of shape (N, C, …), ``w`` of shape (M, C / group, …)."""
     rank = x.ndim - 2
@@ -58,9 +66,7 @@ def qlinear_matmul(
     return _requantized(whole, rows * b_scale / y_scale, y_zero)
 
 
-def conv_integer(
-    x: Array, w: Array, x_zero: Array | None = None, w_zero: Array | None = None, **windows: Any
-) -> Array:
+def conv_integer(x: Array, w: Array, x_zero: Array | None = None, w_zero: Array | None = None, **windows: Any) -> Array:
     ones = [1] * (w.ndim - 1)
     return _convolved(_centered(x, x_zero), _centered(w, w_zero, -1, *ones), **windows).astype(np.int32)
 

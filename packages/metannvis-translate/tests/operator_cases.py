@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper
 from integer_products import PRODUCTS
+from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 __all__ = ["CASES", "Case", "judge", "model_of", "reference", "runtime_results"]

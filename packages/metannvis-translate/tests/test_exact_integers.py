@@ -62,7 +62,10 @@ def branches() -> onnx.ModelProto:
 
     def branch(name: str) -> onnx.GraphProto:
         return helper.make_graph(
-            [helper.make_node("MatMulInteger", ["x", "w"], [name])], name, [], [declared(name, TensorProto.INT32, [2, 3])]
+            [helper.make_node("MatMulInteger", ["x", "w"], [name])],
+            name,
+            [],
+            [declared(name, TensorProto.INT32, [2, 3])],
         )
 
     node = helper.make_node("If", ["c"], ["y"], then_branch=branch("a"), else_branch=branch("b"))

@@ -46,4 +46,6 @@ def test_second_opinion(case: Case) -> None:
         assert ours.dtype == other.dtype
         assert ours.shape == other.shape
         scale = np.abs(other).max(initial=0)
-        assert np.abs(np.subtract(ours, other, dtype=np.float64)).max(initial=0) <= (1e-6 * scale if ours.dtype.kind == "f" else 0)
+        assert np.abs(np.subtract(ours, other, dtype=np.float64)).max(initial=0) <= (
+            1e-6 * scale if ours.dtype.kind == "f" else 0
+        )

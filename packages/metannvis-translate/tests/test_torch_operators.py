@@ -80,7 +80,9 @@ def arrays(batch: int, seed: int, dtype: str) -> Any:
     return np.random.default_rng(seed).standard_normal((batch, 4, 5)).astype(dtype)
 
 
-@pytest.mark.core("projection", "index_add_scaled", "index_fill", "take_along_dim", "sort", "cdist", "clamp", "arithmetic")
+@pytest.mark.core(
+    "projection", "index_add_scaled", "index_fill", "take_along_dim", "sort", "cdist", "clamp", "arithmetic"
+)
 @pytest.mark.parametrize("name", CASES)
 def test_exact_at_every_batch_size(name: str) -> None:
     model = randomize(CASES[name]())

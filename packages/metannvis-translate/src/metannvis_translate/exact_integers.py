@@ -46,7 +46,7 @@ def with_exact_integers(proto: onnx.ModelProto) -> onnx.ModelProto | None:
                 continue
             if not _is_known(node):
                 return None
-            Replacement(node.graph, node).run(rule)  # type: ignore[arg-type]
+            Replacement(node.graph, node).run(rule)
     return ir.to_proto(model)
 
 

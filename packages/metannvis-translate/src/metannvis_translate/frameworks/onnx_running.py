@@ -60,7 +60,7 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
     evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
-    return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
+    return lambda feeds: [as_array(x) for x in evaluator.run(None, dict(feeds))]
 
 
 def _batch_normalization() -> Any:
