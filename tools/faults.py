@@ -1,0 +1,164 @@
+"""Faults put into a copy of the sources, one at a time: the core's tests have to notice each.
+
+``python tools/faults.py`` says which were caught and by which test; ``--full`` asks the tests of ``tox -e full`` instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("translate", "methods", "plot", "cli")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mistake: in a file below ``src`` of a package, a text (which stands there once) becomes another."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+    @property
+    def package(self) -> str:
+        """Whose source, and whose tests: ``translate`` or another."""
+        return self.file.partition("/")[0].removeprefix("metannvis_")
+
+
+FAULTS = (
+    Fault(
+        "a concatenation along an axis of the other layout", "metannvis_translate/onnx_to_keras/indexing.py",
+        "position = layout.physical_axis(order, axis)", "position = axis % len(order)",
+    ),
+    Fault(
+        "a transposed convolution without its bias", "metannvis_translate/onnx_to_torch/conv.py",
+        "return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))", "return y",
+    ),
+    Fault(
+        "a wrong default", "metannvis_translate/onnx_to_keras/activation.py",
+        "alpha: float = 0.01", "alpha: float = 0.02",
+    ),
+    Fault(
+        "padding of a max pool that is zero", "metannvis_translate/onnx_to_keras/pool.py",
+        "constant_values=-np.inf", "constant_values=0.0",
+    ),
+    Fault(
+        "gates of a recurrent layer in another order", "metannvis_translate/export/keras_layers/recurrent.py",
+        "return np.concatenate([parts[k] for k in order], axis)", "return np.concatenate(parts, axis)",
+    ),
+    Fault(
+        "two directions added that are to be averaged", "metannvis_translate/export/keras_layers/recurrent.py",
+        'if mode == "ave" else y]', 'if mode == "average" else y]',
+    ),
+    Fault(
+        "a smallest variance that is forgotten", "metannvis_translate/export/keras_layers/normalization.py",
+        """        epsilon=float(layer.epsilon),
+        exact={"epsilon": layer.epsilon},
+    )
+    return e.transpose(y, layout.inverse(order))
+
+
+@keras_layer("LayerNormalization")""",
+        """    )
+    return e.transpose(y, layout.inverse(order))
+
+
+@keras_layer("LayerNormalization")""",
+    ),
+    Fault(
+        "a part written one place too far", "metannvis_translate/export/torch_operators.py",
+        "pieces = [cut(0, start)] if start != 0 else []", "pieces = [cut(0, start + 1)] if start != 0 else []",
+    ),
+    Fault(
+        "an average pool that counts its padding", "metannvis_translate/export/torch_operators.py",
+        "count_include_pad=int(counts_padding)", "count_include_pad=1",
+    ),
+    Fault(
+        "a check that compares a single sample", "metannvis_translate/equivalence.py",
+        "figure = rel_l2.max() if by_l2 else max_rel.max()", "figure = rel_l2[0] if by_l2 else max_rel[0]",
+    ),
+    Fault(
+        "a mask lost in a layer that holds another", "metannvis_translate/export/keras_layers/wrapping.py",
+        'given["mask"] = e.reshape(mask', 'given["Mask"] = e.reshape(mask',
+    ),
+    Fault(
+        "a gradient that flows where the source stops it", "metannvis_translate/export/torch_stops.py",
+        "return operator(tensor)", "return tensor",
+    ),
+    Fault(
+        "an argument in the layout of the other framework", "metannvis_methods/prepare.py",
+        """if role in ("window", "stride"):
+        one_each""",
+        """if role in ("window", "stride"):
+        return value
+        one_each""",
+    ),
+    Fault(
+        "a result left in the translated model's layout", "metannvis_methods/restore.py",
+        'return _to_source(prepared.translation, array, role="input", index=index), axes', "return array, axes",
+    ),
+)  # fmt: skip
+
+
+def copied(into: Path) -> list[Path]:
+    """Source folders of all packages, copied."""
+    folders = []
+    for package in PACKAGES:
+        folder = into / package
+        shutil.copytree(ROOT / f"packages/metannvis-{package}/src", folder)
+        folders.append(folder)
+    return folders
+
+
+def caught_by(fault: Fault, folders: Sequence[Path], *, full: bool) -> str | None:
+    """The first test that fails, or None. The sources are as they were afterwards."""
+    (file,) = (folder / fault.file for folder in folders if (folder / fault.file).exists())
+    text = file.read_text()
+    if text.count(fault.right) != 1:
+        raise SystemExit(f"{fault.name}: {fault.file} holds the text {text.count(fault.right)} times, not once")
+    file.write_text(text.replace(fault.right, fault.wrong))
+    paths = [f"packages/metannvis-{fault.package}/tests"] + (["tests"] if fault.package == "methods" else [])
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "--dist", "worksteal", *paths]
+    command += ["--ignore", "tests/extras", "--ignore", "tests/wheels", *([] if full else ["-m", "not full"])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace")
+    finally:
+        file.write_text(text)
+    if done.returncode not in (0, 1, 2):
+        raise SystemExit(f"pytest ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return failed[0] if failed else None
+
+
+def main() -> int:
+    """Put every fault in; 1 if one of them was not caught."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="all tests, not those of the core alone")
+    parser.add_argument("--only", nargs="+", type=int, metavar="K", help="these faults only, counted from 1")
+    arguments = parser.parse_args()
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        folders = copied(Path(folder))
+        for k, fault in enumerate(FAULTS, 1):
+            if arguments.only and k not in arguments.only:
+                continue
+            test = caught_by(fault, folders, full=arguments.full)
+            missed += test is None
+            sys.stdout.write(f"{k:2} {fault.name}: {test or 'NOT CAUGHT'}\n")
+            sys.stdout.flush()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
