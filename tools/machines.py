@@ -29,14 +29,14 @@ NUMBERS = (
         f"{TRANSLATE}test_{name}.py"
         for name in (
             "onnx_to_torch", "onnx_to_keras", "operator_references", "exact_integers", "export_keras", "export_keras_ops",
-            "keras_layers", "keras_to_torch", "torch_to_keras", "found_networks", "equivalence", "random_keras",
+            "keras_layers", "keras_to_torch", "equivalence", "random_keras",
         )
     ),
+    f"{TRANSLATE}test_torch_to_keras.py::test_single_precision_with_the_gate",
     "packages/metannvis-methods/tests/test_methods.py",
     "packages/metannvis-methods/tests/test_compare.py",
     "tests/test_captum_core.py",
     "tests/test_comparison.py",
-    "tests/test_methods.py",
     "tests/test_translation.py",
 )  # fmt: skip
 #: The half whose words, files and processes depend on everything else.
@@ -128,7 +128,9 @@ CONDITIONS = (
     Condition("no-home", SURFACE, HOMELESS),
     Condition("no-terminal", SURFACE, {"TERM": None, "COLUMNS": None}),
     Condition("fifty-columns", SURFACE, {"COLUMNS": None, "TERM": "xterm"}, columns=50),
-    *(Condition(f"hash-seed-{seed}", BOTH, {"PYTHONHASHSEED": seed}) for seed in ("0", "1", "20221")),
+    Condition("hash-seed-0", SURFACE, {"PYTHONHASHSEED": "0"}),
+    Condition("hash-seed-1", NUMBERS, {"PYTHONHASHSEED": "1"}),
+    Condition("hash-seed-20221", BOTH, {"PYTHONHASHSEED": "20221"}),
     Condition("random-order", BOTH, options=("-p", "randomly")),
     Condition("a-fifth-of-the-time", SURFACE, options=("--timeout", "1500"), share=0.2),
     Condition(
