@@ -169,7 +169,7 @@ def _reason(error: OSError, path: str) -> str:
         errno.ELOOP: "its symbolic links lead in a circle",
     }
     if error.errno in (errno.EACCES, errno.EPERM):
-        if os.path.lexists(path) and not os.access(path, os.W_OK) and os.access(folder, os.W_OK):
+        if error.filename == os.path.realpath(path):
             return "you have no right to write to it; it is write-protected"
         return f"you have no right to write to the folder {folder}"
     return known.get(error.errno or 0, error.strerror or str(error))

@@ -2,7 +2,7 @@
 
 What is new is written beside its target under a hidden name, brought to the disk, and renamed. A reader sees the old one or
 the new one and nothing between, whatever happens in the meantime: a full disk, an error, Ctrl-C, the end of the process, or
-another one that writes the same target. After a process was killed, a hidden ``.name.….tmp`` may be left, which nobody reads.
+another one that writes the same target. After a process was killed, a hidden ``.name~…~tmp`` may be left, which nobody reads.
 """
 
 from __future__ import annotations

@@ -191,9 +191,10 @@ def _may_go(
 
 def _hidden(target: Path) -> Path:
     """A name that nobody has, hidden, beside the target and with its ending, by which libraries choose a format."""
-    rest = f".{secrets.token_hex(6)}.tmp{target.suffix}"
+    suffix = target.suffix if len(os.fsencode(target.suffix)) < LONGEST // 2 else ""
+    rest = f"~{secrets.token_hex(6)}~tmp{suffix}"
     room = LONGEST - 1 - len(os.fsencode(rest))
-    stem = os.fsencode(target.stem)[: max(room, 0)].decode(errors="ignore")
+    stem = os.fsencode(target.stem.lstrip("."))[:room].decode(errors="ignore")
     return target.with_name(f".{stem}{rest}")
 
 
