@@ -116,7 +116,7 @@ def test_onnx_with_data_is_replaced_as_one(tmp_path, small):
         model = _onnx(value)
         before = model.SerializeToString()
         save_model(model, path, overwrite=True)
-        assert model.SerializeToString() == before  # saving by onnx itself would take the weights away
+        assert model.SerializeToString() == before  # onnx.save_model takes the weights away
         assert _held(path) == {t.name: t.raw_data for t in model.graph.initializer}
         onnx.checker.check_model(str(path))
         assert len(list(tmp_path.iterdir())) == 2

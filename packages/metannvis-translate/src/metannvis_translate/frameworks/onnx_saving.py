@@ -27,9 +27,7 @@ SMALL = 1024
 
 def needs_data(proto: onnx.ModelProto) -> bool:
     """Whether the model is larger than a protobuf file may be."""
-    if sum(len(tensor.raw_data) for tensor in proto.graph.initializer) > LIMIT:  # ByteSize fails on them
-        return True
-    return proto.ByteSize() > LIMIT
+    return _size(proto) > LIMIT
 
 
 def has_data(path: Path) -> bool:
@@ -106,9 +104,18 @@ def _light(proto: onnx.ModelProto, location: str) -> onnx.ModelProto:
             entry = copy.external_data.add()
             entry.key, entry.value = key, value
         offset += length
-    if light.ByteSize() > LARGEST:
+    if _size(light) > LARGEST:
         raise InvalidArgumentError("the model holds more than 2 GiB outside its weights, which no ONNX file can")
     return light
+
+
+def _size(proto: onnx.ModelProto) -> int:
+    from google.protobuf.message import EncodeError
+
+    try:
+        return proto.ByteSize()
+    except EncodeError:  # protobuf cannot even count what it cannot write
+        return LARGEST + 1
 
 
 def _without(message: Any, left_out: str) -> Any:
