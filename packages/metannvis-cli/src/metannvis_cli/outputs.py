@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from metannvis_cli.options import DIRECTIONS
 
-__all__ = ["check_outputs", "write"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["check_outputs", "refuse_unwritable", "write", "write_array"]
 
 SUFFIXES = {"figure": (".png", ".pdf", ".svg"), "page": (".html",), "result": (".npz",), "values": (".npy",)}
 
@@ -24,6 +28,8 @@ def check_outputs(paths: Sequence[Path], kinds: Sequence[str], *, overwrite: boo
         An ending is not known, or a folder is missing.
     InvalidArgumentError
         A file exists, and ``overwrite`` is not set.
+    WriteError
+        It may not be written: no rights, a folder of that name, a name too long.
     """
     known = [suffix for kind in kinds for suffix in SUFFIXES[kind]]
     for path in paths:
@@ -32,36 +38,57 @@ def check_outputs(paths: Sequence[Path], kinds: Sequence[str], *, overwrite: boo
             raise click.BadParameter(f"{path.name!r} has no ending that is known: {wanted}", param_hint="--output")
         if not path.parent.is_dir():
             raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist", param_hint="--output")
-        refuse_existing(path, overwrite=overwrite)
+        refuse_unwritable(path, overwrite=overwrite)
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise ``InvalidArgumentError`` if there is something at the path already."""
+def refuse_unwritable(path: Path, *, overwrite: bool) -> None:
+    """Raise what writing to the path would raise in the end: it exists, or there is no right to."""
+    from metannvis_translate.errors import InvalidArgumentError
+    from metannvis_translate.writing import check_target
+
     if path.exists() and not overwrite:
-        from metannvis_translate.errors import InvalidArgumentError
-
         raise InvalidArgumentError(f"{path} exists already; --overwrite replaces it")
+    check_target(path)
 
 
-def write(result: Any, paths: Sequence[Path]) -> None:
-    """Write an explanation or a comparison, each path by its ending."""
-    import numpy as np
+def write(result: Any, paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Write an explanation or a comparison, each path by its ending.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A file was made by somebody else while the work went on, and ``overwrite`` is not set.
+    WriteError
+        A file cannot be written, as on a full disk; what was there is unchanged.
+    """
+    from metannvis_translate.errors import InvalidArgumentError
+    from metannvis_translate.writing import replacing
 
     for path in paths:
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES["figure"]:
-            result.plot(path=path)
-        elif suffix in SUFFIXES["page"]:
-            from metannvis_plot import report
+        if suffix in SUFFIXES["values"]:
+            if isinstance(result.values, tuple):
+                raise InvalidArgumentError(
+                    f"there are {len(result.values)} arrays, one an input: write an .npz instead of {path.name}"
+                )
+            write_array(path, result.values, overwrite=overwrite)
+            continue
+        with replacing(path, overwrite=overwrite) as new:
+            if suffix in SUFFIXES["figure"]:
+                result.plot(path=new)
+            elif suffix in SUFFIXES["page"]:
+                from metannvis_plot import report
 
-            report(result, path)
-        elif suffix in SUFFIXES["result"]:
-            result.save(path)
-        elif isinstance(result.values, tuple):
-            from metannvis_translate.errors import InvalidArgumentError
+                report(result, new)
+            else:
+                result.save(new)
 
-            raise InvalidArgumentError(
-                f"there are {len(result.values)} arrays, one an input: write an .npz instead of {path.name}"
-            )
-        else:
-            np.save(path, result.values)
+
+def write_array(path: Path, array: np.ndarray[Any, Any], *, overwrite: bool = True) -> None:
+    """Write an ``.npy`` file whole or not at all."""
+    import numpy as np
+    from metannvis_translate.writing import write_bytes
+
+    buffer = io.BytesIO()  # NumPy's error on a full disk does not say that it is full
+    np.save(buffer, array)
+    write_bytes(path, buffer.getbuffer(), overwrite=overwrite)

@@ -22,6 +22,7 @@ from metannvis_translate.errors import (
     MissingFrameworkError,
     UnknownFrameworkError,
     UnknownLayerError,
+    WriteError,
     near_misses,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "UnknownLayerError",
     "UnknownMethodError",
     "UnknownToolsetError",
+    "WriteError",
     "near_misses",
 ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 
@@ -80,13 +81,20 @@ class Explanation:
     seconds: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, path: str | PathLike[str]) -> Path:
+    def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
         """Write an ``.npz`` file, which :meth:`load` reads: arrays ``values`` (or ``values_0`` …) and so on.
 
         Returns the path, with the ending added if it lacked it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The file exists and ``overwrite`` is off.
+        WriteError
+            It cannot be written; what was there is unchanged.
         """
         path = Path(path)
-        if path.suffix != ".npz":
+        if path.suffix.lower() != ".npz":
             path = path.with_name(path.name + ".npz")
         arrays: dict[str, Array] = {}
         meta: dict[str, Any] = {"format": FORMAT}
@@ -100,7 +108,7 @@ class Explanation:
             else:
                 meta[item.name] = jsonable(value)
         arrays["meta"] = np.array(json.dumps(meta))
-        with path.open("wb") as file:
+        with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stubs take it for allow_pickle
         return path
 

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.writing import write_bytes
 
 DPI = 150
 NOTE_COLOR = "#555555"
@@ -148,7 +149,10 @@ def footing(figure: Figure, text: str) -> None:
 def finish(figure: Figure, path: Path | None) -> Figure:
     """Write the figure if a path is given; the figure."""
     if path is not None:
-        figure.savefig(path, dpi=DPI)
+        # drawn in memory first: only what is whole goes to the disk
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=path.suffix.lower().removeprefix("."), dpi=DPI)
+        write_bytes(path, buffer.getbuffer())
     return figure
 
 

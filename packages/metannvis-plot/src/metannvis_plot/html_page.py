@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.writing import write_bytes
 
 from .canvas import png
 from .captions import layer_text, number, plain, target_text, translation_text
@@ -91,7 +92,7 @@ def report(
         f"<h1>{_text(title)}</h1>\n{before}{index}{''.join(bodies)}</body>\n</html>\n"
     )
     if target is not None:
-        target.write_text(page, encoding="utf-8")
+        write_bytes(target, page.encode("utf-8"))
     return page
 
 

@@ -10,7 +10,8 @@
     ├─ UntrustedModelError(ValueError)                opening the file would run code
     ├─ UnknownLayerError(LookupError)                 no layer of that name
     ├─ MissingArgumentError(ValueError)               an argument that is needed was not given
-    └─ InvalidArgumentError(ValueError)               an argument was given that cannot be used
+    ├─ InvalidArgumentError(ValueError)               an argument was given that cannot be used
+    └─ WriteError(OSError)                            a file cannot be written; what was there is as it was
 
 ``metannvis_methods.errors`` adds its own below :class:`MetannvisError`. Every message says what was
 wrong, where, and what to do.
@@ -19,8 +20,11 @@ wrong, where, and what to do.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metannvis_translate.equivalence import EquivalenceReport
@@ -35,6 +39,7 @@ __all__ = [
     "UnknownLayerError",
     "UnsupportedOperatorError",
     "UntrustedModelError",
+    "WriteError",
     "near_misses",
 ]
 
@@ -126,6 +131,48 @@ class MissingArgumentError(MetannvisError, ValueError):
 
 class InvalidArgumentError(MetannvisError, ValueError):
     """An argument was given that cannot be used."""
+
+
+class WriteError(MetannvisError, OSError):
+    """A file or folder cannot be written; what was there is as it was.
+
+    ``errno`` is the system's number, ``strerror`` the reason in words, ``filename`` the file asked for.
+    """
+
+    def __init__(self, error: OSError, path: str | os.PathLike[str]) -> None:
+        path = os.fspath(path)
+        super().__init__(error.errno, _reason(error, path), path)
+
+    def __str__(self) -> str:
+        kept = " What was there is unchanged." if os.path.lexists(self.filename) else ""
+        return f"{self.filename} was not written: {self.strerror}.{kept}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (WriteError, (OSError(self.errno, self.strerror, self.filename), self.filename))
+
+
+def _reason(error: OSError, path: str) -> str:
+    """Why a file cannot be written, and what to do."""
+    if isinstance(error, WriteError):
+        return str(error.strerror)
+    folder = Path(os.path.realpath(path)).parent
+    known = {
+        errno.ENOSPC: "the disk is full; free some space, or write to another one",
+        errno.EDQUOT: "your quota of the disk is used up; free some space, or write to another one",
+        errno.EFBIG: "it is larger than a file may be, by the file system or by this process' limit (ulimit -f)",
+        errno.EROFS: f"{folder} is on a file system that can only be read",
+        errno.ENAMETOOLONG: "its name is too long for the file system",
+        errno.ENOENT: f"the folder {folder} does not exist",
+        errno.ENOTDIR: f"{folder} is not a folder",
+        errno.EISDIR: "a folder of that name is there",
+        errno.EEXIST: "a file of that name is there, where a folder is to be",
+        errno.ELOOP: "its symbolic links lead in a circle",
+    }
+    if error.errno in (errno.EACCES, errno.EPERM):
+        if error.filename == os.path.realpath(path):
+            return "you have no right to write to it; it is write-protected"
+        return f"you have no right to write to the folder {folder}"
+    return known.get(error.errno or 0, error.strerror or str(error))
 
 
 def near_misses(name: str, known: Iterable[str], *, most: int = 4) -> list[str]:

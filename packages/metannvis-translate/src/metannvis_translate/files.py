@@ -9,6 +9,7 @@ from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework
 from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkError
 from metannvis_translate.frameworks import frameworks, get_framework
+from metannvis_translate.writing import replacing
 
 __all__ = ["framework_of_file", "load_model", "save_model"]
 
@@ -57,23 +58,32 @@ def load_model(path: str | Path, *, trust: bool = False, architecture: str | Non
 
 
 def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, overwrite: bool = False) -> None:
-    """Save a model in the format that the ending names.
+    """Save a model in the format that the ending names; a Keras model under a name without one as a SavedModel folder.
 
-    A ``.pt2`` file needs ``example_inputs``; ``.pt`` and ``.pth`` hold the state dict alone.
+    A ``.pt2`` file needs ``example_inputs``; ``.pt`` and ``.pth`` hold the state dict alone. The file is replaced whole or not
+    at all, see :func:`~metannvis_translate.writing.replacing`.
 
     Raises
     ------
     InvalidArgumentError
         The file exists and ``overwrite`` is not set, or the ending belongs to another framework.
+    WriteError
+        The file cannot be written, as on a full disk; what was there is unchanged.
     """
     path = Path(path)
     framework = get_framework(detect_framework(model))
-    if path.suffix.lower() not in framework.suffixes:
+    folders = getattr(framework, "saves_folders", False)
+    if path.suffix.lower() not in (*framework.suffixes, *([""] if folders else [])):
+        known = ", ".join(framework.suffixes) + (" or, without an ending, a folder" if folders else "")
         raise InvalidArgumentError(
-            f"{path.name!r}: a model of {framework.label} is saved as {', '.join(framework.suffixes)}; "
-            "translate it first for another format"
+            f"{path.name!r}: a model of {framework.label} is saved as {known}; translate it first for another format"
         )
     if path.exists() and not overwrite:
         raise InvalidArgumentError(f"{path} exists already; give overwrite=True to replace it")
-    inputs = None if example_inputs is None else to_arrays(example_inputs, framework)
-    framework.save(model, path, inputs=list(inputs.values()) if isinstance(inputs, dict) else inputs)
+    given = None if example_inputs is None else to_arrays(example_inputs, framework)
+    inputs = list(given.values()) if isinstance(given, dict) else given
+    several = getattr(framework, "save_several", None)
+    if several is not None and several(model, path, inputs=inputs, overwrite=overwrite):
+        return
+    with replacing(path, overwrite=overwrite) as new:
+        framework.save(model, new, inputs=inputs)

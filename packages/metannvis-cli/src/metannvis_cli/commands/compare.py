@@ -100,7 +100,7 @@ def command(
         progress=console.progress,
         **everyone,
     )
-    write(found, outputs)
+    write(found, outputs, overwrite=overwrite)
     console.clear()
     if as_json:
         results = [as_dict(result, ()) for result in found.explanations]

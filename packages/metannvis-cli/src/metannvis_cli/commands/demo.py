@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,26 +58,55 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, a
 
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise InvalidArgumentError(f"the folder {str(folder)!r} holds something already; --overwrite writes into it")
-    folder.mkdir(parents=True, exist_ok=True)
 
     def say(text: str) -> None:
         console.clear()
         if not as_json:
             click.echo(text)
 
-    demo = tell(folder, seed=seed, epochs=epochs, steps=steps, progress=console.progress, say=say)
+    with _filled(folder) as work:
+        demo = tell(work, seed=seed, epochs=epochs, steps=steps, progress=console.progress, say=say)
     console.clear()
     if as_json:
-        echo_json(_as_dict(demo))
+        echo_json(_as_dict(demo, folder))
         return
     click.echo("\nWrote:")
     for file in demo.files:
-        click.echo(f"  {file}")
+        click.echo(f"  {folder / file.name}")
     click.echo("\nOpen index.html, and go on with:")
     click.echo(NEXT.format(folder=folder), nl=False)
 
 
-def _as_dict(demo: Demo) -> dict[str, Any]:
+@contextmanager
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder to work in, whose files go to `folder` in the end, beside whatever else lies there; none if the work fails.
+
+    Raises
+    ------
+    WriteError
+        The folder cannot be made or written to.
+    """
+    from metannvis_translate.errors import WriteError
+    from metannvis_translate.writing import check_target, replacing, replacing_folder
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        holds = folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise WriteError(error, folder) from error
+    if not holds:
+        with replacing_folder(folder, overwrite=False) as work:
+            yield work
+        return
+    check_target(folder / "index.html")  # told before the work
+    with TemporaryDirectory(prefix="metannvis-demo-") as work:
+        yield Path(work)
+        for file in sorted(Path(work).iterdir()):
+            with replacing(folder / file.name) as new:
+                shutil.copyfile(file, new)
+
+
+def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
     from metannvis_methods import Comparison
 
     return {
@@ -81,11 +114,11 @@ def _as_dict(demo: Demo) -> dict[str, Any]:
             {
                 "name": network.name,
                 "accuracy": network.accuracy,
-                "file": str(network.file),
+                "file": str(folder / network.file.name),
                 "translation": None if network.translation.report is None else network.translation.report.to_dict(),
             }
             for network in demo.networks.values()
         ],
         "comparisons": [found.to_dict() for _, found in demo.results.values() if isinstance(found, Comparison)],
-        "files": [str(file) for file in demo.files],
+        "files": [str(folder / file.name) for file in demo.files],
     }

@@ -107,7 +107,7 @@ def command(
         progress=console.progress,
         **own,
     )
-    write(result, outputs)
+    write(result, outputs, overwrite=overwrite)
     console.clear()
     if as_json:
         echo_json(as_dict(result, outputs))

@@ -57,12 +57,12 @@ def command(
     from metannvis_translate.files import framework_of_file
 
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import refuse_existing
+    from metannvis_cli.outputs import refuse_unwritable
 
     to = framework_of_file(target)
-    refuse_existing(target, overwrite=overwrite)
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {str(target.parent)!r} does not exist", param_hint="TARGET")
+    refuse_unwritable(target, overwrite=overwrite)
     opened = open_model(source, console, trust=trust, architecture=architecture, input_shape=input_shape)
     examples = opened.inputs_or_examples(inputs, console, scale=scale, crop=crop)
     translation = translate(

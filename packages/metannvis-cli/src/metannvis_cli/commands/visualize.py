@@ -116,7 +116,7 @@ def command(
         progress=console.progress,
         **own,
     )
-    write(result, outputs)
+    write(result, outputs, overwrite=overwrite)
     console.clear()
     if as_json:
         echo_json(as_dict(result, outputs))

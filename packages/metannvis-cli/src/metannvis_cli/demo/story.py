@@ -81,6 +81,7 @@ def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Calla
         require(framework)
     from metannvis_cli.demo import keras_network, torch_network
     from metannvis_cli.demo.digits import load
+    from metannvis_cli.outputs import write_array
 
     data = load(seed)
     demo.tests = len(data.test_images)
@@ -100,7 +101,7 @@ def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Calla
         file = demo.folder / f"digits-{name}{suffix}"
         save_model(model, file, example_inputs=digits, overwrite=True)
         sample = demo.folder / f"digit-{name}.npy"
-        np.save(sample, digits[-1:])
+        write_array(sample, digits[-1:])
         demo.files += [file, sample]
         demo.networks[name] = Network(name, label, model, share, digits, translation, file)
 

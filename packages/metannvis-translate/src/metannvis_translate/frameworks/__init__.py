@@ -119,7 +119,9 @@ class Framework(Protocol):
     differentiable: bool
     # A framework may also have ``importers``: other ways to build than :meth:`build`, by the name that ``engine=`` asks for,
     # each a function ``(hub, *, dtype, progress) -> Built``; and ``declared_shapes(model)``, shapes by name of input with
-    # ``None`` for a free size, if its ``export`` has to be told by ``free=`` which axes beside the batch are free.
+    # ``None`` for a free size, if its ``export`` has to be told by ``free=`` which axes beside the batch are free. What it
+    # saves as more than one file it saves by ``save_several(model, path, *, inputs, overwrite)``, which is asked before
+    # :meth:`save` and answers whether it did; ``saves_folders = True`` if names without an ending are among it.
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""
@@ -176,7 +178,8 @@ class Framework(Protocol):
 
     def load(self, path: Path, *, trust: bool, architecture: str | None) -> Any: ...
 
-    def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None: ...
+    def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
+        """Write one file. The path is a hidden one with the right ending, which becomes the caller's when all is written."""
 
 
 INSTALL = {

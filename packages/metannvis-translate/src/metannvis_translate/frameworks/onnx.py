@@ -19,6 +19,7 @@ from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progres
 from metannvis_translate.frameworks.onnx_files import check_sizes
 from metannvis_translate.frameworks.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx_running import evaluator
+from metannvis_translate.frameworks.onnx_saving import has_data, needs_data, save_with_data
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
@@ -236,9 +237,14 @@ class OnnxFramework:
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         import onnx
 
+        onnx.save_model(_proto(model), str(path))
+
+    def save_several(self, model: Any, path: Path, *, inputs: Sequence[Array] | None, overwrite: bool) -> bool:
         proto = _proto(model)
-        large = proto.ByteSize() > (1 << 31) - (1 << 20)
-        onnx.save_model(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
+        if not needs_data(proto) and not has_data(path):
+            return False
+        save_with_data(proto, path, overwrite=overwrite)
+        return True
 
     def _copy(self, model: Any) -> ir.Model:
         import onnx_ir as ir

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from metannvis_translate.errors import (
 from metannvis_translate.frameworks import Built, Importer, Progress, Run, require
 from metannvis_translate.frameworks.keras_copy import flatten_model
 from metannvis_translate.frameworks.keras_masks import quiet_masks
+from metannvis_translate.frameworks.keras_saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.tf_graphs import signature_of
 from metannvis_translate.layers import LayerInfo
 
@@ -50,6 +50,7 @@ class TensorFlow:
     suffixes = (".keras", ".h5", ".hdf5")
     engines = ("keras",)
     differentiable = True
+    saves_folders = True
 
     @property
     def importers(self) -> Mapping[str, Importer]:
@@ -271,11 +272,14 @@ class TensorFlow:
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         """To ``.keras`` or ``.h5``, by the file's ending."""
-        _checked(model)
-        with warnings.catch_warnings():
-            # Keras on TensorFlow asks NumPy 2 for a copy in the way of NumPy 1.
-            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-            model.save(str(path))
+        save_file(_checked(model), path)
+
+    def save_several(self, model: Any, path: Path, *, inputs: Sequence[Array] | None, overwrite: bool) -> bool:
+        """To a SavedModel folder, if the name has no ending."""
+        if path.suffix:
+            return False
+        save_folder(model if is_loaded(model) else _checked(model), path, overwrite=overwrite)
+        return True
 
 
 def _by_onnx2keras(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:

@@ -15,6 +15,8 @@ from metannvis_translate.detect import is_a
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UntrustedModelError
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.torch_archive import check_archive
+from metannvis_translate.frameworks.torch_remembered import PROGRAM, Remembered, remembered_program, restore_kinds
+from metannvis_translate.writing import deferring
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +111,10 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     if path.suffix.lower() == ".pt2":
         if not trust:
             check_archive(path)
-        return as_module(torch.export.load(str(path)))
+        program = torch.export.load(str(path))
+        module = as_module(program)
+        module.meta[PROGRAM] = Remembered(program)
+        return module
     if _is_script(path):
         if not trust:
             raise UntrustedModelError(
@@ -194,23 +199,35 @@ def save_file(model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None
     """
     torch = require("torch")
     if path.suffix.lower() != ".pt2":
-        torch.save(model.state_dict(), path)
+        with deferring(path) as file:
+            torch.save(model.state_dict(), file)
         return
-    if is_program(model):
-        torch.export.save(model, str(path))
-        return
+    program = model if is_program(model) else remembered_program(model)
+    if program is None:
+        program = _exported(model, inputs)
+    with deferring(path) as file:
+        torch.export.save(program, file)
+
+
+def _exported(model: Any, inputs: Sequence[Array] | None) -> Any:
+    """A module as an exported program whose batch is free."""
+    torch = require("torch")
     arrays = example_arrays(model, 2, 0) if inputs is None else list(inputs)
     # a batch of one would be taken for a size that is always one
     arrays = [np.repeat(a, 2, axis=0) if a.ndim and a.shape[0] == 1 else a for a in arrays]
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     tensors = tuple(torch.from_numpy(np.array(array)) for array in arrays)
     tensors = tuple(t.to(dtype) if dtype is not None and t.is_floating_point() else t for t in tensors)
-    shapes = tuple({0: torch.export.Dim.AUTO} if tensor.ndim else None for tensor in tensors)
+    shapes: Any = tuple({0: torch.export.Dim.AUTO} if tensor.ndim else None for tensor in tensors)
+    if is_a(model, "torch.export.unflatten.UnflattenedModule"):
+        shapes = {"args": shapes}  # its forward is written (*args)
     flags = {module: module.training for module in model.modules()}
     try:
         for module in flags:
             module.training = False
-        torch.export.save(torch.export.export(model, tensors, dynamic_shapes=shapes), str(path))
+        program = torch.export.export(model, tensors, dynamic_shapes=shapes)
     finally:
         for module, training in flags.items():
             module.training = training
+    restore_kinds(program, model)
+    return program
