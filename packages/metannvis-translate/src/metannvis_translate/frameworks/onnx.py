@@ -16,12 +16,13 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run, is_installed, require
-from metannvis_translate.frameworks.onnx_files import check_sizes
+from metannvis_translate.frameworks.onnx_files import check_complete, check_sizes
 from metannvis_translate.frameworks.onnx_ml import as_array, lower_ml, without_maps
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
 from metannvis_translate.lowering import lower
+from metannvis_translate.reference_operators import replaced_operators
 
 if TYPE_CHECKING:
     import onnx
@@ -230,6 +231,7 @@ class OnnxFramework:
             onnx.load_external_data_for_model(proto, str(path.resolve().parent))
         except onnx.checker.ValidationError as error:  # data that is not there; a constant's, which lies outside
             raise InvalidArgumentError(f"{path.name}: {error}") from error
+        check_complete(proto, path)
         return proto
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
@@ -312,7 +314,8 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Any:
 
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
-    evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
+    operators = [*replaced_operators(), *([_batch_normalization()] if opset < 14 else [])]
+    evaluator = ReferenceEvaluator(proto, new_ops=operators)
     return lambda feeds: [as_array(x) for x in evaluator.run(None, feeds)]
 
 
