@@ -232,16 +232,13 @@ def other_local_name(raw: bytes, members: Members, canary: str) -> bytes:
 
 
 def twice(raw: bytes, members: Members, canary: str) -> bytes:
-    buffer = io.BytesIO(packed(members))
     name = next(name for name in members if "sample_inputs" in name)
     content = pickled(canary)
     body = table = b""
-    listed = {**members}
-    for key, value in [*listed.items(), (name, content)]:
+    for key, value in [*members.items(), (name, content)]:
         header, line = entry(key.encode(), value, len(body))
         body, table = body + header, table + line
-    count = len(listed) + 1
-    del buffer
+    count = len(members) + 1
     return body + table + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, count, count, len(table), len(body), 0)
 
 
@@ -348,7 +345,7 @@ ATTACKS = (
     Attack("constant_pickle", "is a pickle", config("constants", use_pickle=True)),
     Attack("custom_object", "is an object", config("constants", path_name="custom_obj_0")),
     Attack("opaque_object", "is an object", config("constants", path_name="opaque_obj_0")),
-    Attack("weight_outside", "is an object", config("weights", path_name="../sample_inputs/model.pt")),
+    Attack("weight_outside", TWO, config("weights", path_name="../sample_inputs/model.pt")),
     Attack("compiled", "compiled code", member("data/aotinductor/model/x.so", lambda c: b"\x7fELF")),
     Attack("executorch", "data/executorch", member("data/executorch/x.pte", lambda c: b"x")),
     # two readings
@@ -356,7 +353,7 @@ ATTACKS = (
     Attack("data_before", TWO, whole=behind),
     Attack("directory_moved", TWO, whole=moved_directory),
     Attack("directory_of_64_bits", TWO, whole=zip64_elsewhere),
-    Attack("data_after", TWO, whole=lambda raw, members, canary: raw + b"x"),
+    Attack("data_after", "does not stand at its end", whole=lambda raw, members, canary: raw + b"x"),
     Attack("local_name", TWO, whole=other_local_name),
     Attack("twice", "2 times", whole=twice),
     Attack("case", "2 times", named("UPPER")),

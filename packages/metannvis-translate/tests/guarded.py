@@ -30,6 +30,9 @@ WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT")
 SYSTEM = re.compile(r'"/(dev|proc|sys)/')
 
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
 @dataclass
 class Outcome:
     """What came of one file."""
@@ -52,7 +55,7 @@ def tracer() -> str | None:
     return path if tried.returncode == 0 else None
 
 
-def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: dict[str, Any], folder: Path) -> dict[str, Outcome]:
+def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]], folder: Path) -> dict[str, Outcome]:
     """Open each job's file in a child process.
 
     Parameters
@@ -60,7 +63,7 @@ def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: dict[str, Any], fol
     jobs
         By name: ``path``, and for a translation ``to`` (several) and ``shapes`` of its inputs.
     honest
-        A job of the same kind.
+        Jobs of the same kinds.
     folder
         Canaries are the files ``canary-<name>`` in it.
     """
@@ -134,15 +137,14 @@ def main(folder: Path) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if noted is None:
             return
-        written = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-        flags = arguments[2] if event == "open" else 0
-        if (
-            EVENTS.match(event)
-            or written
-            or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        ):
-            if not (event == "open" and str(arguments[0]).startswith("/dev/")):
-                noted.append(f"{event} {arguments!r}"[:300])
+        if event == "open":
+            name, mode, flags = arguments
+            writes = (isinstance(mode, str) and set(mode) & set("wax+")) or (isinstance(flags, int) and flags & WRITING)
+            if not writes or str(name).startswith("/dev/"):
+                return
+        elif not EVENTS.match(event):
+            return
+        noted.append(f"{event} {arguments!r}"[:300])
 
     def run(job: dict[str, Any]) -> None:
         model = load_model(job["path"])
@@ -150,12 +152,13 @@ def main(folder: Path) -> None:
         for target in job.get("to", ()):
             translate(model, target, example_inputs=inputs or None)
 
-    run(plan["honest"])
+    for job in plan["honest"]:
+        run(job)
     sys.addaudithook(hook)
     results = {}
     for name, job in plan["jobs"].items():
         outcome = Outcome()
-        os.path.exists(f"{MARK}begin/{name}")
+        Path(f"{MARK}begin/{name}").exists()
         noted = []
         try:
             run(job)
@@ -163,7 +166,7 @@ def main(folder: Path) -> None:
             outcome.error, outcome.message = type(error).__name__, str(error)[:2000]
             outcome.documented = isinstance(error, MetannvisError)
         outcome.events, noted = noted, None
-        os.path.exists(f"{MARK}end/{name}")
+        Path(f"{MARK}end/{name}").exists()
         outcome.canary = (folder / f"canary-{name}").exists()
         results[name] = vars(outcome)
     (folder / "results.json").write_text(json.dumps(results))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ class Net(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = torch.nn.Linear(4, 3)
+        torch.nn.init.constant_(self.fc.weight, 0.5)  # no unit is dead
         self.scale = torch.ones(3)
 
     def forward(self, x: Any) -> Any:
-        return torch.relu(self.fc(x) * self.scale).reshape(x.shape[0] * 3, 1)
+        return torch.relu(self.fc(x) * self.scale).reshape(x.shape[0], 3, 1)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def outcomes(honest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     folder = tmp_path_factory.mktemp("attacks")
     what = {"to": ["onnx"], "shapes": [[2, 4]]}
     jobs = {attack.name: {"path": str(write(attack, honest, folder)), **what} for attack in ATTACKS}
-    return guarded.open_guarded(jobs, {"path": str(honest), **what}, folder)
+    return guarded.open_guarded(jobs, [{"path": str(honest), **what}], folder)
 
 
 @pytest.mark.slow
@@ -94,7 +96,9 @@ def test_a_script_that_pretends_to_be_a_state_dict(tmp_path: Path) -> None:
     from metannvis_translate import MetannvisError, load_model
 
     script, plain, path = tmp_path / "script.pt", tmp_path / "plain.pt", tmp_path / "both.pt"
-    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), script)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), script)
     torch.save({"weight": torch.zeros(2)}, plain)
     for content in (script.read_bytes() + plain.read_bytes(), plain.read_bytes() + script.read_bytes()):
         path.write_bytes(content)

@@ -135,9 +135,12 @@ class StrictZip:
         """Where the directory starts, its size, how many members it has, and where it ends."""
         record = self._at(max(self.length - 22, 0), 22)
         if len(record) < 22 or not record.startswith(END):
-            if END in self._at(max(self.length - (1 << 16) - 22, 0), (1 << 16) + 22):
-                self._refuse("something stands behind its directory")
-            self._damaged("it is no zip archive, or is cut off")
+            tail = self._at(max(self.length - (1 << 16) - 22, 0), (1 << 16) + 22)
+            end = tail.rfind(END)
+            if end >= 0 and int.from_bytes(tail[end + 20 : end + 22], "little") == len(tail) - end - 22:
+                self._refuse("a comment stands behind its directory")
+            what = "its directory does not stand at its end: it is cut off, or something was added" if end >= 0 else ""
+            self._damaged(what or "it is no zip archive, or is cut off")
         disk, first, here, count, size, start, comment = struct.unpack("<HHHHIIH", record[4:])
         if disk or first or here != count or comment:
             self._refuse("its directory is in several parts")
