@@ -164,7 +164,7 @@ ATTACKS = (
     Attack("input_size_called", size_of_input("max(1, CODE)")),
     Attack("output_size", size_of_output),
     Attack("value_size", size_inside),
-    Attack("function_size", size_in_function),
+    Attack("function_size", size_in_function, "local::Flat"),
     Attack("branch_size", size_in_branch, "If"),
     Attack("metadata", metadata),
     Attack("external_absolute", external("FOLDER/secret", "initializer"), "outside"),
