@@ -129,15 +129,8 @@ def caught_by(fault: Fault, folders: Sequence[Path], *, full: bool) -> str | Non
     file.write_text(text.replace(fault.right, fault.wrong))
     paths = [f"packages/metannvis-{fault.package}/tests"] + (["tests"] if fault.package == "methods" else [])
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "--dist", "worksteal", *paths]
-    command += [
-        "--ignore",
-        "tests/extras",
-        "--ignore",
-        "tests/wheels",
-        "--ignore",
-        "tests/writers",
-        *([] if full else ["-m", "not full"]),
-    ]
+    command += [f"--ignore=tests/{folder}" for folder in ("extras", "wheels", "writers")]
+    command += [] if full else ["-m", "not full"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace")

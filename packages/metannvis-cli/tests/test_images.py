@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from metannvis_cli.declared import Declared
@@ -99,3 +102,39 @@ def test_sixteen_bits_are_refused(tmp_path):
 def test_imagenet_is_for_colours(photo):
     with pytest.raises(InvalidArgumentError, match="three colours"):
         read_image(photo[0], GRAY, scale="imagenet", crop=False)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "photo.tif"])
+def test_postscript_of_another_name_starts_no_process(tmp_path, name):
+    """In a process of its own, for an audit hook stays: Pillow would hand PostScript to Ghostscript."""
+    path = tmp_path / name
+    path.write_bytes(POSTSCRIPT)
+    code = f"""
+import sys, pathlib
+from metannvis_cli.images import read_image
+from metannvis_translate import InvalidArgumentError
+from PIL import Image, ImageOps
+Image.init()
+seen = []
+sys.addaudithook(lambda event, arguments: seen.append(event))
+try:
+    read_image(pathlib.Path({str(path)!r}), None, scale="unit", crop=False)
+except InvalidArgumentError as error:
+    assert {name!r} in str(error)
+else:
+    raise AssertionError("it was read")
+started = [event for event in seen if event.startswith(("subprocess.", "os.", "socket."))]
+assert not started, started
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"])
+def test_every_format_that_the_documentation_names(tmp_path, form):
+    path = tmp_path / "photo.png"  # by content, not by name
+    Image.new("RGB", (6, 4), (255, 0, 0)).save(path, form)
+    assert read_image(path, FIRST, scale="unit", crop=False)[0].shape == (1, 3, 4, 6)

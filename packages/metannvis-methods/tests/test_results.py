@@ -12,6 +12,7 @@ from metannvis_methods import Comparison, Explanation
 from metannvis_methods import results as module
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_translate.errors import DamagedFileError
 
 ONE = Explanation(
     values=np.arange(24.0).reshape(1, 2, 3, 4),
@@ -70,6 +71,37 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", a=1)
     with pytest.raises(InvalidArgumentError, match="holds no explanation"):
         Explanation.load(tmp_path / "b.npz")
+
+
+class Bomb:
+    """A pickle that leaves a file."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> object:
+        return (Path.touch, (self.canary,))
+
+
+def test_pickles_in_a_file_are_not_opened(tmp_path: Path) -> None:
+    path, canary = ONE.save(tmp_path / "e.npz"), tmp_path / "canary"
+    for name in ("meta", "values", "inputs"):
+        with np.load(path) as file:
+            arrays = {key: file[key] for key in file.files}
+        bomb = np.empty(1, object)
+        bomb[0] = Bomb(canary)
+        np.savez(tmp_path / "bad.npz", **{**arrays, name: bomb})
+        with pytest.raises(DamagedFileError, match="bad"):
+            Explanation.load(tmp_path / "bad.npz")
+        assert not canary.exists()
+
+
+@pytest.mark.parametrize("length", [0, 10, 300, -1, -100])
+def test_a_file_that_is_cut_off(tmp_path: Path, length: int) -> None:
+    path = ONE.save(tmp_path / "e.npz")
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DamagedFileError, match="e.npz"):
+        Explanation.load(path)
 
 
 def test_objects_in_options_are_described(tmp_path: Path) -> None:

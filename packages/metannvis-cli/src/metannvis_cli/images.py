@@ -14,6 +14,8 @@ __all__ = ["SUFFIXES", "read_image"]
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+#: Pillow's readers for those. Of the others, the one for PostScript hands a file to Ghostscript, whatever its name is.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 #: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
 IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
@@ -25,7 +27,7 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
     Parameters
     ----------
     path
-        A file that pillow reads. Its orientation tag is obeyed; the first frame is taken.
+        A PNG, JPEG, BMP, GIF, TIFF or WebP file, by content. Its orientation tag is obeyed; the first frame is taken.
     declared
         What the model takes; ``None`` keeps size and colours, channels first.
     scale
@@ -57,7 +59,7 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
             f"{path.name} is an image, but the model takes {channels} channels: give an array (.npy)"
         )
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             if file.mode.startswith(("I", "F")):
                 raise InvalidArgumentError(
                     f"{path.name} has pixels of mode {file.mode}, not 8 bits a colour: give an array (.npy)"

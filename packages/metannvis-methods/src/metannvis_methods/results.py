@@ -6,6 +6,8 @@ import dataclasses
 import html
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.errors import DamagedFileError
 from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
@@ -120,11 +123,24 @@ class Explanation:
         ------
         InvalidArgumentError
             The file holds no explanation.
+        DamagedFileError
+            The file cannot be read, or holds something else than plain arrays.
         """
-        with np.load(path, allow_pickle=False) as file:
+        try:
+            return cls(**cls._read(path))
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            raise DamagedFileError(f"{path} cannot be read as an explanation: {error}") from error
+
+    @staticmethod
+    def _read(path: str | PathLike[str]) -> dict[str, Any]:
+        """Fields of the explanation in a file."""
+        # NumPy leaves a file open that it cannot read
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if "meta" not in file:
                 raise InvalidArgumentError(f"{path} holds no explanation")
-            meta = json.loads(str(file["meta"]))
+            meta: dict[str, Any] = json.loads(str(file["meta"]))
             if meta.pop("format", None) != FORMAT:
                 raise InvalidArgumentError(f"{path} was written by another version of metannvis-methods")
             for name in ("values", "inputs"):
@@ -138,7 +154,7 @@ class Explanation:
         for name in ("axes", "input_axes", "labels"):
             if isinstance(meta.get(name), list):
                 meta[name] = tuple(meta[name])
-        return cls(**meta)
+        return meta
 
     def plot(self, **options: Any) -> Any:
         """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.

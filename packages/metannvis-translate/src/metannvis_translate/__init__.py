@@ -9,8 +9,10 @@ from metannvis_translate.__about__ import __version__
 from metannvis_translate.detect import detect_framework
 from metannvis_translate.equivalence import EquivalenceReport, EquivalenceRow, Tolerance
 from metannvis_translate.errors import (
+    DamagedFileError,
     EquivalenceError,
     InvalidArgumentError,
+    InvalidModelError,
     MetannvisError,
     MissingArgumentError,
     MissingFrameworkError,
@@ -26,10 +28,12 @@ from metannvis_translate.translate import list_layers, translate, translate_data
 from metannvis_translate.translation import Port, Translation
 
 __all__ = [
+    "DamagedFileError",
     "EquivalenceError",
     "EquivalenceReport",
     "EquivalenceRow",
     "InvalidArgumentError",
+    "InvalidModelError",
     "LayerInfo",
     "LayerMap",
     "LayerRow",

@@ -7,7 +7,9 @@
     ├─ MissingFrameworkError(ImportError)             a framework or library is not installed
     ├─ UnsupportedOperatorError(NotImplementedError)  no converter for an operator or a layer
     ├─ EquivalenceError(ArithmeticError)              source and target disagree
-    ├─ UntrustedModelError(ValueError)                opening the file would run code
+    ├─ DamagedFileError(ValueError)                   the file is cut off, or is not what its name says
+    ├─ InvalidModelError(ValueError)                  the file can be read, but what it holds is no valid model
+    ├─ UntrustedModelError(ValueError)                opening the file would run code, or cannot be known not to
     ├─ UnknownLayerError(LookupError)                 no layer of that name
     ├─ MissingArgumentError(ValueError)               an argument that is needed was not given
     ├─ InvalidArgumentError(ValueError)               an argument was given that cannot be used
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from metannvis_translate.equivalence import EquivalenceReport
 
 __all__ = [
+    "DamagedFileError",
     "EquivalenceError",
     "InvalidArgumentError",
+    "InvalidModelError",
     "MetannvisError",
     "MissingArgumentError",
     "MissingFrameworkError",
@@ -100,8 +104,16 @@ class EquivalenceError(MetannvisError, ArithmeticError):
         self.report = report
 
 
+class DamagedFileError(MetannvisError, ValueError):
+    """A file is cut off or otherwise damaged, or is not what its name says."""
+
+
+class InvalidModelError(MetannvisError, ValueError):
+    """A file can be read, but what it holds is no valid model."""
+
+
 class UntrustedModelError(MetannvisError, ValueError):
-    """Opening the model would run code that it carries."""
+    """Opening the model would run code that it carries or touch files and processes, or cannot be known not to."""
 
 
 class UnknownLayerError(MetannvisError, LookupError):

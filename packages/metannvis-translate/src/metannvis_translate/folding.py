@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.constants import constant_of
 from metannvis_translate.hub import LAYER, WEIGHT, HubModel, exact_value, is_weight, set_exact
+from metannvis_translate.reference_operators import replaced_operators
 from metannvis_translate.symbols import settle_shape, symbolic
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
     graph = onnx.helper.make_graph([proto], "fold", inputs, results)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
     try:
-        evaluator = ReferenceEvaluator(model)
+        evaluator = ReferenceEvaluator(model, new_ops=list(replaced_operators()))
         for attribute in node.attributes.values():
             exact = exact_value(node, attribute.name)
             if exact is not None and attribute.type.name == "FLOAT":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.constants import constant_of
+from metannvis_translate.size_expressions import parse_size, quotient
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -20,33 +21,17 @@ Array = np.ndarray[Any, Any]
 
 def dims(value: ir.Value | None) -> Array | None:
     """Shape of a value as ints and sympy symbols; ``None`` if a size has no name."""
-    import sympy
-
     if value is None or value.shape is None:
         return None
     sizes: list[Any] = []
     for dim in value.shape:
         if isinstance(dim, int):
             sizes.append(dim)
-        elif dim.value is None:
+        elif not dim.value:  # two sizes without a name are not the same one
             return None
         else:
-            sizes.append(sympy.sympify(str(dim.value), locals=_Symbols()))
+            sizes.append(parse_size(dim.value))
     return _objects(sizes)
-
-
-class _Symbols(dict[str, Any]):
-    """Every name is a positive integer symbol, so that sympy never takes ``N`` or ``S`` for something of its own."""
-
-    def __missing__(self, name: str) -> Any:
-        import sympy
-
-        if not name.isidentifier() or name in ("Integer", "Float", "Symbol", "Rational"):
-            raise KeyError(name)
-        return sympy.Symbol(name, integer=True, positive=True)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.isidentifier() and name not in ("Integer", "Float", "Symbol", "Rational")
 
 
 def _objects(items: list[Any]) -> Array:
@@ -178,13 +163,11 @@ def _as_declared(wanted: Array, output: ir.Value) -> Array:
 
 def _without_rest(wanted: Array, have: Array) -> Array:
     """A target shape whose -1 is written as the number that it comes to, if it comes to one (free sizes cancel)."""
-    import sympy
-
     unknown = [index for index, element in enumerate(wanted.tolist()) if element == -1]
     if len(unknown) != 1:
         return wanted
     others = math.prod(element for element in wanted.tolist() if element != -1)
-    rest = sympy.cancel(math.prod(have.tolist()) / sympy.sympify(others)) if others != 0 else None
+    rest = quotient(math.prod(have.tolist()), others)
     if rest is None or not rest.is_Integer:
         return wanted
     settled = wanted.copy()

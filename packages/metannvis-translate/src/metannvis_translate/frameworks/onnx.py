@@ -16,7 +16,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run
-from metannvis_translate.frameworks.onnx_files import check_sizes
+from metannvis_translate.frameworks.onnx_files import check_complete, check_sizes
 from metannvis_translate.frameworks.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx_running import evaluator
 from metannvis_translate.frameworks.onnx_saving import has_data, needs_data, save_with_data
@@ -232,6 +232,7 @@ class OnnxFramework:
             onnx.load_external_data_for_model(proto, str(path.resolve().parent))
         except onnx.checker.ValidationError as error:  # data that is not there; a constant's, which lies outside
             raise InvalidArgumentError(f"{path.name}: {error}") from error
+        check_complete(proto, path)
         return proto
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.errors import InvalidArgumentError, InvalidModelError
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["check_sizes"]
+__all__ = ["check_complete", "check_sizes"]
 
 #: Elements of a sparse tensor written out: a gibibyte of floats.
 LARGEST_SPARSE = 1 << 28
@@ -26,7 +26,7 @@ def check_sizes(proto: onnx.ModelProto, path: Path) -> None:
     InvalidArgumentError
         The message names the tensor.
     """
-    for tensor in _tensors(proto.graph):
+    for tensor in _tensors(proto):
         name = tensor.name or "a constant"
         if any(size < 0 for size in tensor.dims):
             raise InvalidArgumentError(f"{path.name}: {name!r} has the shape {tuple(tensor.dims)}")
@@ -36,24 +36,50 @@ def check_sizes(proto: onnx.ModelProto, path: Path) -> None:
             raise InvalidArgumentError(
                 f"{path.name}: {name!r} states the shape {tuple(tensor.dims)}, which takes {needed} bytes, but holds {held}"
             )
-    for sparse in proto.graph.sparse_initializer:
+    for sparse in _parts(proto, "SparseTensorProto"):
         if math.prod(sparse.dims) > LARGEST_SPARSE or any(size < 0 for size in sparse.dims):
             raise InvalidArgumentError(
                 f"{path.name}: the sparse tensor {sparse.values.name!r} has the shape {tuple(sparse.dims)}"
             )
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-            for inner in attribute.graphs:
-                yield from _tensors(inner)
+def check_complete(proto: onnx.ModelProto, path: Path) -> None:
+    """Refuse a model of which a tensor is still in another file after ONNX has loaded it.
+
+    ONNX loads those of its graph. What stands in functions, sparse tensors or training graphs would be looked for by a runtime,
+    in whatever folder that runs.
+
+    Raises
+    ------
+    InvalidModelError
+        The message names the tensor.
+    """
+    for tensor in _tensors(proto):
+        if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
+            raise InvalidModelError(
+                f"{path.name}: the data of {tensor.name or 'a constant'!r} is in another file, and it stands where none is "
+                "loaded from (a function, a sparse tensor, a training graph). Save the model with its data inside."
+            )
+
+
+def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor, wherever it stands: of the graph, of graphs inside, functions, sparse tensors, training."""
+    return _parts(proto, "TensorProto")
+
+
+def _parts(message: Any, kind: str) -> Iterator[Any]:
+    """Every message of a kind inside another one, at any depth."""
+    left = [message]
+    while left:
+        part = left.pop()
+        name = part.DESCRIPTOR.name
+        if name == kind:
+            yield part
+        if name == "TensorProto":  # whose bytes would be copied
+            continue
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                left += [value] if hasattr(value, "ListFields") else value
 
 
 def _bits(data_type: int) -> int:

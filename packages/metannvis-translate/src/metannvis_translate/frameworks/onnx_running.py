@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_translate.exact_integers import with_exact_integers
 from metannvis_translate.frameworks import is_installed, require
 from metannvis_translate.frameworks.onnx_ml import as_array
+from metannvis_translate.reference_operators import replaced_operators
 
 if TYPE_CHECKING:
     import onnx
@@ -59,7 +60,8 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
 
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
-    evaluator = ReferenceEvaluator(proto, new_ops=[_batch_normalization()] if opset < 14 else None)
+    operators = [*replaced_operators(), *([_batch_normalization()] if opset < 14 else [])]
+    evaluator = ReferenceEvaluator(proto, new_ops=operators)
     return lambda feeds: [as_array(x) for x in evaluator.run(None, dict(feeds))]
 
 

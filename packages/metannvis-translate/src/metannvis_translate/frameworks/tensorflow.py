@@ -38,6 +38,16 @@ OTHER_MODELS = (
     "tensorflow.python.eager.polymorphic_function.polymorphic_function.Function",
     "tensorflow.python.eager.polymorphic_function.concrete_function.ConcreteFunction",
 )
+#: What Keras says in safe mode, and what it means.
+UNSAFE = {
+    "of a `TFSMLayer`": "holds a TFSMLayer, which opens another model, a SavedModel, whose graph is a program",
+    "loading of a vocabulary file": "holds a layer that reads its vocabulary from another file on this machine",
+    "is not a modeling function": "names a function of Keras that is no part of a model, and could read or write files",
+    "of a `Lambda` layer": "holds a Lambda layer, which is Python code that would run when the file is opened",
+    "of a Python lambda": "holds a Python lambda, which is code that would run when the file is opened",
+    "safe_mode": "holds what Keras does not open in safe mode",
+    "enable_unsafe_deserialization": "holds what Keras does not open in safe mode",
+}
 #: Size for an axis of example inputs that the model leaves free.
 FREE_SIZE = 32
 
@@ -252,10 +262,15 @@ class TensorFlow:
         Raises
         ------
         UntrustedModelError
-            The file holds code (a ``Lambda`` layer), and ``trust`` is off.
+            The file holds code or names other files (a ``Lambda`` layer, a ``TFSMLayer``, a graph with operators that
+            do more than compute), and ``trust`` is off.
         """
         path = Path(path)
         if path.is_dir():
+            if not trust:
+                from metannvis_translate.frameworks.tf_saved_models import check_saved_model
+
+                check_saved_model(path)
             return require("tensorflow").saved_model.load(str(path))
         keras = require("keras")
         require("tensorflow")
@@ -263,10 +278,10 @@ class TensorFlow:
             return keras.saving.load_model(path, compile=False, safe_mode=not trust)
         except (ValueError, TypeError) as error:
             text = str(error)
-            if not trust and ("safe_mode" in text or "unsafe" in text.lower() or "Lambda" in text):
+            why = None if trust else next((why for sign, why in UNSAFE.items() if sign in text), None)
+            if why is not None:
                 raise UntrustedModelError(
-                    f"{path.name} holds a Lambda layer, which is Python code that would run when the file is opened. If "
-                    "you trust where it comes from, say trust=True (--trust)."
+                    f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust)."
                 ) from error
             raise InvalidArgumentError(f"{path.name} cannot be loaded: {text}") from error
 

@@ -1,147 +1,216 @@
-"""Exported programs (``.pt2``) are looked through before they are opened.
+"""Exported programs (``.pt2``): what is loaded is what was checked.
 
 ``torch.export.load`` unpickles what lies beside the graph (weights, constants, sample inputs, and all of a file of
-PyTorch 2.7), evaluates the expressions of free sizes as Python, and writes names of nodes into code. Each of these runs what
-a file says; here a file that says more than an honest one does is refused.
+PyTorch 2.7), loads compiled code, and turns much of the graph into Python. So an archive is read by one strict reader, each
+member that PyTorch would take is checked, and a new archive is written from those alone. That one is loaded.
 """
 
 from __future__ import annotations
 
-import ast
 import io
 import json
-import pickle
 import re
+import tempfile
+import warnings
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from metannvis_translate.errors import InvalidArgumentError, UntrustedModelError
+from metannvis_translate.errors import DamagedFileError, InvalidModelError, UntrustedModelError
 from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.strict_zip import StrictZip
+from metannvis_translate.frameworks.torch_graph_json import read_json, rewritten_graph
 
-__all__ = ["check_archive"]
+__all__ = ["checked_archive"]
 
-#: Where the graph stands, in files of today and of PyTorch 2.7.
-GRAPHS = re.compile(r"(?:.*/)?(?:models/[^/]+|serialized_exported_program)\.json", re.IGNORECASE)
-#: Pickles that every such file holds. Those of tensors and containers alone run no code.
-PICKLES = re.compile(
-    r"(?:.*/)?(?:data/sample_inputs/.+|serialized_(?:state_dict|constants|example_inputs)\.\w+)", re.IGNORECASE
-)
-#: Parts of an expression of sizes: calls of SymPy's classes, numbers, symbols.
-PARTS = (
-    ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.Tuple, ast.UnaryOp, ast.unaryop, ast.BinOp,
-    ast.operator, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop,
-)  # fmt: skip
-CLASS = re.compile(r"[A-Z]\w*")
-SYMBOL = re.compile(r"[a-z]+_?\d+|oo|int_oo|true|false|nan|zoo|[A-Z]\w*")
-#: ``collections.defaultdict`` in a structure of inputs: its factory is imported by name.
-FACTORY = re.compile(r'default_factory_module\\*"\s*:\s*\\*"(?!builtins\\*")')
+MODEL = "model"
+#: What says how the rest is to be read, with what may stand there.
+LABELS = {
+    "archive_format": re.compile(rb"pt2"),
+    "archive_version": re.compile(rb"\d{1,4}"),
+    "byteorder": re.compile(rb"little|big"),
+    ".data/version": re.compile(rb"\d{1,4}\n?"),
+    "version": re.compile(rb"[\d.]{1,12}\n?"),
+    ".data/serialization_id": re.compile(rb"\d{1,64}"),
+}
+GRAPH = re.compile(r"models/([\w\-]+)\.json")
+CONFIG = re.compile(r"data/(weights|constants)/[\w\-]+_(?:weights|constants)_config\.json")
+PAYLOAD = re.compile(r"data/(?:weights/weight|constants/tensor)_\d+")
+SAMPLES = re.compile(r"data/sample_inputs/[\w\-]+\.pt")
+#: The whole of a file of PyTorch 2.7: a graph and pickles.
+EARLY_GRAPH = "serialized_exported_program.json"
+EARLY_PICKLE = re.compile(r"serialized_(?:state_dict|constants|example_inputs)\.(?:pt|json)")
+#: Texts of the user's own, which nothing here needs.
+EXTRA = re.compile(r"extra(?:_files)?/.+")
+#: Bytes up to which the new archive lies in memory, and of a text in it.
+IN_MEMORY, LONGEST_TEXT = 1 << 28, 1 << 28
 
 
-def check_archive(path: Path) -> None:
-    """Refuse an exported program that would run code when it is opened.
+def checked_archive(path: Path) -> IO[bytes]:
+    """The part of an exported program that loading needs, as an archive of its own.
+
+    Parameters
+    ----------
+    path
+        A ``.pt2`` file.
+
+    Returns
+    -------
+    IO[bytes]
+        A file without a name, or in memory, which vanishes when it is closed.
 
     Raises
     ------
-    InvalidArgumentError
-        It is no archive.
+    DamagedFileError
+        It is no archive, is cut off, or its texts cannot be read.
+    InvalidModelError
+        It holds no exported program.
     UntrustedModelError
-        It brings pickles of objects, compiled code, or Python where sizes and names belong.
+        It brings pickles of objects, compiled code, Python where sizes, names and operators belong, or can be read in two
+        ways.
     """
-    if not zipfile.is_zipfile(path):
-        raise InvalidArgumentError(f"{path.name} is no exported program: it is not a zip archive")
-    with zipfile.ZipFile(path) as archive:
-        reasons = list(_reasons(archive))
-    if reasons:
-        raise UntrustedModelError(
-            f"opening {path.name} would run code that it carries: {'; '.join(dict.fromkeys(reasons))}. Save it anew with "
-            "torch.export.save, or give trust=True (--trust) if you trust whoever made it."
-        )
+    with StrictZip(path) as archive:
+        check = _Check(archive)
+        check.run()
+        if check.reasons:
+            raise UntrustedModelError(
+                f"opening {path.name} would run code that it carries, or cannot be known not to: "
+                f"{'; '.join(dict.fromkeys(check.reasons[:8]))}. Save it anew with torch.export.save, or give trust=True "
+                "(--trust) if you trust whoever made it."
+            )
+        if check.early or f"models/{MODEL}.json" in check.kept:
+            return check.written()
+    raise InvalidModelError(f"{path.name} holds no exported program: there is no models/{MODEL}.json in it")
 
 
-def _reasons(archive: zipfile.ZipFile) -> Iterator[str]:
-    names = archive.namelist()
-    # PyTorch's reader takes names without regard to case, and another one of two that are the same
-    for name, count in Counter(name.casefold() for name in names).items():
-        if count > 1:
-            yield f"{name} is there {count} times"
-    for name in names:
-        inner = name.partition("/")[2]
-        if inner.endswith(("weights_config.json", "constants_config.json")):
-            entries = json.loads(archive.read(name)).get("config", {}).items()
-            yield from (f"{key!r} is a pickle" for key, entry in entries if entry.get("use_pickle"))
-            yield from (f"{key!r} is an object" for key, entry in entries if "obj" in str(entry.get("path_name", "")))
-        elif inner.startswith("data/aotinductor/"):
-            yield "it holds compiled code"
-        elif inner.startswith(("data/weights/", "data/constants/")) and inner.endswith(".pt"):
-            yield f"{inner} is a pickle"
-        elif PICKLES.fullmatch(name) and not _only_tensors(archive.read(name)):
-            yield f"{name} is a pickle of more than tensors"
-        elif GRAPHS.fullmatch(name):
-            yield from _code_in_graph(archive.read(name).decode())
+class _Check:
+    """One archive: what of it is kept, and what speaks against it."""
+
+    def __init__(self, archive: StrictZip) -> None:
+        self.archive = archive
+        self.reasons: list[str] = []
+        #: Contents that are written anew, by name; ``None`` for numbers, which are copied as they are.
+        self.kept: dict[str, bytes | None] = {}
+        names = list(archive.members)
+        self.early = EARLY_GRAPH in names
+        # PyTorch takes the folder of the first member for that of all
+        self.root = "" if self.early or not names else names[0].partition("/")[0] + "/"
+
+    def run(self) -> None:
+        for name in self.archive.members:
+            if not name.startswith(self.root):
+                self.reasons.append(f"{name} lies outside the folder {self.root!r} of the others")
+                continue
+            inner = name.removeprefix(self.root)
+            if inner in LABELS:
+                self._label(inner)
+            elif (self.early and inner == EARLY_GRAPH) or (not self.early and GRAPH.fullmatch(inner)):
+                graph = read_json(self._text(inner), f"{inner} in {self.archive.path.name}")
+                self._keep(inner, json.dumps(self._graph(graph)).encode())
+            elif self.early and EARLY_PICKLE.fullmatch(inner):
+                self._pickle(inner)
+            elif not self.early and CONFIG.fullmatch(inner):
+                self._config(inner)
+            elif not self.early and SAMPLES.fullmatch(inner):
+                self._pickle(inner)
+            elif not self.early and PAYLOAD.fullmatch(inner):
+                self._keep(inner, None)
+            elif not EXTRA.fullmatch(inner):
+                self.reasons.append(_unknown(inner))
+
+    def _keep(self, inner: str, content: bytes | None) -> None:
+        """Note a member for the new archive, unless it belongs to another program than the one that is loaded."""
+        of = re.search(r"([\w\-]+?)(?:_weights_config|_constants_config)?\.(?:json|pt)", inner)
+        if self.early or content is None or inner in LABELS or (of is not None and of[1] == MODEL):
+            self.kept[inner] = content
+
+    def _text(self, inner: str) -> bytes:
+        if self.archive.members[self.root + inner].size > LONGEST_TEXT:
+            raise DamagedFileError(f"{inner} in {self.archive.path.name} is longer than that of any model")
+        return self.archive.read(self.root + inner)
+
+    def _label(self, inner: str) -> None:
+        content = self._text(inner) if self.archive.members[self.root + inner].size < 100 else b""
+        if LABELS[inner].fullmatch(content):
+            self._keep(inner, content)
+        else:
+            self.reasons.append(f"{inner} says {content[:40]!r}")
+
+    def _graph(self, graph: Any) -> Any:
+        try:
+            return rewritten_graph(graph, self.reasons.append)
+        except RecursionError as error:
+            raise DamagedFileError(f"a graph in {self.archive.path.name} is nested too deep") from error
+
+    def _config(self, inner: str) -> None:
+        """Which member holds which tensor: numbers only, each in the file."""
+        folder = inner.rpartition("/")[0]
+        config = read_json(self._text(inner), f"{inner} in {self.archive.path.name}")
+        entries = config.get("config") if isinstance(config, dict) else None
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise DamagedFileError(f"{inner} in {self.archive.path.name} is no list of tensors")
+        for key, entry in entries.items():
+            place = f"{folder}/{entry.get('path_name')}"
+            if entry.get("use_pickle") is not False:
+                self.reasons.append(f"{key!r} is a pickle")
+            elif not PAYLOAD.fullmatch(place):
+                self.reasons.append(f"{key!r} is an object, {str(entry.get('path_name'))[:60]!r}")
+            elif self.root + place not in self.archive.members:
+                raise DamagedFileError(f"{self.archive.path.name}: {place}, which holds {key!r}, is not there")
+            else:
+                self._extent(key, entry, self.archive.members[self.root + place].size)
+        self._keep(inner, json.dumps(self._graph(config)).encode())
+
+    def _extent(self, key: str, entry: dict[str, Any], size: int) -> None:
+        """A tensor without a byte has no element; PyTorch would make one of zeros, as large as it says."""
+        meta = entry.get("tensor_meta")
+        sizes = [axis.get("as_int") for axis in meta.get("sizes", ())] if isinstance(meta, dict) else []
+        if size == 0 and 0 not in sizes:
+            raise DamagedFileError(f"{self.archive.path.name}: {key!r} states the shape {sizes}, but holds nothing")
+
+    def _pickle(self, inner: str) -> None:
+        content = self._text(inner)
+        if not content:
+            self._keep(inner, content)
+            return
+        torch = require("torch")
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+                value = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception:  # noqa: BLE001  # whatever it is, PyTorch would go on to open it without restriction
+            self.reasons.append(f"{inner} is a pickle of more than tensors")
+            return
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        self._keep(inner, buffer.getvalue())
+
+    def written(self) -> IO[bytes]:
+        """The new archive, ready to be read."""
+        file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
+                for inner, content in self.kept.items():
+                    name = inner if self.early else f"package/{inner}"
+                    with target.open(name, "w", force_zip64=True) as member:
+                        for piece in self._pieces(inner, content):
+                            member.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
+    def _pieces(self, inner: str, content: bytes | None) -> Iterator[bytes]:
+        yield from self.archive.chunks(self.root + inner) if content is None else [content]
 
 
-def _only_tensors(content: bytes) -> bool:
-    if not content:
-        return True
-    torch = require("torch")
-    try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError):
-        return False
-    return True
-
-
-def _code_in_graph(text: str) -> Iterator[str]:
-    if FACTORY.search(text):
-        yield "it imports the factory of a defaultdict"
-    for key, value in _strings(json.loads(text)):
-        if key == "expr_str" and not _is_size(value):
-            yield f"the size {value[:60]!r} is no arithmetic"
-        elif key == "name" and re.search(r"[^\w.\-]", value):
-            yield f"the name {value[:60]!r} is no name"
-
-
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a JSON value, with the key that it stands under."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _strings(item, name)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item, key)
-    elif isinstance(value, str):
-        yield key, value
-
-
-def _is_size(text: str) -> bool:
-    """Whether an expression holds calls of classes, symbols and numbers only: no attributes, no other text, no functions."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-    texts = {id(call.args[0]) for call in ast.walk(tree) if isinstance(call, ast.Call) and _is_named(call)}
-    for part in ast.walk(tree):
-        if not isinstance(part, PARTS):
-            return False
-        if isinstance(part, ast.Call) and not (isinstance(part.func, ast.Name) and CLASS.fullmatch(part.func.id)):
-            return False
-        if isinstance(part, ast.Name) and not SYMBOL.fullmatch(part.id):
-            return False
-        if isinstance(part, ast.Constant) and isinstance(part.value, (str, bytes)) and id(part) not in texts:
-            return False
-    return True
-
-
-def _is_named(call: ast.Call) -> bool:
-    """``Symbol('s77', …)`` and ``Float('0.5', …)``: classes that take a text."""
-    first = call.args[0] if call.args else None
-    return (
-        isinstance(call.func, ast.Name)
-        and call.func.id in ("Symbol", "Float")
-        and isinstance(first, ast.Constant)
-        and isinstance(first.value, str)
-        and re.fullmatch(r"[\w.+-]+", first.value) is not None
-    )
+def _unknown(inner: str) -> str:
+    if inner.startswith("models/"):
+        return f"{inner} is a graph of another name than *.json"
+    if inner.startswith("data/aotinductor/"):
+        return f"it holds compiled code, {inner}"
+    if inner.endswith((".pt", ".pkl")):
+        return f"{inner} is a pickle"
+    return f"nothing is known of its member {inner}"

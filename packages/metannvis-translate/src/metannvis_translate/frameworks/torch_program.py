@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.detect import is_a
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UntrustedModelError
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+    InvalidModelError,
+    MissingArgumentError,
+    UntrustedModelError,
+)
 from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.torch_archive import check_archive
+from metannvis_translate.frameworks.torch_archive import checked_archive
 from metannvis_translate.frameworks.torch_remembered import PROGRAM, Remembered, remembered_program, restore_kinds
 from metannvis_translate.writing import deferring
 
@@ -109,9 +114,7 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     """Load an exported program, a state dict (into ``architecture``), or, with ``trust``, a pickled module."""
     torch = require("torch")
     if path.suffix.lower() == ".pt2":
-        if not trust:
-            check_archive(path)
-        program = torch.export.load(str(path))
+        program = _open_program(path, trust=trust)
         module = as_module(program)
         module.meta[PROGRAM] = Remembered(program)
         return module
@@ -146,6 +149,19 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     except RuntimeError as error:
         raise InvalidArgumentError(f"the weights in {path.name} are not those of {architecture!r}: {error}") from error
     return model.eval()
+
+
+def _open_program(path: Path, *, trust: bool) -> Any:
+    torch = require("torch")
+    if trust:
+        return torch.export.load(str(path))
+    with checked_archive(path) as file:
+        try:
+            return torch.export.load(file)
+        except Exception as error:  # of PyTorch's reader, which has no class for it
+            raise InvalidModelError(
+                f"{path.name} cannot be opened as an exported program: {type(error).__name__}: {str(error)[:500]}"
+            ) from error
 
 
 def _unpickle(path: Path, *, trust: bool) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metannvis_translate.layout import Order
+from metannvis_translate.size_expressions import quotient
 
 __all__ = ["groups", "orders"]
 
@@ -17,15 +18,15 @@ def groups(have: Sequence[Any], wanted: Sequence[Any]) -> Groups | None:
 
     Sizes are numbers or ``sympy`` expressions. ``None`` if it cannot be told.
     """
-    import sympy
-
     found: Groups = []
     i = j = 0
     while i < len(have) and j < len(wanted):
         first_i, first_j = i, j
-        left, right = sympy.sympify(have[i]), sympy.sympify(wanted[j])
+        left, right = have[i], wanted[j]
         i, j = i + 1, j + 1
-        while (ratio := sympy.cancel(left / right)) != 1:
+        while (ratio := quotient(left, right)) != 1:
+            if ratio is None:
+                return None
             over, under = ratio.as_numer_denom()
             grow_right = bool(under.is_Number) and (not over.is_Number or over > under)
             if not under.is_Number and not over.is_Number:
