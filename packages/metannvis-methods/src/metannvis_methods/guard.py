@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
+from metannvis_translate.process import generators_seeded
 
 from metannvis_methods.native import Native
 
@@ -29,47 +27,12 @@ def guarded(native: Native, *models: Any) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Seed every global generator within, and put each one's state back afterwards. ``None``: touch nothing.
+    """Seed every global generator within, and put each one's state back afterwards.
 
-    Frameworks count only if they are loaded already; nothing is imported.
+    ``None``: touch nothing. A method that draws at random goes on where the process' generators stand, as its toolkit does.
     """
     if seed is None:
         yield
         return
-    with ExitStack() as stack:
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002  # what the toolkits draw from
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        if "torch" in sys.modules:
-            stack.enter_context(_torch_seeded(seed))
-        if "tensorflow" in sys.modules:
-            stack.enter_context(_tensorflow_seeded(seed))
+    with generators_seeded(seed):
         yield
-
-
-@contextmanager
-def _torch_seeded(seed: int) -> Iterator[None]:
-    import torch
-
-    with torch.random.fork_rng(enabled=True):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _tensorflow_seeded(seed: int) -> Iterator[None]:
-    import tensorflow as tf
-    from tensorflow.python.eager import context  # the only place that can say what the seed was
-
-    eager = context.context()
-    before, generator = eager._seed, getattr(eager, "_rng", None)
-    state = generator.getstate() if generator is not None else None
-    try:
-        tf.random.set_seed(seed)
-        yield
-    finally:
-        eager._seed = before
-        if generator is not None:
-            generator.setstate(state)
-            eager._rng = generator

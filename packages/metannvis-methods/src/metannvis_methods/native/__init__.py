@@ -114,11 +114,9 @@ def to_numpy(value: Any) -> Array:
     if hasattr(value, "detach"):  # PyTorch; NumPy has no bfloat16
         value = value.detach().cpu()
         value = value.float() if "bfloat16" in str(value.dtype) else value
-    if hasattr(value, "numpy"):
-        value = value.numpy()
     try:
-        array = np.asarray(value)
-    except ValueError as error:
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except (ValueError, NotImplementedError) as error:  # lists of unequal lengths; a symbolic tensor
         raise InvalidArgumentError(f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biufV":
         raise InvalidArgumentError(f"no array of real numbers: its dtype is {array.dtype}")

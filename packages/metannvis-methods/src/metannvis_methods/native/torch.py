@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from metannvis_translate.frameworks.torch_hooks import sound_batch_norms
+from metannvis_translate.frameworks.torch_state import refuse_inference_tensors
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.native import Array, Native, digest, plain_attributes, to_numpy
@@ -151,6 +152,7 @@ class TorchNative(Native):
         Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
         whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
         """
+        refuse_inference_tensors(model)
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
         buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]

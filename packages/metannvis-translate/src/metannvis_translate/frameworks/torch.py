@@ -12,6 +12,7 @@ import numpy as np
 from metannvis_translate.detect import is_a
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_translate.frameworks import Built, Progress, Run, require
+from metannvis_translate.frameworks.torch_state import generators, plain_mode
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,9 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
+
+    plain_mode = staticmethod(plain_mode)
+    generators = staticmethod(generators)
 
     def detect(self, model: Any) -> bool:
         return is_a(
