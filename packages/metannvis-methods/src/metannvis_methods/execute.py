@@ -13,7 +13,7 @@ from metannvis_translate.process import exclusive
 
 from metannvis_methods.arguments import Bound, class_index, plain_target, settle_target
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, ToolsetError
-from metannvis_methods.guard import guarded, seeded
+from metannvis_methods.guard import guarded, seeded, set_aside
 from metannvis_methods.native import Native, in_order, several, to_numpy
 from metannvis_methods.prepare import arguments_for, fingerprint_of, prepare
 from metannvis_methods.prepared import Prepared
@@ -32,10 +32,11 @@ def execute(request: Request) -> Explanation | PendingExplanation:
     One thread at a time runs a toolkit; the others wait, and ``progress`` is told so.
     """
     source, framework = request.source, request.framework
-    fingerprint = fingerprint_of(request.toolset, request.spec, source, framework, request.progress)
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
-    with exclusive(*models, progress=request.progress):
-        return _execute(request, fingerprint)
+    with set_aside():
+        fingerprint = fingerprint_of(request.toolset, request.spec, source, framework, request.progress)
+        with exclusive(*models, progress=request.progress):
+            return _execute(request, fingerprint)
 
 
 def _execute(request: Request, fingerprint: str | None) -> Explanation | PendingExplanation:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,7 +11,17 @@ from metannvis_translate.process import generators_seeded
 
 from metannvis_methods.native import Native
 
-__all__ = ["guarded", "seeded"]
+__all__ = ["guarded", "seeded", "set_aside"]
+
+
+class _Running(threading.local):
+    """Models that toolkits are at now, outermost first, each with what puts it back; a thread sees its own."""
+
+    def __init__(self) -> None:
+        self.models: list[tuple[Native, Any, Callable[[], None]]] = []
+
+
+_running = _Running()
 
 
 @contextmanager
@@ -21,8 +32,32 @@ def guarded(native: Native, *models: Any) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for model in dict.fromkeys(models) if all(type(m).__hash__ for m in models) else models:
-            stack.enter_context(native.guarded(model))
+            _running.models.append((native, model, stack.enter_context(native.guarded(model))))
+            stack.callback(_running.models.pop)
         yield
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Inside, models that a toolkit is at are as their owners have them; afterwards the toolkit finds them as it left them.
+
+    For a call that comes from a function that a toolkit calls (a score, a callback): its hooks would see a run that is not its
+    own, and change it.
+    """
+    running = _running.models
+    if not running:
+        yield
+        return
+    midway = [native.state(model) for native, model, _ in running]
+    for _, _, put_back in reversed(running):
+        put_back()
+    _running.models = []
+    try:
+        yield
+    finally:
+        _running.models = running
+        for back in midway:
+            back()
 
 
 @contextmanager

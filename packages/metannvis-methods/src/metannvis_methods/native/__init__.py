@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,10 +86,14 @@ class Native:
         """A digest of everything that decides what the model computes; ``None`` if that cannot be told."""
         return None
 
+    def state(self, model: Any) -> Callable[[], None]:
+        """What puts the model back to how it is now: its mode, hooks, attributes. It may be called several times."""
+        return lambda: None
+
     @contextmanager
-    def guarded(self, model: Any) -> Iterator[None]:
-        """Inference mode within; afterwards the model is as it was, whatever happened."""
-        yield
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Inference mode within; afterwards the model is as it was, whatever happened. Gives its :meth:`state` before."""
+        yield self.state(model)
 
 
 def get_native(framework: str) -> Native:
