@@ -270,6 +270,8 @@ def surroundings() -> dict[str, Any]:
 @contextmanager
 def hurried() -> Iterator[None]:
     """Threads take turns a thousand times as often as they usually do; TensorFlow's generator has a seed."""
+    for module in ("torch", "tensorflow", "torch.onnx", "torch.export", "captum.attr"):
+        require(module)  # not in a hurry, which makes imports take many times as long
     importlib.import_module("sympy")  # its import leaves a warnings filter behind, for its own warnings
     require("tensorflow").random.set_seed(5)
     before = sys.getswitchinterval()

@@ -11,7 +11,7 @@ __all__ = ["generators", "plain_mode"]
 
 @contextmanager
 def plain_mode() -> Iterator[None]:
-    """Eager and on record for gradients, whatever graph the caller's code is building."""
+    """Eager, on record for gradients, in full precision, whatever graph and whatever layers the caller's code is making."""
     if "tensorflow" not in sys.modules:
         yield
         return
@@ -24,6 +24,12 @@ def plain_mode() -> Iterator[None]:
         if bindings.TFE_Py_TapeSetIsStopped():  # within tf.init_scope no tape records, ours neither
             bindings.TFE_Py_TapeSetRestartOnThread()
             stack.callback(bindings.TFE_Py_TapeSetStopOnThread)
+        if "keras" in sys.modules:
+            config = sys.modules["keras"].config
+            policy = config.dtype_policy()  # of layers that name none; each thread has its own
+            if policy.name.startswith("mixed_"):
+                config.set_dtype_policy(policy.variable_dtype)
+                stack.callback(config.set_dtype_policy, policy)
         yield
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError
 
-__all__ = ["generators", "plain_mode", "refuse_inference_tensors"]
+__all__ = ["generators", "on_processor", "plain_mode", "refuse_inference_tensors"]
 
 #: Kinds of devices that autocast may be on for.
 DEVICES = ("cpu", "cuda")
@@ -31,6 +31,21 @@ def plain_mode() -> Iterator[None]:
         for device in DEVICES:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+@contextmanager
+def on_processor() -> Iterator[None]:
+    """What is made without a device is made on the processor: models are exported and built there.
+
+    A model of the caller's runs where the caller is, whose ``forward`` may count on a default device.
+    """
+    import torch
+
+    if torch.get_default_device().type == "cpu":
+        yield
+        return
+    with torch.device("cpu"):
         yield
 
 
