@@ -194,3 +194,11 @@ def twins(request: pytest.FixtureRequest) -> Twins:
     """Each pair of networks in turn."""
     found: Twins = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="session")
+def modes() -> dict[str, Any]:
+    """Modes that a caller's code may be in."""
+    from caller_modes import caller_modes
+
+    return caller_modes()

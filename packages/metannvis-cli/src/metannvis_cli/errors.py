@@ -1,16 +1,19 @@
-"""How an error ends the command: one message on stderr and exit code 1."""
+"""How an error or Ctrl-C ends the command: one message on stderr, and exit code 1 or 130."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import IO, Any
 
 import click
 
 from metannvis_cli.progress import Console
 
-__all__ = ["Failure", "reported"]
+__all__ = ["Failure", "Interrupted", "interruptible", "reported"]
 
 
 class Failure(click.ClickException):
@@ -21,6 +24,62 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message; click calls this."""
         click.echo(f"error: {self.format_message()}", file=file, err=file is None)
+
+
+class Interrupted(click.ClickException):
+    """Somebody pressed Ctrl-C. click ends the process with the exit code that shells have for that."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message; click calls this."""
+        click.echo(self.format_message(), file=file, err=file is None)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command, whatever a library makes of it.
+
+    Python raises ``KeyboardInterrupt`` wherever it is; in the middle of an import or of an exporter that becomes some other
+    error of theirs. So it is noted that the signal came.
+
+    Raises
+    ------
+    Interrupted
+        It came.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    # a handler can be set in the main thread only, and whoever set another one, or ignores the signal, means it
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except KeyboardInterrupt:
+        came.append(signal.SIGINT)
+        raise Interrupted from None
+    except Exception:
+        if came:
+            raise Interrupted from None
+        raise
+    finally:
+        if came:
+            # An exec() that is interrupted (each dataclass is made by one) marks the process to be killed by the signal in the
+            # end, instead of ending with the exit code; Python takes the mark off when it next evaluates a text.
+            eval("None")  # noqa: S307
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

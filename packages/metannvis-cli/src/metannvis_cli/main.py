@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
+from typing import Any
 
 import click
 
 from metannvis_cli.__about__ import __version__
+from metannvis_cli.errors import interruptible
 
 __all__ = ["COMMANDS", "cli"]
 
@@ -38,6 +40,11 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; Ctrl-C ends the command with exit code 130."""
+        with interruptible():
+            return super().invoke(ctx)
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="metannvis")
@@ -49,5 +56,5 @@ def cli(debug: bool, quiet: bool, verbose: bool) -> None:
 
     Models are .pt2, .keras, .h5 and .onnx files. `metannvis demo` shows what there is.
 
-    Exit codes: 0 done, 1 the work failed, 2 wrong usage.
+    Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
     """

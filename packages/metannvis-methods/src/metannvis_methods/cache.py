@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.process import exclusive
+
+from metannvis_methods.toolset import Progress
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -34,10 +37,21 @@ class Cache:
         self._models: dict[int, tuple[weakref.ref[Any], dict[Any, tuple[str, Any]]]] = {}
         self._files: OrderedDict[Any, Any] = OrderedDict()
 
-    def get(self, model: Any, slot: Any, fingerprint: str | None, make: Callable[[], Any]) -> Any:
+    def get(
+        self,
+        model: Any,
+        slot: Any,
+        fingerprint: str | None,
+        make: Callable[[], Any],
+        *,
+        afterwards: Callable[[], str | None] | None = None,
+    ) -> Any:
         """What ``make`` made of the model for this slot, made again if the fingerprint differs.
 
-        ``fingerprint=None`` says that the content cannot be told: it is made each time.
+        ``fingerprint=None`` says that the content cannot be told: it is made each time. ``afterwards`` gives the fingerprint
+        once more: what was made while the caller's own code changed the model is of neither content, and not kept.
+
+        Whoever calls this has the process (:func:`metannvis_translate.process.exclusive`), so that nothing is made twice.
         """
         slots = None if fingerprint is None else self._slots(model)
         if slots is None:
@@ -47,12 +61,20 @@ class Cache:
         if kept is not None and kept[0] == fingerprint:
             return kept[1]
         made = make()
+        if afterwards is not None and afterwards() != fingerprint:
+            return made
         with self._lock:
             slots[slot] = (str(fingerprint), made)
         return made
 
     def translation(
-        self, model: Any, slot: Any, fingerprint: str | None, make: Callable[[], Translation]
+        self,
+        model: Any,
+        slot: Any,
+        fingerprint: str | None,
+        make: Callable[[], Translation],
+        *,
+        afterwards: Callable[[], str | None] | None = None,
     ) -> Translation:
         """Like :meth:`get`, for a translation, which is kept without its source."""
         fresh: list[Translation] = []
@@ -61,22 +83,30 @@ class Cache:
             fresh.append(make())
             return dataclasses.replace(fresh[0], source=None)
 
-        kept: Translation = self.get(model, slot, fingerprint, without_source)
+        kept: Translation = self.get(model, slot, fingerprint, without_source, afterwards=afterwards)
         return fresh[0] if fresh else dataclasses.replace(kept, source=model)
 
-    def file(self, path: Path, options: Any, load: Callable[[], Any]) -> Any:
+    def file(self, path: Path, options: Any, load: Callable[[], Any], *, progress: Progress | None = None) -> Any:
         """A model loaded from a file, loaded again if the file has changed since."""
         key = (path.resolve(), _stamp(path), repr(options))
+        found = self._known(key)
+        if found is not None:
+            return found
+        with exclusive(progress=progress):  # one thread loads it, the others take that
+            found = self._known(key)
+            if found is None:
+                found = load()
+                with self._lock:
+                    self._files[key] = found
+                    while len(self._files) > FILES:
+                        self._files.popitem(last=False)
+        return found
+
+    def _known(self, key: Any) -> Any:
         with self._lock:
             if key in self._files:
                 self._files.move_to_end(key)
-                return self._files[key]
-        model = load()
-        with self._lock:
-            self._files[key] = model
-            while len(self._files) > FILES:
-                self._files.popitem(last=False)
-        return model
+            return self._files.get(key)
 
     def clear(self) -> None:
         """Forget everything."""

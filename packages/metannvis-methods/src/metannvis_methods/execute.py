@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from metannvis_translate import Translation
+from metannvis_translate.process import exclusive
 
 from metannvis_methods.arguments import Bound, class_index, plain_target, settle_target
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, ToolsetError
-from metannvis_methods.guard import guarded, seeded
+from metannvis_methods.guard import guarded, seeded, set_aside
 from metannvis_methods.native import Native, in_order, several, to_numpy
-from metannvis_methods.prepare import arguments_for, prepare
+from metannvis_methods.prepare import arguments_for, fingerprint_of, prepare
 from metannvis_methods.prepared import Prepared
 from metannvis_methods.request import Request
 from metannvis_methods.restore import caller_inputs, restore, translation_summary
@@ -25,7 +27,19 @@ __all__ = ["execute"]
 
 
 def execute(request: Request) -> Explanation | PendingExplanation:
-    """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is."""
+    """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is.
+
+    One thread at a time runs a toolkit; the others wait, and ``progress`` is told so.
+    """
+    source, framework = request.source, request.framework
+    models = (source.source, source.model) if isinstance(source, Translation) else (source,)
+    with set_aside():
+        fingerprint = fingerprint_of(request.toolset, request.spec, source, framework, request.progress)
+        with exclusive(*models, progress=request.progress):
+            return _execute(request, fingerprint)
+
+
+def _execute(request: Request, fingerprint: str | None) -> Explanation | PendingExplanation:
     spec = request.spec
     argument = spec.by_role("layer")
     layer = request.layer
@@ -41,9 +55,11 @@ def execute(request: Request) -> Explanation | PendingExplanation:
             request.framework,
             request.bound,
             request.options,
+            fingerprint=fingerprint,
             layer=layer,
             progress=request.progress,
         )
+    prepared = dataclasses.replace(prepared)  # another thread may go on with the same request, at another layer
     if argument is not None and layer is None:
         rows = prepared.layers()
         return PendingExplanation(prepared.model, rows, spec.key, spec.toolset, request.framework, request=request)
@@ -53,7 +69,8 @@ def execute(request: Request) -> Explanation | PendingExplanation:
             prepared.find_layer(layer)
         else:  # a number is the toolkit's own way to count layers
             bound.side(argument.name)[argument.name] = layer
-    return _run(request, prepared, bound)
+    with exclusive(prepared.model, *([] if prepared.translation is None else [prepared.translation.model])):
+        return _run(request, prepared, bound)
 
 
 def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import random
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
+from metannvis_translate.process import generators_seeded
 
 from metannvis_methods.native import Native
 
-__all__ = ["guarded", "seeded"]
+__all__ = ["guarded", "seeded", "set_aside"]
+
+
+class _Running(threading.local):
+    """Models that toolkits are at now, outermost first, each with what puts it back; a thread sees its own."""
+
+    def __init__(self) -> None:
+        self.models: list[tuple[Native, Any, Callable[[], None]]] = []
+
+
+_running = _Running()
 
 
 @contextmanager
@@ -23,53 +32,42 @@ def guarded(native: Native, *models: Any) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for model in dict.fromkeys(models) if all(type(m).__hash__ for m in models) else models:
-            stack.enter_context(native.guarded(model))
+            _running.models.append((native, model, stack.enter_context(native.guarded(model))))
+            stack.callback(_running.models.pop)
         yield
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Inside, models that a toolkit is at are as their owners have them; afterwards the toolkit finds them as it left them.
+
+    For a call that comes from a function that a toolkit calls (a score, a callback): its hooks would see a run that is not its
+    own, and change it.
+    """
+    running = _running.models
+    if not running:
+        yield
+        return
+    midway = [native.state(model) for native, model, _ in running]
+    for _, _, put_back in reversed(running):
+        put_back()
+    _running.models = []
+    try:
+        yield
+    finally:
+        _running.models = running
+        for back in midway:
+            back()
 
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Seed every global generator within, and put each one's state back afterwards. ``None``: touch nothing.
+    """Seed every global generator within, and put each one's state back afterwards.
 
-    Frameworks count only if they are loaded already; nothing is imported.
+    ``None``: touch nothing. A method that draws at random goes on where the process' generators stand, as its toolkit does.
     """
     if seed is None:
         yield
         return
-    with ExitStack() as stack:
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002  # what the toolkits draw from
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        if "torch" in sys.modules:
-            stack.enter_context(_torch_seeded(seed))
-        if "tensorflow" in sys.modules:
-            stack.enter_context(_tensorflow_seeded(seed))
+    with generators_seeded(seed):
         yield
-
-
-@contextmanager
-def _torch_seeded(seed: int) -> Iterator[None]:
-    import torch
-
-    with torch.random.fork_rng(enabled=True):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _tensorflow_seeded(seed: int) -> Iterator[None]:
-    import tensorflow as tf
-    from tensorflow.python.eager import context  # the only place that can say what the seed was
-
-    eager = context.context()
-    before, generator = eager._seed, getattr(eager, "_rng", None)
-    state = generator.getstate() if generator is not None else None
-    try:
-        tf.random.set_seed(seed)
-        yield
-    finally:
-        eager._seed = before
-        if generator is not None:
-            generator.setstate(state)
-            eager._rng = generator

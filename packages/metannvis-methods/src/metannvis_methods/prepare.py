@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.arguments import Bound
 from metannvis_methods.cache import cache, signature
@@ -21,7 +22,15 @@ from metannvis_methods.toolset import Progress, Toolset
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["LOAD_OPTIONS", "arguments_for", "caller_array", "open_source", "order_inputs", "prepare"]
+__all__ = [
+    "LOAD_OPTIONS",
+    "arguments_for",
+    "caller_array",
+    "fingerprint_of",
+    "open_source",
+    "order_inputs",
+    "prepare",
+]
 
 logger = logging.getLogger("metannvis_methods")
 
@@ -38,30 +47,49 @@ TRANSLATED_ROLE: Mapping[Role, str] = {
 FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer_baseline")
 
 
-def open_source(model: Any, options: dict[str, Any]) -> Any:
+def open_source(model: Any, options: dict[str, Any], progress: Progress | None = None) -> Any:
     """The caller's model: a path is loaded, once, with what ``options`` has for that (taken out of it)."""
     load = {name: options.pop(name) for name in LOAD_OPTIONS if name in options}
     if not isinstance(model, (str, Path)):
         return model
     from metannvis_translate import load_model
 
-    return cache.file(Path(model), load, lambda: load_model(model, **load))
+    return cache.file(Path(model), load, lambda: load_model(model, **load), progress=progress)
 
 
-def order_inputs(bound: Bound, source: Any, framework: str) -> None:
+def fingerprint_of(
+    toolset: Toolset, spec: MethodSpec, source: Any, framework: str, progress: Progress | None = None
+) -> str | None:
+    """Digest of the caller's model, if something that is made of it is to be kept; no other thread runs the model meanwhile."""
+    from metannvis_translate import Translation
+
+    if isinstance(source, Translation):
+        if source.target_framework == toolset.framework:
+            return None
+        source = source.source
+    home = get_native(framework)
+    if framework == toolset.framework and home.is_model(source) and not spec.hooks and not home.copies(source):
+        return None
+    with using(source, progress=progress):
+        return home.fingerprint(source)
+
+
+def order_inputs(bound: Bound, source: Any, framework: str, progress: Progress | None = None) -> None:
     """Put inputs, baselines and masks that were given by name into the order in which the model takes them."""
     for argument in bound.spec.arguments:
         value = bound.side(argument.name).get(argument.name)
         if argument.role in ("input", "baseline", "distribution", "feature_mask") and isinstance(value, Mapping):
-            bound.side(argument.name)[argument.name] = in_order(value, _input_names(source, framework))
+            bound.side(argument.name)[argument.name] = in_order(value, _input_names(source, framework, progress))
 
 
-def _input_names(source: Any, framework: str) -> tuple[str, ...]:
+def _input_names(source: Any, framework: str, progress: Progress | None) -> tuple[str, ...]:
     from metannvis_translate import Translation
 
     if isinstance(source, Translation):
         return tuple(port.name for port in source.inputs)
-    return get_native(framework).input_names(source)
+    native = get_native(framework)
+    with exclusive(source, progress=progress):
+        return native.input_names(source)
 
 
 def prepare(
@@ -72,10 +100,13 @@ def prepare(
     bound: Bound,
     options: Mapping[str, Any],
     *,
+    fingerprint: str | None,
     layer: Any = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Translate the model if the method needs that; otherwise take it as it is.
+
+    Whoever calls this has the process and the model (:func:`metannvis_translate.process.exclusive`).
 
     Parameters
     ----------
@@ -83,6 +114,8 @@ def prepare(
         A model, or a ``Translation`` of one.
     options
         Options of ``translate``; ``dummy_input`` and ``example_inputs`` count where the call has no inputs.
+    fingerprint
+        What :func:`fingerprint_of` says of the source.
     layer
         What the caller named, which may be one call of a layer.
     """
@@ -101,12 +134,12 @@ def prepare(
     examples = _examples(home, source, framework, given)
     if not examples and dummy:
         examples = _examples(home, source, framework, in_order(dummy[0], home.input_names(source)))
-    fingerprint = None
+    kept = None
     if ready is None or ready.target_framework != toolset.framework:
         reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
         if framework == toolset.framework:
             as_it_is = Prepared(source, framework, source, native, None, given, examples)
-            reasons = _obstacles(toolset, spec, as_it_is, layer)
+            reasons = _obstacles(toolset, spec, as_it_is, layer, fingerprint)
             if not reasons:
                 return as_it_is
             logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
@@ -115,12 +148,15 @@ def prepare(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
             )
-        fingerprint = home.fingerprint(source)
-        ready = _translate(home, source, fingerprint, toolset.framework, examples, options, progress)
-    return Prepared(source, framework, ready.model, native, ready, given, examples, fingerprint=fingerprint)
+        # a layer that is called twice is an obstacle that shows late
+        kept = home.fingerprint(source) if fingerprint is None else fingerprint
+        ready = _translate(home, source, kept, toolset.framework, examples, options, progress)
+    return Prepared(source, framework, ready.model, native, ready, given, examples, fingerprint=kept)
 
 
-def _obstacles(toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any) -> tuple[str, ...]:
+def _obstacles(
+    toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
+) -> tuple[str, ...]:
     """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
     source, native = prepared.source, prepared.native
     if not native.is_model(source):
@@ -130,14 +166,13 @@ def _obstacles(toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: An
         reasons: tuple[str, ...] = cache.get(
             source,
             slot,
-            native.fingerprint(source),
+            fingerprint,
             lambda: toolset.obstacles(spec, source, prepared.examples or None),
         )
         if reasons:
             return reasons
     try:
         if native.copies(source):
-            fingerprint = native.fingerprint(source)
             prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: native.open(source))
         else:
             prepared.model, prepared.opened = native.open(source)
@@ -186,7 +221,7 @@ def _translate(
         return translate(source, to, example_inputs=examples or None, progress=progress, **options)
 
     slot = ("translation", to, *signature(examples, options))
-    return cache.translation(source, slot, fingerprint, make)
+    return cache.translation(source, slot, fingerprint, make, afterwards=lambda: home.fingerprint(source))
 
 
 def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -32,21 +33,23 @@ class Registry:
 
     def __init__(self, group: str | None = ENTRY_POINTS) -> None:
         self._group = group
+        self._loading = threading.RLock()
         self._toolsets: dict[str, tuple[Toolset, str]] = {}
         self._rows: dict[tuple[str, str], tuple[MethodSpec, str]] = {}
 
     def _load(self) -> None:
-        if self._group is None:
-            return
-        group, self._group = self._group, None
-        for entry in entry_points(group=group):
-            owner = entry.dist.name if entry.dist else entry.value
-            try:
-                toolset = entry.load()
-            except ImportError as error:
-                logger.warning("toolset %r of %s cannot be loaded: %s", entry.name, owner, error)
-                continue
-            self.add_toolset(toolset, owner=owner)
+        with self._loading:  # a second thread that asks meanwhile has to see them all
+            if self._group is None:
+                return
+            group, self._group = self._group, None
+            for entry in entry_points(group=group):
+                owner = entry.dist.name if entry.dist else entry.value
+                try:
+                    toolset = entry.load()
+                except ImportError as error:
+                    logger.warning("toolset %r of %s cannot be loaded: %s", entry.name, owner, error)
+                    continue
+                self.add_toolset(toolset, owner=owner)
 
     def add_toolset(self, toolset: Toolset, *, owner: str) -> None:
         """Add a toolset and its rows; a key that is taken is refused, naming both owners."""

@@ -54,6 +54,7 @@ def understand(
     translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
     stacklevel: int = 3,
+    progress: Progress | None = None,
 ) -> Request:
     """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated."""
     from metannvis_translate import Translation, detect_framework
@@ -87,8 +88,8 @@ def understand(
         known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
     }
     recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
-    source = open_source(model, translate_options)
-    order_inputs(bound, source, framework)
+    source = open_source(model, translate_options, progress)
+    order_inputs(bound, source, framework, progress)
     return Request(
         toolset=chosen,
         spec=spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ def explain(
     translation
         Options of ``translate``, or a finished ``Translation`` of the model.
     progress
-        Called as ``progress(done, total, stage)``.
+        Called as ``progress(done, total, stage)``. One thread at a time runs a toolkit in a process; the others wait, and are
+        told so.
     init_args, exec_args
         Anything for the toolkit's constructor and call, by its own names.
     **options
@@ -127,6 +129,7 @@ def explain(
         exec_args=exec_args,
         translation=translation,
         may_find_target=True,
+        progress=progress,
     )
     request.labels = None if labels is None else tuple(labels)
     request.seed, request.batch_size, request.progress = seed, batch_rows(batch_size), progress
@@ -228,12 +231,8 @@ def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: A
         )
     if layer is None:
         raise MissingArgumentError("name a layer, one of pending.layers")
-    request: Request = pending.request
-    request.layer, before = layer, request.layer
-    try:
-        result = execute(request)
-    finally:
-        request.layer = before
+    request: Request = dataclasses.replace(pending.request, layer=layer)
+    result = execute(request)
     return _returned(result, request, plot)
 
 

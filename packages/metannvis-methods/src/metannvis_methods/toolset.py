@@ -107,5 +107,5 @@ class Toolset:
         return ()
 
     def run(self, job: Job) -> Outcome:
-        """Run one method."""
+        """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""
         raise NotImplementedError

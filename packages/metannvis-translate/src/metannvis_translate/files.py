@@ -9,6 +9,7 @@ from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework
 from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkError
 from metannvis_translate.frameworks import frameworks, get_framework
+from metannvis_translate.process import exclusive, generators_kept
 from metannvis_translate.writing import replacing
 
 __all__ = ["framework_of_file", "load_model", "save_model"]
@@ -54,7 +55,9 @@ def load_model(path: str | Path, *, trust: bool = False, architecture: str | Non
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no model file at {path}")
-    return get_framework(framework_of_file(path)).load(path, trust=trust, architecture=architecture)
+    framework = get_framework(framework_of_file(path))
+    with exclusive(), generators_kept():
+        return framework.load(path, trust=trust, architecture=architecture)
 
 
 def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, overwrite: bool = False) -> None:
@@ -80,10 +83,11 @@ def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, over
         )
     if path.exists() and not overwrite:
         raise InvalidArgumentError(f"{path} exists already; give overwrite=True to replace it")
-    given = None if example_inputs is None else to_arrays(example_inputs, framework)
-    inputs = list(given.values()) if isinstance(given, dict) else given
-    several = getattr(framework, "save_several", None)
-    if several is not None and several(model, path, inputs=inputs, overwrite=overwrite):
-        return
-    with replacing(path, overwrite=overwrite) as new:
-        framework.save(model, new, inputs=inputs)
+    with exclusive(model), generators_kept():
+        given = None if example_inputs is None else to_arrays(example_inputs, framework)
+        inputs = list(given.values()) if isinstance(given, dict) else given
+        several = getattr(framework, "save_several", None)
+        if several is not None and several(model, path, inputs=inputs, overwrite=overwrite):
+            return
+        with replacing(path, overwrite=overwrite) as new:
+            framework.save(model, new, inputs=inputs)

@@ -18,6 +18,7 @@ from metannvis_translate.frameworks import Framework, get_framework
 from metannvis_translate.hub import HubModel
 from metannvis_translate.layers import LayerMap
 from metannvis_translate.precision import LIMIT
+from metannvis_translate.process import exclusive, generators_kept
 from metannvis_translate.translation import Port, Translation
 
 __all__ = ["check_equivalence", "compare", "opened", "ordered", "verdict"]
@@ -62,23 +63,25 @@ def check_equivalence(
         ``report.passed`` says whether it holds; nothing is raised if it does not.
     """
     source = opened(source)
-    here = get_framework(detect_framework(source))
-    arrays = ordered(to_arrays(inputs, here), None)
-    if isinstance(target, Translation):
-        translation = target if layers is None else dataclasses.replace(target, layers=layers)
-    else:
-        target = opened(target)
-        translation = _unrelated(source, target, here, arrays, layers, permutations)
-    there = get_framework(translation.target_framework)
-    name = dtype or "float32"
-    if dtype == "float64":
-        source = here.as_float64(source)
-        if translation.dtype != "float64":
-            translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
-    tolerance = tolerance or Tolerance()
-    return compare(
-        source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients
-    )
+    target = target if isinstance(target, Translation) else opened(target)
+    model = target.model if isinstance(target, Translation) else target
+    with exclusive(source, model), generators_kept():
+        here = get_framework(detect_framework(source))
+        arrays = ordered(to_arrays(inputs, here), None)
+        if isinstance(target, Translation):
+            translation = target if layers is None else dataclasses.replace(target, layers=layers)
+        else:
+            translation = _unrelated(source, target, here, arrays, layers, permutations)
+        there = get_framework(translation.target_framework)
+        name = dtype or "float32"
+        if dtype == "float64":
+            source = here.as_float64(source)
+            if translation.dtype != "float64":
+                translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
+        tolerance = tolerance or Tolerance()
+        return compare(
+            source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients
+        )
 
 
 def _unrelated(

@@ -21,6 +21,7 @@ from metannvis_translate.gate import compare, opened, ordered, verdict
 from metannvis_translate.hub import HubModel, HubPort
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
 from metannvis_translate.precision import single_precision
+from metannvis_translate.process import exclusive, generators_kept
 from metannvis_translate.stops import stops_of
 from metannvis_translate.translation import Port, Translation
 
@@ -77,7 +78,8 @@ def translate(
         behind a flattened image) is refused. An exported program says itself which sizes are free; where they cannot stay
         so, they become those of the example inputs, and a note tells.
     progress
-        Called ``progress(done, total, stage)``.
+        Called ``progress(done, total, stage)``. One translation is made at a time in a process; other threads wait, and are
+        told so.
 
     Raises
     ------
@@ -96,49 +98,50 @@ def translate(
         raise InvalidArgumentError(f"dtype={dtype!r}: give 'float64', 'float32' or None")
     target = get_framework(framework_key(to))
     model = opened(model)
-    source = get_framework(detect_framework(model))
-    inputs = _inputs(model, source, example_inputs)
-    free = free_axes(shapes, inputs, source, model)
-    engines = _engines(source, target, engine)
-    build = getattr(target, "importers", {}).get(engine, target.build)
+    with exclusive(model, progress=progress), generators_kept():
+        source = get_framework(detect_framework(model))
+        inputs = _inputs(model, source, example_inputs)
+        free = free_axes(shapes, inputs, source, model)
+        engines = _engines(source, target, engine)
+        build = getattr(target, "importers", {}).get(engine, target.build)
 
-    def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
-        failures: list[tuple[str, MetannvisError]] = []
-        for name in engines:
-            tried = (f"{engine} was tried first: {_first_line(error)}" for engine, error in failures)
-            try:
-                return _translate_by(
-                    model,
-                    source,
-                    target,
-                    inputs,
-                    name,
-                    build,
-                    verify=verify,
-                    tolerance=tolerance,
-                    dtype=dtype,
-                    bind=bind,
-                    free=free,
-                    progress=progress,
-                    notes=(*notes, *tried),
-                )
-            except DeclinedError as error:
-                log.info("by way of %s: %s", name, _first_line(error))
-                if len(engines) == 1:
-                    raise
-            except (UnsupportedOperatorError, EquivalenceError) as error:
-                log.info("by way of %s: %s", name, _first_line(error))
-                failures.append((name, error))
-        errors = [error for _, error in failures]
-        raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
+        def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
+            failures: list[tuple[str, MetannvisError]] = []
+            for name in engines:
+                tried = (f"{engine} was tried first: {_first_line(error)}" for engine, error in failures)
+                try:
+                    return _translate_by(
+                        model,
+                        source,
+                        target,
+                        inputs,
+                        name,
+                        build,
+                        verify=verify,
+                        tolerance=tolerance,
+                        dtype=dtype,
+                        bind=bind,
+                        free=free,
+                        progress=progress,
+                        notes=(*notes, *tried),
+                    )
+                except DeclinedError as error:
+                    log.info("by way of %s: %s", name, _first_line(error))
+                    if len(engines) == 1:
+                        raise
+                except (UnsupportedOperatorError, EquivalenceError) as error:
+                    log.info("by way of %s: %s", name, _first_line(error))
+                    failures.append((name, error))
+            errors = [error for _, error in failures]
+            raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
 
-    try:
-        return by_engines(free)
-    except UnsupportedOperatorError as error:
-        if not free or shapes is not None:
-            raise
-        # nobody asked for the sizes that a program leaves free
-        return by_engines((), (f"the sizes of the inputs are fixed beside the batch: {_first_line(error)}",))
+        try:
+            return by_engines(free)
+        except UnsupportedOperatorError as error:
+            if not free or shapes is not None:
+                raise
+            # nobody asked for the sizes that a program leaves free
+            return by_engines((), (f"the sizes of the inputs are fixed beside the batch: {_first_line(error)}",))
 
 
 def _translate_by(
@@ -331,10 +334,11 @@ def list_layers(model: Any, *, example_inputs: Any = None) -> tuple[LayerInfo, .
     """
     model = opened(model)
     framework = get_framework(detect_framework(model))
-    inputs = None if example_inputs is None else to_arrays(example_inputs, framework)
-    if isinstance(inputs, dict):
-        inputs = list(inputs.values())
-    return framework.list_layers(model, inputs)
+    with exclusive(model), generators_kept():
+        inputs = None if example_inputs is None else to_arrays(example_inputs, framework)
+        if isinstance(inputs, dict):
+            inputs = list(inputs.values())
+        return framework.list_layers(model, inputs)
 
 
 def _inputs(model: Any, source: Framework, example_inputs: Any) -> Arrays | dict[str, Array]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metannvis_translate.frameworks import get_framework
 from metannvis_translate.layers import LayerMap, LayerRow
 from metannvis_translate.layout import Order
+from metannvis_translate.process import exclusive, generators_kept
 
 if TYPE_CHECKING:
     from metannvis_translate.equivalence import EquivalenceReport
@@ -109,7 +110,8 @@ class Translation:
             No such layer ran; the message names close ones.
         """
         row = self.layers.to_target(layer)
-        return get_framework(self.target_framework).attach(self.model, row.target.name)
+        with exclusive(self.model), generators_kept():
+            return get_framework(self.target_framework).attach(self.model, row.target.name)
 
     def row(self, layer: Any) -> LayerRow:
         """Row of the layer map of a layer of the source."""

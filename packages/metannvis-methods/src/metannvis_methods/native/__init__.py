@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,10 +86,14 @@ class Native:
         """A digest of everything that decides what the model computes; ``None`` if that cannot be told."""
         return None
 
+    def state(self, model: Any) -> Callable[[], None]:
+        """What puts the model back to how it is now: its mode, hooks, attributes. It may be called several times."""
+        return lambda: None
+
     @contextmanager
-    def guarded(self, model: Any) -> Iterator[None]:
-        """Inference mode within; afterwards the model is as it was, whatever happened."""
-        yield
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Inference mode within; afterwards the model is as it was, whatever happened. Gives its :meth:`state` before."""
+        yield self.state(model)
 
 
 def get_native(framework: str) -> Native:
@@ -114,11 +118,9 @@ def to_numpy(value: Any) -> Array:
     if hasattr(value, "detach"):  # PyTorch; NumPy has no bfloat16
         value = value.detach().cpu()
         value = value.float() if "bfloat16" in str(value.dtype) else value
-    if hasattr(value, "numpy"):
-        value = value.numpy()
     try:
-        array = np.asarray(value)
-    except ValueError as error:
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except (ValueError, NotImplementedError) as error:  # lists of unequal lengths; a symbolic tensor
         raise InvalidArgumentError(f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biufV":
         raise InvalidArgumentError(f"no array of real numbers: its dtype is {array.dtype}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -166,17 +166,14 @@ class KerasNative(Native):
 
         return digest(parts())
 
-    @contextmanager
-    def guarded(self, model: Any) -> Iterator[None]:
-        """What a toolkit may edit is put back: activations, whether weights can be trained, statistics (``training=True``)."""
+    def state(self, model: Any) -> Callable[[], None]:
+        """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
         layers = [layer for _, layer in _paths(model, "")]
         activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
         trainable = [(layer, layer.trainable) for layer in layers]
         states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
-        try:
-            with quiet():
-                yield
-        finally:
+
+        def put_back() -> None:
             for layer, activation in activations:
                 if layer.activation is not activation:
                     layer.activation = activation
@@ -186,6 +183,18 @@ class KerasNative(Native):
             for variable, before in states:
                 if not np.array_equal(variable.numpy(), before):
                     variable.assign(before)
+
+        return put_back
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Without a warning of Keras' that says nothing; afterwards everything is back."""
+        put_back = self.state(model)
+        try:
+            with quiet():
+                yield put_back
+        finally:
+            put_back()
 
 
 def _weights(model: Any) -> list[Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from metannvis_translate.frameworks.torch_hooks import sound_batch_norms
+from metannvis_translate.frameworks.torch_state import refuse_inference_tensors
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.native import Array, Native, digest, plain_attributes, to_numpy
@@ -144,9 +145,8 @@ class TorchNative(Native):
 
         return digest(parts())
 
-    @contextmanager
-    def guarded(self, model: Any) -> Iterator[None]:
-        """Evaluation mode, gradients on, nothing in place; afterwards everything is back.
+    def state(self, model: Any) -> Callable[[], None]:
+        """Modes, hooks, submodules, gradients, buffers.
 
         Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
         whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
@@ -154,14 +154,8 @@ class TorchNative(Native):
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
         buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-        try:
-            for module, _, _ in modules:
-                module.training = False  # eval() is refused by an exported program
-                if module.__dict__.get("inplace") is True:
-                    module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
-            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
-                yield
-        finally:
+
+        def put_back() -> None:
             for module, attributes, registries in modules:
                 for name, content in registries.items():
                     registry = attributes[name]
@@ -176,6 +170,23 @@ class TorchNative(Native):
                 for buffer, before in buffers:  # ``forward`` may count its calls in one
                     if not torch.equal(buffer, before):
                         buffer.copy_(before)
+
+        return put_back
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Evaluation mode, gradients on, nothing in place; afterwards everything is back."""
+        refuse_inference_tensors(model)
+        put_back = self.state(model)
+        try:
+            for module in model.modules():
+                module.training = False  # eval() is refused by an exported program
+                if module.__dict__.get("inplace") is True:
+                    module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
+                yield put_back
+        finally:
+            put_back()
 
 
 def _registries(module: torch.nn.Module) -> dict[str, Any]:

@@ -6,10 +6,8 @@ any more: its values have names, and nothing else to be addressed by.
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,10 +52,9 @@ def export_graph(
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            proto, _ = convert.from_function(
-                tf.function(signature.call, autograph=False), input_signature=specs, opset=OPSET
-            )
+        proto, _ = convert.from_function(
+            tf.function(signature.call, autograph=False), input_signature=specs, opset=OPSET
+        )
     except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError) as error:
         raise UnsupportedOperatorError(
             class_names(model)[0], reason=f"tf2onnx cannot export it: {' '.join(str(error).split())[:300]}"

@@ -21,6 +21,7 @@ from metannvis_translate.export.torch_refusals import first_line, refusal
 from metannvis_translate.frameworks import DeclinedError, Progress, require
 from metannvis_translate.frameworks.torch_double import doubled
 from metannvis_translate.frameworks.torch_program import as_module
+from metannvis_translate.frameworks.torch_state import refuse_inference_tensors
 from metannvis_translate.hub import HubModel
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
             f"the model has no values for {empty[0]!r}: it is on the device 'meta'. Load its weights first, e.g. "
             "model.to_empty(device='cpu') and model.load_state_dict(...)"
         )
+    refuse_inference_tensors(module)
     module = copy.deepcopy(module).eval().cpu()
     for parameter in module.parameters():
         parameter.grad = None

@@ -24,6 +24,7 @@ from metannvis_translate.export.torch_quick import check_graph, check_modules
 from metannvis_translate.export.torch_single import computed_in_single
 from metannvis_translate.export.torch_stops import symbolic
 from metannvis_translate.hub import LAYER, TIES, TRACE, set_exact
+from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
     import onnx
@@ -182,6 +183,8 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
 def quiet() -> Iterator[None]:
     """The one place where the exporters' warnings, their log records and graphs on standard output are silenced.
 
+    Whoever enters has the process (:func:`~metannvis_translate.process.exclusive`).
+
     ``nn.Transformer`` looks into the mask that it is given, whether it is a causal one, to take a faster way to the same
     result. What a tensor holds is not known in an export: there the mask is taken as it is. And bags of one size, which
     PyTorch cuts out of one long line, are looked up as rows.
@@ -193,7 +196,6 @@ def quiet() -> Iterator[None]:
     # the printing on for good.
     bindings: Any = torch._C
     asked = bindings._jit_is_onnx_log_enabled
-    detect = transformer._detect_is_causal_mask
     functional: Any = torch.nn.functional
     bag = functional.embedding_bag
 
@@ -219,15 +221,15 @@ def quiet() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         bindings._jit_is_onnx_log_enabled = None
-        functional.embedding_bag = bag_of_rows
-        transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            patched(functional, "embedding_bag", bag_of_rows),
+            patched(transformer, "_detect_is_causal_mask", lambda mask, is_causal=None, size=None: bool(is_causal)),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
         bindings._jit_is_onnx_log_enabled = asked
-        transformer._detect_is_causal_mask = detect
-        functional.embedding_bag = bag
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

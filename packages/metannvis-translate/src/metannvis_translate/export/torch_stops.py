@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.torch_hooks import tensors_in
 from metannvis_translate.hub import DOMAIN, STOP
+from metannvis_translate.process import in_this_thread
 
 if TYPE_CHECKING:
     import torch
@@ -211,7 +212,10 @@ def plainly() -> Any:
 
 @contextlib.contextmanager
 def functions_opened(see: Callable[[Any, Callable[..., Any], tuple[Any, ...]], Any]) -> Iterator[None]:
-    """Inside, a ``torch.autograd.Function`` is what its ``forward`` does; ``see(class, apply, arguments)`` is told first."""
+    """Inside, a ``torch.autograd.Function`` is what its ``forward`` does; ``see(class, apply, arguments)`` is told first.
+
+    In other threads, where somebody may be training a model, it keeps its own derivative.
+    """
     import torch
 
     kind: Any = torch.autograd.Function
@@ -221,7 +225,10 @@ def functions_opened(see: Callable[[Any, Callable[..., Any], tuple[Any, ...]], A
         see(cls, own.__get__(None, cls), args)
         return forward_of(cls, *args, **kwargs)
 
-    kind.apply = classmethod(opened)
+    def closed(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return own.__get__(None, cls)(*args, **kwargs)
+
+    kind.apply = classmethod(in_this_thread(opened, closed))
     try:
         yield
     finally:

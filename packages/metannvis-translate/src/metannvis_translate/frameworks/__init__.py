@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -122,6 +123,9 @@ class Framework(Protocol):
     # ``None`` for a free size, if its ``export`` has to be told by ``free=`` which axes beside the batch are free. What it
     # saves as more than one file it saves by ``save_several(model, path, *, inputs, overwrite)``, which is asked before
     # :meth:`save` and answers whether it did; ``saves_folders = True`` if names without an ending are among it.
+    # Two context managers, both of which import nothing: ``plain_mode()``, inside which no mode counts that the caller's thread
+    # is in (no gradients, reduced precision, a graph under construction); and ``generators(seed)``, which puts the framework's
+    # generators of random numbers back, and seeds them inside if the seed is not ``None``.
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""
@@ -194,6 +198,10 @@ INSTALL = {
 }
 
 
+#: Two threads that import PyTorch and TensorFlow at once would meet half-way: see :func:`require`.
+_importing = threading.RLock()
+
+
 @cache
 def _plugins() -> dict[str, Framework]:
     found: dict[str, tuple[str, Framework]] = {}
@@ -248,8 +256,9 @@ def require(module: str) -> ModuleType:
     if not is_installed(root):
         how = INSTALL.get(root, f"pip install {root}")
         raise MissingFrameworkError(f"{root} is needed for this and is not installed: {how}")
-    _separate_llvm()
-    return importlib.import_module(module)
+    with _importing:
+        _separate_llvm()
+        return importlib.import_module(module)
 
 
 def _separate_llvm() -> None:

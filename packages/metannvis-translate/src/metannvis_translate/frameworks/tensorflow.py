@@ -23,6 +23,7 @@ from metannvis_translate.frameworks.keras_copy import flatten_model
 from metannvis_translate.frameworks.keras_masks import quiet_masks
 from metannvis_translate.frameworks.keras_saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.tf_graphs import signature_of
+from metannvis_translate.frameworks.tf_state import generators, plain_mode
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class TensorFlow:
     engines = ("keras",)
     differentiable = True
     saves_folders = True
+    plain_mode = staticmethod(plain_mode)
+    generators = staticmethod(generators)
 
     @property
     def importers(self) -> Mapping[str, Importer]:
@@ -88,7 +91,13 @@ class TensorFlow:
         )
 
     def to_numpy(self, value: Any) -> Array:
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except NotImplementedError as error:
+            raise InvalidArgumentError(
+                f"{getattr(value, 'name', 'a tensor')} is symbolic: it stands in a graph that is being built (tf.Graph, "
+                "tf.function) and has no values yet; give an array"
+            ) from error
 
     def from_numpy(self, array: Array) -> Any:
         return require("tensorflow").convert_to_tensor(array)

@@ -12,6 +12,7 @@ import numpy as np
 from metannvis_translate.detect import is_a
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_translate.frameworks import Built, Progress, Run, require
+from metannvis_translate.frameworks.torch_state import generators, on_processor, plain_mode
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,9 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
+
+    plain_mode = staticmethod(plain_mode)
+    generators = staticmethod(generators)
 
     def detect(self, model: Any) -> bool:
         return is_a(
@@ -65,7 +69,8 @@ class TorchFramework:
     ) -> HubModel:
         from metannvis_translate.export.torch import export_model
 
-        return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
+        with on_processor():
+            return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
 
     def declared_shapes(self, model: Any) -> dict[str, tuple[int | None, ...]]:
         """What an exported program says of its inputs; nothing for a bare module."""
@@ -78,7 +83,8 @@ class TorchFramework:
         require("torch")
         from metannvis_translate.onnx_to_torch.importer import TorchImporter
 
-        return TorchImporter(hub, dtype=dtype, progress=progress).run()
+        with on_processor():
+            return TorchImporter(hub, dtype=dtype, progress=progress).run()
 
     def run(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.frameworks import Run, require
 from metannvis_translate.frameworks.torch_hooks import recording, sound_batch_norms, tensors_in
+from metannvis_translate.frameworks.torch_state import refuse_inference_tensors
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def run_model(
 ) -> Run:
     """See :meth:`metannvis_translate.frameworks.Framework.run`."""
     torch = require("torch")
+    if cotangents is not None:
+        refuse_inference_tensors(model)
     wanted = set(layers)
     found: dict[str, Array] = {}
 

@@ -1,0 +1,56 @@
+"""What TensorFlow keeps for a thread or for the process: modes and generators. Imports nothing that is not loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+__all__ = ["generators", "plain_mode"]
+
+
+@contextmanager
+def plain_mode() -> Iterator[None]:
+    """Eager, on record for gradients, in full precision, whatever graph and whatever layers the caller's code is making."""
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    import tensorflow as tf
+    from tensorflow.python import pywrap_tfe as bindings
+
+    with ExitStack() as stack:
+        if not tf.executing_eagerly():
+            stack.enter_context(tf.__internal__.eager_context.eager_mode())  # tf.init_scope does not leave a tf.Graph
+        if bindings.TFE_Py_TapeSetIsStopped():  # within tf.init_scope no tape records, ours neither
+            bindings.TFE_Py_TapeSetRestartOnThread()
+            stack.callback(bindings.TFE_Py_TapeSetStopOnThread)
+        if "keras" in sys.modules:
+            config = sys.modules["keras"].config
+            policy = config.dtype_policy()  # of layers that name none; each thread has its own
+            if policy.name.startswith("mixed_"):
+                config.set_dtype_policy(policy.variable_dtype)
+                stack.callback(config.set_dtype_policy, policy)
+        yield
+
+
+@contextmanager
+def generators(seed: int | None) -> Iterator[None]:
+    """The global seed and what it has given are put back; seeded inside if there is a seed."""
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    import tensorflow as tf
+    from tensorflow.python.eager import context  # the only place that can say what the seed was
+
+    eager = context.context()
+    before, generator = eager._seed, getattr(eager, "_rng", None)
+    state = generator.getstate() if generator is not None else None
+    try:
+        if seed is not None:
+            tf.random.set_seed(seed)
+        yield
+    finally:
+        eager._seed = before
+        if generator is not None:
+            generator.setstate(state)
+            eager._rng = generator

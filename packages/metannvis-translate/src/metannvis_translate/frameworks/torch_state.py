@@ -1,0 +1,76 @@
+"""What PyTorch keeps for a thread or for the process: modes and generators. Imports nothing that is not loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from metannvis_translate.errors import InvalidArgumentError
+
+__all__ = ["generators", "on_processor", "plain_mode", "refuse_inference_tensors"]
+
+#: Kinds of devices that autocast may be on for.
+DEVICES = ("cpu", "cuda")
+
+
+@contextmanager
+def plain_mode() -> Iterator[None]:
+    """Gradients on, and neither inference mode nor autocast, whatever the caller's code is in."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        for device in DEVICES:
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+@contextmanager
+def on_processor() -> Iterator[None]:
+    """What is made without a device is made on the processor: models are exported and built there.
+
+    A model of the caller's runs where the caller is, whose ``forward`` may count on a default device.
+    """
+    import torch
+
+    if torch.get_default_device().type == "cpu":
+        yield
+        return
+    with torch.device("cpu"):
+        yield
+
+
+def refuse_inference_tensors(model: Any) -> None:
+    """Raise ``InvalidArgumentError`` for a model whose weights were made in inference mode: they can never have a gradient."""
+    weights = (*model.named_parameters(), *model.named_buffers())
+    name = next((name for name, tensor in weights if tensor.is_inference()), None)
+    if name is not None:
+        raise InvalidArgumentError(
+            f"the model was made inside torch.inference_mode(), so that nothing can be differentiated through {name!r}: make "
+            "it, or take copy.deepcopy(model), outside"
+        )
+
+
+@contextmanager
+def generators(seed: int | None) -> Iterator[None]:
+    """The global generators, those of accelerators in use too, are put back; seeded inside if there is a seed."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    # to ask a device that nobody has used for its generator would start it
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=list(devices)):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
