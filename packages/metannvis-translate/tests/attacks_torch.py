@@ -91,6 +91,10 @@ def in_text(old: str, new: str, model: str = "model.json") -> Callable[[Members,
         changed = text.replace(old, new.replace("CODE", touch(canary)), 1)
         json.loads(changed)
         members[place(members, f"models/{model}")] = changed.encode()
+        name = model[: -len(".json")]  # as PyTorch cuts it, whatever the ending is
+        for inner in ("sample_inputs/{}.pt", "weights/{}_weights_config.json", "constants/{}_constants_config.json"):
+            source = members[place(members, "data/" + inner.format("model"))]
+            members[place(members, "data/" + inner.format(name))] = source
 
     return apply
 
@@ -125,8 +129,10 @@ def call(target: str, arguments: Callable[[str], list[dict[str, Any]]]) -> Calla
 
     def change(graph: dict[str, Any], canary: str) -> None:
         inputs = [{"name": "", "arg": argument, "kind": 1} for argument in arguments(canary)]
-        node = {"target": target, "inputs": inputs, "outputs": [], "metadata": {}, "name": "called"}
+        outputs = [{"as_none": True}]
+        node = {"target": target, "inputs": inputs, "outputs": outputs, "metadata": {}, "name": "called"}
         _nodes(graph).insert(0, {**node, "is_hop_single_tensor_return": None})
+        graph["verifiers"] = []  # the file says by which rules it is checked
 
     return change
 
@@ -207,13 +213,15 @@ def behind(raw: bytes, members: Members, canary: str) -> bytes:
 
 
 def moved_directory(raw: bytes, members: Members, canary: str) -> bytes:
-    """The end names a place for the directory; Python goes by its length instead, and finds another."""
-    bad = packed(evil(members, canary))
-    good = packed(members)
-    start_bad = struct.unpack("<I", bad[-6:-2])[0]
-    end = bytearray(good[-22:])
-    end[16:20] = struct.pack("<I", start_bad)
-    return bad + good[:-22] + bytes(end)
+    """The end names a place for the directory; Python goes by its length instead, and finds another.
+
+    Both archives are as long as each other, by a text of the user's own, so that each reader finds every member.
+    """
+    bad, good = evil(members, canary), dict(members)
+    lengths = [sum(map(len, one.values())) for one in (bad, good)]
+    for one, length in zip((bad, good), lengths, strict=True):
+        one[place(members, "extra/pad")] = b" " * (max(lengths) - length)
+    return packed(bad) + packed(good)  # the end of the second says where the directory of the first stands
 
 
 def zip64_elsewhere(raw: bytes, members: Members, canary: str) -> bytes:
@@ -264,7 +272,7 @@ ATTACKS = (
     Attack("size_of_another_graph", "no arithmetic", in_text(SIZE, '"expr_str": "CODE or Symbol', "other.json")),
     Attack("size_in_jsox", "jsox", in_text(SIZE, '"expr_str": "CODE or Symbol', "x.jsox")),
     Attack("size_in_a_folder", "sub/x.json", in_text(SIZE, '"expr_str": "CODE or Symbol', "sub/x.json")),
-    Attack("size_without_ending", "models/x", in_text(SIZE, '"expr_str": "CODE or Symbol', "x")),
+    Attack("size_without_ending", "models/xxxxxx", in_text(SIZE, '"expr_str": "CODE or Symbol', "xxxxxx")),
     Attack("size_escaped", "no arithmetic", in_text(SIZE, '"expr\\u005fstr": "CODE or Symbol')),
     Attack("size_by_attribute", "no arithmetic", in_text(SIZE, '"expr_str": "Symbol(\'s0\').__class__ or Symbol')),
     Attack("size_of_a_tower", "no arithmetic", in_text(SIZE, '"expr_str": "9**9**9*Symbol')),

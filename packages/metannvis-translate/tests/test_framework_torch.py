@@ -321,7 +321,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     for name in ("a.pt2", "a.pt"):
         path = tmp_path / name
         path.write_bytes(b"this is no model")
-        with pytest.raises((DamagedFileError, UntrustedModelError)):
+        with pytest.raises((DamagedFileError, InvalidArgumentError, UntrustedModelError)):
             framework.load(path, trust=False, architecture=None)
 
 
