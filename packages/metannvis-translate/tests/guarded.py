@@ -56,8 +56,8 @@ def tracer() -> str | None:
     return path if tried.returncode == 0 else None
 
 
-def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]], folder: Path) -> dict[str, Outcome]:
-    """Open each job's file in a child process.
+def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]], folder: Path) -> None:
+    """Open each job's file in a child process; :func:`outcomes_in` says what came of them.
 
     Parameters
     ----------
@@ -88,9 +88,13 @@ def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=folder)
     results = folder / "results.json"
     assert results.exists(), f"the process ended with {done.returncode}: {done.stderr[-3000:]}"
-    outcomes = {name: Outcome(**row) for name, row in json.loads(results.read_text()).items()}
-    assert list(outcomes) == list(jobs)
-    for name, calls in _calls(folder / "trace").items() if trace is not None else ():
+    assert list(json.loads(results.read_text())) == list(jobs)
+
+
+def outcomes_in(folder: Path) -> dict[str, Outcome]:
+    """What came of each job of :func:`open_guarded`."""
+    outcomes = {name: Outcome(**row) for name, row in json.loads((folder / "results.json").read_text()).items()}
+    for name, calls in _calls(folder / "trace").items() if (folder / "trace").exists() else ():
         outcomes[name].calls = calls
     return outcomes
 

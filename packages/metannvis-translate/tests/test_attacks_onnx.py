@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import guarded
@@ -11,19 +12,22 @@ from attacks_onnx import ATTACKS, Attack, flattening, function_of, model, write
 
 WHAT = {"to": ["torch", "keras"], "shapes": [[2, 4, 3]]}
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, guarded.Outcome]:
-    folder = tmp_path_factory.mktemp("attacks")
-    honest = []
-    for name, made in (("plain", model(flattening("n"))), ("function", function_of("n"))):
-        honest.append({"path": str(folder / f"{name}.onnx"), **WHAT})
-        onnx.save(made, honest[-1]["path"])
-    jobs = {attack.name: {"path": str(write(attack, folder)), **WHAT} for attack in ATTACKS}
-    return guarded.open_guarded(jobs, honest, folder)
+def outcomes(once: Once) -> dict[str, guarded.Outcome]:
+    def make(folder: Path) -> None:
+        honest = []
+        for name, made in (("plain", model(flattening("n"))), ("function", function_of("n"))):
+            honest.append({"path": str(folder / f"{name}.onnx"), **WHAT})
+            onnx.save(made, honest[-1]["path"])
+        jobs = {attack.name: {"path": str(write(attack, folder)), **WHAT} for attack in ATTACKS}
+        guarded.open_guarded(jobs, honest, folder)
+
+    return guarded.outcomes_in(once("attacks-onnx", make))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_nothing_runs(attack: Attack, outcomes: dict[str, guarded.Outcome]) -> None:
     guarded.check(outcomes[attack.name], refused=attack.refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,24 @@ from metannvis_translate import DamagedFileError, load_model
 
 WHAT = {"to": ["onnx"], "shapes": [[2, 3]]}
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, guarded.Outcome]:
-    folder = tmp_path_factory.mktemp("attacks")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras, about old formats and NumPy, and of TensorFlow 1
-        saved(tf.Module(), folder / "honest")
-        for suffix in (".keras", ".h5"):
-            keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(folder / f"honest{suffix}")
-        jobs = {attack.name: {"path": str(write(attack, folder)), **WHAT} for attack in ATTACKS}
-    honest = [{"path": str(folder / name), **WHAT} for name in ("honest", "honest.keras", "honest.h5")]
-    return guarded.open_guarded(jobs, honest, folder)
+def outcomes(once: Once) -> dict[str, guarded.Outcome]:
+    def make(folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Keras, about old formats and NumPy, and of TensorFlow 1
+            saved(tf.Module(), folder / "honest")
+            for suffix in (".keras", ".h5"):
+                keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(folder / f"honest{suffix}")
+            jobs = {attack.name: {"path": str(write(attack, folder)), **WHAT} for attack in ATTACKS}
+        honest = [{"path": str(folder / name), **WHAT} for name in ("honest", "honest.keras", "honest.h5")]
+        guarded.open_guarded(jobs, honest, folder)
+
+    return guarded.outcomes_in(once("attacks-tensorflow", make))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_nothing_runs(attack: Attack, outcomes: dict[str, guarded.Outcome]) -> None:
     guarded.check(outcomes[attack.name], refused=attack.refused)

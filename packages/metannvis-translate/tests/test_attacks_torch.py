@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from attacks_torch import ATTACKS, Attack, Bomb, packed, unpacked, write
 from metannvis_translate.frameworks import require
 
 torch: Any = require("torch")
+
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 class Net(torch.nn.Module):
@@ -35,14 +38,15 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcomes(honest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, guarded.Outcome]:
-    folder = tmp_path_factory.mktemp("attacks")
-    what = {"to": ["onnx"], "shapes": [[2, 4]]}
-    jobs = {attack.name: {"path": str(write(attack, honest, folder)), **what} for attack in ATTACKS}
-    return guarded.open_guarded(jobs, [{"path": str(honest), **what}], folder)
+def outcomes(honest: Path, once: Once) -> dict[str, guarded.Outcome]:
+    def make(folder: Path) -> None:
+        what = {"to": ["onnx"], "shapes": [[2, 4]]}
+        jobs = {attack.name: {"path": str(write(attack, honest, folder)), **what} for attack in ATTACKS}
+        guarded.open_guarded(jobs, [{"path": str(honest), **what}], folder)
+
+    return guarded.outcomes_in(once("attacks-torch", make))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_nothing_runs(attack: Attack, outcomes: dict[str, guarded.Outcome]) -> None:
     guarded.check(outcomes[attack.name], refused=attack.refused)

@@ -44,7 +44,7 @@ ORDERS |= {
 }
 
 
-@pytest.mark.core("tensorflow torch metannvis_translate", "nothing first, Keras' model", "torchvision after")
+@pytest.mark.core("tensorflow torch metannvis_translate", "torchvision after")
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_order_aborts(order: str) -> None:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from metannvis_translate import translate
 from zoo_torch import ZOO, randomize
 
@@ -17,7 +16,6 @@ from reload import job_of, run_apart
 ROWS = ("rgb", "tokens", "two_inputs")
 
 
-@pytest.mark.slow
 def test_saved_in_safe_mode_and_trained(tmp_path: Path) -> None:
     rows = []
     for name in ROWS:
