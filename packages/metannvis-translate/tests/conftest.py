@@ -25,9 +25,9 @@ def evaluate() -> Evaluate:
     uneven: there PyTorch computes them.
     """
     import onnx_ir as ir
-    import onnxruntime
     from onnx.reference import ReferenceEvaluator
 
+    onnxruntime = require("onnxruntime")
     operators = exact_operators()
 
     def run(hub: Any, feeds: Mapping[str, Array], names: Sequence[str], *, exact: bool = False) -> dict[str, Array]:

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from integer_products import PRODUCTS
+from metannvis_translate.frameworks import require
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 __all__ = ["CASES", "Case", "judge", "model_of", "reference", "runtime_results"]
 
 Array = np.ndarray[Any, Any]
+onnxruntime = require("onnxruntime")
 onnxruntime.set_default_logger_severity(4)
 onnxruntime_errors = (
     onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,

@@ -9,6 +9,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,18 @@ def test_importing_loads_no_framework() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_onnx_runtime_reports_nothing(tmp_path: Path) -> None:
+    """It has a telemetry of its own: a file in the cache folder, and what it says over the network."""
+    code = (
+        "import os\n"
+        "from metannvis_translate.frameworks import require\n"
+        "before = dict(os.environ)\n"
+        "require('onnxruntime').InferenceSession\n"
+        "assert dict(os.environ) == before"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"), str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment | homes, cwd=tmp_path)
+    assert not list(tmp_path.rglob("*onnxruntime*"))

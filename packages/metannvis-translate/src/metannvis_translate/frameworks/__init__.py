@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -258,7 +259,23 @@ def require(module: str) -> ModuleType:
         raise MissingFrameworkError(f"{root} is needed for this and is not installed: {how}")
     with _importing:
         _separate_llvm()
+        if root == "onnxruntime" and root not in sys.modules:
+            return _without_telemetry(module)
         return importlib.import_module(module)
+
+
+def _without_telemetry(module: str) -> ModuleType:
+    """Import ONNX Runtime such that it reports nothing: from 1.32 on it sends what it runs to its makers, and keeps a file.
+
+    It asks for the variable once, while it is imported. Who set it, or imported it before us, has decided.
+    """
+    if "ORT_DISABLE_TELEMETRY" in os.environ:
+        return importlib.import_module(module)
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        return importlib.import_module(module)
+    finally:
+        del os.environ["ORT_DISABLE_TELEMETRY"]
 
 
 def _separate_llvm() -> None:
