@@ -26,10 +26,15 @@ EXAMPLES = blocks("python")
 METANNVIS = Path(sys.executable).with_name("metannvis")
 
 
+#: What the demo makes in less time: worse networks, and noise.
+SHORT = ("--epochs", "4", "--steps", "3")
+
+
 @pytest.fixture
-def folder(once, tmp_path, monkeypatch) -> Path:
-    """The current folder, in which the demo was run."""
-    demo = once("readme", lambda made: apart(METANNVIS, "demo", cwd=made))
+def folder(once, tmp_path, monkeypatch, way) -> Path:
+    """The current folder, in which the demo was run: shortened, or as a user runs it."""
+    options = SHORT if way == "here" else ()
+    demo = once(f"readme-{way}", lambda made: apart(METANNVIS, "demo", *options, cwd=made))
     copy = shutil.copytree(demo, tmp_path / "readme")
     monkeypatch.chdir(copy)
     return copy
@@ -55,7 +60,10 @@ def test_there_are_commands_and_examples():
     assert len(EXAMPLES) >= 2
 
 
-@pytest.mark.parametrize("way", ["here", pytest.param("apart", marks=pytest.mark.full)])
+here_or_apart = pytest.mark.parametrize("way", ["here", pytest.param("apart", marks=pytest.mark.full)])
+
+
+@here_or_apart
 def test_the_commands(folder, way):
     for command in COMMANDS:
         arguments = shlex.split(command)[1:]
@@ -69,12 +77,10 @@ def test_the_commands(folder, way):
 
 
 @pytest.mark.filterwarnings("default")  # the README's own call leaves a layer open, which warns
+@here_or_apart
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example(folder, example):
-    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_apart(folder, example):
-    apart(sys.executable, "-c", example, cwd=folder)
+def test_an_example(folder, example, way):
+    if way == "here":
+        exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102
+    else:
+        apart(sys.executable, "-c", example, cwd=folder)
