@@ -43,19 +43,20 @@ NUMBERS = (
 SURFACE = (
     *(
         f"{TRANSLATE}test_{name}.py"
-        for name in (
-            "data", "export_tensorflow", "files_of_frameworks", "import_order", "keras_objects_back", "onnx_sources", "plugin",
-            "refusals", "saved_models", "torch_archive",
-        )
+        for name in ("data", "files_of_frameworks", "onnx_sources", "plugin", "refusals", "size_expressions", "writing")
     ),
-    "packages/metannvis-methods/tests",
+    *(
+        f"packages/metannvis-methods/tests/test_{name}.py"
+        for name in ("arguments", "calls", "errors", "extension", "forms", "guard", "layers", "results", "select", "threads")
+    ),
     "packages/metannvis-plot/tests",
     "packages/metannvis-cli/tests",
     "tests/test_errors.py",
-    "tests/test_imports.py",
     "tests/test_release.py",
     "tests/test_repository.py",
 )  # fmt: skip
+#: Those that draw, and say how far they are.
+SHOWN = ("packages/metannvis-plot/tests", "packages/metannvis-cli/tests")
 BOTH = tuple(dict.fromkeys((*NUMBERS, *SURFACE)))
 #: A processor of 2013: AVX2, and no VNNI.
 EMULATED = ("qemu-x86_64", "-cpu", "Haswell")
@@ -132,7 +133,8 @@ CONDITIONS = (
     Condition("hash-seed-1", NUMBERS, {"PYTHONHASHSEED": "1"}),
     Condition("hash-seed-20221", BOTH, {"PYTHONHASHSEED": "20221"}),
     Condition("random-order", BOTH, options=("-p", "randomly")),
-    Condition("a-fifth-of-the-time", SURFACE, options=("--timeout", "1500"), share=0.2),
+    Condition("in-the-background", SHOWN, before=("sh", "-c", 'trap "" INT; exec "$@"', "sh")),
+    Condition("a-fifth-of-the-time", SHOWN, options=("--timeout", "1500"), share=0.2),
     Condition(
         "processor-without-vnni",
         [f"{TRANSLATE}test_{name}.py" for name in ("onnx_to_torch", "onnx_to_keras", "exact_integers")],
