@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         "padding of a max pool that is zero", "metannvis_translate/onnx_to_keras/pool.py",
-        "constant_values=-np.inf", "constant_values=0.0",
+        "*amounts, (0, 0)], constant_values=-np.inf)\n    return", "*amounts, (0, 0)], constant_values=0.0)\n    return",
     ),
     Fault(
         "gates of a recurrent layer in another order", "metannvis_translate/export/keras_layers/recurrent.py",
