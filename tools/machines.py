@@ -174,7 +174,18 @@ def run(condition: Condition, log: Path, extra: Sequence[str]) -> int:
     """Run the tests under a condition; what they print goes to a file. Returns pytest's exit code."""
     order = [] if "randomly" in condition.options else ["-p", "no:randomly"]
     spread = ["-n", str(condition.processes), "--dist", "worksteal"] if condition.processes else ["-p", "no:xdist"]
-    command = [*condition.before, sys.executable, "-m", "pytest", "-m", "not full", *spread, *order, *condition.options]
+    command = [
+        *condition.before,
+        sys.executable,
+        "-m",
+        "pytest",
+        "--color=no",
+        "-m",
+        "not full",
+        *spread,
+        *order,
+        *condition.options,
+    ]
     environment: dict[str, str] = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
     for name, value in condition.environment.items():
         environment.pop(name, None)

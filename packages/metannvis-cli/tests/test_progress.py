@@ -14,8 +14,9 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds, to be set by the test."""
+    """Seconds, to be set by the test; terminals are 80 columns wide."""
     now = [0.0]
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 

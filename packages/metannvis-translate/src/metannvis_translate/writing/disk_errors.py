@@ -13,7 +13,14 @@ from metannvis_translate.errors import MetannvisError, WriteError
 __all__ = ["told"]
 
 #: Errors of the disk; of all others, only those that name the file being written are taken for one.
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+#: With the words of libraries that bring their own; others take the system's, which are in the user's language.
+OF_THE_DISK = {
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "Disk quota exceeded",
+    errno.EFBIG: "File too large",
+    errno.EIO: "Input/output error",
+    errno.EROFS: "Read-only file system",
+}
 
 
 @contextmanager
@@ -43,8 +50,8 @@ def _of_the_disk(error: BaseException, path: Path, within: Path | None) -> OSErr
     if within is None or isinstance(error, MetannvisError):
         return None
     # libraries in C++ say it in words, or not at all
-    for number in OF_THE_DISK:
-        if os.strerror(number) in str(error):
+    for number, words in OF_THE_DISK.items():
+        if words in str(error) or os.strerror(number) in str(error):
             return OSError(number, os.strerror(number))
     return _probe(within)
 
