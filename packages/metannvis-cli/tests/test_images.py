@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from metannvis_cli.declared import Declared
 from metannvis_cli.images import read_image
-from metannvis_translate import InvalidArgumentError
+from metannvis_translate import DamagedFileError, InvalidArgumentError, LimitError, limits
 from PIL import Image
 
 FIRST = Declared("x", (None, 3, 4, 6), channels_first=True)
@@ -99,6 +99,22 @@ def test_sixteen_bits_are_refused(tmp_path):
         read_image(tmp_path / "deep.png", GRAY, scale="unit", crop=False)
 
 
+def test_a_picture_of_more_pixels_than_the_limit(tmp_path):
+    Image.new("1", (2000, 3000)).save(tmp_path / "large.png")
+    assert (tmp_path / "large.png").stat().st_size < 2000
+    with limits(image_pixels=10**6), pytest.raises(LimitError, match=r"large\.png has 2000 × 3000 pixels: 6,000,000"):
+        read_image(tmp_path / "large.png", GRAY, scale="unit", crop=False)
+    with limits(image_pixels=6 * 10**6):
+        assert read_image(tmp_path / "large.png", GRAY, scale="unit", crop=False)[0].ndim >= 3
+
+
+def test_a_picture_that_is_cut_off(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:2000])
+    with pytest.raises(DamagedFileError, match=r"cut\.png cannot be read as an image"):
+        read_image(tmp_path / "cut.png", GRAY, scale="unit", crop=False)
+
+
 def test_imagenet_is_for_colours(photo):
     with pytest.raises(InvalidArgumentError, match="three colours"):
         read_image(photo[0], GRAY, scale="imagenet", crop=False)
@@ -115,14 +131,14 @@ def test_postscript_of_another_name_starts_no_process(tmp_path, name):
     code = f"""
 import sys, pathlib
 from metannvis_cli.images import read_image
-from metannvis_translate import InvalidArgumentError
+from metannvis_translate import DamagedFileError
 from PIL import Image, ImageOps
 Image.init()
 seen = []
 sys.addaudithook(lambda event, arguments: seen.append(event))
 try:
     read_image(pathlib.Path({str(path)!r}), None, scale="unit", crop=False)
-except InvalidArgumentError as error:
+except DamagedFileError as error:
     assert {name!r} in str(error)
 else:
     raise AssertionError("it was read")

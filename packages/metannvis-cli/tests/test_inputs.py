@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from metannvis_cli.declared import Declared
 from metannvis_cli.inputs import read_inputs
-from metannvis_translate import InvalidArgumentError, MissingArgumentError
+from metannvis_translate import DamagedFileError, InvalidArgumentError, MissingArgumentError
 
 FIRST = Declared("x", (None, 3, 6, 5), channels_first=True)
 LAST = Declared("x", (None, 6, 5, 3), channels_first=False)
@@ -93,13 +93,13 @@ class TestSeveralInputs:
 )
 def test_files_that_hold_nothing_of_use(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InvalidArgumentError, match=name):
+    with pytest.raises((DamagedFileError, InvalidArgumentError), match=name):
         read_inputs([str(tmp_path / name)], [FIRST])
 
 
 def test_a_pickle_is_not_opened(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"code": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(InvalidArgumentError, match="cannot be read as an array"):
+    with pytest.raises(DamagedFileError, match="cannot be read as an array"):
         read_inputs([str(tmp_path / "x.npy")], [FIRST])
 
 

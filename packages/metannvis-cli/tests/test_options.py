@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import click
 import pytest
-from metannvis_cli.options import literal, parse_options, shape_of
+from metannvis_cli.options import literal, parse_options, raised_limits, shape_of
+from metannvis_translate.limits import Limits, current_limits
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,13 @@ def test_shapes():
     for text in ("", "1,0", "a", "1;2"):
         with pytest.raises(click.BadParameter):
             shape_of(text)
+
+
+def test_limits_are_raised_for_a_command():
+    with raised_limits(["image-pixels=5", "nodes=7"]):
+        assert current_limits() == Limits(image_pixels=5, nodes=7)
+    with raised_limits([]):
+        assert current_limits() == Limits()
+    for text in ("nodes", "nodes=many", "nodes=0", "wheels=4", "=3"):
+        with pytest.raises(click.BadParameter):
+            raised_limits([text])

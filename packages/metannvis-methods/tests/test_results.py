@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from metannvis_methods import Comparison, Explanation
 from metannvis_methods import results as module
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 
 ONE = Explanation(
@@ -102,6 +104,29 @@ def test_a_file_that_is_cut_off(tmp_path: Path, length: int) -> None:
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DamagedFileError, match="e.npz"):
         Explanation.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("axes", 3), ("axes", "NC"), ("method", None), ("labels", [1]), ("seconds", "long"), ("options", []), ("values_count", 10**12),
+        ("values_count", -1), ("nonsense", 1), ("translation", 3), ("target", {}),
+    ],
+)  # fmt: skip
+def test_fields_that_are_none_of_an_explanation(tmp_path: Path, name: str, value: object) -> None:
+    with np.load(ONE.save(tmp_path / "e.npz")) as file:
+        arrays = {key: file[key] for key in file.files}
+    arrays["meta"] = np.array(json.dumps({**json.loads(str(arrays["meta"])), name: value}))
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(DamagedFileError, match=r"bad\.npz is damaged"):
+        Explanation.load(tmp_path / "bad.npz")
+
+
+def test_what_it_unpacks_to_is_bounded(tmp_path: Path) -> None:
+    path = dataclasses.replace(ONE, values=np.zeros((1, 2, 300, 400))).save(tmp_path / "e.npz")
+    with limits(unpacked_bytes=100_000), pytest.raises(LimitError, match=r"e\.npz unpacks to bytes"):
+        Explanation.load(path)
+    assert Explanation.load(path).values.shape == (1, 2, 300, 400)
 
 
 def test_objects_in_options_are_described(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from metannvis_translate import list_layers, load_model, translate
-from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
+from metannvis_translate.errors import DamagedFileError, InvalidModelError, UnsupportedOperatorError
 from metannvis_translate.frameworks import get_framework, require
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -121,10 +121,10 @@ def test_external_data_that_is_short_or_gone(tmp_path: Path) -> None:
     path = saved(tmp_path, classifier(17))
     weights = tmp_path / "weights.bin"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(InvalidArgumentError, match="is said to be .* bytes .*which has 100"):
+    with pytest.raises(DamagedFileError, match="is said to be .* bytes .*which has 100"):
         load_model(path)
     weights.unlink()
-    with pytest.raises(InvalidArgumentError, match="is not there: weights.bin"):
+    with pytest.raises(DamagedFileError, match="is not there: weights.bin"):
         load_model(path)
 
 
@@ -138,7 +138,7 @@ def test_data_outside_the_folder(tmp_path: Path, location: str) -> None:
     proto = onnx.load_model(str(path), load_external_data=False)
     entry(proto.graph.initializer[0], "location", location)
     path.write_bytes(proto.SerializeToString())
-    with pytest.raises(InvalidArgumentError, match="outside the model's folder"):
+    with pytest.raises(InvalidModelError, match="outside the model's folder"):
         load_model(path)
 
 
@@ -149,7 +149,7 @@ def test_a_shape_beyond_the_data_takes_no_memory(tmp_path: Path, dims: tuple[int
     proto.graph.initializer[0].dims.extend(dims)
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
-    with pytest.raises(InvalidArgumentError, match="'kernel' (states|has) the shape"):
+    with pytest.raises(InvalidModelError, match="'kernel' (states|has) the shape"):
         load_model(path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate.errors import (
+    DamagedFileError,
     InvalidArgumentError,
     MissingArgumentError,
     UnknownLayerError,
@@ -285,5 +286,5 @@ def test_code_in_a_file_needs_trust(tmp_path: Path, suffix: str) -> None:
 def test_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"no zip file")
-    with pytest.raises(InvalidArgumentError, match=r"model\.keras"):
+    with pytest.raises(DamagedFileError, match=r"model\.keras"):
         framework.load(path, trust=False, architecture=None)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.errors import DamagedFileError, InvalidArgumentError, MetannvisError
+from metannvis_translate.limits import check_limit
 
 from metannvis_cli.declared import CHANNELS, Declared
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 __all__ = ["SUFFIXES", "read_image"]
 
@@ -45,9 +50,11 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
     Raises
     ------
     InvalidArgumentError
-        It is no image, or the model takes none.
+        The model takes no image, or not one of these colours.
+    DamagedFileError, LimitError
+        It is no image, is cut off, or has more pixels than the limit.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     if declared is not None and not declared.is_image:
         raise InvalidArgumentError(
@@ -58,17 +65,7 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
         raise InvalidArgumentError(
             f"{path.name} is an image, but the model takes {channels} channels: give an array (.npy)"
         )
-    try:
-        with Image.open(path, formats=FORMATS) as file:
-            if file.mode.startswith(("I", "F")):
-                raise InvalidArgumentError(
-                    f"{path.name} has pixels of mode {file.mode}, not 8 bits a colour: give an array (.npy)"
-                )
-            picture = ImageOps.exif_transpose(file).convert(MODES[channels] if channels else _own_mode(file.mode))
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise InvalidArgumentError(f"{path.name} cannot be read as an image: {error}") from error
+    picture = _opened(path, MODES[channels] if channels else None)
     before = picture.size
     high, wide = declared.size if declared is not None else (None, None)
     size = (wide or picture.width, high or picture.height)
@@ -82,6 +79,34 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
     if pixels.ndim == 3 and (declared is None or declared.channels_first):
         pixels = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels[None], np.float32), note
+
+
+def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
+    """The picture, upright, in a mode of eight bits; its size is looked at before a pixel is."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            # our own limit holds, which a caller can raise; damage in what describes a picture does not matter
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+            with Image.open(path, formats=FORMATS) as file:
+                pixels = file.width * file.height
+                check_limit("image_pixels", pixels, f"{path.name} has {file.width} × {file.height} pixels:")
+                if file.mode.startswith(("I", "F")):
+                    raise InvalidArgumentError(
+                        f"{path.name} has pixels of mode {file.mode}, not 8 bits a colour: give an array (.npy)"
+                    )
+                return ImageOps.exif_transpose(file).convert(mode or _own_mode(file.mode))
+    except MetannvisError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DamagedFileError(f"{path.name} cannot be read as an image: {error}") from error
+    except Exception as error:  # of Pillow's readers, which raise whatever they meet in damaged bytes
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        said = str(error).strip().split("\n")[0][:300] or type(error).__name__
+        raise DamagedFileError(f"{path.name} cannot be read as an image: {said}") from error
 
 
 def _own_mode(mode: str) -> str:

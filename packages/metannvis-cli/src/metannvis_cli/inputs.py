@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from metannvis_translate.array_files import read_npy, read_npz
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
 
 from metannvis_cli.declared import Declared
@@ -49,6 +49,8 @@ def read_inputs(
     ------
     InvalidArgumentError
         A file holds nothing that can be used, or its shape is not the model's.
+    DamagedFileError, LimitError
+        A file cannot be read, or unpacks to more than a limit.
     MissingArgumentError
         The model has several inputs, and not every one was given.
     """
@@ -96,7 +98,7 @@ def _arrays(
     only = next(iter(ports)) if len(ports) == 1 else "input"
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        found = _npz(path)
+        found = {key: _numbers(array, path) for key, array in read_npz(path).items() if key != "meta"}
         if name is None and set(found) & set(ports):
             unknown = set(found) - set(ports)
             if unknown:
@@ -107,7 +109,7 @@ def _arrays(
             raise InvalidArgumentError(f"{path.name} holds {len(found)} arrays ({', '.join(found)}), and one is needed")
         array = array if array is not None else next(iter(found.values()))
     elif suffix == ".npy":
-        array = _npy(path)
+        array = _numbers(read_npy(path), path)
     elif suffix in SUFFIXES:
         key = _key(name, ports, only, path)
         array, done = read_image(path, ports.get(key), scale=scale, crop=crop)
@@ -126,21 +128,6 @@ def _key(name: str | None, ports: dict[str, Declared], only: str, path: Path) ->
             f"the model has inputs {', '.join(ports)}: say which {path.name} is for, NAME={path.name}"
         )
     return name or only
-
-
-def _npy(path: Path) -> Array:
-    try:
-        return _numbers(np.load(path, allow_pickle=False), path)
-    except (ValueError, EOFError) as error:
-        raise InvalidArgumentError(f"{path.name} cannot be read as an array: {error}") from error
-
-
-def _npz(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: _numbers(file[key], path) for key in file.files if key != "meta"}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise InvalidArgumentError(f"{path.name} cannot be read as arrays: {error}") from error
 
 
 def _numbers(array: Array, path: Path) -> Array:

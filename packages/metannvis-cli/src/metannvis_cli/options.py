@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "model_options",
     "output_options",
     "parse_options",
+    "raised_limits",
     "shape_of",
     "target_options",
     "work",
@@ -51,19 +53,59 @@ def work(function: Function) -> Function:
     @click.option("--debug", is_flag=True, help="Show where an error came from, and what libraries say.")
     @click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
     @click.option("--verbose", "-v", is_flag=True, help="Say on stderr what is done.")
+    @click.option(
+        "--limit",
+        "raised",
+        multiple=True,
+        metavar="NAME=NUMBER",
+        help="Allow a file to come to more: nodes, unpacked_bytes, … as the message says that refuses it.",
+    )
     @click.pass_context
     @functools.wraps(function)
-    def run(ctx: click.Context, /, *args: Any, debug: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+    def run(
+        ctx: click.Context,
+        /,
+        *args: Any,
+        debug: bool,
+        quiet: bool,
+        verbose: bool,
+        raised: Sequence[str],
+        **kwargs: Any,
+    ) -> Any:
         above = ctx.find_root().params
         console = Console(
             quiet=quiet or above.get("quiet", False),
             verbose=verbose or above.get("verbose", False),
             debug=debug or above.get("debug", False),
         )
-        with reported(console), calm(console):
+        with reported(console), calm(console), raised_limits(raised):
             return function(*args, console=console, **kwargs)
 
     return run
+
+
+def raised_limits(texts: Sequence[str]) -> AbstractContextManager[Any]:
+    """The limits that ``--limit`` sets, inside a ``with`` block.
+
+    Raises
+    ------
+    click.BadParameter
+        A text is no ``NAME=NUMBER``, or there is no limit of that name.
+    """
+    if not texts:
+        return nullcontext()
+    figures: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise click.BadParameter(f"{text!r} has to read NAME=NUMBER", param_hint="--limit")
+        figures[name.strip().replace("-", "_")] = int(number)
+    from metannvis_translate import InvalidArgumentError, limits
+
+    try:
+        return limits(**figures)
+    except InvalidArgumentError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from error
 
 
 def together(*decorators: Function) -> Function:

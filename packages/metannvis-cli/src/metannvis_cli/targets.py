@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from metannvis_translate.text_files import parse_json, read_text
 
 __all__ = ["position", "read_labels", "read_targets"]
 
@@ -23,14 +23,14 @@ def read_labels(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if text.lstrip().startswith("["):
-            names = json.loads(text)
+            names = parse_json(text, path.name)
             if not all(isinstance(name, str) for name in names):
                 raise ValueError("its entries are not all text")
         else:
             names = [line.strip() for line in text.rstrip().splitlines()]
-    except ValueError as error:  # not UTF-8, or not JSON
+    except ValueError as error:  # not UTF-8, not JSON, too long
         raise click.BadParameter(f"{path} holds no list of names: {error}", param_hint="--labels") from error
     if not names:
         raise click.BadParameter(f"{path} is empty", param_hint="--labels")

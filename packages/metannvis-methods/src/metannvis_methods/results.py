@@ -6,8 +6,6 @@ import dataclasses
 import html
 import json
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -16,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from metannvis_translate.errors import DamagedFileError
 from metannvis_translate.writing import replacing
 
-from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.errors import MissingFrameworkError
+from metannvis_methods.explanation_files import FORMAT, read_explanation
 
 if TYPE_CHECKING:
     from metannvis_translate.layers import LayerRow
@@ -28,7 +26,6 @@ __all__ = ["Comparison", "Explanation", "PendingExplanation", "find_plotter", "j
 
 Array = np.ndarray[Any, Any]
 PLOTTERS = "metannvis.plotters"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -124,37 +121,11 @@ class Explanation:
         InvalidArgumentError
             The file holds no explanation.
         DamagedFileError
-            The file cannot be read, or holds something else than plain arrays.
+            The file cannot be read, or holds something else than what an explanation consists of.
+        LimitError
+            It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
         """
-        try:
-            return cls(**cls._read(path))
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if isinstance(error, InvalidArgumentError):
-                raise
-            raise DamagedFileError(f"{path} cannot be read as an explanation: {error}") from error
-
-    @staticmethod
-    def _read(path: str | PathLike[str]) -> dict[str, Any]:
-        """Fields of the explanation in a file."""
-        # NumPy leaves a file open that it cannot read
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if "meta" not in file:
-                raise InvalidArgumentError(f"{path} holds no explanation")
-            meta: dict[str, Any] = json.loads(str(file["meta"]))
-            if meta.pop("format", None) != FORMAT:
-                raise InvalidArgumentError(f"{path} was written by another version of metannvis-methods")
-            for name in ("values", "inputs"):
-                count = meta.pop(f"{name}_count", None)
-                if count is not None:
-                    meta[name] = tuple(file[f"{name}_{k}"] for k in range(count))
-                elif name in file:
-                    meta[name] = file[name]
-            if "convergence_delta" in file:
-                meta["convergence_delta"] = file["convergence_delta"]
-        for name in ("axes", "input_axes", "labels"):
-            if isinstance(meta.get(name), list):
-                meta[name] = tuple(meta[name])
-        return meta
+        return cls(**read_explanation(Path(path)))
 
     def plot(self, **options: Any) -> Any:
         """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.

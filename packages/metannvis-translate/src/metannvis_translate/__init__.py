@@ -13,6 +13,7 @@ from metannvis_translate.errors import (
     EquivalenceError,
     InvalidArgumentError,
     InvalidModelError,
+    LimitError,
     MetannvisError,
     MissingArgumentError,
     MissingFrameworkError,
@@ -24,6 +25,7 @@ from metannvis_translate.errors import (
 from metannvis_translate.files import load_model, save_model
 from metannvis_translate.gate import check_equivalence
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
+from metannvis_translate.limits import Limits, limits
 from metannvis_translate.translate import list_layers, translate, translate_data, translate_model
 from metannvis_translate.translation import Port, Translation
 
@@ -37,6 +39,8 @@ __all__ = [
     "LayerInfo",
     "LayerMap",
     "LayerRow",
+    "LimitError",
+    "Limits",
     "MetannvisError",
     "MissingArgumentError",
     "MissingFrameworkError",
@@ -50,6 +54,7 @@ __all__ = [
     "__version__",
     "check_equivalence",
     "detect_framework",
+    "limits",
     "list_layers",
     "load_model",
     "save_model",

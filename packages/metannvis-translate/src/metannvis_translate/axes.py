@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from metannvis_translate.hub import HubModel, HubPort
+from metannvis_translate.node_errors import interpreting
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -86,7 +87,8 @@ def infer_axes(graph: ir.Graph, given: dict[str, str] | None = None) -> dict[str
         changed = False
         for sequence in (nodes, reversed(nodes)):
             for node in sequence:
-                changed |= _rule(node, of, learn)
+                with interpreting(node):
+                    changed |= _rule(node, of, learn)
     return found
 
 

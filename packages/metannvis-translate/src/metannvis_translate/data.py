@@ -215,7 +215,10 @@ def _looks_like(value: Any, framework: Framework) -> bool:
 def _array(value: Any, framework: Framework) -> np.ndarray[Any, Any]:
     if framework.is_array(value):
         return framework.to_numpy(value)
-    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except (ValueError, TypeError) as error:  # arrays of unequal shapes in a list, say
+        raise InvalidArgumentError(f"an input has to be an array of numbers: {error}") from error
     if array.dtype == object or array.dtype.kind in "USmM":
         raise InvalidArgumentError(f"an input has to be an array of numbers, not {type(value).__name__}")
     return array

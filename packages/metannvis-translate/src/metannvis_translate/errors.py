@@ -9,6 +9,7 @@
     ├─ EquivalenceError(ArithmeticError)              source and target disagree
     ├─ DamagedFileError(ValueError)                   the file is cut off, or is not what its name says
     ├─ InvalidModelError(ValueError)                  the file can be read, but what it holds is no valid model
+    ├─ LimitError(ValueError)                         a file or graph comes to more than a limit; a caller can raise it
     ├─ UntrustedModelError(ValueError)                opening the file would run code, or cannot be known not to
     ├─ UnknownLayerError(LookupError)                 no layer of that name
     ├─ MissingArgumentError(ValueError)               an argument that is needed was not given
@@ -36,6 +37,7 @@ __all__ = [
     "EquivalenceError",
     "InvalidArgumentError",
     "InvalidModelError",
+    "LimitError",
     "MetannvisError",
     "MissingArgumentError",
     "MissingFrameworkError",
@@ -109,7 +111,32 @@ class DamagedFileError(MetannvisError, ValueError):
 
 
 class InvalidModelError(MetannvisError, ValueError):
-    """A file can be read, but what it holds is no valid model."""
+    """A file can be read, but what it holds is no valid model; the message names the node or the part of it."""
+
+
+class LimitError(MetannvisError, ValueError):
+    """A file or a graph comes to more than a limit, see :class:`metannvis_translate.Limits`.
+
+    Attributes
+    ----------
+    limit
+        Name of the limit (``"nodes"``).
+    figure, bound
+        What it comes to, and what is allowed.
+    """
+
+    def __init__(self, limit: str, figure: int, bound: int, what: str) -> None:
+        def shown(number: int) -> str:
+            return f"{number:,}" if number < 10**15 else f"{float(min(number, 10**300)):.1e}"
+
+        super().__init__(
+            f"{what} {shown(figure)}, and the limit {limit} is {shown(bound)}. If that is meant, raise it: "
+            f"with metannvis_translate.limits({limit}=…): … (--limit {limit}=…)"
+        )
+        self.limit, self.figure, self.bound, self.what = limit, figure, bound, what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (LimitError, (self.limit, self.figure, self.bound, self.what))
 
 
 class UntrustedModelError(MetannvisError, ValueError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metannvis_translate.constants import constant_of
+from metannvis_translate.fold_budget import LARGEST_FOLD, Budget, inferred_elements
 from metannvis_translate.hub import LAYER, WEIGHT, HubModel, exact_value, is_weight, set_exact
+from metannvis_translate.node_errors import interpreting
 from metannvis_translate.reference_operators import replaced_operators
 from metannvis_translate.symbols import settle_shape, symbolic
 
@@ -20,8 +21,6 @@ __all__ = ["MOVES", "NEVER_FOLD", "evaluate", "fold"]
 
 Array = np.ndarray[Any, Any]
 
-#: A folded constant larger than this many elements is kept as the computation that makes it.
-LARGEST_FOLD = 1 << 24
 #: Elements of the largest array that is compared with others to see whether the same was computed before.
 SMALL = 64
 #: Operators that only move a weight's elements: their result is still a weight.
@@ -30,6 +29,11 @@ MOVES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast"}
 NEVER_FOLD = {
     "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout",
     "Loop", "If", "Scan", "Constant", "SequenceEmpty", "Optional",
+}  # fmt: skip
+#: Operators whose result can be far larger than their inputs.
+GROWING = {
+    "ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "OneHot", "Gather", "GatherND", "EyeLike",
+    "BlackmanWindow", "HannWindow", "HammingWindow", "MelWeightMatrix", "CenterCropPad", "Col2Im",
 }  # fmt: skip
 
 
@@ -43,36 +47,49 @@ def fold(hub: HubModel) -> HubModel:
     symbols: dict[str, Array] = {}
     moved: dict[Any, ir.Value] = {}
     known: dict[Any, list[Array]] = {}
+    budget = Budget()
     for node in list(graph):
         if node.domain not in ("", "ai.onnx") or node.op_type in NEVER_FOLD or not node.outputs:
             continue
         if node.op_type in ("Shape", "Size") and node.outputs[0].is_graph_output():
             continue  # what the caller asks for is taken from the tensor
-        arrays = [constant_of(value) for value in node.inputs]
-        present = [value for value in node.inputs if value is not None]
-        read = present[:1] if node.op_type == "CastLike" else present  # its second input is only asked for its type
-        if node.op_type not in (*MOVES, "Shape", "Size") and any(is_weight(hub, value) for value in read):
-            continue
-        if node.op_type == "CastLike" and arrays[0] is not None and present[1].dtype is not None:
-            _cast(hub, node, arrays[0], present[1].dtype)
-            continue
-        if all(a is not None for v, a in zip(node.inputs, arrays, strict=True) if v is not None) and present:
-            _fold_constant(hub, node, arrays, moved, known)
-            continue
-        if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
-            continue  # an output of the model: computed when it runs
-        elements = symbolic(node, symbols)
-        if elements is None:
-            if node.op_type in ("Reshape", "Expand"):
-                settle_shape(node, symbols)
-            continue
-        if all(isinstance(e, (int, np.integer)) for e in elements.ravel()):
-            dtype = node.outputs[0].dtype
-            array = elements.astype(dtype.numpy() if dtype is not None else np.int64)
-            _replace_by_constant(hub, node, array)
-        else:
-            symbols[node.outputs[0].name or ""] = elements
+        with interpreting(node):
+            _fold_node(hub, node, symbols, moved, known, budget)
     return dataclasses.replace(hub, symbols=symbols)
+
+
+def _fold_node(
+    hub: HubModel,
+    node: ir.Node,
+    symbols: dict[str, Array],
+    moved: dict[Any, ir.Value],
+    known: dict[Any, list[Array]],
+    budget: Budget,
+) -> None:
+    arrays = [constant_of(value) for value in node.inputs]
+    present = [value for value in node.inputs if value is not None]
+    read = present[:1] if node.op_type == "CastLike" else present  # its second input is only asked for its type
+    if node.op_type not in (*MOVES, "Shape", "Size") and any(is_weight(hub, value) for value in read):
+        return
+    if node.op_type == "CastLike" and arrays[0] is not None and present[1].dtype is not None:
+        _cast(hub, node, arrays[0], present[1].dtype)
+        return
+    if all(a is not None for v, a in zip(node.inputs, arrays, strict=True) if v is not None) and present:
+        _fold_constant(hub, node, arrays, moved, known, budget)
+        return
+    if node.op_type in ("Shape", "Size") and not node.outputs[0].uses():
+        return  # an output of the model: computed when it runs
+    elements = symbolic(node, symbols)
+    if elements is None:
+        if node.op_type in ("Reshape", "Expand"):
+            settle_shape(node, symbols)
+        return
+    if all(isinstance(e, (int, np.integer)) for e in elements.ravel()):
+        dtype = node.outputs[0].dtype
+        array = elements.astype(dtype.numpy() if dtype is not None else np.int64)
+        _replace_by_constant(hub, node, array)
+    else:
+        symbols[node.outputs[0].name or ""] = elements
 
 
 def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> None:
@@ -88,6 +105,7 @@ def _fold_constant(
     arrays: list[Array | None],
     moved: dict[Any, ir.Value],
     known: dict[Any, list[Array]],
+    budget: Budget,
 ) -> None:
     """Replace a node of known inputs.
 
@@ -97,8 +115,7 @@ def _fold_constant(
     import onnx_ir as ir
 
     graph = hub.model.graph
-    size = _size(node.outputs[0])
-    if size is not None and size > LARGEST_FOLD and node.op_type not in MOVES:
+    if node.op_type not in MOVES and not budget.allows(node, arrays, graph.opset_imports.get("", 1)):
         return
     try:
         results = _evaluated(node, arrays, hub.model.graph.opset_imports.get("", 1), known)
@@ -172,6 +189,8 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
     import onnx_ir as ir
     from onnx.reference import ReferenceEvaluator
 
+    if node.op_type in GROWING and (inferred_elements(node, arrays, opset) or 0) > LARGEST_FOLD:
+        raise NotImplementedError(f"{node.op_type}: its result is too large to be computed beforehand")
     names = [f"x{i}" if array is not None else "" for i, array in enumerate(arrays)]
     outputs = [f"y{i}" for i in range(len(node.outputs))]
     attributes = [ir.serde.serialize_attribute(a) for a in node.attributes.values()]
@@ -215,9 +234,3 @@ def _replace_by_constant(hub: HubModel, node: ir.Node, array: Array, *, exact: f
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     new.name = name
-
-
-def _size(value: ir.Value) -> int | None:
-    if value.shape is None or not all(isinstance(d, int) for d in value.shape):
-        return None
-    return math.prod(value.shape.numpy())

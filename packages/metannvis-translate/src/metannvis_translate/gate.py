@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from metannvis_translate import layout
 from metannvis_translate.data import to_arrays
 from metannvis_translate.detect import detect_framework
 from metannvis_translate.equivalence import EquivalenceReport, Tolerance, make_report, with_gradients
-from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, InvalidModelError, MetannvisError
 from metannvis_translate.frameworks import Framework, get_framework
 from metannvis_translate.hub import HubModel
 from metannvis_translate.layers import LayerMap
@@ -23,6 +24,7 @@ from metannvis_translate.translation import Port, Translation
 
 __all__ = ["check_equivalence", "compare", "opened", "ordered", "verdict"]
 
+log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 Arrays = list[Array]
 #: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
@@ -68,6 +70,9 @@ def check_equivalence(
     with exclusive(source, model), generators_kept():
         here = get_framework(detect_framework(source))
         arrays = ordered(to_arrays(inputs, here), None)
+        for framework, graph in ((here, source), (get_framework(detect_framework(model)), model)):
+            if hasattr(framework, "check"):
+                framework.check(graph, arrays if graph is source else None)
         if isinstance(target, Translation):
             translation = target if layers is None else dataclasses.replace(target, layers=layers)
         else:
@@ -146,7 +151,20 @@ def compare(
     outputs = first.outputs
     placed = [_move(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
     names = list(dict.fromkeys(row.target.name for row in rows))
-    ours = there.run(translation.model, placed, layers=names)
+    try:
+        ours = there.run(translation.model, placed, layers=names)
+    except MetannvisError:
+        raise
+    except Exception as error:  # of the target's own kernels, where the source's did their work
+        report = make_report(
+            source=here.label, target=there.label, dtype=dtype, tolerance=tolerance, outputs=[], layers=[], notes=notes
+        )
+        said = " ".join(str(error).split())[:400]
+        raise EquivalenceError(
+            f"the translation is wrong: {there.label} cannot run it on inputs on which the source runs: "
+            f"{type(error).__name__}: {said}",
+            report,
+        ) from error
     theirs = _from_places(ours.outputs, translation.outputs)
     found = [_back(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
     report = make_report(
@@ -250,6 +268,13 @@ def _differences(
         terms = [(o * c).reshape(len(o), -1).sum(axis=1) for o, c in zip(found, cotangents, strict=True)]
         return np.sum(terms, axis=0)
 
+    try:
+        found = framework.run(double, inputs).outputs
+    except InvalidModelError as error:  # no kernel in double precision
+        log.info("gradients are not compared: %s", error)
+        return [None] * len(inputs)
+    if [array.shape for array in found] != [array.shape for array in cotangents]:
+        return [None] * len(inputs)  # computed by another runtime than in single precision, which sees it differently
     result: list[Array | None] = []
     for k, array in enumerate(inputs):
         if array.dtype.kind != "f":

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
+from metannvis_translate.errors import InvalidModelError, UnsupportedOperatorError
 from metannvis_translate.folding import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress
 from metannvis_translate.hub import LAYER, TIES, TRACE, WEIGHT, HubModel, HubPort, exact_value, exact_values, is_weight
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import Order, Placed
+from metannvis_translate.node_errors import interpreting
 from metannvis_translate.placing import Placing
 from metannvis_translate.registry import Converter, Registry
 from metannvis_translate.user_lines import line_of_trace
@@ -140,8 +141,12 @@ class GraphImporter(Placing):
         for done, node in enumerate(graph):
             self.progress(done, total, "build")
             self.node = node
-            self._convert(node)
+            with interpreting(node):
+                self._convert(node)
         self.progress(total, total, "build")
+        missing = [port.name for port in self.hub.outputs if port.value not in self.values]
+        if missing:
+            raise InvalidModelError(f"nothing in the graph produces its outputs {', '.join(map(repr, missing))}")
         placed_outputs = [self.placed(self.values[port.value]) for port in self.hub.outputs]
         model = self.finish(placed_outputs)
         return Built(
@@ -265,7 +270,7 @@ class GraphImporter(Placing):
         try:
             return self.values[value.name or ""]
         except KeyError:
-            raise MetannvisError(f"the graph uses the value {value.name!r} before anything puts it out") from None
+            raise InvalidModelError(f"the graph uses the value {value.name!r} before anything puts it out") from None
 
     def _record(self, value: ir.Value, placed: Placed) -> None:
         if value.name in self._wanted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from metannvis_translate.constants import constant_of
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.folding import NEVER_FOLD, fold
 from metannvis_translate.hub import DOMAIN, LAYER, STOP, HubModel
+from metannvis_translate.node_errors import interpreting
+from metannvis_translate.shape_data import LONGEST, longest_vector
 from metannvis_translate.stops import drop_idle_stops, is_stop
 
 if TYPE_CHECKING:
@@ -100,48 +103,52 @@ def _drop_identities(hub: HubModel) -> HubModel:
 
 def _unroll_sequences(hub: HubModel) -> None:
     """A tensor split into a sequence that is only read at known places is an ordinary split."""
-    import onnx_ir as ir
-
     graph = hub.model.graph
     for node in list(graph):
-        if node.op_type != "SplitToSequence" or node.outputs[0].is_graph_output():
-            continue
-        readers = list(node.outputs[0].consumers())
-        places = [constant_of(reader.inputs[1]) if reader.op_type == "SequenceAt" else None for reader in readers]
-        sizes = constant_of(node.inputs[1]) if len(node.inputs) > 1 else None
-        axis = node.attributes["axis"].value if "axis" in node.attributes else 0
-        shape = node.inputs[0].shape if node.inputs[0] is not None else None
-        length = shape[axis] if shape is not None else None
-        keeps = "keepdims" not in node.attributes or bool(node.attributes["keepdims"].value) or sizes is not None
-        if (
-            node.outputs[0].is_graph_output()
-            or any(place is None for place in places)
-            or not isinstance(length, int)
-            or not keeps
-        ):
-            continue
-        if sizes is None or sizes.ndim == 0:
-            each = 1 if sizes is None else int(sizes)
-            sizes = np.array([min(each, length - k) for k in range(0, length, each)])
-        constant = ir.node("Constant", [], attributes={"value": ir.tensor(sizes.astype(np.int64))})
-        split = ir.node("Split", [node.inputs[0], constant.outputs[0]], {"axis": axis}, num_outputs=len(sizes))
-        split.metadata_props.update(node.metadata_props)
-        base = node.outputs[0].name
-        constant.outputs[0].name = f"{base}_sizes"
-        graph.insert_before(node, [constant, split])
-        for k, output in enumerate(split.outputs):
-            output.name = f"{base}_{k}"
-        for reader, place in zip(readers, places, strict=True):
-            part = split.outputs[int(place)]  # type: ignore[arg-type]
-            old = reader.outputs[0]
-            part.shape, part.type = old.shape, old.type
-            graph.insert_before(reader, copy := ir.node("Identity", [part]))
-            new = copy.outputs[0]
-            ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
-            name = old.name
-            graph.remove(reader, safe=True)
-            new.name = name
-        graph.remove(node, safe=True)
+        if node.op_type == "SplitToSequence" and not node.outputs[0].is_graph_output():
+            with interpreting(node):
+                _unroll(graph, node)
+
+
+def _unroll(graph: ir.Graph, node: ir.Node) -> None:
+    import onnx_ir as ir
+
+    readers = list(node.outputs[0].consumers())
+    places = [constant_of(reader.inputs[1]) if reader.op_type == "SequenceAt" else None for reader in readers]
+    sizes = constant_of(node.inputs[1]) if len(node.inputs) > 1 else None
+    axis = node.attributes["axis"].value if "axis" in node.attributes else 0
+    shape = node.inputs[0].shape if node.inputs[0] is not None else None
+    length = shape[axis] if shape is not None else None
+    keeps = "keepdims" not in node.attributes or bool(node.attributes["keepdims"].value) or sizes is not None
+    if (
+        node.outputs[0].is_graph_output()
+        or any(place is None for place in places)
+        or not isinstance(length, int)
+        or not keeps
+    ):
+        return
+    if sizes is None or sizes.ndim == 0:
+        each = 1 if sizes is None else int(sizes)
+        sizes = np.array([min(each, length - k) for k in range(0, length, each)])
+    constant = ir.node("Constant", [], attributes={"value": ir.tensor(sizes.astype(np.int64))})
+    split = ir.node("Split", [node.inputs[0], constant.outputs[0]], {"axis": axis}, num_outputs=len(sizes))
+    split.metadata_props.update(node.metadata_props)
+    base = node.outputs[0].name
+    constant.outputs[0].name = f"{base}_sizes"
+    graph.insert_before(node, [constant, split])
+    for k, output in enumerate(split.outputs):
+        output.name = f"{base}_{k}"
+    for reader, place in zip(readers, places, strict=True):
+        part = split.outputs[int(place)]  # type: ignore[arg-type]
+        old = reader.outputs[0]
+        part.shape, part.type = old.shape, old.type
+        graph.insert_before(reader, copy := ir.node("Identity", [part]))
+        new = copy.outputs[0]
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        name = old.name
+        graph.remove(reader, safe=True)
+        new.name = name
+    graph.remove(node, safe=True)
 
 
 def _is_training(node: ir.Node) -> bool:
@@ -165,7 +172,10 @@ def infer_shapes(model: ir.Model) -> None:
     for node in stops:  # inference knows the standard's operators only
         node.op_type, node.domain = "Identity", ""
     try:
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+        if _vectors(model.graph) > LONGEST:  # as far as it is known before the shapes are
+            ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
+        if _vectors(model.graph) <= LONGEST:
+            ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     except SerdeError as error:  # PyTorch's exporter names two values alike where it splits a tensor into one part
         reason = f"the exporter wrote a graph that is not valid ({error.__cause__})"
         raise UnsupportedOperatorError("the graph", reason=reason) from error
@@ -180,6 +190,22 @@ def infer_shapes(model: ir.Model) -> None:
             value.shape = before
         else:
             value.shape = ir.Shape([b if isinstance(b, int) else m for b, m in zip(before, merged, strict=True)])
+
+
+def _vectors(graph: ir.Graph) -> int:
+    """Elements of shape data that inference would write out, as far as shapes are known."""
+    known: dict[str, int] = {}
+    values = (*graph.initializers.values(), *graph.inputs, *(value for node in graph for value in node.outputs))
+    for value in values:
+        if value.shape is not None and all(isinstance(size, int) for size in value.shape):
+            known[value.name or ""] = math.prod(value.shape.numpy()) if len(value.shape) == 1 else 1
+        elif value.shape is not None and len(value.shape) != 1:
+            known[value.name or ""] = 1
+    rows = (
+        (node.op_type, [v.name or "" for v in node.inputs if v is not None], [v.name or "" for v in node.outputs])
+        for node in graph
+    )
+    return longest_vector(rows, known)
 
 
 # --- within one source layer -----------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["dims", "evaluate_symbols", "settle_shape", "symbolic"]
 
 Array = np.ndarray[Any, Any]
+#: Elements of an integer tensor that is followed, and parts of an expression in it.
+MOST_ELEMENTS, MOST_PARTS = 1 << 16, 400
 
 
 def dims(value: ir.Value | None) -> Array | None:
@@ -88,6 +90,10 @@ def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
         return node.attributes[name].value if name in node.attributes else default
 
     x = values[0]
+    if sum(value.size for value in values) > MOST_ELEMENTS or (
+        node.op_type in _ARITHMETIC and math.prod(np.broadcast_shapes(*(v.shape for v in values))) > MOST_ELEMENTS
+    ):
+        return None
     match node.op_type:
         case "Identity" | "Cast":
             return x
@@ -110,8 +116,20 @@ def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
             result = np.array(math.prod(x.ravel().tolist()), dtype=object)
             return result.reshape(1) if attribute("keepdims", 1) else result
         case operator if operator in _ARITHMETIC:
-            return np.asarray(_ARITHMETIC[operator](*values), dtype=object)
+            result = np.asarray(_ARITHMETIC[operator](*values), dtype=object)
+            return None if any(_is_long(element) for element in result.ravel()) else result
     return None
+
+
+def _is_long(element: Any) -> bool:
+    """Whether a size is an expression of more parts than any exporter's, which may double at each step."""
+    waiting, seen = [element], 0
+    while waiting:
+        seen += 1
+        if seen > MOST_PARTS:
+            return True
+        waiting.extend(getattr(waiting.pop(), "args", ()))
+    return False
 
 
 def settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:

@@ -10,16 +10,20 @@ import numpy as np
 
 from metannvis_translate.detect import is_a
 from metannvis_translate.errors import (
+    DamagedFileError,
     InvalidArgumentError,
+    InvalidModelError,
     MissingArgumentError,
     UnknownLayerError,
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run
-from metannvis_translate.frameworks.onnx_files import check_complete, check_sizes
+from metannvis_translate.frameworks.onnx_checks import check_model
+from metannvis_translate.frameworks.onnx_files import check_complete, check_files
 from metannvis_translate.frameworks.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx_running import evaluator
 from metannvis_translate.frameworks.onnx_saving import has_data, needs_data, save_with_data
+from metannvis_translate.frameworks.onnx_values import check_values
 from metannvis_translate.hub import BUFFER, LAYER, HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.layout import identity
@@ -57,6 +61,15 @@ class OnnxFramework:
     def from_numpy(self, array: Array) -> Array:
         return array
 
+    def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
+        """Refuse a graph that is not valid, or too large on these inputs, before anything else looks at it."""
+        proto = _proto(model)
+        bare = check_model(proto)
+        weights = {tensor.name for tensor in proto.graph.initializer}
+        names = [value.name for value in proto.graph.input if value.name not in weights]
+        rows = inputs.items() if isinstance(inputs, Mapping) else zip(names, inputs or (), strict=False)
+        check_values(bare, {name: np.shape(array) for name, array in rows})
+
     def export(
         self,
         model: Any,
@@ -69,6 +82,7 @@ class OnnxFramework:
         """The graph itself; a layer is a node, named after it, or after its first output if it has no name."""
         import onnx_ir as ir
 
+        self.check(model, inputs)
         graph_model = self._copy(model)
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
@@ -198,6 +212,7 @@ class OnnxFramework:
         return tuple(layer.info for layer in annotate(hub).layers)
 
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
+        self.check(model, None)
         random = np.random.default_rng(seed)
         arrays = []
         graph = self._copy(model).graph
@@ -225,14 +240,15 @@ class OnnxFramework:
 
         try:
             proto = onnx.load_model(str(path), load_external_data=False)
-        except DecodeError as error:
-            raise InvalidArgumentError(f"{path.name} cannot be loaded as an ONNX model: {error}") from error
-        check_sizes(proto, path)
+        except (DecodeError, UnicodeDecodeError) as error:
+            raise DamagedFileError(f"{path.name} cannot be loaded as an ONNX model: {error}") from error
+        check_files(proto, path)
         try:
             onnx.load_external_data_for_model(proto, str(path.resolve().parent))
-        except onnx.checker.ValidationError as error:  # data that is not there; a constant's, which lies outside
-            raise InvalidArgumentError(f"{path.name}: {error}") from error
+        except (onnx.checker.ValidationError, ValueError) as error:  # a constant's data, which lies outside
+            raise InvalidModelError(f"{path.name}: {error}") from error
         check_complete(proto, path)
+        check_model(proto, of=path.name)
         return proto
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
@@ -252,13 +268,23 @@ class OnnxFramework:
 
         if isinstance(model, ir.Model):
             return model.clone()
-        return ir.from_proto(without_maps(model))
+        try:
+            return ir.from_proto(without_maps(model))
+        except Exception as error:  # of its reader, which raises whatever it meets
+            raise InvalidModelError(f"the ONNX model cannot be read: {_cause(error)}") from error
 
 
 def _proto(model: Any) -> onnx.ModelProto:
     import onnx_ir as ir
 
     return ir.to_proto(model) if isinstance(model, ir.Model) else model
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of an error, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip()[:300]}"
 
 
 def _shape(value: ir.Value) -> tuple[int | None, ...]:

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.errors import InvalidArgumentError, InvalidModelError
+from metannvis_translate.errors import DamagedFileError, InvalidModelError
+from metannvis_translate.limits import check_limit
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["check_complete", "check_sizes"]
-
-#: Elements of a sparse tensor written out: a gibibyte of floats.
-LARGEST_SPARSE = 1 << 28
+__all__ = ["bits", "check_complete", "check_files", "check_tensors"]
 
 
-def check_sizes(proto: onnx.ModelProto, path: Path) -> None:
-    """Refuse a tensor whose stated shape needs more than the file holds for it, or whose data lies outside its folder.
+def check_files(proto: onnx.ModelProto, path: Path) -> None:
+    """Refuse a tensor whose data is in another file that is not there, too short, or outside the model's folder.
 
     Raises
     ------
-    InvalidArgumentError
+    DamagedFileError
+        The data is missing.
+    InvalidModelError
+        It lies outside, or at no place at all. The message names the tensor.
+    """
+    for tensor in _tensors(proto):
+        if tensor.data_location == tensor.EXTERNAL:
+            name = tensor.name or "a constant"
+            needed = _needed(tensor, path.name, name)
+            held = _held_outside(tensor, path, name, needed)
+            if needed > held:
+                raise _short(path.name, name, tensor, needed, held)
+
+
+def check_tensors(proto: onnx.ModelProto, of: str) -> None:
+    """Refuse a tensor whose stated shape is not what it holds; data in other files is left to :func:`check_files`.
+
+    Raises
+    ------
+    InvalidModelError
         The message names the tensor.
     """
     for tensor in _tensors(proto):
         name = tensor.name or "a constant"
-        if any(size < 0 for size in tensor.dims):
-            raise InvalidArgumentError(f"{path.name}: {name!r} has the shape {tuple(tensor.dims)}")
-        needed = math.ceil(math.prod(tensor.dims) * _bits(tensor.data_type) / 8)
-        held = _held(tensor, path, name, needed)
-        if held is not None and needed > held:
-            raise InvalidArgumentError(
-                f"{path.name}: {name!r} states the shape {tuple(tensor.dims)}, which takes {needed} bytes, but holds {held}"
-            )
+        needed = _needed(tensor, of, name)
+        held = _held_inside(tensor)
+        if held is not None and (needed > held or (tensor.HasField("raw_data") and needed != held)):
+            raise _short(of, name, tensor, needed, held)
     for sparse in _parts(proto, "SparseTensorProto"):
-        if math.prod(sparse.dims) > LARGEST_SPARSE or any(size < 0 for size in sparse.dims):
-            raise InvalidArgumentError(
-                f"{path.name}: the sparse tensor {sparse.values.name!r} has the shape {tuple(sparse.dims)}"
+        if any(size < 0 for size in sparse.dims):
+            raise InvalidModelError(
+                f"{of}: the sparse tensor {sparse.values.name!r} has the shape {_text(sparse.dims)}"
             )
+        size = math.prod(sparse.dims) * max(bits(sparse.values.data_type), 8) // 8
+        check_limit("value_bytes", size, f"{of}: the sparse tensor {sparse.values.name!r}, written out, has bytes:")
 
 
 def check_complete(proto: onnx.ModelProto, path: Path) -> None:
@@ -82,7 +97,28 @@ def _parts(message: Any, kind: str) -> Iterator[Any]:
                 left += [value] if hasattr(value, "ListFields") else value
 
 
-def _bits(data_type: int) -> int:
+def _needed(tensor: onnx.TensorProto, of: str, name: str) -> int:
+    import onnx
+
+    if any(size < 0 for size in tensor.dims):
+        raise InvalidModelError(f"{of}: {name!r} has the shape {_text(tensor.dims)}")
+    if tensor.data_type not in onnx.TensorProto.DataType.values() or tensor.data_type == onnx.TensorProto.UNDEFINED:
+        raise InvalidModelError(f"{of}: {name!r} has the type {tensor.data_type}, which there is not")
+    return math.ceil(math.prod(tensor.dims) * bits(tensor.data_type) / 8)
+
+
+def _text(dims: Sequence[int]) -> str:
+    return f"({', '.join(map(str, dims[:12]))}{', …' if len(dims) > 12 else ''})"
+
+
+def _short(of: str, name: str, tensor: onnx.TensorProto, needed: int, held: int) -> InvalidModelError:
+    return InvalidModelError(
+        f"{of}: {name!r} states the shape {_text(tensor.dims)}, which takes {needed} bytes, but holds {held}"
+    )
+
+
+def bits(data_type: int) -> int:
+    """Bits of an element; 0 for text, whose length is its own."""
     import onnx_ir as ir
 
     try:
@@ -91,32 +127,39 @@ def _bits(data_type: int) -> int:
         return 0
 
 
-def _held(tensor: onnx.TensorProto, path: Path, name: str, needed: int) -> int | None:
-    import onnx
+def _held_inside(tensor: onnx.TensorProto) -> int | None:
+    """Bytes that a tensor has data for; ``None`` if it stands in another file, or is text."""
+    if tensor.data_location == tensor.EXTERNAL:
+        return None
+    if tensor.HasField("raw_data"):
+        return len(tensor.raw_data)
+    if tensor.data_type == tensor.STRING:
+        return 0 if math.prod(tensor.dims) == len(tensor.string_data) else -1
+    # a typed field holds at least one entry an element (two elements of four bits, half a complex number)
+    fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
+    return sum(len(field) for field in fields) * max(bits(tensor.data_type), 8)
 
-    if tensor.data_location != onnx.TensorProto.EXTERNAL:
-        if tensor.HasField("raw_data"):
-            return len(tensor.raw_data)
-        # a typed field holds at least one entry an element (two elements of four bits, half a complex number)
-        fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
-        entries = sum(len(field) for field in fields)
-        return None if tensor.string_data else entries * max(_bits(tensor.data_type), 8)
+
+def _held_outside(tensor: onnx.TensorProto, path: Path, name: str, needed: int) -> int:
     entry = {item.key: item.value for item in tensor.external_data}
     folder = path.resolve().parent
-    place = (folder / entry.get("location", "")).resolve()
-    if not place.is_relative_to(folder):
-        raise InvalidArgumentError(
-            f"{path.name}: the data of {name!r} lies outside the model's folder: {entry.get('location')}"
-        )
-    if not place.is_file():
-        raise InvalidArgumentError(f"{path.name}: the data of {name!r} is not there: {entry.get('location')}")
+    location = entry.get("location", "")
+    try:
+        place = (folder / location).resolve()
+        inside, there = place.is_relative_to(folder), place.is_file()
+        size = place.stat().st_size if inside and there else 0
+    except (OSError, ValueError) as error:  # no name of a file at all
+        raise InvalidModelError(f"{path.name}: the data of {name!r} is said to be at no place: {error}") from error
+    if not inside:
+        raise InvalidModelError(f"{path.name}: the data of {name!r} lies outside the model's folder: {location}")
+    if not there:
+        raise DamagedFileError(f"{path.name}: the data of {name!r} is not there: {location}")
     try:
         offset, length = int(entry.get("offset", 0)), int(entry.get("length", needed))
     except ValueError as error:
-        raise InvalidArgumentError(f"{path.name}: the data of {name!r} lies at no number: {error}") from error
-    size = place.stat().st_size
+        raise InvalidModelError(f"{path.name}: the data of {name!r} lies at no number: {error}") from error
     if offset < 0 or length < 0 or offset + length > size:
-        raise InvalidArgumentError(
+        raise DamagedFileError(
             f"{path.name}: the data of {name!r} is said to be {length} bytes from {offset} of {place.name}, which has {size}"
         )
     return length

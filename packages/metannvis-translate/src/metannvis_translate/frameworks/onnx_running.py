@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.errors import InvalidModelError
 from metannvis_translate.exact_integers import with_exact_integers
 from metannvis_translate.frameworks import is_installed, require
 from metannvis_translate.frameworks.onnx_ml import as_array
@@ -43,7 +44,26 @@ def evaluator(proto: onnx.ModelProto, values: Sequence[str] = ()) -> Evaluate:
     except Exception as error:  # noqa: BLE001
         # ONNX Runtime has no kernel for some operators and types (doubles above all); ONNX's evaluator has.
         return _reference(proto, str(error))
-    return lambda feeds: [as_array(x) for x in session.run(None, feeds)]
+    return lambda feeds: _run(session.run, feeds, "ONNX Runtime")
+
+
+def _run(run: Callable[..., Any], feeds: Mapping[str, Array], by: str) -> list[Array]:
+    """What a runtime makes of the inputs.
+
+    Raises
+    ------
+    InvalidModelError
+        It stops: an index that there is not, shapes that do not belong together, more memory than there is. The message names
+        the node as far as the runtime does.
+    """
+    try:
+        return [as_array(x) for x in run(None, dict(feeds))]
+    except Exception as error:  # what the node's kernel raises, in C++ or NumPy
+        said = " ".join(str(error).split())[:400]
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
+        raise InvalidModelError(
+            f"the ONNX model cannot be run on inputs of the shapes {shapes}: {by} says {said or type(error).__name__}"
+        ) from error
 
 
 def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
@@ -61,8 +81,12 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
     operators = [*replaced_operators(), *([_batch_normalization()] if opset < 14 else [])]
-    evaluator = ReferenceEvaluator(proto, new_ops=operators)
-    return lambda feeds: [as_array(x) for x in evaluator.run(None, dict(feeds))]
+    try:
+        evaluator = ReferenceEvaluator(proto, new_ops=operators)
+    except Exception as error:  # of its reader of attributes and constants, which has no class for it
+        said = " ".join(str(error).split())[:400]
+        raise InvalidModelError(f"no runtime takes the ONNX model: {said}; before that, {reason[:400]}") from error
+    return lambda feeds: _run(evaluator.run, feeds, "ONNX's evaluator")
 
 
 def _batch_normalization() -> Any:

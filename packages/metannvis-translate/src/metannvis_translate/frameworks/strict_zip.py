@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Never, Self
 
 from metannvis_translate.errors import DamagedFileError, UntrustedModelError
+from metannvis_translate.limits import check_limit
 
 __all__ = ["Member", "StrictZip"]
 
@@ -61,6 +62,8 @@ class StrictZip:
         It is no zip archive, or is cut off.
     UntrustedModelError
         It is one that could be read in several ways.
+    LimitError
+        It unpacks to more than the limit ``unpacked_bytes``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +74,11 @@ class StrictZip:
             start, size, count, end = self._end()
             self.members = {member.name: member for member in self._directory(start, size, count, end)}
             self._check_places(start)
+            total = sum(member.size for member in self.members.values())
+            check_limit("unpacked_bytes", total, f"{path.name} unpacks to bytes:", at_least=self.length)
+        except struct.error as error:
+            self.file.close()
+            raise DamagedFileError(f"{path.name} is damaged: its directory cannot be read: {error}") from error
         except BaseException:
             self.file.close()
             raise

@@ -22,7 +22,8 @@ from metannvis_translate.frameworks import Built, Importer, Progress, Run, requi
 from metannvis_translate.frameworks.keras_copy import flatten_model
 from metannvis_translate.frameworks.keras_masks import quiet_masks
 from metannvis_translate.frameworks.keras_saving import is_loaded, save_file, save_folder
-from metannvis_translate.frameworks.tf_graphs import signature_of
+from metannvis_translate.frameworks.tf_graphs import call_graph, signature_of
+from metannvis_translate.frameworks.tf_saved_models import load_saved_model
 from metannvis_translate.frameworks.tf_state import generators, plain_mode
 from metannvis_translate.layers import LayerInfo
 
@@ -158,7 +159,7 @@ class TensorFlow:
             for k in taped:
                 tape.watch(tensors[k])
             if signature is not None:
-                structure = signature.call(*tensors)
+                structure = call_graph(signature, tensors)
             elif layers or (taped and function is not None):  # one by one, it lets values go that a whole model keeps
                 structure = self._recorded(model, tensors, set(layers), seen)
             else:
@@ -273,26 +274,32 @@ class TensorFlow:
         UntrustedModelError
             The file holds code or names other files (a ``Lambda`` layer, a ``TFSMLayer``, a graph with operators that
             do more than compute), and ``trust`` is off.
+        DamagedFileError
+            It cannot be read.
+        InvalidModelError
+            It can, and makes no model.
+        LimitError
+            It comes to more than the limits.
         """
         path = Path(path)
         if path.is_dir():
-            if not trust:
-                from metannvis_translate.frameworks.tf_saved_models import check_saved_model
-
-                check_saved_model(path)
-            return require("tensorflow").saved_model.load(str(path))
+            return load_saved_model(path, trust=trust)
         keras = require("keras")
         require("tensorflow")
-        try:
-            return keras.saving.load_model(path, compile=False, safe_mode=not trust)
-        except (ValueError, TypeError) as error:
-            text = str(error)
-            why = None if trust else next((why for sign, why in UNSAFE.items() if sign in text), None)
-            if why is not None:
+        from metannvis_translate.frameworks.keras_files import check_keras_file, loading
+
+        held = check_keras_file(path)
+        with loading(path, held):
+            try:
+                return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            except (ValueError, TypeError) as error:
+                text = str(error)
+                why = None if trust else next((why for sign, why in UNSAFE.items() if sign in text), None)
+                if why is None:
+                    raise
                 raise UntrustedModelError(
                     f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust)."
                 ) from error
-            raise InvalidArgumentError(f"{path.name} cannot be loaded: {text}") from error
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         """To ``.keras`` or ``.h5``, by the file's ending."""

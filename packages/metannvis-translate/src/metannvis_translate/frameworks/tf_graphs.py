@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from metannvis_translate.detect import is_a
-from metannvis_translate.errors import MissingArgumentError
+from metannvis_translate.errors import InvalidModelError, MissingArgumentError
 from metannvis_translate.frameworks import require
 
-__all__ = ["Signature", "signature_of"]
+__all__ = ["Signature", "call_graph", "signature_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -67,6 +67,24 @@ def signature_of(model: Any, inputs: Sequence[Array] | Mapping[str, Array] | Non
         return Signature(predict, tuple(model.input_names), specs, tuple(model.output_names))
     specs = _specs(model, inputs)
     return Signature(lambda *tensors: _flat(model(*tensors)), tuple(f"input_{k + 1}" for k in range(len(specs))), specs)
+
+
+def call_graph(signature: Signature, tensors: Sequence[Any]) -> Any:
+    """What the function puts out.
+
+    Raises
+    ------
+    InvalidModelError
+        TensorFlow stops in it: shapes that do not belong together, more memory than there is.
+    """
+    tf = require("tensorflow")
+    try:
+        return signature.call(*tensors)
+    except tf.errors.OpError as error:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise InvalidModelError(
+            f"the TensorFlow graph cannot be run on inputs of the shapes {shapes}: {' '.join(str(error).split())[:400]}"
+        ) from error
 
 
 def _flat(structure: Any) -> tuple[Any, ...]:

@@ -6,19 +6,48 @@ graph is a program, so every node of every function is looked at first, in the f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from metannvis_translate.errors import DamagedFileError, UntrustedModelError
+from metannvis_translate.errors import DamagedFileError, InvalidModelError, UntrustedModelError
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.tf_operators import OPERATORS, SAVING
+from metannvis_translate.limits import check_limit
 
-__all__ = ["check_saved_model"]
+__all__ = ["check_saved_model", "load_saved_model"]
 
 KNOWN, SAVERS = frozenset(OPERATORS.split()), frozenset(SAVING.split())
 #: Tensors of these types are handles, which a file cannot hold.
 HANDLES = (20, 21)
+
+
+def load_saved_model(path: Path, *, trust: bool) -> Any:
+    """Open a SavedModel folder, checked first unless it is trusted.
+
+    Raises
+    ------
+    DamagedFileError
+        ``saved_model.pb`` cannot be read, or files of its variables are missing or damaged.
+    InvalidModelError
+        It can be read, and makes no model.
+    UntrustedModelError, LimitError
+        See :func:`check_saved_model`.
+    """
+    tf = require("tensorflow")
+    if not trust:
+        check_saved_model(path)
+    try:
+        return tf.saved_model.load(str(path))
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError, OSError, IndexError) as error:
+        raise DamagedFileError(f"the SavedModel {path.name} is damaged: {_said(error)}") from error
+    except Exception as error:  # of TensorFlow's reader, which takes a file for what it should be
+        raise InvalidModelError(f"the SavedModel {path.name} makes no model: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
 
 
 def check_saved_model(path: Path) -> None:
@@ -35,6 +64,8 @@ def check_saved_model(path: Path) -> None:
         Its ``saved_model.pb`` cannot be read.
     UntrustedModelError
         The message names operators, and where they stand.
+    LimitError
+        A constant states more elements than the limit ``value_bytes`` allows, and does not hold them.
     """
     require("tensorflow")
     from google.protobuf.message import DecodeError
@@ -43,7 +74,7 @@ def check_saved_model(path: Path) -> None:
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((path / "saved_model.pb").read_bytes())
-    except DecodeError as error:
+    except (DecodeError, OSError, UnicodeDecodeError) as error:
         raise DamagedFileError(f"{path.name}/saved_model.pb cannot be read as a SavedModel: {error}") from error
     found: dict[str, None] = {}
     # as TensorFlow tells the two forms apart
@@ -90,8 +121,13 @@ class _Check:
             for called in _called(node):
                 if called not in self.functions:
                     yield f"a call of {called!r}, which is no function of its own (node {node.name!r} of {where})"
-            if node.op == "Const" and node.attr["dtype"].type in HANDLES:
-                yield f"a handle as a constant (node {node.name!r} of {where})"
+            if node.op == "Const":
+                if node.attr["dtype"].type in HANDLES:
+                    yield f"a handle as a constant (node {node.name!r} of {where})"
+                sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
+                what = f"the SavedModel: bytes of the constant {node.name!r} of {where}:"
+                held = node.attr["value"].tensor.ByteSize()
+                check_limit("value_bytes", 8 * math.prod(max(size, 0) for size in sizes), what, at_least=8 * held)
 
     def _run_functions(self) -> set[str]:
         """Functions that something else than saving calls: those of objects, and what they call in turn."""

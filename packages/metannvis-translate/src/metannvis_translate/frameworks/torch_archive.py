@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import tempfile
 import warnings
@@ -21,6 +22,7 @@ from metannvis_translate.errors import DamagedFileError, InvalidModelError, Untr
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.strict_zip import StrictZip
 from metannvis_translate.frameworks.torch_graph_json import read_json, rewritten_graph
+from metannvis_translate.limits import check_limit
 
 __all__ = ["checked_archive"]
 
@@ -43,8 +45,8 @@ EARLY_GRAPH = "serialized_exported_program.json"
 EARLY_PICKLE = re.compile(r"serialized_(?:state_dict|constants|example_inputs)\.(?:pt|json)")
 #: Texts of the user's own, which nothing here needs.
 EXTRA = re.compile(r"extra(?:_files)?/.+")
-#: Bytes up to which the new archive lies in memory, and of a text in it.
-IN_MEMORY, LONGEST_TEXT = 1 << 28, 1 << 28
+#: Bytes up to which the new archive lies in memory.
+IN_MEMORY = 1 << 28
 
 
 def checked_archive(path: Path) -> IO[bytes]:
@@ -126,8 +128,8 @@ class _Check:
             self.kept[inner] = content
 
     def _text(self, inner: str) -> bytes:
-        if self.archive.members[self.root + inner].size > LONGEST_TEXT:
-            raise DamagedFileError(f"{inner} in {self.archive.path.name} is longer than that of any model")
+        size = self.archive.members[self.root + inner].size
+        check_limit("text_bytes", size, f"{inner} in {self.archive.path.name} has bytes:")
         return self.archive.read(self.root + inner)
 
     def _label(self, inner: str) -> None:
@@ -165,7 +167,14 @@ class _Check:
     def _extent(self, key: str, entry: dict[str, Any], size: int) -> None:
         """A tensor without a byte has no element; PyTorch would make one of zeros, as large as it says."""
         meta = entry.get("tensor_meta")
-        sizes = [axis.get("as_int") for axis in meta.get("sizes", ())] if isinstance(meta, dict) else []
+        axes = meta.get("sizes") if isinstance(meta, dict) else None
+        if not isinstance(axes, list) or not all(
+            isinstance(a, dict) and isinstance(a.get("as_int"), int) for a in axes
+        ):
+            raise DamagedFileError(f"{self.archive.path.name}: {key!r} states no shape")
+        sizes = [axis["as_int"] for axis in axes]
+        what = f"{self.archive.path.name}: bytes of {key!r}, written out:"
+        check_limit("weight_bytes", math.prod(max(n, 0) for n in sizes), what, at_least=size)
         if size == 0 and 0 not in sizes:
             raise DamagedFileError(f"{self.archive.path.name}: {key!r} states the shape {sizes}, but holds nothing")
 

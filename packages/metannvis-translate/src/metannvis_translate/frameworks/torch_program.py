@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import warnings
 import zipfile
@@ -13,6 +14,7 @@ import numpy as np
 
 from metannvis_translate.detect import is_a
 from metannvis_translate.errors import (
+    DamagedFileError,
     InvalidArgumentError,
     InvalidModelError,
     MissingArgumentError,
@@ -21,6 +23,7 @@ from metannvis_translate.errors import (
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.torch_archive import checked_archive
 from metannvis_translate.frameworks.torch_remembered import PROGRAM, Remembered, remembered_program, restore_kinds
+from metannvis_translate.limits import check_limit
 from metannvis_translate.writing import deferring
 
 if TYPE_CHECKING:
@@ -114,10 +117,7 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     """Load an exported program, a state dict (into ``architecture``), or, with ``trust``, a pickled module."""
     torch = require("torch")
     if path.suffix.lower() == ".pt2":
-        program = _open_program(path, trust=trust)
-        module = as_module(program)
-        module.meta[PROGRAM] = Remembered(program)
-        return module
+        return _open_program(path, trust=trust)
     if _is_script(path):
         if not trust:
             raise UntrustedModelError(
@@ -151,17 +151,20 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     return model.eval()
 
 
-def _open_program(path: Path, *, trust: bool) -> Any:
+def _open_program(path: Path, *, trust: bool) -> torch.nn.Module:
+    """The module of an exported program, which remembers the program itself."""
     torch = require("torch")
-    if trust:
-        return torch.export.load(str(path))
-    with checked_archive(path) as file:
+    with contextlib.ExitStack() as stack:
+        file: Any = str(path) if trust else stack.enter_context(checked_archive(path))
         try:
-            return torch.export.load(file)
+            program = torch.export.load(file)
+            module = as_module(program)
         except Exception as error:  # of PyTorch's reader, which has no class for it
             raise InvalidModelError(
                 f"{path.name} cannot be opened as an exported program: {type(error).__name__}: {str(error)[:500]}"
             ) from error
+    module.meta[PROGRAM] = Remembered(program)
+    return module
 
 
 def _unpickle(path: Path, *, trust: bool) -> Any:
@@ -179,16 +182,20 @@ def _unpickle(path: Path, *, trust: bool) -> Any:
                 f"{path.name} holds more than tensors: {WHY}. {HOW} If you trust whoever made it, give trust=True (--trust)."
             ) from None
     except Exception as error:  # bytes that are no pickle raise whatever they happen to be taken for
-        raise InvalidArgumentError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from error
+        raise DamagedFileError(f"{path.name} cannot be read: {type(error).__name__}: {str(error)[:400]}") from error
     return torch.load(path, map_location="cpu", weights_only=False)
 
 
 def _is_script(path: Path) -> bool:
     """Whether it is a TorchScript archive, which runs in PyTorch's own interpreter instead of Python's."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError):  # an early form, or no archive at all
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = [name.partition("/")[2] for name in archive.namelist()]
+    total = sum(member.file_size for member in members)
+    check_limit("unpacked_bytes", total, f"{path.name} unpacks to bytes:", at_least=path.stat().st_size)
+    names = [member.filename.partition("/")[2] for member in members]
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
 
 

@@ -32,6 +32,8 @@ SIZE_OPERATORS = {
     "Div", "Neg",
 }  # fmt: skip
 
+HIGHEST_DEGREE = 64
+
 
 @dataclass(frozen=True)
 class Size:
@@ -39,9 +41,16 @@ class Size:
 
     ctx: TorchImporter
     node: fx.Node
+    #: How many sizes are multiplied in it. Python's integers have as many digits as that takes, and no tensor has them.
+    degree: int = 1
 
     def _with(self, function: Any, *operands: Any) -> Size:
-        return Size(self.ctx, self.ctx.function(function, *(o.node if isinstance(o, Size) else o for o in operands)))
+        degrees = [o.degree if isinstance(o, Size) else 0 for o in operands]
+        degree = sum(degrees) if function is operator.mul else max(degrees)
+        if degree > HIGHEST_DEGREE:
+            self.ctx.refuse(f"it computes a size that is a product of {degree} sizes")
+        made = self.ctx.function(function, *(o.node if isinstance(o, Size) else o for o in operands))
+        return Size(self.ctx, made, degree)
 
     def __add__(self, other: Any) -> Size:
         return self._with(operator.add, self, other)
