@@ -151,3 +151,11 @@ def test_texts(tmp_path: Path) -> None:
     for text in ("{", "[" * 100_000):
         with pytest.raises(DamagedFileError, match="labels cannot be read as JSON"):
             parse_json(text, "labels")
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{", b"\xff", b"{'descr': 'O'}", b"3"])
+def test_a_header_that_is_none(tmp_path: Path, header: bytes) -> None:
+    text = header.ljust(117) + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0" * 8)
+    with pytest.raises(DamagedFileError, match=r"a\.npy"):
+        read_npy(tmp_path / "a.npy")

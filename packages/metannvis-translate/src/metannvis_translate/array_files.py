@@ -6,6 +6,7 @@ Plain numbers only; nothing is unpickled.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ LONGEST_HEADER = 10_000
 #: What reading a file raises that is not what it says it is, in NumPy, zipfile and zlib.
 DAMAGE = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, SyntaxError, OverflowError, RecursionError,
-    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError, OSError,
+    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError, MemoryError, OSError,
 )  # fmt: skip
 
 

@@ -1,0 +1,204 @@
+"""What came of one mutant: a documented refusal, a translation that computes the same, or something that must not be."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BAD", "KINDS", "judge"]
+
+Array = np.ndarray[Any, Any]
+#: Outcomes that fail a campaign, by their first word.
+BAD = ("raw", "wrong", "hang", "crash")
+KINDS = ("onnx-torch", "onnx-keras", "bytes-torch", "bytes-keras", "files")
+#: Largest difference, relative to the largest number of the output.
+TOLERANCE = 2e-3
+FRESH = (11, 12)
+
+
+def judge(kind: str, seed: int, folder: Path) -> str:
+    """The outcome of the mutant of this number.
+
+    ``equal``, ``opened``, ``refused <class>``, ``not comparable <why>``, ``raw <class> <where>`` or ``wrong <how>``.
+
+    Parameters
+    ----------
+    kind
+        One of :data:`KINDS`.
+    folder
+        Where the samples are, and files may be written.
+    """
+    from metannvis_translate import MetannvisError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _damaged(seed, folder) if kind == "files" else _translated(kind, seed, folder)
+        except MetannvisError as error:
+            return f"refused {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  # this is what is looked for
+            places = traceback.extract_tb(error.__traceback__)
+            ours = [
+                place for place in places if "metannvis" in place.filename and "/fuzz/" not in place.filename
+            ] or places
+            where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+            return f"raw {type(error).__name__} {where} {' '.join(str(error).split())[:160]}"
+
+
+def _translated(kind: str, seed: int, folder: Path) -> str:
+    import onnx
+    from byte_mutants import mutate
+    from metannvis_translate import load_model, translate
+    from onnx_mutants import mutant, structured
+
+    how, to = kind.split("-")
+    if how == "onnx":
+        model: Any = structured(seed)
+    else:
+        path = folder / "mutant.onnx"
+        path.write_bytes(mutant(seed, mutate))
+        model = load_model(path)
+    before = model.SerializeToString(deterministic=True)
+    translation = translate(model, to)
+    if model.SerializeToString(deterministic=True) != before:
+        return "wrong the caller's model was changed"
+    return _compared(onnx.ModelProto.FromString(before), translation)
+
+
+def _compared(model: Any, translation: Any) -> str:
+    """Both models on fresh inputs, the source by ONNX Runtime, or by ONNX's evaluator."""
+    from metannvis_translate.frameworks import get_framework
+
+    target = get_framework(translation.target_framework)
+    compared = 0
+    for seed in FRESH:
+        inputs = get_framework("onnx").example_inputs(model, 2, seed)
+        theirs = _reference(model, inputs)
+        if theirs is None:
+            continue
+        given = [_moved(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
+        found = target.run(translation.model, given).outputs
+        ours = [found[k if port.place is None else port.place] for k, port in enumerate(translation.outputs)]
+        for port, a, b in zip(translation.outputs, ours, theirs, strict=True):
+            back = np.argsort(port.permutation)
+            reason = _different(a.transpose(back) if a.ndim == len(back) else a, b)
+            if reason:
+                return f"wrong {port.name}: {reason}"
+        compared += 1
+    return "equal" if compared == len(FRESH) else "not comparable no runtime runs it on fresh inputs"
+
+
+def _moved(array: Array, permutation: Any) -> Array:
+    return array.transpose(permutation) if array.ndim == len(permutation) else array
+
+
+def _reference(model: Any, inputs: list[Array]) -> list[Array] | None:
+    import onnxruntime
+    from onnx.reference import ReferenceEvaluator
+
+    weights = {tensor.name for tensor in model.graph.initializer}
+    names = [value.name for value in model.graph.input if value.name not in weights]
+    feeds = dict(zip(names, inputs, strict=True))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    run: Callable[..., Any]
+    try:
+        run = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run
+    except Exception:  # noqa: BLE001  # it lacks kernels for some types; the evaluator has them
+        try:
+            run = ReferenceEvaluator(model).run
+        except Exception:  # noqa: BLE001
+            return None
+    try:
+        return [np.asarray(array) for array in run(None, feeds)]
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def _different(ours: Array, theirs: Array) -> str:
+    if ours.shape != theirs.shape:
+        return f"shape {ours.shape} instead of {theirs.shape}"
+    if theirs.dtype.kind not in "fiub" or not theirs.size:
+        return ""
+    a, b = ours.astype(np.float64), theirs.astype(np.float64)
+    if (np.isnan(a) != np.isnan(b)).any():
+        return "not a number at other places"
+    sound = np.isfinite(b)
+    if (a[~sound & ~np.isnan(b)] != b[~sound & ~np.isnan(b)]).any():
+        return "infinite at other places"
+    if not sound.any():
+        return ""
+    off = np.abs(a - b)[sound].max()
+    largest = np.abs(b[sound]).max()
+    return f"{off:.2e} off, of {largest:.2e}" if not off <= TOLERANCE * largest + 1e-6 else ""
+
+
+# --- damaged files --------------------------------------------------------------------------------------------------------
+
+
+def _damaged(seed: int, folder: Path) -> str:
+    from byte_mutants import mutate
+    from samples import FORMATS
+
+    name = FORMATS[seed % len(FORMATS)]
+    sample = folder / name
+    honest = sample.read_bytes()
+    top = name.partition("/")[0]
+    work = folder / "damaged"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    if "/" in name:
+        shutil.copytree(folder / top, work / top)
+    (work / name).write_bytes(mutate(honest, random.Random(seed)))
+    _open(work / top)
+    return "opened"
+
+
+def _open(path: Path) -> None:
+    """What a user does with a file of the kind; an input is read for a model that takes one."""
+    from metannvis_cli.images import SUFFIXES, read_image
+    from metannvis_cli.inputs import read_inputs
+    from metannvis_cli.targets import read_labels
+    from metannvis_methods import Explanation
+    from metannvis_translate import load_model, translate
+
+    suffix = path.suffix
+    if suffix in (".txt", ".json"):
+        _unless_usage(lambda: read_labels(path))
+    elif suffix in SUFFIXES:
+        read_image(path, None, scale="unit", crop=False)
+    elif path.name in ("array.npy", "arrays.npz"):
+        read_inputs([str(path)], [])
+    elif suffix == ".npz":
+        explanation = Explanation.load(path)
+        str(explanation), explanation._repr_html_()
+    elif suffix == ".pt":
+        load_model(path, architecture="judging:architecture")
+    else:
+        model = load_model(path)
+        translate(model, "onnx" if path.name != "saved" and suffix != ".onnx" else "torch")
+
+
+def architecture() -> Any:
+    """The module whose weights ``net.pt`` holds."""
+    from torch import nn
+
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+
+
+def _unless_usage(call: Callable[[], Any]) -> None:
+    import click
+    from metannvis_translate import InvalidArgumentError
+
+    try:
+        call()
+    except click.BadParameter as error:
+        raise InvalidArgumentError(str(error)) from error
