@@ -54,7 +54,7 @@ FAULTS = (
     Fault(
         "a wrong default", "metannvis_translate/onnx_to_keras/activation.py",
         "alpha: float = 0.01", "alpha: float = 0.02",
-        (TRANSLATE + "test_onnx_to_keras.py",),
+        (TRANSLATE + "test_defaults.py",),
     ),
     Fault(
         "padding of a max pool that is zero", "metannvis_translate/onnx_to_keras/pool.py",
