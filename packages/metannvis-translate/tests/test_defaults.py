@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import onnx
 import pytest
 from metannvis_translate.frameworks import require
 from metannvis_translate.frameworks.onnx import OLDEST
-
 
 #: Defaults that are written otherwise, and why that is the same.
 REASONS = {
