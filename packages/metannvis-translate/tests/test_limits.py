@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from graph_bombs import BOMBS, Bomb, info, model, node, relus
 from metannvis_translate import (
     InvalidArgumentError,
+    InvalidModelError,
     LimitError,
     Limits,
     check_equivalence,
@@ -167,3 +169,19 @@ def test_ordinary_values_are_far_below() -> None:
     made.graph.input[0].CopyFrom(info("x", "n", 3, 1024, 1024))
     made.graph.output[0].CopyFrom(info("y", "n", 3, 1024, 1024))
     assert translate(made, "torch", example_inputs=np.ones((1, 3, 1024, 1024), np.float32), verify=False).report is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda proto: proto.graph.ClearField("output"), "no outputs"),
+        (lambda proto: proto.opset_import.add(domain="ai.onnx", version=2**40), "two versions"),
+    ],
+    ids=["no outputs", "two versions of the standard"],
+)
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_graphs_that_are_none(spoil: Callable[[onnx.ModelProto], object], says: str, target: str) -> None:
+    proto = relus(2)()
+    spoil(proto)
+    with pytest.raises(InvalidModelError, match=says):
+        translate(proto, target, example_inputs=X)

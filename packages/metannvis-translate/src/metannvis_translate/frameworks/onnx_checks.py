@@ -41,6 +41,8 @@ def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelP
     LimitError
         Nodes or nesting beyond :class:`~metannvis_translate.Limits`.
     """
+    if not proto.graph.output:
+        raise InvalidModelError(f"{of}: the graph has no outputs")
     _check_counts(proto, of)
     check_tensors(proto, of)
     bare = skeleton(proto)
@@ -198,7 +200,10 @@ def _nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 def _check_by_standard(bare: onnx.ModelProto, of: str) -> None:
     import onnx
 
-    known = {(entry.domain or "ai.onnx"): entry.version for entry in bare.opset_import}
+    known: dict[str, int] = {}
+    for entry in bare.opset_import:
+        if known.setdefault(entry.domain or "ai.onnx", entry.version) != entry.version:
+            raise InvalidModelError(f"{of}: it asks for two versions of the domain {entry.domain!r}")
     for value in (*bare.graph.input, *bare.graph.output, *bare.graph.value_info):
         kind = value.type.tensor_type
         if value.type.HasField("tensor_type") and not _is_type(kind.elem_type):
