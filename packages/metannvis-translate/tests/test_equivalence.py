@@ -37,6 +37,15 @@ def test_relative_error_is_by_sample() -> None:
     assert not compare_arrays("x", ours, source, limit=0.0099).passed
 
 
+@pytest.mark.parametrize("by_l2", [False, True])
+@pytest.mark.parametrize("sample", range(3))
+def test_one_sample_that_is_wrong_is_enough(sample: int, by_l2: bool) -> None:
+    source = np.random.default_rng(0).standard_normal((3, 4))
+    ours = source.copy()
+    ours[sample, 2] += 0.1
+    assert not compare_arrays("x", ours, source, limit=1e-3, by_l2=by_l2).passed
+
+
 def test_what_is_not_finite_has_to_stand_at_the_same_place() -> None:
     source = np.array([[1.0, np.inf, np.nan]])
     assert compare_arrays("x", source.copy(), source, limit=1e-9).passed
