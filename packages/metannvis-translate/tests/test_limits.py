@@ -185,3 +185,11 @@ def test_graphs_that_are_none(spoil: Callable[[onnx.ModelProto], object], says: 
     spoil(proto)
     with pytest.raises(InvalidModelError, match=says):
         translate(proto, target, example_inputs=X)
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_an_operator_whose_name_is_no_text(target: str) -> None:
+    content = relus(2)().SerializeToString()
+    proto = onnx.ModelProto.FromString(content.replace(b"Relu", b"Re\xcdu", 1))
+    with pytest.raises(InvalidModelError, match="no text"):
+        translate(proto, target, example_inputs=X)

@@ -43,6 +43,9 @@ def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelP
     """
     if not proto.graph.output:
         raise InvalidModelError(f"{of}: the graph has no outputs")
+    for node in _nodes(proto):
+        if not isinstance(node.op_type, str) or not isinstance(node.domain, str):  # bytes that are no UTF-8 stay bytes
+            raise InvalidModelError(f"{of}: an operator's name is no text: {node.op_type!r}")
     _check_counts(proto, of)
     check_tensors(proto, of)
     bare = skeleton(proto)
