@@ -47,6 +47,9 @@ CASES: dict[str, Callable[[], nn.Module]] = {
     "projection_no_bias": lambda: Applied(
         lambda x, m: m(x.transpose(0, 1))[0].transpose(0, 1), lstm(bias=False)
     ),
+    "average_without_padding": lambda: Applied(
+        lambda x: functional.avg_pool2d(x[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+    ),
     "index_add": lambda: Applied(lambda x: x.index_add(1, ROWS, x[:, :2] * 3)),
     "index_add_scaled": lambda: Applied(lambda x: x.index_add(2, ROWS, x[:, :, :2], alpha=2.0)),
     "index_fill": lambda: Applied(lambda x: x.index_fill(1, ROWS, 0.5) + x.index_fill(2, ROWS, 0.5)),
@@ -81,7 +84,15 @@ def arrays(batch: int, seed: int, dtype: str) -> Any:
 
 
 @pytest.mark.core(
-    "projection", "index_add_scaled", "index_fill", "take_along_dim", "sort", "cdist", "clamp", "arithmetic"
+    "projection",
+    "average_without_padding",
+    "index_add_scaled",
+    "index_fill",
+    "take_along_dim",
+    "sort",
+    "cdist",
+    "clamp",
+    "arithmetic",
 )
 @pytest.mark.parametrize("name", CASES)
 def test_exact_at_every_batch_size(name: str) -> None:
