@@ -48,7 +48,8 @@ def _child(mutants: Sequence[Mutant], folder: Path) -> Iterator[tuple[Mutant, st
     """Outcomes until the child ends, is killed for taking too long, or dies, which is the outcome of the mutant it was at."""
     command = [sys.executable, str(HERE / "campaign.py"), "--child", str(folder)]
     with (folder / "stderr").open("wb") as noise:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise)
+        # without a buffer: what lies in one is not seen by a selector
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, bufsize=0)
     assert child.stdin is not None
     assert child.stdout is not None
     with child, selectors.DefaultSelector() as selector:

@@ -96,6 +96,12 @@ def with_input(*shape: int) -> onnx.ModelProto:
     return made
 
 
+def window(operator: str, **attributes: Any) -> onnx.ModelProto:
+    """A pool over the second axis."""
+    pool = node(operator, ["a"], ["b"], kernel_shape=[1], **attributes)
+    return model([node("Reshape", ["x", "s"], ["a"]), pool, node("Reshape", ["b", "t"], ["y"])], s=[0, 1, 4], t=[-1, 4])
+
+
 SMALL = np.ones(2, np.float32)
 BOMBS = (
     Bomb("relus", relus(60_000), LimitError, "limit nodes is 50,000"),
@@ -143,6 +149,9 @@ BOMBS = (
         InvalidModelError,
         "node 'a' .Split.: it says that it has 3 outputs, and has 2",
     ),
+    Bomb("stride", lambda: window("MaxPool", strides=[1 << 31]), InvalidModelError, "strides .2147483648. are not all"),
+    Bomb("dilation", lambda: window("MaxPool", dilations=[0]), InvalidModelError, "dilations .0. are not all from 1"),
+    Bomb("pads", lambda: window("AveragePool", pads=[0, 1 << 40]), InvalidModelError, "pads .* beyond 1,048,576"),
     Bomb("left_out", lambda: model([node("Sum", ["x", ""], ["y"])]), InvalidModelError, "input 2 is left out"),
     Bomb(
         "two_inputs", lambda: model([node("Relu", ["x", "x"], ["y"], name="twice")]), InvalidModelError, "node 'twice'"

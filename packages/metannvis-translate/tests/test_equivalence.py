@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from metannvis_translate import (
@@ -16,6 +19,7 @@ from metannvis_translate import (
 )
 from metannvis_translate.equivalence import compare_arrays
 from metannvis_translate.layout import Placed
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 
@@ -130,3 +134,93 @@ def test_unrelated_models_of_two_frameworks() -> None:
 def test_tolerances_are_positive() -> None:
     with pytest.raises(InvalidArgumentError, match="outputs=0"):
         Tolerance(outputs=0)
+
+
+# --- outputs that do not have the samples on axis 0 -------------------------------------------------------------------------
+
+
+def reduced(*nodes: onnx.NodeProto, **weights: Any) -> onnx.ModelProto:
+    """A model from x of shape (n, 3) to y of any shape."""
+    stored = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
+    port = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(list(nodes), "g", [port], [onnx.ValueInfoProto(name="y")], stored)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+OUTPUTS = {
+    "scalar": lambda: reduced(helper.make_node("ReduceLogSumExp", ["x"], ["y"], keepdims=0)),
+    "transposed": lambda: reduced(
+        helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Transpose", ["e"], ["y"], perm=[1, 0])
+    ),
+    "merged": lambda: reduced(
+        helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Reshape", ["e", "s"], ["y"]), s=[-1]
+    ),
+    "one_row": lambda: reduced(helper.make_node("ReduceL2", ["x", "axes"], ["y"], keepdims=1), axes=[0]),
+}
+
+
+@pytest.mark.parametrize("target", ["torch", "keras", "onnx"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_gradients_of_outputs_without_samples(name: str, target: str) -> None:
+    """The side without gradients takes differences of the whole, where axis 0 does not count the samples."""
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
+    report = translate(OUTPUTS[name](), target, example_inputs=x).report
+    assert report is not None
+    assert report.passed
+    if target != "onnx":
+        assert report.gradients[0].compared
+
+
+def test_a_gradient_of_outputs_without_samples_that_is_wrong() -> None:
+    """The difference is seen: a weight of its derivative alone."""
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
+
+    class Stopped(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            e = x.exp()
+            return (2 * e.detach() - e).reshape(-1)
+
+    report = check_equivalence(OUTPUTS["merged"](), Stopped(), x)
+    assert report.outputs[0].passed
+    assert report.gradients[0].passed is False
+
+
+# --- empty and large values -------------------------------------------------------------------------------------------------
+
+
+def test_an_output_that_is_empty_is_no_difference() -> None:
+    class Two(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x.exp(), x[:, :0]
+
+    class Empty(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :0]
+
+    x = np.ones((2, 3), np.float32)
+    report = check_equivalence(Two(), Two(), x)
+    assert report.passed
+    assert [row.compared for row in report.outputs] == [True, False]
+    assert not check_equivalence(Empty(), Empty(), x).passed
+    with pytest.raises(EquivalenceError, match="cannot be checked: on these inputs every output is empty"):
+        translate(Empty(), "keras", example_inputs=x)
+
+
+def test_large_values_are_compared_piece_by_piece() -> None:
+    """In no more memory than a few pieces, and with the figures of the whole."""
+    random = np.random.default_rng(0)
+    b = random.standard_normal((2, 6_000_000))
+    a = b + 1e-6 * random.standard_normal(b.shape)
+    tracemalloc.start()
+    row = compare_arrays("x", a, b, limit=1e-4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < b.nbytes
+    assert row.max_abs == np.abs(a - b).max()
+    assert row.max_rel == (np.abs(a - b).max(1) / np.abs(b).max(1)).max()
+    norms = np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)
+    np.testing.assert_allclose(row.rel_l2, norms.max(), rtol=1e-12)
+    a[1, 5_999_999] = np.nan
+    assert compare_arrays("x", a, b, limit=1e-4).passed is False
+    b[1, 5_999_999] = np.nan
+    assert compare_arrays("x", a, b, limit=1e-4).passed

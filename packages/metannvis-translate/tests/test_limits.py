@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from graph_bombs import BOMBS, Bomb, info, model, node, relus
+from graph_bombs import BOMBS, IMPORTS, Bomb, info, model, node, relus
 from metannvis_translate import (
     InvalidArgumentError,
     InvalidModelError,
@@ -27,6 +27,7 @@ from metannvis_translate.array_files import read_npz
 from metannvis_translate.frameworks import require
 from metannvis_translate.limits import current_limits
 from metannvis_translate.shape_data import longest_vector
+from onnx import helper
 
 X = np.ones((2, 4), np.float32)
 
@@ -185,6 +186,46 @@ def test_graphs_that_are_none(spoil: Callable[[onnx.ModelProto], object], says: 
     spoil(proto)
     with pytest.raises(InvalidModelError, match=says):
         translate(proto, target, example_inputs=X)
+
+
+#: Every place of a file in which a text stands, as a text of four letters that stands there once.
+TEXTS = (
+    "node", "elm1", "elm2", "attr", "docA", "grph", "docB", "init", "docC", "dimX", "shar", "docD", "dom1", "meta", "valu",
+    "nmet", "prod", "func", "fdom", "farg", "Func", "inGr", "metk", "vers",
+)  # fmt: skip
+
+
+def full_of_texts() -> onnx.ModelProto:
+    inner = helper.make_graph([node("Relu", ["x"], ["elm2"])], "inGr", [], [info("elm2", "n", 4)])
+    steps = [
+        node("If", ["init"], ["y"], name="node", doc_string="docA", then_branch=inner, else_branch=inner),
+        node("Relu", ["x"], ["elm1"]),
+        node("Func", ["x"], ["shar"], domain="fdom"),
+    ]
+    function = helper.make_function("fdom", "Func", ["farg"], ["func"], [node("Relu", ["farg"], ["func"])], IMPORTS)
+    made = model(steps, [function], init=np.array(True))
+    made.opset_import.add(domain="fdom", version=1)
+    made.opset_import.add(domain="dom1", version=1)
+    made.graph.name, made.graph.doc_string, made.doc_string = "grph", "docB", "docD"
+    made.graph.initializer[0].doc_string = "docC"
+    made.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "dimX"
+    made.graph.node[0].attribute.add(name="attr", type=onnx.AttributeProto.STRING, s=b"x")
+    made.graph.node[1].metadata_props.add(key="nmet", value="valu")
+    made.metadata_props.add(key="meta", value="metk")
+    made.producer_name, made.producer_version = "prod", "vers"
+    return made
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_name_that_is_no_text(text: str, tmp_path: Path) -> None:
+    content = full_of_texts().SerializeToString()
+    assert text.encode() in content
+    damaged = content.replace(text.encode(), b"\xff" + text[1:].encode())
+    with pytest.raises(InvalidModelError, match="no text"):
+        translate(onnx.ModelProto.FromString(damaged), "torch", example_inputs=X)
+    (tmp_path / "bad.onnx").write_bytes(damaged)
+    with pytest.raises(InvalidModelError, match="no text"):
+        load_model(tmp_path / "bad.onnx")
 
 
 @pytest.mark.parametrize("target", ["torch", "keras"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metannvis_translate.lowering import Replacement
+from metannvis_translate.lowering import Replacement, value_names
 
 if TYPE_CHECKING:
     import onnx
@@ -39,6 +39,7 @@ def with_exact_integers(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         return proto
     model = ir.from_proto(proto)
     bodies = [model.graph, *(function.graph for function in model.functions.values())]
+    taken = set().union(*map(value_names, bodies))
     for body in bodies:
         for node in list(ir.traversal.RecursiveGraphIterator(body)):
             rule = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -46,7 +47,7 @@ def with_exact_integers(proto: onnx.ModelProto) -> onnx.ModelProto | None:
                 continue
             if not _is_known(node):
                 return None
-            Replacement(node.graph, node).run(rule)
+            Replacement(node.graph, node, taken).run(rule)
     return ir.to_proto(model)
 
 

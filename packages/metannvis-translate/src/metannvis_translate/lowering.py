@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.hub import DOMAIN, LAYER, STOP, exact_value
+from metannvis_translate.hub import DOMAIN, EXACT, LAYER, STOP, exact_value, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Replacement", "adaptive_windows", "lower"]
+__all__ = ["Replacement", "adaptive_windows", "lower", "value_names"]
 
 
 def lower(graph: ir.Graph) -> None:
     """Replace every node of the domain ``metannvis``; the values keep their names."""
+    taken = value_names(graph)
     for node in list(graph):
         if node.domain == DOMAIN:
             rule = RULES.get(node.op_type)
@@ -27,8 +28,23 @@ def lower(graph: ir.Graph) -> None:
                     layer=node.metadata_props.get(LAYER),
                     reason="ONNX has no such operator",
                 )
-            Replacement(graph, node).run(rule)
+            Replacement(graph, node, taken).run(rule)
     graph.opset_imports.pop(DOMAIN, None)
+
+
+def value_names(body: ir.Graph | ir.Function) -> set[str]:
+    """Names of all values of a graph, and of those inside it."""
+    import onnx_ir as ir
+
+    nodes = list(ir.traversal.RecursiveGraphIterator(body))
+    values = [value for node in nodes for value in (*node.inputs, *node.outputs)]
+    inner = [a.as_graph() for node in nodes for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
+    inner += [
+        g for n in nodes for a in n.attributes.values() if a.type == ir.AttributeType.GRAPHS for g in a.as_graphs()
+    ]
+    for graph in (body, *inner):
+        values += [*graph.inputs, *getattr(graph, "initializers", {}).values()]
+    return {value.name for value in values if value is not None and value.name}
 
 
 def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
@@ -37,10 +53,10 @@ def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
 
 
 class Replacement:
-    """One node, and the nodes that come in its place."""
+    """One node, and the nodes that come in its place; ``taken`` are the names that values have, to which theirs are added."""
 
-    def __init__(self, graph: ir.Graph, node: ir.Node) -> None:
-        self.graph, self.node = graph, node
+    def __init__(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> None:
+        self.graph, self.node, self.taken = graph, node, taken
         self.made: list[ir.Node] = []
 
     def run(self, rule: Callable[[Replacement], ir.Value]) -> None:
@@ -60,7 +76,10 @@ class Replacement:
         import onnx_ir as ir
 
         values = [self._constant(value) if isinstance(value, np.ndarray) else value for value in inputs]
-        made = ir.node(operator, values, attributes, metadata_props=dict(self.node.metadata_props))
+        metadata = {name: text for name, text in self.node.metadata_props.items() if name != EXACT}
+        made = ir.node(operator, values, attributes, metadata_props=metadata)
+        exact = {name: exact_value(self.node, name) for name in attributes}
+        set_exact(made, {name: value for name, value in exact.items() if value is not None})
         return self._named(made)
 
     def ints(self, *values: int) -> np.ndarray[Any, Any]:
@@ -73,7 +92,11 @@ class Replacement:
         return self._named(ir.node("Constant", [], {"value": ir.tensor(array)}))
 
     def _named(self, made: ir.Node) -> ir.Value:
-        made.outputs[0].name = f"{self.node.outputs[0].name}_{len(self.made)}"
+        number = len(self.made)
+        while (name := f"{self.node.outputs[0].name}_{number}") in self.taken:
+            number += 1
+        self.taken.add(name)
+        made.outputs[0].name = name
         self.made.append(made)
         return made.outputs[0]
 

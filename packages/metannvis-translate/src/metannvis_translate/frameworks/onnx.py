@@ -20,6 +20,7 @@ from metannvis_translate.errors import (
 from metannvis_translate.frameworks import Built, BuiltPort, BuiltValue, Progress, Run
 from metannvis_translate.frameworks.onnx_checks import check_model
 from metannvis_translate.frameworks.onnx_files import check_complete, check_files
+from metannvis_translate.frameworks.onnx_metadata import drop_false_exacts
 from metannvis_translate.frameworks.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx_running import evaluator
 from metannvis_translate.frameworks.onnx_saving import has_data, needs_data, save_with_data
@@ -92,6 +93,7 @@ class OnnxFramework:
             )
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
+        drop_false_exacts(graph_model)
         notes = lower_ml(graph)
         layers = []
         for node in graph:

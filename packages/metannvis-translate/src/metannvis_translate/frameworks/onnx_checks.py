@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import InvalidModelError
-from metannvis_translate.frameworks.onnx_files import check_tensors
+from metannvis_translate.frameworks.onnx_files import check_parts
 from metannvis_translate.limits import check_limit
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ __all__ = ["check_model", "node_label", "skeleton"]
 SMALL = 4096
 #: Domain in which the checker, which knows nothing of it, lets operators pass.
 OLD = "metannvis.deprecated"
+#: The largest stride, dilation or size of a window.
+LARGEST_WINDOW = 1 << 20
 
 
 def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelProto:
@@ -43,11 +45,8 @@ def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelP
     """
     if not proto.graph.output:
         raise InvalidModelError(f"{of}: the graph has no outputs")
-    for node in _nodes(proto):
-        if not isinstance(node.op_type, str) or not isinstance(node.domain, str):  # bytes that are no UTF-8 stay bytes
-            raise InvalidModelError(f"{of}: an operator's name is no text: {node.op_type!r}")
+    check_parts(proto, of)
     _check_counts(proto, of)
-    check_tensors(proto, of)
     bare = skeleton(proto)
     _check_by_standard(bare, of)
     _check_left_out(proto, of)
@@ -305,6 +304,18 @@ def _check_left_out(proto: onnx.ModelProto, of: str) -> None:
                 )
 
 
+def _windows(node: onnx.NodeProto) -> str:
+    """Kernels of runtimes run through a stride step by step, or leave their memory."""
+    for attribute in node.attribute:
+        if attribute.name in ("strides", "dilations", "kernel_shape"):
+            wrong = next((size for size in attribute.ints if not 0 < size <= LARGEST_WINDOW), None)
+            if wrong is not None:
+                return f"its {attribute.name} {list(attribute.ints)[:8]} are not all from 1 to {LARGEST_WINDOW:,}"
+        elif attribute.name == "pads" and any(abs(size) > LARGEST_WINDOW for size in attribute.ints):
+            return f"its pads {list(attribute.ints)[:8]} are beyond {LARGEST_WINDOW:,}"
+    return ""
+
+
 def _split_outputs(node: onnx.NodeProto) -> str:
     count = _integer(node, "num_outputs")
     if count is None or count == len(node.output):
@@ -313,4 +324,13 @@ def _split_outputs(node: onnx.NodeProto) -> str:
 
 
 #: Rules for an operator, each of which gives the reason why a node of it is invalid, or nothing.
-RULES = {"Split": (_split_outputs,)}
+RULES = {
+    "Split": (_split_outputs,),
+    **dict.fromkeys(
+        (
+            "Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv", "AveragePool", "MaxPool", "LpPool",
+            "MaxUnpool", "Col2Im",
+        ),
+        (_windows,),
+    ),
+}  # fmt: skip

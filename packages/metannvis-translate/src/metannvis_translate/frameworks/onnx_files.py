@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,14 @@ from metannvis_translate.limits import check_limit
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["bits", "check_complete", "check_files", "check_tensors"]
+__all__ = ["bits", "check_complete", "check_files", "check_parts"]
+
+#: How messages call parts of a file.
+KINDS = {
+    "NodeProto": "an operator", "AttributeProto": "an attribute", "GraphProto": "a graph", "ValueInfoProto": "a value",
+    "OperatorSetIdProto": "an operator set", "FunctionProto": "a function", "Dimension": "a size",
+    "StringStringEntryProto": "the metadata", "ModelProto": "the model",
+}  # fmt: skip
 
 
 def check_files(proto: onnx.ModelProto, path: Path) -> None:
@@ -35,27 +43,52 @@ def check_files(proto: onnx.ModelProto, path: Path) -> None:
                 raise _short(path.name, name, tensor, needed, held)
 
 
-def check_tensors(proto: onnx.ModelProto, of: str) -> None:
-    """Refuse a tensor whose stated shape is not what it holds; data in other files is left to :func:`check_files`.
+def check_parts(proto: onnx.ModelProto, of: str) -> None:
+    """Refuse a name that is no text, and a tensor whose stated shape is not what it holds.
+
+    Data in other files is left to :func:`check_files`.
 
     Raises
     ------
     InvalidModelError
-        The message names the tensor.
+        The message names the tensor, or what the name is of.
     """
-    for tensor in _tensors(proto):
-        name = tensor.name or "a constant"
-        needed = _needed(tensor, of, name)
-        held = _held_inside(tensor)
-        if held is not None and (needed > held or (tensor.HasField("raw_data") and needed != held)):
-            raise _short(of, name, tensor, needed, held)
-    for sparse in _parts(proto, "SparseTensorProto"):
-        if any(size < 0 for size in sparse.dims):
-            raise InvalidModelError(
-                f"{of}: the sparse tensor {sparse.values.name!r} has the shape {_text(sparse.dims)}"
-            )
-        size = math.prod(sparse.dims) * max(bits(sparse.values.data_type), 8) // 8
-        check_limit("value_bytes", size, f"{of}: the sparse tensor {sparse.values.name!r}, written out, has bytes:")
+    for part, fields in _parts(proto):
+        kind = part.DESCRIPTOR.name
+        for field, value in fields:
+            if field.type != field.TYPE_STRING:
+                continue
+            for text in (value,) if isinstance(value, (str, bytes)) else value:
+                if not isinstance(text, str):  # bytes that are no UTF-8 stay bytes
+                    raise InvalidModelError(f"{of}: {field.name} of {KINDS.get(kind, kind)} is no text: {text[:80]!r}")
+        if kind == "TensorProto":
+            _check_tensor(part, of)
+        elif kind == "SparseTensorProto":
+            _check_sparse(part, of)
+
+
+def _check_tensor(tensor: onnx.TensorProto, of: str) -> None:
+    texts = (
+        tensor.name,
+        tensor.doc_string,
+        *(text for item in tensor.external_data for text in (item.key, item.value)),
+    )
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidModelError(f"{of}: a name in a tensor is no text: {text[:80]!r}")
+    name = tensor.name or "a constant"
+    needed = _needed(tensor, of, name)
+    held = _held_inside(tensor)
+    if held is not None and (needed > held or (tensor.HasField("raw_data") and needed != held)):
+        raise _short(of, name, tensor, needed, held)
+
+
+def _check_sparse(sparse: onnx.SparseTensorProto, of: str) -> None:
+    name = sparse.values.name
+    if any(size < 0 for size in sparse.dims):
+        raise InvalidModelError(f"{of}: the sparse tensor {name!r} has the shape {_text(sparse.dims)}")
+    size = math.prod(sparse.dims) * max(bits(sparse.values.data_type), 8) // 8
+    check_limit("value_bytes", size, f"{of}: the sparse tensor {name!r}, written out, has bytes:")
 
 
 def check_complete(proto: onnx.ModelProto, path: Path) -> None:
@@ -79,20 +112,20 @@ def check_complete(proto: onnx.ModelProto, path: Path) -> None:
 
 def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor, wherever it stands: of the graph, of graphs inside, functions, sparse tensors, training."""
-    return _parts(proto, "TensorProto")
+    return (part for part, _ in _parts(proto) if part.DESCRIPTOR.name == "TensorProto")
 
 
-def _parts(message: Any, kind: str) -> Iterator[Any]:
-    """Every message of a kind inside another one, at any depth."""
+def _parts(message: Any) -> Iterator[tuple[Any, Sequence[tuple[Any, Any]]]]:
+    """Every message inside another one, at any depth, with its fields; those of tensors, whose bytes would be copied, not."""
     left = [message]
     while left:
         part = left.pop()
-        name = part.DESCRIPTOR.name
-        if name == kind:
-            yield part
-        if name == "TensorProto":  # whose bytes would be copied
+        if part.DESCRIPTOR.name == "TensorProto":
+            yield part, ()
             continue
-        for field, value in part.ListFields():
+        fields = part.ListFields()
+        yield part, fields
+        for field, value in fields:
             if field.message_type is not None:
                 left += [value] if hasattr(value, "ListFields") else value
 
@@ -117,6 +150,7 @@ def _short(of: str, name: str, tensor: onnx.TensorProto, needed: int, held: int)
     )
 
 
+@functools.cache
 def bits(data_type: int) -> int:
     """Bits of an element; 0 for text, whose length is its own."""
     import onnx_ir as ir
