@@ -102,6 +102,13 @@ def window(operator: str, **attributes: Any) -> onnx.ModelProto:
     return model([node("Reshape", ["x", "s"], ["a"]), pool, node("Reshape", ["b", "t"], ["y"])], s=[0, 1, 4], t=[-1, 4])
 
 
+def own(operator: str, inputs: Sequence[str], **attributes: Any) -> onnx.ModelProto:
+    """An operator of our own domain."""
+    made = model([node(operator, inputs, ["y"], domain="metannvis", **attributes)])
+    made.opset_import.add(domain="metannvis", version=1)
+    return made
+
+
 SMALL = np.ones(2, np.float32)
 BOMBS = (
     Bomb("relus", relus(60_000), LimitError, "limit nodes is 50,000"),
@@ -152,6 +159,14 @@ BOMBS = (
     Bomb("stride", lambda: window("MaxPool", strides=[1 << 31]), InvalidModelError, "strides .2147483648. are not all"),
     Bomb("dilation", lambda: window("MaxPool", dilations=[0]), InvalidModelError, "dilations .0. are not all from 1"),
     Bomb("pads", lambda: window("AveragePool", pads=[0, 1 << 40]), InvalidModelError, "pads .* beyond 1,048,576"),
+    Bomb("own", lambda: own("StopGradient", []), InvalidModelError, "StopGradient.: it has 0 inputs, and takes 1"),
+    Bomb("own_many", lambda: own("Linear", ["x"] * 4), InvalidModelError, "it has 4 inputs, and takes 2 to 3"),
+    Bomb(
+        "adaptive",
+        lambda: own("AdaptiveMaxPool", ["x"], output_size=[1 << 31]),
+        InvalidModelError,
+        "output_size .2147483648. is not from 1 to 4,096",
+    ),
     Bomb("left_out", lambda: model([node("Sum", ["x", ""], ["y"])]), InvalidModelError, "input 2 is left out"),
     Bomb(
         "two_inputs", lambda: model([node("Relu", ["x", "x"], ["y"], name="twice")]), InvalidModelError, "node 'twice'"

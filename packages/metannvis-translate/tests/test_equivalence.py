@@ -224,3 +224,55 @@ def test_large_values_are_compared_piece_by_piece() -> None:
     assert compare_arrays("x", a, b, limit=1e-4).passed is False
     b[1, 5_999_999] = np.nan
     assert compare_arrays("x", a, b, limit=1e-4).passed
+
+
+def test_a_target_without_memory_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    from metannvis_translate.frameworks.tensorflow import framework
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 TB")
+
+    monkeypatch.setattr(type(framework), "run", run)
+    with pytest.raises(MemoryError, match=r"not enough memory for the check.*1 TB.*verify=False"):
+        translate(network(), "keras", example_inputs=X)
+
+
+def test_gradients_of_samples_that_act_on_each_other() -> None:
+    """By samples, a difference is what all of them do to one, and a gradient what one does to all."""
+    nodes = helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0), helper.make_node("Add", ["x", "s"], ["y"])
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
+    report = translate(reduced(*nodes), "torch", example_inputs=x).report
+    assert report is not None
+    assert report.passed
+    assert report.gradients[0].compared
+
+
+# --- gradients that cannot be had -------------------------------------------------------------------------------------------
+
+
+def test_a_source_without_gradients_is_not_compared() -> None:
+    class Divided(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return NoBackward.apply(x)
+
+    class NoBackward(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("this function has no derivative")
+
+    class Doubled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    report = check_equivalence(Divided(), Doubled(), X)
+    assert report.passed
+    assert not report.gradients[0].compared
+    assert "has no derivative" in report.gradients[0].reason
+    with pytest.raises(
+        EquivalenceError, match="PyTorch cannot run it on inputs on which the source runs.*no derivative"
+    ):
+        check_equivalence(Doubled(), Divided(), X)

@@ -253,3 +253,16 @@ def test_made_by_scikit_learn(kind: str) -> None:
 def test_labels_of_text_are_refused() -> None:
     with pytest.raises(UnsupportedOperatorError, match="'label' holds text.*numbers for labels"):
         translate(perceptron("text"), "keras")
+
+
+@pytest.mark.parametrize("target", ["torch", "keras", "onnx"])
+def test_an_output_that_is_a_constant(target: str) -> None:
+    """Nothing else is left of such a graph."""
+    held = numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(2, 3), "w")
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xw"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:], [held])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    translation = translate(proto, target, verify=False)
+    x = np.ones((2, 3), np.float32)
+    (found,) = get_framework(translation.target_framework).run(translation.model, [x]).outputs
+    np.testing.assert_array_equal(found, np.arange(6).reshape(2, 3))

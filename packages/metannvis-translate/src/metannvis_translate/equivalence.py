@@ -171,28 +171,19 @@ def compare_arrays(
         )
     if source.size == 0:
         return EquivalenceRow(name, reason="it is empty", target=target)
-    sums = _sums(ours, source)
-    if sums is None:
-        reason = "infinities or NaN at different places"
-        return EquivalenceRow(
-            name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        norm_a, norm_b = np.sqrt(sums.squares_a), np.sqrt(sums.squares_b)
-        max_rel = _ratio(sums.max_error, sums.max_b)
-        rel_l2 = _ratio(np.sqrt(sums.squares_error), norm_b)
-        cosine = sums.products / (norm_a * norm_b)
-        cosine = np.where((norm_a == 0) & (norm_b == 0), 1.0, np.nan_to_num(cosine))
-    figure = rel_l2.max() if by_l2 else max_rel.max()
-    return EquivalenceRow(
-        name,
-        max_abs=float(sums.max_error.max()),
-        max_rel=float(max_rel.max()),
-        rel_l2=float(rel_l2.max()),
-        cosine=float(cosine.min()),
-        passed=bool(figure <= limit),
-        target=target,
-    )
+    samples = (source.shape[0], -1) if source.ndim else (1, 1)
+    ours, source = ours.reshape(samples), source.reshape(samples)
+    figures = _Figures()
+    for start in range(0, len(source), BLOCK):
+        sums = _sums(ours[start : start + BLOCK], source[start : start + BLOCK])
+        if sums is None:
+            reason = "infinities or NaN at different places"
+            return EquivalenceRow(
+                name, passed=False, reason=reason, target=target, max_abs=np.inf, max_rel=np.inf, rel_l2=np.inf
+            )
+        figures.add(sums)
+    figure = figures.rel_l2 if by_l2 else figures.max_rel
+    return EquivalenceRow(name, **asdict(figures), passed=bool(figure <= limit), target=target)
 
 
 @dataclass
@@ -207,13 +198,34 @@ class _Sums:
     products: Array
 
 
+@dataclass
+class _Figures:
+    """The worst of all samples."""
+
+    max_abs: float = 0.0
+    max_rel: float = 0.0
+    rel_l2: float = 0.0
+    cosine: float = np.inf
+
+    def add(self, sums: _Sums) -> None:
+        """Take in some samples; a figure that is not a number stays one."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            norm_a, norm_b = np.sqrt(sums.squares_a), np.sqrt(sums.squares_b)
+            max_rel = _ratio(sums.max_error, sums.max_b)
+            rel_l2 = _ratio(np.sqrt(sums.squares_error), norm_b)
+            cosine = np.nan_to_num(sums.products / (norm_a * norm_b))
+            cosine = np.where((norm_a == 0) & (norm_b == 0), 1.0, cosine)
+        self.max_abs = float(np.maximum(self.max_abs, sums.max_error.max()))
+        self.max_rel = float(np.maximum(self.max_rel, max_rel.max()))
+        self.rel_l2 = float(np.maximum(self.rel_l2, rel_l2.max()))
+        self.cosine = float(np.minimum(self.cosine, cosine.min()))
+
+
 def _sums(ours: Array, source: Array) -> _Sums | None:
-    """Sums over the samples in double precision, block by block; None where the two are not finite at different places.
+    """Sums over each sample in double precision, a block of columns at a time; None where both are not finite alike.
 
     Copies of whole values in double precision would take several times what both models hold.
     """
-    samples = (source.shape[0], -1) if source.ndim else (1, 1)
-    ours, source = ours.reshape(samples), source.reshape(samples)
     sums = _Sums(*(np.zeros(len(source)) for _ in dataclasses.fields(_Sums)))
     wide = np.complex128 if np.iscomplexobj(ours) or np.iscomplexobj(source) else np.float64
     columns = max(BLOCK // len(source), 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +152,11 @@ def compare(
     outputs = first.outputs
     placed = [_move(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
     names = list(dict.fromkeys(row.target.name for row in rows))
-    try:
+    blank = make_report(
+        source=here.label, target=there.label, dtype=dtype, tolerance=tolerance, outputs=[], layers=[], notes=notes
+    )
+    with _target_runs(there, blank):
         ours = there.run(translation.model, placed, layers=names)
-    except MetannvisError:
-        raise
-    except Exception as error:  # of the target's own kernels, where the source's did their work
-        report = make_report(
-            source=here.label, target=there.label, dtype=dtype, tolerance=tolerance, outputs=[], layers=[], notes=notes
-        )
-        said = " ".join(str(error).split())[:400]
-        raise EquivalenceError(
-            f"the translation is wrong: {there.label} cannot run it on inputs on which the source runs: "
-            f"{type(error).__name__}: {said}",
-            report,
-        ) from error
     theirs = _from_places(ours.outputs, translation.outputs)
     found = [_back(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
     report = make_report(
@@ -193,13 +185,74 @@ def compare(
     elif gradients:
         no_gradient = "it is no float tensor, or no output is"
         if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
-            pairs = _gradient_pairs(source, translation, here, there, inputs, outputs)
+            try:
+                pairs = _gradient_pairs(source, translation, here, there, inputs, outputs, report)
+            except NoGradientError as error:
+                no_gradient = str(error)
     names = [port.name for port in translation.inputs]
-    return with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
+    done = with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
+    if report.by_differences and any(row.passed is False for row in done.gradients):
+        # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
+        whole = [(name, _whole(ours), _whole(theirs)) for name, (ours, theirs) in zip(names, pairs, strict=True)]
+        together = with_gradients(report, whole, no_gradient)
+        done = together if together.passed else done
+    return done
+
+
+class NoGradientError(Exception):
+    """The source itself has no gradients, which the message tells."""
+
+
+@contextlib.contextmanager
+def _target_runs(there: Framework, report: EquivalenceReport) -> Iterator[None]:
+    """What the target's own kernels say inside, where the source's did their work, is a translation that is wrong."""
+    try:
+        yield
+    except (MetannvisError, NoGradientError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:400]
+        if _is_shortage(error):
+            raise MemoryError(
+                f"there is not enough memory for the check, which runs both models: {said[:200]}. "
+                "Give smaller example_inputs=, or verify=False."
+            ) from error
+        raise EquivalenceError(
+            f"the translation is wrong: {there.label} cannot run it on inputs on which the source runs: "
+            f"{type(error).__name__}: {said}",
+            report,
+        ) from error
+
+
+@contextlib.contextmanager
+def _source_runs(here: Framework) -> Iterator[None]:
+    """What the source's own kernels say inside, on the way to a gradient, is a source that has none."""
+    try:
+        yield
+    except MetannvisError:
+        raise
+    except Exception as error:
+        raise NoGradientError(f"{here.label} has none of the source: {' '.join(str(error).split())[:200]}") from error
+
+
+def _is_shortage(error: Exception) -> bool:
+    """Whether a framework had no memory left, which each of them tells in another way."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+        or "DefaultCPUAllocator: " in text
+    )
 
 
 def _gradient_pairs(
-    source: Any, translation: Translation, here: Framework, there: Framework, inputs: Arrays, outputs: Arrays
+    source: Any,
+    translation: Translation,
+    here: Framework,
+    there: Framework,
+    inputs: Arrays,
+    outputs: Arrays,
+    report: EquivalenceReport,
 ) -> list[tuple[Array | None, Array | None]]:
     """Input gradients (target's, source's) of a random combination of the outputs, in the source's layout.
 
@@ -219,8 +272,10 @@ def _gradient_pairs(
         given = [_move(a, p.permutation) for a, p in zip(inputs, ports, strict=True)] if ports else inputs
         weights = [_move(a, p.permutation) for a, p in zip(cotangents, outs, strict=True)] if outs else cotangents
         weights = _to_places(weights, outs) if outs else weights
+        runs = _target_runs(there, report) if ports else _source_runs(here)
         if framework.differentiable:
-            found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
+            with runs:
+                found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
             if ports:
                 found = [None if g is None else _back(g, p.permutation) for g, p in zip(found, ports, strict=True)]
             if not whole:
@@ -234,7 +289,8 @@ def _gradient_pairs(
                 if ports
                 else directions
             )
-            found = _differences(framework, model, given, weights, moved, by_samples=by_samples)
+            with runs:
+                found = _differences(framework, model, given, weights, moved, by_samples=by_samples)
         sides.append(found)
     return list(zip(*sides, strict=True))
 
@@ -265,6 +321,11 @@ def _along(gradient: Array, directions: Array, *, by_samples: bool) -> Array:
     """Derivative along each direction, shape (N, directions); (1, directions) of the whole."""
     products = gradient[None] * directions
     return _summed(products, 2).T if by_samples else _summed(products, 1)[None]
+
+
+def _whole(derivatives: Array | None) -> Array | None:
+    """Derivatives of all samples together."""
+    return None if derivatives is None else derivatives.sum(axis=0, keepdims=True)
 
 
 def _summed(array: Array, axis: int) -> Array:

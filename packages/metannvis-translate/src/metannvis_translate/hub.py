@@ -17,6 +17,7 @@ __all__ = [
     "DOMAIN",
     "EXACT",
     "LAYER",
+    "OPERATORS",
     "STOP",
     "TIES",
     "TRACE",
@@ -34,6 +35,11 @@ __all__ = [
 DOMAIN = "metannvis"
 #: Operator of that domain: its input, through which no gradient goes (PyTorch's ``detach``).
 STOP = "StopGradient"
+#: Operators of that domain, and how many inputs each has at least and at most.
+OPERATORS = {
+    "AdaptiveAveragePool": (1, 1), "AdaptiveMaxPool": (1, 1), "GLU": (1, 1), "GroupNormalization": (3, 3), "Linear": (2, 3),
+    "Roll": (1, 1), "Softplus": (1, 1), STOP: (1, 1), "Threshold": (1, 1),
+}  # fmt: skip
 #: Node metadata: name of the source layer (with call number) the node came from.
 LAYER = "metannvis.layer"
 #: Node metadata: JSON object of exact double values, by attribute name. ONNX attributes are float32; what the source

@@ -52,12 +52,15 @@ class GraphImporter(Placing):
     follows_weights = False
 
     def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+        import onnx_ir as ir
+
         self.hub = hub
         self.dtype = dtype
         self.progress = progress
         self.values: dict[str, Value] = {}
         self.built: dict[str, BuiltValue] = {}
-        self.node: ir.Node = None  # type: ignore[assignment]
+        #: The current node; before the first, and where there is none, one that stands for the graph.
+        self.node = ir.Node("", "Constant", [])
         self.opset = hub.model.graph.opset_imports.get("", 1)
         self._names: set[str] = set()
         self._of_weights: dict[str, Placed] = {}

@@ -35,7 +35,7 @@ class Limits:
     value_bytes
         The largest tensor of an ONNX graph, on the inputs that it runs on.
     total_bytes
-        All tensors of an ONNX graph together. The check of a translation holds each of them a few times.
+        All tensors of an ONNX graph together. The check of a translation takes up to six times as much memory.
     weight_bytes
         What a ``.keras`` or ``.h5`` file makes of weights, unless it holds as many.
     unpacked_bytes
@@ -49,7 +49,7 @@ class Limits:
     nodes: int = 50_000
     depth: int = 40
     value_bytes: int = 1 << 30
-    total_bytes: int = 4 << 30
+    total_bytes: int = 2 << 30
     weight_bytes: int = 1 << 30
     unpacked_bytes: int = 1 << 30
     image_pixels: int = 50_000_000

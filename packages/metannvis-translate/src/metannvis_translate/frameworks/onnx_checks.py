@@ -6,11 +6,13 @@ standard's own checker, on a copy without weights. Then rules that the checker l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import InvalidModelError
-from metannvis_translate.frameworks.onnx_files import check_parts
+from metannvis_translate.frameworks.onnx_files import bits, check_parts
+from metannvis_translate.hub import DOMAIN, OPERATORS
 from metannvis_translate.limits import check_limit
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ SMALL = 4096
 OLD = "metannvis.deprecated"
 #: The largest stride, dilation or size of a window.
 LARGEST_WINDOW = 1 << 20
+#: The largest size that an adaptive pool makes, window by window.
+LARGEST_SIZE = 1 << 12
 
 
 def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelProto:
@@ -51,7 +55,8 @@ def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelP
     _check_by_standard(bare, of)
     _check_left_out(proto, of)
     for node in _nodes(proto):
-        for rule in RULES.get(node.op_type, ()) if node.domain in ("", "ai.onnx") else ():
+        rules = RULES.get(node.op_type, ()) if _domain(node.domain) == "" else (_own,) if node.domain == DOMAIN else ()
+        for rule in rules:
             reason = rule(node)
             if reason:
                 raise InvalidModelError(f"{of}: {node_label(node)}: {reason}")
@@ -78,15 +83,15 @@ def skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph.input.extend(source.input)
     graph.output.extend(source.output)
     graph.value_info.extend(value for value in source.value_info if _has_shape(value))
-    graph.sparse_initializer.extend(sparse for sparse in source.sparse_initializer if sparse.ByteSize() <= SMALL)
+    graph.sparse_initializer.extend(sparse for sparse in source.sparse_initializer if _is_small(sparse.values))
     declared = {value.name for value in graph.input}
     for tensor in source.initializer:
-        if tensor.ByteSize() <= SMALL:
+        if _is_small(tensor):
             graph.initializer.append(tensor)
         elif tensor.name not in declared:
             graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     for sparse in source.sparse_initializer:
-        if sparse.ByteSize() > SMALL and sparse.values.name not in declared:
+        if not _is_small(sparse.values) and sparse.values.name not in declared:
             graph.input.append(
                 onnx.helper.make_tensor_value_info(sparse.values.name, sparse.values.data_type, sparse.dims)
             )
@@ -103,6 +108,13 @@ def skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     return bare
 
 
+def _is_small(tensor: onnx.TensorProto) -> bool:
+    """By its shape, which was held against its data: to ask for that would copy it."""
+    if tensor.data_type == tensor.STRING:
+        return tensor.ByteSize() <= SMALL
+    return math.prod(tensor.dims) * max(bits(tensor.data_type), 8) // 8 <= SMALL
+
+
 def _has_shape(value: onnx.ValueInfoProto) -> bool:
     return not value.type.HasField("tensor_type") or value.type.tensor_type.HasField("shape")
 
@@ -110,7 +122,7 @@ def _has_shape(value: onnx.ValueInfoProto) -> bool:
 def _append_bare(nodes: Any, node: onnx.NodeProto) -> None:
     import onnx
 
-    large = [a.name for a in node.attribute if a.HasField("t") and a.t.ByteSize() > SMALL]
+    large = [a.name for a in node.attribute if a.HasField("t") and not _is_small(a.t)]
     copy = nodes.add()
     if not large:
         copy.CopyFrom(node)
@@ -321,6 +333,18 @@ def _split_outputs(node: onnx.NodeProto) -> str:
     if count is None or count == len(node.output):
         return ""
     return f"it says that it has {count} outputs, and has {len(node.output)}"
+
+
+def _own(node: onnx.NodeProto) -> str:
+    """Operators of the hub, which the standard's checker does not know."""
+    least, most = OPERATORS.get(node.op_type, (0, len(node.input)))
+    given = sum(bool(name) for name in node.input)
+    if not least <= given <= len(node.input) <= most:
+        return f"it has {given} inputs, and takes {least}{f' to {most}' if most > least else ''}"
+    sizes = [size for attribute in node.attribute if attribute.name == "output_size" for size in attribute.ints]
+    if any(not 0 < size <= LARGEST_SIZE for size in sizes):
+        return f"its output_size {sizes[:8]} is not from 1 to {LARGEST_SIZE:,}"
+    return ""
 
 
 #: Rules for an operator, each of which gives the reason why a node of it is invalid, or nothing.

@@ -26,7 +26,8 @@ def drop_false_exacts(model: ir.Model) -> None:
     """Take away every exact double that is not its attribute's number in more digits. The model is changed."""
     import onnx_ir as ir
 
-    for body in (model.graph, *model.functions.values()):
+    bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    for body in bodies:
         for node in ir.traversal.RecursiveGraphIterator(body):
             text = node.metadata_props.get(EXACT)
             if text is None:
