@@ -8,6 +8,7 @@ trace, the same is read from the system calls, which sees what C++ does as well.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -62,7 +63,8 @@ def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]
     Parameters
     ----------
     jobs
-        By name: ``path``, and for a translation ``to`` (several) and ``shapes`` of its inputs.
+        By name: ``path``, and for a translation ``to`` (several) and ``shapes`` of its inputs. What is no model has a
+        ``reader``, ``module:function``, which is called with the path.
     honest
         Jobs of the same kinds.
     folder
@@ -84,7 +86,7 @@ def open_guarded(jobs: Mapping[str, dict[str, Any]], honest: list[dict[str, Any]
             str(folder / "trace"),
             *command,
         ]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=folder)
     results = folder / "results.json"
     assert results.exists(), f"the process ended with {done.returncode}: {done.stderr[-3000:]}"
@@ -152,6 +154,10 @@ def main(folder: Path) -> None:
         noted.append(f"{event} {arguments!r}"[:300])
 
     def run(job: dict[str, Any]) -> None:
+        if "reader" in job:
+            module, _, function = job["reader"].partition(":")
+            getattr(importlib.import_module(module), function)(Path(job["path"]))
+            return
         model = load_model(job["path"])
         inputs = [np.ones(shape, "float32") for shape in job.get("shapes", ())]
         for target in job.get("to", ()):
