@@ -199,16 +199,23 @@ def _new_attribute(model: onnx.ModelProto, draw: random.Random) -> None:
             node.attribute.append(helper.make_attribute(name, value))
 
 
+def _array(tensor: onnx.TensorProto) -> Any:
+    """What a tensor holds; None if another change has left it with data that does not fit."""
+    try:
+        return np.array(numpy_helper.to_array(tensor))
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
 def _change_tensor(tensor: onnx.TensorProto, draw: random.Random) -> None:
     kind = draw.choice(("values", "values", "dims", "type", "rank", "data"))
-    if kind == "values" and tensor.data_type in (6, 7):
-        array = np.array(numpy_helper.to_array(tensor))
+    array = _array(tensor) if kind in ("values", "rank") else None
+    if kind == "values" and array is not None and tensor.data_type in (6, 7):
         if array.size:
             limits = np.iinfo(array.dtype)
             array.reshape(-1)[draw.randrange(array.size)] = min(max(draw.choice(NUMBERS), limits.min), limits.max)
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-    elif kind == "values" and tensor.data_type == 1:
-        array = np.array(numpy_helper.to_array(tensor))
+    elif kind == "values" and array is not None and tensor.data_type == 1:
         if array.size:
             array.reshape(-1)[draw.randrange(array.size)] = draw.choice(FLOATS)
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -216,8 +223,7 @@ def _change_tensor(tensor: onnx.TensorProto, draw: random.Random) -> None:
         tensor.dims[draw.randrange(len(tensor.dims))] = draw.choice(NUMBERS)
     elif kind == "type":
         tensor.data_type = draw.choice((0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 14, 16, 17, 22, 99))
-    elif kind == "rank" and tensor.data_type not in (0, 8):
-        array = numpy_helper.to_array(tensor)
+    elif kind == "rank" and array is not None and tensor.data_type not in (0, 8):
         shape = draw.choice(((*array.shape, 1), (1, *array.shape), (array.size,)))
         tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array).reshape(shape), tensor.name))
     elif kind == "data" and tensor.raw_data:

@@ -27,7 +27,7 @@ from metannvis_translate.array_files import read_npz
 from metannvis_translate.frameworks import require
 from metannvis_translate.limits import current_limits
 from metannvis_translate.shape_data import longest_vector
-from onnx import helper
+from onnx import TensorProto, helper
 
 X = np.ones((2, 4), np.float32)
 
@@ -186,6 +186,17 @@ def test_graphs_that_are_none(spoil: Callable[[onnx.ModelProto], object], says: 
     spoil(proto)
     with pytest.raises(InvalidModelError, match=says):
         translate(proto, target, example_inputs=X)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("type", [TensorProto.FLOAT, TensorProto.INT64, TensorProto.COMPLEX128, TensorProto.BFLOAT16])
+def test_typed_data_of_another_length(type: int, count: int) -> None:
+    made = relus(2)()
+    made.graph.initializer.append(helper.make_tensor("w", type, [4], [1] * 4))
+    assert translate(made, "torch", example_inputs=X).report.passed
+    made.graph.initializer[0].dims[0] = count
+    with pytest.raises(InvalidModelError, match=f"'w' states the shape .{count}., which takes"):
+        translate(made, "torch", example_inputs=X)
 
 
 #: Every place of a file in which a text stands, as a text of four letters that stands there once.
