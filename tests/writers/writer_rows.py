@@ -46,7 +46,10 @@ def _explanation(version: int) -> Any:
 
 
 def _figure() -> Callable[[Path, int], Any]:
-    return lambda path, version: _explanation(version).plot(path=path)
+    from metannvis_methods.results import find_plotter
+
+    plot = find_plotter()  # a user without rights may not see where packages lie
+    return lambda path, version: plot(_explanation(version), path=path)
 
 
 def _report() -> Callable[[Path, int], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from conformance import run_all
 from metannvis_translate.folding import evaluate
 from metannvis_translate.hub import set_exact
 from metannvis_translate.passes import known_values
@@ -31,3 +32,10 @@ def test_known_values_of_a_graph_however_deep() -> None:
     known = known_values(graph)
     assert weight in known and ends[1] in known
     assert x not in known and ends[0] not in known
+
+
+def test_sizes_are_followed_beside_vectors_of_unknown_length() -> None:
+    """Functions of ONNX that are written out: shapes are put together of sizes, and a Range counts the steps."""
+    names = ("test_attention_3d_causal_expanded", "test_rotary_embedding_3d_input_expanded")
+    outcomes = run_all("torch", lambda case: case.name in names)
+    assert {name: outcome.status for name, outcome in outcomes.items()} == dict.fromkeys(names, "passed")

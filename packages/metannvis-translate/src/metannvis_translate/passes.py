@@ -172,9 +172,15 @@ def infer_shapes(model: ir.Model) -> None:
     for node in stops:  # inference knows the standard's operators only
         node.op_type, node.domain = "Identity", ""
     try:
-        if _vectors(model.graph) > LONGEST:  # as far as it is known before the shapes are
+        follows = _vectors(model.graph) <= LONGEST  # as far as it is known before the shapes are
+        if not follows:
+            before = [value.shape for value in values]
             ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
-        if _vectors(model.graph) <= LONGEST:
+            follows = _vectors(model.graph, inferred=True) <= LONGEST
+            if follows:  # sizes that got a name now would not be followed
+                for value, shape in zip(values, before, strict=True):
+                    value.shape = shape
+        if follows:
             ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     except SerdeError as error:  # PyTorch's exporter names two values alike where it splits a tensor into one part
         reason = f"the exporter wrote a graph that is not valid ({error.__cause__})"
@@ -184,15 +190,15 @@ def infer_shapes(model: ir.Model) -> None:
     for value in values:
         if id(value) not in known:
             continue
-        before = known[id(value)]
+        stated = known[id(value)]
         merged = value.shape
-        if merged is None or len(merged) != len(before):
-            value.shape = before
+        if merged is None or len(merged) != len(stated):
+            value.shape = stated
         else:
-            value.shape = ir.Shape([b if isinstance(b, int) else m for b, m in zip(before, merged, strict=True)])
+            value.shape = ir.Shape([s if isinstance(s, int) else m for s, m in zip(stated, merged, strict=True)])
 
 
-def _vectors(graph: ir.Graph) -> int:
+def _vectors(graph: ir.Graph, *, inferred: bool = False) -> int:
     """Elements of shape data that inference would write out, as far as shapes are known."""
     known: dict[str, int] = {}
     values = (*graph.initializers.values(), *graph.inputs, *(value for node in graph for value in node.outputs))
@@ -205,7 +211,7 @@ def _vectors(graph: ir.Graph) -> int:
         (node.op_type, [v.name or "" for v in node.inputs if v is not None], [v.name or "" for v in node.outputs])
         for node in graph
     )
-    return longest_vector(rows, known)
+    return longest_vector(rows, known, inferred=inferred)
 
 
 # --- within one source layer -----------------------------------------------------------------------------------------------

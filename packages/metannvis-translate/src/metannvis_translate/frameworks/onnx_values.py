@@ -51,7 +51,7 @@ def check_values(bare: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], *, 
             bare = onnx.inliner.inline_local_functions(bare)
         inferred = onnx.shape_inference.infer_shapes(bare)
         if _vectors(inferred) <= LONGEST:
-            inferred = onnx.shape_inference.infer_shapes(inferred, data_prop=True)
+            inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
     except Exception as error:  # noqa: BLE001  # of C++, which has no class of its own for it
         log.info("sizes cannot be inferred: %s", error)
         return
@@ -87,4 +87,4 @@ def _vectors(inferred: onnx.ModelProto) -> int:
         kind = value.type.tensor_type
         if kind.HasField("shape") and (len(kind.shape.dim) != 1 or kind.shape.dim[0].HasField("dim_value")):
             known[value.name] = kind.shape.dim[0].dim_value if len(kind.shape.dim) == 1 else 1
-    return longest_vector(((node.op_type, node.input, node.output) for node in graph.node), known)
+    return longest_vector(((node.op_type, node.input, node.output) for node in graph.node), known, inferred=True)
