@@ -67,3 +67,13 @@ def test_ci_runs_the_test_command_of_the_readme():
     command = (ROOT / ".ci/run").read_text().splitlines()[-1]
     assert command.endswith("/tox")
     assert f"\n{command}\n" in (ROOT / "README.md").read_text()
+
+
+def test_every_seeded_fault_has_its_place():
+    """A text that stands there once, so that ``tox -e faults`` can put the fault in."""
+    faults = runpy.run_path(str(ROOT / "tools/faults.py"))["FAULTS"]
+    assert len(faults) >= 10
+    for fault in faults:
+        package = ROOT / "packages" / fault.file.partition("/")[0].replace("_", "-")
+        assert (package / "src" / fault.file).read_text().count(fault.right) == 1, fault.name
+        assert all((ROOT / path).exists() for path in fault.first), fault.name
