@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 __all__ = ["caller_modes"]
 

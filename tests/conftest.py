@@ -19,7 +19,7 @@ EPOCHS, SEED = 4, 0
 def trained() -> dict[str, Any]:
     """The demo's two networks, trained by the demo's own functions, and digits that they have not seen, channels left out."""
     import numpy as np
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     for framework in ("torch", "tensorflow"):
         require(framework)

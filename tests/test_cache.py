@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from metannvis_methods import compare, explain, finish_execution_with_layer, perform_attribution
-from metannvis_methods.cache import cache
 from metannvis_methods.errors import LayerChoiceWarning
+from metannvis_methods.running.translation_cache import cache
 from metannvis_translate import save_model
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import keras  # noqa: E402

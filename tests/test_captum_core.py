@@ -4,7 +4,7 @@ in PyTorch that were not written for methods that hook on modules."""
 from __future__ import annotations
 
 import pytest
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 from canonical_pairs import TOLERANCE, figures  # noqa: E402

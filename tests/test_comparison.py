@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import Comparison, compare
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")

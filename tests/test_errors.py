@@ -26,7 +26,7 @@ from metannvis_methods.errors import (
     UnknownToolsetError,
 )
 from metannvis_translate import save_model
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")

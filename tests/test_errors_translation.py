@@ -14,7 +14,7 @@ import pytest
 import torch
 from metannvis_methods import explain
 from metannvis_translate import EquivalenceError, UnsupportedOperatorError, UntrustedModelError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from torch import nn
 
 require("tensorflow")
@@ -95,9 +95,9 @@ def test_an_operator_that_cannot_be_exported(folder: Path, capfd: pytest.Capture
 @pytest.fixture
 def wrong_relu(framework: str) -> Iterator[None]:
     """A converter that is silently wrong in the importer that the model is translated by."""
-    name = "onnx_to_keras" if framework == "torch" else "onnx_to_torch"
-    registry = importlib.import_module(f"metannvis_translate.{name}.registry").registry
-    importlib.import_module(f"metannvis_translate.{name}")
+    importer = f"metannvis_translate.frameworks.{'keras' if framework == 'torch' else 'torch'}.importer"
+    registry = importlib.import_module(f"{importer}.registry").registry
+    importlib.import_module(f"{importer}.importer")
     right = registry.find("Relu", 18)
     absolute = registry.find("Abs", 18)
     registry.remove("Relu", since=right.since)

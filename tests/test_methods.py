@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 from metannvis_methods import MethodSpec, explain, list_methods
-from metannvis_methods.load import import_quietly
-from metannvis_translate.frameworks import require
+from metannvis_methods.toolsets.load import import_quietly
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import captum.attr  # noqa: E402

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 from metannvis_methods import explain
-from metannvis_methods.load import import_quietly
+from metannvis_methods.toolsets.load import import_quietly
 from metannvis_translate import Translation, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import captum.attr  # noqa: E402

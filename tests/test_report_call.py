@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from metannvis_methods import perform_attribution
-from metannvis_methods.load import import_quietly
-from metannvis_translate.frameworks import require
+from metannvis_methods.toolsets.load import import_quietly
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import_quietly("tf_keras_vis")  # it warns when it is imported

@@ -13,7 +13,7 @@ import pytest
 import torch
 from metannvis_methods import explain
 from metannvis_translate import Translation, check_equivalence, list_layers, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import keras  # noqa: E402

@@ -42,37 +42,37 @@ class Fault:
 
 FAULTS = (
     Fault(
-        "a concatenation along an axis of the other layout", "metannvis_translate/onnx_to_keras/indexing.py",
+        "a concatenation along an axis of the other layout", "metannvis_translate/frameworks/keras/importer/operators/slice.py",
         "position = layout.physical_axis(order, axis)", "position = axis % len(order)",
         (TRANSLATE + "test_free_sizes.py", TRANSLATE + "test_torch_to_keras.py"),
     ),
     Fault(
-        "a transposed convolution without its bias", "metannvis_translate/onnx_to_torch/conv.py",
+        "a transposed convolution without its bias", "metannvis_translate/frameworks/torch/importer/operators/conv.py",
         "return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))", "return y",
         (TRANSLATE + "test_onnx_to_torch.py",),
     ),
     Fault(
-        "a wrong default", "metannvis_translate/onnx_to_keras/activation.py",
+        "a wrong default", "metannvis_translate/frameworks/keras/importer/operators/activation.py",
         "alpha: float = 0.01", "alpha: float = 0.02",
         (TRANSLATE + "test_defaults.py",),
     ),
     Fault(
-        "padding of a max pool that is zero", "metannvis_translate/onnx_to_keras/pool.py",
+        "padding of a max pool that is zero", "metannvis_translate/frameworks/keras/importer/operators/pool.py",
         "*amounts, (0, 0)], constant_values=-np.inf)\n    return", "*amounts, (0, 0)], constant_values=0.0)\n    return",
         (TRANSLATE + "test_onnx_to_keras.py",),
     ),
     Fault(
-        "gates of a recurrent layer in another order", "metannvis_translate/export/keras_layers/recurrent.py",
+        "gates of a recurrent layer in another order", "metannvis_translate/frameworks/keras/exporter/layers/recurrent.py",
         "return np.concatenate([parts[k] for k in order], axis)", "return np.concatenate(parts, axis)",
         (TRANSLATE + "test_keras_layers.py",),
     ),
     Fault(
-        "two directions added that are to be averaged", "metannvis_translate/export/keras_layers/recurrent.py",
+        "two directions added that are to be averaged", "metannvis_translate/frameworks/keras/exporter/layers/recurrent.py",
         'if mode == "ave" else y]', 'if mode == "average" else y]',
         (TRANSLATE + "test_keras_layers.py",),
     ),
     Fault(
-        "a smallest variance that is forgotten", "metannvis_translate/export/keras_layers/normalization.py",
+        "a smallest variance that is forgotten", "metannvis_translate/frameworks/keras/exporter/layers/normalization.py",
         """        epsilon=float(layer.epsilon),
         exact={"epsilon": layer.epsilon},
     )
@@ -88,17 +88,17 @@ FAULTS = (
         (TRANSLATE + "test_keras_layers.py",),
     ),
     Fault(
-        "a part written one place too far", "metannvis_translate/export/torch_operators.py",
+        "a part written one place too far", "metannvis_translate/frameworks/torch/exporter/custom_operators.py",
         "pieces = [cut(0, start)] if start != 0 else []", "pieces = [cut(0, start + 1)] if start != 0 else []",
         (TRANSLATE + "test_torch_operators.py", TRANSLATE + "test_torch_to_keras.py",),
     ),
     Fault(
-        "an average pool that counts its padding", "metannvis_translate/export/torch_operators.py",
+        "an average pool that counts its padding", "metannvis_translate/frameworks/torch/exporter/custom_operators.py",
         "count_include_pad=int(counts_padding)", "count_include_pad=1",
         (TRANSLATE + "test_torch_operators.py",),
     ),
     Fault(
-        "a check that compares a single sample", "metannvis_translate/equivalence.py",
+        "a check that compares a single sample", "metannvis_translate/equivalence/report.py",
         """max_rel.max()))
         self.rel_l2 = float(np.maximum(self.rel_l2, rel_l2.max()))""",
         """max_rel[0]))
@@ -106,17 +106,17 @@ FAULTS = (
         (TRANSLATE + "test_equivalence.py",),
     ),
     Fault(
-        "a mask lost in a layer that holds another", "metannvis_translate/export/keras_layers/wrapping.py",
+        "a mask lost in a layer that holds another", "metannvis_translate/frameworks/keras/exporter/layers/wrapping.py",
         'given["mask"] = e.reshape(mask', 'given["Mask"] = e.reshape(mask',
         (TRANSLATE + "test_keras_layers.py",),
     ),
     Fault(
-        "a gradient that flows where the source stops it", "metannvis_translate/export/torch_stops.py",
+        "a gradient that flows where the source stops it", "metannvis_translate/frameworks/torch/exporter/stop_gradient.py",
         "return operator(tensor)", "return tensor",
         (TRANSLATE + "test_torch_stops.py",),
     ),
     Fault(
-        "an argument in the layout of the other framework", "metannvis_methods/prepare.py",
+        "an argument in the layout of the other framework", "metannvis_methods/running/convert.py",
         """if role in ("window", "stride"):
         one_each""",
         """if role in ("window", "stride"):
@@ -125,7 +125,7 @@ FAULTS = (
         ("packages/metannvis-methods/tests/test_methods.py", "packages/metannvis-methods/tests/test_compare.py",),
     ),
     Fault(
-        "a result left in the translated model's layout", "metannvis_methods/restore.py",
+        "a result left in the translated model's layout", "metannvis_methods/running/restore.py",
         'return _to_source(prepared.translation, array, role="input", index=index), axes', "return array, axes",
         ("packages/metannvis-methods/tests/test_methods.py",),
     ),

@@ -102,7 +102,7 @@ def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print
     mutants = json.loads(sys.stdin.readline())
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     require("torch"), require("tensorflow"), require("onnxruntime")
     for kind in dict.fromkeys(kind for kind, _ in mutants):  # what is loaded late is loaded now

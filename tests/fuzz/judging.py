@@ -74,7 +74,7 @@ def _translated(kind: str, seed: int, folder: Path) -> str:
 
 def _compared(model: Any, translation: Any) -> str:
     """The translation on fresh inputs beside ONNX Runtime and ONNX's evaluator, as far as each of them runs the model."""
-    from metannvis_translate.frameworks import get_framework
+    from metannvis_translate.frameworks.registry import get_framework
 
     target = get_framework(translation.target_framework)
     seen = set()

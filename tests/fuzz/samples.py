@@ -22,7 +22,7 @@ def write_samples(folder: Path) -> None:
     """One small file of each format."""
     import onnx
     from metannvis_translate import save_model
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
     from onnx_mutants import base
 
     torch, keras = require("torch"), require("keras")

@@ -46,7 +46,7 @@ def _explanation(version: int) -> Any:
 
 
 def _figure() -> Callable[[Path, int], Any]:
-    from metannvis_methods.results import find_plotter
+    from metannvis_methods.results.plotter import find_plotter
 
     plot = find_plotter()  # a user without rights may not see where packages lie
     return lambda path, version: plot(_explanation(version), path=path)
@@ -110,9 +110,9 @@ def _onnx() -> Callable[[Path, int], Any]:
 
 
 def _onnx_data() -> Callable[[Path, int], Any]:
-    from metannvis_translate.frameworks import onnx_saving
+    from metannvis_translate.frameworks.onnx import saving
 
-    onnx_saving.LIMIT = 1000
+    saving.LIMIT = 1000
     return _onnx()
 
 

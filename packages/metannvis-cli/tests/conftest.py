@@ -59,7 +59,7 @@ def models(tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("models")
     from metannvis_translate import save_model, translate
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     torch = require("torch")
     keras = require("keras")

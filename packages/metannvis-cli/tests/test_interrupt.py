@@ -94,7 +94,7 @@ def test_the_exit_code_of_a_process() -> None:
 #: A toolkit that says when it is at work, and never ends.
 AT_WORK = """
 import sys, time
-from metannvis_methods.load import import_quietly
+from metannvis_methods.toolsets.load import import_quietly
 
 def attribute(*arguments, **words):
     print("at work", flush=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 from metannvis_cli.options import literal, parse_options, raised_limits, shape_of
-from metannvis_translate.limits import Limits, current_limits
+from metannvis_translate.process.limits import Limits, current_limits
 
 
 @pytest.mark.parametrize(

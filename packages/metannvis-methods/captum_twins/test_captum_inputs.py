@@ -10,7 +10,7 @@ import pytest
 import torch
 from metannvis_methods import explain
 from metannvis_translate import Translation, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from torch import Tensor, nn
 
 require("tensorflow")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import captum.attr
 import pytest
 import torch
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import captum_pairs  # noqa: E402

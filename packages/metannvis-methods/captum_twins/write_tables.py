@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")

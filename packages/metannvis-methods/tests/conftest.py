@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from metannvis_methods import MethodSpec, find_methods
-from metannvis_methods.arguments import bind, check_required, class_index, plain_target, settle_target
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.target import class_index, plain_target, settle_target
 
 
 def spec(key: str, toolset: str = "captum") -> MethodSpec:

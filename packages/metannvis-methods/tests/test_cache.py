@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import LayerChoiceWarning, explain, finish_execution_with_layer, perform_attribution
-from metannvis_methods import cache as module
-from metannvis_methods.cache import Cache, cache, signature
-from metannvis_methods.native import get_native
-from metannvis_translate.frameworks import require
+from metannvis_methods.models.registry import get_native
+from metannvis_methods.running import translation_cache as module
+from metannvis_methods.running.translation_cache import Cache, cache, signature
+from metannvis_translate.frameworks.requirements import require
 
 
 class Model:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import MethodChoiceWarning, explain, perform_attribution, perform_feature_visualization
-from metannvis_methods import results as results_module
-from metannvis_methods.load import import_quietly
-from metannvis_translate.frameworks import require
+from metannvis_methods.results import explanation as results_module
+from metannvis_methods.toolsets.load import import_quietly
+from metannvis_translate.frameworks.requirements import require
 
 
 def categorical(classes: list[int]) -> Any:

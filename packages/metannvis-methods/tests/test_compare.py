@@ -9,7 +9,7 @@ import pytest
 from metannvis_methods import compare
 from metannvis_methods.compare import ALIGNMENTS, _same_shape
 from metannvis_methods.errors import InvalidArgumentError, UnknownMethodError
-from metannvis_methods.registry import find_methods
+from metannvis_methods.registry.table import find_methods
 
 
 def given(twins: Any, framework: str) -> tuple[Any, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import errors, explain, perform_attribution, perform_feature_visualization, request
+from metannvis_methods import errors, explain, perform_attribution, perform_feature_visualization
 from metannvis_methods.errors import (
     InvalidArgumentError,
     MetannvisError,
@@ -18,8 +18,9 @@ from metannvis_methods.errors import (
     UnknownMethodError,
     UnknownToolsetError,
 )
+from metannvis_methods.running import request
 from metannvis_translate.errors import EquivalenceError, UnsupportedOperatorError, UntrustedModelError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 
 def test_the_tree() -> None:

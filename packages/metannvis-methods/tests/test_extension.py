@@ -21,9 +21,9 @@ from metannvis_methods import (
     register_method,
     unregister_method,
 )
-from metannvis_methods import registry as module
 from metannvis_methods.errors import MetannvisError, UnknownToolsetError
-from metannvis_methods.registry import Registry
+from metannvis_methods.registry import table as module
+from metannvis_methods.registry.table import Registry
 from metannvis_methods.testing import ContractError, check_explanation, check_row, check_toolset
 
 INPUTS = Argument("x", "input", required=True)
@@ -94,7 +94,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toolset:
     original = module.entry_points
     monkeypatch.setattr(module, "entry_points", lambda group: [*original(group=group), Entry(), Broken()])
     fresh = Registry()
-    for place in ("registry", "request", "compare"):  # the function hides the module of the same name
+    for place in ("registry.table", "running.request", "compare"):  # the function hides the module of the same name
         monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", fresh)
     return fresh.toolset("toy")
 
@@ -212,12 +212,12 @@ class ToyFrameworkToolset(Toolset):
 
 
 def test_a_toolset_for_a_framework_of_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
-    frameworks = sys.modules["metannvis_translate.frameworks"]
+    frameworks = sys.modules["metannvis_translate.frameworks.registry"]
     known = {**frameworks._plugins(), "toy": ToyFramework()}
     monkeypatch.setattr(frameworks, "_plugins", lambda: known)
     own = Registry(group=None)
     own.add_toolset(ToyFrameworkToolset(), owner="third-party")
-    for place in ("registry", "request"):
+    for place in ("registry.table", "running.request"):
         monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", own)
     model, x = ToyModel(), np.array([[1.0, 2.0], [3.0, 5.0]])
     found = explain(model, "slope", x)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metannvis_methods import explain
 from metannvis_translate import InvalidArgumentError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 A, B = np.random.default_rng(3).standard_normal((2, 2, 4)).astype(np.float32)
 

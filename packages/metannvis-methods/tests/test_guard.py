@@ -19,8 +19,8 @@ from metannvis_methods import (
     register_method,
     unregister_method,
 )
-from metannvis_methods.guard import seeded
-from metannvis_translate.frameworks import require
+from metannvis_methods.running.guard import seeded
+from metannvis_translate.frameworks.requirements import require
 
 
 def snapshot(model: Any) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def test_a_keras_model_is_left_alone(digits: Any) -> None:
     model = keras.Model(image, keras.layers.Dense(4, activation="softmax")(keras.layers.Flatten()(x)))
     model.layers[1].trainable = False
     before = (model.get_config(), [w.tobytes() for w in model.get_weights()], set(model.__dict__))
-    from metannvis_methods.load import import_quietly
+    from metannvis_methods.toolsets.load import import_quietly
 
     linear = import_quietly("tf_keras_vis.utils.model_modifiers").ReplaceToLinear
     for key in ("saliency", "grad_cam", "score_cam"):

@@ -14,7 +14,7 @@ from metannvis_methods import (
     perform_attribution,
 )
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, UnknownLayerError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 
 def layer_output(torch: Any, model: Any, name: str, x: np.ndarray) -> np.ndarray:

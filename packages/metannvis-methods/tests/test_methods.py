@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import MethodSpec, explain, list_methods
-from metannvis_methods.load import import_quietly, load_class
-from metannvis_translate.frameworks import require
+from metannvis_methods.toolsets.load import import_quietly, load_class
+from metannvis_translate.frameworks.requirements import require
 
 SEED = 3
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metannvis_methods import compare, explain
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 
 def noise(*shape: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from metannvis_methods import ToolsetError, explain
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 torch: Any = require("torch")
 nn = torch.nn

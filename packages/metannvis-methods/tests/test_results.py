@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import Comparison, Explanation
-from metannvis_methods import results as module
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.results import explanation as module
 from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 

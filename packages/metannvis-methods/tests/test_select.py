@@ -15,10 +15,10 @@ from metannvis_methods.errors import (
     UnknownMethodError,
     UnknownToolsetError,
 )
-from metannvis_methods.registry import Registry, registry
-from metannvis_methods.select import candidates, choose
-from metannvis_methods.spec import Argument
-from metannvis_methods.toolset import Toolset
+from metannvis_methods.registry.select import candidates, choose
+from metannvis_methods.registry.spec import Argument
+from metannvis_methods.registry.table import Registry, registry
+from metannvis_methods.registry.toolset import Toolset
 
 ROWS = list_methods()
 ATTRIBUTION = ("primary", "layer", "neuron")

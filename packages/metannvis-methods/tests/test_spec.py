@@ -7,8 +7,8 @@ import json
 import pytest
 from metannvis_methods import Argument, MethodSpec, list_methods
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.registry import registry
-from metannvis_methods.spec import UNIFORM, fold
+from metannvis_methods.registry.spec import UNIFORM, fold
+from metannvis_methods.registry.table import registry
 from metannvis_methods.testing import check_row, check_toolset
 
 OURS = [spec for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis")]

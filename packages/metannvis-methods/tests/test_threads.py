@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import explain, finish_execution_with_layer, list_methods, perform_attribution
-from metannvis_methods.cache import Cache
-from metannvis_methods.registry import Registry
-from metannvis_translate.frameworks import require
+from metannvis_methods.registry.table import Registry
+from metannvis_methods.running.translation_cache import Cache
+from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import WAITING, exclusive
 from thread_cases import CASES, Key, at_once, called, hurried, made, model_state
 from thread_checks import faults, mixed_faults

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from metannvis_methods import Explanation, explain
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 __all__ = ["CASES", "THREADS", "Case", "at_once", "called", "hurried", "made", "model_state", "surroundings"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from metannvis_methods.results import Comparison, Explanation
+from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.explanation import Explanation
 from metannvis_plot import plot, report
 from metannvis_plot.dispatch import KINDS, choose_kind
 from metannvis_translate.errors import InvalidArgumentError

@@ -18,7 +18,7 @@ os.dup2(2, 1)  # what a converter prints does not get among the answers
 warnings.simplefilter("ignore")
 DIRECTION, WHO, NETWORK, GIBIBYTES = sys.argv[1:5]
 if WHO != "nobuco":
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     require("torch")
     require("tensorflow")  # in an order that is safe

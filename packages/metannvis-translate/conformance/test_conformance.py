@@ -11,7 +11,7 @@ FRAMEWORKS = [name for name in ("keras", "torch") if table_path(name).exists()]
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def run(request: pytest.FixtureRequest) -> tuple[str, dict[str, Outcome]]:
     if request.param == "keras":
-        from metannvis_translate.frameworks import require
+        from metannvis_translate.frameworks.requirements import require
 
         require("tensorflow")
     return request.param, run_all(request.param)

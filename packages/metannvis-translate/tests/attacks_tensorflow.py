@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 tf: Any = require("tensorflow")
 keras: Any = require("keras")

@@ -412,7 +412,7 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="counts, wrong and crashed tests only")
     options = parser.parse_args()
     if options.framework == "keras":
-        from metannvis_translate.frameworks import require
+        from metannvis_translate.frameworks.requirements import require
 
         require("tensorflow")
     outcomes = run_all(

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_translate.frameworks import require
-from metannvis_translate.hub import EXACT
-from metannvis_translate.lowering import lower
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.graph.metadata import EXACT
+from metannvis_translate.passes.decompose import lower
 
 Array = np.ndarray[Any, Any]
 #: ``evaluate(hub, {input: array}, names, exact=…) -> {name: array}``
@@ -181,7 +181,7 @@ def compare_export(evaluate: Evaluate) -> Callable[..., Any]:
 
     def compare(model: Any, *, batch: int, dtype: str = "float32", tolerance: float = 1e-5, inputs: Any = None) -> Any:
         require("torch")
-        from metannvis_translate.frameworks.tensorflow import framework
+        from metannvis_translate.frameworks.keras.plugin import framework
 
         hub = framework.export(model, inputs, dtype=dtype, progress=lambda done, total, stage: None)
         source = framework.as_float64(model) if dtype == "float64" else model

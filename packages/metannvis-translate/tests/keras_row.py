@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from metannvis_translate.frameworks import get_framework
+from metannvis_translate.frameworks.registry import get_framework
 
 __all__ = ["Network", "inputs_of", "one_layer"]
 

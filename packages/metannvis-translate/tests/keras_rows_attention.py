@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_row import Network, one_layer
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")  # before TensorFlow
 keras = require("keras")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from keras_row import Network, one_layer
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")  # before TensorFlow
 keras = require("keras")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 from integer_products import PRODUCTS
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 

@@ -16,7 +16,7 @@ from metannvis_translate import (
     list_layers,
     translate,
 )
-from metannvis_translate.frameworks import get_framework
+from metannvis_translate.frameworks.registry import get_framework
 
 __all__ = ["AMPLIFIES", "BACK", "ONLY_SINGLE", "Outcome", "RandomNetwork", "check"]
 

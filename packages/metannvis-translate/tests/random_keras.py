@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from random_draft import ANY, DISTURBANCE, IMAGES, TRIED, VOCABULARY, Choices, Steps, Value, sensible
 
 require("torch")  # before TensorFlow

@@ -11,7 +11,7 @@ from typing import Any
 import guarded
 import pytest
 from attacks_torch import ATTACKS, Attack, Bomb, packed, unpacked, write
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 torch: Any = require("torch")
 

@@ -20,9 +20,10 @@ from metannvis_translate import (
     save_model,
     translate,
 )
-from metannvis_translate.array_files import read_npy, read_npz
-from metannvis_translate.frameworks import get_framework, require
-from metannvis_translate.text_files import parse_json, read_text
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.reading.array_files import read_npy, read_npz
+from metannvis_translate.reading.text_files import parse_json, read_text
 
 X = np.ones((2, 4), np.float32)
 GARBAGE = (

@@ -18,7 +18,7 @@ from metannvis_translate import (
     translate_data,
 )
 from metannvis_translate.data import ROLES
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 LAST = (0, 2, 3, 1)
 

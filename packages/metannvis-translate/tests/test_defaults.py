@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.onnx import OLDEST
+from metannvis_translate.frameworks.onnx.plugin import OLDEST
+from metannvis_translate.frameworks.requirements import require
 
 #: Defaults that are written otherwise, and why that is the same.
 REASONS = {
@@ -21,8 +21,8 @@ REASONS = {
 def registries() -> dict[str, Any]:
     require("torch")
     require("tensorflow")
-    from metannvis_translate.onnx_to_keras.importer import KerasImporter
-    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+    from metannvis_translate.frameworks.keras.importer.importer import KerasImporter
+    from metannvis_translate.frameworks.torch.importer.importer import TorchImporter
 
     return {"torch": TorchImporter.registry, "keras": KerasImporter.registry}
 

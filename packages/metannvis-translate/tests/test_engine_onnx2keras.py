@@ -15,7 +15,7 @@ from metannvis_translate.errors import (
     MissingFrameworkError,
     UnsupportedOperatorError,
 )
-from metannvis_translate.frameworks import is_installed, require
+from metannvis_translate.frameworks.requirements import is_installed, require
 from torch import nn
 from zoo_torch import ZOO, randomize
 

@@ -17,8 +17,8 @@ from metannvis_translate import (
     check_equivalence,
     translate,
 )
-from metannvis_translate.equivalence import compare_arrays
-from metannvis_translate.layout import Placed
+from metannvis_translate.equivalence.report import compare_arrays
+from metannvis_translate.graph.layout import Placed
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -67,7 +67,7 @@ def test_zero_against_zero_agrees_and_against_something_does_not() -> None:
 @pytest.fixture
 def wrong_tanh():
     """A converter with a mistake in it, in the place of ours."""
-    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+    from metannvis_translate.frameworks.torch.importer.importer import TorchImporter
 
     registry = TorchImporter.registry
     right = registry.find("Tanh", 20)
@@ -119,7 +119,7 @@ def test_report_for_people_and_for_machines() -> None:
 
 
 def test_unrelated_models_of_two_frameworks() -> None:
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     require("tensorflow")
     model = nn.Conv2d(2, 3, 3)
@@ -227,7 +227,7 @@ def test_large_values_are_compared_piece_by_piece() -> None:
 
 
 def test_a_target_without_memory_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    from metannvis_translate.frameworks.tensorflow import framework
+    from metannvis_translate.frameworks.keras.plugin import framework
 
     def run(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 TB")

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from integer_products import PRODUCTS
 from metannvis_translate import translate
-from metannvis_translate.exact_integers import MOST_TERMS, with_exact_integers
-from metannvis_translate.frameworks.onnx_running import evaluator
+from metannvis_translate.frameworks.onnx.exact_integers import MOST_TERMS, with_exact_integers
+from metannvis_translate.frameworks.onnx.run import evaluator
 from onnx import TensorProto, helper, numpy_helper
 from operator_cases import Case, model_of, reference
 from operator_cases_image import IMAGE_CASES

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from keras_rows_basic import TABLE, Row, build
 from metannvis_translate.errors import MetannvisError, UnsupportedOperatorError
-from metannvis_translate.export.keras_layers import keras_layer
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.keras.exporter.layers import keras_layer
+from metannvis_translate.frameworks.requirements import require
 
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
-from metannvis_translate.export.keras import export_model  # noqa: E402
+from metannvis_translate.frameworks.keras.exporter.export import export_model  # noqa: E402
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
-from metannvis_translate.export.keras_layers import keras_layer, layers
-from metannvis_translate.frameworks import require
-from metannvis_translate.hub import BUFFER, LAYER, exact_value
+from metannvis_translate.frameworks.keras.exporter.layers import keras_layer, layers
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.graph.metadata import BUFFER, LAYER, exact_value
 
 require("torch")  # before TensorFlow, see metannvis_translate.frameworks.require
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
-from metannvis_translate.frameworks.tensorflow import framework  # noqa: E402
+from metannvis_translate.frameworks.keras.plugin import framework  # noqa: E402
 
 
 def export(model: Any, inputs: Any = None, dtype: str | None = None) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.export.keras_layers import activations, keras_op, load_families, operations
-from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.keras_overrides import band_class
+from metannvis_translate.frameworks.keras.dynamic_size_layers import band_class
+from metannvis_translate.frameworks.keras.exporter.layers import activations, keras_op, load_families, operations
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")  # before TensorFlow, see metannvis_translate.frameworks.require
 keras = require("keras")
@@ -258,7 +258,7 @@ def test_activation_of_the_callers_own_is_traced(compare_export: Any) -> None:
 
 
 def test_operation_without_converter_is_refused() -> None:
-    from metannvis_translate.export.keras import export_model
+    from metannvis_translate.frameworks.keras.exporter.export import export_model
 
     x = keras.Input((4,))
     model = keras.Model(x, K.median(x, axis=-1))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate.errors import MissingArgumentError, UnsupportedOperatorError
-from metannvis_translate.frameworks import is_installed, require
+from metannvis_translate.frameworks.requirements import is_installed, require
 
 require("torch")  # before TensorFlow, see metannvis_translate.frameworks.require
 tf = require("tensorflow")
 keras = require("keras")
 
-from metannvis_translate.frameworks.tensorflow import framework  # noqa: E402
+from metannvis_translate.frameworks.keras.plugin import framework  # noqa: E402
 
 # tf2onnx and TensorFlow's own saving call what their dependencies have deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

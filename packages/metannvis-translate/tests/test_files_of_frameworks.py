@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from metannvis_translate import DamagedFileError, InvalidModelError, load_model, save_model, translate
-from metannvis_translate.frameworks import get_framework, require
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.frameworks.requirements import require
 
 
 @pytest.mark.parametrize("use_bias", [True, False])

@@ -17,8 +17,8 @@ from metannvis_translate.errors import (
     UnknownLayerError,
     UntrustedModelError,
 )
-from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.torch import framework
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.plugin import framework
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.translate import translate
 

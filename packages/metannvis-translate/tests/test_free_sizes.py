@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from metannvis_translate import InvalidArgumentError, UnsupportedOperatorError, check_equivalence, load_model, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from torch import nn
 from torch.nn import functional
 from zoo_torch_row import randomize

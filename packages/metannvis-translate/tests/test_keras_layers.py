@@ -16,8 +16,8 @@ from keras_rows_preprocessing import PREPROCESSING
 from keras_rows_recurrent import RECURRENT
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.export.keras_layers import layers, load_families
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.keras.exporter.layers import layers, load_families
+from metannvis_translate.frameworks.requirements import require
 
 keras = require("keras")
 

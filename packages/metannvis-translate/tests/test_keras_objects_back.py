@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from metannvis_translate import check_equivalence, keras_objects, translate
-from metannvis_translate.export.keras_layers import find_layer_converter
+from metannvis_translate.frameworks.keras.exporter.layers import find_layer_converter
 
 
 @dataclass

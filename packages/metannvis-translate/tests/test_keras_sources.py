@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras_row import inputs_of
 from metannvis_translate import check_equivalence, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 require("torch")  # before TensorFlow
 keras = require("keras")

@@ -7,7 +7,8 @@ import copy
 import numpy as np
 import pytest
 from metannvis_translate import check_equivalence, list_layers, translate
-from metannvis_translate.frameworks import get_framework, require
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.frameworks.requirements import require
 from zoo_keras import ZOO, randomize
 
 

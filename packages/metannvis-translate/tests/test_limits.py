@@ -23,10 +23,10 @@ from metannvis_translate import (
     save_model,
     translate,
 )
-from metannvis_translate.array_files import read_npz
-from metannvis_translate.frameworks import require
-from metannvis_translate.limits import current_limits
-from metannvis_translate.shape_data import longest_vector
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.passes.shape_data import longest_vector
+from metannvis_translate.process.limits import current_limits
+from metannvis_translate.reading.array_files import read_npz
 from onnx import TensorProto, helper
 
 X = np.ones((2, 4), np.float32)
@@ -75,9 +75,9 @@ def test_what_is_no_limit(figures) -> None:
 
 
 def test_constants_are_folded_up_to_a_budget() -> None:
-    from metannvis_translate import fold_budget
-    from metannvis_translate.frameworks import get_framework
-    from metannvis_translate.passes import simplify
+    from metannvis_translate.frameworks.registry import get_framework
+    from metannvis_translate.graph import evaluation_budget
+    from metannvis_translate.passes.pipeline import simplify
 
     steps = [node("Expand", ["one", "d"], [f"e{k}"]) for k in range(8)]
     joined = node("Concat", [f"e{k}" for k in range(8)], ["v"], axis=0)
@@ -85,7 +85,7 @@ def test_constants_are_folded_up_to_a_budget() -> None:
     made = model([*steps, joined, *last], one=np.ones(1, np.float32), d=[1 << 24])
     hub = get_framework("onnx").export(made, [X], dtype=None, engine="onnx", progress=lambda *_: None)
     folded = [n for n in simplify(hub).model.graph if n.op_type == "Constant"]
-    assert sum(n.attributes["value"].value.size for n in folded) <= fold_budget.LARGEST_SUM
+    assert sum(n.attributes["value"].value.size for n in folded) <= evaluation_budget.LARGEST_SUM
 
 
 def test_lengths_of_shape_data_are_counted() -> None:

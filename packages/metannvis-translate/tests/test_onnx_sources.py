@@ -12,7 +12,8 @@ import pytest
 import torch
 from metannvis_translate import list_layers, load_model, translate
 from metannvis_translate.errors import DamagedFileError, InvalidModelError, UnsupportedOperatorError
-from metannvis_translate.frameworks import get_framework, require
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.frameworks.requirements import require
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from zoo_torch import randomize

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metannvis_translate import passes
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.onnx import framework as onnx_framework
-from metannvis_translate.layout import inverse
+from metannvis_translate.frameworks.onnx.plugin import framework as onnx_framework
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.graph.layout import inverse
+from metannvis_translate.passes import pipeline
 from operator_cases import CASES, Case, model_of, reference
 from operator_cases_image import IMAGE_CASES
 from operator_cases_neural import NEURAL_CASES
@@ -36,9 +36,9 @@ def _tensorflow() -> None:
 def build(case: Case, dtype: str):
     proto = model_of(case, dtype)
     hub = onnx_framework.export(proto, None, dtype=None, engine="onnx", progress=lambda *a: None)
-    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+    from metannvis_translate.frameworks.keras.importer.importer import KerasImporter
 
-    return proto, KerasImporter(passes.simplify(hub), dtype=None, progress=lambda *a: None).run()
+    return proto, KerasImporter(pipeline.simplify(hub), dtype=None, progress=lambda *a: None).run()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -70,7 +70,7 @@ def test_what_evaluators_disagree_on_is_refused(case: Case) -> None:
 
 
 def test_every_converter_has_a_row() -> None:
-    from metannvis_translate.onnx_to_keras.importer import KerasImporter
+    from metannvis_translate.frameworks.keras.importer.importer import KerasImporter
 
     rows = {(case.domain, case.operator) for case in ROWS}
     versions: dict[tuple[str, str], list[int]] = {}

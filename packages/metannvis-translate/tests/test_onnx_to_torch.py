@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_translate import passes
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks import require
-from metannvis_translate.frameworks.onnx import framework as onnx_framework
-from metannvis_translate.frameworks.torch import framework
-from metannvis_translate.layout import inverse
+from metannvis_translate.frameworks.onnx.plugin import framework as onnx_framework
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.plugin import framework
+from metannvis_translate.graph.layout import inverse
+from metannvis_translate.passes import pipeline
 from operator_cases import CASES, Case, model_of, reference
 from operator_cases_image import IMAGE_CASES
 from operator_cases_neural import NEURAL_CASES
@@ -34,7 +34,7 @@ def _torch() -> None:
 def build(case: Case, dtype: str) -> tuple[Any, Any]:
     proto = model_of(case, dtype)
     hub = onnx_framework.export(proto, None, dtype=None, engine="onnx", progress=lambda *a: None)
-    return proto, framework.build(passes.simplify(hub), dtype=None, progress=lambda *a: None)
+    return proto, framework.build(pipeline.simplify(hub), dtype=None, progress=lambda *a: None)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -111,7 +111,7 @@ def test_what_evaluators_disagree_on_is_refused(case: Case) -> None:
 
 def test_every_converter_has_a_row() -> None:
     require("torch")
-    from metannvis_translate.onnx_to_torch.importer import TorchImporter
+    from metannvis_translate.frameworks.torch.importer.importer import TorchImporter
 
     registry = TorchImporter.registry
     opsets: dict[tuple[str, str], list[int]] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 from conformance import run_all
-from metannvis_translate.folding import evaluate
-from metannvis_translate.hub import set_exact
-from metannvis_translate.passes import known_values
+from metannvis_translate.graph.evaluate import evaluate
+from metannvis_translate.graph.metadata import set_exact
+from metannvis_translate.passes.fuse_linear import known_values
 
 
 def test_constants_are_computed_with_the_exact_numbers() -> None:

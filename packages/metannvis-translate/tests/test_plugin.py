@@ -16,7 +16,7 @@ from metannvis_translate import (
     list_layers,
     translate,
 )
-from metannvis_translate import frameworks as plugins
+from metannvis_translate.frameworks import registry as plugins
 from toy_framework import Step, ToyModel
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from caller_modes import caller_modes
 from metannvis_translate import InvalidArgumentError, check_equivalence, list_layers, translate
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import WAITING, exclusive, generators_kept, generators_seeded, locks, using
 
 
@@ -167,7 +167,7 @@ def test_generators_go_on_as_if_nothing_had_been_drawn() -> None:
 def test_other_threads_keep_the_derivatives_of_their_functions() -> None:
     """While a model is traced, a function's ``apply`` is another one, but not for who trains a model beside it."""
     torch = require("torch")
-    from metannvis_translate.export.torch_stops import functions_opened
+    from metannvis_translate.frameworks.torch.exporter.stop_gradient import functions_opened
 
     class Reversed(torch.autograd.Function):
         @staticmethod

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from metannvis_translate import UnsupportedOperatorError, translate
-from metannvis_translate.frameworks import require
-from metannvis_translate.user_lines import line_of_error, line_of_trace
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.graph.stack_trace import line_of_error, line_of_trace
 from torch import nn
 
 IMAGE = np.random.default_rng(0).standard_normal((2, 3, 4, 4)).astype("float32")
@@ -68,8 +68,8 @@ def test_control_flow_that_depends_on_data() -> None:
 def no_erf() -> Iterator[None]:
     """A registry in which an operator is missing."""
     require("tensorflow")
-    import metannvis_translate.onnx_to_keras.importer  # noqa: F401  # it registers the converters
-    from metannvis_translate.onnx_to_keras.registry import converter, registry
+    import metannvis_translate.frameworks.keras.importer.importer  # noqa: F401  # it registers the converters
+    from metannvis_translate.frameworks.keras.importer.registry import converter, registry
 
     row = registry.find("Erf", 20)
     registry.remove("Erf", since=row.since)

@@ -30,7 +30,7 @@ from metannvis_translate import (
     translate,
     translate_model,
 )
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 from torch import nn
 
 IMAGE = np.random.default_rng(0).standard_normal((2, 3, 8, 9)).astype("float32")
@@ -102,8 +102,8 @@ class Outer(nn.Module):
 def no_determinant() -> Iterator[None]:
     """A registry in which an operator is missing."""
     require("tensorflow")
-    import metannvis_translate.onnx_to_keras.importer  # noqa: F401  # it registers the converters
-    from metannvis_translate.onnx_to_keras.registry import converter, registry
+    import metannvis_translate.frameworks.keras.importer.importer  # noqa: F401  # it registers the converters
+    from metannvis_translate.frameworks.keras.importer.registry import converter, registry
 
     row = registry.find("Det", 20)
     registry.remove("Det", since=row.since)
@@ -126,7 +126,7 @@ def test_unsupported_operator_says_where_and_how_to_register_one() -> None:
 @pytest.mark.usefixtures("no_determinant")
 def test_a_registered_converter_is_used() -> None:
     import keras
-    from metannvis_translate.onnx_to_keras.registry import converter, registry
+    from metannvis_translate.frameworks.keras.importer.registry import converter, registry
 
     @converter("Det", since=11)
     def Det(ctx, X):
@@ -147,7 +147,7 @@ def test_the_readmes_converter_runs() -> None:
     require("tensorflow")
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     (example,) = [text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "@converter" in text]
-    from metannvis_translate.onnx_to_keras.registry import registry
+    from metannvis_translate.frameworks.keras.importer.registry import registry
 
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Snake", ["x"], ["y"], domain="com.example", alpha=2.0)],

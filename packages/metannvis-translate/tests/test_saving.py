@@ -14,7 +14,8 @@ import pytest
 import torch
 from metannvis_translate import list_layers, load_model, save_model, translate
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError, WriteError
-from metannvis_translate.frameworks import onnx_saving, require
+from metannvis_translate.frameworks.onnx import saving
+from metannvis_translate.frameworks.requirements import require
 from torch import nn
 
 
@@ -96,7 +97,7 @@ def test_one_in_double_precision_is_exported_anew(tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """The bound from which on weights lie outside, as if ONNX files could hold a kilobyte."""
-    monkeypatch.setattr(onnx_saving, "LIMIT", 1000)
+    monkeypatch.setattr(saving, "LIMIT", 1000)
 
 
 def _onnx(value):
@@ -120,7 +121,7 @@ def test_onnx_with_data_is_replaced_as_one(tmp_path, small):
         assert _held(path) == {t.name: t.raw_data for t in model.graph.initializer}
         onnx.checker.check_model(str(path))
         assert len(list(tmp_path.iterdir())) == 2
-    onnx_saving.LIMIT = 1 << 30
+    saving.LIMIT = 1 << 30
     save_model(model, path, overwrite=True)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -9,8 +9,8 @@ import sympy
 from attacks_onnx import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metannvis_translate.frameworks.torch_sizes import rewritten_size
-from metannvis_translate.size_expressions import parse_size, quotient
+from metannvis_translate.frameworks.torch.program_sizes import rewritten_size
+from metannvis_translate.graph.size_expressions import parse_size, quotient
 
 s0, s1 = (sympy.Symbol(name, integer=True, positive=True) for name in ("s0", "s1"))
 EXPRESSIONS = {

@@ -17,13 +17,13 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
     UntrustedModelError,
 )
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 tf = require("tensorflow")
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
-from metannvis_translate.frameworks.tensorflow import flatten_model, framework  # noqa: E402
+from metannvis_translate.frameworks.keras.plugin import flatten_model, framework  # noqa: E402
 
 
 def nested() -> Any:
@@ -80,7 +80,7 @@ def test_callers_model_stays_as_it_is(model: Any) -> None:
 
 def test_detects_without_importing() -> None:
     code = (
-        "import sys; from metannvis_translate.frameworks.tensorflow import framework as f\n"
+        "import sys; from metannvis_translate.frameworks.keras.plugin import framework as f\n"
         "print(f.detect(object()), f.detect(3), f.is_array([1]), 'tensorflow' in sys.modules, 'keras' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

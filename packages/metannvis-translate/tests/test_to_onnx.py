@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 from metannvis_translate import check_equivalence, save_model, translate
-from metannvis_translate.frameworks import get_framework
-from metannvis_translate.hub import EXACT
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.graph.metadata import EXACT
 from onnx import TensorProto, helper
 from torch import nn
 from zoo_torch import ZOO, randomize

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from metannvis_translate import UntrustedModelError, load_model
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
 
 torch: Any = require("torch")
 SPRUNG = f"__import__('sys').modules['{__name__}'].Trap.spring() or "

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate import translate
-from metannvis_translate.frameworks import get_framework, require
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.frameworks.requirements import require
 
 torch: Any = require("torch")
 F, nn = torch.nn.functional, torch.nn

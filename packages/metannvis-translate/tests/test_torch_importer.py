@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from metannvis_translate import passes
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks import Built, require
-from metannvis_translate.frameworks.torch import framework
-from metannvis_translate.hub import LAYER, TIES, HubLayer, HubModel, HubPort
+from metannvis_translate.frameworks.protocol import Built
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.plugin import framework
+from metannvis_translate.graph.metadata import LAYER, TIES
+from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
 from metannvis_translate.layers import LayerInfo
+from metannvis_translate.passes import pipeline
 from onnx import TensorProto, helper, numpy_helper
 
 torch = require("torch")
@@ -65,7 +67,7 @@ def hub_of(
         outputs=tuple(HubPort(n, n, (), "float32") for n in outputs),
         source=source,
     )
-    return passes.simplify(hub)
+    return pipeline.simplify(hub)
 
 
 def build(hub: HubModel, dtype: str | None = None) -> Built:
@@ -386,7 +388,7 @@ def test_unknown_operator_is_refused() -> None:
 
 
 def test_long_tail_is_onnx2torch() -> None:
-    from metannvis_translate.onnx_to_torch.registry import converter, registry
+    from metannvis_translate.frameworks.torch.importer.registry import converter, registry
 
     hub = hub_of([("EyeLike", "x", "y", "eye", {"k": 1})], {"x": (3, 4)}, ["y"], {})
     ours = registry.find("EyeLike", 9)
@@ -403,7 +405,7 @@ def test_long_tail_is_onnx2torch() -> None:
 def test_registry_names_both_owners() -> None:
     require("torch")
     from metannvis_translate.errors import MetannvisError
-    from metannvis_translate.onnx_to_torch.registry import converter
+    from metannvis_translate.frameworks.torch.importer.registry import converter
 
     with pytest.raises(MetannvisError, match="registered twice"):
         converter("Relu")(lambda ctx, X: X)

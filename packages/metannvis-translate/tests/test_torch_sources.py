@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from metannvis_translate import InvalidArgumentError, check_equivalence, translate
-from metannvis_translate.frameworks import get_framework
+from metannvis_translate.frameworks.registry import get_framework
 from zoo_torch import ZOO, randomize
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from metannvis_translate import check_equivalence, list_layers, translate
-from metannvis_translate.frameworks.torch_hooks import tensors_in
+from metannvis_translate.frameworks.torch.hooks import tensors_in
 from zoo_torch import ZOO, Row, randomize
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from metannvis_translate import LayerInfo, MissingArgumentError, UnknownLayerError
-from metannvis_translate.frameworks import Built, Run
-from metannvis_translate.hub import LAYER, HubLayer, HubModel, HubPort
-from metannvis_translate.importer import GraphImporter
-from metannvis_translate.layout import Placed, identity
-from metannvis_translate.registry import Registry
-from metannvis_translate.values import Const
+from metannvis_translate.frameworks.protocol import Built, Run
+from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.metadata import LAYER
+from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.importing.base import GraphImporter
+from metannvis_translate.importing.registry import Registry
+from metannvis_translate.importing.values import Const
 
 
 @dataclass

@@ -26,7 +26,7 @@ def grad_cam(case: Case) -> dict[str, Any]:
     """
     from metannvis_methods import explain
     from metannvis_translate import translate
-    from metannvis_translate.frameworks import get_framework
+    from metannvis_translate.frameworks.registry import get_framework
 
     if "cnn" not in case.member.tags:
         return {}
@@ -58,7 +58,7 @@ def grad_cam(case: Case) -> dict[str, Any]:
 def _first(network: Any) -> Any:
     """The network with the first of its outputs alone."""
     import torch
-    from metannvis_translate.frameworks.torch_hooks import tensors_in
+    from metannvis_translate.frameworks.torch.hooks import tensors_in
 
     class First(torch.nn.Module):
         def __init__(self) -> None:
@@ -91,7 +91,7 @@ def layers_to_explain(model: Any, inputs: Any) -> list[str]:
 def _used(model: Any, inputs: Any) -> set[str]:
     """Convolutions that the first output depends on, unlike those of an auxiliary classifier."""
     import torch
-    from metannvis_translate.frameworks.torch_hooks import tensors_in
+    from metannvis_translate.frameworks.torch.hooks import tensors_in
 
     found: dict[str, torch.Tensor] = {}
     handles = [
@@ -114,7 +114,7 @@ def by_formula(model: Any, layer: str, images: Any) -> tuple[np.ndarray[Any, Any
     A layer that is called several times (``name:2``) counts by its call.
     """
     import torch
-    from metannvis_translate.frameworks.torch_hooks import tensors_in
+    from metannvis_translate.frameworks.torch.hooks import tensors_in
 
     path, _, call = layer.partition(":")
     kept: list[torch.Tensor] = []

@@ -36,7 +36,7 @@ class Case:
 def translated(case: Case) -> dict[str, Any]:
     """Translate in single precision, without the gate: seconds, and memory beyond what the network holds."""
     import torch.onnx  # noqa: F401  # loading the frameworks is no part of a translation
-    from metannvis_translate.onnx_to_torch import importer  # noqa: F401
+    from metannvis_translate.frameworks.torch.importer import context  # noqa: F401
 
     stages, before = Stages(), memory()
     begin = time.perf_counter()
@@ -106,7 +106,7 @@ CHECKS: list[Callable[[Case], dict[str, Any]]] = [translated, single, exact]
 
 def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
     """Every check on one member, in this process; see :func:`measure.measure`."""
-    from metannvis_translate.frameworks import require
+    from metannvis_translate.frameworks.requirements import require
 
     require("torch").set_num_threads(1)
     require("tensorflow")
@@ -133,7 +133,7 @@ def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
 def _made(member: Member) -> tuple[Any, float]:
     """The network with sane weights, and how far its own single precision is from double."""
     import numpy as np
-    from metannvis_translate.frameworks import get_framework
+    from metannvis_translate.frameworks.registry import get_framework
 
     keras = get_framework("tensorflow")
     best: tuple[Any, float] = (None, math.inf)

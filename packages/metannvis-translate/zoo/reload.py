@@ -99,7 +99,7 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
     Also how many elements of weights take part, and which weights have a gradient of nothing but rounding.
     """
     import torch
-    from metannvis_translate.frameworks.torch_hooks import tensors_in
+    from metannvis_translate.frameworks.torch.hooks import tensors_in
 
     keys = list(inputs) if isinstance(inputs, Mapping) else None
     arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
@@ -141,7 +141,7 @@ def source_run(model: Any, inputs: Any) -> tuple[list[Array], list[Array | None]
 def still_in_training(model: Any, inputs: Any) -> frozenset[str]:
     """Weights whose gradient is nothing but rounding in training mode, such as an offset in front of a normalisation."""
     import torch
-    from metannvis_translate.frameworks.torch_hooks import tensors_in
+    from metannvis_translate.frameworks.torch.hooks import tensors_in
 
     model = copy.deepcopy(model).train()
     arrays = inputs if isinstance(inputs, Mapping) else dict(enumerate(inputs))

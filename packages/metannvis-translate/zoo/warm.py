@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 import torchvision  # noqa: F401
-from metannvis_translate.export.torch import export_model
-from metannvis_translate.frameworks import require
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.exporter.export import export_model
 from torch import nn
 
 torch.set_num_threads(1)

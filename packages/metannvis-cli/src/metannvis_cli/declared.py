@@ -65,7 +65,7 @@ def _channels_first(shape: tuple[int | None, ...], framework: str) -> bool:
 
 
 def _torch(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    from metannvis_translate.frameworks.torch_program import declared_inputs as declared
+    from metannvis_translate.frameworks.torch.program import declared_inputs as declared
 
     return [(name, shape) for name, shape, _ in declared(model)]
 
@@ -87,7 +87,7 @@ def _onnx(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
 def _by_example(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
     """A third party's framework says what it takes by the example inputs that it makes."""
     from metannvis_translate import MissingArgumentError, detect_framework
-    from metannvis_translate.frameworks import get_framework
+    from metannvis_translate.frameworks.registry import get_framework
 
     try:
         arrays = get_framework(detect_framework(model)).example_inputs(model, 1, 0)

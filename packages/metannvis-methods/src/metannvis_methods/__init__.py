@@ -15,7 +15,10 @@ from metannvis_methods.errors import (
     UnknownMethodError,
     UnknownToolsetError,
 )
-from metannvis_methods.registry import (
+from metannvis_methods.explain import explain
+from metannvis_methods.perform import finish_execution_with_layer, perform_attribution, perform_feature_visualization
+from metannvis_methods.registry.spec import Argument, MethodSpec
+from metannvis_methods.registry.table import (
     describe_method,
     find_methods,
     list_methods,
@@ -23,15 +26,10 @@ from metannvis_methods.registry import (
     register_toolset,
     unregister_method,
 )
-from metannvis_methods.results import Comparison, Explanation, PendingExplanation
-from metannvis_methods.run import (
-    explain,
-    finish_execution_with_layer,
-    perform_attribution,
-    perform_feature_visualization,
-)
-from metannvis_methods.spec import Argument, MethodSpec
-from metannvis_methods.toolset import Job, Outcome, Toolset
+from metannvis_methods.registry.toolset import Job, Outcome, Toolset
+from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.pending import PendingExplanation
 
 __all__ = [
     "Argument",

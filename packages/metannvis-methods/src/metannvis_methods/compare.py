@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.registry import find_methods, registry
-from metannvis_methods.results import Comparison, Explanation
-from metannvis_methods.run import explain
-from metannvis_methods.spec import MethodSpec, fold
+from metannvis_methods.explain import explain
+from metannvis_methods.registry.spec import MethodSpec, fold
+from metannvis_methods.registry.table import find_methods, registry
+from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.explanation import Explanation
 
 __all__ = ["ALIGNMENTS", "Alignment", "compare", "differences"]
 

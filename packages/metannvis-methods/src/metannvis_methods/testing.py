@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.load import load_class
-from metannvis_methods.results import Explanation
-from metannvis_methods.run import explain
-from metannvis_methods.spec import MethodSpec, fold
-from metannvis_methods.toolset import Toolset
+from metannvis_methods.explain import explain
+from metannvis_methods.registry.spec import MethodSpec, fold
+from metannvis_methods.registry.toolset import Toolset
+from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["ContractError", "check_explanation", "check_row", "check_toolset"]
 

@@ -6,8 +6,8 @@ Importing this package imports no framework; each is imported when a model of it
 from __future__ import annotations
 
 from metannvis_translate.__about__ import __version__
-from metannvis_translate.detect import detect_framework
-from metannvis_translate.equivalence import EquivalenceReport, EquivalenceRow, Tolerance
+from metannvis_translate.equivalence.check import check_equivalence
+from metannvis_translate.equivalence.report import EquivalenceReport, EquivalenceRow, Tolerance
 from metannvis_translate.errors import (
     DamagedFileError,
     EquivalenceError,
@@ -23,9 +23,9 @@ from metannvis_translate.errors import (
     UntrustedModelError,
 )
 from metannvis_translate.files import load_model, save_model
-from metannvis_translate.gate import check_equivalence
+from metannvis_translate.frameworks.registry import detect_framework
 from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
-from metannvis_translate.limits import Limits, limits
+from metannvis_translate.process.limits import Limits, limits
 from metannvis_translate.translate import list_layers, translate, translate_data, translate_model
 from metannvis_translate.translation import Port, Translation
 

@@ -13,16 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate import layout
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_translate.frameworks import Framework, get_framework
-from metannvis_translate.layout import Order
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+    MissingArgumentError,
+)
+from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.graph import layout
+from metannvis_translate.graph.layout import Order
+from metannvis_translate.graph.model import HubModel, HubPort
 
 if TYPE_CHECKING:
     from metannvis_translate.translation import Translation
 
-__all__ = ["ROLES", "convert", "to_arrays"]
+__all__ = ["ROLES", "convert", "ordered", "to_arrays"]
 
+Array = np.ndarray[Any, Any]
+Arrays = list[Array]
 #: Roles whose values are arrays with a batch axis: which permutation they follow.
 ARRAYS = {
     "input": "inputs",
@@ -222,3 +229,37 @@ def _array(value: Any, framework: Framework) -> np.ndarray[Any, Any]:
     if array.dtype == object or array.dtype.kind in "USmM":
         raise InvalidArgumentError(f"an input has to be an array of numbers, not {type(value).__name__}")
     return array
+
+
+def ordered(inputs: Arrays | dict[str, Array], hub: HubModel | None) -> Arrays:
+    """Inputs in the order of the hub's ports; as they come if it does not name them."""
+    if not isinstance(inputs, dict):
+        return list(inputs)
+    if hub is None or set(inputs) != {port.name for port in hub.inputs}:
+        return list(inputs.values())
+    return [inputs[port.name] for port in hub.inputs]
+
+
+def inputs_for(model: Any, source: Framework, example_inputs: Any) -> Arrays | dict[str, Array]:
+    if example_inputs is None:
+        return source.example_inputs(model, 2, 0)
+    return to_arrays(example_inputs, source)
+
+
+def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
+    """Refuse inputs whose number, shape or kind of dtype is not what the model declares."""
+    if len(inputs) != len(ports):
+        raise InvalidArgumentError(
+            f"{len(inputs)} inputs were given, the model takes {len(ports)}: {[p.name for p in ports]}"
+        )
+    for array, port in zip(inputs, ports, strict=True):
+        wanted = tuple("any" if size is None else size for size in port.shape)
+        fits = array.ndim == len(wanted) and all(w in ("any", n) for w, n in zip(wanted, array.shape, strict=True))
+        if not fits:
+            raise InvalidArgumentError(
+                f"input {port.name!r} has the shape {array.shape}, the model takes {wanted}".replace("'any'", "any")
+            )
+        if np.dtype(port.dtype).kind == "f" and array.dtype.kind not in "fiub":
+            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
+        if np.dtype(port.dtype).kind in "iu" and array.dtype.kind == "f":
+            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metannvis_translate.equivalence import EquivalenceReport
+    from metannvis_translate.equivalence.report import EquivalenceReport
 
 __all__ = [
     "DamagedFileError",
@@ -46,6 +46,7 @@ __all__ = [
     "UnsupportedOperatorError",
     "UntrustedModelError",
     "WriteError",
+    "first_line",
     "near_misses",
 ]
 
@@ -224,3 +225,14 @@ def near_misses(name: str, known: Iterable[str], *, most: int = 4) -> list[str]:
     if name:
         close += [c for c in names if name.lower() in c.lower() and c not in close]
     return close[:most]
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line: that of the operator it is about where one refused."""
+    cause = error.__cause__ or error
+    refused: BaseException | None = error
+    while refused is not None and not isinstance(refused, NotImplementedError):
+        refused = refused.__cause__ or refused.__context__
+    cause = refused or cause  # what a translation of an operator says about itself
+    text = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {text[0] if text else ''}"[:300]

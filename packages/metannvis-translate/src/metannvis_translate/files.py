@@ -6,29 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from metannvis_translate.data import to_arrays
-from metannvis_translate.detect import detect_framework
-from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkError
-from metannvis_translate.frameworks import frameworks, get_framework
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+)
+from metannvis_translate.frameworks.registry import detect_framework, framework_of_file, get_framework
 from metannvis_translate.process import exclusive, generators_kept
 from metannvis_translate.writing import replacing
 
-__all__ = ["framework_of_file", "load_model", "save_model"]
-
-
-def framework_of_file(path: str | Path) -> str:
-    """Key of the framework that a model file belongs to, by its ending; a SavedModel by what the folder holds."""
-    path = Path(path)
-    if path.is_dir():
-        if (path / "saved_model.pb").is_file():
-            return "tensorflow"
-        raise UnknownFrameworkError(f"{path} is a folder, but no SavedModel: it holds no saved_model.pb")
-    for framework in frameworks():
-        if path.suffix.lower() in framework.suffixes:
-            return framework.key
-    endings = ", ".join(suffix for framework in frameworks() for suffix in framework.suffixes)
-    raise UnknownFrameworkError(
-        f"{path.name!r} has no ending of a model file; known are {endings}, and SavedModel folders"
-    )
+__all__ = ["load_model", "opened", "save_model"]
 
 
 def load_model(path: str | Path, *, trust: bool = False, architecture: str | None = None) -> Any:
@@ -91,3 +76,10 @@ def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, over
             return
         with replacing(path, overwrite=overwrite) as new:
             framework.save(model, new, inputs=inputs)
+
+
+def opened(model: Any) -> Any:
+    """The model itself, or what the file at a path holds."""
+    if isinstance(model, (str, Path)):
+        return load_model(model)
+    return model

@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_translate import passes
-from metannvis_translate.collector import collector_paused
-from metannvis_translate.data import to_arrays
-from metannvis_translate.detect import detect_framework, framework_key
-from metannvis_translate.equivalence import Tolerance
+from metannvis_translate.data import check_inputs, inputs_for, ordered, to_arrays
+from metannvis_translate.dynamic_axes import free_axes
+from metannvis_translate.equivalence.check import compare, verdict
+from metannvis_translate.equivalence.report import Tolerance
 from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
-from metannvis_translate.frameworks import Built, DeclinedError, Framework, Importer, Progress, get_framework
-from metannvis_translate.free_sizes import free_axes
-from metannvis_translate.gate import compare, opened, ordered, verdict
-from metannvis_translate.hub import HubModel, HubPort
-from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
-from metannvis_translate.precision import single_precision
+from metannvis_translate.files import opened
+from metannvis_translate.frameworks.protocol import DeclinedError, Framework, Importer, Progress
+from metannvis_translate.frameworks.registry import detect_framework, engines_for, framework_key, get_framework
+from metannvis_translate.graph.gc_pause import collector_paused
+from metannvis_translate.graph.precision import computes_in_half, mixes_floats, single_precision
+from metannvis_translate.layers import LayerInfo
+from metannvis_translate.passes.bind_inputs import bind_inputs
+from metannvis_translate.passes.pipeline import simplify
+from metannvis_translate.passes.stop_gradient import stops_of
 from metannvis_translate.process import exclusive, generators_kept
-from metannvis_translate.stops import stops_of
-from metannvis_translate.translation import Port, Translation
+from metannvis_translate.translation import Translation, assemble
 
 __all__ = ["list_layers", "translate", "translate_data", "translate_model"]
 
@@ -100,9 +101,9 @@ def translate(
     model = opened(model)
     with exclusive(model, progress=progress), generators_kept():
         source = get_framework(detect_framework(model))
-        inputs = _inputs(model, source, example_inputs)
+        inputs = inputs_for(model, source, example_inputs)
         free = free_axes(shapes, inputs, source, model)
-        engines = _engines(source, target, engine)
+        engines = engines_for(source, target, engine)
         build = getattr(target, "importers", {}).get(engine, target.build)
 
         def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
@@ -173,7 +174,7 @@ def _translate_by(
             )
         positions = [k for k, port in enumerate(hub.inputs) if port.name not in bind]
         inputs = [ordered(inputs, hub)[k] for k in positions]
-        hub = passes.bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
+        hub = bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     check_inputs(ordered(inputs, hub), hub.inputs)
     # an ONNX graph says of each value what it is: one that mixes types stays as it says
     floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
@@ -183,11 +184,11 @@ def _translate_by(
             raise InvalidArgumentError(
                 "dtype='float32': the model is in double precision; translate its .float() for a single one"
             )
-        if not _mixes_floats(hub):
+        if not mixes_floats(hub):
             dtype = "float64"  # the source is in double precision itself
-    is_half = source.key == "tensorflow" and _computes_in_half(hub)
+    is_half = source.key == "tensorflow" and computes_in_half(hub)
     with collector_paused():
-        hub = passes.simplify(hub)
+        hub = simplify(hub)
     coarse = single_precision(hub)
     gradients = target.differentiable or not stops_of(hub)
     if not gradients:
@@ -196,7 +197,7 @@ def _translate_by(
     with collector_paused():
         built = build(hub, dtype=dtype, progress=progress)
     translation = dataclasses.replace(
-        _assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
+        assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
     )
     if not verify:
         return translation
@@ -226,66 +227,6 @@ def _translate_by(
         raise EquivalenceError(verdict(report), report)
     log.info("%s", report.summary())
     return dataclasses.replace(translation, report=report)
-
-
-def _computes_in_half(hub: HubModel) -> bool:
-    """Whether a model computes something in half precision."""
-    values = (value for node in hub.model.graph for value in node.outputs)
-    return any(value.dtype is not None and value.dtype.name in ("FLOAT16", "BFLOAT16") for value in values)
-
-
-def _mixes_floats(hub: HubModel) -> bool:
-    """Whether an ONNX graph takes or puts out doubles beside other floats: each value then keeps its own type."""
-    kinds = {port.dtype for port in (*hub.inputs, *hub.outputs) if "float" in port.dtype}
-    return hub.source == "onnx" and len(kinds) > 1
-
-
-def _assemble(
-    model: Any,
-    source: Framework,
-    target: Framework,
-    hub: HubModel,
-    built: Built,
-    dtype: str | None,
-    notes: tuple[str, ...],
-) -> Translation:
-    rows = []
-    for layer in hub.layers:
-        found = built.values.get(layer.value)
-        if found is None:
-            continue
-        order, info = found.order, found.info
-        if len(layer.info.axes) == len(order):
-            info = dataclasses.replace(info, axes="".join(layer.info.axes[axis] for axis in order))
-        rows.append(LayerRow(layer.info, info, order, layer.value))
-
-    def ports(of_hub: Sequence[Any], of_built: Sequence[Any]) -> tuple[Port, ...]:
-        return tuple(
-            Port(h.name, h.shape, b.shape, b.order, b.dtype, h.axes, b.axes)
-            for h, b in zip(of_hub, of_built, strict=True)
-        )
-
-    outputs = ports(hub.outputs, built.outputs)
-    return Translation(
-        source=model,
-        model=built.model,
-        layers=LayerMap(
-            tuple(rows),
-            source_names={layer.object_id: layer.info.layer for layer in hub.layers if layer.object_id is not None},
-            target_names=built.object_names,
-        ),
-        report=None,
-        inputs=ports(hub.inputs, built.inputs),
-        outputs=tuple(
-            dataclasses.replace(port, place=place) for port, place in zip(outputs, built.output_places, strict=True)
-        )
-        if built.output_places
-        else outputs,
-        source_framework=source.key,
-        target_framework=target.key,
-        dtype=dtype,
-        notes=(*notes, *hub.notes),
-    )
 
 
 def translate_model(model: Any, to_framework: str, *, dummy_input: Any = None, **kwargs: Any) -> Any:
@@ -339,41 +280,6 @@ def list_layers(model: Any, *, example_inputs: Any = None) -> tuple[LayerInfo, .
         if isinstance(inputs, dict):
             inputs = list(inputs.values())
         return framework.list_layers(model, inputs)
-
-
-def _inputs(model: Any, source: Framework, example_inputs: Any) -> Arrays | dict[str, Array]:
-    if example_inputs is None:
-        return source.example_inputs(model, 2, 0)
-    return to_arrays(example_inputs, source)
-
-
-def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
-    """Refuse inputs whose number, shape or kind of dtype is not what the model declares."""
-    if len(inputs) != len(ports):
-        raise InvalidArgumentError(
-            f"{len(inputs)} inputs were given, the model takes {len(ports)}: {[p.name for p in ports]}"
-        )
-    for array, port in zip(inputs, ports, strict=True):
-        wanted = tuple("any" if size is None else size for size in port.shape)
-        fits = array.ndim == len(wanted) and all(w in ("any", n) for w, n in zip(wanted, array.shape, strict=True))
-        if not fits:
-            raise InvalidArgumentError(
-                f"input {port.name!r} has the shape {array.shape}, the model takes {wanted}".replace("'any'", "any")
-            )
-        if np.dtype(port.dtype).kind == "f" and array.dtype.kind not in "fiub":
-            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
-        if np.dtype(port.dtype).kind in "iu" and array.dtype.kind == "f":
-            raise InvalidArgumentError(f"input {port.name!r} has the dtype {array.dtype}, the model takes {port.dtype}")
-
-
-def _engines(source: Framework, target: Framework, engine: str) -> tuple[str, ...]:
-    importers = tuple(getattr(target, "importers", ()))
-    if engine == "auto" or engine in importers:
-        return source.engines
-    if engine not in source.engines:
-        known = ", ".join(map(repr, ("auto", *source.engines, *importers)))
-        raise InvalidArgumentError(f"engine={engine!r}: from {source.label} to {target.label} there are {known}")
-    return (engine,)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks import get_framework
+import numpy as np
+
+from metannvis_translate.frameworks.protocol import Built, Framework
+from metannvis_translate.frameworks.registry import get_framework
+from metannvis_translate.graph.layout import Order
+from metannvis_translate.graph.model import HubModel
 from metannvis_translate.layers import LayerMap, LayerRow
-from metannvis_translate.layout import Order
 from metannvis_translate.process import exclusive, generators_kept
 
 if TYPE_CHECKING:
-    from metannvis_translate.equivalence import EquivalenceReport
+    from metannvis_translate.equivalence.report import EquivalenceReport
 
 __all__ = ["Port", "Translation"]
 
@@ -125,10 +131,56 @@ class Translation:
 
     def example_inputs(self, batch: int = 2) -> tuple[Any, ...]:
         """Zeros of the target's input shapes, NumPy, free sizes beside the batch taken as 1."""
-        import numpy as np
-
         shapes = [
             tuple((batch if k == 0 else 1) if d is None else d for k, d in enumerate(port.target_shape))
             for port in self.inputs
         ]
         return tuple(np.zeros(shape, port.dtype) for shape, port in zip(shapes, self.inputs, strict=True))
+
+
+def assemble(
+    model: Any,
+    source: Framework,
+    target: Framework,
+    hub: HubModel,
+    built: Built,
+    dtype: str | None,
+    notes: tuple[str, ...],
+) -> Translation:
+    rows = []
+    for layer in hub.layers:
+        found = built.values.get(layer.value)
+        if found is None:
+            continue
+        order, info = found.order, found.info
+        if len(layer.info.axes) == len(order):
+            info = dataclasses.replace(info, axes="".join(layer.info.axes[axis] for axis in order))
+        rows.append(LayerRow(layer.info, info, order, layer.value))
+
+    def ports(of_hub: Sequence[Any], of_built: Sequence[Any]) -> tuple[Port, ...]:
+        return tuple(
+            Port(h.name, h.shape, b.shape, b.order, b.dtype, h.axes, b.axes)
+            for h, b in zip(of_hub, of_built, strict=True)
+        )
+
+    outputs = ports(hub.outputs, built.outputs)
+    return Translation(
+        source=model,
+        model=built.model,
+        layers=LayerMap(
+            tuple(rows),
+            source_names={layer.object_id: layer.info.layer for layer in hub.layers if layer.object_id is not None},
+            target_names=built.object_names,
+        ),
+        report=None,
+        inputs=ports(hub.inputs, built.inputs),
+        outputs=tuple(
+            dataclasses.replace(port, place=place) for port, place in zip(outputs, built.output_places, strict=True)
+        )
+        if built.output_places
+        else outputs,
+        source_framework=source.key,
+        target_framework=target.key,
+        dtype=dtype,
+        notes=(*notes, *hub.notes),
+    )

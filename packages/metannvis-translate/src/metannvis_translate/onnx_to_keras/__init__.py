@@ -1,5 +1,4 @@
-"""ONNX → Keras. Import this package only when a Keras model is to be built: it loads TensorFlow."""
+"""The former address of the importer to Keras, for converters that were written for it.
 
-from metannvis_translate.frameworks import require
-
-require("tensorflow")
+See :mod:`metannvis_translate.frameworks.keras.importer`.
+"""

@@ -1,7 +1,4 @@
-"""ONNX → PyTorch. Import this package only when a PyTorch model is to be built: it loads PyTorch."""
+"""The former address of the importer to PyTorch, for converters that were written for it.
 
-from __future__ import annotations
-
-from metannvis_translate.frameworks import require
-
-require("torch")
+See :mod:`metannvis_translate.frameworks.torch.importer`.
+"""

@@ -1,11 +1,5 @@
-"""The table of converters from ONNX operators to PyTorch modules and functions."""
+"""The former address of the decorator of converters to PyTorch."""
 
-from __future__ import annotations
-
-from metannvis_translate.registry import Registry
+from metannvis_translate.frameworks.torch.importer.registry import converter, registry
 
 __all__ = ["converter", "registry"]
-
-registry = Registry("onnx_to_torch")
-#: ``@converter("LeakyRelu", since=6)``
-converter = registry.converter

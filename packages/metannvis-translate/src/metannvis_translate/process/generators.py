@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from metannvis_translate.frameworks import frameworks
+from metannvis_translate.frameworks.registry import frameworks
 
 __all__ = ["generators_kept", "generators_seeded"]
 

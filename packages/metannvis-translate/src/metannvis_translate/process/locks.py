@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from metannvis_translate.frameworks import Progress, frameworks
+from metannvis_translate.frameworks.protocol import Progress
+from metannvis_translate.frameworks.registry import frameworks
 
 __all__ = ["WAITING", "exclusive", "using"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.native import get_native, to_numpy
-from metannvis_methods.spec import MethodSpec
-from metannvis_methods.toolset import Job, Outcome, Toolset
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.registry import get_native
+from metannvis_methods.registry.spec import MethodSpec
+from metannvis_methods.registry.toolset import Job, Outcome, Toolset
 from metannvis_methods.toolsets.captum.rows import ROWS
 
 __all__ = ["CaptumToolset", "toolset"]
@@ -26,7 +27,7 @@ class CaptumToolset(Toolset):
         """Activations that a method which hooks on modules would miss or get wrong."""
         if not spec.hooks or not inputs:
             return ()
-        from metannvis_translate.frameworks import get_framework
+        from metannvis_translate.frameworks.registry import get_framework
 
         plugin: Any = get_framework(self.framework)
         with get_native(self.framework).guarded(model):  # what works in place is no obstacle: it will not, in the run

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from metannvis_methods.load import load_class
-from metannvis_methods.spec import MethodSpec
-from metannvis_methods.toolset import Job, Outcome
-from metannvis_methods.toolsets.captum.relevance import attach_rules
+from metannvis_methods.registry.spec import MethodSpec
+from metannvis_methods.registry.toolset import Job, Outcome
+from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
+from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
 

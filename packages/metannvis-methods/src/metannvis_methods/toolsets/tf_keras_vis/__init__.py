@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metannvis_methods.toolset import Job, Outcome, Toolset
+from metannvis_methods.registry.toolset import Job, Outcome, Toolset
 from metannvis_methods.toolsets.tf_keras_vis.rows import ROWS
 
 __all__ = ["TfKerasVisToolset", "toolset"]

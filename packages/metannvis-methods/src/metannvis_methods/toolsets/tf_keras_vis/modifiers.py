@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metannvis_methods.load import import_quietly
+from metannvis_methods.toolsets.load import import_quietly
 
 __all__ = ["linear_outputs", "own_modifiers"]
 

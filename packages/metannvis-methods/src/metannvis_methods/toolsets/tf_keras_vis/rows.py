@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metannvis_methods.spec import Argument, Kind, MethodSpec
+from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
 
 __all__ = ["ROWS"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_methods.load import import_quietly, load_class
-from metannvis_methods.toolset import Job, Outcome, Target
-from metannvis_methods.toolsets.tf_keras_vis.ascent import ascent_arguments
+from metannvis_methods.registry.toolset import Job, Outcome, Target
+from metannvis_methods.toolsets.load import import_quietly, load_class
+from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
 from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
 
 __all__ = ["run"]

@@ -1,0 +1,139 @@
+"""The functions a caller uses: understand the call (steps 1 to 4 of a selection), then execute it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_methods.errors import (
+    MissingArgumentError,
+)
+from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.running.execute import execute
+from metannvis_methods.running.request import batch_rows, understand
+
+if TYPE_CHECKING:
+    from metannvis_translate import Translation
+
+__all__ = ["explain"]
+
+Array = np.ndarray[Any, Any]
+
+
+def explain(
+    model: Any,
+    method: str,
+    inputs: Any = None,
+    *,
+    target: Any = None,
+    labels: Sequence[str] | None = None,
+    layer: Any = None,
+    neuron: Any = None,
+    baselines: Any = None,
+    feature_mask: Any = None,
+    toolset: str | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    translation: Mapping[str, Any] | Translation | None = None,
+    progress: Progress | None = None,
+    init_args: Mapping[str, Any] | None = None,
+    exec_args: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Explanation:
+    """Explain a model of any framework by a method of any toolset, in one vocabulary.
+
+    Parameters
+    ----------
+    model
+        Anything that ``metannvis_translate.translate`` takes (a module, a Keras model, an ONNX model, the
+        path of a model file), or a ``Translation``. It is left as it was.
+    method
+        Key of a method (:func:`list_methods`); case, ``-`` and ``_`` do not count. With ``layer`` or
+        ``neuron``, ``"integrated_gradients"`` means its layer or neuron variant.
+    inputs
+        What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
+        dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
+        of the *other* framework is taken to be in that framework's layout.
+    target
+        A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
+        dense output; ``None``: the only output, else the class predicted for each sample.
+    labels
+        Class names, in order.
+    layer
+        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer.
+    neuron
+        Position in that layer's output, the batch left out, in the model's own layout: an int or a tuple.
+    baselines, feature_mask
+        As in Captum: a number, or an array in the layout of the inputs (of the layer, for a layer's
+        ablation).
+    toolset
+        Key of the toolset; ``None`` takes one that has the method and says so.
+    seed
+        Makes random methods repeatable. The caller's own generators are left as they were.
+    batch_size
+        Rows that go through the model at once, at most, where the method allows it.
+    translation
+        Options of ``translate``, or a finished ``Translation`` of the model.
+    progress
+        Called as ``progress(done, total, stage)``. One thread at a time runs a toolkit in a process; the others wait, and are
+        told so.
+    init_args, exec_args
+        Anything for the toolkit's constructor and call, by its own names.
+    **options
+        Options of the method, by the toolkit's names; an unknown one is refused.
+
+    Returns
+    -------
+    Explanation
+        Values as NumPy in the model's own layout.
+
+    Raises
+    ------
+    UnknownMethodError, UnknownToolsetError, UnknownFrameworkError, UnknownLayerError
+        There is no such thing; the message names close ones.
+    MissingArgumentError, InvalidArgumentError
+        An argument is missing or cannot be used.
+    MissingFrameworkError
+        A package is not installed; the message says what to install.
+    ToolsetError
+        The toolkit failed; its own error is chained.
+
+    Warns
+    -----
+    MethodChoiceWarning
+        Several toolsets have the method and none was named.
+    """
+    words = {
+        "inputs": inputs,
+        "target": target,
+        "layer": layer,
+        "neuron": neuron,
+        "baselines": baselines,
+        "feature_mask": feature_mask,
+    }
+    request = understand(
+        model,
+        method,
+        toolset=toolset,
+        words=words,
+        options=options,
+        init_args=init_args,
+        exec_args=exec_args,
+        translation=translation,
+        may_find_target=True,
+        progress=progress,
+    )
+    request.labels = None if labels is None else tuple(labels)
+    request.seed, request.batch_size, request.progress = seed, batch_rows(batch_size), progress
+    delta = request.spec.by_role("delta")
+    if delta is not None:
+        request.bound.call.setdefault(delta.name, True)
+    result = execute(request)
+    if isinstance(result, PendingExplanation):
+        names = ", ".join(row.source.name for row in result.layers)
+        raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
+    return result

@@ -1,0 +1,64 @@
+"""Arrays: values of any framework as NumPy, of one input or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError
+
+__all__ = ["in_order", "several", "to_numpy"]
+
+Array = np.ndarray[Any, Any]
+
+
+def to_numpy(value: Any) -> Array:
+    """An array, a tensor of any framework, or nested lists, as NumPy; imports nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It holds no numbers.
+    """
+    if hasattr(value, "detach"):  # PyTorch; NumPy has no bfloat16
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+    try:
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except (ValueError, NotImplementedError) as error:  # lists of unequal lengths; a symbolic tensor
+        raise InvalidArgumentError(f"no array of numbers: {error}") from error
+    if array.dtype.kind not in "biufV":
+        raise InvalidArgumentError(f"no array of real numbers: its dtype is {array.dtype}")
+    return array
+
+
+def in_order(values: Any, names: Sequence[str] | None = None) -> tuple[Any, ...]:
+    """Values of one or several inputs as a tuple; a dict is put in the order of ``names``.
+
+    Nothing is an empty tuple; inputs at the end may be left out.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The dict has several values, and their names are not those of the model's inputs.
+    """
+    if values is None:
+        return ()
+    if isinstance(values, Mapping):
+        if not names or len(values) == 1:
+            return tuple(values.values())
+        if set(values) != set(names[: len(values)]):
+            raise InvalidArgumentError(
+                f"the model's inputs are called {', '.join(names)}, not {', '.join(map(str, values))}"
+            )
+        return tuple(values[name] for name in names[: len(values)])
+    return tuple(values) if several(values) else (values,)
+
+
+def several(values: Any) -> bool:
+    """Whether a value is several inputs: a dict, a tuple, a list of arrays. Other lists are one array."""
+    if isinstance(values, list):
+        return bool(values) and all(hasattr(value, "shape") and value.ndim for value in values)
+    return isinstance(values, (tuple, Mapping))

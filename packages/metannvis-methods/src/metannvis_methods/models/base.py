@@ -1,0 +1,94 @@
+"""What is done to a model in its own framework: run it, find its layers, put it back as it was.
+
+One file a framework; a framework that has none is served by :class:`Native`, which knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import UnknownLayerError
+from metannvis_methods.models.arrays import to_numpy
+
+__all__ = ["Native"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Native:
+    """A framework we know nothing about: arrays are NumPy, a model is something that can be called."""
+
+    key = ""
+
+    def is_model(self, model: Any) -> bool:
+        """Whether toolkits of this framework can use the object as it is."""
+        return callable(model)
+
+    def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
+        """The model itself or an equal one, and its layers by name, every one of which can be reached."""
+        return model, {}
+
+    def copies(self, model: Any) -> bool:
+        """Whether :meth:`open` copies the model, so that its result is worth keeping."""
+        return False
+
+    def layer_name(self, model: Any, layer: Any) -> str:
+        """Name of a layer object of the caller's model."""
+        raise UnknownLayerError(type(layer).__name__, ())
+
+    def float_dtype(self, model: Any) -> str | None:
+        """Name of the floating dtype that the model computes in."""
+        return None
+
+    def as_input(self, model: Any, value: Any, index: int) -> Any:
+        """A value as a tensor that the model takes as its input ``index``; never the caller's own memory."""
+        return np.array(value)
+
+    def as_index(self, model: Any, value: Any) -> Any:
+        """A mask as a tensor of whole numbers."""
+        return np.array(value, dtype=np.int64)
+
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return to_numpy(tensor).dtype.kind == "f"
+
+    def calls(self, model: Any, layer: Any, inputs: Sequence[Any]) -> int:
+        """How often a layer of the model is called in one run."""
+        return 1
+
+    def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
+        """Refuse inputs that the model says it cannot take (``InvalidArgumentError``)."""
+
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """Names of the model's inputs in its own order; empty if it has none."""
+        return ()
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
+        """The model's outputs."""
+        output = model(*inputs)
+        return [to_numpy(part) for part in (output if isinstance(output, (tuple, list)) else [output])]
+
+    def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
+        """What the axes of an input mean, as far as its rank tells."""
+        return ("N" + "?" * (len(shape) - 1)) if len(shape) else ""
+
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """What the axes of the output of a layer of the model mean, as far as its kind and its rank tell."""
+        return self.input_axes(None, shape)
+
+    def fingerprint(self, model: Any) -> str | None:
+        """A digest of everything that decides what the model computes; ``None`` if that cannot be told."""
+        return None
+
+    def state(self, model: Any) -> Callable[[], None]:
+        """What puts the model back to how it is now: its mode, hooks, attributes. It may be called several times."""
+        return lambda: None
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Inference mode within; afterwards the model is as it was, whatever happened. Gives its :meth:`state` before."""
+        yield self.state(model)

@@ -1,0 +1,249 @@
+"""Keras models. :func:`metannvis_methods.models.registry.get_native` imports this, after the framework."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.models import (
+    Functional,
+)  # keras.Model(inputs, outputs) is one; keras has no public name for it
+
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.fingerprint import digest, plain_attributes
+
+__all__ = ["native", "quiet"]
+
+AXES = {2: "NF", 3: "NTF", 4: "NHWC", 5: "NDHWC"}
+AXES_FIRST = {3: "NCL", 4: "NCHW", 5: "NCDHW"}
+SEQUENCE = (
+    "Conv1D",
+    "SeparableConv1D",
+    "DepthwiseConv1D",
+    "Conv1DTranspose",
+    "MaxPooling1D",
+    "AveragePooling1D",
+)
+TOKENS = ("Dense", "LayerNormalization", "MultiHeadAttention", "LSTM", "GRU", "SimpleRNN", "Embedding")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Keras' warning that a list of one input is not the input itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match", category=UserWarning)
+        yield
+
+
+class KerasNative(Native):
+    """Keras 3 models on TensorFlow."""
+
+    key = "tensorflow"
+
+    def is_model(self, model: Any) -> bool:
+        """A ``keras.Model``; a SavedModel or a ``tf_keras`` model is none."""
+        return isinstance(model, keras.Model)
+
+    def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
+        """The model itself, or a flat copy if some layers lie within others."""
+        if _is_flat(model):
+            return model, {layer.name: layer for layer in model.layers}
+        from metannvis_translate.frameworks.keras.plugin import flatten_model
+
+        flat, layers = flatten_model(model)
+        return flat, layers
+
+    def copies(self, model: Any) -> bool:
+        """A model in which some layers lie within others, or are used twice, is copied flat."""
+        return not _is_flat(model)
+
+    def layer_name(self, model: Any, layer: Any) -> str:
+        """Path of a layer of the model, nested ones included."""
+        paths = dict(_paths(model, ""))
+        for path, known in paths.items():
+            if known is layer:
+                return path
+        raise UnknownLayerError(getattr(layer, "name", f"{type(layer).__name__}(…)"), paths)
+
+    def float_dtype(self, model: Any) -> str | None:
+        """Dtype that the model computes in."""
+        dtypes = [tf.as_dtype(weight.dtype) for weight in _weights(model)]
+        return next((dtype.name for dtype in dtypes if dtype.is_floating), keras.config.floatx())
+
+    def as_input(self, model: Any, value: Any, index: int) -> Any:
+        """A tensor of the dtype that the model's input declares, never its caller's variable."""
+        declared = _declared(model)
+        dtype = str(declared[index].dtype) if index < len(declared) else self.float_dtype(model)
+        return tf.constant(to_numpy(value), dtype=dtype)
+
+    def as_index(self, model: Any, value: Any) -> Any:
+        """A tensor of int64."""
+        return tf.constant(to_numpy(value), dtype="int64")
+
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return bool(tensor.dtype.is_floating)
+
+    def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
+        """Number and shapes, as the model declares them."""
+        declared = _declared(model)
+        if not declared:
+            return
+        if len(values) != len(declared):
+            names = ", ".join(str(tensor.name) for tensor in declared)
+            raise InvalidArgumentError(f"the model has {len(declared)} inputs ({names}), not {len(values)}")
+        for tensor, value in zip(declared, values, strict=True):
+            wanted, shape = tuple(tensor.shape), tuple(np.shape(to_numpy(value)))
+            fits = len(wanted) == len(shape) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True))
+            if not fits:
+                axis = " (the first axis counts samples)" if len(shape) == len(wanted) - 1 else ""
+                raise InvalidArgumentError(f"input {tensor.name!r} has shape {wanted}{axis}, not {shape}")
+
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """Keys of a model that takes a dict, else the names of its input tensors."""
+        structure = _structure(model)
+        if isinstance(structure, Mapping) and all(hasattr(item, "shape") for item in structure.values()):
+            return tuple(keras.tree.flatten({key: key for key in structure}))
+        if self.is_model(model):
+            return tuple(str(tensor.name) for tensor in _declared(model))
+        if not hasattr(model, "signatures"):
+            return ()
+        from metannvis_translate.frameworks.keras.tf_graphs import signature_of
+
+        return signature_of(model).names
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
+        """The model's outputs; a model that refuses its inputs is the caller's mistake."""
+        try:
+            with quiet():
+                output = model(_packed(model, inputs), training=False)
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            given = ", ".join(f"{tuple(tensor.shape)} {tensor.dtype.name}" for tensor in inputs)
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
+        return [to_numpy(tensor) for tensor in keras.tree.flatten(output)]
+
+    def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
+        """Channels last unless a layer says otherwise; a signal if the model convolves over one axis."""
+        layers = [] if model is None else [layer for _, layer in _paths(model, "")]
+        return self._axes(layers, shape)
+
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """As for an input, by the kind of the layer; an activation has the model's axes."""
+        if type(layer).__name__ in SEQUENCE + TOKENS:
+            return self._axes([layer], shape)
+        return self.input_axes(model, shape)
+
+    def _axes(self, layers: Sequence[Any], shape: Sequence[int | None]) -> str:
+        rank = len(shape)
+        if rank in AXES_FIRST and any(getattr(layer, "data_format", "") == "channels_first" for layer in layers):
+            return AXES_FIRST[rank]
+        if rank == 3 and any(type(layer).__name__ in SEQUENCE for layer in layers):
+            return "NLC"
+        return AXES.get(rank, super().input_axes(None, shape))
+
+    def fingerprint(self, model: Any) -> str | None:
+        """Weights, and the layers with their activations and plain attributes."""
+        weights = _weights(model)
+        if not weights and not self.is_model(model):
+            return None
+
+        def parts() -> Iterator[tuple[str, Array]]:
+            for path, layer in _paths(model, ""):
+                activation = getattr(layer, "activation", None)
+                yield (
+                    f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
+                    np.empty(0),
+                )
+                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer))
+            for weight in weights:
+                yield getattr(weight, "path", weight.name), np.asarray(weight)
+
+        return digest(parts())
+
+    def state(self, model: Any) -> Callable[[], None]:
+        """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
+        layers = [layer for _, layer in _paths(model, "")]
+        activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
+        trainable = [(layer, layer.trainable) for layer in layers]
+        states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
+
+        def put_back() -> None:
+            for layer, activation in activations:
+                if layer.activation is not activation:
+                    layer.activation = activation
+            for layer, flag in trainable:
+                if layer.trainable is not flag:
+                    layer.trainable = flag
+            for variable, before in states:
+                if not np.array_equal(variable.numpy(), before):
+                    variable.assign(before)
+
+        return put_back
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Without a warning of Keras' that says nothing; afterwards everything is back."""
+        put_back = self.state(model)
+        try:
+            with quiet():
+                yield put_back
+        finally:
+            put_back()
+
+
+def _weights(model: Any) -> list[Any]:
+    """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
+    return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
+
+
+def _structure(model: Any) -> Any:
+    """How a functional model takes its inputs: a tensor, a list or a dict; ``None`` if it does not say."""
+    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+
+
+def _packed(model: Any, inputs: Sequence[Any]) -> Any:
+    """Input tensors in the structure that the model takes."""
+    structure = _structure(model)
+    if isinstance(structure, Mapping) and len(keras.tree.flatten(structure)) == len(inputs):
+        return keras.tree.pack_sequence_as(structure, list(inputs))
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
+def _states(layer: Any) -> Iterator[Any]:
+    """Variables that a layer writes by itself when it is called: statistics, and the states of its random numbers.
+
+    ``non_trainable_variables`` would be every weight of a frozen layer as well.
+    """
+    yield from getattr(layer, "_non_trainable_variables", ())
+    yield from (generator.state for generator in getattr(layer, "_seed_generators", ()))
+
+
+def _declared(model: Any) -> list[Any]:
+    """Input tensors of a model that has any before it is called."""
+    inputs = getattr(model, "inputs", None)
+    return list(keras.tree.flatten(inputs)) if inputs is not None else []
+
+
+def _is_flat(model: Any) -> bool:
+    """Whether a functional graph over the model's own layers reaches each of them, each used once."""
+    if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
+        return False
+    return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
+
+
+def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for layer in getattr(model, "layers", ()):
+        path = f"{prefix}{layer.name}"
+        yield path, layer
+        yield from _paths(layer, f"{path}/")
+
+
+native = KerasNative()

@@ -1,0 +1,70 @@
+"""ONNX models, which are translated before any toolkit sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import Array, Native
+
+__all__ = ["native"]
+
+
+class OnnxNative(Native):
+    """``onnx.ModelProto``."""
+
+    key = "onnx"
+
+    def is_model(self, model: Any) -> bool:
+        """No toolkit runs on one."""
+        return False
+
+    def as_input(self, model: Any, value: Any, index: int) -> Array:
+        """An array of the dtype that the model declares."""
+        from onnx.helper import tensor_dtype_to_np_dtype
+
+        declared = _declared(model)
+        array = to_numpy(value)
+        if index < len(declared):
+            return np.array(array, dtype=tensor_dtype_to_np_dtype(declared[index].type.tensor_type.elem_type))
+        return np.array(array)
+
+    def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
+        """Number and shapes, as the model declares them."""
+        declared = _declared(model)
+        if len(values) > len(declared):
+            raise InvalidArgumentError(f"the model has {len(declared)} inputs, not {len(values)}")
+        for port, value in zip(declared, values, strict=False):
+            if not port.type.tensor_type.HasField("shape"):
+                continue
+            dims = port.type.tensor_type.shape.dim
+            wanted = [dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or "?") for dim in dims]
+            shape = to_numpy(value).shape
+            if len(wanted) != len(shape) or any(
+                isinstance(w, int) and w not in (0, s) for w, s in zip(wanted, shape, strict=True)
+            ):
+                raise InvalidArgumentError(
+                    f"input {port.name!r} has shape ({', '.join(map(str, wanted))}), not {shape}"
+                )
+
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """As the graph declares them."""
+        return tuple(port.name for port in _declared(model))
+
+    def fingerprint(self, model: Any) -> str | None:
+        """Digest of the serialised model."""
+        return hashlib.sha1(model.SerializeToString(deterministic=True), usedforsecurity=False).hexdigest()
+
+
+def _declared(model: Any) -> list[Any]:
+    """Graph inputs that are no weights."""
+    weights = {initializer.name for initializer in model.graph.initializer}
+    return [port for port in model.graph.input if port.name not in weights]
+
+
+native = OnnxNative()

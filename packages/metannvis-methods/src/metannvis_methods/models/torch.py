@@ -1,0 +1,231 @@
+"""PyTorch models. :func:`metannvis_methods.models.registry.get_native` imports this, after the framework."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from metannvis_translate.frameworks.torch.hooks import sound_batch_norms
+from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.fingerprint import digest, plain_attributes
+
+__all__ = ["native"]
+
+IMAGE_AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
+SEQUENCE = (
+    torch.nn.Conv1d,
+    torch.nn.BatchNorm1d,
+    torch.nn.MaxPool1d,
+    torch.nn.AvgPool1d,
+    torch.nn.ConvTranspose1d,
+)
+TOKENS = (
+    torch.nn.Linear,
+    torch.nn.LayerNorm,
+    torch.nn.MultiheadAttention,
+    torch.nn.RNNBase,
+    torch.nn.Embedding,
+)
+
+
+class TorchNative(Native):
+    """PyTorch modules."""
+
+    key = "torch"
+
+    def is_model(self, model: Any) -> bool:
+        """An ``nn.Module``; an ``ExportedProgram`` is none."""
+        return isinstance(model, torch.nn.Module)
+
+    def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
+        """The model itself, and every module in it by its dotted name."""
+        return model, {name: module for name, module in model.named_modules() if name}
+
+    def layer_name(self, model: Any, layer: Any) -> str:
+        """Dotted name of a module of the model."""
+        names = {id(module): name for name, module in model.named_modules() if name}
+        if id(layer) not in names:
+            raise UnknownLayerError(f"{type(layer).__name__}(…)", names.values())
+        return names[id(layer)]
+
+    def float_dtype(self, model: Any) -> str | None:
+        """Dtype of the first floating weight."""
+        return str(_like(model).dtype).removeprefix("torch.")
+
+    def as_input(self, model: Any, value: Any, index: int) -> torch.Tensor:
+        """A tensor of the weights' dtype and device.
+
+        Whole numbers stay whole numbers if the model has an embedding; otherwise they are counts or pixels.
+        """
+        like = _like(model)
+        with torch.inference_mode(False):  # a tensor made in inference mode could never have a gradient
+            tensor = _tensor(value)
+            if not tensor.is_floating_point() and _takes_indices(model):
+                return tensor.to(like.device)
+            return tensor.to(like.device, like.dtype)
+
+    def as_index(self, model: Any, value: Any) -> torch.Tensor:
+        """A tensor of int64 on the weights' device."""
+        return _tensor(value).to(_like(model).device, torch.int64)
+
+    def is_floating(self, tensor: Any) -> bool:
+        """Whether a tensor can have a gradient."""
+        return bool(tensor.is_floating_point())
+
+    def calls(self, model: Any, layer: Any, inputs: Sequence[Any]) -> int:
+        """How often a module is called in one run; needs inputs to find out."""
+        if not inputs:
+            return 1
+        seen: list[None] = []
+        with self.guarded(model):
+            layer.register_forward_hook(lambda *_: seen.append(None))
+            self.predict(model, inputs)
+        return len(seen)
+
+    def input_names(self, model: Any) -> tuple[str, ...]:
+        """As an exported program declares them, else the parameters of ``forward``."""
+        from metannvis_translate.frameworks.torch.program import declared_inputs
+
+        if declared := declared_inputs(model):
+            return tuple(name for name, _, _ in declared)
+        if not isinstance(model, torch.nn.Module):
+            return ()
+        parameters = inspect.signature(model.forward).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
+        """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
+        try:
+            with torch.no_grad():
+                output = model(*inputs)
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+            given = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs)
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
+        return [to_numpy(tensor) for tensor in _tensors(output)]
+
+    def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
+        """Channels first; three axes are a signal if the model convolves over one, else a sequence."""
+        rank = len(shape)
+        if rank == 3 and model is not None and any(isinstance(module, SEQUENCE) for module in model.modules()):
+            return "NCL"
+        return IMAGE_AXES.get(rank, super().input_axes(model, shape))
+
+    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
+        """As for an input, by the kind of the layer; an activation has the model's axes."""
+        parts = list(layer.modules())
+        known = any(isinstance(part, SEQUENCE + TOKENS) for part in parts)
+        return self.input_axes(layer if known else model, shape)
+
+    def fingerprint(self, model: Any) -> str:
+        """Weights, buffers, structure, options that modules print or keep as plain attributes, and modes."""
+
+        def parts() -> Iterator[tuple[str, Array]]:
+            if isinstance(model, torch.nn.Module):
+                yield repr(model), np.array([module.training for module in model.modules()])
+                for name, module in model.named_modules():
+                    yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
+                sources = (model.named_parameters(), model.named_buffers())
+            else:  # an ExportedProgram
+                yield str(model.graph), np.empty(0)
+                sources = (model.state_dict.items(), model.constants.items())
+            for source in sources:
+                for name, tensor in source:
+                    if not isinstance(tensor, torch.Tensor):
+                        continue
+                    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+                    yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}", flat
+
+        return digest(parts())
+
+    def state(self, model: Any) -> Callable[[], None]:
+        """Modes, hooks, submodules, gradients, buffers.
+
+        Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
+        whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
+        """
+        modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
+        parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
+        buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+
+        def put_back() -> None:
+            for module, attributes, registries in modules:
+                for name, content in registries.items():
+                    registry = attributes[name]
+                    registry.clear()
+                    registry.update(content)
+                module.__dict__.clear()
+                module.__dict__.update(attributes)
+            for parameter, requires_grad, grad in parameters:
+                parameter.requires_grad_(requires_grad)
+                parameter.grad = grad
+            with torch.no_grad():
+                for buffer, before in buffers:  # ``forward`` may count its calls in one
+                    if not torch.equal(buffer, before):
+                        buffer.copy_(before)
+
+        return put_back
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Evaluation mode, gradients on, nothing in place; afterwards everything is back."""
+        refuse_inference_tensors(model)
+        put_back = self.state(model)
+        try:
+            for module in model.modules():
+                module.training = False  # eval() is refused by an exported program
+                if module.__dict__.get("inplace") is True:
+                    module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
+                yield put_back
+        finally:
+            put_back()
+
+
+def _registries(module: torch.nn.Module) -> dict[str, Any]:
+    """Copies of the dicts and sets that ``nn.Module`` keeps: parameters, submodules, hooks."""
+    return {
+        name: value.copy()
+        for name, value in module.__dict__.items()
+        if name.startswith("_") and isinstance(value, (dict, set))
+    }
+
+
+def _like(model: torch.nn.Module) -> torch.Tensor:
+    """A tensor that has the dtype and device inputs should have."""
+    tensors = [*model.parameters(), *model.buffers()]
+    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return floating[0] if floating else (torch.empty(0, device=tensors[0].device) if tensors else torch.empty(0))
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    """A copy of a value, detached."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return torch.from_numpy(np.array(to_numpy(value)))
+
+
+def _takes_indices(model: torch.nn.Module) -> bool:
+    return any(isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)) for module in model.modules())
+
+
+def _tensors(output: Any) -> list[torch.Tensor]:
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    if isinstance(output, (tuple, list)):
+        return [tensor for part in output for tensor in _tensors(part)]
+    return []
+
+
+native = TorchNative()

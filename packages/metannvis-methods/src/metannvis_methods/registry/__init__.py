@@ -1,0 +1,1 @@
+"""The table of methods: rows, toolsets, and the choice among them."""

@@ -1,0 +1,44 @@
+"""References: the papers that methods come from."""
+
+from __future__ import annotations
+
+IG = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017, arXiv:1703.01365"
+
+
+DEEP_LIFT = "Shrikumar, Greenside, Kundaje: Learning Important Features, 2017, arXiv:1704.02685"
+
+
+SHAP = "Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, 2017, arXiv:1705.07874"
+
+
+SALIENCY = "Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034"
+
+
+DECONVOLUTION = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2013, arXiv:1311.2901"
+
+
+GUIDED = "Springenberg et al.: Striving for Simplicity: The All Convolutional Net, 2014, arXiv:1412.6806"
+
+
+CONDUCTANCE = "Dhamdhere, Sundararajan, Yan: How Important Is a Neuron?, 2018, arXiv:1805.12233"
+
+
+INFLUENCE = "Leino et al.: Influence-Directed Explanations for Deep Convolutional Networks, 2018, arXiv:1802.03788"
+
+
+PERMUTATION = "Breiman: Random Forests, 2001; Fisher, Rudin, Dominici, 2018, arXiv:1801.01489"
+
+
+GRAD_CAM = "Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391"
+
+
+ABLATION = "Merrick: Randomized Ablation Feature Importance, 2019, arXiv:1910.00174"
+
+
+SHAPLEY = "Castro, Gómez, Tejada: Polynomial Calculation of the Shapley Value Based on Sampling, 2009"
+
+
+LIME = "Ribeiro, Singh, Guestrin: Why Should I Trust You?, 2016, arXiv:1602.04938"
+
+
+RELEVANCE = "Bach et al.: On Pixel-Wise Explanations, PLoS ONE 10(7), 2015, doi:10.1371/journal.pone.0130140"

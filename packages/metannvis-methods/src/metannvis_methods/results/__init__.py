@@ -1,0 +1,1 @@
+"""What a call returns: explanations, comparisons, and files of them."""

@@ -1,0 +1,163 @@
+"""What a method gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from metannvis_translate.writing import replacing
+
+from metannvis_methods.results.explanation_files import FORMAT, read_explanation
+from metannvis_methods.results.plain import as_tuple, jsonable
+from metannvis_methods.results.plotter import find_plotter
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Explanation"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A method's result, in the layout of the caller's own model.
+
+    Attributes
+    ----------
+    values
+        An array, or a tuple of them, one an input (or one an output tensor of the layer). Axis 0 counts
+        samples.
+    axes
+        One letter an axis of ``values``: N batch, C channels, D/H/W space, L a single spatial axis, T tokens,
+        F features, ``?`` not known. A tuple where ``values`` is one.
+    inputs, input_axes
+        What was explained, and its axes. ``None`` if the caller gave no inputs.
+    method, toolset, kind
+        Key of the method, of its toolset, and what it attributes to.
+    framework
+        Key of the framework of the caller's model.
+    layer
+        Name of the layer in the caller's model, ``None`` if the method has none.
+    target
+        What was explained: a class, a list of one a sample, a position in a dense output; ``None`` is the
+        only output.
+    labels
+        Class names, if the caller gave them.
+    translation
+        ``None`` if the model ran as it is, else what it was translated between and the largest differences
+        found: ``{"from": "torch", "to": "tensorflow", "outputs": 3e-7, "gradients": 1e-6, "layers": 2e-7,
+        "passed": True}``.
+    convergence_delta
+        One a sample: by how much the attributions miss the difference of outputs that they should sum to.
+    seconds
+        What the method took, translation left out.
+    options
+        What the caller set, in JSON-able form.
+    """
+
+    values: Array | tuple[Array, ...]
+    axes: str | tuple[str, ...]
+    inputs: Array | tuple[Array, ...] | None
+    input_axes: str | tuple[str, ...] | None
+    method: str
+    toolset: str
+    framework: str
+    kind: str
+    layer: str | None = None
+    target: Any = None
+    labels: tuple[str, ...] | None = None
+    translation: Mapping[str, Any] | None = None
+    convergence_delta: Array | None = None
+    seconds: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write an ``.npz`` file, which :meth:`load` reads: arrays ``values`` (or ``values_0`` …) and so on.
+
+        Returns the path, with the ending added if it lacked it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The file exists and ``overwrite`` is off.
+        WriteError
+            It cannot be written; what was there is unchanged.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".npz":
+            path = path.with_name(path.name + ".npz")
+        arrays: dict[str, Array] = {}
+        meta: dict[str, Any] = {"format": FORMAT}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.name in ("values", "inputs") and isinstance(value, tuple):
+                arrays |= {f"{item.name}_{k}": array for k, array in enumerate(value)}
+                meta[f"{item.name}_count"] = len(value)
+            elif isinstance(value, np.ndarray):
+                arrays[item.name] = value
+            else:
+                meta[item.name] = jsonable(value)
+        arrays["meta"] = np.array(json.dumps(meta))
+        with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stubs take it for allow_pickle
+        return path
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Explanation:
+        """Read what :meth:`save` wrote. Runs no code from the file.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The file holds no explanation.
+        DamagedFileError
+            The file cannot be read, or holds something else than what an explanation consists of.
+        LimitError
+            It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
+        """
+        return cls(**read_explanation(Path(path)))
+
+    def plot(self, **options: Any) -> Any:
+        """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
+
+        Raises
+        ------
+        MissingFrameworkError
+            No plotter is installed; the message says what to install.
+        """
+        return find_plotter()(self, **options)
+
+    def __str__(self) -> str:
+        shapes = self.values if isinstance(self.values, tuple) else (self.values,)
+        axes = self.axes if isinstance(self.axes, tuple) else (self.axes,)
+        parts = [f"{self.method} of {self.toolset} on a {self.framework} model"]
+        parts += [f"layer {self.layer}"] if self.layer else []
+        parts += [f"target {self.target}"] if self.target is not None else []
+        parts += [" and ".join(f"{a} {v.shape}" for a, v in zip(axes, shapes, strict=True))]
+        if self.translation:
+            parts.append(f"translated to {self.translation['to']}")
+        return ", ".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [("method", f"{self.method} ({self.toolset}, {self.kind})"), ("model", self.framework)]
+        rows += [(name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None]
+        for axes, array in zip(as_tuple(self.axes), as_tuple(self.values), strict=True):
+            low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+            rows.append(("values", f"{axes} {array.shape}, {array.dtype}, {low:.3g} … {high:.3g}"))
+        if self.translation:
+            worst = self.translation.get("outputs")
+            how = "" if worst is None else f", outputs differ by {worst:.1e} at most"
+            rows.append(("translated", f"{self.translation['from']} → {self.translation['to']}{how}"))
+        rows.append(("seconds", f"{self.seconds:.2f}"))
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
+        return f"<table>{cells}</table>"

@@ -1,0 +1,116 @@
+"""Explanations in files: what is read is held against what an explanation consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from metannvis_translate.errors import DamagedFileError
+from metannvis_translate.reading.array_files import read_npz
+from metannvis_translate.reading.text_files import parse_json
+
+from metannvis_methods.errors import InvalidArgumentError
+
+__all__ = ["FORMAT", "read_explanation"]
+
+FORMAT = 1
+#: Most inputs or output tensors that one explanation has.
+MOST_ARRAYS = 1000
+NOTHING = type(None)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_axes(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+#: What each field is, as JSON has it.
+FIELDS: dict[str, Callable[[Any], bool]] = {
+    "axes": _is_axes,
+    "input_axes": lambda value: value is None or _is_axes(value),
+    "inputs": lambda value: value is None,  # an array otherwise, which stands beside
+    "method": _is_text,
+    "toolset": _is_text,
+    "framework": _is_text,
+    "kind": _is_text,
+    "layer": lambda value: isinstance(value, str | NOTHING),
+    "target": lambda value: isinstance(value, int | float | str | list | NOTHING),
+    "labels": lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
+    "translation": lambda value: isinstance(value, dict | NOTHING),
+    "convergence_delta": lambda value: value is None,
+    "seconds": lambda value: isinstance(value, int | float),
+    "options": lambda value: isinstance(value, dict),
+}
+NEEDED = ("axes", "method", "toolset", "framework", "kind")
+
+
+def read_explanation(path: Path) -> dict[str, Any]:
+    """Fields of the explanation in an ``.npz`` file.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file holds no explanation, or one of another version.
+    DamagedFileError
+        It cannot be read, or a field is not what it has to be.
+    """
+    arrays = dict(read_npz(path))
+    text = arrays.pop("meta", None)
+    if text is None:
+        raise InvalidArgumentError(f"{path} holds no explanation")
+    meta = parse_json(str(text), f"meta in {path.name}") if text.dtype.kind == "U" and text.size == 1 else None
+    if not isinstance(meta, dict):
+        raise DamagedFileError(f"{path.name} is damaged: its meta is no table of fields")
+    if meta.pop("format", None) != FORMAT:
+        raise InvalidArgumentError(f"{path} was written by another version of metannvis-methods")
+    found: dict[str, Any] = {}
+    for name in ("values", "inputs"):
+        count = meta.pop(f"{name}_count", None)
+        if count is not None or name in arrays:
+            found[name] = _arrays(arrays, name, count, path)
+    if "convergence_delta" in arrays:
+        found["convergence_delta"] = _number(arrays, "convergence_delta", path)
+    _check(meta, found, path)
+    for name in ("axes", "input_axes", "labels"):
+        if isinstance(meta.get(name), list):
+            meta[name] = tuple(meta[name])
+    return {"inputs": None, "input_axes": None, **meta, **found}
+
+
+def _arrays(arrays: Mapping[str, Any], name: str, count: Any, path: Path) -> Any:
+    if count is None:
+        return _number(arrays, name, path)
+    if not isinstance(count, int) or not 0 < count <= MOST_ARRAYS:
+        raise DamagedFileError(f"{path.name} is damaged: it says that it has {count!r} {name}")
+    return tuple(_number(arrays, f"{name}_{k}", path) for k in range(count))
+
+
+def _number(arrays: Mapping[str, Any], name: str, path: Path) -> Any:
+    array = arrays.get(name)
+    if array is None:
+        raise DamagedFileError(f"{path.name} is damaged: its {name} is missing")
+    if array.dtype.kind not in "biufc" and array.dtype != np.dtype("V2"):  # bfloat16, as NumPy writes it
+        raise DamagedFileError(f"{path.name} is damaged: its {name} holds {array.dtype}, not numbers")
+    return array
+
+
+def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+    missing = [name for name in NEEDED if name not in meta] + [name for name in ("values",) if name not in found]
+    if missing:
+        raise DamagedFileError(f"{path.name} is damaged: it lacks {', '.join(missing)}")
+    for name, value in meta.items():
+        if name not in FIELDS:
+            raise DamagedFileError(f"{path.name} is damaged: it has a field {name[:60]!r}, which no explanation has")
+        if not FIELDS[name](value):
+            raise DamagedFileError(f"{path.name} is damaged: its {name} is {str(value)[:60]!r}")
+    for name, axes in (("values", meta["axes"]), ("inputs", meta.get("input_axes"))):
+        of = found.get(name)
+        shapes = [array.shape for array in (of if isinstance(of, tuple) else (of,)) if array is not None]
+        letters = axes if isinstance(axes, list) else [axes] if axes is not None else []
+        if of is not None and letters and [len(text) for text in letters] != [len(shape) for shape in shapes]:
+            raise DamagedFileError(f"{path.name} is damaged: its {name} of the shapes {shapes} have the axes {letters}")

@@ -1,0 +1,139 @@
+"""From the caller's words to the toolkit's: which argument goes where, and which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, near_misses
+from metannvis_methods.registry.spec import UNIFORM, MethodSpec, Role
+
+__all__ = ["Bound", "bind", "check_required"]
+
+
+@dataclass
+class Bound:
+    """Arguments of one run by the toolkit's names, values still as the caller gave them."""
+
+    spec: MethodSpec
+    init: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] = field(default_factory=dict)
+
+    def side(self, name: str) -> dict[str, Any]:
+        """Where an argument of the row belongs: with the constructor's or with the call's."""
+        return self.init if any(argument.name == name for argument in self.spec.init) else self.call
+
+    def of(self, *roles: Role) -> Any:
+        """Value of the first given argument with one of these roles, ``None`` if there is none."""
+        for argument in self.spec.arguments:
+            if argument.role in roles and self.side(argument.name).get(argument.name) is not None:
+                return self.side(argument.name)[argument.name]
+        return None
+
+    def give(self, name: str, value: Any, said: str) -> None:
+        """Set an argument that is not set yet; ``said`` is the word the caller used for it."""
+        side = self.side(name)
+        if name in side:
+            raise InvalidArgumentError(
+                f"{self.spec.key}: {said!r} and {name!r} are the same argument; give one of them"
+            )
+        side[name] = value
+
+    def take(self, *roles: Role) -> Any:
+        """Like :meth:`of`, and remove every argument of these roles."""
+        value = self.of(*roles)
+        for argument in self.spec.arguments:
+            if argument.role in roles:
+                self.side(argument.name).pop(argument.name, None)
+        return value
+
+
+def bind(
+    spec: MethodSpec,
+    words: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+    *,
+    init_args: Mapping[str, Any] | None = None,
+    exec_args: Mapping[str, Any] | None = None,
+) -> Bound:
+    """Route arguments to the constructor or the call by the row.
+
+    Parameters
+    ----------
+    words
+        The uniform vocabulary (:data:`metannvis_methods.registry.spec.UNIFORM`); ``None`` means not given.
+    options
+        By the toolkit's names; one that the row does not know is refused.
+    init_args, exec_args
+        By the toolkit's names or the uniform ones. What the row does not know passes through to the toolkit.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The method has no such argument (the message names close ones), or it was given twice.
+    """
+    bound = Bound(spec)
+    for given, unknown in ((init_args or {}, bound.init), (exec_args or {}, bound.call)):
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(f"init_args and exec_args are dicts, not {type(given).__name__}")
+        for name, value in given.items():
+            argument = spec.argument(name) or spec.speaks(name)
+            if argument is None:
+                unknown[name] = value
+            else:
+                bound.give(argument.name, value, name)
+    for name, value in (options or {}).items():
+        if spec.argument(name) is None:
+            raise InvalidArgumentError(_unknown(spec, name))
+        bound.give(name, value, name)
+    for word, value in words.items():
+        if value is None:
+            continue
+        argument = spec.speaks(word)
+        if argument is not None:
+            bound.give(argument.name, value, word)
+        else:
+            raise InvalidArgumentError(_takes_no(spec, word))
+    for name, value in spec.defaults:
+        bound.side(name).setdefault(name, value)
+    return bound
+
+
+def _unknown(spec: MethodSpec, name: str) -> str:
+    names = [argument.name for argument in spec.arguments if argument.role not in ("input", "layer")]
+    close = near_misses(name, [*names, *UNIFORM])
+    hint = f"Close: {', '.join(close)}." if close else f"It has: {', '.join(names)}."
+    return f"{spec.key} of {spec.toolset} has no option {name!r}. {hint}"
+
+
+def _takes_no(spec: MethodSpec, word: str) -> str:
+    words = [known for known in UNIFORM if spec.speaks(known)]
+    hint = ""
+    if word in ("layer", "neuron") and spec.kind == "primary":
+        hint = f" and has no {word} variant there"
+    return f"{spec.key} of {spec.toolset} takes no {word!r}{hint}; it takes: {', '.join(words)}"
+
+
+def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
+    """Refuse a call that lacks an argument which neither the toolkit nor the row has a default for, the layer left out.
+
+    Raises
+    ------
+    MissingArgumentError
+        The message names every missing argument, in the caller's words.
+    """
+    spec = bound.spec
+    missing = []
+    by_row = {name for name, _ in spec.defaults}
+    for argument in spec.required:
+        if argument.name in by_row:
+            continue
+        if bound.side(argument.name).get(argument.name) is not None:
+            continue
+        if target_may_be_found and argument.role in ("target", "score"):
+            continue
+        word = next((word for word in UNIFORM if spec.speaks(word) is argument), argument.name)
+        missing.append(argument.name if word == argument.name else f"{word} (its own name for it: {argument.name})")
+    if missing:
+        raise MissingArgumentError(f"{spec.key} of {spec.toolset} needs {', '.join(missing)}")

@@ -1,0 +1,112 @@
+"""Conversion of a call's values to what the toolkit takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.arrays import in_order, several, to_numpy
+from metannvis_methods.registry.spec import Role
+from metannvis_methods.running.arguments import Bound
+from metannvis_methods.running.prepared import Prepared
+
+if TYPE_CHECKING:
+    pass
+
+
+__all__ = ["arguments_for", "caller_array"]
+
+#: The translator's word for a role, where it differs from ours.
+TRANSLATED_ROLE: Mapping[Role, str] = {
+    "extra": "input",
+    "distribution": "baseline",
+    "layer_mask": "layer_baseline",
+}
+
+
+FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer_baseline")
+
+
+def is_foreign(value: Any, framework: str) -> bool:
+    """Whether the value is a tensor of another framework, and so in another layout than the model's."""
+    from metannvis_translate.frameworks.registry import frameworks
+
+    return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
+
+
+def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Constructor and call arguments as tensors in the layout, dtype and device of the model that runs.
+
+    Values whose role does not concern layout, and functions, pass untouched. A layer is left out.
+    """
+    init, call = dict(bound.init), dict(bound.call)
+    for argument in bound.spec.arguments:
+        side = init if argument.name in init else call
+        value = side.get(argument.name)
+        if argument.role is None or value is None or (callable(value) and not hasattr(value, "shape")):
+            continue
+        if argument.role in ("layer", "score"):
+            continue
+        side[argument.name] = _converted(prepared, argument.role, value, bound)
+    return init, call
+
+
+def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
+    if role in ("batch", "per_eval", "delta"):
+        return value
+    if role == "layer_input":
+        if value and prepared.translation is not None:  # what a layer puts out is mapped, what goes into it is not
+            raise InvalidArgumentError(
+                f"{bound.spec.key} runs on a translation of the model, in which only what a layer puts out is the same: name "
+                "the layer before it instead of asking for its input"
+            )
+        return value
+    if role in ("neuron", "target"):
+        layer = prepared.row.source.name if prepared.row is not None else None
+        if role == "neuron" and hasattr(value, "tolist"):  # a position given as an array
+            value = value.tolist()
+            value = tuple(value) if isinstance(value, list) else value
+        return _translated(prepared, role, value, 0, layer)
+    if role in ("window", "stride"):
+        one_each = isinstance(value, tuple) and bool(value) and isinstance(value[0], (tuple, list))
+        return _each(lambda item, k: _translated(prepared, role, item, k, None), value, one_each)
+    offset = len(in_order(bound.of("input"))) if role == "extra" else 0
+    layer = prepared.row.source.name if role in ("layer_baseline", "layer_mask") and prepared.row is not None else None
+
+    def convert(item: Any, index: int) -> Any:
+        if item is None or isinstance(item, (int, float, str)) or not np.ndim(item):
+            return item
+        item = item if hasattr(item, "shape") else to_numpy(item)
+        moved = _translated(prepared, role, item, index + offset, layer)
+        if role in FLOATS:
+            return prepared.native.as_input(prepared.model, moved, index + offset)
+        return prepared.native.as_index(prepared.model, moved)
+
+    return _each(convert, value, several(value))
+
+
+def _each(convert: Callable[[Any, int], Any], value: Any, one_each: bool) -> Any:
+    if not one_each:
+        return convert(value, 0)
+    return tuple(convert(item, index) for index, item in enumerate(in_order(value)))
+
+
+def _translated(prepared: Prepared, role: Role, value: Any, index: int, layer: str | None) -> Any:
+    if prepared.translation is None:
+        if role not in ("neuron", "target", "window", "stride") and is_foreign(value, prepared.framework):
+            raise InvalidArgumentError(
+                f"a {type(value).__name__} for a {prepared.framework} model that is not translated: its "
+                "layout is unclear; give NumPy, in the model's own layout"
+            )
+        return value
+    return prepared.translation.to_target(value, role=TRANSLATED_ROLE.get(role, role), index=index, layer=layer)
+
+
+def caller_array(prepared: Prepared, value: Any, index: int) -> np.ndarray[Any, Any]:
+    """An input as NumPy in the caller's layout, whatever it was given as."""
+    if prepared.translation is not None and is_foreign(value, prepared.framework):
+        value = prepared.translation.to_source(value, role="input", index=index)
+    return to_numpy(value)

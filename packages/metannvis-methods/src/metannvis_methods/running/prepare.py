@@ -1,0 +1,204 @@
+"""From the caller's model and values to those the toolkit runs on: translation, arguments."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.process import exclusive, using
+
+from metannvis_methods.errors import MissingArgumentError
+from metannvis_methods.models.arrays import in_order
+from metannvis_methods.models.base import Native
+from metannvis_methods.models.registry import get_native
+from metannvis_methods.registry.spec import MethodSpec
+from metannvis_methods.registry.toolset import Progress, Toolset
+from metannvis_methods.running.arguments import Bound
+from metannvis_methods.running.convert import is_foreign
+from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.running.translation_cache import cache, signature
+
+if TYPE_CHECKING:
+    from metannvis_translate import Translation
+
+__all__ = ["LOAD_OPTIONS", "fingerprint_of", "open_source", "order_inputs", "prepare"]
+
+logger = logging.getLogger("metannvis_methods")
+
+#: Samples that a translation is made and checked with, at most.
+EXAMPLES = 8
+#: Options of ``load_model``, which a caller may give beside those of ``translate``.
+LOAD_OPTIONS = ("trust", "architecture")
+
+
+def open_source(model: Any, options: dict[str, Any], progress: Progress | None = None) -> Any:
+    """The caller's model: a path is loaded, once, with what ``options`` has for that (taken out of it)."""
+    load = {name: options.pop(name) for name in LOAD_OPTIONS if name in options}
+    if not isinstance(model, (str, Path)):
+        return model
+    from metannvis_translate import load_model
+
+    return cache.file(Path(model), load, lambda: load_model(model, **load), progress=progress)
+
+
+def fingerprint_of(
+    toolset: Toolset, spec: MethodSpec, source: Any, framework: str, progress: Progress | None = None
+) -> str | None:
+    """Digest of the caller's model, if something that is made of it is to be kept; no other thread runs the model meanwhile."""
+    from metannvis_translate import Translation
+
+    if isinstance(source, Translation):
+        if source.target_framework == toolset.framework:
+            return None
+        source = source.source
+    home = get_native(framework)
+    if framework == toolset.framework and home.is_model(source) and not spec.hooks and not home.copies(source):
+        return None
+    with using(source, progress=progress):
+        return home.fingerprint(source)
+
+
+def order_inputs(bound: Bound, source: Any, framework: str, progress: Progress | None = None) -> None:
+    """Put inputs, baselines and masks that were given by name into the order in which the model takes them."""
+    for argument in bound.spec.arguments:
+        value = bound.side(argument.name).get(argument.name)
+        if argument.role in ("input", "baseline", "distribution", "feature_mask") and isinstance(value, Mapping):
+            bound.side(argument.name)[argument.name] = in_order(value, _input_names(source, framework, progress))
+
+
+def _input_names(source: Any, framework: str, progress: Progress | None) -> tuple[str, ...]:
+    from metannvis_translate import Translation
+
+    if isinstance(source, Translation):
+        return tuple(port.name for port in source.inputs)
+    native = get_native(framework)
+    with exclusive(source, progress=progress):
+        return native.input_names(source)
+
+
+def prepare(
+    toolset: Toolset,
+    spec: MethodSpec,
+    source: Any,
+    framework: str,
+    bound: Bound,
+    options: Mapping[str, Any],
+    *,
+    fingerprint: str | None,
+    layer: Any = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Translate the model if the method needs that; otherwise take it as it is.
+
+    Whoever calls this has the process and the model (:func:`metannvis_translate.process.exclusive`).
+
+    Parameters
+    ----------
+    source
+        A model, or a ``Translation`` of one.
+    options
+        Options of ``translate``; ``dummy_input`` and ``example_inputs`` count where the call has no inputs.
+    fingerprint
+        What :func:`fingerprint_of` says of the source.
+    layer
+        What the caller named, which may be one call of a layer.
+    """
+    from metannvis_translate import Translation
+
+    options = dict(options)
+    dummy = [options.pop(name) for name in ("example_inputs", "dummy_input") if options.get(name) is not None]
+    given = (*in_order(bound.of("input")), *in_order(bound.of("extra")))
+    native = get_native(toolset.framework)
+    ready = source if isinstance(source, Translation) else None
+    if ready is not None:
+        source = ready.source
+    home = get_native(framework)
+    if given and not any(is_foreign(value, framework) for value in given):
+        home.check_inputs(source, given)
+    examples = _examples(home, source, framework, given)
+    if not examples and dummy:
+        examples = _examples(home, source, framework, in_order(dummy[0], home.input_names(source)))
+    kept = None
+    if ready is None or ready.target_framework != toolset.framework:
+        reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
+        if framework == toolset.framework:
+            as_it_is = Prepared(source, framework, source, native, None, given, examples)
+            reasons = _obstacles(toolset, spec, as_it_is, layer, fingerprint)
+            if not reasons:
+                return as_it_is
+            logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
+        if not examples and framework == "torch" and callable(source):
+            raise MissingArgumentError(
+                f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
+                "(seed_input) or dummy_input"
+            )
+        # a layer that is called twice is an obstacle that shows late
+        kept = home.fingerprint(source) if fingerprint is None else fingerprint
+        ready = _translate(home, source, kept, toolset.framework, examples, options, progress)
+    return Prepared(source, framework, ready.model, native, ready, given, examples, fingerprint=kept)
+
+
+def _obstacles(
+    toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
+) -> tuple[str, ...]:
+    """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
+    source, native = prepared.source, prepared.native
+    if not native.is_model(source):
+        return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
+    if spec.hooks:
+        slot = ("obstacles", spec.toolset, spec.key, signature(prepared.examples, {}))
+        reasons: tuple[str, ...] = cache.get(
+            source,
+            slot,
+            fingerprint,
+            lambda: toolset.obstacles(spec, source, prepared.examples or None),
+        )
+        if reasons:
+            return reasons
+    try:
+        if native.copies(source):
+            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: native.open(source))
+        else:
+            prepared.model, prepared.opened = native.open(source)
+    except UnsupportedOperatorError as error:
+        return (str(error).splitlines()[0],)
+    return () if layer is None or isinstance(layer, int) else prepared.obstacles(layer)
+
+
+def _examples(home: Native, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Inputs to translate with: few samples, in the dtype that the source computes in."""
+    if not given or any(is_foreign(value, framework) for value in given):
+        return ()
+    tensors = tuple(home.as_input(source, value, index) for index, value in enumerate(given))
+    counts = {tuple(tensor.shape)[:1] for tensor in tensors}
+    if framework != "onnx" and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
+        tensors = tuple(tensor[:EXAMPLES] for tensor in tensors)
+    return tensors
+
+
+def _translate(
+    home: Native,
+    source: Any,
+    fingerprint: str | None,
+    to: str,
+    examples: tuple[Any, ...],
+    options: Mapping[str, Any],
+    progress: Progress | None,
+) -> Translation:
+    from metannvis_translate import translate
+
+    if home.float_dtype(source) == "float64":
+        options = {"dtype": "float64", **options}
+
+    def make() -> Translation:
+        if examples and home.key and home.is_model(source):  # a wrong shape is said here, not by an exporter
+            with home.guarded(source):
+                home.predict(source, examples)
+        logger.info("translating the model to %s", to)
+        return translate(source, to, example_inputs=examples or None, progress=progress, **options)
+
+    slot = ("translation", to, *signature(examples, options))
+    return cache.translation(source, slot, fingerprint, make, afterwards=lambda: home.fingerprint(source))

@@ -1,0 +1,142 @@
+"""A model that is ready to run, its layers, and how both lie to the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from metannvis_methods.errors import MissingArgumentError, UnknownLayerError
+from metannvis_methods.models.base import Native
+from metannvis_methods.models.registry import get_native
+
+if TYPE_CHECKING:
+    from metannvis_translate import Translation
+    from metannvis_translate.layers import LayerInfo, LayerRow
+
+__all__ = ["Prepared", "auto_layer"]
+
+#: What kinds of layers that put out tokens are called, in any framework.
+TOKEN_LAYERS = ("attention", "layernorm", "rmsnorm", "lstm", "gru", "rnn")
+
+
+@dataclass
+class Prepared:
+    """A model that is ready to run, and how it lies to the caller's.
+
+    Attributes
+    ----------
+    source, framework
+        The caller's model and its framework.
+    model, native
+        The model that runs, and what can be done to models of its framework.
+    translation
+        ``None`` if the caller's model runs as it is.
+    inputs
+        The caller's inputs, further inputs of the model after those that are attributed to.
+    examples
+        A few of them (or of the dummy inputs), as tensors of the caller's framework.
+    layer, row
+        The layer object of ``model``, and which layer of the caller's model that is.
+    opened
+        Layers of a model that is not translated, by name.
+    last
+        What ``"auto"`` means, once it was asked for.
+    fingerprint
+        Of the caller's model when it was translated here; ``None`` if it was not.
+    """
+
+    source: Any
+    framework: str
+    model: Any
+    native: Native
+    translation: Translation | None = None
+    inputs: tuple[Any, ...] = ()
+    examples: tuple[Any, ...] = ()
+    layer: Any = None
+    row: LayerRow | None = None
+    opened: Mapping[str, Any] = field(default_factory=dict)
+    last: str | None = None
+    fingerprint: str | None = None
+
+    def is_current(self) -> bool:
+        """Whether the caller's model still is what it was when it was translated."""
+        return self.fingerprint is None or self.fingerprint == get_native(self.framework).fingerprint(self.source)
+
+    def layers(self) -> tuple[LayerRow, ...]:
+        """Every layer that may be named, in the order in which they run."""
+        if self.translation is not None:
+            return tuple(iter(self.translation.layers))
+        from metannvis_translate import list_layers
+        from metannvis_translate.layers import LayerRow
+
+        infos = list_layers(self.source, example_inputs=self.examples or None)
+        return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
+
+    def find_layer(self, layer: Any) -> None:
+        """Set ``layer`` and ``row`` from a name or an object of the caller's model, or from a row.
+
+        Raises
+        ------
+        UnknownLayerError
+            The caller's model has no such layer; the message names close ones.
+        """
+        name = self.layer_name(layer)
+        if self.translation is not None:
+            self.row = self.translation.layers.to_target(name)
+            self.model, self.layer = self.translation.attach(name)
+            return
+        from metannvis_translate.layers import LayerInfo, LayerRow
+
+        if name not in self.opened:
+            raise UnknownLayerError(name, self.opened)
+        self.layer = self.opened[name]
+        info = LayerInfo(name, type(self.layer).__name__)
+        self.row = LayerRow(info, info, None)
+
+    def layer_name(self, layer: Any) -> str:
+        """Name in the caller's model of what the caller gave: a name, ``"auto"``, a layer object, a row."""
+        layer = getattr(getattr(layer, "source", None), "name", layer)
+        if isinstance(layer, str):
+            if layer != "auto":
+                return layer
+            self.last = self.last or auto_layer(self.layers())
+            return self.last
+        if self.translation is None:
+            return self.native.layer_name(self.source, layer)
+        try:
+            return self.translation.layers.to_target(layer).source.name
+        except UnknownLayerError:  # an object of the translated model will do as well
+            return self.translation.layers.to_source(layer).source.name
+
+    def obstacles(self, layer: Any) -> tuple[str, ...]:
+        """Why a toolkit cannot tell this layer of a model that is not translated from others; empty if it can."""
+        if self.translation is not None:
+            return ()
+        name = self.layer_name(layer)
+        if name in self.opened:
+            calls = self.native.calls(self.source, self.opened[name], self.examples)
+            return (f"layer {name!r} is called {calls} times",) if calls > 1 else ()
+        path, _, call = name.rpartition(":")
+        return (f"{name!r} is one of several calls of {path!r}",) if path in self.opened and call.isdigit() else ()
+
+
+def auto_layer(rows: Sequence[LayerRow]) -> str:
+    """Name of the last convolutional or token layer.
+
+    Raises
+    ------
+    MissingArgumentError
+        There is none.
+    """
+
+    def fits(info: LayerInfo) -> bool:
+        kind = info.kind.casefold()
+        tokens = len(info.shape) == 3 and any(word in kind for word in TOKEN_LAYERS)
+        return not info.parent and (tokens or ("conv" in kind and len(info.shape) > 2))
+
+    names = [row.source.name for row in rows if fits(row.source)]
+    if not names:
+        known = ", ".join(row.source.name for row in rows)
+        raise MissingArgumentError(f"layer='auto' found no convolutional or token layer; name one of: {known}")
+    return names[-1]

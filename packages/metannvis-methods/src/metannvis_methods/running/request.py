@@ -1,0 +1,118 @@
+"""Steps 1 to 4 of a call: the row, the framework, the choice among several, the arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.registry.select import candidates, choose
+from metannvis_methods.registry.spec import KINDS, MethodSpec
+from metannvis_methods.registry.table import registry
+from metannvis_methods.registry.toolset import Progress, Toolset
+from metannvis_methods.results.plain import jsonable
+from metannvis_methods.running.arguments import Bound, bind, check_required
+from metannvis_methods.running.prepare import open_source, order_inputs
+from metannvis_methods.running.prepared import Prepared
+
+if TYPE_CHECKING:
+    from metannvis_translate import Translation
+
+__all__ = ["Request", "batch_rows", "installed", "understand"]
+
+
+@dataclass
+class Request:
+    """A call that has been understood but not run: the method is chosen and its arguments are complete."""
+
+    toolset: Toolset
+    spec: MethodSpec
+    source: Any
+    framework: str
+    bound: Bound
+    layer: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
+    seed: int | None = None
+    batch_size: int | None = None
+    progress: Progress | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    prepared: Prepared | None = None
+
+
+def understand(
+    model: Any,
+    method: str,
+    *,
+    kinds: Collection[str] = KINDS,
+    toolset: str | None,
+    words: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+    init_args: Mapping[str, Any] | None,
+    exec_args: Mapping[str, Any] | None,
+    translation: Mapping[str, Any] | Translation | None,
+    may_find_target: bool,
+    stacklevel: int = 3,
+    progress: Progress | None = None,
+) -> Request:
+    """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated."""
+    from metannvis_translate import Translation, detect_framework
+
+    named = None if toolset is None else registry.toolset(toolset).key
+    given = {**(init_args or {}), **(exec_args or {}), **words}
+    wants: Literal["layer", "neuron"] | None = None
+    if given.get("neuron") is not None or given.get("neuron_selector") is not None:
+        wants = "neuron"
+    elif given.get("layer") is not None:
+        wants = "layer"
+    rows = candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
+    translate_options: dict[str, Any] = {}
+    if isinstance(translation, Translation):
+        model = translation
+    elif translation is not None:
+        if not isinstance(translation, Mapping):
+            raise InvalidArgumentError("translation is a Translation, or a dict of options of translate()")
+        translate_options = dict(translation)
+    framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
+    spec = choose(rows, framework, installed, stacklevel=stacklevel)
+    bound = bind(spec, words, options, init_args=init_args, exec_args=exec_args)
+    check_required(bound, target_may_be_found=may_find_target)
+    chosen = registry.toolset(spec.toolset)
+    if not installed(spec):
+        how = chosen.install or f"install {', '.join(chosen.packages)}"
+        raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
+    argument = spec.by_role("layer")
+    layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
+    plain = {
+        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
+    }
+    recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
+    source = open_source(model, translate_options, progress)
+    order_inputs(bound, source, framework, progress)
+    return Request(
+        toolset=chosen,
+        spec=spec,
+        source=source,
+        framework=framework,
+        bound=bound,
+        layer=layer,
+        options=translate_options,
+        recorded={name: jsonable(value) for name, value in recorded.items() if name in plain},
+    )
+
+
+def installed(spec: MethodSpec) -> bool:
+    """Whether the packages that a method needs could be imported; imports none."""
+    from metannvis_translate.frameworks.requirements import is_installed
+
+    return all(is_installed(package) for package in registry.toolset(spec.toolset).packages)
+
+
+def batch_rows(value: Any) -> int | None:
+    """A ``batch_size`` as the caller gave it, checked."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgumentError(f"batch_size is a whole number of at least 1, not {value!r}")
+    return value

@@ -1,0 +1,125 @@
+"""From what the toolkit made to NumPy in the caller's layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.registry import get_native
+from metannvis_methods.registry.toolset import Outcome
+from metannvis_methods.running.convert import caller_array
+from metannvis_methods.running.prepared import Prepared
+
+if TYPE_CHECKING:
+    from metannvis_translate import Translation
+
+__all__ = ["caller_inputs", "restore", "translation_summary"]
+
+Array = np.ndarray[Any, Any]
+
+
+def restore(prepared: Prepared, outcome: Outcome) -> tuple[Array | tuple[Array, ...], str | tuple[str, ...]]:
+    """Values and axes in the caller's layout; tuples where the toolkit gave a tuple.
+
+    A map without channels has the caller's remaining axes in the caller's order.
+    """
+    several = isinstance(outcome.values, (tuple, list))
+    values = outcome.values if several else (outcome.values,)
+    back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[outcome.over]
+    pairs = [back(prepared, to_numpy(value), index, outcome.channels) for index, value in enumerate(values)]
+    if several:
+        return tuple(array for array, _ in pairs), tuple(axes for _, axes in pairs)
+    return pairs[0]
+
+
+def _as_they_are(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+    """Values that lie like no tensor of the model: one a group of features."""
+    return array, {1: "F", 2: "NF"}.get(array.ndim, _unknown(array.ndim))
+
+
+def _from_input(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+    if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
+        return array, ""
+    if prepared.translation is None:
+        axes = prepared.native.input_axes(prepared.source, range(array.ndim + (not channels)))
+        return array, axes if channels else _without_channels(axes)
+    port = prepared.translation.inputs[index]
+    if channels:
+        axes = port.axes if len(port.axes) == array.ndim else _unknown(array.ndim)
+        return _to_source(prepared.translation, array, role="input", index=index), axes
+    return _reduced(array, port.permutation, port.axes)
+
+
+def _from_layer(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+    row = prepared.row
+    if row is None:
+        return array, _unknown(array.ndim)
+    if prepared.translation is None:
+        axes = prepared.native.layer_axes(prepared.source, prepared.layer, range(array.ndim + (not channels)))
+        return array, axes if channels else _without_channels(axes)
+    if not channels:
+        return _reduced(array, row.permutation, row.source.axes)
+    axes = row.source.axes if len(row.source.axes) == array.ndim else _unknown(array.ndim)
+    if row.permutation is None or len(row.permutation) != array.ndim:
+        return array, axes
+    return _to_source(prepared.translation, array, role="layer", layer=row.source.name), axes
+
+
+def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
+    """An array in the target's layout in the source's. Its type has to say which layout it is in."""
+    from metannvis_translate.frameworks.registry import get_framework
+
+    tensor = get_framework(translation.target_framework).from_numpy(array)
+    return to_numpy(translation.to_source(tensor, **where))
+
+
+def _reduced(array: Array, permutation: Sequence[int] | None, axes: str) -> tuple[Array, str]:
+    """A map that lost its last axis, in the order in which the source has the remaining ones."""
+    rank = array.ndim + 1
+    order = tuple(permutation) if permutation is not None and len(permutation) == rank else tuple(range(rank))
+    left = order[:-1]
+    axes = "".join(axes[k] for k in sorted(left)) if len(axes) == rank else _unknown(array.ndim)
+    return np.ascontiguousarray(np.transpose(array, np.argsort(left))), axes
+
+
+def _without_channels(axes: str) -> str:
+    return axes.replace("C", "") if "C" in axes else axes[:-1]
+
+
+def _unknown(rank: int) -> str:
+    return "N" + "?" * (rank - 1) if rank else ""
+
+
+def caller_inputs(
+    prepared: Prepared, count: int, several: bool
+) -> tuple[Array | tuple[Array, ...] | None, str | tuple[str, ...] | None]:
+    """The caller's inputs as NumPy, and their axes."""
+    if not count:
+        return None, None
+    arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(prepared.inputs[:count]))
+    axes = tuple(_input_axes(prepared, array, index) for index, array in enumerate(arrays))
+    return (arrays, axes) if several else (arrays[0], axes[0])
+
+
+def _input_axes(prepared: Prepared, array: Array, index: int) -> str:
+    if prepared.translation is not None:
+        axes = prepared.translation.inputs[index].axes
+        return axes if len(axes) == array.ndim else _unknown(array.ndim)
+    return get_native(prepared.framework).input_axes(prepared.source, array.shape)
+
+
+def translation_summary(translation: Translation | None) -> dict[str, Any] | None:
+    """What was translated between, and the largest differences that the check found."""
+    if translation is None:
+        return None
+    summary: dict[str, Any] = {"from": translation.source_framework, "to": translation.target_framework}
+    report = translation.report
+    for group in ("outputs", "gradients", "layers"):
+        worst = math.nan if report is None else report.worst(group)
+        summary[group] = worst if math.isfinite(worst) else None
+    summary["passed"] = None if report is None else report.passed
+    return summary

@@ -1,0 +1,48 @@
+"""What the rows of Captum's methods share: arguments, references, caveats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
+
+INPUTS = Argument("inputs", "input", required=True)
+BASELINES = Argument("baselines", "baseline")
+DISTRIBUTION = Argument("baselines", "distribution", required=True)
+TARGET = Argument("target", "target")
+EXTRA = Argument("additional_forward_args", "extra")
+MASK = Argument("feature_mask", "feature_mask")
+NEURON = Argument("neuron_selector", "neuron", required=True)
+DELTA = Argument("return_convergence_delta", "delta")
+INTERNAL_BATCH = Argument("internal_batch_size", "batch")
+PER_EVAL = Argument("perturbations_per_eval", "per_eval")
+LAYER_BASELINES = Argument("layer_baselines", "layer_baseline")
+LAYER_MASK = Argument("layer_mask", "layer_mask")
+LAYER = Argument("layer", "layer", required=True)
+
+OF_LAYER = (LAYER, Argument("device_ids"))
+MULTIPLY = Argument("multiply_by_inputs")
+PATH = (Argument("n_steps"), Argument("method"), INTERNAL_BATCH)
+TO_LAYER_INPUT = Argument("attribute_to_layer_input", "layer_input")
+TO_NEURON_INPUT = Argument("attribute_to_neuron_input", "layer_input")
+GRAD_KWARGS = Argument("grad_kwargs")
+CUSTOM = Argument("custom_attribution_func")
+N_SAMPLES = Argument("n_samples")
+SAMPLES = (N_SAMPLES, Argument("stdevs"))
+SHOW = Argument("show_progress")
+VERBOSE = Argument("verbose")
+IN_INPUT_SHAPE = Argument("return_input_shape")
+
+
+UNIQUE = "needs every activation to be a module of its own; other models are brought into that form first"
+SANITY = "is nearly blind to the weights of the later layers (Adebayo et al., 2018, arXiv:1810.03292)"
+CHANGING = "depends on the baseline"
+ESTIMATE = "is a random estimate: give seed=… to repeat it"
+ONCE_A_FEATURE = "runs the model once a feature: group pixels with feature_mask"
+FUNCTIONS = "functions that it is given get tensors as the model that runs takes them"
+RULES = "has rules for few kinds of layers (dense ones, Conv2d, pools, BatchNorm2d, additions, ReLU, Tanh) and refuses others"
+
+
+def row(key: str, cls: str, kind: Kind = "primary", **fields: Any) -> MethodSpec:
+    """A row of one of Captum's classes."""
+    return MethodSpec(key=key, toolset="captum", framework="torch", kind=kind, cls=f"captum.attr:{cls}", **fields)

@@ -1,0 +1,220 @@
+"""The gate: two models run on the same values, and what they put out compared in the source's layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metannvis_translate.data import ordered, to_arrays
+from metannvis_translate.equivalence.gradients import gradient_pairs, of_all_samples
+from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
+from metannvis_translate.equivalence.report import EquivalenceReport, Tolerance, make_report, with_gradients
+from metannvis_translate.equivalence.runs import NoGradientError, target_runs
+from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.files import opened
+from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.registry import detect_framework, get_framework
+from metannvis_translate.graph import layout
+from metannvis_translate.graph.precision import LIMIT
+from metannvis_translate.layers import LayerMap
+from metannvis_translate.process import exclusive, generators_kept
+from metannvis_translate.translation import Port, Translation
+
+__all__ = ["check_equivalence", "compare", "verdict"]
+
+log = logging.getLogger(__name__)
+Array = np.ndarray[Any, Any]
+Arrays = list[Array]
+
+
+def check_equivalence(
+    source: Any,
+    target: Any,
+    inputs: Any,
+    *,
+    layers: LayerMap | None = None,
+    gradients: bool = True,
+    permutations: Mapping[str, Sequence[Sequence[int]]] | None = None,
+    dtype: str | None = None,
+    tolerance: Tolerance | None = None,
+) -> EquivalenceReport:
+    """Compare two models on given inputs: outputs, input gradients, and the layers of a map.
+
+    Parameters
+    ----------
+    source, target
+        Two models of any frameworks. ``target`` may be a :class:`Translation`, which knows its layers and permutations.
+    inputs
+        Array, tensor, or several, in the source's layout.
+    layers
+        Which layer of one is which of the other; without it layers are not compared, and the report says so.
+    permutations
+        ``{"inputs": [...], "outputs": [...]}``, one a port: axis ``k`` of the target's tensor is axis ``p[k]`` of the source's.
+        Without them (and without a Translation) values of four and five axes are taken to be channels first in PyTorch and
+        channels last in Keras, and all others to lie alike.
+    dtype
+        ``"float64"`` compares copies of both in double precision: the proof.
+
+    Returns
+    -------
+    EquivalenceReport
+        ``report.passed`` says whether it holds; nothing is raised if it does not.
+    """
+    source = opened(source)
+    target = target if isinstance(target, Translation) else opened(target)
+    model = target.model if isinstance(target, Translation) else target
+    with exclusive(source, model), generators_kept():
+        here = get_framework(detect_framework(source))
+        arrays = ordered(to_arrays(inputs, here), None)
+        for framework, graph in ((here, source), (get_framework(detect_framework(model)), model)):
+            if hasattr(framework, "check"):
+                framework.check(graph, arrays if graph is source else None)
+        if isinstance(target, Translation):
+            translation = target if layers is None else dataclasses.replace(target, layers=layers)
+        else:
+            translation = _unrelated(source, target, here, arrays, layers, permutations)
+        there = get_framework(translation.target_framework)
+        name = dtype or "float32"
+        if dtype == "float64":
+            source = here.as_float64(source)
+            if translation.dtype != "float64":
+                translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
+        tolerance = tolerance or Tolerance()
+        return compare(
+            source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients
+        )
+
+
+def _unrelated(
+    source: Any,
+    target: Any,
+    here: Framework,
+    inputs: Arrays,
+    layers: LayerMap | None,
+    permutations: Mapping[str, Sequence[Sequence[int]]] | None,
+) -> Translation:
+    """Two models that nobody translated, as a translation whose permutations are given or are the usual ones."""
+    there = get_framework(detect_framework(target))
+    outputs = here.run(source, inputs).outputs
+
+    def usual(rank: int) -> tuple[int, ...]:
+        if rank < 4 or here.key == there.key or {here.key, there.key} != {"torch", "tensorflow"}:
+            return layout.identity(rank)
+        return layout.channels_last(rank) if there.key == "tensorflow" else layout.channels_first(rank)
+
+    def ports(of: str, arrays: Arrays) -> tuple[Port, ...]:
+        given = (permutations or {}).get(of)
+        if given is not None and len(given) != len(arrays):
+            raise InvalidArgumentError(f"permutations[{of!r}] has {len(given)} entries for {len(arrays)} {of}")
+        rows = [tuple(given[k]) if given is not None else usual(a.ndim) for k, a in enumerate(arrays)]
+        return tuple(
+            Port(f"{of.removesuffix('s')}_{k}", a.shape, tuple(a.shape[i] for i in row), row, a.dtype.name)
+            for k, (a, row) in enumerate(zip(arrays, rows, strict=True))
+        )
+
+    return Translation(
+        source=source,
+        model=target,
+        layers=layers if layers is not None else LayerMap(()),
+        report=None,
+        inputs=ports("inputs", inputs),
+        outputs=ports("outputs", outputs),
+        source_framework=here.key,
+        target_framework=there.key,
+    )
+
+
+def compare(
+    source: Any,
+    translation: Translation,
+    here: Framework,
+    there: Framework,
+    inputs: Arrays,
+    tolerance: Tolerance,
+    dtype: str,
+    *,
+    layers: LayerMap,
+    gradients: bool = True,
+) -> EquivalenceReport:
+    """Run both models on the same values and compare what they put out, in the source's layout."""
+    notes = translation.notes
+    if dtype == "float64" and translation.single_precision:
+        tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))
+        notes = (*notes, *(f"held to {LIMIT:.0e}: {row}" for row in translation.single_precision))
+    inputs = [as_float(array, dtype) for array in inputs]
+    rows = layers.rows
+    first = here.run(source, inputs[:], layers=[row.source.name for row in rows])
+    outputs = first.outputs
+    placed = [to_target_layout(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
+    names = list(dict.fromkeys(row.target.name for row in rows))
+    blank = make_report(
+        source=here.label, target=there.label, dtype=dtype, tolerance=tolerance, outputs=[], layers=[], notes=notes
+    )
+    with target_runs(there, blank):
+        ours = there.run(translation.model, placed, layers=names)
+    theirs = from_places(ours.outputs, translation.outputs)
+    found = [to_source_layout(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
+    report = make_report(
+        source=here.label,
+        target=there.label,
+        dtype=dtype,
+        tolerance=tolerance,
+        outputs=[(port.name, a, b) for port, a, b in zip(translation.outputs, found, outputs, strict=True)],
+        layers=[
+            (
+                row.source.name,
+                row.target.name,
+                to_source_layout(ours.layers[row.target.name], row.permutation)
+                if row.target.name in ours.layers
+                else None,
+                first.layers.get(row.source.name),
+            )
+            for row in rows
+        ],
+        notes=notes,
+        by_differences=not (here.differentiable and there.differentiable),
+    )
+    del first, ours, theirs  # values of every layer are most of what is held
+    pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
+    no_gradient = "gradients were not asked for"
+    if gradients and [a.shape for a in found] != [a.shape for a in outputs]:
+        no_gradient = "the outputs have other shapes"
+    elif gradients:
+        no_gradient = "it is no float tensor, or no output is"
+        if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
+            try:
+                pairs = gradient_pairs(source, translation, here, there, inputs, outputs, report)
+            except NoGradientError as error:
+                no_gradient = str(error)
+    names = [port.name for port in translation.inputs]
+    done = with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
+    if report.by_differences and any(row.passed is False for row in done.gradients):
+        # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
+        whole = [
+            (name, of_all_samples(ours), of_all_samples(theirs))
+            for name, (ours, theirs) in zip(names, pairs, strict=True)
+        ]
+        together = with_gradients(report, whole, no_gradient)
+        done = together if together.passed else done
+    return done
+
+
+def verdict(report: EquivalenceReport) -> str:
+    """Message of a check that failed: the first layer that disagrees, then every figure."""
+    layer = report.first_divergence
+    if not any(row.compared for row in report.outputs):
+        first = (
+            "the translation cannot be checked: on these inputs every output is empty; give others as example_inputs="
+        )
+    elif layer is not None:
+        row = next(row for row in report.layers if row.name == layer)
+        first = (
+            f"the translation is wrong: the first layer that disagrees is {layer!r} (relative error {row.max_rel:.1e})"
+        )
+    else:
+        first = "the translation is wrong: every layer agrees, but outputs or gradients do not"
+    return f"{first}\n{report}\nverify=False returns the model all the same; tolerance=Tolerance(...) sets the limits."

@@ -1,0 +1,130 @@
+"""Gradients: input gradients of both models, or derivatives along random directions."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from metannvis_translate.data import Array, Arrays
+from metannvis_translate.equivalence.ports import as_float, to_places, to_source_layout, to_target_layout
+from metannvis_translate.equivalence.report import EquivalenceReport
+from metannvis_translate.equivalence.runs import source_runs, target_runs
+from metannvis_translate.errors import InvalidModelError
+from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.translation import Translation
+
+log = logging.getLogger(__name__)
+#: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
+DIRECTIONS, STEP = 4, 1e-6
+
+
+def gradient_pairs(
+    source: Any,
+    translation: Translation,
+    here: Framework,
+    there: Framework,
+    inputs: Arrays,
+    outputs: Arrays,
+    report: EquivalenceReport,
+) -> list[tuple[Array | None, Array | None]]:
+    """Input gradients (target's, source's) of a random combination of the outputs, in the source's layout.
+
+    Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
+    as central differences in double precision.
+    """
+    random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
+    cotangents = [np.asarray(random.standard_normal(array.shape), array.dtype) for array in outputs]
+    directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
+    whole = here.differentiable and there.differentiable
+    by_samples = _by_samples(inputs, outputs)
+    sides = []
+    for framework, model, ports, outs in (
+        (there, translation.model, translation.inputs, translation.outputs),
+        (here, source, None, None),
+    ):
+        given = [to_target_layout(a, p.permutation) for a, p in zip(inputs, ports, strict=True)] if ports else inputs
+        weights = (
+            [to_target_layout(a, p.permutation) for a, p in zip(cotangents, outs, strict=True)] if outs else cotangents
+        )
+        weights = to_places(weights, outs) if outs else weights
+        runs = target_runs(there, report) if ports else source_runs(here)
+        if framework.differentiable:
+            with runs:
+                found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
+            if ports:
+                found = [
+                    None if g is None else to_source_layout(g, p.permutation) for g, p in zip(found, ports, strict=True)
+                ]
+            if not whole:
+                found = [
+                    None if g is None else _along(g, d, by_samples=by_samples)
+                    for g, d in zip(found, directions, strict=True)
+                ]
+        else:
+            moved = (
+                [
+                    np.stack([to_target_layout(v, p.permutation) for v in d])
+                    for d, p in zip(directions, ports, strict=True)
+                ]
+                if ports
+                else directions
+            )
+            with runs:
+                found = _differences(framework, model, given, weights, moved, by_samples=by_samples)
+        sides.append(found)
+    return list(zip(*sides, strict=True))
+
+
+def _by_samples(inputs: Arrays, outputs: Arrays) -> bool:
+    """Whether axis 0 of every tensor counts the same, the samples; else derivatives are those of the whole."""
+    sizes = {array.shape[:1] for array in (*inputs, *outputs)}
+    return len(sizes) == 1 and () not in sizes
+
+
+def _along(gradient: Array, directions: Array, *, by_samples: bool) -> Array:
+    """Derivative along each direction, shape (N, directions); (1, directions) of the whole."""
+    products = gradient[None] * directions
+    return _summed(products, 2).T if by_samples else _summed(products, 1)[None]
+
+
+def of_all_samples(derivatives: Array | None) -> Array | None:
+    """Derivatives of all samples together."""
+    return None if derivatives is None else derivatives.sum(axis=0, keepdims=True)
+
+
+def _summed(array: Array, axis: int) -> Array:
+    """Sum over an axis and all behind it."""
+    return np.asarray(array.sum(axis=tuple(range(axis, array.ndim))))
+
+
+def _differences(
+    framework: Framework, model: Any, inputs: Arrays, cotangents: Arrays, directions: Arrays, *, by_samples: bool
+) -> list[Array | None]:
+    double = framework.as_float64(model)
+    inputs = [as_float(array, "float64") for array in inputs]
+
+    def objective(values: Arrays) -> Array:
+        found = framework.run(double, values).outputs
+        terms = [_summed(o * c, 1 if by_samples else 0) for o, c in zip(found, cotangents, strict=True)]
+        return np.atleast_1d(np.sum(terms, axis=0))
+
+    try:
+        found = framework.run(double, inputs).outputs
+    except InvalidModelError as error:  # no kernel in double precision
+        log.info("gradients are not compared: %s", error)
+        return [None] * len(inputs)
+    if [array.shape for array in found] != [array.shape for array in cotangents]:
+        return [None] * len(inputs)  # computed by another runtime than in single precision, which sees it differently
+    result: list[Array | None] = []
+    for k, array in enumerate(inputs):
+        if array.dtype.kind != "f":
+            result.append(None)
+            continue
+        columns = []
+        for direction in directions[k]:
+            ends = [objective([*inputs[:k], array + sign * STEP * direction, *inputs[k + 1 :]]) for sign in (1, -1)]
+            columns.append((ends[0] - ends[1]) / (2 * STEP))
+        result.append(np.stack(columns, axis=1))
+    return result

@@ -1,0 +1,56 @@
+"""Runs of a model for the check, and what a failure in one means."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from metannvis_translate.equivalence.report import EquivalenceReport
+from metannvis_translate.errors import EquivalenceError, MetannvisError
+from metannvis_translate.frameworks.protocol import Framework
+
+
+class NoGradientError(Exception):
+    """The source itself has no gradients, which the message tells."""
+
+
+@contextlib.contextmanager
+def target_runs(there: Framework, report: EquivalenceReport) -> Iterator[None]:
+    """What the target's own kernels say inside, where the source's did their work, is a translation that is wrong."""
+    try:
+        yield
+    except (MetannvisError, NoGradientError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:400]
+        if _is_shortage(error):
+            raise MemoryError(
+                f"there is not enough memory for the check, which runs both models: {said[:200]}. "
+                "Give smaller example_inputs=, or verify=False."
+            ) from error
+        raise EquivalenceError(
+            f"the translation is wrong: {there.label} cannot run it on inputs on which the source runs: "
+            f"{type(error).__name__}: {said}",
+            report,
+        ) from error
+
+
+@contextlib.contextmanager
+def source_runs(here: Framework) -> Iterator[None]:
+    """What the source's own kernels say inside, on the way to a gradient, is a source that has none."""
+    try:
+        yield
+    except MetannvisError:
+        raise
+    except Exception as error:
+        raise NoGradientError(f"{here.label} has none of the source: {' '.join(str(error).split())[:200]}") from error
+
+
+def _is_shortage(error: Exception) -> bool:
+    """Whether a framework had no memory left, which each of them tells in another way."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+        or "DefaultCPUAllocator: " in text
+    )

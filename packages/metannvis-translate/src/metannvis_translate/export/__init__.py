@@ -1,1 +1,0 @@
-"""Exporters: a model of a framework to the hub, with provenance."""

@@ -1,0 +1,5 @@
+"""TensorFlow and Keras: the plug-in, its exporter and its importer. Importing this imports no framework."""
+
+from metannvis_translate.frameworks.keras.plugin import framework
+
+__all__ = ["framework"]

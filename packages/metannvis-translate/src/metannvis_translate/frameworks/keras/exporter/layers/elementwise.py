@@ -1,0 +1,209 @@
+"""``keras.ops`` that work element by element, Python operators on KerasTensors among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.frameworks.keras.exporter.add import keras_sum
+from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_op
+from metannvis_translate.graph.metadata import STOP
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
+
+#: One ONNX operator on one value, by class of the operation.
+UNARY = {
+    "Absolute": "Abs",
+    "Arccos": "Acos",
+    "Arccosh": "Acosh",
+    "Arcsin": "Asin",
+    "Arcsinh": "Asinh",
+    "Arctan": "Atan",
+    "Arctanh": "Atanh",
+    "Ceil": "Ceil",
+    "Cos": "Cos",
+    "Cosh": "Cosh",
+    "Erf": "Erf",
+    "Exp": "Exp",
+    "Floor": "Floor",
+    "Isinf": "IsInf",
+    "Isnan": "IsNaN",
+    "Log": "Log",
+    "LogicalNot": "Not",
+    "Negative": "Neg",
+    "Reciprocal": "Reciprocal",
+    "Round": "Round",
+    "Sign": "Sign",
+    "Sin": "Sin",
+    "Sinh": "Sinh",
+    "Sqrt": "Sqrt",
+    "Tan": "Tan",
+}
+#: One ONNX operator on two values of the result's dtype.
+BINARY = {
+    "Subtract": "Sub",
+    "Multiply": "Mul",
+    "Divide": "Div",
+    "TrueDivide": "Div",
+    "Power": "Pow",
+    "Maximum": "Max",
+    "Minimum": "Min",
+}
+COMPARE = {
+    "Equal": "Equal",
+    "Greater": "Greater",
+    "GreaterEqual": "GreaterOrEqual",
+    "Less": "Less",
+    "LessEqual": "LessOrEqual",
+}
+LOGICAL = {"LogicalAnd": "And", "LogicalOr": "Or", "LogicalXor": "Xor"}
+
+
+for _name, _op in UNARY.items():
+
+    @keras_op(_name)
+    def unary(e: KerasEmitter, op: Any, x: ir.Value, *, _op: str = _op) -> ir.Value:
+        if _op in ("Not",):
+            x = e.cast(x, "bool")
+        elif e.dtype != "bool":
+            x = e.promoted(x)
+        return e.emit(_op, x)
+
+
+for _name, _op in BINARY.items():
+
+    @keras_op(_name)
+    def binary(e: KerasEmitter, op: Any, x1: Any, x2: Any, *, _op: str = _op) -> ir.Value:
+        return e.emit(_op, e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())
+
+
+@keras_op("Add")
+def Add(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    x1, x2 = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
+    return keras_sum(e, x1, x2, shape=e.output_shape(), is_sure=not e.inside_a_layer)
+
+
+for _name, _op in COMPARE.items():
+
+    @keras_op(_name)
+    def compare(e: KerasEmitter, op: Any, x1: Any, x2: Any, *, _op: str = _op) -> ir.Value:
+        x1, x2 = _common(e, x1, x2)
+        return e.emit(_op, x1, x2, shape=e.output_shape())
+
+
+for _name, _op in LOGICAL.items():
+
+    @keras_op(_name)
+    def logical(e: KerasEmitter, op: Any, x1: Any, x2: Any, *, _op: str = _op) -> ir.Value:
+        return e.emit(_op, e.tensor(x1, "bool"), e.tensor(x2, "bool"), shape=e.output_shape())
+
+
+def _common(e: KerasEmitter, x1: Any, x2: Any) -> tuple[ir.Value, ir.Value]:
+    """Two arguments, brought to the dtype in which Keras compares them."""
+    import keras
+    import onnx_ir as ir
+
+    kinds = [e.spec(x)[1] if isinstance(x, ir.Value) else getattr(x, "dtype", type(x)) for x in (x1, x2)]
+    dtype = keras.backend.result_type(*kinds)
+    return e.tensor(x1, dtype), e.tensor(x2, dtype)
+
+
+@keras_op("NotEqual")
+def NotEqual(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    x1, x2 = _common(e, x1, x2)
+    return e.emit("Not", e.emit("Equal", x1, x2, shape=e.output_shape()))
+
+
+@keras_op("Square")
+def Square(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.promoted(x)
+    return e.emit("Mul", x, x, shape=e.shape(x))
+
+
+@keras_op("Rsqrt")
+def Rsqrt(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.emit("Reciprocal", e.emit("Sqrt", e.promoted(x)))
+
+
+@keras_op("Log1p")
+def Log1p(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.promoted(x)
+    return e.emit("Log", e.emit("Add", x, e.scalar(1.0, x), shape=e.shape(x)))
+
+
+@keras_op("Expm1")
+def Expm1(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.emit("Exp", e.promoted(x))
+    return e.emit("Sub", x, e.scalar(1.0, x), shape=e.shape(x))
+
+
+@keras_op("Log2", "Log10")
+def LogBase(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.emit("Log", e.promoted(x))
+    base = 2.0 if type(op).__name__ == "Log2" else 10.0
+    return e.emit("Div", x, e.scalar(float(np.log(base)), x), shape=e.shape(x))
+
+
+@keras_op("Clip")
+def Clip(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.promoted(x)
+    bounds = [e.tensor(bound, x.dtype) for bound in (op.x_min, op.x_max)]
+    # Clip to 0 … 6 stands for relu6, whose gradient at the bounds is 0; TensorFlow's clip has 1 there, like Max and Min.
+    if all(e.rank(bound) == 0 for bound in bounds) and (op.x_min, op.x_max) != (0, 6):
+        return e.emit("Clip", x, *bounds)
+    return e.emit("Min", e.emit("Max", x, bounds[0], shape=e.shape(x)), bounds[1], shape=e.shape(x))
+
+
+@keras_op("FloorDivide")
+def FloorDivide(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    quotient = e.emit("Div", e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())
+    if np.issubdtype(e.dtype_of(e.dtype).numpy(), np.integer):
+        e.refuse("ONNX rounds a division of integers towards zero")
+    return e.emit("Floor", quotient)
+
+
+@keras_op("Where")
+def Where(e: KerasEmitter, op: Any, condition: Any, x1: Any = None, x2: Any = None) -> ir.Value:
+    if x1 is None or x2 is None:
+        e.refuse("where with a condition alone has a result whose size depends on the values")
+    return e.emit(
+        "Where",
+        e.tensor(condition, "bool"),
+        e.tensor(x1, e.dtype),
+        e.tensor(x2, e.dtype),
+        shape=e.output_shape(),
+        dtype=e.dtype,
+    )
+
+
+@keras_op("Cast")
+def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.cast(x, e.dtype)
+
+
+@keras_op("StopGradient")
+def StopGradient(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.emit(STOP, x, shape=e.shape(x))
+
+
+@keras_op("Copy", "Array", "ConvertToTensor")
+def Copy(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.emit("Identity", e.cast(x, e.dtype))
+
+
+@keras_op("ZerosLike", "OnesLike")
+def Like(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    import onnx_ir as ir
+
+    one = np.full(1, type(op).__name__ == "OnesLike", e.dtype_of(e.dtype).numpy())
+    shape = e.emit("Shape", x, dtype="int64", shape=[e.rank(x)])
+    return e.emit("ConstantOfShape", shape, value=ir.tensor(one), dtype=e.dtype, shape=e.output_shape())
+
+
+@keras_op("Matmul")
+def Matmul(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    return e.emit("MatMul", e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())

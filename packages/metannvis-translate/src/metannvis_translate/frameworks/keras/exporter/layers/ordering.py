@@ -1,0 +1,118 @@
+"""``keras.ops`` that sort, accumulate, and pick entries at places that data names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_op
+from metannvis_translate.frameworks.keras.exporter.layers.reshape import cut
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
+
+
+def _axis(e: KerasEmitter, axis: Any, x: ir.Value) -> int:
+    """One axis, counted from the front; the samples of a batch are not flattened into one another."""
+    if axis is None:
+        e.refuse("no axis: it goes through all samples of the batch together")
+    return int(axis) % e.rank(x)
+
+
+def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, largest: bool) -> tuple[ir.Value, ir.Value]:
+    """The largest or smallest entries and where they stand; of equal ones the first, in both frameworks."""
+    size = e.shape(x)[axis] if count is None else count
+    if size is None:
+        e.refuse("an axis of unknown size")
+    shape = [size if k == axis else s for k, s in enumerate(e.shape(x))]
+    if x.dtype is not None and x.dtype.name == "BOOL":  # which TopK does not take
+        x = e.cast(x, "int32")
+    values, places = e.emit_many(
+        "TopK", x, e.ints(size), axis=axis, largest=int(largest), outputs=2, shapes=[shape, shape]
+    )
+    return values, places
+
+
+@keras_op("Sort")
+def Sort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    values, _ = _first(e, x, None, _axis(e, op.axis, x), largest=False)
+    return values if x.dtype is None else e.cast(values, x.dtype)
+
+
+@keras_op("Argsort")
+def Argsort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.cast(_first(e, x, None, _axis(e, op.axis, x), largest=False)[1], "int32")
+
+
+@keras_op("TopK")
+def TopK(e: KerasEmitter, op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Along the last axis."""
+    if not op.sorted and int(op.k) > 1:
+        e.refuse("sorted=False: its entries come in no order")
+    values, places = _first(e, x, int(op.k), e.rank(x) - 1, largest=True)
+    return values, e.cast(places, "int32")
+
+
+@keras_op("Cumsum")
+def Cumsum(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    axis = _axis(e, op.axis, x)
+    x = e.promoted(x) if op.dtype is None else e.cast(x, op.dtype)
+    return e.emit("CumSum", x, e.constant(np.asarray(axis, np.int64)), shape=e.shape(x))
+
+
+@keras_op("TakeAlongAxis")
+def TakeAlongAxis(e: KerasEmitter, op: Any, x: Any, indices: Any) -> ir.Value:
+    """Entries at places along one axis; along the others the two are of one size, or one of them of a single entry."""
+    x, indices = e.tensor(x), e.cast(e.tensor(indices), "int64")
+    axis = _axis(e, op.axis, x)
+    sizes = list(zip(e.shape(x), e.shape(indices), strict=True))
+    wide = {k for k, (a, b) in enumerate(sizes) if k != axis and a == 1 != b}
+    narrow = {k for k, (a, b) in enumerate(sizes) if k != axis and b == 1 != a}
+    x, indices = _repeated(e, x, indices, wide), _repeated(e, indices, x, narrow)
+    return e.emit("GatherElements", x, indices, axis=axis, shape=e.output_shape())
+
+
+def _repeated(e: KerasEmitter, x: ir.Value, other: ir.Value, axes: set[int]) -> ir.Value:
+    """``x`` along some axes, where it has one entry, as often as ``other`` is long there."""
+    if not axes:
+        return x
+    repeats = [e.shape(other)[k] if k in axes else 1 for k in range(e.rank(x))]
+    counts = [repeat for repeat in repeats if repeat is not None]
+    if len(counts) < len(repeats):
+        e.refuse("it repeats its values for each sample")
+    shape = [size if k not in axes else counts[k] for k, size in enumerate(e.shape(x))]
+    return e.emit("Tile", x, np.asarray(counts, np.int64), shape=shape)
+
+
+@keras_op("OneHot")
+def OneHot(e: KerasEmitter, op: Any, x: Any) -> ir.Value:
+    """Composed: ONNX's own operator counts a negative index from the end, TensorFlow gives it no one at all."""
+    if op.sparse:
+        e.refuse("it puts out a sparse tensor")
+    x = e.cast(e.tensor(x), "int64")
+    rank = e.rank(x) + 1
+    axis = int(op.axis) % rank
+    classes = np.arange(int(op.num_classes), dtype=np.int64)
+    classes = classes.reshape([-1 if k == axis else 1 for k in range(rank)])
+    hit = e.emit("Equal", e.unsqueeze(x, [axis]), classes, shape=e.output_shape())
+    return e.cast(hit, e.dtype)
+
+
+@keras_op("Roll")
+def Roll(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    if op.axis is None:
+        e.refuse("no axis: it goes through all samples of the batch together")
+    axes, shifts = (np.atleast_1d(given).tolist() for given in (op.axis, op.shift))
+    shifts = shifts * len(axes) if len(shifts) == 1 else shifts
+    for axis, shift in zip((axis % e.rank(x) for axis in axes), shifts, strict=True):
+        size = e.shape(x)[axis]
+        if size is None:
+            e.refuse("an axis of unknown size")
+        first = -shift % size
+        if first:
+            ahead, behind = cut(e, x, {axis: slice(first, size)}), cut(e, x, {axis: slice(0, first)})
+            x = e.emit("Concat", ahead, behind, axis=axis, shape=e.shape(x))
+    return x

@@ -1,0 +1,276 @@
+"""Arithmetic and comparison, element by element. Operands may lie differently: smaller ones follow the largest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.frameworks.keras.importer.add import add
+from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
+from metannvis_translate.frameworks.keras.importer.operators.bitwise import is_unsigned_64, unsigned
+from metannvis_translate.frameworks.keras.importer.registry import converter
+from metannvis_translate.frameworks.keras.importer.sizes import Sizes
+from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.keras.importer.context import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+def operand(ctx: KerasImporter, value: Value, order: tuple[int, ...]) -> Any:
+    """An operand that broadcasts: a Python number for a scalar constant, as exact as it is known."""
+    if isinstance(value, Const) and value.rank == 0 and not value.trainable and not isinstance(value, Sizes):
+        return value.scalar()
+    if isinstance(value, Const) and value.exact is not None and not value.trainable:
+        return np.full(ctx.aligned(value, order).shape, value.exact, value.array.dtype)
+    return ctx.aligned(value, order)
+
+
+def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -> Placed:
+    """Apply a function to aligned operands."""
+    if is_unsigned_64(ctx) and ctx.node.op_type != "Where":
+        if function not in UNSIGNED:
+            ctx.refuse("Keras has no such operation on uint64")
+        return unsigned(ctx, UNSIGNED[function], *values)
+    order = ctx.common_order(values)
+    return Placed(function(*(operand(ctx, value, order) for value in values)), order)
+
+
+def is_float(ctx: KerasImporter) -> bool:
+    """Whether the current node puts out floats."""
+    dtype = ctx.node.outputs[0].dtype
+    return dtype is None or dtype.is_floating_point()
+
+
+def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> Placed:
+    """A merging layer for two tensors of the same rank, the operation for anything else.
+
+    A merging layer takes the first axis for the batch: of a free one and one of a single entry it would make a single one.
+    """
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank > 0 and is_float(ctx):
+        order = ctx.common_order((A, B))
+        tensors = [ctx.aligned(A, order), ctx.aligned(B, order)]
+        if tensors[0].shape[0] == tensors[1].shape[0]:
+            return Placed(ctx.layer_of(layer, *tensors), order)
+    return together(ctx, function, A, B)
+
+
+@converter("Add", since=7)
+def Add(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    """A sum of equal shapes is a layer, one that broadcasts an operation."""
+    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank:
+        order = ctx.common_order((A, B))
+        if tuple(ctx.aligned(A, order).shape) == tuple(ctx.aligned(B, order).shape):
+            return merged(ctx, layers.Add, add, A, B)
+    return together(ctx, add, A, B)
+
+
+@converter("Sub", since=7)
+def Sub(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    return merged(ctx, layers.Subtract, ops.subtract, A, B)
+
+
+@converter("Mul", since=7)
+def Mul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    return merged(ctx, layers.Multiply, ops.multiply, A, B)
+
+
+@converter("Div", since=7)
+def Div(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    """Integers are divided towards zero, as ONNX says."""
+    dtype = ctx.node.outputs[0].dtype
+    if dtype is not None and dtype.is_integer():
+        return together(ctx, truncated_division if dtype.is_signed() else ops.floor_divide, A, B)
+    return together(ctx, ops.divide, A, B)
+
+
+def truncated_division(a: Any, b: Any) -> Any:
+    quotient = ops.floor_divide(ops.abs(a), ops.abs(b))
+    return ops.multiply(quotient, ops.multiply(ops.sign(a), ops.sign(b)))
+
+
+@converter("Pow", since=7)
+def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
+    """An integer base keeps its type; with a float exponent it is raised in double precision."""
+    dtype, exponent = ctx.node.outputs[0].dtype, ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
+    if isinstance(Y, Const) and Y.scalar() == 2 and isinstance(X, Placed):
+        return ctx.keep(X, ops.square(X.tensor))
+    if dtype is not None and exponent is not None and dtype != exponent:
+        base = ctx.keras_dtype(dtype.name)
+        wide = "float64" if dtype.is_integer() and exponent.is_floating_point() else base
+        return together(ctx, lambda x, y: ops.cast(ops.power(ops.cast(x, wide), ops.cast(y, wide)), base), X, Y)
+    return together(ctx, ops.power, X, Y)
+
+
+@converter("Mod", since=10)
+def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
+    """With ``fmod`` the remainder has the dividend's sign, else the divisor's."""
+    dtype = ctx.node.outputs[0].dtype
+    kind = ctx.float_dtype(dtype.name) if dtype is not None else ctx.compute
+    function = remainder if fmod and (dtype is None or dtype.is_signed()) else ops.mod
+    if is_unsigned_64(ctx):
+        return together(ctx, function, A, B)
+
+    def typed(a: Any, b: Any) -> Any:
+        # Keras makes a number a tensor of single precision here, whatever it meets
+        return function(*(np.asarray(x, kind) if isinstance(x, (int, float)) else x for x in (a, b)))
+
+    return together(ctx, typed, A, B)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    return ops.multiply(ops.sign(a), ops.mod(ops.abs(a), ops.abs(b)))
+
+
+@converter("Max", since=8)
+def Max(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return extreme(ctx, ops.maximum, ops.greater, data_0)
+
+
+@converter("Min", since=8)
+def Min(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return extreme(ctx, ops.minimum, ops.less, data_0)
+
+
+def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value, ...]) -> Placed:
+    """Where two operands are equal PyTorch shares the derivative between them, TensorFlow gives it to the first.
+
+    PyTorch's ``clamp`` arrives here too; it has none at its bound.
+    """
+    if ctx.ties == "bound" and len(values) == 2 and isinstance(values[0], Placed) and isinstance(values[1], Const):
+        bound = values[1].scalar()
+        if bound is not None:
+            limits = (bound, None) if function is ops.maximum else (None, bound)
+            return ctx.keep(values[0], strict_clip(values[0].tensor, *limits))
+    if is_unsigned_64(ctx):
+        return unsigned(ctx, UNSIGNED[function], *values)
+    if ctx.hub.source != "torch":
+        return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
+
+    def shared(a: Any, b: Any) -> Any:
+        mean = ops.multiply(add(a, b), 0.5)
+        return ops.where(beyond(a, b), a, ops.where(beyond(b, a), b, mean))
+
+    dtype = ctx.node.outputs[0].dtype
+    pick = function if dtype is not None and dtype.is_integer() else shared
+    return together(ctx, lambda *tensors: functools.reduce(pick, tensors), *values)
+
+
+@converter("Sum", since=8)
+def Sum(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return together(ctx, lambda *tensors: functools.reduce(add, tensors), *data_0)
+
+
+@converter("Mean", since=8)
+def Mean(ctx: KerasImporter, *data_0: Value) -> Placed:
+    return together(ctx, lambda *tensors: ops.divide(functools.reduce(add, tensors), len(tensors)), *data_0)
+
+
+@converter("Where", since=9)
+def Where(ctx: KerasImporter, condition: Value, X: Value, Y: Value) -> Placed:
+    dtype = ctx.node.outputs[0].dtype
+
+    def where(c: Any, x: Any, y: Any) -> Any:
+        if dtype is not None:
+            name = ctx.float_dtype(dtype.name)
+            x, y = (np.asarray(v, name) if not hasattr(v, "dtype") else v for v in (x, y))
+        return ops.where(c, x, y)
+
+    return together(ctx, where, condition, X, Y)
+
+
+#: Operations that have a layer of ours for ``uint64``.
+UNSIGNED = {
+    add: "add",
+    ops.add: "add",
+    ops.subtract: "subtract",
+    ops.multiply: "multiply",
+    ops.floor_divide: "divide",
+    ops.mod: "mod",
+    ops.maximum: "maximum",
+    ops.minimum: "minimum",
+    ops.equal: "equal",
+    ops.greater: "greater",
+    ops.greater_equal: "greater_equal",
+    ops.less: "less",
+    ops.less_equal: "less_equal",
+}
+COMPARISONS = {
+    "Equal": ops.equal,
+    "Greater": ops.greater,
+    "GreaterOrEqual": ops.greater_equal,
+    "Less": ops.less,
+    "LessOrEqual": ops.less_equal,
+    "And": ops.logical_and,
+    "Or": ops.logical_or,
+    "Xor": ops.logical_xor,
+}
+UNARY = {
+    "Abs": ops.abs,
+    "Ceil": ops.ceil,
+    "Cos": ops.cos,
+    "Erf": ops.erf,
+    "Exp": ops.exp,
+    "Floor": ops.floor,
+    "IsNaN": ops.isnan,
+    "Log": ops.log,
+    "Neg": ops.negative,
+    "Not": ops.logical_not,
+    "Reciprocal": lambda x: ops.divide(1.0, x),
+    "Round": ops.round,
+    "Sign": ops.sign,
+    "Sin": ops.sin,
+    "Sqrt": ops.sqrt,
+    "Tan": ops.tan,
+    "Atan": ops.arctan,
+    "Asin": ops.arcsin,
+    "Acos": ops.arccos,
+    "Sinh": ops.sinh,
+    "Cosh": ops.cosh,
+    "Asinh": ops.arcsinh,
+    "Acosh": ops.arccosh,
+    "Atanh": ops.arctanh,
+}
+
+
+def _register(operator: str, function: Callable[..., Any], operands: int) -> None:
+    if operands == 1:
+
+        @converter(operator, since=1)
+        def unary(ctx: KerasImporter, X: Value) -> Placed:
+            x = ctx.placed(X)
+            return ctx.keep(x, function(x.tensor))
+    else:
+
+        @converter(operator, since=7)
+        def binary(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+            return together(ctx, function, A, B)
+
+
+for _operator, _function in UNARY.items():
+    _register(_operator, _function, 1)
+for _operator, _function in COMPARISONS.items():
+    _register(_operator, _function, 2)
+
+
+@converter("IsInf", since=10)
+def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> Placed:
+    x = ctx.placed(X)
+    found = ops.isinf(x.tensor)
+    if not detect_negative:
+        found = ops.logical_and(found, ops.greater(x.tensor, 0.0))
+    if not detect_positive:
+        found = ops.logical_and(found, ops.less(x.tensor, 0.0))
+    return ctx.keep(x, found)
+
+
+def cast(ctx: KerasImporter, value: Value, dtype: str) -> Placed:
+    """The value in another type; as it is if it has that type."""
+    x = ctx.placed(value)
+    return x if keras.backend.standardize_dtype(x.tensor.dtype) == dtype else ctx.keep(x, ops.cast(x.tensor, dtype))

@@ -1,0 +1,126 @@
+"""Matrix products and dense layers."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.frameworks.keras.importer.add import add
+from metannvis_translate.frameworks.keras.importer.registry import converter
+from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.keras.importer.context import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+Array = np.ndarray[Any, Any]
+
+
+@converter("Gemm", since=1)
+def Gemm(
+    ctx: KerasImporter,
+    A: Value,
+    B: Value,
+    C: Value | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    broadcast: int = 0,
+    transA: int = 0,
+    transB: int = 0,
+) -> Placed:
+    """Native ``Dense`` for a constant matrix and a bias vector, else ``alpha · A' B' + beta · C``."""
+    a = ctx.plain(A)
+    bias = C.array if isinstance(C, Const) else None
+    plain = alpha == 1.0 and (C is None or beta == 1.0) and not transA
+    if (
+        isinstance(B, Const)
+        and plain
+        and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,))))
+    ):
+        kernel = B.array.T if transB else B.array
+        if bias is None or bias.size == kernel.shape[1]:
+            return dense(ctx, a, kernel, None if bias is None else bias.reshape(-1))
+    left = ops.transpose(a.tensor) if transA else a.tensor
+    right = ctx.plain(B).tensor
+    product = ops.matmul(left, ops.transpose(right) if transB else right)
+    if alpha != 1.0:
+        product = ops.multiply(product, alpha)
+    if C is not None:
+        third = C.array if isinstance(C, Const) else ctx.plain(C).tensor
+        product = add(product, third if beta == 1.0 else ops.multiply(third, beta))
+    return ctx.keep(a, product)
+
+
+@converter("Linear", since=1, domain="metannvis")
+def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Placed:
+    """``X @ W + B`` over the last logical axis: a native ``Dense``."""
+    return dense(ctx, ctx.plain(X), ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
+
+
+def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> Placed:
+    """A ``Dense`` layer; kernel (in, out)."""
+    if x.tensor.shape[-1] is None:
+        x = _of_features(ctx, x, kernel.shape[0])
+    weights = {"kernel": kernel}
+    if bias is not None:
+        weights["bias"] = bias
+    return ctx.keep(
+        x, ctx.layer_of(layers.Dense, x.tensor, weights=weights, units=kernel.shape[1], use_bias=bias is not None)
+    )
+
+
+def _of_features(ctx: KerasImporter, x: Placed, features: int) -> Placed:
+    """The same value, whose last axis Keras does not know the size of, but the kernel does."""
+    sizes = [-1 if size is None else size for size in x.tensor.shape[:-1]]
+    # with the batch alone free, the number is the kernel's; with another size it is that for one size of several
+    if sizes[1:].count(-1) or any(None in port.shape[1:] for port in ctx.hub.inputs):
+        ctx.refuse(f"it takes {features} features, and their number depends on a free size")
+    return Placed(ctx.layer_of(layers.Reshape, x.tensor, target_shape=(*sizes[1:], features)), x.order)
+
+
+@converter("MatMul", since=1)
+def MatMul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    """NumPy's ``matmul``; a constant matrix on the right is a ``Dense`` without a bias."""
+    if isinstance(A, Placed) and isinstance(B, Const) and B.rank == 2 and A.rank > 1:
+        return dense(ctx, ctx.plain(A), B.array, None)
+    a, b = ctx.plain(A), ctx.plain(B)
+    product = ops.matmul(a.tensor, b.tensor)
+    return Placed(product, tuple(range(len(product.shape))))
+
+
+@converter("Einsum", since=12)
+def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> Placed:
+    """The sum of products that the equation tells, natively."""
+    values = [ctx.plain(value).tensor for value in Inputs]
+    if any("int" in keras.backend.standardize_dtype(tensor.dtype) for tensor in values):
+        ctx.refuse("integers are not summed exactly")
+    result = ops.einsum(in_small_letters(explicit(equation)), *values)
+    return Placed(result, tuple(range(len(result.shape))))
+
+
+def explicit(equation: str) -> str:
+    """The equation with the axes of its result: by the standard those that stand once, in alphabetical order."""
+    equation = equation.replace(" ", "")
+    if "->" in equation:
+        return equation
+    letters = equation.replace("...", "").replace(",", "")
+    once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
+    return f"{equation}->{'...' if '...' in equation else ''}{once}"
+
+
+def in_small_letters(equation: str) -> str:
+    """The same equation with the letters that Keras knows."""
+    letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
+    return equation.translate({ord(old): new for old, new in zip(letters, ascii_lowercase, strict=False)})
+
+
+@converter("Det", since=11)
+def Det(ctx: KerasImporter, X: Value) -> Placed:
+    x = ctx.plain(X)
+    return Placed(ops.det(x.tensor), tuple(range(x.rank - 2)))

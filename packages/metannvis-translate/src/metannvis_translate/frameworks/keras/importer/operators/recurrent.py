@@ -1,0 +1,318 @@
+"""Recurrent layers: native ``LSTM``, ``GRU``, ``SimpleRNN`` where Keras has what is asked for, else step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from metannvis_translate.frameworks.keras.importer.registry import converter
+from metannvis_translate.frameworks.keras.importer.unrolled_recurrence import DEFAULTS, Cell, by_steps
+from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.keras.importer.context import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+Array = np.ndarray[Any, Any]
+Results = tuple[Placed, ...]
+#: Activations of ONNX that Keras has by name with the same constants.
+NATIVE = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Softsign": "softsign", "Softplus": "softplus"}
+#: How the gates of an ONNX weight follow each other in a Keras one: LSTM i o f c → i f c o, GRU z r h.
+GATES = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
+LAYERS: dict[str, Any] = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN": layers.SimpleRNN}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A recurrent node: its inputs, and its attributes with the defaults filled in."""
+
+    X: Value
+    W: Value
+    R: Value
+    B: Value | None
+    lengths: Value | None
+    states: tuple[Value | None, ...]
+    P: Value | None
+    directions: int
+    reverse: bool
+    batch_first: bool
+    cell: Cell
+
+
+@converter("RNN", since=7)
+def RNN(
+    ctx: KerasImporter,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None = None,
+    sequence_lens: Value | None = None,
+    initial_h: Value | None = None,
+    *,
+    activation_alpha: Sequence[float] = (),
+    activation_beta: Sequence[float] = (),
+    activations: Sequence[str] = (),
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    layout: int = 0,
+) -> Results:
+    """Native ``SimpleRNN``."""
+    cell = Cell("RNN", tuple(activations), tuple(activation_alpha), tuple(activation_beta), clip)
+    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h,), None, direction, layout, cell)
+
+
+@converter("GRU", since=7)
+def GRU(
+    ctx: KerasImporter,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None = None,
+    sequence_lens: Value | None = None,
+    initial_h: Value | None = None,
+    *,
+    activation_alpha: Sequence[float] = (),
+    activation_beta: Sequence[float] = (),
+    activations: Sequence[str] = (),
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    layout: int = 0,
+    linear_before_reset: int = 0,
+) -> Results:
+    """Native ``GRU``, which resets after the product if ``linear_before_reset``."""
+    cell = Cell(
+        "GRU", tuple(activations), tuple(activation_alpha), tuple(activation_beta), clip, bool(linear_before_reset)
+    )
+    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h,), None, direction, layout, cell)
+
+
+@converter("LSTM", since=7)
+def LSTM(
+    ctx: KerasImporter,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None = None,
+    sequence_lens: Value | None = None,
+    initial_h: Value | None = None,
+    initial_c: Value | None = None,
+    P: Value | None = None,
+    *,
+    activation_alpha: Sequence[float] = (),
+    activation_beta: Sequence[float] = (),
+    activations: Sequence[str] = (),
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    input_forget: int = 0,
+    layout: int = 0,
+) -> Results:
+    """Native ``LSTM``; with peepholes or a coupled forget gate step by step."""
+    cell = Cell(
+        "LSTM",
+        tuple(activations),
+        tuple(activation_alpha),
+        tuple(activation_beta),
+        clip,
+        input_forget=bool(input_forget),
+    )
+    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h, initial_c), P, direction, layout, cell)
+
+
+def recurrent(
+    ctx: KerasImporter,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None,
+    lengths: Value | None,
+    states: tuple[Value | None, ...],
+    P: Value | None,
+    direction: str,
+    layout: int,
+    cell: Cell,
+) -> Results:
+    """The node's outputs: all steps (steps, directions, batch, units), and the last states (directions, batch, units)."""
+    if isinstance(R, Const) and R.array.shape[1] != len(GATES[cell.kind]) * R.array.shape[2]:
+        ctx.refuse(
+            "its recurrent weights belong to a projection of the hidden state, which ONNX's operator does not have"
+        )
+    states = tuple(None if is_zero(ctx, value, 5 + k) else value for k, value in enumerate(states))
+    count = 2 if direction == "bidirectional" else 1
+    call = Call(X, W, R, B, lengths, states, P, count, direction == "reverse", bool(layout), cell)
+    x = ctx.reorder(ctx.placed(X), (0, 1, 2) if layout else (1, 0, 2))
+    steps = x.tensor.shape[1]
+    if isinstance(lengths, Const) and steps is not None and (lengths.array == steps).all():
+        lengths = None
+    if isinstance(P, Const) and not P.array.any():
+        P = None
+    known = all(isinstance(value, Const) for value in (W, R)) and (B is None or isinstance(B, Const))
+    if lengths is None and P is None and known and cell.clip is None and not cell.input_forget and native_names(call):
+        sequence, last = native(ctx, call, x.tensor)
+    else:
+        if steps is None:
+            ctx.refuse("its number of steps is free, and Keras has no layer that does what its attributes ask for")
+        parts = []
+        for k in range(count):
+            weights = [None if v is None else part_of(ctx, v, k) for v in (W, R, B, P)]
+            initial = [None if v is None else state_of(ctx, v, k, call.batch_first) for v in states]
+            mask = None if lengths is None else ctx.plain(lengths).tensor
+            parts.append(
+                by_steps(x.tensor, weights, initial, mask, cell.of(k, count), backwards=k == 1 or call.reverse)
+            )
+        sequence = ops.concatenate([part[0] for part in parts], axis=-1) if count > 1 else parts[0][0]
+        last = [[part[1 + k] for part in parts] for k in range(len(states))]
+    return outputs(call, sequence, last)
+
+
+def outputs(call: Call, sequence: Any, last: Sequence[Sequence[Any]]) -> Results:
+    """(batch, steps, directions · units) and the states of each direction as the node's outputs."""
+    units = sequence.shape[-1] // call.directions
+    steps = -1 if sequence.shape[1] is None else sequence.shape[1]
+    if call.directions == 1:
+        sequence = ops.expand_dims(sequence, 2)
+    else:
+        sequence = layers.Reshape((steps, call.directions, units), dtype=sequence.dtype)(sequence)
+    results = [Placed(sequence, (0, 1, 2, 3) if call.batch_first else (2, 0, 1, 3))]
+    for states in last:
+        tensor = ops.stack(states, axis=1) if len(states) > 1 else ops.expand_dims(states[0], 1)
+        results.append(Placed(tensor, (0, 1, 2) if call.batch_first else (1, 0, 2)))
+    return tuple(results)
+
+
+def native_names(call: Call) -> tuple[str, ...] | None:
+    """Keras' names of the activations, if it has them and they are the same in both directions."""
+    names = call.cell.activations or DEFAULTS[call.cell.kind] * call.directions
+    each = len(DEFAULTS[call.cell.kind])
+    ways = {tuple(names[k * each : (k + 1) * each]) for k in range(call.directions)}
+    if len(ways) > 1:
+        return None
+    (way,) = ways
+    if call.cell.kind == "LSTM" and way[1] != way[2]:
+        return None  # Keras has one activation for the cell's input and its output
+    found = [NATIVE.get(name.title()) for name in way]
+    return None if None in found else tuple(name for name in found if name)
+
+
+def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[Any]]]:
+    """A Keras layer, or ``Bidirectional`` of two."""
+    names = native_names(call) or ()
+    kind, count = call.cell.kind, call.directions
+    units = call.R.array.shape[-1] if isinstance(call.R, Const) else 0
+    config: dict[str, Any] = {
+        "units": units,
+        "activation": names[-1],
+        "use_bias": call.B is not None,
+        "return_sequences": True,
+        "return_state": True,
+        "go_backwards": call.reverse,
+        # the weights come from the source; making random orthogonal ones takes time
+        "kernel_initializer": "zeros",
+        "recurrent_initializer": "zeros",
+    }
+    if kind != "RNN":
+        config["recurrent_activation"] = names[0]
+    if kind == "LSTM":
+        config["unit_forget_bias"] = False
+    if kind == "GRU":
+        config["reset_after"] = call.cell.reset_after
+    initial = None
+    if any(value is not None for value in call.states):
+        batch = [
+            state_of(ctx, value, k, call.batch_first) if value is not None else None
+            for k in range(count)
+            for value in call.states
+        ]
+        like = next(value for value in batch if value is not None)
+        initial = [ops.zeros_like(like) if value is None else value for value in batch]
+        if len(initial) == 1:
+            initial = initial[0]
+
+    def make(name: str) -> Any:
+        layer = LAYERS[kind](name=name, dtype=ctx.compute, **config)
+        if count == 1:
+            return layer
+        return layers.Bidirectional(layer, name=name, dtype=ctx.compute)
+
+    layer, is_new = ctx.layer_for((kind, repr(config)), make)
+    results = layer(tensor) if initial is None else layer(tensor, initial_state=initial)
+    if is_new:
+        cells = [layer.cell] if count == 1 else [layer.forward_layer.cell, layer.backward_layer.cell]
+        for k, cell in enumerate(cells):
+            W, R = ctx.known(call.W, "weights"), ctx.known(call.R, "weights")
+            assign(cell, kind, W[k], R[k], bias_of(call, k))
+    sequence, *last = results
+    if call.reverse:
+        sequence = ops.flip(sequence, axis=1)
+    each = len(call.states)
+    return sequence, [[last[k * each + s] for k in range(count)] for s in range(each)]
+
+
+def bias_of(call: Call, direction: int) -> Array | None:
+    return call.B.array[direction] if isinstance(call.B, Const) else None
+
+
+def assign(cell: Any, kind: str, W: Array, R: Array, bias: Array | None) -> None:
+    """Give a cell its weights: (gates · units, inputs) becomes (inputs, gates · units), gates in Keras' order."""
+    order, units = GATES[kind], R.shape[-1]
+
+    def arranged(array: Array) -> Array:
+        gates = array.reshape(len(order), units, *array.shape[1:])[list(order)]
+        return gates.reshape(array.shape).T
+
+    cell.kernel.assign(arranged(W))
+    cell.recurrent_kernel.assign(arranged(R))
+    if bias is not None:
+        halves = [arranged(half) for half in np.split(bias, 2)]
+        separate = kind == "GRU" and cell.reset_after
+        cell.bias.assign(np.stack(halves) if separate else halves[0] + halves[1])
+    cell.kernel_initializer = keras.initializers.get("glorot_uniform")
+    cell.recurrent_initializer = keras.initializers.get("orthogonal")
+
+
+def state_of(ctx: KerasImporter, value: Value, direction: int, batch_first: bool) -> Any:
+    """Initial state of one direction, (batch, units)."""
+    x = ctx.placed(value)
+    where = x.axis(1 if batch_first else 0)
+    tensor = x.tensor[tuple(direction if k == where else slice(None) for k in range(3))]
+    left = [axis for axis in x.order if axis != (1 if batch_first else 0)]
+    return tensor if left == sorted(left) else ops.transpose(tensor)
+
+
+def part_of(ctx: KerasImporter, value: Value, direction: int) -> Any:
+    """Weights of one direction."""
+    return value.array[direction] if isinstance(value, Const) else ctx.plain(value).tensor[direction]
+
+
+def is_zero(ctx: KerasImporter, value: Value | None, position: int) -> bool:
+    """Whether an initial state is zeros, as which it is left out; also zeros that were spread over a free batch."""
+    if value is None:
+        return True
+    if isinstance(value, Const):
+        return not value.trainable and not value.array.any()
+    source = ctx.node.inputs[position] if position < len(ctx.node.inputs) else None
+    while source is not None and source.producer() is not None:
+        node = source.producer()
+        if node is None or node.op_type not in (
+            "Expand",
+            "Slice",
+            "Unsqueeze",
+            "Squeeze",
+            "Reshape",
+            "Transpose",
+            "Cast",
+        ):
+            break
+        source = node.inputs[0]
+        known = ctx.values.get(source.name or "") if source is not None else None
+        if isinstance(known, Const):
+            return not known.trainable and not known.array.any()
+    return False

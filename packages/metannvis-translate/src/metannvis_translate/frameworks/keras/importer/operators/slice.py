@@ -1,0 +1,142 @@
+"""Joining, cutting, picking and padding, along logical axes wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from metannvis_translate.frameworks.keras.importer.registry import converter
+from metannvis_translate.graph import layout
+from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.keras.importer.context import KerasImporter
+
+layers, ops = keras.layers, keras.ops
+
+
+@converter("Concat", since=4)
+def Concat(ctx: KerasImporter, *inputs: Value, axis: int) -> Placed:
+    # a file of Keras does not keep the shape of a constant without elements
+    inputs = tuple(v for v in inputs if not (isinstance(v, Const) and v.array.shape[axis] == 0)) or inputs[:1]
+    if len(inputs) == 1:
+        return ctx.placed(inputs[0])
+    order = ctx.common_order(inputs)
+    tensors = [ctx.aligned(value, order) for value in inputs]
+    position = layout.physical_axis(order, axis)
+    if all(isinstance(value, Placed) for value in inputs) and len(inputs) > 1:
+        return Placed(
+            ctx.layer_of(layers.Concatenate, *tensors, axis=position if position != len(order) - 1 else -1), order
+        )
+    return Placed(ops.concatenate(tensors, axis=position), order)
+
+
+@converter("Split", since=2)
+def Split_2(
+    ctx: KerasImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
+) -> tuple[Placed, ...]:
+    return parts(ctx, input, axis, split)
+
+
+@converter("Split", since=13)
+def Split(
+    ctx: KerasImporter, input: Value, split: Value | None = None, *, axis: int = 0, num_outputs: int | None = None
+) -> tuple[Placed, ...]:
+    return parts(ctx, input, axis, None if split is None else ctx.known(split, "split").tolist())
+
+
+def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | None) -> tuple[Placed, ...]:
+    x = ctx.placed(value)
+    where = x.axis(axis)
+    if sizes is None:
+        count, size = len(ctx.node.outputs), x.tensor.shape[where]
+        if size is None:
+            ctx.refuse("the axis to split has a free size")
+            raise AssertionError
+        each = -(-size // count)
+        sizes = [min(each, size - k * each) for k in range(count)]
+    ends = np.cumsum(sizes).tolist()
+    return tuple(
+        ctx.keep(x, x.tensor[(slice(None),) * where + (slice(end - size, end),)])
+        for end, size in zip(ends, sizes, strict=True)
+    )
+
+
+@converter("Slice", since=1)
+def Slice_1(
+    ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, ends: Sequence[int], starts: Sequence[int]
+) -> Placed:
+    return cut(ctx, data, starts, ends, axes, None)
+
+
+@converter("Slice", since=10)
+def Slice(
+    ctx: KerasImporter,
+    data: Value,
+    starts: Value,
+    ends: Value,
+    axes: Value | None = None,
+    steps: Value | None = None,
+) -> Placed:
+    known = [None if v is None else ctx.known(v, n).tolist() for v, n in ((axes, "axes"), (steps, "steps"))]
+    return cut(ctx, data, ctx.known(starts, "starts").tolist(), ctx.known(ends, "ends").tolist(), *known)
+
+
+def cut(
+    ctx: KerasImporter,
+    data: Value,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
+) -> Placed:
+    """Slices in Python's sense; an end beyond the axis, forwards or backwards, means all of it."""
+    x = ctx.placed(data)
+    axes = list(range(len(starts))) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    index = [slice(None)] * x.rank
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        size = x.tensor.shape[x.axis(axis)]
+        big = size if size is not None else 1 << 30
+        if step < 0:
+            stop = None if end < -big else end
+            index[x.axis(axis)] = slice(min(start, big - 1), stop, step)
+        else:
+            index[x.axis(axis)] = slice(start if start != 0 else None, None if end >= big else end, step)
+    tensor = x.tensor
+    if any(part.step is not None and part.step < 0 for part in index):
+        for k, part in enumerate(index):
+            if part.step is not None and part.step < 0:
+                size = tensor.shape[k]
+                if size is None:
+                    ctx.refuse("a negative step over a free size")
+                tensor = ops.take(tensor, np.arange(size)[part].tolist(), axis=k)
+                index[k] = slice(None)
+    if any(part != slice(None) for part in index):
+        tensor = tensor[tuple(index)]
+    return ctx.keep(x, tensor)
+
+
+@converter("CenterCropPad", since=18)
+def CenterCropPad(ctx: KerasImporter, input_data: Value, shape: Value, *, axes: Sequence[int] | None = None) -> Placed:
+    """The middle of each axis, or zeros around it; what is odd is cut, or added, at the end."""
+    x = ctx.placed(input_data)
+    tensor = x.tensor
+    for axis, size in zip(range(x.rank) if axes is None else axes, ctx.known(shape, "shape").tolist(), strict=True):
+        where = x.axis(axis)
+        have = tensor.shape[where]
+        if have is None:
+            ctx.refuse("an axis of free size is cut or padded")
+        if size < have:
+            begin = (have - size) // 2
+            tensor = tensor[(slice(None),) * where + (slice(begin, begin + size),)]
+        elif size > have:
+            begin = (size - have) // 2
+            amounts = [(0, 0)] * x.rank
+            amounts[where] = (begin, size - have - begin)
+            tensor = ops.pad(tensor, amounts)
+    return ctx.keep(x, tensor)

@@ -1,0 +1,81 @@
+"""Listing the layers of a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metannvis_translate.errors import MissingArgumentError
+from metannvis_translate.frameworks.keras.axes import Passage, infer
+from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer, numbered, output_specs
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.layers import LayerInfo
+
+__all__ = ["list_layers"]
+
+
+def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tuple[LayerInfo, ...]:
+    """Layers that run, in order of execution, containers behind what they hold; shapes and axes of their outputs."""
+    keras = require("keras")
+    rows: list[tuple[LayerInfo, Any]] = []
+    passages: list[Passage] = []
+
+    def is_value(x: Any) -> bool:
+        return isinstance(x, keras.KerasTensor)
+
+    def spec(x: Any) -> tuple[Any, str]:
+        return tuple(x.shape), x.dtype
+
+    def note(call: Call, outputs: Sequence[Any], *, parent: bool = False) -> None:
+        for k, value in enumerate(outputs):
+            name = numbered(call.name, 1, k)
+            rows.append((LayerInfo(name, type(call.operation).__name__, tuple(value.shape), "", parent), value))
+
+    def leaf(call: Call) -> Any:
+        given = [x for x in keras.tree.flatten((call.args, call.kwargs)) if is_value(x)]
+        specs = output_specs(call, call.args, call.kwargs, is_value, spec)
+        outputs = [keras.KerasTensor(x.shape, dtype=x.dtype) for x in specs]
+        passages.append(Passage(call.operation, [_key(x) for x in given], [_key(x) for x in outputs]))
+        kept.extend((*given, *outputs))
+        if is_layer(call.operation):
+            note(call, outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    kept: list[Any] = []  # keys are ids, so nothing may be collected meanwhile
+    walk = Walk(
+        leaf=leaf,
+        is_value=is_value,
+        spec=spec,
+        cast=lambda x, dtype: x,
+        parent=lambda call, outputs: note(call, keras.tree.flatten(outputs), parent=True),
+        weight=lambda layer, variable: keras.KerasTensor(variable.shape, dtype=variable.dtype),
+    )
+    tensors = _inputs(model, inputs)
+    kept.extend(tensors)
+    walk.model(model, tensors)
+    letters = infer(passages, [_key(x) for x in tensors], shapes={id(x): tuple(x.shape) for x in kept})
+    return tuple(
+        LayerInfo(info.name, info.kind, info.shape, letters.get(id(value)) or _unknown(info.shape), info.parent)
+        for info, value in rows
+    )
+
+
+def _key(x: Any) -> tuple[int, int]:
+    return id(x), len(x.shape)
+
+
+def _unknown(shape: Sequence[Any]) -> str:
+    return "N" + "?" * (len(shape) - 1) if shape else ""
+
+
+def _inputs(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> list[Any]:
+    keras = require("keras")
+    function = functional_of(model)
+    if function is not None:
+        is_free = isinstance(model, keras.Sequential)
+        return [keras.KerasTensor((None, *x.shape[1:]) if is_free else x.shape, dtype=x.dtype) for x in function.inputs]
+    if inputs is None:
+        raise MissingArgumentError(f"the model {model.name!r} does not declare what it takes: give example_inputs=")
+    return [keras.KerasTensor((None, *x.shape[1:]), dtype=x.dtype.name) for x in inputs]

@@ -1,0 +1,109 @@
+"""Which framework a model belongs to, found out without importing any."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.errors import (
+    InvalidArgumentError,
+    MetannvisError,
+    UnknownFrameworkError,
+)
+from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.type_names import class_names
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["detect_framework", "framework_key", "framework_keys", "framework_of_file", "frameworks", "get_framework"]
+
+ALIASES = {"pytorch": "torch", "keras": "tensorflow", "tf": "tensorflow", "tf2": "tensorflow"}
+
+
+def framework_key(name: str) -> str:
+    """Key of a framework from a name or an alias (``"keras"`` → ``"tensorflow"``)."""
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"a framework is named by a string, not {type(name).__name__}")
+    key = ALIASES.get(name.lower(), name.lower())
+    known = framework_keys()
+    if key not in known:
+        raise InvalidArgumentError(f"unknown framework {name!r}; there are: {', '.join(known)}")
+    return key
+
+
+def detect_framework(model: Any) -> str:
+    """Key of the framework a model (or model file) belongs to: ``"torch"``, ``"tensorflow"``, ``"onnx"``.
+
+    Raises
+    ------
+    UnknownFrameworkError
+        The object is no model of a known framework; the message says what was given.
+    """
+    if isinstance(model, (str, Path)):
+        return framework_of_file(model)
+    for framework in frameworks():
+        if framework.detect(model):
+            return framework.key
+    given = f"a class ({model.__name__}), not an instance of it" if isinstance(model, type) else class_names(model)[0]
+    raise UnknownFrameworkError(
+        f"no model: {given}. Give a torch.nn.Module, a torch.export.ExportedProgram, a keras.Model, a SavedModel, an "
+        "onnx.ModelProto, or the path of a model file."
+    )
+
+
+@cache
+def _plugins() -> dict[str, Framework]:
+    found: dict[str, tuple[str, Framework]] = {}
+    for entry in entry_points(group="metannvis.frameworks"):
+        owner = entry.dist.name if entry.dist else entry.value
+        framework: Framework = entry.load()
+        if framework.key in found and found[framework.key][0] != owner:
+            raise MetannvisError(
+                f"two packages register the framework {framework.key!r}: {found[framework.key][0]} and {owner}. Uninstall one."
+            )
+        found[framework.key] = (owner, framework)
+    return {key: framework for key, (_, framework) in found.items()}
+
+
+def frameworks() -> tuple[Framework, ...]:
+    """Every registered framework plug-in."""
+    return tuple(_plugins().values())
+
+
+def framework_keys() -> tuple[str, ...]:
+    """Keys of every registered framework."""
+    return tuple(_plugins())
+
+
+def get_framework(key: str) -> Framework:
+    """Plug-in by key or alias."""
+    return _plugins()[framework_key(key)]
+
+
+def framework_of_file(path: str | Path) -> str:
+    """Key of the framework that a model file belongs to, by its ending; a SavedModel by what the folder holds."""
+    path = Path(path)
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            return "tensorflow"
+        raise UnknownFrameworkError(f"{path} is a folder, but no SavedModel: it holds no saved_model.pb")
+    for framework in frameworks():
+        if path.suffix.lower() in framework.suffixes:
+            return framework.key
+    endings = ", ".join(suffix for framework in frameworks() for suffix in framework.suffixes)
+    raise UnknownFrameworkError(
+        f"{path.name!r} has no ending of a model file; known are {endings}, and SavedModel folders"
+    )
+
+
+def engines_for(source: Framework, target: Framework, engine: str) -> tuple[str, ...]:
+    importers = tuple(getattr(target, "importers", ()))
+    if engine == "auto" or engine in importers:
+        return source.engines
+    if engine not in source.engines:
+        known = ", ".join(map(repr, ("auto", *source.engines, *importers)))
+        raise InvalidArgumentError(f"engine={engine!r}: from {source.label} to {target.label} there are {known}")
+    return (engine,)

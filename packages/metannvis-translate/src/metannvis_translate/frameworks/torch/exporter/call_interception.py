@@ -1,0 +1,68 @@
+"""Calls that are looked at while a model is traced: put in other words, refused, or told to somebody beforehand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from metannvis_translate.frameworks.torch.exporter.stop_gradient import name_of
+
+__all__ = ["Handler", "handled", "refused", "reworded"]
+
+#: What looks at a call: its function's name, arguments and keywords; it gives those to call it with.
+Handler = Callable[[str, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+
+#: Calls whose bounds are numbers: one integer and one float (``clamp(-1, 0.5)``) are refused as of different types.
+BOUNDED = {"clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_"}
+
+
+@contextlib.contextmanager
+def handled(*handlers: Handler) -> Iterator[None]:
+    """Inside, every call of a function of PyTorch goes through the handlers first, one after the other."""
+    from torch.overrides import TorchFunctionMode
+
+    # one mode for all of them: each costs as much as a small operation does, for every call
+    class Handled(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs, name = kwargs or {}, name_of(func)
+            for handler in handlers:
+                args, kwargs = handler(name, args, kwargs)
+            return func(*args, **kwargs)
+
+    with Handled():
+        yield
+
+
+def reworded(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call in the exporters' words, which stumble over the user's."""
+    import torch
+
+    if name in BOUNDED and args and isinstance(args[0], torch.Tensor) and args[0].is_floating_point():
+        return tuple(map(_as_float, args)), {key: _as_float(value) for key, value in kwargs.items()}
+    return args, kwargs
+
+
+def refused(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Refuse what the TorchScript exporter would write wrongly, without a word: it forgets an argument or rounds it.
+
+    Raises
+    ------
+    NotImplementedError
+        For such a call.
+    """
+    if name in ("avg_pool2d", "avg_pool3d") and (kwargs.get("divisor_override") or (args[6:] or [None])[0]):
+        raise NotImplementedError("divisor_override of an average pool")
+    if name == "scaled_dot_product_attention" and (kwargs.get("dropout_p") or (args[4:] or [None])[0]):
+        raise NotImplementedError("scaled_dot_product_attention drops at random (dropout_p), in inference too")
+    if name in ("rrelu", "rrelu_"):
+        raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
+    if name == "one_hot" and (kwargs.get("num_classes", -1) if len(args) < 2 else args[1]) < 0:
+        raise NotImplementedError("one_hot of as many classes as the data has")
+    if name in ("cdist", "_cdist_forward"):
+        raise NotImplementedError("cdist, which is exported as something else")
+    return args, kwargs
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value

@@ -1,0 +1,319 @@
+"""The two exporters of PyTorch, made to keep provenance and exact numbers.
+
+Dynamo says for each node which module it came from and which traced call; TorchScript only in the node's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
+from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
+from metannvis_translate.frameworks.torch.exporter.explicit_float32 import computed_in_single
+from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
+from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
+from metannvis_translate.graph.constants import constant_array
+from metannvis_translate.graph.metadata import LAYER, TIES, TRACE, set_exact
+from metannvis_translate.process import patched
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+    import torch
+
+__all__ = ["ENGINES", "PREFIX", "Exported", "Recorder", "quiet"]
+
+#: What the wrapper around the model puts before the path of every module.
+PREFIX = "model."
+NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
+#: What PyTorch computes with where the operator's default attributes, float32 in the standard, stand in the graph.
+EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
+
+#: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
+TIED_CALLS = {
+    "aten.clamp": "bound",
+    "aten.max.dim": "index",
+    "aten.min.dim": "index",
+    "aten.adaptive_max_pool": "index",
+}
+TIED = {"bound": ("Max", "Min"), "index": ("ReduceMax", "ReduceMin")}
+
+
+class Recorder(Protocol):
+    """What an exporter needs to know of the wrapped model."""
+
+    model: torch.nn.Module
+    arrays: list[np.ndarray[Any, Any]]
+    batched: list[bool]
+    #: for each input the axes beside the batch whose size is free; empty if none is
+    free_axes: Sequence[Sequence[int]]
+    #: whether a trace has to copy what every layer puts out
+    copies: bool
+    #: whether the last trace had to, and did not
+    changed: bool
+
+    def module(self, *handlers: Handler) -> torch.nn.Module:
+        """The model, wrapped so that it puts out what every layer does; its calls go through the handlers."""
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """Example inputs of the batch size to export with."""
+
+
+@dataclass
+class Exported:
+    """A graph, and its outputs in order."""
+
+    model: ir.Model
+    #: value names of the outputs, each tensor once
+    outputs: list[str]
+    #: what the model itself computes in single precision though it is in double
+    single: tuple[str, ...] = ()
+
+
+def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
+    import torch
+
+    shapes: Any = None
+    if dynamic:
+        batch = torch.export.Dim("batch", min=1)
+        several = recorder.free_axes or [()] * len(recorder.batched)
+        free = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in several]
+        shapes = {
+            "args": tuple(
+                ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
+            )
+        }
+    with quiet():
+        program = torch.onnx.export(
+            recorder.module(),
+            recorder.tensors(),
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            dynamic_shapes=shapes,
+            custom_translation_table=translations(),
+        )
+    if program is None:
+        raise UnsupportedOperatorError(type(recorder.model).__name__, reason="torch.onnx.export returned nothing")
+    model = program.model
+    for node in model.graph:
+        layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
+        text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
+        trace = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
+        node.metadata_props.clear()
+        if layer:
+            node.metadata_props[LAYER] = layer
+        if trace:
+            node.metadata_props[TRACE] = trace
+        ties = next((kind for call, kind in TIED_CALLS.items() if call in text and node.op_type in TIED[kind]), None)
+        if ties:
+            node.metadata_props[TIES] = ties
+        if node.op_type == "Constant":
+            _keep_exact(node, text)
+        elif node.op_type in EXACT_DEFAULTS and not node.attributes:
+            set_exact(node, EXACT_DEFAULTS[node.op_type])
+        else:
+            with np.errstate(over="ignore"):  # the least double, a padding's, is minus infinity in single precision
+                numbers = {np.float32(number): float(number) for number in NUMBER.findall(text)}
+            floats = {a.name: np.float32(a.value) for a in node.attributes.values() if a.type.name == "FLOAT"}
+            set_exact(node, {name: numbers[value] for name, value in floats.items() if value in numbers})
+    outputs = [value.name or "" for value in model.graph.outputs]
+    return Exported(model, outputs, computed_in_single(program.exported_program))
+
+
+def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
+    import onnx
+    import onnx_ir as ir
+    import torch
+
+    buffer = io.BytesIO()
+    module = recorder.module(refused).eval()
+    names = [f"input_{i}" for i in range(len(recorder.arrays))]
+    axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
+    with quiet(), symbolic(17):
+        # a value of the example inputs is about to become a constant, or a branch taken for good: silently wrong
+        warnings.filterwarnings("error", category=torch.jit.TracerWarning)
+        torch.onnx.export(
+            module,
+            recorder.tensors(),
+            buffer,
+            dynamo=False,
+            opset_version=17,
+            do_constant_folding=False,
+            export_params=False,
+            keep_initializers_as_inputs=True,  # else weights of equal values, as of a fresh network, would become one
+            input_names=names,
+            dynamic_axes=axes,
+        )
+    if recorder.changed and not recorder.copies:
+        recorder.copies = True
+        return by_torchscript(recorder, dynamic)
+    model = ir.from_proto(_with_shapes(onnx.load_from_string(buffer.getvalue())))
+    _attach_weights(model.graph, module)
+    modules = {path for path, _ in recorder.model.named_modules()}
+    for node in model.graph:
+        layer = _torchscript_scope(node.name or "", modules)
+        if layer:
+            node.metadata_props[LAYER] = layer
+        # float32 attributes and constants were Python doubles; the shortest decimal is what somebody wrote
+        exact = {
+            name: float(str(np.float32(attribute.value)))
+            for name, attribute in node.attributes.items()
+            if attribute.type.name == "FLOAT"
+        }
+        if node.op_type == "Constant" and "value" in node.attributes:
+            array = constant_array(node)
+            if array.size == 1 and array.dtype == np.float32:
+                exact["value"] = float(str(array.reshape(())))
+        set_exact(node, exact)
+    return Exported(model, [value.name or "" for value in model.graph.outputs])
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """The one place where the exporters' warnings, their log records and graphs on standard output are silenced.
+
+    Whoever enters has the process (:func:`~metannvis_translate.process.exclusive`).
+
+    ``nn.Transformer`` looks into the mask that it is given, whether it is a causal one, to take a faster way to the same
+    result. What a tensor holds is not known in an export: there the mask is taken as it is. And bags of one size, which
+    PyTorch cuts out of one long line, are looked up as rows.
+    """
+    import torch
+    from torch.nn.modules import transformer
+
+    # On an exception the TorchScript exporter prints whole graphs: it asks whether this *function* is true, which turns
+    # the printing on for good.
+    bindings: Any = torch._C
+    asked = bindings._jit_is_onnx_log_enabled
+    functional: Any = torch.nn.functional
+    bag = functional.embedding_bag
+
+    def bag_of_rows(input: Any, weight: Any, offsets: Any = None, *args: Any, **kwargs: Any) -> Any:
+        plain = {"mode": "mean", **{name: value for name, value in kwargs.items() if value not in (None, False)}}
+        names = set(plain) - {"mode", "norm_type"}
+        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or names:
+            return bag(input, weight, offsets, *args, **kwargs)
+        rows = functional.embedding(input, weight)
+        return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+
+    names = (
+        "torch.onnx",
+        "torch.onnx._internal",
+        "onnxscript",
+        "torch._subclasses.fake_tensor",
+        "torch.export",
+        "torch.fx.experimental.symbolic_shapes",
+    )
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        bindings._jit_is_onnx_log_enabled = None
+        with (
+            patched(functional, "embedding_bag", bag_of_rows),
+            patched(transformer, "_detect_is_causal_mask", lambda mask, is_causal=None, size=None: bool(is_causal)),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        bindings._jit_is_onnx_log_enabled = asked
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _scope(name_scopes: str) -> str:
+    """Path of the innermost module from the exporter's list of scopes."""
+    scopes = re.findall(r"'([^']*)'", name_scopes)[:-1]
+    inner = [scope for scope in scopes if scope.startswith(PREFIX)]
+    return inner[-1].removeprefix(PREFIX) if inner else ""
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph with the shapes that ONNX infers: what this exporter notes of them is incomplete."""
+    from onnx import shape_inference
+
+    made = {name for node in model.graph.node for name in node.output}  # what is no input of the graph, put out again
+    for value in (*model.graph.value_info, *model.graph.output):
+        if value.name in made:
+            value.type.tensor_type.ClearField("shape")
+    return shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
+
+
+def _attach_weights(graph: ir.Graph, module: torch.nn.Module) -> None:
+    """Weights, which the file leaves out and lists as inputs, as initialisers that share the module's memory."""
+    from onnx_ir.tensor_adapters import TorchTensor
+
+    tensors = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
+    for value in [value for value in graph.inputs if value.name in tensors]:
+        graph.inputs.remove(value)
+        value.const_value = TorchTensor(tensors[value.name or ""].detach(), name=value.name)
+        graph.register_initializer(value)
+
+
+def _torchscript_scope(name: str, known: set[str]) -> str:
+    """Path of the innermost module from a TorchScript node name, ``/model/blk/blk.0/conv/Conv``."""
+    parts = [part for part in name.split("/")[:-1] if part]
+    if parts and parts[0] == PREFIX.rstrip("."):
+        parts = parts[1:]
+    path = ""
+    for part in parts:
+        bare = re.sub(r"_\d+$", "", part)
+        # the children of a sequence that is the whole model are called after the wrapper's attribute
+        spellings = (part, bare, part.removeprefix(PREFIX), bare.removeprefix(PREFIX)) if not path else (part, bare)
+        found = (longer for spelt in spellings for longer in _joined(path, spelt) if longer in known)
+        path = next(found, path)
+    return path
+
+
+def _joined(path: str, part: str) -> Iterator[str]:
+    """A path continued by a part, which says the end of the path again where modules stand in nested sequences."""
+    have, more = path.split(".") if path else [], part.split(".")
+    for again in reversed(range(len(more))):
+        if have[len(have) - again :] == more[:again]:
+            yield ".".join((*have, *more[again:]))
+    yield part
+
+
+def _keep_exact(node: ir.Node, text: str) -> None:
+    """Attach the double that the traced program holds to a float32 scalar constant."""
+    attribute = node.attributes.get("value") or node.attributes.get("value_float")
+    if attribute is None:
+        return
+    value = attribute.value if attribute.name == "value_float" else attribute.as_tensor().numpy()
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore"):  # the least double, a mask's, is minus infinity in single precision
+        single = np.float32(array.reshape(()))
+        exact = next((float(match) for match in NUMBER.findall(text) if np.float32(match) == single), None)
+    if exact is not None:
+        set_exact(node, {"value": exact})
+
+
+def by_quick(recorder: Recorder, dynamic: bool) -> Exported:
+    """The TorchScript exporter where it tells all there is to know, see :mod:`.torch_quick`."""
+    check_modules(recorder.model)
+    exported = by_torchscript(recorder, dynamic)
+    check_graph(exported.model, recorder.model)
+    return exported
+
+
+#: Ways to export, by name: ``engine(recorder, dynamic)``.
+ENGINES: dict[str, Callable[[Recorder, bool], Exported]] = {
+    "quick": by_quick,
+    "dynamo": by_dynamo,
+    "torchscript": by_torchscript,
+}

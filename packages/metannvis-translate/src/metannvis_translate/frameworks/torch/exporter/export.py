@@ -1,0 +1,145 @@
+"""PyTorch → ONNX with provenance.
+
+``torch.onnx`` exports; forward hooks add what every layer puts out to the exported outputs, so that the value of each
+layer is recorded where it happens instead of guessed from names afterwards. The dynamo exporter comes first, the
+TorchScript one where it fails: each fails where the other works.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError, first_line
+from metannvis_translate.frameworks.protocol import DeclinedError, Progress
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
+from metannvis_translate.frameworks.torch.exporter.export_errors import refusal
+from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
+from metannvis_translate.frameworks.torch.float64 import doubled
+from metannvis_translate.frameworks.torch.program import as_module
+from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.graph.model import HubModel
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["export_model"]
+
+log = logging.getLogger(__name__)
+Array = np.ndarray[Any, Any]
+
+
+def export_model(
+    model: Any,
+    inputs: Sequence[Array] | Mapping[str, Array] | None,
+    *,
+    dtype: str | None,
+    progress: Progress,
+    engine: str = "dynamo",
+    free: Sequence[Sequence[int]] = (),
+) -> HubModel:
+    """Export a module in inference mode.
+
+    Parameters
+    ----------
+    model
+        ``nn.Module`` or ``ExportedProgram``; it stays as it is, a copy is exported.
+    inputs
+        Example inputs, each with the batch on axis 0, or a mapping of ``forward``'s keywords to them.
+    dtype
+        ``"float64"`` exports a copy in double precision; ``None`` keeps single precision (half becomes single).
+    engine
+        ``"quick"``, ``"dynamo"`` or ``"torchscript"``.
+    free
+        For each input the axes beside the batch whose size is free; empty if none is. Only the dynamo exporter follows it.
+
+    Raises
+    ------
+    MissingArgumentError
+        No example inputs.
+    UnsupportedOperatorError
+        The exporter cannot export it, with a free batch or without; the message holds what it said.
+    """
+    require("torch")
+    if inputs is None or not len(inputs):
+        raise MissingArgumentError(
+            "a PyTorch module does not say what it takes: give example_inputs=, e.g. torch.randn(1, 3, 224, 224)"
+        )
+    _refuse_compiled(model)
+    originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
+    if free and engine != "dynamo":
+        raise DeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
+    recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
+    if engine != "quick":
+        recorder.try_inputs()
+    failures: list[str] = []
+    for dynamic in (True,) if engine == "quick" or free else (True, False):
+        progress(0, 1, f"export ({engine})")
+        # a batch of one is as good to the quick exporter, which keeps the batch where it is, and half the work
+        recorder.batch = 1 if engine == "quick" else 2 if dynamic else recorder.given_batch
+        try:
+            exported = ENGINES[engine](recorder, dynamic)
+        except Exception as error:
+            # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
+            # it does not, both causes are in the message.
+            if engine == "quick":
+                if not isinstance(error, DeclinedError):
+                    recorder.try_inputs()
+                raise DeclinedError(type(model).__name__, reason=f"exporter quick: {first_line(error)}") from error
+            failures.append(f"{'' if dynamic else 'with a fixed batch: '}{first_line(error)}")
+            log.info("exporter %s failed: %s", engine, failures[-1])
+            last = error
+            continue
+        progress(1, 1, f"export ({engine})")
+        if recorder.stops:
+            recorder.check_stops()
+        notes = tuple(f"the batch size is fixed: {failure}" for failure in failures)
+        return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
+    raise refusal(recorder, engine, failures, last) from last
+
+
+def _refuse_compiled(model: Any) -> None:
+    """Refuse what TorchScript compiled: it runs outside Python, where no layer can be seen or compared."""
+    import torch
+
+    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
+    for path, module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedOperatorError(
+                type(module).__name__,
+                layer=path or None,
+                reason="it was compiled by TorchScript and runs outside Python, where its layers can be neither seen nor "
+                "compared",
+                hint="Translate the module that it was made from, or what torch.onnx.export(..., dynamo=False) makes of it: "
+                "an .onnx file is a model here.",
+            )
+
+
+def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
+    import torch
+
+    module = as_module(model)
+    empty = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
+    if empty:
+        raise InvalidArgumentError(
+            f"the model has no values for {empty[0]!r}: it is on the device 'meta'. Load its weights first, e.g. "
+            "model.to_empty(device='cpu') and model.load_state_dict(...)"
+        )
+    refuse_inference_tensors(module)
+    module = copy.deepcopy(module).eval().cpu()
+    for parameter in module.parameters():
+        parameter.grad = None
+        # Nothing is differentiated here. With a mask that needs a gradient, torch.export takes another kernel for attention
+        # on its second pass than on its first, and fails over the strides.
+        parameter.requires_grad_(False)
+    if dtype == "float64":
+        return doubled(module)
+    halves = {torch.float16, torch.bfloat16}
+    if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
+        return module.float()
+    return module

@@ -1,0 +1,77 @@
+"""What is said of a PyTorch model that an exporter cannot export: which operator, in which module, on which line."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.errors import UnsupportedOperatorError, first_line
+from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, quiet
+from metannvis_translate.graph.stack_trace import line_of_error, line_of_trace
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
+
+__all__ = ["refusal"]
+
+log = logging.getLogger(__name__)
+
+
+def refusal(recorder: Recorder, engine: str, failures: Sequence[str], last: BaseException) -> UnsupportedOperatorError:
+    """The refusal of a model, after an exporter failed on each try; ``last`` is what it raised on the last one."""
+    operator = _missing_operator(last)
+    if operator:
+        where, layer = _call_of(recorder, operator)
+        return UnsupportedOperatorError(
+            operator,
+            layer=layer,
+            where=where,
+            reason=f"it is called in {recorder.name}, and PyTorch's exporter {engine} has no ONNX operator for it",
+            hint="Write that part with other operators, or leave it out of the model that is translated.",
+        )
+    where, module = line_of_error(last)
+    paths = {id(part): path for path, part in recorder.model.named_modules()}
+    return UnsupportedOperatorError(
+        recorder.name,
+        layer=paths.get(id(module)),
+        where=where,
+        reason=f"exporter {engine}: {'; '.join(dict.fromkeys(failures))}",
+        hint="A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where.",
+    )
+
+
+def _call_of(recorder: Recorder, operator: str) -> tuple[str | None, str | None]:
+    """Line and module from which a PyTorch operator is called: the exporter names neither, the traced program knows both."""
+    import torch
+
+    try:
+        with quiet():
+            program = torch.export.export(recorder.module(), recorder.tensors(), strict=False)
+            for traced in (program, program.run_decompositions()):
+                for node in traced.graph.nodes:
+                    if node.op == "call_function" and _schema_name(node.target) == _schema_name(operator):
+                        paths = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+                        inner = [path.removeprefix(PREFIX) for path in paths if path.startswith(PREFIX)]
+                        return line_of_trace(node.meta.get("stack_trace") or ""), (inner or [None])[-1]
+    except Exception as error:  # noqa: BLE001
+        # the model could not be exported anyway, and that is what will be said
+        log.info("no trace of %s: %s", operator, first_line(error))
+    return None, None
+
+
+def _schema_name(operator: Any) -> str:
+    """``linalg_svd`` of ``aten::linalg_svd``, ``aten._linalg_svd.default`` or the operator itself."""
+    parts = re.split(r"::|\.", str(operator))
+    return (parts[1] if len(parts) > 1 else parts[0]).lstrip("_")
+
+
+def _missing_operator(error: BaseException | None) -> str | None:
+    """Name of the PyTorch operator that an exporter has nothing for, from the errors it raised."""
+    while error is not None:
+        for pattern in (r"No ONNX function found for <OpOverload\(op='([\w.:]+)'", r"operator '?([\w.:]+)'? to ONNX"):
+            if found := re.search(pattern, str(error)):
+                return found[1]
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,33 @@
+"""Converters from ONNX operators to PyTorch modules and functions, one file a family. Importing this registers all of them."""
+
+from metannvis_translate.frameworks.torch.importer.operators import (  # noqa: F401  # each family registers its converters
+    activation,
+    adaptive_pool,
+    attention,
+    bitwise,
+    cast,
+    conv,
+    elementwise,
+    fold,
+    gather,
+    integer,
+    linear,
+    linear_attention,
+    loss,
+    normalization,
+    pad,
+    pool,
+    quantization,
+    recurrent,
+    reduce,
+    reshape,
+    resize,
+    sampling,
+    scatter,
+    selection,
+    shape,
+    signal,
+    slice,  # noqa: A004
+    softmax,
+    text,
+)

@@ -1,0 +1,133 @@
+"""Taking elements by index, and putting them."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from metannvis_translate.frameworks.torch.importer.calls import call
+from metannvis_translate.frameworks.torch.importer.registry import converter
+from metannvis_translate.graph import layout
+from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.torch.importer.context import TorchImporter
+
+
+@converter("Gather", since=1)
+def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+    """``nn.Embedding`` for rows of a weight, ``torch.select`` for one index, ``torch.index_select`` for known ones."""
+    axis %= data.rank
+    if isinstance(data, Const) and isinstance(indices, Placed) and data.rank == 2 and axis == 0 and data.trainable:
+        module = nn.Embedding(*data.array.shape, device="meta")
+        module.weight = ctx.weight(data)
+        x = ctx.plain(indices)
+        return Placed(ctx.module(module, x.tensor), identity(x.rank + 1))
+    if isinstance(indices, Const) and indices.rank <= 1:
+        x = ctx.placed(data)
+        if indices.rank == 0:
+            tensor = ctx.function(torch.select, x.tensor, x.axis(axis), int(ctx.known(indices, "indices")))
+            return Placed(tensor, layout.kept_axes(x.order, (axis,)))
+        index = ctx.known(indices, "indices").astype(np.int64)
+        size = data.array.shape[axis] if isinstance(data, Const) else (ctx.shape(0) or (None,) * x.rank)[axis]
+        if size is not None or (index >= 0).all():
+            known = Const(np.where(index < 0, index + (size or 0), index), name=f"{indices.name}.index")
+            return Placed(ctx.function(torch.index_select, x.tensor, x.axis(axis), ctx.constant(known, (0,))), x.order)
+    x, index_placed = ctx.plain(data), ctx.plain(indices)
+    key = (*[slice(None)] * axis, index_placed.tensor)
+    return Placed(ctx.function(operator.getitem, x.tensor, key), identity(x.rank - 1 + index_placed.rank))
+
+
+@converter("GatherElements", since=11)
+def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+    """``torch.gather``."""
+    x = ctx.plain(data)
+    index = _not_negative(ctx, x, indices, axis)
+    return Placed(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
+
+
+def gather_nd(x: torch.Tensor, index: torch.Tensor, *, batch: int) -> torch.Tensor:
+    """Slices at places that indices name, the first axes counting for both alike."""
+    keys = []
+    for k in range(batch):
+        size = [1] * (index.ndim - 1)
+        size[k] = -1
+        keys.append(torch.arange(x.shape[k], device=x.device).reshape(size))
+    return x[(*keys, *index.unbind(-1))]
+
+
+@converter("GatherND", since=11)
+def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> Placed:
+    """Indexing with the last axis of ``indices`` taken apart."""
+    shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    if batch_dims and shape is not None and shape[-1] is not None:
+        rank = indices.rank - 1 + data.rank - shape[-1] - batch_dims
+        return call(ctx, gather_nd, data, indices, rank=rank, batch=batch_dims)
+    if batch_dims or shape is None or shape[-1] is None:
+        ctx.refuse("batch_dims" if batch_dims else "how many axes it indexes is not known")
+        raise AssertionError
+    x, index = ctx.plain(data), ctx.plain(indices)
+    parts = ctx.function(torch.unbind, index.tensor, -1)
+    keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))
+    return Placed(ctx.function(operator.getitem, x.tensor, keys), identity(index.rank - 1 + x.rank - shape[-1]))
+
+
+def _not_negative(ctx: TorchImporter, data: Placed, indices: Value, axis: int) -> torch.fx.Node:
+    """Indices that count from the start, which is all that ``torch.gather`` and ``torch.scatter`` take."""
+    if isinstance(indices, Const) and (indices.array >= 0).all():
+        return ctx.plain(indices).tensor
+    size = (ctx.shape(0) or (None,) * data.rank)[axis]
+    count = ctx.method("size", data.tensor, axis) if size is None else size
+    return ctx.function(torch.remainder, ctx.plain(indices).tensor, count)
+
+
+@converter("OneHot", since=9)
+def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Placed:
+    """``F.one_hot``; an index out of range gives no one at all."""
+    x = ctx.plain(indices)
+    count = int(ctx.known(depth, "depth").reshape(()))
+    off, on = ctx.known(values, "values").tolist()
+    rank = x.rank + 1
+    classes = Const(np.arange(count), name=f"{ctx.node.outputs[0].name}.classes")
+    index = ctx.function(torch.unsqueeze, ctx.method("long", x.tensor), -1)
+    index = ctx.function(
+        torch.where, ctx.function(operator.lt, index, 0), ctx.function(operator.add, index, count), index
+    )
+    hit = ctx.function(torch.eq, index, ctx.constant(classes, (0,)))
+    dtype = getattr(torch, str(ctx.known(values, "values").dtype))
+    tensor = ctx.method("to", ctx.function(torch.where, hit, on, off), dtype)
+    # the new axis stands last; logically it is `axis`
+    old = [k for k in range(rank) if k != axis % rank]
+    return Placed(tensor, (*old, axis % rank))
+
+
+def first_of(x: torch.Tensor, *, count: int, dim: int, largest: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest (or smallest) elements and where they stand; of equal ones the first, which ``torch.topk`` leaves open."""
+    values, indices = torch.sort(x, dim=dim, descending=largest, stable=True)
+    return values.narrow(dim, 0, count), indices.narrow(dim, 0, count)
+
+
+@converter("TopK", since=1)
+def TopK_1(ctx: TorchImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Placed, Placed]:
+    """The largest, their number an attribute."""
+    return TopK(ctx, X, Const(np.array(k)), axis=axis)
+
+
+@converter("TopK", since=10)
+def TopK(
+    ctx: TorchImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
+) -> tuple[Placed, Placed]:
+    """``torch.topk``."""
+    x = ctx.placed(X)
+    count = int(ctx.known(K, "K").reshape(()))
+    if ctx.hub.source == "torch":
+        both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
+    else:
+        both = ctx.function(first_of, x.tensor, count=count, dim=x.axis(axis), largest=bool(largest))
+    values, indices = (ctx.function(operator.getitem, both, k) for k in range(2))
+    return Placed(values, x.order), Placed(indices, x.order)

@@ -1,0 +1,113 @@
+"""Dense layers and products of matrices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from metannvis_translate.frameworks.torch.importer.calls import call
+from metannvis_translate.frameworks.torch.importer.operators.elementwise import add
+from metannvis_translate.frameworks.torch.importer.registry import converter
+from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.importing.values import Const, Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.torch.importer.context import TorchImporter
+
+
+def dense(ctx: TorchImporter, X: Value, W: Const, B: Const | None, *, transposed: bool = False) -> Placed:
+    """``nn.Linear`` over the last axis; ``transposed``: the weight lies (out, in), as PyTorch has it."""
+    x = ctx.placed(X)
+    if x.order[-1] != x.rank - 1:
+        x = ctx.plain(x)
+    weight = ctx.weight(W) if transposed else ctx.weight(W, "transposed", W.array.T)
+    module = nn.Linear(weight.shape[1], weight.shape[0], bias=B is not None, device="meta")
+    module.weight = weight
+    if B is not None:
+        module.bias = ctx.weight(B) if B.rank == 1 else ctx.weight(B, "flat", B.array.reshape(-1))
+    return Placed(ctx.module(module, x.tensor), x.order)
+
+
+@converter("Linear", domain="metannvis")
+def Linear(ctx: TorchImporter, X: Value, W: Value, B: Value | None = None) -> Placed:
+    """``nn.Linear``."""
+    if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
+        ctx.refuse("its weights are computed when the model runs")
+        raise AssertionError
+    return dense(ctx, X, W, B)
+
+
+@converter("MatMul", since=1)
+def MatMul(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+    """``nn.Linear`` with a weight, ``torch.matmul`` with what is computed."""
+    if isinstance(B, Const) and B.rank == 2 and isinstance(A, Placed) and not ctx.is_integer():
+        return dense(ctx, A, B, None)
+    a, b = ctx.plain(A), ctx.plain(B)
+    rank = max(a.rank, b.rank)
+    rank -= (a.rank == 1) + (b.rank == 1) if rank > 1 else 1
+    return Placed(ctx.function(torch.matmul, a.tensor, b.tensor), identity(rank))
+
+
+@converter("Gemm", since=7)
+def Gemm(
+    ctx: TorchImporter,
+    A: Value,
+    B: Value,
+    C: Value | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
+) -> Placed:
+    """``nn.Linear`` with a weight, ``torch.matmul`` with what is computed."""
+    if transA:
+        a = ctx.placed(A)
+        A = Placed(a.tensor, tuple(1 - axis for axis in a.order))
+    is_bias = False
+    if isinstance(B, Const) and isinstance(A, Placed) and alpha == 1:
+        width = B.array.shape[0 if transB else 1]
+        is_bias = isinstance(C, Const) and beta == 1 and C.array.size == width and C.array.shape[-1:] == (width,)
+        bias = C if is_bias and isinstance(C, Const) else None
+        result = dense(ctx, A, B, bias, transposed=bool(transB))
+    else:
+        if transB:
+            b = ctx.placed(B)
+            B = Placed(b.tensor, tuple(1 - axis for axis in b.order))
+        product = ctx.function(torch.matmul, ctx.plain(A).tensor, ctx.plain(B).tensor)
+        result = Placed(product if alpha == 1 else ctx.function(torch.mul, product, alpha), identity(2))
+    if C is None or is_bias:
+        return result
+    if beta != 1:
+        c = ctx.placed(C)
+        C = Placed(ctx.function(torch.mul, c.tensor, beta), c.order)
+    return add(ctx, result, C)
+
+
+@converter("Einsum", since=12)
+def Einsum(ctx: TorchImporter, *Inputs: Value, equation: str) -> Placed:
+    """``torch.einsum``."""
+    equation = equation.replace(" ", "")
+    inputs, arrow, output = equation.partition("->")
+    if not arrow:
+        letters = inputs.replace(",", "").replace("...", "")
+        output = ("..." if "..." in inputs else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    rank = len(output.replace("...", ""))
+    if "..." in output:
+        terms = zip(inputs.split(","), Inputs, strict=True)
+        rank += max(value.rank - len(term.replace("...", "")) for term, value in terms if "..." in term)
+    tensors = [ctx.plain(value).tensor for value in Inputs]
+    return Placed(ctx.function(torch.einsum, equation, *tensors), identity(rank))
+
+
+def determinant(x: Tensor) -> Tensor:
+    """Of each matrix."""
+    return torch.linalg.det(x)
+
+
+@converter("Det", since=11)
+def Det(ctx: TorchImporter, X: Value) -> Placed:
+    """``torch.linalg.det``."""
+    return call(ctx, determinant, X, rank=X.rank - 2)

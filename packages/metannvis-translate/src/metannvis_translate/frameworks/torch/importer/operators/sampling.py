@@ -1,0 +1,128 @@
+"""Windows over images that are put back, grids to sample at, kernels with offsets."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metannvis_translate.frameworks.torch.importer.calls import call
+from metannvis_translate.frameworks.torch.importer.registry import converter
+from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.values import Value
+
+if TYPE_CHECKING:
+    from metannvis_translate.frameworks.torch.importer.context import TorchImporter
+
+
+def affine_grid(theta: Tensor, *, size: Sequence[int], align_corners: bool) -> Tensor:
+    """``F.affine_grid``, which takes space of two and three axes."""
+    return F.affine_grid(theta, list(size), align_corners=align_corners)
+
+
+@converter("AffineGrid", since=20)
+def AffineGrid(ctx: TorchImporter, theta: Value, size: Value, *, align_corners: int = 0) -> Placed:
+    """``F.affine_grid``."""
+    sizes = tuple(int(n) for n in ctx.known(size, "size"))
+    return call(ctx, affine_grid, theta, rank=len(sizes), size=sizes, align_corners=bool(align_corners))
+
+
+def sample(x: Tensor, at: Sequence[Tensor]) -> Tensor:
+    """Linear interpolation with zeros beyond: ``x`` is ``(M, C, *space)``, places are ``(M, P)``, the result ``(M, C, P)``."""
+    sizes = x.shape[2:]
+    flat = x.flatten(2)
+    result = x.new_zeros(())
+    for corner in itertools.product((0, 1), repeat=len(at)):
+        weight: Any = 1.0
+        index: Any = 0
+        for place, c, size in zip(at, corner, sizes, strict=True):
+            low = place.floor()
+            pixel = low + c
+            weight = weight * ((place - low) if c else (1 - (place - low))) * ((pixel >= 0) & (pixel <= size - 1))
+            index = index * size + pixel.clamp(0, size - 1).long()
+        result = result + flat.gather(2, index[:, None].expand(-1, x.shape[1], -1)) * weight[:, None]
+    return result
+
+
+def deform_conv(
+    x: Tensor,
+    w: Tensor,
+    offset: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    *,
+    pads: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    offset_groups: int,
+) -> Tensor:
+    """A convolution whose taps are moved by offsets, and weighed by a mask."""
+    batch, space, kernel = x.shape[0], x.shape[2:], w.shape[2:]
+    rank, taps = len(space), math.prod(kernel)
+    out = offset.shape[2:]
+    # (N · groups, taps, axes, places)
+    moves = offset.reshape(batch * offset_groups, taps, rank, -1)
+    places = []
+    for k in range(rank):
+        shape = [1] * rank
+        shape[k] = -1
+        tap = (torch.arange(kernel[k], device=x.device) * dilation[k]).reshape(shape).expand(kernel).reshape(-1, 1)
+        start = (torch.arange(out[k], device=x.device) * stride[k] - pads[k]).reshape(shape).expand(out).reshape(1, -1)
+        places.append((moves[:, :, k] + (tap + start).to(x.dtype)).flatten(1))
+    images = x.reshape(batch * offset_groups, -1, *space)
+    columns = sample(images, places).unflatten(2, (taps, -1))
+    if mask is not None:
+        columns = columns * mask.reshape(batch * offset_groups, 1, taps, -1)
+    columns = columns.reshape(batch, groups, -1, columns.shape[-1])
+    weights = w.reshape(groups, w.shape[0] // groups, -1)
+    y = torch.einsum("goc,bgcp->bgop", weights, columns).reshape(batch, w.shape[0], *out)
+    return y if bias is None else y + bias.reshape(-1, *[1] * rank)
+
+
+@converter("DeformConv", since=19)
+def DeformConv(
+    ctx: TorchImporter,
+    X: Value,
+    W: Value,
+    offset: Value,
+    B: Value | None = None,
+    mask: Value | None = None,
+    *,
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    offset_group: int = 1,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Placed:
+    """Its arithmetic, as a function."""
+    rank = X.rank - 2
+    ones = (1,) * rank
+    options: dict[str, Any] = {"groups": group, "offset_groups": offset_group, "pads": tuple(pads or (0,) * rank)}
+    options |= {"stride": tuple(strides or ones), "dilation": tuple(dilations or ones)}
+    return call(ctx, deform_conv, X, W, offset, B, mask, rank=X.rank, **options)
+
+
+@converter("GridSample", since=16)
+def GridSample(
+    ctx: TorchImporter,
+    X: Value,
+    grid: Value,
+    *,
+    align_corners: int = 0,
+    mode: str = "linear",
+    padding_mode: str = "zeros",
+) -> Placed:
+    """``F.grid_sample``."""
+    x, points = ctx.plain(X), ctx.plain(grid)
+    modes = {"linear": "bilinear", "cubic": "bicubic"}
+    tensor = ctx.function(
+        F.grid_sample, x.tensor, points.tensor, modes.get(mode, mode), padding_mode, bool(align_corners)
+    )
+    return Placed(tensor, x.order)

@@ -1,0 +1,93 @@
+"""Sizes that are known only when the model runs, and arithmetic with them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import fx
+
+from metannvis_translate.graph.symbolic_shapes import evaluate_symbols
+from metannvis_translate.importing.values import Const
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from metannvis_translate.frameworks.torch.importer.context import TorchImporter
+
+__all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate"]
+
+#: What is calculated with sizes.
+SIZE_OPERATORS = {
+    "Identity", "Cast", "Concat", "Gather", "Unsqueeze", "Squeeze", "Reshape", "Slice", "ReduceProd", "Add", "Sub", "Mul",
+    "Div", "Neg",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that is known when the model runs; calculating with it adds to the model's graph."""
+
+    ctx: TorchImporter
+    node: fx.Node
+    #: How many sizes are multiplied in it. Python's integers have as many digits as that takes, and no tensor has them.
+    degree: int = 1
+
+    def _with(self, function: Any, *operands: Any) -> Size:
+        degrees = [o.degree if isinstance(o, Size) else 0 for o in operands]
+        degree = sum(degrees) if function is operator.mul else max(degrees)
+        if degree > HIGHEST_DEGREE:
+            self.ctx.refuse(f"it computes a size that is a product of {degree} sizes")
+        made = self.ctx.function(function, *(o.node if isinstance(o, Size) else o for o in operands))
+        return Size(self.ctx, made, degree)
+
+    def __add__(self, other: Any) -> Size:
+        return self._with(operator.add, self, other)
+
+    def __radd__(self, other: Any) -> Size:
+        return self._with(operator.add, other, self)
+
+    def __sub__(self, other: Any) -> Size:
+        return self._with(operator.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Size:
+        return self._with(operator.sub, other, self)
+
+    def __mul__(self, other: Any) -> Size:
+        return self._with(operator.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Size:
+        return self._with(operator.mul, other, self)
+
+    def __floordiv__(self, other: Any) -> Size:
+        return self._with(operator.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Size:
+        return self._with(operator.floordiv, other, self)
+
+    def __neg__(self) -> Size:
+        return self._with(operator.neg, self)
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes(Const):
+    """A tensor some of whose elements are sizes known when the model runs: an array of ``int`` and :class:`Size`."""
+
+    dtype: str = "int64"
+
+
+def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
+    """What a node computes from sizes; ``None`` if it computes something else."""
+    if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
+        return None
+    elements = evaluate_symbols(node, [value.array.astype(object) for value in values])
+    if elements is None:
+        return None
+    dtype = node.outputs[0].dtype
+    before = next(value.dtype for value in values if isinstance(value, Sizes))
+    return Sizes(elements, name=node.outputs[0].name or "", dtype=before if dtype is None else dtype.numpy().name)
+
+
+HIGHEST_DEGREE = 64

@@ -1,0 +1,206 @@
+"""The PyTorch plug-in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
+from metannvis_translate.frameworks.protocol import Built, Progress, Run
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.state import generators, on_processor, plain_mode
+from metannvis_translate.frameworks.type_names import is_a
+
+if TYPE_CHECKING:
+    import torch
+
+    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.layers import LayerInfo
+
+__all__ = ["TorchFramework", "framework"]
+
+Array = np.ndarray[Any, Any]
+
+
+class TorchFramework:
+    """See :class:`~metannvis_translate.frameworks.Framework`."""
+
+    key = "torch"
+    label = "PyTorch"
+    suffixes = (".pt2", ".pt", ".pth")
+    engines = ("quick", "dynamo", "torchscript")
+    differentiable = True
+
+    plain_mode = staticmethod(plain_mode)
+    generators = staticmethod(generators)
+
+    def detect(self, model: Any) -> bool:
+        return is_a(
+            model,
+            "torch.nn.modules.module.Module",
+            "torch.export.exported_program.ExportedProgram",
+            "torch.jit._script.ScriptModule",
+        )
+
+    def is_array(self, value: Any) -> bool:
+        return is_a(value, "torch.Tensor")
+
+    def to_numpy(self, value: Any) -> Array:
+        from metannvis_translate.frameworks.torch.run import to_array
+
+        return to_array(value)
+
+    def from_numpy(self, array: Array) -> torch.Tensor:
+        # in its own order: what draws random numbers like a tensor does so in the order of its memory
+        return require("torch").from_numpy(np.array(array, order="C"))
+
+    def export(
+        self,
+        model: Any,
+        inputs: Sequence[Array] | Mapping[str, Array] | None,
+        *,
+        dtype: str | None,
+        engine: str,
+        progress: Progress,
+        free: Sequence[Sequence[int]] = (),
+    ) -> HubModel:
+        from metannvis_translate.frameworks.torch.exporter.export import export_model
+
+        with on_processor():
+            return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
+
+    def declared_shapes(self, model: Any) -> dict[str, tuple[int | None, ...]]:
+        """What an exported program says of its inputs; nothing for a bare module."""
+        from metannvis_translate.frameworks.torch.program import declared_inputs
+
+        return {name: shape for name, shape, _ in declared_inputs(model)}
+
+    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+        """A ``torch.fx.GraphModule`` of native modules, in inference mode."""
+        require("torch")
+        from metannvis_translate.frameworks.torch.importer.importer import build
+
+        with on_processor():
+            return build(hub, dtype=dtype, progress=progress)
+
+    def run(
+        self,
+        model: Any,
+        inputs: Sequence[Array],
+        *,
+        layers: Sequence[str] = (),
+        cotangents: Sequence[Array] | None = None,
+    ) -> Run:
+        """Run in inference mode; layers are modules by path, and functions of a ``GraphModule`` by node name."""
+        from metannvis_translate.frameworks.torch.program import as_module
+        from metannvis_translate.frameworks.torch.run import run_model
+
+        return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents)
+
+    def as_float64(self, model: Any) -> torch.nn.Module:
+        from metannvis_translate.frameworks.torch.float64 import doubled
+        from metannvis_translate.frameworks.torch.program import as_module
+
+        double = doubled(copy.deepcopy(as_module(model)))
+        for module in double.modules():
+            module.training = False
+        return double
+
+    def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
+        from metannvis_translate.frameworks.torch.program import as_module, example_arrays
+        from metannvis_translate.frameworks.torch.run import layers_of
+
+        return layers_of(as_module(model), example_arrays(model, 2, 0) if inputs is None else inputs)
+
+    def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
+        from metannvis_translate.frameworks.torch.program import example_arrays
+
+        return example_arrays(model, batch, seed)
+
+    def attach(self, model: Any, layer: str) -> tuple[torch.nn.Module, torch.nn.Module]:
+        """The module of that path, or for a function of a graph an identity behind it, in a copy that shares all weights.
+
+        Raises
+        ------
+        UnknownLayerError
+            There is none of that name.
+        InvalidArgumentError
+            It is a further call of a module, whose hooks cannot tell one call from another.
+        """
+        torch = require("torch")
+        from metannvis_translate.frameworks.torch.program import as_module
+
+        model = as_module(model)
+        modules = dict(model.named_modules())
+        if layer in modules and layer:
+            return model, modules[layer]
+        path, _, call = layer.partition(":")
+        if call and path in modules:
+            raise InvalidArgumentError(
+                f"{layer!r} is a further call of {path!r}: a hook on it sees all calls. "
+                'translate(model, "torch", ...) gives each call a module of its own.'
+            )
+        nodes = {node.name: node for node in model.graph.nodes} if isinstance(model, torch.fx.GraphModule) else {}
+        if layer not in nodes or nodes[layer].op == "output":
+            raise UnknownLayerError(layer, [*(name for name in modules if name), *nodes])
+        return _with_identity(model, layer)
+
+    def load(self, path: Path, *, trust: bool, architecture: str | None) -> torch.nn.Module:
+        from metannvis_translate.frameworks.torch.program import load_file
+
+        return load_file(path, trust=trust, architecture=architecture)
+
+    def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
+        from metannvis_translate.frameworks.torch.program import save_file
+
+        save_file(model, path, inputs=inputs)
+
+    def needs_canonical(self, model: Any, inputs: Sequence[Array], *, relevance: bool = False) -> list[str]:
+        """Why methods that hook on module types would be wrong on this model as it stands; empty if they are not.
+
+        ``relevance``: the method is layer-wise relevance propagation, which asks for more.
+        """
+        from metannvis_translate.frameworks.torch.canonical import reasons
+        from metannvis_translate.frameworks.torch.program import as_module
+
+        return reasons(as_module(model), inputs, relevance=relevance)
+
+
+def _with_identity(model: torch.fx.GraphModule, name: str) -> tuple[torch.fx.GraphModule, torch.nn.Module]:
+    torch = require("torch")
+    graph = copy.deepcopy(model.graph)
+    node = next(node for node in graph.nodes if node.name == name)
+    path, number = f"{name}_output", 2
+    while hasattr(model, path):
+        path, number = f"{name}_output_{number}", number + 1
+    last = node
+    while last.next.op == "placeholder":
+        last = last.next
+    with graph.inserting_after(last):
+        identity = graph.call_module(path, (node,))
+    node.replace_all_uses_with(identity, delete_user_cb=lambda user: user is not identity)
+    layer = torch.nn.Identity()
+    parts = {
+        str(n.target): _part(model, str(n.target))
+        for n in graph.nodes
+        if n.op in ("call_module", "get_attr") and n is not identity
+    }
+    exposed = torch.fx.GraphModule({**parts, path: layer}, graph, class_name=type(model).__name__)
+    exposed.meta = dict(model.meta)
+    for module in (exposed, layer):
+        module.training = model.training
+    return exposed, layer
+
+
+def _part(model: torch.nn.Module, path: str) -> Any:
+    found: Any = model
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+framework = TorchFramework()

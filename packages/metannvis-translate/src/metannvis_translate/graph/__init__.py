@@ -1,0 +1,1 @@
+"""The graph that every translation passes through: ONNX, its metadata, its layout."""

@@ -1,0 +1,68 @@
+"""Which line of the user's code something came from: in an exporter's stack trace, or in the traceback of an error."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+__all__ = ["line_of_error", "line_of_trace"]
+
+FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)[^\S\n]*(?:\n[^\S\n]+([^\n]+))?')
+OURS = str(Path(__file__).parents[1])
+#: Frameworks and what they are run by: a line in there is not the user's.
+LIBRARIES = re.compile(
+    r"[\\/](?:torch|onnxscript|onnx|onnx_ir|torchvision[\\/]ops|contextlib\.py|functools\.py|warnings\.py)(?:[\\/]|$)"
+)
+
+
+def line_of_trace(text: str) -> str | None:
+    """``file:line in function: code`` of the innermost frame that is the user's, from a stack trace as Python prints it."""
+    found = [match for match in FRAME.finditer(text) if _is_the_users(match[1])]
+    if not found:
+        return None
+    file, number, function, code = found[-1].groups()
+    return _described(file, int(number), function, code)
+
+
+def line_of_error(error: BaseException | None) -> tuple[str | None, Any]:
+    """The same from the tracebacks of an error and its causes, and the ``self`` of that frame."""
+    for cause in _chain(error):
+        frames = list(traceback.walk_tb(cause.__traceback__))
+        for frame, number in reversed(frames):
+            if _is_the_users(frame.f_code.co_filename) and _is_called_by_torch(frames, frame):
+                line = _described(frame.f_code.co_filename, number, frame.f_code.co_name, None)
+                return line, frame.f_locals.get("self")
+    return None, None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, the first cause first."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    yield from reversed(found)
+
+
+def _is_called_by_torch(frames: list[tuple[FrameType, int]], frame: FrameType) -> bool:
+    """Whether the frame is inside a module's call: the caller's own lines that led to the translation are not meant."""
+    for outer, _ in frames:
+        if outer is frame:
+            return False
+        if outer.f_code.co_name in ("_call_impl", "_wrapped_call_impl"):
+            return True
+    return False
+
+
+def _is_the_users(file: str) -> bool:
+    return not file.startswith((OURS, "<frozen", "<string>", "<eval_with_key>")) and not LIBRARIES.search(file)
+
+
+def _described(file: str, number: int, function: str, code: str | None) -> str:
+    code = (code or linecache.getline(file, number)).strip()
+    return f"{file}:{number} in {function}" + (f": {code}" if code else "")
