@@ -37,7 +37,8 @@ def trained() -> dict[str, Any]:
 def network(trained: dict[str, Any]) -> Callable[[str], Any]:
     """Any of the four networks, by name, with its twins (:class:`twins.Twins`)."""
     import numpy as np
-    import twins
+
+    from . import twins
 
     made: dict[str, twins.Twins] = {}
 

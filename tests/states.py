@@ -15,7 +15,8 @@ import metannvis_methods.errors
 import metannvis_translate.errors
 import numpy as np
 from torch import nn
-from twins import keras_rgb, torch_rgb
+
+from .twins import keras_rgb, torch_rgb
 
 __all__ = ["ABROAD", "FRAMEWORKS", "assert_documented", "assert_says", "hashes", "made", "other", "slash", "state"]
 

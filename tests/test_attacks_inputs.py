@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import guarded
 import numpy as np
 import pytest
 from metannvis_methods import Explanation
 from PIL import Image
+
+from . import guarded
 
 Once = Callable[[str, Callable[[Path], object]], Path]
 Change = Callable[[dict[str, bytes], Path], None]
@@ -178,7 +179,7 @@ def outcomes(once: Once) -> dict[str, guarded.Outcome]:
         def job(attack: Attack, content: bytes, name: str) -> dict[str, Any]:
             path = folder / f"{name}{attack.suffix}"
             path.write_bytes(content)
-            return {"path": str(path), "reader": f"input_readers:{attack.reader}"}
+            return {"path": str(path), "reader": f"tests.input_readers:{attack.reader}"}
 
         jobs = {a.name: job(a, a.make(folder / f"canary-{a.name}"), a.name) for a in ATTACKS}
         seen = {(a.reader, a.suffix): a for a in ATTACKS}.values()

@@ -21,7 +21,8 @@ from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import keras  # noqa: E402
-from twins import Twins  # noqa: E402
+
+from .twins import Twins  # noqa: E402
 
 NETWORKS = ("torch_digits", "keras_digits")
 ABROAD = {"torch": "tf-keras-vis", "tensorflow": "captum"}

@@ -14,7 +14,7 @@ from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")
-from twins import SOURCES, Twins  # noqa: E402
+from .twins import SOURCES, Twins  # noqa: E402
 
 METHODS = ("saliency", "grad_cam")
 SAME, APART = 1e-5, 1e-2

@@ -30,7 +30,7 @@ from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")
-from states import ABROAD, assert_documented, assert_says, hashes, made, other, slash, state  # noqa: E402
+from .states import ABROAD, assert_documented, assert_says, hashes, made, other, slash, state  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 

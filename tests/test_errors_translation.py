@@ -20,8 +20,9 @@ from torch import nn
 require("tensorflow")
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from states import ABROAD, assert_documented, assert_says, hashes, made, state  # noqa: E402
-from twins import torch_rgb  # noqa: E402
+
+from .states import ABROAD, assert_documented, assert_says, hashes, made, state  # noqa: E402
+from .twins import torch_rgb  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 

@@ -24,7 +24,8 @@ import tensorflow as tf  # noqa: E402
 
 import_quietly("tf_keras_vis")  # it warns when it is imported
 from tf_keras_vis.utils.scores import CategoricalScore  # noqa: E402
-from twins import SOURCES, Twins  # noqa: E402
+
+from .twins import SOURCES, Twins  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 SEED = 3
@@ -115,7 +116,7 @@ CASES: dict[tuple[str, str], Case] = {
     ),
 }
 
-#: Compared on networks of their own, written for them: tests/test_captum_core.py, and tox -e captum-twins.
+#: Compared on networks of their own, written for them: packages/metannvis-methods/tests/test_captum_core.py, and tox -e captum-twins.
 ELSEWHERE = {
     ("captum", key)
     for key in (

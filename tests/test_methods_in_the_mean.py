@@ -28,7 +28,8 @@ import_quietly("tf_keras_vis")  # it warns when it is imported
 from tf_keras_vis.activation_maximization import ActivationMaximization  # noqa: E402
 from tf_keras_vis.saliency import Saliency  # noqa: E402
 from tf_keras_vis.utils.scores import CategoricalScore  # noqa: E402
-from twins import Twins  # noqa: E402
+
+from .twins import Twins  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 RUNS, LIMIT, TARGET = 200, 4.0, 3

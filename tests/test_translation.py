@@ -18,7 +18,8 @@ from metannvis_translate.frameworks.requirements import require
 require("tensorflow")
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from twins import SOURCES, Twins  # noqa: E402
+
+from .twins import SOURCES, Twins  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 OTHER = {"torch": "keras", "tensorflow": "torch"}

@@ -11,7 +11,8 @@ from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
 import keras  # noqa: E402
-from twins import SOURCES  # noqa: E402
+
+from .twins import SOURCES  # noqa: E402
 
 
 @pytest.mark.parametrize("name", SOURCES)

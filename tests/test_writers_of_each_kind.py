@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from writer_checks import check_failures, check_killed_at, check_killed_at_random
+
+from .writers.writer_checks import check_failures, check_killed_at, check_killed_at_random
 
 
 @pytest.mark.parametrize("name", ["html", "onnx with data"])

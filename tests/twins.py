@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from twin_weights import copy_weights, dtype_of_layers
+
+from .twin_weights import copy_weights, dtype_of_layers
 
 __all__ = ["SOURCES", "Rgb", "Twins", "keras_digits", "keras_rgb", "torch_rgb", "twins_of"]
 

@@ -35,7 +35,7 @@ NUMBERS = (
     f"{TRANSLATE}test_torch_to_keras.py::test_single_precision_with_the_gate",
     "packages/metannvis-methods/tests/test_methods.py",
     "packages/metannvis-methods/tests/test_compare.py",
-    "tests/test_captum_core.py",
+    "packages/metannvis-methods/tests/test_captum_core.py",
     "tests/test_comparison.py",
     "tests/test_translation.py",
 )  # fmt: skip

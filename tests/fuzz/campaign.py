@@ -1,6 +1,6 @@
 """Mutants by the thousand, in child processes with limits.
 
-``python tests/fuzz/campaign.py onnx-torch --count 5000 --results fuzz.jsonl`` goes on where it was stopped; ``--seed 17`` repeats one.
+``python -m tests.fuzz.campaign onnx-torch --count 5000 --results fuzz.jsonl`` goes on where it was stopped; ``--seed 17`` repeats one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "packages/metannvis-translate/tests")]
+from .judging import BAD, KINDS, judge
 
-from judging import BAD, KINDS, judge  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 __all__ = ["run"]
 
@@ -46,10 +45,12 @@ def run(mutants: Sequence[Mutant], folder: Path) -> Iterator[tuple[Mutant, str]]
 
 def _child(mutants: Sequence[Mutant], folder: Path) -> Iterator[tuple[Mutant, str]]:
     """Outcomes until the child ends, is killed for taking too long, or dies, which is the outcome of the mutant it was at."""
-    command = [sys.executable, str(HERE / "campaign.py"), "--child", str(folder)]
+    command = [sys.executable, "-m", "tests.fuzz.campaign", "--child", str(folder)]
     with (folder / "stderr").open("wb") as noise:
         # without a buffer: what lies in one is not seen by a selector
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, bufsize=0)
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, bufsize=0, cwd=ROOT
+        )
     assert child.stdin is not None
     assert child.stdout is not None
     with child, selectors.DefaultSelector() as selector:
@@ -129,7 +130,7 @@ def main() -> int:
     if options.child is not None:
         _serve(options.child)
         return 0
-    from samples import write_samples
+    from .samples import write_samples
 
     known: dict[tuple[str, int], str] = {}
     if options.results is not None and options.results.exists():

@@ -54,9 +54,10 @@ def judge(kind: str, seed: int, folder: Path) -> str:
 
 def _translated(kind: str, seed: int, folder: Path) -> str:
     import onnx
-    from byte_mutants import mutate
     from metannvis_translate import load_model, translate
-    from onnx_mutants import mutant, structured
+
+    from .byte_mutants import mutate
+    from .onnx_mutants import mutant, structured
 
     how, to = kind.split("-")
     if how == "onnx":
@@ -162,8 +163,8 @@ def _different(ours: Array, theirs: Array) -> str:
 
 
 def _damaged(seed: int, folder: Path) -> str:
-    from byte_mutants import mutate
-    from samples import FORMATS
+    from .byte_mutants import mutate
+    from .samples import FORMATS
 
     name = FORMATS[seed % len(FORMATS)]
     sample = folder / name

@@ -23,7 +23,8 @@ def write_samples(folder: Path) -> None:
     import onnx
     from metannvis_translate import save_model
     from metannvis_translate.frameworks.requirements import require
-    from onnx_mutants import base
+
+    from .onnx_mutants import base
 
     torch, keras = require("torch"), require("keras")
     require("tensorflow")

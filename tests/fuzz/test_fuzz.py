@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from campaign import run
-from judging import BAD, KINDS
-from samples import write_samples
+
+from .campaign import run
+from .judging import BAD, KINDS
+from .samples import write_samples
 
 COUNTS = {"onnx-torch": 250, "bytes-torch": 250, "onnx-keras": 250, "bytes-keras": 250, "files": 500}
 

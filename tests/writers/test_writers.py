@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from writer_checks import check_failures, check_killed_at, check_killed_at_random, has_small_disks
-from writer_rows import ROWS
+
+from .writer_checks import check_failures, check_killed_at, check_killed_at_random, has_small_disks
+from .writer_rows import ROWS
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from writer_child import digest, snapshot
-from writer_rows import ROWS
+from .writer_child import digest, snapshot
+from .writer_rows import ROWS
 
 __all__ = ["check_failures", "check_killed_at", "check_killed_at_random", "has_small_disks"]
 
-CHILD = Path(__file__).with_name("writer_child.py")
+ROOT = Path(__file__).parents[2]
+CHILD = ("-m", "tests.writers.writer_child")
 MOUNT = 'mkdir -p "$1/full" && mount -t tmpfs -o size=16m tmpfs "$1/full"'
 REASONS = {
     "file too large": "larger than a file may be",
@@ -46,10 +47,10 @@ def check_failures(name: str) -> set[str]:
     """
     with open_folder() as folder:
         (folder / "work").mkdir()
-        command = [sys.executable, str(CHILD), name, "failures", str(folder / "work")]
+        command = [sys.executable, *CHILD, name, "failures", str(folder / "work")]
         if has_small_disks():
             command = ["unshare", "-m", "sh", "-c", f'{MOUNT} && shift && exec "$@"', "-", str(folder), *command]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         assert done.returncode == 0, f"{name}: exit code {done.returncode}\n{done.stderr[-3000:]}"
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
         results = json.loads(line.removeprefix("RESULT "))
@@ -81,8 +82,8 @@ def check_killed_at_random(name: str, times: int, seed: int) -> None:
         old_files(name, folder)
         whole = {digest(folder / "work" / ROWS[name].name)}
         for _ in range(times):
-            command = [sys.executable, str(CHILD), name, "loop", str(folder)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            command = [sys.executable, *CHILD, name, "loop", str(folder)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT) as child:
                 assert child.stdout is not None and child.stdout.readline() == b"written\n", name
                 time.sleep(chance.uniform(0, 0.2))
                 child.send_signal(signal.SIGKILL)
@@ -97,11 +98,11 @@ def old_files(name: str, folder: Path) -> dict[str, str]:
     for part in ("warm", "work"):
         (folder / part).mkdir()
     code = (
-        "import sys; from pathlib import Path; from writer_rows import ROWS\n"
+        "import sys; from pathlib import Path; from tests.writers.writer_rows import ROWS\n"
         "row = ROWS[sys.argv[1]]; row.make()(Path(sys.argv[2]) / row.name, 0)"
     )
     command = [sys.executable, "-c", code, name, str(folder / "work")]
-    environment = {**os.environ, "PYTHONPATH": str(CHILD.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return seen(folder / "work")
 
@@ -112,8 +113,8 @@ def seen(folder: Path) -> dict[str, str]:
 
 
 def run(name: str, phase: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command: list[Any] = [sys.executable, CHILD, name, phase, folder]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command: list[Any] = [sys.executable, *CHILD, name, phase, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 @contextmanager

@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-from writer_rows import ROWS, Row, weights
+from .writer_rows import ROWS, Row, weights
 
 NOBODY = 65534
 

@@ -10,10 +10,11 @@ from typing import Any
 import captum.attr
 import numpy as np
 import torch
-from canonical_networks import SHAPES, STYLES, made
-from captum_pairs import methods_by_class, quiet
 from metannvis_methods import explain
 from torch import nn
+
+from .canonical_networks import SHAPES, STYLES, made
+from .captum_pairs import methods_by_class, quiet
 
 __all__ = ["CLASSES", "TOLERANCE", "Figures", "figures", "rows"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum_networks import Network
+
+from .captum_networks import Network
 
 __all__ = ["APART", "CASES", "SEED", "Case", "words_of"]
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import captum_twin_modules as twins
 import keras
 import numpy as np
-from captum_weights import copy_into, randomize
 from keras import layers
 from torch import nn
+
+from . import captum_twin_modules as twins
+from .captum_weights import copy_into, randomize
 
 __all__ = ["NETWORKS", "Network", "Order", "network"]
 

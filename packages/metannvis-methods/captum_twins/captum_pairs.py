@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import captum.attr
-import captum_networks
 import numpy as np
 import torch
-from captum_cases import CASES, SEED, Case, words_of
-from captum_networks import Network, Order, Target
 from metannvis_methods import ToolsetError, explain, list_methods
 from metannvis_translate import Translation, translate
 from torch import nn
+
+from . import captum_networks
+from .captum_cases import CASES, SEED, Case, words_of
+from .captum_networks import Network, Order, Target
 
 __all__ = ["TOLERANCES", "Pair", "faults", "methods_by_class", "pairs", "told"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from canonical_pairs import CLASSES, TOLERANCE, figures, rows
+
+from .canonical_pairs import CLASSES, TOLERANCE, figures, rows
 
 
 @pytest.mark.parametrize(("network", "style", "cls"), rows())

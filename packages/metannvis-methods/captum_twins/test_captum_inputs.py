@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 require("tensorflow")
 import keras  # noqa: E402
-from captum_cases import SEED  # noqa: E402
-from captum_pairs import methods_by_class, quiet  # noqa: E402
-from captum_twin_modules import Addition_Module  # noqa: E402
-from captum_weights import copy_into, randomize  # noqa: E402
+
+from .captum_cases import SEED  # noqa: E402
+from .captum_pairs import methods_by_class, quiet  # noqa: E402
+from .captum_twin_modules import Addition_Module  # noqa: E402
+from .captum_weights import copy_into, randomize  # noqa: E402
 
 layers = keras.layers
 Array = np.ndarray[Any, Any]

@@ -1,6 +1,6 @@
 """Captum on translated Keras networks equals Captum on native PyTorch twins, for every class that attributes anything.
 
-``tox -e captum-twins``; some of it runs with the tests of all packages (``tests/test_captum_core.py``).
+``tox -e captum-twins``; some of it runs with the tests of all packages (``packages/metannvis-methods/tests/test_captum_core.py``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import torch
 from metannvis_translate.frameworks.requirements import require
 
 require("tensorflow")
-import captum_pairs  # noqa: E402
-from captum_cases import APART, CASES  # noqa: E402
-from captum_networks import NETWORKS  # noqa: E402
-from captum_pairs import TOLERANCES, faults, methods_by_class, pairs, told  # noqa: E402
+from . import captum_pairs  # noqa: E402
+from .captum_cases import APART, CASES  # noqa: E402
+from .captum_networks import NETWORKS  # noqa: E402
+from .captum_pairs import TOLERANCES, faults, methods_by_class, pairs, told  # noqa: E402
 
 
 @pytest.fixture(scope="module")

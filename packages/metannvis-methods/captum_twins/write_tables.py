@@ -1,4 +1,7 @@
-"""Measures everything in this folder and writes ``docs/captum.md``: ``python write_tables.py``."""
+"""Measures everything in this folder and writes ``docs/captum.md``.
+
+``python -m packages.metannvis-methods.captum_twins.write_tables``, from the root.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from metannvis_translate.frameworks.requirements import require
 
 require("torch")
 require("tensorflow")
-from canonical_pairs import CLASSES, figures, rows  # noqa: E402
-from captum_cases import CASES  # noqa: E402
-from captum_networks import NETWORKS  # noqa: E402
-from captum_pairs import TOLERANCES, Pair, faults, pairs, told  # noqa: E402
+from .canonical_pairs import CLASSES, figures, rows  # noqa: E402
+from .captum_cases import CASES  # noqa: E402
+from .captum_networks import NETWORKS  # noqa: E402
+from .captum_pairs import TOLERANCES, Pair, faults, pairs, told  # noqa: E402
 
 DOCS = Path(__file__).parents[1] / "docs" / "captum.md"
 HEAD = """# Captum on translated networks, measured
 
-Written by `python packages/metannvis-methods/captum_twins/write_tables.py`; the same is asserted by `tox -e captum-twins`.
+Written by `python -m packages.metannvis-methods.captum_twins.write_tables`; the same is asserted by `tox -e captum-twins`.
 Differences are max|a − b| / max|b| of the worst sample.
 
 ## Keras networks against native PyTorch twins

@@ -199,6 +199,6 @@ def twins(request: pytest.FixtureRequest) -> Twins:
 @pytest.fixture(scope="session")
 def modes() -> dict[str, Any]:
     """Modes that a caller's code may be in."""
-    from caller_modes import caller_modes
+    from tests.caller_modes import caller_modes
 
     return caller_modes()

@@ -12,8 +12,9 @@ from metannvis_methods.registry.table import Registry
 from metannvis_methods.running.translation_cache import Cache
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import WAITING, exclusive
-from thread_cases import CASES, Key, at_once, called, hurried, made, model_state
-from thread_checks import faults, mixed_faults
+
+from ..threads.thread_cases import CASES, Key, at_once, called, hurried, made, model_state
+from ..threads.thread_checks import faults, mixed_faults
 
 #: One that hooks, one that draws, one of a layer, one of the other toolset.
 SOME: tuple[Key, ...] = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from metannvis_methods import list_methods
-from thread_cases import CASES, Key
-from thread_checks import faults, mixed_faults
+
+from .thread_cases import CASES, Key
+from .thread_checks import faults, mixed_faults
 
 
 def name_of(key: Key) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from metannvis_methods import Explanation
 from metannvis_methods.running.translation_cache import cache
-from thread_cases import CASES, THREADS, Key, at_once, called, hurried, made, model_state, surroundings
+
+from .thread_cases import CASES, THREADS, Key, at_once, called, hurried, made, model_state, surroundings
 
 __all__ = ["faults", "mixed_faults"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conformance import Outcome, read_table, run_all, short, summary, table_path
+
+from .run import Outcome, read_table, run_all, short, summary, table_path
 
 FRAMEWORKS = [name for name in ("keras", "torch") if table_path(name).exists()]
 

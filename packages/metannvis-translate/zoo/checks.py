@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grad_cam import grad_cam
-from members import COMPUTED, Member
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.layers import LayerMap
-from reload import Job, job_of, run_apart, still_in_training
+
+from .grad_cam import grad_cam
+from .members import COMPUTED, Member
+from .reload import Job, job_of, run_apart, still_in_training
 
 __all__ = ["CHECKS", "Case"]
 

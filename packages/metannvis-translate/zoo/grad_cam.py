@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reload import relative
+
+from .reload import relative
 
 if TYPE_CHECKING:
-    from checks import Case
+    from .checks import Case
 
 __all__ = ["by_formula", "grad_cam", "layers_to_explain"]
 

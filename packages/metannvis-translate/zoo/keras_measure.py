@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from checks import BATCHES, COARSE_LIMIT, EXACT_LIMIT, SINGLE_LIMIT, Stages, memory
-from keras_members import Member, calibrate, find
 from metannvis_translate import check_equivalence, list_layers, translate
 from metannvis_translate.layers import LayerMap
-from randomize import SANE, WAYS
+
+from .checks import BATCHES, COARSE_LIMIT, EXACT_LIMIT, SINGLE_LIMIT, Stages, memory
+from .keras_members import Member, calibrate, find
+from .randomize import SANE, WAYS
 
 __all__ = ["CHECKS", "measure"]
 

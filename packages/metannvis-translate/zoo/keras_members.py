@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from members import LISTS
-from randomize import JITTER, Way
+
+from .members import LISTS
+from .randomize import JITTER, Way
 
 __all__ = ["Member", "calibrate", "find", "names"]
 

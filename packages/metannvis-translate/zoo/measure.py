@@ -1,7 +1,8 @@
-"""Measure members of the zoo, each in a process of its own: ``python measure.py torchvision/resnet18 'timm/*'``.
+"""Measure members of the zoo, each in a process of its own.
 
-Results are appended to a JSON-lines file, one row a member; of several rows of a member the last one counts. Members whose last
-row passed are left out, unless ``--again`` is given, so that a run that was stopped goes on where it was.
+``python -m packages.metannvis-translate.zoo.measure torchvision/resnet18 'timm/*'`` measures these. Results are appended to a
+JSON-lines file, one row a member; of several rows of a member the last one counts. Members whose last row passed are left out,
+unless ``--again`` is given, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from members import Member
+    from .members import Member
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 
 __all__ = ["apart", "measure", "read"]
 
@@ -47,12 +46,13 @@ def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
         Names of the checks to run, of all by default; ``translated`` always runs.
     """
     if name.startswith("keras/"):
-        from keras_measure import measure as measure_keras
+        from .keras_measure import measure as measure_keras
 
         return measure_keras(name, checks)
     import torch
-    from checks import CHECKS, Case, translated
-    from members import find
+
+    from .checks import CHECKS, Case, translated
+    from .members import find
 
     torch.set_num_threads(1)
     member = find(name)
@@ -79,8 +79,9 @@ def measure(name: str, checks: list[str] | None = None) -> dict[str, Any]:
 def _made(member: Member) -> tuple[Any, float]:
     """The network with sane weights, and how far its own single precision is from double."""
     import torch
-    from checks import rounding
-    from randomize import SANE, WAYS, calibrate
+
+    from .checks import rounding
+    from .randomize import SANE, WAYS, calibrate
 
     best: tuple[Any, float] = (None, math.inf)
     for way in WAYS:
@@ -157,8 +158,8 @@ def summary(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Command line."""
-    from keras_members import names as of_keras
-    from members import names
+    from .keras_members import names as of_keras
+    from .members import names
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="+", help="members, or patterns such as 'torchvision/*'")

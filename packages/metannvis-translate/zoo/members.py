@@ -1,4 +1,4 @@
-"""The zoo's members: what ``tests/zoo_lists.json`` freezes, how each is made, and what it is fed.
+"""The zoo's members: what ``members.json`` freezes, how each is made, and what it is fed.
 
 A member is called ``torchvision/resnet18``, ``timm/beit`` (the *module*) or ``hand/rgb`` (a row of ``tests/zoo_torch.py``).
 Images are as small as the architecture allows and not square where it allows that, since a square hides a swapped axis.
@@ -7,7 +7,6 @@ Images are as small as the architecture allows and not square where it allows th
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +18,7 @@ import numpy as np
 __all__ = ["COMPUTED", "LISTS", "Member", "find", "names"]
 
 Array = np.ndarray[Any, Any]
-TESTS = Path(__file__).parent.parent / "tests"
-LISTS: dict[str, Any] = json.loads((TESTS / "zoo_lists.json").read_text())
+LISTS: dict[str, Any] = json.loads(Path(__file__).with_name("members.json").read_text())
 
 
 @dataclass(frozen=True)
@@ -191,16 +189,14 @@ def _timm(name: str, key: str) -> Member:
 
 
 def _hand() -> dict[str, Any]:
-    if str(TESTS) not in sys.path:
-        sys.path.insert(0, str(TESTS))
-    from zoo_torch import ZOO
+    from ..tests.networks.torch import ZOO
 
     return ZOO
 
 
 def _hand_written(name: str, key: str) -> Member:
     row = _hand()[key]
-    from zoo_torch import randomize
+    from ..tests.networks.torch import randomize
 
     return Member(
         name,

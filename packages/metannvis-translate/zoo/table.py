@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_members import names as keras_names
-from measure import read
-from members import LISTS, names
+from .keras_members import names as keras_names
+from .measure import read
+from .members import LISTS, names
 
 __all__ = ["keras_table", "table"]
 
@@ -26,7 +26,7 @@ max|a − b| / max|b| a sample: of the outputs in single precision (at most 1e-5
 1e-6, marked *, where PyTorch itself computes an operator in single precision) of outputs, input gradients and every leaf
 module that ran. *Saved* is the single-precision model, saved and opened in a fresh process in safe mode, without MetaNNvis
 where none of its layers is needed (otherwise marked +); *Grad-CAM* is tf-keras-vis on the translation against the formula
-on the source (at most 1e-4). The lists are frozen in `tests/zoo_lists.json`: torchvision {LISTS["torchvision"]["version"]},
+on the source (at most 1e-4). The lists are frozen in `zoo/members.json`: torchvision {LISTS["torchvision"]["version"]},
 timm {LISTS["timm"]["version"]}. `tox -e zoo` measures them all.
 
 | network | parameters | float32 | float64 outputs | gradients | layers | leaf layers | saved | Grad-CAM |

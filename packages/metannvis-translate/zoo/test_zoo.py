@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
-from measure import apart, summary
-from members import names
+
+from .measure import apart, summary
+from .members import names
 
 
 @pytest.mark.timeout(3700)

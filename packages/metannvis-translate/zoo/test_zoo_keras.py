@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
-from keras_members import names
-from measure import apart, summary
+
+from .keras_members import names
+from .measure import apart, summary
 
 
 @pytest.mark.timeout(3700)

@@ -14,7 +14,7 @@ from torch import nn
 torch.set_num_threads(1)
 require("tensorflow")
 require("keras")
-import checks  # noqa: E402, F401
+from . import checks  # noqa: E402, F401
 
 # the exporters load half of PyTorch on their first use
 export_model(nn.Linear(2, 2), [torch.zeros(2, 2).numpy()], dtype=None, progress=lambda done, total, stage: None)

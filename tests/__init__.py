@@ -1,0 +1,1 @@
+"""Tests across the packages, and what the tests of several packages share."""
