@@ -77,3 +77,8 @@ def test_every_seeded_fault_has_its_place():
         package = ROOT / "packages" / fault.file.partition("/")[0].replace("_", "-")
         assert (package / "src" / fault.file).read_text().count(fault.right) == 1, fault.name
         assert all((ROOT / path).exists() for path in fault.first), fault.name
+
+
+def test_every_condition_of_machines_has_its_tests():
+    for condition in runpy.run_path(str(ROOT / "tools/machines.py"))["CONDITIONS"]:
+        assert all((ROOT / test.partition("::")[0]).exists() for test in condition.tests), condition.name

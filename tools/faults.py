@@ -44,32 +44,32 @@ FAULTS = (
     Fault(
         "a concatenation along an axis of the other layout", "metannvis_translate/frameworks/keras/importer/operators/slice.py",
         "position = layout.physical_axis(order, axis)", "position = axis % len(order)",
-        (TRANSLATE + "test_free_sizes.py", TRANSLATE + "test_torch_to_keras.py"),
+        (TRANSLATE + "test_dynamic_axes.py", TRANSLATE + "pairs/test_torch_to_keras.py"),
     ),
     Fault(
         "a transposed convolution without its bias", "metannvis_translate/frameworks/torch/importer/operators/conv.py",
         "return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))", "return y",
-        (TRANSLATE + "test_onnx_to_torch.py",),
+        (TRANSLATE + "frameworks/torch/importer/test_operators.py",),
     ),
     Fault(
         "a wrong default", "metannvis_translate/frameworks/keras/importer/operators/activation.py",
         "alpha: float = 0.01", "alpha: float = 0.02",
-        (TRANSLATE + "test_defaults.py",),
+        (TRANSLATE + "importing/test_defaults.py",),
     ),
     Fault(
         "padding of a max pool that is zero", "metannvis_translate/frameworks/keras/importer/operators/pool.py",
         "*amounts, (0, 0)], constant_values=-np.inf)\n    return", "*amounts, (0, 0)], constant_values=0.0)\n    return",
-        (TRANSLATE + "test_onnx_to_keras.py",),
+        (TRANSLATE + "frameworks/keras/importer/test_operators.py",),
     ),
     Fault(
         "gates of a recurrent layer in another order", "metannvis_translate/frameworks/keras/exporter/layers/recurrent.py",
         "return np.concatenate([parts[k] for k in order], axis)", "return np.concatenate(parts, axis)",
-        (TRANSLATE + "test_keras_layers.py",),
+        (TRANSLATE + "frameworks/keras/exporter/test_layers.py",),
     ),
     Fault(
         "two directions added that are to be averaged", "metannvis_translate/frameworks/keras/exporter/layers/recurrent.py",
         'if mode == "ave" else y]', 'if mode == "average" else y]',
-        (TRANSLATE + "test_keras_layers.py",),
+        (TRANSLATE + "frameworks/keras/exporter/test_layers.py",),
     ),
     Fault(
         "a smallest variance that is forgotten", "metannvis_translate/frameworks/keras/exporter/layers/normalization.py",
@@ -85,17 +85,17 @@ FAULTS = (
 
 
 @keras_layer("LayerNormalization")""",
-        (TRANSLATE + "test_keras_layers.py",),
+        (TRANSLATE + "frameworks/keras/exporter/test_layers.py",),
     ),
     Fault(
         "a part written one place too far", "metannvis_translate/frameworks/torch/exporter/custom_operators.py",
         "pieces = [cut(0, start)] if start != 0 else []", "pieces = [cut(0, start + 1)] if start != 0 else []",
-        (TRANSLATE + "test_torch_operators.py", TRANSLATE + "test_torch_to_keras.py",),
+        (TRANSLATE + "frameworks/torch/exporter/test_custom_operators.py", TRANSLATE + "pairs/test_torch_to_keras.py",),
     ),
     Fault(
         "an average pool that counts its padding", "metannvis_translate/frameworks/torch/exporter/custom_operators.py",
         "count_include_pad=int(counts_padding)", "count_include_pad=1",
-        (TRANSLATE + "test_torch_operators.py",),
+        (TRANSLATE + "frameworks/torch/exporter/test_custom_operators.py",),
     ),
     Fault(
         "a check that compares a single sample", "metannvis_translate/equivalence/report.py",
@@ -103,17 +103,17 @@ FAULTS = (
         self.rel_l2 = float(np.maximum(self.rel_l2, rel_l2.max()))""",
         """max_rel[0]))
         self.rel_l2 = float(np.maximum(self.rel_l2, rel_l2[0]))""",
-        (TRANSLATE + "test_equivalence.py",),
+        (TRANSLATE + "equivalence/test_report.py",),
     ),
     Fault(
         "a mask lost in a layer that holds another", "metannvis_translate/frameworks/keras/exporter/layers/wrapping.py",
         'given["mask"] = e.reshape(mask', 'given["Mask"] = e.reshape(mask',
-        (TRANSLATE + "test_keras_layers.py",),
+        (TRANSLATE + "frameworks/keras/exporter/test_layers.py",),
     ),
     Fault(
         "a gradient that flows where the source stops it", "metannvis_translate/frameworks/torch/exporter/stop_gradient.py",
         "return operator(tensor)", "return tensor",
-        (TRANSLATE + "test_torch_stops.py",),
+        (TRANSLATE + "frameworks/torch/exporter/test_stop_gradient.py",),
     ),
     Fault(
         "an argument in the layout of the other framework", "metannvis_methods/running/convert.py",

@@ -26,13 +26,21 @@ TRANSLATE = "packages/metannvis-translate/tests/"
 #: The half whose numbers depend on kernels and threads.
 NUMBERS = (
     *(
-        f"{TRANSLATE}test_{name}.py"
-        for name in (
-            "onnx_to_torch", "onnx_to_keras", "operator_references", "exact_integers", "export_keras", "export_keras_ops",
-            "keras_layers", "keras_to_torch", "equivalence", "random_keras",
+        TRANSLATE + file
+        for file in (
+            "frameworks/torch/importer/test_operators.py",
+            "frameworks/keras/importer/test_operators.py",
+            "importing/test_operator_references.py",
+            "frameworks/onnx/test_exact_integers.py",
+            "frameworks/keras/exporter/test_export.py",
+            "frameworks/keras/exporter/test_ops.py",
+            "frameworks/keras/exporter/test_layers.py",
+            "pairs/test_keras_to_torch.py",
+            "equivalence/test_report.py",
+            "pairs/test_random_keras.py",
         )
     ),
-    f"{TRANSLATE}test_torch_to_keras.py::test_single_precision_with_the_gate",
+    f"{TRANSLATE}pairs/test_torch_to_keras.py::test_single_precision_with_the_gate",
     "packages/metannvis-methods/tests/test_methods.py",
     "packages/metannvis-methods/tests/test_compare.py",
     "packages/metannvis-methods/tests/test_captum_core.py",
@@ -42,8 +50,16 @@ NUMBERS = (
 #: The half whose words, files and processes depend on everything else.
 SURFACE = (
     *(
-        f"{TRANSLATE}test_{name}.py"
-        for name in ("data", "files_of_frameworks", "onnx_sources", "plugin", "refusals", "size_expressions", "writing")
+        TRANSLATE + file
+        for file in (
+            "test_data.py",
+            "test_files.py",
+            "frameworks/onnx/test_plugin.py",
+            "frameworks/test_registry.py",
+            "pairs/test_errors.py",
+            "graph/test_size_expressions.py",
+            "writing/test_replace.py",
+        )
     ),
     *(
         f"packages/metannvis-methods/tests/test_{name}.py"
@@ -55,6 +71,15 @@ SURFACE = (
     "tests/test_release.py",
     "tests/test_repository.py",
 )  # fmt: skip
+#: Those with products of integers.
+INTEGERS = tuple(
+    TRANSLATE + file
+    for file in (
+        "frameworks/torch/importer/test_operators.py",
+        "frameworks/keras/importer/test_operators.py",
+        "frameworks/onnx/test_exact_integers.py",
+    )
+)
 #: Those that draw, and say how far they are.
 SHOWN = ("packages/metannvis-plot/tests", "packages/metannvis-cli/tests")
 BOTH = tuple(dict.fromkeys((*NUMBERS, *SURFACE)))
@@ -137,7 +162,14 @@ CONDITIONS = (
     Condition("a-fifth-of-the-time", SHOWN, options=("--timeout", "1500"), share=0.2),
     Condition(
         "processor-without-vnni",
-        [f"{TRANSLATE}test_{name}.py" for name in ("onnx_to_torch", "onnx_to_keras", "exact_integers")],
+        [
+            TRANSLATE + file
+            for file in (
+                "frameworks/torch/importer/test_operators.py",
+                "frameworks/keras/importer/test_operators.py",
+                "frameworks/onnx/test_exact_integers.py",
+            )
+        ],
         options=("-k", "Integer or QLinear or product or sums or integers", "--timeout", "1500"),
         needs=EMULATED[0],
         before=EMULATED,

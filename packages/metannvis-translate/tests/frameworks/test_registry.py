@@ -33,6 +33,9 @@ def installed(tmp_path, monkeypatch):
         plugins._plugins.cache_clear()
 
     monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "toy_framework.py").write_text(
+        f"import importlib\nframework = importlib.import_module({ToyModel.__module__!r}).framework\n"
+    )
     install("toy-framework")
     yield install
     monkeypatch.undo()
@@ -89,4 +92,4 @@ def test_without_it_the_key_is_unknown() -> None:
     assert "toy" not in plugins.framework_keys()
     with pytest.raises(InvalidArgumentError, match="unknown framework 'toy'; there are: "):
         translate(torch.nn.Linear(2, 2), "toy", example_inputs=torch.randn(2, 2))
-    assert "toy_framework" in sys.modules
+    assert ToyModel.__module__ in sys.modules
