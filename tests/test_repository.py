@@ -82,3 +82,16 @@ def test_every_seeded_fault_has_its_place():
 def test_every_condition_of_machines_has_its_tests():
     for condition in runpy.run_path(str(ROOT / "tools/machines.py"))["CONDITIONS"]:
         assert all((ROOT / test.partition("::")[0]).exists() for test in condition.tests), condition.name
+
+
+def test_every_path_of_the_map_exists():
+    """Paths in CONTRIBUTING stand as they are, or below the sources of a package, or below its tests."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    bases = [ROOT, *ROOT.glob("packages/*/src/*"), *ROOT.glob("packages/*/tests"), *ROOT.glob("packages/*"), ROOT / "tests"]
+    block = re.search(r"```\npackages/metannvis-translate/src.*?```", text, re.DOTALL)
+    assert block is not None
+    paths = set(re.findall(r"`([\w./-]+(?:\.py|/))`", text)) | set(re.findall(r"[\w./-]*\w(?:\.py\b|/)", block[0]))
+    assert len(paths) > 60
+    folders = {folder for base in bases[1:5] for folder in base.rglob("*") if folder.is_dir()}
+    for path in sorted(paths):
+        assert any((base / path).exists() for base in [*bases, *folders]), path

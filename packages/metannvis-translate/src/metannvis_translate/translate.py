@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,23 @@ from metannvis_translate.data import check_inputs, inputs_for, ordered, to_array
 from metannvis_translate.dynamic_axes import free_axes
 from metannvis_translate.equivalence.check import compare, verdict
 from metannvis_translate.equivalence.report import Tolerance
-from metannvis_translate.errors import EquivalenceError, InvalidArgumentError, MetannvisError, UnsupportedOperatorError
+from metannvis_translate.errors import (
+    EquivalenceError,
+    InvalidArgumentError,
+    MetannvisError,
+    UnsupportedOperatorError,
+    first_line,
+)
 from metannvis_translate.files import opened
 from metannvis_translate.frameworks.protocol import DeclinedError, Framework, Importer, Progress
-from metannvis_translate.frameworks.registry import detect_framework, engines_for, framework_key, get_framework
+from metannvis_translate.frameworks.registry import (
+    detect_framework,
+    exporters_and_importer,
+    framework_key,
+    get_framework,
+)
 from metannvis_translate.graph.gc_pause import collector_paused
+from metannvis_translate.graph.model import HubModel
 from metannvis_translate.graph.precision import computes_in_half, mixes_floats, single_precision
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.passes.bind_inputs import bind_inputs
@@ -102,127 +115,167 @@ def translate(
     with exclusive(model, progress=progress), generators_kept():
         source = get_framework(detect_framework(model))
         inputs = inputs_for(model, source, example_inputs)
-        free = free_axes(shapes, inputs, source, model)
-        engines = engines_for(source, target, engine)
-        build = getattr(target, "importers", {}).get(engine, target.build)
-
-        def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
-            failures: list[tuple[str, MetannvisError]] = []
-            for name in engines:
-                tried = (f"{engine} was tried first: {_first_line(error)}" for engine, error in failures)
-                try:
-                    return _translate_by(
-                        model,
-                        source,
-                        target,
-                        inputs,
-                        name,
-                        build,
-                        verify=verify,
-                        tolerance=tolerance,
-                        dtype=dtype,
-                        bind=bind,
-                        free=free,
-                        progress=progress,
-                        notes=(*notes, *tried),
-                    )
-                except DeclinedError as error:
-                    log.info("by way of %s: %s", name, _first_line(error))
-                    if len(engines) == 1:
-                        raise
-                except (UnsupportedOperatorError, EquivalenceError) as error:
-                    log.info("by way of %s: %s", name, _first_line(error))
-                    failures.append((name, error))
-            errors = [error for _, error in failures]
-            raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
-
+        exporters, importer = exporters_and_importer(engine, source, target)
+        request = Request(
+            model=model,
+            source=source,
+            target=target,
+            inputs=inputs,
+            exporters=exporters,
+            importer=importer,
+            verify=verify,
+            tolerance=tolerance,
+            dtype=None if dtype == "float32" else dtype,
+            single=dtype == "float32",
+            bind=bind,
+            free=free_axes(shapes, inputs, source, model),
+            progress=progress,
+        )
         try:
-            return by_engines(free)
+            return _by_exporters(request)
         except UnsupportedOperatorError as error:
-            if not free or shapes is not None:
+            if not request.free or shapes is not None:
                 raise
             # nobody asked for the sizes that a program leaves free
-            return by_engines((), (f"the sizes of the inputs are fixed beside the batch: {_first_line(error)}",))
+            note = f"the sizes of the inputs are fixed beside the batch: {first_line(error)}"
+            return _by_exporters(dataclasses.replace(request, free=(), notes=(note,)))
 
 
-def _translate_by(
-    model: Any,
-    source: Framework,
-    target: Framework,
-    inputs: Arrays | dict[str, Array],
-    engine: str,
-    build: Importer,
-    *,
-    verify: bool,
-    tolerance: Tolerance,
-    dtype: str | None,
-    bind: Mapping[str, Any] | None,
-    free: Sequence[Sequence[int]],
-    progress: Progress,
-    notes: tuple[str, ...],
-) -> Translation:
-    single = dtype == "float32"
-    dtype = None if single else dtype
-    options: dict[str, Any] = {"free": free} if free else {}
-    with collector_paused():
-        hub = source.export(model, inputs, dtype=dtype, engine=engine, progress=progress, **options)
-    if bind:
-        unknown = set(bind) - {port.name for port in hub.inputs}
-        if unknown:
-            raise InvalidArgumentError(
-                f"bind= names {sorted(unknown)}, but the inputs are {[port.name for port in hub.inputs]}"
-            )
-        positions = [k for k, port in enumerate(hub.inputs) if port.name not in bind]
-        inputs = [ordered(inputs, hub)[k] for k in positions]
-        hub = bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
-    check_inputs(ordered(inputs, hub), hub.inputs)
-    # an ONNX graph says of each value what it is: one that mixes types stays as it says
-    floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
-    mixed = source.key == "onnx" and len(floats) > 1 and dtype is None
-    if any(port.dtype == "float64" for port in hub.inputs) and not mixed:
-        if single:
-            raise InvalidArgumentError(
-                "dtype='float32': the model is in double precision; translate its .float() for a single one"
-            )
-        if not mixes_floats(hub):
-            dtype = "float64"  # the source is in double precision itself
-    is_half = source.key == "tensorflow" and computes_in_half(hub)
+@dataclass(frozen=True)
+class Request:
+    """A translation as it was asked for, with everything looked up: what its steps read.
+
+    Attributes
+    ----------
+    exporters
+        Names of the source's ways to export, the one to try first in front.
+    dtype, single
+        ``"float64"`` for double precision, ``None`` for the source's own; ``single`` if the caller insists on single precision.
+    free
+        An entry an input: the axes beside the batch whose sizes are free.
+    notes
+        What a reader of the result should know of the way so far.
+    """
+
+    model: Any
+    source: Framework
+    target: Framework
+    inputs: Arrays | dict[str, Array]
+    exporters: tuple[str, ...]
+    importer: Importer
+    verify: bool
+    tolerance: Tolerance
+    dtype: str | None
+    single: bool
+    bind: Mapping[str, Any] | None
+    free: Sequence[Sequence[int]]
+    progress: Progress
+    notes: tuple[str, ...] = ()
+
+
+def _by_exporters(request: Request) -> Translation:
+    """The translation by the first exporter whose result passes the check."""
+    failures: list[tuple[str, MetannvisError]] = []
+    for exporter in request.exporters:
+        tried = (f"{name} was tried first: {first_line(error)}" for name, error in failures)
+        try:
+            return _translated(dataclasses.replace(request, notes=(*request.notes, *tried)), exporter)
+        except DeclinedError as error:
+            log.info("by way of %s: %s", exporter, first_line(error))
+            if len(request.exporters) == 1:
+                raise
+        except (UnsupportedOperatorError, EquivalenceError) as error:
+            log.info("by way of %s: %s", exporter, first_line(error))
+            failures.append((exporter, error))
+    errors = [error for _, error in failures]
+    raise next((error for error in errors if isinstance(error, EquivalenceError)), errors[0])
+
+
+def _translated(request: Request, exporter: str) -> Translation:
+    """Export, passes, import, check."""
+    hub, inputs = _exported(request, exporter)
+    request = dataclasses.replace(request, dtype=_precision(request, hub))
+    is_half = request.source.key == "tensorflow" and computes_in_half(hub)
     with collector_paused():
         hub = simplify(hub)
-    coarse = single_precision(hub)
-    gradients = target.differentiable or not stops_of(hub)
+    gradients = request.target.differentiable or not stops_of(hub)
     if not gradients:
-        note = f"the source stops gradients, of which {target.label} knows nothing: they are not compared"
+        note = f"the source stops gradients, of which {request.target.label} knows nothing: they are not compared"
         hub = dataclasses.replace(hub, notes=(*hub.notes, note))
-    with collector_paused():
-        built = build(hub, dtype=dtype, progress=progress)
-    translation = dataclasses.replace(
-        assemble(model, source, target, hub, built, dtype, notes), single_precision=coarse
-    )
-    if not verify:
+    translation = _imported(request, hub)
+    if not request.verify:
         return translation
-    if is_half and dtype is None:
+    if is_half and request.dtype is None:
         # each framework rounds half precision in its own order, so that only in double can the two be told apart
-        proof = _translate_by(
-            model, source, target, inputs, engine, build, verify=True, tolerance=tolerance, dtype="float64", bind=None,
-            free=free, progress=progress, notes=notes,
-        )  # fmt: skip
+        proof = _translated(dataclasses.replace(request, dtype="float64", single=False), exporter)
         note = "it computes in half precision, as its source does; the check compared the two in double precision"
         return dataclasses.replace(translation, report=proof.report, notes=(*translation.notes, note))
-    progress(0, 1, "check")
-    reference = source.as_float64(model) if dtype == "float64" else model
+    return _checked(request, translation, inputs, gradients=gradients)
+
+
+def _exported(request: Request, exporter: str) -> tuple[HubModel, Arrays]:
+    """The source as a graph, and its inputs in the graph's order, those that are bound to constants left out."""
+    options: dict[str, Any] = {"free": request.free} if request.free else {}
+    with collector_paused():
+        hub = request.source.export(
+            request.model,
+            request.inputs,
+            dtype=request.dtype,
+            engine=exporter,
+            progress=request.progress,
+            **options,
+        )
+    inputs = ordered(request.inputs, hub)
+    if request.bind:
+        names = [port.name for port in hub.inputs]
+        unknown = set(request.bind) - set(names)
+        if unknown:
+            raise InvalidArgumentError(f"bind= names {sorted(unknown)}, but the inputs are {names}")
+        inputs = [array for name, array in zip(names, inputs, strict=True) if name not in request.bind]
+        hub = bind_inputs(hub, {name: np.asarray(value) for name, value in request.bind.items()})
+    check_inputs(inputs, hub.inputs)
+    return hub, inputs
+
+
+def _precision(request: Request, hub: HubModel) -> str | None:
+    """``"float64"`` where that was asked for, or where the source is in double precision itself."""
+    # an ONNX graph says of each value what it is: one that mixes types stays as it says
+    floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
+    mixed = request.source.key == "onnx" and len(floats) > 1 and request.dtype is None
+    if mixed or not any(port.dtype == "float64" for port in hub.inputs):
+        return request.dtype
+    if request.single:
+        raise InvalidArgumentError(
+            "dtype='float32': the model is in double precision; translate its .float() for a single one"
+        )
+    return request.dtype if mixes_floats(hub) else "float64"
+
+
+def _imported(request: Request, hub: HubModel) -> Translation:
+    """A model of the target built from the graph, and how the two correspond."""
+    coarse = single_precision(hub)
+    with collector_paused():
+        built = request.importer(hub, dtype=request.dtype, progress=request.progress)
+    translation = assemble(request.model, request.source, request.target, hub, built, request.dtype, request.notes)
+    return dataclasses.replace(translation, single_precision=coarse)
+
+
+def _checked(request: Request, translation: Translation, inputs: Arrays, *, gradients: bool) -> Translation:
+    """The translation with its report; a report that did not pass is an error."""
+    request.progress(0, 1, "check")
+    reference = request.source.as_float64(request.model) if request.dtype == "float64" else request.model
     report = compare(
         reference,
         translation,
-        source,
-        target,
-        ordered(inputs, hub),
-        tolerance,
-        dtype or "float32",
+        request.source,
+        request.target,
+        inputs,
+        request.tolerance,
+        request.dtype or "float32",
         layers=translation.layers,
         gradients=gradients,
     )
-    progress(1, 1, "check")
+    request.progress(1, 1, "check")
     if not report.passed:
         raise EquivalenceError(verdict(report), report)
     log.info("%s", report.summary())
@@ -280,10 +333,6 @@ def list_layers(model: Any, *, example_inputs: Any = None) -> tuple[LayerInfo, .
         if isinstance(inputs, dict):
             inputs = list(inputs.values())
         return framework.list_layers(model, inputs)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def _no_progress(done: int, total: int, stage: str) -> None:

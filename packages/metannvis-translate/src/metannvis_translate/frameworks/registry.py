@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,7 +13,7 @@ from metannvis_translate.errors import (
     MetannvisError,
     UnknownFrameworkError,
 )
-from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.protocol import Framework, Importer
 from metannvis_translate.frameworks.type_names import class_names
 
 if TYPE_CHECKING:
@@ -99,11 +100,24 @@ def framework_of_file(path: str | Path) -> str:
     )
 
 
-def engines_for(source: Framework, target: Framework, engine: str) -> tuple[str, ...]:
-    importers = tuple(getattr(target, "importers", ()))
-    if engine == "auto" or engine in importers:
-        return source.engines
-    if engine not in source.engines:
-        known = ", ".join(map(repr, ("auto", *source.engines, *importers)))
-        raise InvalidArgumentError(f"engine={engine!r}: from {source.label} to {target.label} there are {known}")
-    return (engine,)
+def exporters_and_importer(engine: str, source: Framework, target: Framework) -> tuple[tuple[str, ...], Importer]:
+    """What ``engine=`` asks for: the exporters to try, in order, and the importer.
+
+    ``"auto"`` are all exporters of the source and the target's own importer; any other name is that of one exporter, or of one
+    importer.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no engine of that name between the two frameworks.
+    """
+    importers: Mapping[str, Importer] = getattr(target, "importers", {})
+    exporter = getattr(source, "former_engines", {}).get(engine, engine)
+    if engine in importers:
+        return source.engines, importers[engine]
+    if engine == "auto":
+        return source.engines, target.build
+    if exporter in source.engines:
+        return (exporter,), target.build
+    known = ", ".join(map(repr, ("auto", *source.engines, *importers)))
+    raise InvalidArgumentError(f"engine={engine!r}: from {source.label} to {target.label} there are {known}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class TorchFramework:
     key = "torch"
     label = "PyTorch"
     suffixes = (".pt2", ".pt", ".pth")
-    engines = ("quick", "dynamo", "torchscript")
+    engines = ("torchscript-fast", "dynamo", "torchscript")
+    former_engines: ClassVar = {"quick": "torchscript-fast"}
     differentiable = True
 
     plain_mode = staticmethod(plain_mode)

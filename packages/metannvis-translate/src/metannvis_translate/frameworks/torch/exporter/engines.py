@@ -303,7 +303,7 @@ def _keep_exact(node: ir.Node, text: str) -> None:
         set_exact(node, {"value": exact})
 
 
-def by_quick(recorder: Recorder, dynamic: bool) -> Exported:
+def by_torchscript_fast(recorder: Recorder, dynamic: bool) -> Exported:
     """The TorchScript exporter where it tells all there is to know, see :mod:`.torch_quick`."""
     check_modules(recorder.model)
     exported = by_torchscript(recorder, dynamic)
@@ -313,7 +313,7 @@ def by_quick(recorder: Recorder, dynamic: bool) -> Exported:
 
 #: Ways to export, by name: ``engine(recorder, dynamic)``.
 ENGINES: dict[str, Callable[[Recorder, bool], Exported]] = {
-    "quick": by_quick,
+    "torchscript-fast": by_torchscript_fast,
     "dynamo": by_dynamo,
     "torchscript": by_torchscript,
 }

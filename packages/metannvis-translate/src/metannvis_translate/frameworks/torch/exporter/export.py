@@ -54,7 +54,7 @@ def export_model(
     dtype
         ``"float64"`` exports a copy in double precision; ``None`` keeps single precision (half becomes single).
     engine
-        ``"quick"``, ``"dynamo"`` or ``"torchscript"``.
+        ``"torchscript-fast"``, ``"dynamo"`` or ``"torchscript"``.
     free
         For each input the axes beside the batch whose size is free; empty if none is. Only the dynamo exporter follows it.
 
@@ -75,22 +75,22 @@ def export_model(
     if free and engine != "dynamo":
         raise DeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
-    if engine != "quick":
+    if engine != "torchscript-fast":
         recorder.try_inputs()
     failures: list[str] = []
-    for dynamic in (True,) if engine == "quick" or free else (True, False):
+    for dynamic in (True,) if engine == "torchscript-fast" or free else (True, False):
         progress(0, 1, f"export ({engine})")
-        # a batch of one is as good to the quick exporter, which keeps the batch where it is, and half the work
-        recorder.batch = 1 if engine == "quick" else 2 if dynamic else recorder.given_batch
+        # a batch of one is as good to the fast exporter, which keeps the batch where it is, and half the work
+        recorder.batch = 1 if engine == "torchscript-fast" else 2 if dynamic else recorder.given_batch
         try:
             exported = ENGINES[engine](recorder, dynamic)
         except Exception as error:
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
-            if engine == "quick":
+            if engine == "torchscript-fast":
                 if not isinstance(error, DeclinedError):
                     recorder.try_inputs()
-                raise DeclinedError(type(model).__name__, reason=f"exporter quick: {first_line(error)}") from error
+                raise DeclinedError(type(model).__name__, reason=f"exporter torchscript-fast: {first_line(error)}") from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{first_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error

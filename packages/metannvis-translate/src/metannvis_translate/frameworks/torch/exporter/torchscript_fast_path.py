@@ -1,4 +1,4 @@
-"""The quick way out of PyTorch: the TorchScript exporter, for models of which it tells everything.
+"""The fast path of the TorchScript exporter: the TorchScript exporter, for models of which it tells everything.
 
 It is several times faster than the dynamo exporter, but knows less: scalars come as float32, and a call is not told from
 another that computes the same and has another derivative. So only what is in the two tables below goes this way; anything
