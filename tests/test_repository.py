@@ -87,7 +87,13 @@ def test_every_condition_of_machines_has_its_tests():
 def test_every_path_of_the_map_exists():
     """Paths in CONTRIBUTING stand as they are, or below the sources of a package, or below its tests."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    bases = [ROOT, *ROOT.glob("packages/*/src/*"), *ROOT.glob("packages/*/tests"), *ROOT.glob("packages/*"), ROOT / "tests"]
+    bases = [
+        ROOT,
+        *ROOT.glob("packages/*/src/*"),
+        *ROOT.glob("packages/*/tests"),
+        *ROOT.glob("packages/*"),
+        ROOT / "tests",
+    ]
     block = re.search(r"```\npackages/metannvis-translate/src.*?```", text, re.DOTALL)
     assert block is not None
     paths = set(re.findall(r"`([\w./-]+(?:\.py|/))`", text)) | set(re.findall(r"[\w./-]*\w(?:\.py\b|/)", block[0]))

@@ -145,7 +145,7 @@ def test_a_registered_converter_is_used() -> None:
 def test_the_readmes_converter_runs() -> None:
     """The example of the documentation, on an ``.onnx`` model that holds such an operator."""
     require("tensorflow")
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     (example,) = [text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "@converter" in text]
     from metannvis_translate.frameworks.keras.importer.registry import registry
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from metannvis_translate import translate
 
-from ..networks.torch import ZOO, randomize
-
-sys.path.append(str(Path(__file__).parent.parent / "zoo"))
 from ...zoo.reload import job_of, run_apart
+from ..networks.torch import ZOO, randomize
 
 #: Networks of one kind each, so that one process opens them in a few seconds.
 ROWS = ("rgb", "tokens", "two_inputs")

@@ -90,7 +90,9 @@ def export_model(
             if engine == "torchscript-fast":
                 if not isinstance(error, DeclinedError):
                     recorder.try_inputs()
-                raise DeclinedError(type(model).__name__, reason=f"exporter torchscript-fast: {first_line(error)}") from error
+                raise DeclinedError(
+                    type(model).__name__, reason=f"exporter torchscript-fast: {first_line(error)}"
+                ) from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{first_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
