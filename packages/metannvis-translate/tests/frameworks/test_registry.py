@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-import toy_framework
 from metannvis_translate import (
     InvalidArgumentError,
     MetannvisError,
@@ -23,6 +22,7 @@ from metannvis_translate import (
 from metannvis_translate.frameworks import DeclaredInput, Framework, FrameworkBase, get_framework
 from metannvis_translate.frameworks import registry as plugins
 
+from . import toy_framework
 from .toy_framework import Step, ToyModel
 
 
