@@ -39,7 +39,8 @@ def installed(tmp_path, monkeypatch):
 
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "toy_framework.py").write_text(
-        f"import importlib\nframework = importlib.import_module({ToyModel.__module__!r}).framework\n"
+        f"import importlib\nreal = importlib.import_module({ToyModel.__module__!r})\n"
+        "def __getattr__(name):\n    return getattr(real, name)\n"
     )
     install("toy-framework")
     yield install
