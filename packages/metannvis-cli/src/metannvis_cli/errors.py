@@ -1,4 +1,4 @@
-"""How an error or Ctrl-C ends the command: one message on stderr, and exit code 1 or 130."""
+"""Errors and interruptions of a command: one message on stderr, and exit code 1 or 130."""
 
 from __future__ import annotations
 

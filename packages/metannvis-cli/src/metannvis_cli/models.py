@@ -1,4 +1,4 @@
-"""A model file, opened, with what it declares of its inputs."""
+"""Model files: opened, with the specifications of their inputs."""
 
 from __future__ import annotations
 

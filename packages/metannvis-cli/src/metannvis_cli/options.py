@@ -13,7 +13,7 @@ import click
 
 from metannvis_cli.errors import reported
 from metannvis_cli.progress import Console
-from metannvis_cli.quiet import calm
+from metannvis_cli.quiet_libraries import quiet_libraries
 
 __all__ = [
     "DIRECTIONS",
@@ -78,7 +78,7 @@ def work(function: Function) -> Function:
             verbose=verbose or above.get("verbose", False),
             debug=debug or above.get("debug", False),
         )
-        with reported(console), calm(console), raised_limits(raised):
+        with reported(console), quiet_libraries(console), raised_limits(raised):
             return function(*args, console=console, **kwargs)
 
     return run

@@ -1,4 +1,4 @@
-"""Files that a command writes: refused before the work if they cannot be written, written after it."""
+"""Output files: refused before the work if they cannot be written, written after it."""
 
 from __future__ import annotations
 

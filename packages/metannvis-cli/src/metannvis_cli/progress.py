@@ -1,4 +1,4 @@
-"""What goes to stderr: notes, warnings and the progress line, each of which clears the one before."""
+"""Progress and messages on stderr; a message clears the progress line before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An explanation in words and in JSON."""
+"""Summaries of an explanation, in words and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays with a letter an axis, and the rules that make one picture, line or row of bars of them.
+"""Labelled arrays: a letter for each axis, and the reductions to one picture, line or row of bars.
 
 The letters are those of the translator: N batch, C channels, D H W spatial, L the one axis of a signal, T
 tokens, F features, ``?`` unknown. A picture is recognised by its letters and never by its shape, so

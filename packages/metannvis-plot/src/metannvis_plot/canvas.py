@@ -1,4 +1,4 @@
-"""Figures without pyplot: made, measured and written with nothing global touched."""
+"""Figures without pyplot: making, measuring and writing them, with no global state changed."""
 
 from __future__ import annotations
 

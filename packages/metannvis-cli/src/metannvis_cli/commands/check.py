@@ -1,4 +1,4 @@
-"""``metannvis check``."""
+"""Comparison of two model files: ``metannvis check``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metannvis compare``."""
+"""Comparison of a method across toolsets: ``metannvis compare``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metannvis demo``."""
+"""Demonstration on handwritten digits: ``metannvis demo``."""
 
 from __future__ import annotations
 

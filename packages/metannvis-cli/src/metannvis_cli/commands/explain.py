@@ -1,4 +1,4 @@
-"""``metannvis explain``."""
+"""Explanation of an input: ``metannvis explain``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metannvis layers``."""
+"""List of a model's layers: ``metannvis layers``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metannvis translate``."""
+"""Translation of a model file: ``metannvis translate``."""
 
 from __future__ import annotations
 

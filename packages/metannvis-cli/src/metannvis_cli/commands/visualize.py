@@ -1,4 +1,4 @@
-"""``metannvis visualize``."""
+"""Feature visualization: ``metannvis visualize``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``metannvis demo`` does, in order: train, translate and check, explain, compare, write."""
+"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a result or an array to the subjects of a figure: values, the input they belong to, what is known.
+"""Subjects of a figure, from a result or an array: values, the input they belong to, the explanation they are of.
 
 Results are recognised by their attributes, so this package needs no other one to be imported.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError
 
-from .arrays import Labelled, label
+from metannvis_plot.arrays import Labelled, label
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Keeps what frameworks write about themselves off stderr; only the command line does this, never a library."""
+"""Quiet libraries: what frameworks write about themselves is kept off stderr, by the command line only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any, TextIO
 
 from metannvis_cli.progress import Console
 
-__all__ = ["calm", "native_stderr_kept_back"]
+__all__ = ["native_stderr_kept_back", "quiet_libraries"]
 
 #: Loggers and warnings of ours begin so.
 OURS = "metannvis"
 
 
 @contextmanager
-def calm(console: Console) -> Iterator[None]:
+def quiet_libraries(console: Console) -> Iterator[None]:
     """Show warnings and log messages of ours as one line each, and none of the frameworks' (``--debug``: all)."""
     if console.debug:
         yield

@@ -1,4 +1,4 @@
-"""A page of results that opens anywhere: pictures inside it, no scripts, nothing fetched."""
+"""HTML reports: a page of results that opens offline, with its pictures inside it, no scripts, nothing loaded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
-from .canvas import png
-from .captions import layer_text, number, plain, target_text, translation_text
-from .dispatch import plot
-from .reading import is_comparison, is_explanation
+from metannvis_plot.canvas import png
+from metannvis_plot.captions import layer_text, number, plain, target_text, translation_text
+from metannvis_plot.dispatch import plot
+from metannvis_plot.subjects import is_comparison, is_explanation
 
 # Nothing may be loaded but the pictures in the page itself, whatever a label says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -1,4 +1,4 @@
-"""Results side by side, two at a time, with their difference."""
+"""Comparisons: results side by side, two at a time, with their difference."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels, series
-from .arrays import Array, Reduction, choose_samples, plane
-from .canvas import TITLE_SIZE, check_path, finish, heading, lay_out
-from .captions import caption, layer_text, number, plain, target_text, translation_text
-from .color import scale
-from .overlays import draw_input
-from .reading import Subject, as_list, input_sample, is_comparison, single
-from .tiles import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, text_height
+from metannvis_plot import panels, series
+from metannvis_plot.arrays import Array, Reduction, choose_samples, plane
+from metannvis_plot.canvas import TITLE_SIZE, check_path, finish, heading, lay_out
+from metannvis_plot.captions import caption, layer_text, number, plain, target_text, translation_text
+from metannvis_plot.color import scale
+from metannvis_plot.overlays import draw_input
+from metannvis_plot.panel_grid import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, text_height
+from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison, single
 
 MAX_PAIRS = 6
 MARKS = 0.5  # inches left of a series for its tick labels
