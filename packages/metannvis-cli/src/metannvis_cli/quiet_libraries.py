@@ -28,7 +28,7 @@ def quiet_libraries(console: Console) -> Iterator[None]:
     if console.debug:
         yield
         return
-    loud = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # whoever has set it wants to see what it lets through
+    loud = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # the user has set it, to see what it lets through
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     finder = _QuietTensorFlow()
     if not loud:
@@ -81,9 +81,9 @@ class _Lines(logging.Handler):
 
 
 class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Finds ``tensorflow`` as usual and lets it be imported with its native standard error kept back.
+    """Finds ``tensorflow`` as usual and has it imported with its native standard error held back.
 
-    Its C++ parts write before any logging level counts for them, so the file descriptor itself is turned away.
+    Its C++ parts write before any logging level applies to them, so the file descriptor itself is redirected.
     """
 
     def find_spec(
@@ -106,7 +106,7 @@ class _QuietLoader(importlib.machinery.SourceFileLoader):
 
 @contextmanager
 def native_stderr_kept_back() -> Iterator[None]:
-    """What is written to file descriptor 2 meanwhile is dropped, unless an exception leaves: then it is written."""
+    """Drop what is written to file descriptor 2 inside, unless an exception leaves: then it is written."""
     sys.stderr.flush()
     try:
         real = os.dup(2)

@@ -35,7 +35,7 @@ Base = tuple[Array, list[str], int]
 
 @dataclass(frozen=True)
 class Blend:
-    """How a map lies over its image."""
+    """How a map is drawn over its image."""
 
     alpha: float = 0.85
     fade: bool = True
@@ -153,7 +153,7 @@ def overview(
     max_samples: int = MAX_SAMPLES,
     path: str | Path | None = None,
 ) -> Figure:
-    """The input, the heat map and the overlay side by side, a row a sample. Parameters as :func:`overlay`."""
+    """The input, the heat map and the overlay side by side, one row for each sample. Parameters as :func:`overlay`."""
     target = check_path(path)
     found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
     blend = Blend(alpha, fade, background, interpolation, image_range, depth)

@@ -166,7 +166,7 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: f
 
 
 def unused(ax: Axes, reason: str) -> None:
-    """A panel that stays empty says why."""
+    """Write into an empty panel why it is empty."""
     ax.set_axis_off()
     ax.text(
         0.5,

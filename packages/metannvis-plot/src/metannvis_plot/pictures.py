@@ -35,7 +35,7 @@ def heatmap(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """Heat maps of values over the positions of an image, one a sample.
+    """Heat maps of values over the positions of an image, one for each sample.
 
     Signed values have a diverging colour map centred on zero, non-negative ones a sequential map from zero.
 

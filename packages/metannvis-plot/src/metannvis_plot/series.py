@@ -47,7 +47,7 @@ def bars(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """A bar a feature, red for positive and blue for negative values.
+    """One bar for each feature, red for positive and blue for negative values.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def tokens(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """A bar a token, in the order of the text.
+    """One bar for each token, in the order of the text.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def zero_line(ax: Axes) -> None:
 
 
 def row_of(subject: Subject, index: int, family: str, rule: str) -> tuple[Array, list[str]]:
-    """One number a position of one sample."""
+    """One number for each position of one sample."""
     if subject.values.family != family:
         raise InvalidArgumentError(
             f"axes {subject.values.axes!r} are those of {subject.values.family}, not of {family}: "
