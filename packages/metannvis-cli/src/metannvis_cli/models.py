@@ -40,7 +40,7 @@ class Opened:
             Nothing is named, and the model declares no shapes.
         """
         import numpy as np
-        from metannvis_translate.frameworks.registry import get_framework
+        from metannvis_translate.frameworks import get_framework
 
         arrays = self.inputs(options, console)
         if arrays is not None:

@@ -22,7 +22,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import numpy as np
     from metannvis_translate import save_model, translate
-    from metannvis_translate.frameworks.requirements import require
+    from metannvis_translate.frameworks import require
 
     folder = tmp_path_factory.mktemp("models")
     torch, keras = require("torch"), require("keras")

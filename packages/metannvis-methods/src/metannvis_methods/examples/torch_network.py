@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks import require
 
 __all__ = ["Network", "accuracy", "train"]
 

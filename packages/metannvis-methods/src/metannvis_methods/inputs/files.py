@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_translate.reading.array_files import read_npy, read_npz
+from metannvis_translate.reading import read_npy, read_npz
 
 from metannvis_methods.inputs.images import SUFFIXES, read_image
 from metannvis_methods.inputs.input_specs import InputSpec

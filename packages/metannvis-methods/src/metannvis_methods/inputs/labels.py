@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from metannvis_translate.errors import InvalidArgumentError
-from metannvis_translate.reading.text_files import parse_json, read_text
+from metannvis_translate.reading import parse_json, read_text
 
 __all__ = ["read_labels"]
 

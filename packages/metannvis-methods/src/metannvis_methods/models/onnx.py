@@ -10,15 +10,16 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.base import Array, ModelAdapter
 
-__all__ = ["native"]
+__all__ = ["adapter"]
 
 
-class OnnxNative(Native):
+class OnnxAdapter(ModelAdapter):
     """``onnx.ModelProto``."""
 
     key = "onnx"
+    any_batch = False
 
     def is_model(self, model: Any) -> bool:
         """No toolkit runs on one."""
@@ -67,4 +68,4 @@ def _declared(model: Any) -> list[Any]:
     return [port for port in model.graph.input if port.name not in weights]
 
 
-native = OnnxNative()
+adapter = OnnxAdapter()

@@ -32,7 +32,7 @@ FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer
 
 def is_foreign(value: Any, framework: str) -> bool:
     """Whether the value is a tensor of another framework, and so in another layout than the model's."""
-    from metannvis_translate.frameworks.registry import frameworks
+    from metannvis_translate.frameworks import frameworks
 
     return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
 
@@ -82,8 +82,8 @@ def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
         item = item if hasattr(item, "shape") else to_numpy(item)
         moved = _translated(prepared, role, item, index + offset, layer)
         if role in FLOATS:
-            return prepared.native.as_input(prepared.model, moved, index + offset)
-        return prepared.native.as_index(prepared.model, moved)
+            return prepared.adapter.as_input(prepared.model, moved, index + offset)
+        return prepared.adapter.as_index(prepared.model, moved)
 
     return _each(convert, value, several(value))
 

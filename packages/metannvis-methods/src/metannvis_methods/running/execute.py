@@ -12,7 +12,7 @@ from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, several, to_numpy
-from metannvis_methods.models.base import Native
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import Job
 from metannvis_methods.results.explanation import Explanation
@@ -84,7 +84,7 @@ def _execute(request: Request, fingerprint: str | None) -> Explanation | Pending
 
 
 def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
-    spec, native = request.spec, prepared.native
+    spec, adapter = request.spec, prepared.adapter
     target, keeps_score = asked_target(bound, request.labels)
     init, call = arguments_for(prepared, bound)
     argument = spec.by_role("input")
@@ -96,10 +96,10 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
     asked = recorded = target
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
-        _refuse_whole_numbers(spec, native, inputs)
-    with guarded(native, prepared.model), seeded(request.seed):
+        _refuse_whole_numbers(spec, adapter, inputs)
+    with guarded(adapter, prepared.model), seeded(request.seed):
         if inputs:
-            outputs = native.predict(prepared.model, (*inputs, *more))
+            outputs = adapter.predict(prepared.model, (*inputs, *more))
             if spec.by_role("target", "score") is not None and not keeps_score:
                 target, found = settle_target(translated_target(prepared, target), outputs)
                 recorded = found if asked is None else asked
@@ -132,10 +132,10 @@ def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
     )
 
 
-def _refuse_whole_numbers(spec: MethodSpec, native: Native, inputs: Sequence[Any]) -> None:
+def _refuse_whole_numbers(spec: MethodSpec, adapter: ModelAdapter, inputs: Sequence[Any]) -> None:
     """Token indices have no gradient; a toolkit would say so in words of its own."""
     for tensor in inputs:
-        if not native.is_floating(tensor):
+        if not adapter.is_floating(tensor):
             raise InvalidArgumentError(
                 f"{spec.key} of {spec.toolset} needs gradients, and the model takes whole numbers (indices), which have "
                 "none: take a layer's variant, with the layer that embeds them"

@@ -12,8 +12,8 @@ from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import MissingArgumentError
 from metannvis_methods.models.arrays import in_order
-from metannvis_methods.models.base import Native
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import Progress, Toolset
 from metannvis_methods.running.arguments import Bound
@@ -54,7 +54,7 @@ def fingerprint_of(
         if source.target_framework == toolset.framework:
             return None
         source = source.source
-    home = get_native(framework)
+    home = adapter_for(framework)
     if framework == toolset.framework and home.is_model(source) and not spec.hooks and not home.copies(source):
         return None
     with using(source, progress=progress):
@@ -74,9 +74,9 @@ def _input_names(source: Any, framework: str, progress: Progress | None) -> tupl
 
     if isinstance(source, Translation):
         return tuple(port.name for port in source.inputs)
-    native = get_native(framework)
+    adapter = adapter_for(framework)
     with exclusive(source, progress=progress):
-        return native.input_names(source)
+        return adapter.input_names(source)
 
 
 def prepare(
@@ -111,11 +111,11 @@ def prepare(
     options = dict(options)
     dummy = [options.pop(name) for name in ("example_inputs", "dummy_input") if options.get(name) is not None]
     given = (*in_order(bound.of("input")), *in_order(bound.of("extra")))
-    native = get_native(toolset.framework)
+    adapter = adapter_for(toolset.framework)
     ready = source if isinstance(source, Translation) else None
     if ready is not None:
         source = ready.source
-    home = get_native(framework)
+    home = adapter_for(framework)
     if given and not any(is_foreign(value, framework) for value in given):
         home.check_inputs(source, given)
     examples = _examples(home, source, framework, given)
@@ -125,12 +125,12 @@ def prepare(
     if ready is None or ready.target_framework != toolset.framework:
         reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
         if framework == toolset.framework:
-            as_it_is = Prepared(source, framework, source, native, None, given, examples)
+            as_it_is = Prepared(source, framework, source, adapter, None, given, examples)
             reasons = _obstacles(toolset, spec, as_it_is, layer, fingerprint)
             if not reasons:
                 return as_it_is
             logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
-        if not examples and framework == "torch" and callable(source):
+        if not examples and home.needs_examples(source):
             raise MissingArgumentError(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
@@ -138,15 +138,15 @@ def prepare(
         # a layer that is called twice is an obstacle that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
         ready = _translate(home, source, kept, toolset.framework, examples, options, progress)
-    return Prepared(source, framework, ready.model, native, ready, given, examples, fingerprint=kept)
+    return Prepared(source, framework, ready.model, adapter, ready, given, examples, fingerprint=kept)
 
 
 def _obstacles(
     toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
 ) -> tuple[str, ...]:
     """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
-    source, native = prepared.source, prepared.native
-    if not native.is_model(source):
+    source, adapter = prepared.source, prepared.adapter
+    if not adapter.is_model(source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
     if spec.hooks:
         slot = ("obstacles", spec.toolset, spec.key, signature(prepared.examples, {}))
@@ -159,28 +159,28 @@ def _obstacles(
         if reasons:
             return reasons
     try:
-        if native.copies(source):
-            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: native.open(source))
+        if adapter.copies(source):
+            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
         else:
-            prepared.model, prepared.opened = native.open(source)
+            prepared.model, prepared.opened = adapter.open(source)
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
     return () if layer is None or isinstance(layer, int) else prepared.obstacles(layer)
 
 
-def _examples(home: Native, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
+def _examples(home: ModelAdapter, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
     """Inputs to translate with: few samples, in the dtype that the source computes in."""
     if not given or any(is_foreign(value, framework) for value in given):
         return ()
     tensors = tuple(home.as_input(source, value, index) for index, value in enumerate(given))
     counts = {tuple(tensor.shape)[:1] for tensor in tensors}
-    if framework != "onnx" and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
+    if home.any_batch and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
         tensors = tuple(tensor[:EXAMPLES] for tensor in tensors)
     return tensors
 
 
 def _translate(
-    home: Native,
+    home: ModelAdapter,
     source: Any,
     fingerprint: str | None,
     to: str,

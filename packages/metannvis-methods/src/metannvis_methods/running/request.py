@@ -104,7 +104,7 @@ def understand(
 
 def installed(spec: MethodSpec) -> bool:
     """Whether the packages that a method needs could be imported; imports none."""
-    from metannvis_translate.frameworks.requirements import is_installed
+    from metannvis_translate.frameworks import is_installed
 
     return all(is_installed(package) for package in registry.toolset(spec.toolset).packages)
 
