@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-#: Enough of the demo's training for weights that mean something.
+#: Enough training for weights that mean something.
 EPOCHS, SEED = 4, 0
 
 
 @pytest.fixture(scope="session")
 def trained() -> dict[str, Any]:
-    """The demo's two networks, trained by the demo's own functions, and digits that they have not seen, channels left out."""
+    """The two example networks, trained, and digits that they have not seen, channels left out."""
     import numpy as np
     from metannvis_translate.frameworks.requirements import require
 
     for framework in ("torch", "tensorflow"):
         require(framework)
-    from metannvis_cli.demo import digits, keras_network, torch_network
+    from metannvis_methods.examples import digits, keras_network, torch_network
 
     data = digits.load(SEED)
     found: dict[str, Any] = {"digits": data.test_images}

@@ -1,4 +1,4 @@
-"""What the command line and the methods do with each kind of file that is no model."""
+"""Readers of each kind of file that is no model."""
 
 from __future__ import annotations
 
@@ -9,28 +9,23 @@ __all__ = ["array", "explanation", "image", "labels"]
 
 def array(path: Path) -> None:
     """An input of ``explain``."""
-    from metannvis_cli.inputs import read_inputs
+    from metannvis_methods.inputs import read_inputs
 
     read_inputs([str(path)], [])
 
 
 def image(path: Path) -> None:
     """An image as an input."""
-    from metannvis_cli.images import read_image
+    from metannvis_methods.inputs import read_image
 
     read_image(path, None, scale="unit", crop=False)
 
 
 def labels(path: Path) -> None:
     """Names of classes."""
-    import click
-    from metannvis_cli.targets import read_labels
-    from metannvis_translate import InvalidArgumentError
+    from metannvis_methods.inputs import read_labels
 
-    try:
-        read_labels(path)
-    except click.BadParameter as error:
-        raise InvalidArgumentError(str(error)) from error
+    read_labels(path)
 
 
 def explanation(path: Path) -> None:

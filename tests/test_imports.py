@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("metannvis_translate", "metannvis_methods", "metannvis_plot", "metannvis_cli")
-SLOW = ("torch", "tensorflow", "keras", "onnx", "onnx_ir", "matplotlib", "sklearn")
+SLOW = ("torch", "tensorflow", "keras", "onnx", "onnx_ir", "matplotlib", "sklearn", "PIL")
 #: Beyond the list of the design: the toolkits, and what else takes a while.
 SLOW += (
     "captum",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
 import onnx
 import pytest
 from metannvis_methods import explain, list_methods
+from metannvis_methods.examples import digits
+from metannvis_methods.inputs import input_specs, read_inputs
 from metannvis_plot import plot
 from metannvis_translate import MissingFrameworkError, detect_framework, list_layers, translate
 from onnx import TensorProto, helper
@@ -35,7 +38,7 @@ def values() -> np.ndarray:
 
 
 def test_this_is_that_environment():
-    for name in ("torch", "tensorflow", "keras", "captum", "tf_keras_vis"):
+    for name in ("torch", "tensorflow", "keras", "captum", "tf_keras_vis", "sklearn"):
         assert find_spec(name) is None
 
 
@@ -46,6 +49,23 @@ def test_models_are_recognised_and_listed(net):
 
 def test_all_methods_are_listed():
     assert {row.toolset for row in list_methods()} >= {"captum", "tf-keras-vis"}
+
+
+def test_inputs_are_read_for_a_model(net, values, tmp_path):
+    np.save(tmp_path / "x.npy", values)
+    specs = input_specs(net, "onnx")
+    np.testing.assert_array_equal(read_inputs([str(tmp_path / "x.npy")], specs), values)
+
+
+def test_the_digits_say_what_to_install():
+    with pytest.raises(MissingFrameworkError, match=r"pip install .?metannvis-methods\[examples\]"):
+        digits.load(0)
+
+
+@pytest.mark.parametrize(("name", "extra"), [("torch", "torch"), ("keras", "tensorflow")])
+def test_the_example_networks_say_what_to_install(name, extra):
+    with pytest.raises(MissingFrameworkError, match=rf"pip install .?metannvis-translate\[{extra}\]"):
+        import_module(f"metannvis_methods.examples.{name}_network")
 
 
 def test_arrays_are_drawn(tmp_path):

@@ -182,15 +182,14 @@ def _damaged(seed: int, folder: Path) -> str:
 
 def _open(path: Path) -> None:
     """What a user does with a file of the kind; an input is read for a model that takes one."""
-    from metannvis_cli.images import SUFFIXES, read_image
-    from metannvis_cli.inputs import read_inputs
-    from metannvis_cli.targets import read_labels
     from metannvis_methods import Explanation
+    from metannvis_methods.inputs import read_image, read_inputs, read_labels
+    from metannvis_methods.inputs.images import SUFFIXES
     from metannvis_translate import load_model, translate
 
     suffix = path.suffix
     if suffix in (".txt", ".json"):
-        _unless_usage(lambda: read_labels(path))
+        read_labels(path)
     elif suffix in SUFFIXES:
         read_image(path, None, scale="unit", crop=False)
     elif path.name in ("array.npy", "arrays.npz"):
@@ -210,13 +209,3 @@ def architecture() -> Any:
     from torch import nn
 
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
-
-
-def _unless_usage(call: Callable[[], Any]) -> None:
-    import click
-    from metannvis_translate import InvalidArgumentError
-
-    try:
-        call()
-    except click.BadParameter as error:
-        raise InvalidArgumentError(str(error)) from error

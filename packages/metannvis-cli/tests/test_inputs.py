@@ -1,114 +1,55 @@
+"""Messages about inputs speak the command line's words; the readers' own tests are those of metannvis-methods."""
+
 from __future__ import annotations
+
+import io
 
 import click
 import numpy as np
 import pytest
-from metannvis_cli.declared import Declared
 from metannvis_cli.inputs import read_inputs
-from metannvis_translate import DamagedFileError, InvalidArgumentError, MissingArgumentError
+from metannvis_cli.options import InputOptions
+from metannvis_cli.progress import Console
+from metannvis_methods.inputs import InputSpec
+from metannvis_translate import InvalidArgumentError, MissingArgumentError
+from PIL import Image
 
-FIRST = Declared("x", (None, 3, 6, 5), channels_first=True)
-LAST = Declared("x", (None, 6, 5, 3), channels_first=False)
-
-
-def save(path, *shape, dtype=np.float32):
-    np.save(path, np.arange(np.prod(shape)).reshape(shape).astype(dtype))
-    return str(path)
+GRAY = InputSpec("x", (None, 1, 4, 6), channels_first=True)
 
 
-def test_no_input(tmp_path):
-    assert read_inputs([], [FIRST]) is None
+@pytest.fixture
+def console():
+    return Console(stream=io.StringIO())
 
 
-def test_an_array_as_it_is(tmp_path):
-    file = save(tmp_path / "x.npy", 2, 3, 6, 5)
-    np.testing.assert_array_equal(read_inputs([file], [FIRST]), np.load(file))
+def test_no_input(console):
+    assert read_inputs(InputOptions(), [GRAY], console) is None
 
 
-def test_a_sample_gets_a_batch_axis(tmp_path):
-    assert read_inputs([save(tmp_path / "x.npy", 3, 6, 5)], [FIRST]).shape == (1, 3, 6, 5)
+def test_what_is_done_to_an_image_is_noted(console, tmp_path):
+    Image.new("L", (10, 12)).save(tmp_path / "photo.png")
+    assert read_inputs(InputOptions(files=(str(tmp_path / "photo.png"),)), [GRAY], console).shape == (1, 1, 4, 6)
+    assert console.stream.getvalue() == "photo.png: 10 × 12 pixels made 6 × 4\n"
 
 
-def test_several_files_make_a_batch(tmp_path):
-    files = [save(tmp_path / "a.npy", 3, 6, 5), save(tmp_path / "b.npy", 2, 3, 6, 5)]
-    assert read_inputs(files, [FIRST]).shape == (3, 3, 6, 5)
+def test_a_missing_file_is_wrong_usage(console, tmp_path):
+    with pytest.raises(click.BadParameter) as caught:
+        read_inputs(InputOptions(files=(str(tmp_path / "missing.npy"),)), [GRAY], console)
+    assert caught.value.message == f"no file at {str(tmp_path / 'missing.npy')!r}"
+    assert caught.value.param_hint == "--input"
 
 
-@pytest.mark.parametrize(("port", "turned"), [(FIRST, r"transpose\(0, 3, 1, 2\)"), (LAST, r"transpose\(0, 2, 3, 1\)")])
-def test_the_wrong_layout_is_refused_with_a_hint(tmp_path, port, turned):
-    shape = (1, 6, 5, 3) if port is FIRST else (1, 3, 6, 5)
-    with pytest.raises(InvalidArgumentError, match=turned):
-        read_inputs([save(tmp_path / "x.npy", *shape)], [port])
+def test_a_scale_that_is_for_colours(console, tmp_path):
+    Image.new("L", (6, 4)).save(tmp_path / "photo.png")
+    options = InputOptions(files=(str(tmp_path / "photo.png"),), scale="imagenet")
+    with pytest.raises(
+        InvalidArgumentError, match=r"^--scale imagenet is for three colours, and the model takes photo.png"
+    ):
+        read_inputs(options, [GRAY], console)
 
 
-def test_the_wrong_shape_is_refused(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"x.npy has shape \(7, 7\), and the model takes \(\?, 3, 6, 5\)"):
-        read_inputs([save(tmp_path / "x.npy", 7, 7)], [FIRST])
-
-
-def test_a_model_that_declares_nothing_takes_anything(tmp_path):
-    assert read_inputs([save(tmp_path / "x.npy", 7, 7)], []).shape == (7, 7)
-
-
-def test_npz(tmp_path):
-    np.savez(tmp_path / "one.npz", anything=np.zeros((1, 3, 6, 5)))
-    assert read_inputs([str(tmp_path / "one.npz")], [FIRST]).shape == (1, 3, 6, 5)
-    np.savez(tmp_path / "saved.npz", values=np.ones(3), inputs=np.zeros((1, 3, 6, 5)), meta=np.array("{}"))
-    assert read_inputs([str(tmp_path / "saved.npz")], [FIRST]).shape == (1, 3, 6, 5)
-    np.savez(tmp_path / "two.npz", a=np.ones(3), b=np.zeros((1, 3, 6, 5)))
-    with pytest.raises(InvalidArgumentError, match="holds 2 arrays"):
-        read_inputs([str(tmp_path / "two.npz")], [FIRST])
-
-
-class TestSeveralInputs:
-    ports = (Declared("a", (None, 4), channels_first=True), Declared("b", (None, 2), channels_first=True))
-
-    def test_by_name(self, tmp_path):
-        a, b = save(tmp_path / "1.npy", 3, 4), save(tmp_path / "2.npy", 3, 2)
-        found = read_inputs([f"b={b}", f"a={a}"], self.ports)
-        assert [array.shape for array in found] == [(3, 4), (3, 2)]
-
-    def test_from_one_file(self, tmp_path):
-        np.savez(tmp_path / "x.npz", b=np.zeros((3, 2)), a=np.zeros((3, 4)))
-        found = read_inputs([str(tmp_path / "x.npz")], self.ports)
-        assert [array.shape for array in found] == [(3, 4), (3, 2)]
-
-    def test_not_named(self, tmp_path):
-        with pytest.raises(MissingArgumentError, match="say which"):
-            read_inputs([save(tmp_path / "1.npy", 3, 4)], self.ports)
-
-    def test_one_missing(self, tmp_path):
-        with pytest.raises(MissingArgumentError, match="without a file are: b"):
-            read_inputs([f"a={save(tmp_path / '1.npy', 3, 4)}"], self.ports)
-
-    def test_one_too_many(self, tmp_path):
-        np.savez(tmp_path / "x.npz", a=np.zeros((3, 4)), b=np.zeros((3, 2)), c=np.zeros(3))
-        with pytest.raises(InvalidArgumentError, match="holds c"):
-            read_inputs([str(tmp_path / "x.npz")], self.ports)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("x.npy", b""), ("x.npy", b"text"), ("x.npz", b"text"), ("x.npz", b""), ("x.png", b"text"), ("x.txt", b"1 2 3")],
-)
-def test_files_that_hold_nothing_of_use(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises((DamagedFileError, InvalidArgumentError), match=name):
-        read_inputs([str(tmp_path / name)], [FIRST])
-
-
-def test_a_pickle_is_not_opened(tmp_path):
-    np.save(tmp_path / "x.npy", np.array([{"code": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(DamagedFileError, match="cannot be read as an array"):
-        read_inputs([str(tmp_path / "x.npy")], [FIRST])
-
-
-def test_text_is_no_number(tmp_path):
-    np.save(tmp_path / "x.npy", np.array(["a", "b"]))
-    with pytest.raises(InvalidArgumentError, match="not real numbers"):
-        read_inputs([str(tmp_path / "x.npy")], [])
-
-
-def test_a_missing_file_is_wrong_usage(tmp_path):
-    with pytest.raises(click.BadParameter, match="no file"):
-        read_inputs([str(tmp_path / "missing.npy")], [FIRST])
+def test_an_input_that_is_left_out(console, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 4)))
+    specs = [InputSpec(name, (None, 4), channels_first=True) for name in "ab"]
+    with pytest.raises(MissingArgumentError, match=r"are: b\. Say --input NAME=FILE, or give an \.npz"):
+        read_inputs(InputOptions(files=(f"a={tmp_path / 'a.npy'}",)), specs, console)

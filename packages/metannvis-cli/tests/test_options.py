@@ -1,8 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
-from metannvis_cli.options import literal, parse_options, raised_limits, shape_of
+from click.testing import CliRunner
+from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
+    input_options,
+    literal,
+    model_options,
+    output_options,
+    parse_options,
+    raised_limits,
+    shape_of,
+)
 from metannvis_translate.process.limits import Limits, current_limits
 
 
@@ -33,6 +47,29 @@ def test_options():
 def test_what_is_no_option(text):
     with pytest.raises(click.BadParameter):
         parse_options([text])
+
+
+def test_a_command_gets_one_object_for_each_group():
+    seen = []
+
+    @click.command()
+    @input_options
+    @output_options("figure")
+    @model_options
+    def command(**objects):
+        seen.append(objects)
+
+    words = ["-i", "a.npy", "-i", "x=b.npy", "--crop", "--input-shape", "1,3,8,8", "--output", "a.png", "--trust"]
+    for arguments in ([], words):
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert seen == [
+        {"inputs": InputOptions(), "output": OutputOptions(), "model": ModelOptions()},
+        {
+            "inputs": InputOptions(files=("a.npy", "x=b.npy"), crop=True, shape=(1, 3, 8, 8)),
+            "output": OutputOptions(paths=(Path("a.png"),)),
+            "model": ModelOptions(trust=True),
+        },
+    ]
 
 
 def test_shapes():

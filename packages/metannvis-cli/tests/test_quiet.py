@@ -9,13 +9,13 @@ import warnings
 
 import pytest
 from metannvis_cli.progress import Console
-from metannvis_cli.quiet import calm, native_stderr_kept_back
+from metannvis_cli.quiet_libraries import native_stderr_kept_back, quiet_libraries
 from metannvis_methods import MethodChoiceWarning
 
 
 def said(act, **options) -> str:
     console = Console(stream=io.StringIO(), **options)
-    with calm(console):
+    with quiet_libraries(console):
         act()
     return console.stream.getvalue()
 
@@ -70,8 +70,8 @@ def test_tensorflow_starts_quietly():
     code = """
 from importlib.util import find_spec
 from metannvis_cli.progress import Console
-from metannvis_cli.quiet import calm
-with calm(Console()):
+from metannvis_cli.quiet_libraries import quiet_libraries
+with quiet_libraries(Console()):
     find_spec("tensorflow")  # looking whether it is there must not use up what keeps it quiet
     import tensorflow
     tensorflow.zeros(3)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SLOW = ("torch", "tensorflow", "keras", "onnx", "onnx_ir", "matplotlib", "captum", "tf_keras_vis", "scipy", "sklearn")
+SLOW = (
+    "torch",
+    "tensorflow",
+    "keras",
+    "onnx",
+    "onnx_ir",
+    "matplotlib",
+    "captum",
+    "tf_keras_vis",
+    "scipy",
+    "sklearn",
+    "PIL",
+)
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -16,6 +28,11 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_import_loads_no_framework() -> None:
     assert not loaded_after("import metannvis_methods").intersection(SLOW)
+
+
+def test_the_readers_of_inputs_and_the_digits_load_nothing_slow() -> None:
+    loaded = loaded_after("import metannvis_methods.inputs, metannvis_methods.examples.digits")
+    assert not loaded.intersection(SLOW)
 
 
 def test_listing_and_describing_load_no_framework() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from metannvis_plot.arrays import as_array, label, reduce_to
-from metannvis_plot.reading import subjects
+from metannvis_plot.subjects import subjects
 from metannvis_translate.errors import InvalidArgumentError, MetannvisError
 
 

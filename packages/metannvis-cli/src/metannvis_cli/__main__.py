@@ -1,4 +1,4 @@
-"""``python -m metannvis_cli``."""
+"""Entry point of ``python -m metannvis_cli``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an error or Ctrl-C ends the command: one message on stderr, and exit code 1 or 130."""
+"""Errors and interruptions of a command: one message on stderr, and exit code 1 or 130."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Interrupted(click.ClickException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command, whatever a library makes of it.
+    """Ctrl-C ends the command, also where a library turns the interruption into an error of its own.
 
     Python raises ``KeyboardInterrupt`` wherever it is; in the middle of an import or of an exporter that becomes some other
     error of theirs. So it is noted that the signal came.
@@ -57,7 +57,7 @@ def interruptible() -> Iterator[None]:
         came.append(number)
         signal.default_int_handler(number, frame)
 
-    # a handler can be set in the main thread only, and whoever set another one, or ignores the signal, means it
+    # a handler can be set in the main thread only; another one, or an ignored signal, is left as it is
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -89,7 +89,7 @@ def reported(console: Console) -> Iterator[None]:
     Raises
     ------
     Failure
-        An error of ours, of the operating system, or one that nobody foresaw, which is a bug and says so.
+        An error of ours, of the operating system, or an unexpected one, which is a bug; its message says so.
     """
     try:
         yield
@@ -105,11 +105,10 @@ def reported(console: Console) -> Iterator[None]:
 
 
 def _message(error: Exception) -> str:
-    from metannvis_translate.errors import MetannvisError
+    from metannvis_translate.errors import MetannvisError, first_line
 
     if isinstance(error, MetannvisError):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"unexpected {type(error).__name__}: {first} (--debug shows where)"
+    return f"unexpected {first_line(error)} (--debug shows where)"

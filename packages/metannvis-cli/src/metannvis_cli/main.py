@@ -21,7 +21,7 @@ class Commands(click.Group):
     """Commands that are imported late, and a hint for one that is misspelt."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order of a day's work."""
+        """Names, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:

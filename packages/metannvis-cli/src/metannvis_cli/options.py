@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, each group as one object, and how their values are read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import click
 
 from metannvis_cli.errors import reported
 from metannvis_cli.progress import Console
-from metannvis_cli.quiet import calm
+from metannvis_cli.quiet_libraries import quiet_libraries
 
 __all__ = [
     "DIRECTIONS",
+    "InputOptions",
+    "ModelOptions",
+    "OutputOptions",
     "axes_of",
     "input_options",
     "json_option",
@@ -33,6 +37,60 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model file is opened.
+
+    Attributes
+    ----------
+    trust
+        Whether a file may run code when it is opened.
+    architecture
+        ``module:factory`` of the module that a state dict belongs to.
+    """
+
+    trust: bool = False
+    architecture: str | None = None
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What a command gives a model, and how images are read for it.
+
+    Attributes
+    ----------
+    files
+        ``FILE`` or ``NAME=FILE`` each.
+    scale, crop
+        See :func:`metannvis_methods.inputs.read_image`.
+    shape
+        Shape that the model takes if it declares none, batch first.
+    """
+
+    files: tuple[str, ...] = ()
+    scale: str = "unit"
+    crop: bool = False
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Files that a command writes.
+
+    Attributes
+    ----------
+    paths
+        As many as are wanted, the ending of each decides what is written.
+    overwrite
+        Whether files that exist are replaced.
+    """
+
+    paths: tuple[Path, ...] = ()
+    overwrite: bool = False
+
+
 #: Words of ``metannvis_methods.explain`` that have an option of their own.
 WORDS = {
     "inputs": "--input",
@@ -48,7 +106,7 @@ WORDS = {
 
 
 def work(function: Function) -> Function:
-    """A command's function: gets ``console=``; errors end it with a message, libraries keep quiet meanwhile."""
+    """The function of a command: it gets ``console=``, errors end it with a message, libraries are quiet while it runs."""
 
     @click.option("--debug", is_flag=True, help="Show where an error came from, and what libraries say.")
     @click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
@@ -78,7 +136,7 @@ def work(function: Function) -> Function:
             verbose=verbose or above.get("verbose", False),
             debug=debug or above.get("debug", False),
         )
-        with reported(console), calm(console), raised_limits(raised):
+        with reported(console), quiet_libraries(console), raised_limits(raised):
             return function(*args, console=console, **kwargs)
 
     return run
@@ -109,7 +167,7 @@ def raised_limits(texts: Sequence[str]) -> AbstractContextManager[Any]:
 
 
 def together(*decorators: Function) -> Function:
-    """Decorators as one, the first outermost."""
+    """Several decorators as one, of which the first is the outermost."""
 
     def decorate(function: Function) -> Function:
         for decorator in reversed(decorators):
@@ -119,9 +177,35 @@ def together(*decorators: Function) -> Function:
     return decorate
 
 
-model_argument = click.argument("model", type=click.Path(exists=True, path_type=Path))
+def as_one(keyword: str, kind: type[Any], *options: Function) -> Function:
+    """Options as one object, which the command gets as an argument of that name.
 
-model_options = together(
+    Parameters
+    ----------
+    keyword
+        Name of the argument.
+    kind
+        A dataclass, whose fields are named as the options' values are.
+    options
+        The options, in the order of the help.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def gather(*args: Any, **kwargs: Any) -> Any:
+            gathered = kind(**{field.name: kwargs.pop(field.name) for field in fields(kind)})
+            return function(*args, **{keyword: gathered}, **kwargs)
+
+        return together(*options)(gather)
+
+    return decorate
+
+
+model_argument = click.argument("path", metavar="MODEL", type=click.Path(exists=True, path_type=Path))
+
+model_options = as_one(
+    "model",
+    ModelOptions,
     click.option("--trust", is_flag=True, help="Open a model file that runs code when it is opened."),
     click.option(
         "--architecture", metavar="MODULE:FACTORY", help="What makes the module that a state dict belongs to."
@@ -130,11 +214,13 @@ model_options = together(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
-input_options = together(
+input_options = as_one(
+    "inputs",
+    InputOptions,
     click.option(
         "--input",
         "-i",
-        "inputs",
+        "files",
         multiple=True,
         metavar="[NAME=]FILE",
         help="Image, .npy or .npz; several make a batch. NAME says which input of a model with several.",
@@ -150,6 +236,7 @@ input_options = together(
     click.option("--crop", is_flag=True, help="Cut an image to the model's aspect instead of distorting it."),
     click.option(
         "--input-shape",
+        "shape",
         metavar="N,…",
         callback=lambda ctx, param, value: shape_of(value),
         help="Shape that a model takes which declares none, in its own layout: 1,3,224,224.",
@@ -193,10 +280,12 @@ DIRECTIONS = {
 def output_options(*kinds: str) -> Function:
     """``--output`` and ``--overwrite`` for a command that can write these kinds of file."""
     known = ", ".join(DIRECTIONS[kind] for kind in kinds)
-    return together(
+    return as_one(
+        "output",
+        OutputOptions,
         click.option(
             "--output",
-            "outputs",
+            "paths",
             multiple=True,
             type=click.Path(dir_okay=False, path_type=Path),
             help=f"File to write; its ending decides: {known}. May be given several times.",

@@ -1,4 +1,4 @@
-"""What goes to stderr: notes, warnings and the progress line, each of which clears the one before."""
+"""Progress and messages on stderr; a message clears the progress line before it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Console:
         self.stream.flush()
 
     def progress(self, done: int, total: int, stage: str) -> None:
-        """How far a stage is; what ``metannvis_translate`` and ``metannvis_methods`` call.
+        """Show how far a stage is; ``metannvis_translate`` and ``metannvis_methods`` call this.
 
         On a terminal this is a bar on the last line. Elsewhere it is silent but for one line a stage at most, its name,
         once ten seconds have passed without any: a long run is seen to be alive, a short one leaves no trace in a log.

@@ -1,4 +1,4 @@
-"""An explanation in words and in JSON."""
+"""Summaries of an explanation, in words and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["as_dict", "as_text"]
 
 
 def as_text(result: Any, files: Sequence[Path]) -> str:
-    """A few lines: what ran, on what, how well it was translated, what came out, where it went."""
+    """A few lines: method and model, error of the translation, shape and range of the values, files written."""
     what = [f"{result.method} of {result.toolset} on a {result.framework} model"]
     if result.layer is not None:
         what.append(f"layer {result.layer}")

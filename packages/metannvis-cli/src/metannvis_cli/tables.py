@@ -1,4 +1,4 @@
-"""Plain text tables and JSON on stdout."""
+"""Tables of plain text, and JSON, on stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets as a command line gives them: an index, a name, a position."""
+"""Targets of a command: the index of a class, its name, or a position in a dense output."""
 
 from __future__ import annotations
 
@@ -7,34 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import click
-from metannvis_translate.reading import parse_json, read_text
+from metannvis_translate.errors import InvalidArgumentError
 
 __all__ = ["position", "read_labels", "read_targets"]
 
 
 def read_labels(path: Path | None) -> tuple[str, ...] | None:
-    """Names of the classes from a file: one a line (empty lines at the end do not count), or a JSON list.
+    """Names of the classes from the file that ``--labels`` names; see :func:`metannvis_methods.inputs.read_labels`.
 
     Raises
     ------
     click.BadParameter
-        The file is neither.
+        The file holds no list of names.
     """
     if path is None:
         return None
+    from metannvis_methods.inputs import read_labels as read_file
+
     try:
-        text = read_text(path)
-        if text.lstrip().startswith("["):
-            names = parse_json(text, path.name)
-            if not all(isinstance(name, str) for name in names):
-                raise ValueError("its entries are not all text")
-        else:
-            names = [line.strip() for line in text.rstrip().splitlines()]
-    except ValueError as error:  # not UTF-8, not JSON, too long
-        raise click.BadParameter(f"{path} holds no list of names: {error}", param_hint="--labels") from error
-    if not names:
-        raise click.BadParameter(f"{path} is empty", param_hint="--labels")
-    return tuple(names)
+        return read_file(path)
+    except InvalidArgumentError as error:
+        raise click.BadParameter(str(error), param_hint="--labels") from error
 
 
 def read_targets(texts: Sequence[str], labels: Sequence[str] | None) -> Any:

@@ -10,30 +10,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .__about__ import __version__
+from metannvis_plot.__about__ import __version__
 
 if TYPE_CHECKING:
-    from .dispatch import plot
-    from .grids import channel_grid
-    from .html_page import report
-    from .overlays import overlay, overview
-    from .pairs import comparison
-    from .pictures import heatmap, images
-    from .series import bars, curve, tokens
+    from metannvis_plot.comparisons import comparison
+    from metannvis_plot.dispatch import plot
+    from metannvis_plot.grids import channel_grid
+    from metannvis_plot.overlays import overlay, overview
+    from metannvis_plot.pictures import heatmap, images
+    from metannvis_plot.reports import report
+    from metannvis_plot.series import bars, curve, tokens
 
-# No module is named after a function of this table: importing a submodule sets an attribute of the package,
-# which would hide the function of that name.
+# No module is named after a function of this table (hence `comparisons`, `reports`): importing a submodule sets an
+# attribute of the package, which would hide the function of that name.
 _HOME = {
     "bars": "series",
     "channel_grid": "grids",
-    "comparison": "pairs",
+    "comparison": "comparisons",
     "curve": "series",
     "heatmap": "pictures",
     "images": "pictures",
     "overlay": "overlays",
     "overview": "overlays",
     "plot": "dispatch",
-    "report": "html_page",
+    "report": "reports",
     "tokens": "series",
 }
 

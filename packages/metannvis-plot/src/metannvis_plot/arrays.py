@@ -1,4 +1,4 @@
-"""Arrays with a letter an axis, and the rules that make one picture, line or row of bars of them.
+"""Labelled arrays: a letter for each axis, and the reductions to one picture, line or row of bars.
 
 The letters are those of the translator: N batch, C channels, D H W spatial, L the one axis of a signal, T
 tokens, F features, ``?`` unknown. A picture is recognised by its letters and never by its shape, so
@@ -84,7 +84,7 @@ def as_array(values: Any, what: str = "values") -> Array:
         if array.dtype.kind not in "buif":
             if array.dtype.kind in "cOSUmM":
                 raise TypeError(f"dtype {array.dtype}")
-            array = array.astype(np.float64)  # bfloat16 and its like
+            array = array.astype(np.float64)  # bfloat16 and similar
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"{what} must be an array of real numbers, not {_kind(values)}: {error}") from error
     if array.size == 0:
@@ -121,7 +121,7 @@ def label(values: Any, axes: str | None = None, what: str = "values") -> Labelle
     """
     array = as_array(values, what)
     axes = _check_axes(array, axes, what)
-    for position in reversed(range(array.ndim)):  # an unknown axis of length 1 says nothing
+    for position in reversed(range(array.ndim)):  # an unknown axis of length 1 is dropped
         if axes[position] == "?" and array.shape[position] == 1:
             array, axes = array.squeeze(position), axes[:position] + axes[position + 1 :]
     if "?" in axes:

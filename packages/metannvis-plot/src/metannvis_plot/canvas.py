@@ -1,4 +1,4 @@
-"""Figures without pyplot: made, measured and written with nothing global touched."""
+"""Figures without pyplot: making, measuring and writing them, with no global state changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def new_figure(width: float, height: float, *, layout: Literal["constrained", "n
 def lay_out(
     rows: Sequence[Row], columns: int, panel: float, picture: float, *, top: float = 0.0, bottom: float = 0.0
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure of pictures placed to the inch, so that no caption meets another whatever the aspects.
+    """A figure of pictures placed in inches, so that captions do not overlap, whatever the aspects.
 
     A layout engine measures captions before it shrinks the axes to the aspect of their pictures, and cuts
     some of them off.
@@ -104,19 +104,19 @@ def characters(width: float, size: float) -> int:
     return max(12, int(width * 72 / (size * CHARACTER)))
 
 
-def check_path(path: str | Path | None) -> Path | None:
+def check_path(path: str | Path | None, endings: Sequence[str] = FORMATS) -> Path | None:
     """The path of a figure to write, checked before anything is drawn.
 
     Raises
     ------
     InvalidArgumentError
-        If its ending is not .png, .pdf or .svg, or its folder does not exist.
+        If its ending is none of these (where there are any), or its folder does not exist.
     """
     if path is None:
         return None
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InvalidArgumentError(f"{path.name!r} must end in one of {', '.join(FORMATS)}")
+    if endings and path.suffix.lower() not in endings:
+        raise InvalidArgumentError(f"{path.name!r} must end in one of {', '.join(endings)}")
     if not path.parent.is_dir():
         raise InvalidArgumentError(f"the folder {str(path.parent)!r} of {path.name!r} does not exist")
     return path
@@ -132,7 +132,7 @@ def text_heights(lines: str, notes: str) -> tuple[float, float]:
 def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
     """A title of the whole figure, at its left edge."""
     engine = figure.get_layout_engine()
-    if isinstance(engine, ConstrainedLayoutEngine):  # it keeps no room free for a title that has its place
+    if isinstance(engine, ConstrainedLayoutEngine):  # it reserves no room for a title whose place is fixed
         above = text_heights(text, "")[0] * size / TITLE_SIZE / float(figure.get_size_inches()[1])
         engine.set(rect=(0, 0, 1, 1 - above))
     at = MARGIN / float(figure.get_size_inches()[0])
@@ -147,7 +147,7 @@ def footing(figure: Figure, text: str) -> None:
 
 
 def finish(figure: Figure, path: Path | None) -> Figure:
-    """Write the figure if a path is given; the figure."""
+    """Write the figure if a path is given, and return it."""
     if path is not None:
         # drawn in memory first: only what is whole goes to the disk
         buffer = io.BytesIO()

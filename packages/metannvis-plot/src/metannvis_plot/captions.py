@@ -1,4 +1,4 @@
-"""What a panel says of itself: method, toolset, layer, target, whether and how closely it was translated."""
+"""Captions: method, toolset, layer and target of a panel, whether and how closely the model was translated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .reading import Subject
+from metannvis_plot.subjects import Subject
 
 _DOT = " · "
 

@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError
 
-from .arrays import Array
-from .captions import number
+from metannvis_plot.arrays import Array
+from metannvis_plot.captions import number
 
 # Both can be told apart with any of the common colour deficiencies, and in print.
 DIVERGING = "RdBu_r"

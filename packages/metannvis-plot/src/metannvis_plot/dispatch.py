@@ -1,4 +1,4 @@
-"""``plot``: the figure that fits a result."""
+"""Dispatch: the kind of figure that suits a result, which ``plot`` draws."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError, near_misses
 
-from .grids import channel_grid
-from .overlays import overlay, overview
-from .pairs import comparison
-from .pictures import heatmap, images
-from .reading import Subject, input_sample, is_comparison, is_explanation, subjects
-from .series import bars, curve, tokens
+from metannvis_plot.comparisons import comparison
+from metannvis_plot.grids import channel_grid
+from metannvis_plot.overlays import overlay, overview
+from metannvis_plot.pictures import heatmap, images
+from metannvis_plot.series import bars, curve, tokens
+from metannvis_plot.subjects import Subject, input_sample, is_comparison, is_explanation, subjects
 
 KINDS: dict[str, Callable[..., Figure]] = {
     "overview": overview,
@@ -94,11 +94,11 @@ def plot(
     return draw(result, sample=sample, path=path, **options)
 
 
-def choose_kind(result: Any, *, single_panel: bool = False, **reading: Any) -> str:
-    """The kind of figure that suits a result; options as of :func:`~metannvis_plot.reading.subjects`."""
+def choose_kind(result: Any, *, single_panel: bool = False, **options: Any) -> str:
+    """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
     if is_comparison(result) or _several(result):
         return "comparison"
-    found = subjects(result, **reading)
+    found = subjects(result, **options)
     families = {subject.values.family for subject in found}
     if len(families) > 1:
         raise InvalidArgumentError(

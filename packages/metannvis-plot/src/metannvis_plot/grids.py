@@ -1,4 +1,4 @@
-"""The channels of a layer, as a grid of maps or lines."""
+"""Channel grids: the channels of a layer as a grid of maps or lines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels
-from .arrays import Array, choose_samples, one, take_slice
-from .canvas import (
+from metannvis_plot import panels
+from metannvis_plot.arrays import Array, choose_samples, one, take_slice
+from metannvis_plot.canvas import (
     NOTE_SIZE,
     TITLE_SIZE,
     characters,
@@ -24,10 +24,10 @@ from .canvas import (
     new_figure,
     text_heights,
 )
-from .captions import caption, plain, wrap
-from .color import LINES, scale
-from .reading import single
-from .series import zero_line
+from metannvis_plot.captions import caption, plain, wrap
+from metannvis_plot.color import LINES, scale
+from metannvis_plot.series import zero_line
+from metannvis_plot.subjects import single
 
 CHANNELS = 16
 CELL = 1.7  # inches

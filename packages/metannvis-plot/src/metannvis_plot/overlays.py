@@ -1,4 +1,4 @@
-"""Maps over the image they belong to, and both beside it."""
+"""Overlays: maps over the image they belong to, and overviews with image, map and overlay side by side."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels
-from .arrays import Array, Labelled, Reduction, one, plane, take_slice
-from .canvas import check_path, finish
-from .captions import caption
-from .color import Scale, scale
-from .reading import Subject, input_sample, subjects
-from .tiles import MAX_SAMPLES, TEXT, choose_tiles, map_panel, notes_of, open_places, size_text, text_width
+from metannvis_plot import panels
+from metannvis_plot.arrays import Array, Labelled, Reduction, one, plane, take_slice
+from metannvis_plot.canvas import check_path, finish
+from metannvis_plot.captions import caption
+from metannvis_plot.color import Scale, scale
+from metannvis_plot.panel_grid import (
+    MAX_SAMPLES,
+    TEXT,
+    choose_cells,
+    map_panel,
+    notes_of,
+    open_places,
+    size_text,
+    text_width,
+)
+from metannvis_plot.subjects import Subject, input_sample, subjects
 
 # An image for display, what was done to it, and its index in the batch of inputs.
 Base = tuple[Array, list[str], int]
@@ -26,7 +35,7 @@ Base = tuple[Array, list[str], int]
 
 @dataclass(frozen=True)
 class Blend:
-    """How a map lies over its image."""
+    """How a map is drawn over its image."""
 
     alpha: float = 0.85
     fade: bool = True
@@ -106,13 +115,13 @@ def overlay(
     target = check_path(path)
     found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
     blend = Blend(alpha, fade, background, interpolation, image_range, depth)
-    tiles, more = choose_tiles(found, sample, max_samples, ax)
-    beneath = [_beneath(subject, index, blend) for subject, index in tiles]
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    cells, more = choose_cells(found, sample, max_samples, ax)
+    beneath = [_beneath(subject, index, blend) for subject, index in cells]
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
     scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
     text = [
-        (caption(*tile, title), _notes_over(base, drawn, notes, colors, blend))
-        for tile, base, (drawn, notes), colors in zip(tiles, beneath, maps, scales, strict=True)
+        (caption(*cell, title), _notes_over(base, drawn, notes, colors, blend))
+        for cell, base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True)
     ]
     figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, more)
     for base, (drawn, _), colors, said, place in zip(beneath, maps, scales, text, places, strict=True):
@@ -144,16 +153,16 @@ def overview(
     max_samples: int = MAX_SAMPLES,
     path: str | Path | None = None,
 ) -> Figure:
-    """The input, the heat map and the overlay side by side, a row a sample. Parameters as :func:`overlay`."""
+    """The input, the heat map and the overlay side by side, one row for each sample. Parameters as :func:`overlay`."""
     target = check_path(path)
     found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
     blend = Blend(alpha, fade, background, interpolation, image_range, depth)
-    tiles, more = choose_tiles(found, sample, max_samples, None)
-    beneath = [_beneath(subject, index, blend) for subject, index in tiles]
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    cells, more = choose_cells(found, sample, max_samples, None)
+    beneath = [_beneath(subject, index, blend) for subject, index in cells]
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
     scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
     text: list[tuple[list[str], list[str]]] = []
-    for (subject, index), base, (drawn, notes), colors in zip(tiles, beneath, maps, scales, strict=True):
+    for (subject, index), base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True):
         lines = caption(subject, index, title)
         over = _notes_over(base, drawn, [], colors, blend)
         text += [input_text(subject, base), (lines, notes_of(drawn, notes, colors)), (lines, over)]
@@ -161,7 +170,7 @@ def overview(
     figure, places = open_places(shapes, text, None, more, columns=3)
     for row, (base, (drawn, _), colors) in enumerate(zip(beneath, maps, scales, strict=True)):
         left, middle, right = places[3 * row : 3 * row + 3]
-        inputs = _beneath(*tiles[row], replace(blend, background="color"))
+        inputs = _beneath(*cells[row], replace(blend, background="color"))
         panels.draw_image(left, inputs[0])
         map_panel(middle, drawn, colors, colorbar)
         _draw_over(right, base[0], drawn, colors, blend, colorbar)

@@ -1,4 +1,4 @@
-"""One panel each: an image, a map of values, a colour bar, a caption. Every figure is made of these.
+"""Panels, of which every figure is made: an image, a map of values, a colour bar, a caption.
 
 Origin, aspect, interpolation and font sizes are always given, so that no setting of the caller's turns a
 picture upside down.
@@ -16,10 +16,10 @@ from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
 from metannvis_translate.errors import InvalidArgumentError
 
-from .arrays import Array, Labelled, one, take_slice
-from .canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches
-from .captions import number, wrap
-from .color import Scale
+from metannvis_plot.arrays import Array, Labelled, one, take_slice
+from metannvis_plot.canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches
+from metannvis_plot.captions import number, wrap
+from metannvis_plot.color import Scale
 
 
 def displayable(
@@ -166,7 +166,7 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: f
 
 
 def unused(ax: Axes, reason: str) -> None:
-    """A panel that stays empty says why."""
+    """Write into an empty panel why it is empty."""
     ax.set_axis_off()
     ax.text(
         0.5,

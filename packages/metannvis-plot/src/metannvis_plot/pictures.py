@@ -1,4 +1,4 @@
-"""Heat maps, and images a method made up."""
+"""Heat maps of values, and images that feature visualization has made."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import panels
-from .arrays import Reduction, plane
-from .canvas import check_path, finish
-from .captions import caption
-from .color import scale
-from .reading import subjects
-from .tiles import MAX_SAMPLES, choose_tiles, map_panel, notes_of, open_places, size_text, text_width
+from metannvis_plot import panels
+from metannvis_plot.arrays import Reduction, plane
+from metannvis_plot.canvas import check_path, finish
+from metannvis_plot.captions import caption
+from metannvis_plot.color import scale
+from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, map_panel, notes_of, open_places, size_text, text_width
+from metannvis_plot.subjects import subjects
 
 
 def heatmap(
@@ -35,7 +35,7 @@ def heatmap(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """Heat maps of values over the positions of an image, one a sample.
+    """Heat maps of values over the positions of an image, one for each sample.
 
     Signed values have a diverging colour map centred on zero, non-negative ones a sequential map from zero.
 
@@ -77,12 +77,12 @@ def heatmap(
         If the values are no maps, not finite or empty, or an option does not fit them.
     """
     target = check_path(path)
-    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in tiles]
+    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
     scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
     text = [
         (caption(subject, index, title), notes_of(drawn, notes, colors))
-        for (subject, index), (drawn, notes), colors in zip(tiles, maps, scales, strict=True)
+        for (subject, index), (drawn, notes), colors in zip(cells, maps, scales, strict=True)
     ]
     figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, more)
     for (drawn, _), colors, said, place in zip(maps, scales, text, places, strict=True):
@@ -128,13 +128,13 @@ def images(
         If the values are no images, not finite or empty.
     """
     target = check_path(path)
-    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
     shown = [
-        panels.displayable(subject.values, index, value_range=image_range, depth=depth) for subject, index in tiles
+        panels.displayable(subject.values, index, value_range=image_range, depth=depth) for subject, index in cells
     ]
     text = [
         (caption(subject, index, title), [size_text(picture), *notes])
-        for (subject, index), (picture, notes) in zip(tiles, shown, strict=True)
+        for (subject, index), (picture, notes) in zip(cells, shown, strict=True)
     ]
     figure, places = open_places([picture.shape for picture, _ in shown], text, ax, more)
     for (picture, _), said, place in zip(shown, text, places, strict=True):

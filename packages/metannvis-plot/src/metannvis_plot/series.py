@@ -1,4 +1,4 @@
-"""Values that are no pictures: bars of features, lines of signals, bars of tokens."""
+"""Bars and curves, for values that are no pictures: features, signals and tokens."""
 
 from __future__ import annotations
 
@@ -11,13 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels
-from .arrays import Array, Reduction, one, reduce_to
-from .canvas import CHARACTER, NOTE_COLOR, NOTE_SIZE, check_path, finish, footing, inches, new_figure, root
-from .captions import caption, plain
-from .color import LINES, NEGATIVE, POSITIVE
-from .reading import Subject, input_sample, subjects
-from .tiles import MAX_SAMPLES, choose_tiles
+from metannvis_plot import panels
+from metannvis_plot.arrays import Array, Reduction, one, reduce_to
+from metannvis_plot.canvas import (
+    CHARACTER,
+    NOTE_COLOR,
+    NOTE_SIZE,
+    check_path,
+    finish,
+    footing,
+    inches,
+    new_figure,
+    root,
+)
+from metannvis_plot.captions import caption, plain
+from metannvis_plot.color import LINES, NEGATIVE, POSITIVE
+from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells
+from metannvis_plot.subjects import Subject, input_sample, subjects
 
 FEATURES = 20
 WIDTH = 5.0  # inches
@@ -37,7 +47,7 @@ def bars(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """A bar a feature, red for positive and blue for negative values.
+    """One bar for each feature, red for positive and blue for negative values.
 
     Parameters
     ----------
@@ -64,11 +74,11 @@ def bars(
     target = check_path(path)
     if max_features < 1:
         raise InvalidArgumentError(f"max_features must be at least 1, not {max_features}")
-    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "features", reduce) for subject, index in tiles]
+    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "features", reduce) for subject, index in cells]
     tallest = max(min(len(row), max_features) for row, _ in rows)
-    figure, places = _stack(len(tiles), 0.9 + 0.19 * max(tallest, 3), ax, more)
-    for (subject, index), (row, notes), place in zip(tiles, rows, places, strict=True):
+    figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), ax, more)
+    for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
         labels = _names(names, len(row), "feature")
         order = np.arange(len(row))
         if len(row) > max_features:
@@ -116,11 +126,11 @@ def curve(
         If the values are no signals.
     """
     target = check_path(path)
-    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "signal", reduce) for subject, index in tiles]
-    signals = [_signal(subject, index) if show_input and ax is None else None for subject, index in tiles]
-    figure, places = _stack(len(tiles) + sum(signal is not None for signal in signals), 2.0, ax, more)
-    for (subject, index), (row, notes), signal in zip(tiles, rows, signals, strict=True):
+    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "signal", reduce) for subject, index in cells]
+    signals = [_signal(subject, index) if show_input and ax is None else None for subject, index in cells]
+    figure, places = _stack(len(cells) + sum(signal is not None for signal in signals), 2.0, ax, more)
+    for (subject, index), (row, notes), signal in zip(cells, rows, signals, strict=True):
         if signal is not None:
             _draw_input(places.pop(0), signal, len(row))
         place = places.pop(0)
@@ -142,7 +152,7 @@ def tokens(
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """A bar a token, in the order of the text.
+    """One bar for each token, in the order of the text.
 
     Parameters
     ----------
@@ -164,11 +174,11 @@ def tokens(
         If the values have no tokens, or the names are not one a token.
     """
     target = check_path(path)
-    tiles, more = choose_tiles(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "tokens", reduce) for subject, index in tiles]
+    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    rows = [row_of(subject, index, "tokens", reduce) for subject, index in cells]
     longest = max(len(row) for row, _ in rows)
-    figure, places = _stack(len(tiles), 2.6, ax, more, width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
-    for (subject, index), (row, notes), place in zip(tiles, rows, places, strict=True):
+    figure, places = _stack(len(cells), 2.6, ax, more, width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
+    for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
         draw_tokens(place, row, _names(names, len(row), "token"), upright=names is not None)
         panels.describe(
             place,
@@ -216,7 +226,7 @@ def zero_line(ax: Axes) -> None:
 
 
 def row_of(subject: Subject, index: int, family: str, rule: str) -> tuple[Array, list[str]]:
-    """One number a position of one sample."""
+    """One number for each position of one sample."""
     if subject.values.family != family:
         raise InvalidArgumentError(
             f"axes {subject.values.axes!r} are those of {subject.values.family}, not of {family}: "

@@ -1,1 +1,1 @@
-"""A command a module, each with a ``command``. None imports a framework, or NumPy, before it runs."""
+"""Commands: one module for each, which holds a ``command``. None imports a framework, or NumPy, before it runs."""

@@ -1,15 +1,14 @@
-"""``metannvis check``."""
+"""Comparison of two model files: ``metannvis check``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from metannvis_cli.errors import Failure
-from metannvis_cli.options import input_options, json_option, model_options, work
+from metannvis_cli.options import InputOptions, ModelOptions, input_options, json_option, model_options, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -31,16 +30,12 @@ if TYPE_CHECKING:
 def command(
     source: Path,
     target: Path,
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
+    inputs: InputOptions,
     double: bool,
     no_gradients: bool,
     batch: int,
     seed: int,
-    trust: bool,
-    architecture: str | None,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -52,13 +47,13 @@ def command(
 
     from metannvis_cli.models import open_model
 
-    a = open_model(source, console, trust=trust, architecture=architecture, input_shape=input_shape)
-    b = open_model(target, console, trust=trust, architecture=architecture)
+    a = open_model(source, model, console, shape=inputs.shape)
+    b = open_model(target, model, console)
     console.progress(0, 1, "compare")
     report = check_equivalence(
         a.model,
         b.model,
-        a.inputs_or_examples(inputs, console, scale=scale, crop=crop, batch=batch, seed=seed),
+        a.inputs_or_examples(inputs, console, batch=batch, seed=seed),
         gradients=not no_gradients,
         permutations=_permutations(a, b),
         dtype="float64" if double else None,
@@ -80,10 +75,10 @@ def _permutations(a: Opened, b: Opened) -> dict[str, list[tuple[int, ...]]] | No
     from metannvis_translate.frameworks import get_framework
 
     customs = [get_framework(opened.framework).channels_last for opened in (a, b)]
-    if None not in customs or not a.declared or len(a.declared) != len(b.declared):
+    if None not in customs or not a.specs or len(a.specs) != len(b.specs):
         return None
     found = []
-    for mine, theirs in zip(a.declared, b.declared, strict=True):
+    for mine, theirs in zip(a.specs, b.specs, strict=True):
         rank = len(mine.shape)
         last, first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
         for order in (tuple(range(rank)), last, first):

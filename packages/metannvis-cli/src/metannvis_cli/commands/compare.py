@@ -1,4 +1,4 @@
-"""``metannvis compare``."""
+"""Comparison of a method across toolsets: ``metannvis compare``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import click
 
 from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
     input_options,
     json_option,
     method_option,
@@ -43,13 +46,10 @@ KINDS = ("figure", "page")
 @json_option
 @work
 def command(
-    model: Path,
+    path: Path,
     method: str,
     toolsets: Sequence[str],
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
+    inputs: InputOptions,
     targets: Sequence[str],
     labels: Path | None,
     layer: str | None,
@@ -59,10 +59,8 @@ def command(
     seed: int | None,
     batch_size: int | None,
     options: Sequence[str],
-    outputs: Sequence[Path],
-    overwrite: bool,
-    trust: bool,
-    architecture: str | None,
+    output: OutputOptions,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -78,15 +76,15 @@ def command(
     from metannvis_cli.targets import read_labels, read_targets
 
     everyone, own = _options(options)
-    check_outputs(outputs, KINDS, overwrite=overwrite)
+    check_outputs(output, KINDS)
     find_methods(method)
     names = read_labels(labels)
     target = read_targets(targets, names)
-    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    opened = open_model(path, model, console, shape=inputs.shape)
     found = compare(
         opened.model,
         method,
-        opened.inputs(inputs, console, scale=scale, crop=crop),
+        opened.inputs(inputs, console),
         toolsets=toolsets or None,
         align=not no_align,
         signed=signed,
@@ -100,15 +98,15 @@ def command(
         progress=console.progress,
         **everyone,
     )
-    write(found, outputs, overwrite=overwrite)
+    write(found, output)
     console.clear()
     if as_json:
         results = [as_dict(result, ()) for result in found.explanations]
-        echo_json({**found.to_dict(), "explanations": results, "files": [str(path) for path in outputs]})
+        echo_json({**found.to_dict(), "explanations": results, "files": [str(file) for file in output.paths]})
         return
     click.echo(found)
-    for path in outputs:
-        click.echo(f"wrote {path}")
+    for file in output.paths:
+        click.echo(f"wrote {file}")
 
 
 def _options(texts: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

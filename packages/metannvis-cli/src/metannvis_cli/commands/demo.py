@@ -1,4 +1,4 @@
-"""``metannvis demo``."""
+"""Demonstration on handwritten digits: ``metannvis demo``."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, a
 
 @contextmanager
 def _filled(folder: Path) -> Iterator[Path]:
-    """A folder to work in, whose files go to `folder` in the end, beside whatever else lies there; none if the work fails.
+    """A folder to work in, whose files are moved to `folder` at the end, beside what is there; none if the work fails.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _filled(folder: Path) -> Iterator[Path]:
         with replacing_folder(folder, overwrite=False) as work:
             yield work
         return
-    check_target(folder / "index.html")  # told before the work
+    check_target(folder / "index.html")  # refused before the work
     with TemporaryDirectory(prefix="metannvis-demo-") as work:
         yield Path(work)
         for file in sorted(Path(work).iterdir()):

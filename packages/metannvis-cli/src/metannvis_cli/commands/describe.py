@@ -1,4 +1,4 @@
-"""``metannvis describe``."""
+"""Description of a method: ``metannvis describe``."""
 
 from __future__ import annotations
 

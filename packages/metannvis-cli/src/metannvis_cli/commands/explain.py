@@ -1,4 +1,4 @@
-"""``metannvis explain``."""
+"""Explanation of an input: ``metannvis explain``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
     input_options,
     json_option,
     method_option,
@@ -47,13 +50,10 @@ KINDS = ("figure", "page", "result", "values")
 @json_option
 @work
 def command(
-    model: Path,
+    path: Path,
     method: str,
     toolset: str | None,
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
+    inputs: InputOptions,
     targets: Sequence[str],
     labels: Path | None,
     layer: str | None,
@@ -62,10 +62,8 @@ def command(
     seed: int | None,
     batch_size: int | None,
     options: Sequence[str],
-    outputs: Sequence[Path],
-    overwrite: bool,
-    trust: bool,
-    architecture: str | None,
+    output: OutputOptions,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -87,15 +85,15 @@ def command(
 
     own = parse_options(options)
     place = position(neuron, "--neuron")
-    check_outputs(outputs, KINDS, overwrite=overwrite)
-    find_methods(method, toolset)  # a misspelt name is told before a model is opened
+    check_outputs(output, KINDS)
+    find_methods(method, toolset)  # a misspelt name is refused before a model is opened
     names = read_labels(labels)
     target = read_targets(targets, names)
-    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    opened = open_model(path, model, console, shape=inputs.shape)
     result = explain(
         opened.model,
         method,
-        opened.inputs(inputs, console, scale=scale, crop=crop),
+        opened.inputs(inputs, console),
         target=target,
         labels=names,
         layer=layer,
@@ -107,16 +105,16 @@ def command(
         progress=console.progress,
         **own,
     )
-    write(result, outputs, overwrite=overwrite)
+    write(result, output)
     console.clear()
     if as_json:
-        echo_json(as_dict(result, outputs))
+        echo_json(as_dict(result, output.paths))
     else:
-        click.echo(as_text(result, outputs))
+        click.echo(as_text(result, output.paths))
 
 
 def _baseline(text: str | None, opened: Opened, layer: str | None, console: Console) -> Any:
-    """A number, or an array that lies like the inputs, or like the layer's output if a layer is explained."""
+    """A number, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
     if text is None:
         return None
     try:
@@ -124,4 +122,5 @@ def _baseline(text: str | None, opened: Opened, layer: str | None, console: Cons
     except ValueError:
         from metannvis_cli.inputs import read_inputs
 
-        return opened.inputs([text], console) if layer is None else read_inputs([text], ())
+        options = InputOptions(files=(text,))
+        return opened.inputs(options, console) if layer is None else read_inputs(options, (), console)

@@ -1,14 +1,21 @@
-"""``metannvis layers``."""
+"""List of a model's layers: ``metannvis layers``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from metannvis_cli.options import input_options, json_option, model_argument, model_options, work
+from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    input_options,
+    json_option,
+    model_argument,
+    model_options,
+    work,
+)
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, shape_text, table
 
@@ -20,13 +27,9 @@ from metannvis_cli.tables import echo_json, shape_text, table
 @json_option
 @work
 def command(
-    model: Path,
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
-    trust: bool,
-    architecture: str | None,
+    path: Path,
+    inputs: InputOptions,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -38,10 +41,10 @@ def command(
 
     from metannvis_cli.models import open_model
 
-    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    opened = open_model(path, model, console, shape=inputs.shape)
     examples = None
-    if inputs or input_shape is not None:  # otherwise the model says itself what it takes
-        examples = opened.inputs_or_examples(inputs, console, scale=scale, crop=crop)
+    if inputs.files or inputs.shape is not None:  # otherwise the shapes that the model declares are used
+        examples = opened.inputs_or_examples(inputs, console)
     rows = list_layers(opened.model, example_inputs=examples)
     console.clear()
     if as_json:

@@ -1,4 +1,4 @@
-"""``metannvis methods``."""
+"""List of methods: ``metannvis methods``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metannvis translate``."""
+"""Translation of a model file: ``metannvis translate``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 from metannvis_translate.errors import InvalidArgumentError
 
-from metannvis_cli.options import axes_of, input_options, json_option, model_options, work
+from metannvis_cli.options import InputOptions, ModelOptions, axes_of, input_options, json_option, model_options, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -35,17 +35,13 @@ from metannvis_cli.tables import echo_json
 def command(
     source: Path,
     target: Path,
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
+    inputs: InputOptions,
     free_axes: tuple[int, ...],
     engine: str,
     dtype: str | None,
     no_verify: bool,
     overwrite: bool,
-    trust: bool,
-    architecture: str | None,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -63,8 +59,8 @@ def command(
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {str(target.parent)!r} does not exist", param_hint="TARGET")
     refuse_unwritable(target, overwrite=overwrite)
-    opened = open_model(source, console, trust=trust, architecture=architecture, input_shape=input_shape)
-    examples = opened.inputs_or_examples(inputs, console, scale=scale, crop=crop)
+    opened = open_model(source, model, console, shape=inputs.shape)
+    examples = opened.inputs_or_examples(inputs, console)
     translation = translate(
         opened.model,
         to,

@@ -1,4 +1,4 @@
-"""``metannvis visualize``."""
+"""Feature visualization: ``metannvis visualize``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import click
 
 from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
     input_options,
     json_option,
     method_option,
@@ -48,7 +51,7 @@ KINDS = ("figure", "page", "result", "values")
 @json_option
 @work
 def command(
-    model: Path,
+    path: Path,
     method: str,
     toolset: str | None,
     targets: Sequence[str],
@@ -56,16 +59,11 @@ def command(
     steps: int | None,
     span: tuple[float, float] | None,
     rate: float | None,
-    inputs: Sequence[str],
-    scale: str,
-    crop: bool,
-    input_shape: tuple[int, ...] | None,
+    inputs: InputOptions,
     seed: int | None,
     options: Sequence[str],
-    outputs: Sequence[Path],
-    overwrite: bool,
-    trust: bool,
-    architecture: str | None,
+    output: OutputOptions,
+    model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -90,24 +88,24 @@ def command(
         rate = (span[1] - span[0]) / 255 if rate is None else rate
     if steps is not None:
         own["steps"] = steps
-    check_outputs(outputs, KINDS, overwrite=overwrite)
+    check_outputs(output, KINDS)
     rows = find_methods(method, toolset)
     if not any(row.kind == "feature_visualization" for row in rows):
         known = ", ".join(row.key for row in list_methods(kind="feature_visualization"))
         raise InvalidArgumentError(f"{method} makes no input but explains one: use explain. Those that do: {known}")
     names = read_labels(labels)
     target = read_targets(targets, names)
-    opened = open_model(model, console, trust=trust, architecture=architecture, input_shape=input_shape)
+    opened = open_model(path, model, console, shape=inputs.shape)
     if rate is not None and all(row.argument("optimizer") for row in rows):
         own.setdefault("optimizer", _optimizer(rate))
     translation = None
-    given = opened.inputs(inputs, console, scale=scale, crop=crop)
-    if given is None:  # a translation needs an example of what the model takes
-        translation = {"dummy_input": opened.inputs_or_examples((), console)}
+    start = opened.inputs(inputs, console)
+    if start is None:  # a translation needs an example of what the model takes
+        translation = {"dummy_input": opened.inputs_or_examples(inputs, console)}
     result = explain(
         opened.model,
         method,
-        given,
+        start,
         target=target,
         labels=names,
         toolset=toolset,
@@ -116,12 +114,12 @@ def command(
         progress=console.progress,
         **own,
     )
-    write(result, outputs, overwrite=overwrite)
+    write(result, output)
     console.clear()
     if as_json:
-        echo_json(as_dict(result, outputs))
+        echo_json(as_dict(result, output.paths))
     else:
-        click.echo(as_text(result, outputs))
+        click.echo(as_text(result, output.paths))
 
 
 def _optimizer(rate: float) -> Any:

@@ -1,1 +1,1 @@
-"""The main job on real input: two small networks, the methods of the other framework's toolkit, pictures."""
+"""Demonstration on real input: two small networks, explained with the other framework's toolkit."""

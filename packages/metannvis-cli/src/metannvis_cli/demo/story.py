@@ -1,4 +1,4 @@
-"""What ``metannvis demo`` does, in order: train, translate and check, explain, compare, write."""
+"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, write."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Network:
 
 @dataclass
 class Demo:
-    """What the demo made: networks by name, results by file name, all files."""
+    """Results of the demo: networks by name, explanations and comparisons by file name, all files."""
 
     folder: Path
     networks: dict[str, Network] = field(default_factory=dict)
@@ -79,8 +79,9 @@ def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Calla
 
     require("torch")
     require("tensorflow")
-    from metannvis_cli.demo import keras_network, torch_network
-    from metannvis_cli.demo.digits import load
+    from metannvis_methods.examples import keras_network, torch_network
+    from metannvis_methods.examples.digits import load
+
     from metannvis_cli.outputs import write_array
 
     data = load(seed)
@@ -165,7 +166,7 @@ def _compare(demo: Demo, progress: Progress, say: Callable[[str], None]) -> None
 
 
 def _write(demo: Demo, progress: Progress) -> None:
-    """A figure a result, and one page of all."""
+    """Draw one figure for each result, and one page of all."""
     from metannvis_plot import report
 
     for k, (name, (_, found)) in enumerate(demo.results.items()):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from metannvis_cli.declared import Declared, declared_inputs
+from metannvis_methods.inputs.input_specs import InputSpec, input_specs
 from metannvis_translate import detect_framework, load_model
 
 
@@ -15,16 +15,16 @@ from metannvis_translate import detect_framework, load_model
 )
 def test_what_files_declare(models, name, shape, first):
     model = load_model(models / name)
-    (port,) = declared_inputs(model, detect_framework(model))
+    (port,) = input_specs(model, detect_framework(model))
     assert (port.shape, port.channels_first) == (shape, first)
     assert (port.channels, port.size) == (3, (6, 5))
 
 
 def test_a_module_declares_nothing_unless_the_caller_does(models, monkeypatch):
     monkeypatch.syspath_prepend(str(models))
-    model = load_model(models / "net.pt", architecture="architecture:make")
-    assert declared_inputs(model, "torch") == ()
-    assert declared_inputs(model, "torch", (1, 3, 6, 5)) == (Declared("input", (1, 3, 6, 5), channels_first=True),)
+    model = load_model(models / "net.pt", architecture="small_network:make")
+    assert input_specs(model, "torch") == ()
+    assert input_specs(model, "torch", (1, 3, 6, 5)) == (InputSpec("input", (1, 3, 6, 5), channels_first=True),)
 
 
 def test_an_onnx_model_that_came_from_tensorflow_has_its_channels_last():
@@ -32,7 +32,7 @@ def test_an_onnx_model_that_came_from_tensorflow_has_its_channels_last():
 
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 224, 200, 3])
     model = helper.make_model(helper.make_graph([], "g", [value], []))
-    (port,) = declared_inputs(model, "onnx")
+    (port,) = input_specs(model, "onnx")
     assert not port.channels_first
     assert (port.channels, port.size) == (3, (224, 200))
 
@@ -54,7 +54,7 @@ def test_a_saved_model_declares_what_its_signature_takes(tmp_path):
 
     tf.saved_model.save(module, tmp_path / "saved", signatures=scaled)
     model = load_model(tmp_path / "saved")
-    assert declared_inputs(model, "tensorflow") == (Declared("image", (None, 6, 5, 3), channels_first=False),)
+    assert input_specs(model, "tensorflow") == (InputSpec("image", (None, 6, 5, 3), channels_first=False),)
 
 
 def test_an_onnx_input_of_unknown_shape_is_left_out():
@@ -64,10 +64,10 @@ def test_an_onnx_input_of_unknown_shape_is_left_out():
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", None), ("y", [2, 3]))
     ]
     model = helper.make_model(helper.make_graph([], "g", values, []))
-    assert declared_inputs(model, "onnx") == (Declared("y", (2, 3), channels_first=True),)
+    assert input_specs(model, "onnx") == (InputSpec("y", (2, 3), channels_first=True),)
 
 
 def test_images_without_an_axis_for_channels():
-    port = Declared("x", (None, 8, 9), channels_first=False)
+    port = InputSpec("x", (None, 8, 9), channels_first=False)
     assert (port.is_image, port.channels, port.size) == (True, 1, (8, 9))
-    assert not Declared("x", (None, 8), channels_first=False).is_image
+    assert not InputSpec("x", (None, 8), channels_first=False).is_image

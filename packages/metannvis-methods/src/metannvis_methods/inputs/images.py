@@ -1,4 +1,4 @@
-"""An image file as an array."""
+"""Image files as arrays, in the layout, colours and size that a model takes. Needs Pillow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 from metannvis_translate.errors import DamagedFileError, InvalidArgumentError, MetannvisError
 from metannvis_translate.process import check_limit
 
-from metannvis_cli.declared import CHANNELS, Declared
+from metannvis_methods.extras import require_extra
+from metannvis_methods.inputs.input_specs import CHANNELS, InputSpec
+from metannvis_methods.inputs.preprocessing import scale_pixels
+from metannvis_methods.inputs.wording import ARGUMENTS, Wording
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -22,23 +25,25 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 #: Pillow's readers for those. Of the others, the one for PostScript hands a file to Ghostscript, whatever its name is.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-#: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
-IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
 
 
-def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool) -> tuple[Array, str]:
+def read_image(
+    path: Path, spec: InputSpec | None, *, scale: str = "unit", crop: bool = False, wording: Wording = ARGUMENTS
+) -> tuple[Array, str]:
     """One image in the model's layout, colours and size.
 
     Parameters
     ----------
     path
         A PNG, JPEG, BMP, GIF, TIFF or WebP file, by content. Its orientation tag is obeyed; the first frame is taken.
-    declared
+    spec
         What the model takes; ``None`` keeps size and colours, channels first.
     scale
         ``"unit"`` 0…1, ``"symmetric"`` −1…1, ``"imagenet"`` that data set's mean 0 and deviation 1, ``"none"`` 0…255.
     crop
         Cut to the model's aspect first; otherwise the image is distorted to it.
+    wording
+        How messages name the arguments.
 
     Returns
     -------
@@ -50,33 +55,36 @@ def read_image(path: Path, declared: Declared | None, *, scale: str, crop: bool)
     Raises
     ------
     InvalidArgumentError
-        The model takes no image, or not one of these colours.
+        The model takes no image, or not one of these colours; the image has more than 8 bits a colour; there is no such scale.
     DamagedFileError, LimitError
-        It is no image, is cut off, or has more pixels than the limit.
+        It is no image, is cut off, or has more pixels than the limit ``image_pixels``.
+    MissingFrameworkError
+        Pillow is not installed.
     """
+    require_extra("PIL", "images", "Pillow")
     from PIL import Image, ImageOps
 
-    if declared is not None and not declared.is_image:
+    if spec is not None and not spec.is_image:
         raise InvalidArgumentError(
-            f"{path.name} is an image, but input {declared.name!r} of the model takes shape {declared.shape}"
+            f"{path.name} is an image, but input {spec.name!r} of the model takes shape {spec.shape}"
         )
-    channels = declared.channels if declared is not None else None
+    channels = spec.channels if spec is not None else None
     if channels is not None and channels not in CHANNELS:
         raise InvalidArgumentError(
             f"{path.name} is an image, but the model takes {channels} channels: give an array (.npy)"
         )
     picture = _opened(path, MODES[channels] if channels else None)
     before = picture.size
-    high, wide = declared.size if declared is not None else (None, None)
+    high, wide = spec.size if spec is not None else (None, None)
     size = (wide or picture.width, high or picture.height)
     if size != picture.size:
         smooth = Image.Resampling.BILINEAR
         picture = ImageOps.fit(picture, size, smooth) if crop else picture.resize(size, smooth)
     note = "" if before == size else f"{path.name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
-    pixels = _scaled(np.asarray(picture, np.float32), scale, path)
-    if pixels.ndim == 2 and (declared is None or len(declared.shape) == 4):
+    pixels = scale_pixels(np.asarray(picture, np.float32), scale, name=path.name, wording=wording)
+    if pixels.ndim == 2 and (spec is None or len(spec.shape) == 4):
         pixels = pixels[:, :, None]
-    if pixels.ndim == 3 and (declared is None or declared.channels_first):
+    if pixels.ndim == 3 and (spec is None or spec.channels_first):
         pixels = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels[None], np.float32), note
 
@@ -111,16 +119,3 @@ def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
 
 def _own_mode(mode: str) -> str:
     return "L" if mode in ("1", "L", "LA") else "RGB"
-
-
-def _scaled(pixels: Array, scale: str, path: Path) -> Array:
-    if scale == "none":
-        return pixels
-    if scale == "symmetric":
-        return pixels / 127.5 - 1
-    if scale == "unit":
-        return pixels / 255
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise InvalidArgumentError(f"--scale imagenet is for three colours, and the model takes {path.name} in others")
-    mean, deviation = IMAGENET
-    return (pixels / 255 - mean) / deviation

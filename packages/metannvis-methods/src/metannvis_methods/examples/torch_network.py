@@ -1,6 +1,7 @@
-"""A small convolutional network in PyTorch, as many are written: layers in ``__init__``, functions in ``forward``.
+"""Convolutional network for the digits in PyTorch, channels first, and its training. Imports PyTorch.
 
-The functional ReLU is what makes Captum's DeepLift silently wrong on a module as it stands.
+Layers stand in ``__init__`` and functions in ``forward``, as many networks are written. The functional ReLU is what makes
+Captum's DeepLift silently wrong on a module as it stands.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+from metannvis_translate.frameworks import require
 
 __all__ = ["Network", "accuracy", "train"]
+
+torch: Any = require("torch")
+nn: Any = torch.nn
+F = nn.functional
 
 Array = np.ndarray[Any, Any]
 
 
 class Network(nn.Module):
-    """Digits of shape ``(N, 1, 8, 8)`` to ten logits."""
+    """Digits of shape ``(N, 1, 8, 8)``, float32 in 0…1, to logits of shape ``(N, 10)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class Network(nn.Module):
         self.hidden = nn.Linear(32 * 4 * 4, 64)
         self.classes = nn.Linear(64, 10)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Any) -> Any:
         """Logits of shape ``(N, 10)``."""
         x = F.relu(self.norm1(self.conv1(x)))
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
@@ -47,9 +50,17 @@ def train(
     Parameters
     ----------
     images
-        Shape ``(N, 1, 8, 8)``, float32.
+        Shape ``(N, 1, 8, 8)``, float32 in 0…1.
     classes
-        Shape ``(N,)``, int64.
+        Shape ``(N,)``, int64 in 0…9.
+    epochs
+        Passes through the images.
+    seed
+        Of the weights, the order of the images and dropout; it is PyTorch's from then on.
+    progress
+        Called as ``progress(done, total, stage)`` before each epoch, and at the end.
+    batch
+        Images of one step.
     """
     torch.manual_seed(seed)
     network = Network().train()
@@ -66,7 +77,7 @@ def train(
 
 
 def accuracy(network: Network, images: Array, classes: Array) -> float:
-    """Share of images whose largest logit is their class's."""
+    """Share of images, shape ``(N, 1, 8, 8)``, whose largest logit is that of their class, shape ``(N,)``."""
     with torch.no_grad():
         predicted = network(torch.from_numpy(images)).argmax(1).numpy()
     return float((predicted == classes).mean())

@@ -1,4 +1,4 @@
-"""The places of a figure: which sample of which subject goes where."""
+"""The panel grid of a figure: which sample of which subject goes where, and how much room it takes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels
-from .arrays import Array, choose_samples
-from .canvas import NOTE_SIZE, TITLE_SIZE, characters, footing, lay_out, root, text_heights
-from .captions import wrap
-from .color import Scale
-from .reading import Subject
+from metannvis_plot import panels
+from metannvis_plot.arrays import Array, choose_samples
+from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, footing, lay_out, root, text_heights
+from metannvis_plot.captions import wrap
+from metannvis_plot.color import Scale
+from metannvis_plot.subjects import Subject
 
 PANEL = 3.5  # inches a panel takes with its colour bar
 BAR = 0.8  # inches of it that the colour bar takes
 TEXT = PANEL - 0.2  # inches of it that its caption may take
 MAX_SAMPLES = 8
 MAX_COLUMNS = 4
-Tile = tuple[Subject, int]
+Cell = tuple[Subject, int]
 
 
-def choose_tiles(
+def choose_cells(
     found: list[Subject], sample: int | Sequence[int] | None, limit: int, ax: Axes | None
-) -> tuple[list[Tile], str]:
+) -> tuple[list[Cell], str]:
     """The samples to draw of every subject, and what has to be said if some are left out.
 
     Raises
@@ -33,18 +33,18 @@ def choose_tiles(
     InvalidArgumentError
         If there are several and only one panel to draw them in.
     """
-    tiles: list[Tile] = []
+    cells: list[Cell] = []
     more = ""
     for subject in found:
         chosen, note = choose_samples(subject.values, sample, limit)
-        tiles += [(subject, index) for index in chosen]
+        cells += [(subject, index) for index in chosen]
         more = more or note
-    if ax is not None and len(tiles) > 1:
+    if ax is not None and len(cells) > 1:
         raise InvalidArgumentError(
-            f"ax= takes one panel and there are {len(tiles)}: choose with sample= (and input_index=), "
+            f"ax= takes one panel and there are {len(cells)}: choose with sample= (and input_index=), "
             "or leave ax out to get a figure of all"
         )
-    return tiles, more
+    return cells, more
 
 
 def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:

@@ -1,4 +1,4 @@
-"""A page of results that opens anywhere: pictures inside it, no scripts, nothing fetched."""
+"""HTML reports: a page of results that opens offline, with its pictures inside it, no scripts, nothing loaded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
-from .canvas import png
-from .captions import layer_text, number, plain, target_text, translation_text
-from .dispatch import plot
-from .reading import is_comparison, is_explanation
+from metannvis_plot.canvas import check_path, png
+from metannvis_plot.captions import layer_text, number, plain, target_text, translation_text
+from metannvis_plot.dispatch import plot
+from metannvis_plot.subjects import is_comparison, is_explanation
 
 # Nothing may be loaded but the pictures in the page itself, whatever a label says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -48,7 +48,7 @@ def report(
     dpi: int = 110,
     **options: Any,
 ) -> str:
-    """A self-contained HTML page of results: a figure each, and all that is known of it.
+    """A self-contained HTML page of results: for each a figure, and all that is known of it.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _section(position: int, heading: str, result: Any, figure: Figure, dpi: int)
 
 
 def _table(columns: list[list[tuple[str, str]]]) -> str:
-    """A row a fact, a column a result."""
+    """One row for each fact, one column for each result."""
     known = [dict(column) for column in columns]
     names = list(dict.fromkeys(name for column in columns for name, _ in column))
     rows = ""
@@ -193,14 +193,10 @@ def _check_result(result: Any) -> None:
 
 
 def _check(path: str | Path | None) -> Path | None:
-    if path is None:
-        return None
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise InvalidArgumentError(f"the folder {str(path.parent)!r} of {path.name!r} does not exist")
-    if path.is_dir():
-        raise InvalidArgumentError(f"{str(path)!r} is a folder: name a file, such as report.html")
-    return path
+    target = check_path(path, endings=())
+    if target is not None and target.is_dir():
+        raise InvalidArgumentError(f"{str(target)!r} is a folder: name a file, such as report.html")
+    return target
 
 
 def _delta(delta: Any) -> str:

@@ -5,15 +5,15 @@ import sys
 
 import numpy as np
 import pytest
-from metannvis_cli.declared import Declared
-from metannvis_cli.images import read_image
+from metannvis_methods.inputs.images import read_image
+from metannvis_methods.inputs.input_specs import InputSpec
 from metannvis_translate import DamagedFileError, InvalidArgumentError, LimitError, limits
 from PIL import Image
 
-FIRST = Declared("x", (None, 3, 4, 6), channels_first=True)
-LAST = Declared("x", (None, 4, 6, 3), channels_first=False)
-GRAY = Declared("x", (None, 4, 6, 1), channels_first=False)
-PLAIN = Declared("x", (None, 4, 6), channels_first=False)
+FIRST = InputSpec("x", (None, 3, 4, 6), channels_first=True)
+LAST = InputSpec("x", (None, 4, 6, 3), channels_first=False)
+GRAY = InputSpec("x", (None, 4, 6, 1), channels_first=False)
+PLAIN = InputSpec("x", (None, 4, 6), channels_first=False)
 
 
 @pytest.fixture
@@ -55,21 +55,21 @@ def test_scales(photo, scale, low, high):
 
 
 def test_resizing_is_said(photo):
-    port = Declared("x", (None, 3, 8, 8), channels_first=True)
+    port = InputSpec("x", (None, 3, 8, 8), channels_first=True)
     array, note = read_image(photo[0], port, scale="unit", crop=False)
     assert array.shape == (1, 3, 8, 8)
     assert note == "photo.png: 6 × 4 pixels made 8 × 8"
 
 
 def test_cropping_keeps_the_middle(photo):
-    port = Declared("x", (None, 3, 4, 2), channels_first=True)
+    port = InputSpec("x", (None, 3, 4, 2), channels_first=True)
     array, _ = read_image(photo[0], port, scale="unit", crop=True)
     np.testing.assert_array_equal(array[0, 0, 1], [1, 0])  # red on the left
     np.testing.assert_array_equal(array[0, 2, 1], [0, 1])  # blue on the right
 
 
 def test_free_sizes_keep_the_image(photo):
-    port = Declared("x", (None, 3, None, None), channels_first=True)
+    port = InputSpec("x", (None, 3, None, None), channels_first=True)
     assert read_image(photo[0], port, scale="unit", crop=False)[0].shape == (1, 3, 4, 6)
 
 
@@ -84,8 +84,8 @@ def test_the_orientation_tag_is_obeyed(tmp_path):
 @pytest.mark.parametrize(
     ("port", "message"),
     [
-        (Declared("x", (None, 7), channels_first=True), "takes shape"),
-        (Declared("x", (None, 9, 4, 4), channels_first=True), "takes 9 channels"),
+        (InputSpec("x", (None, 7), channels_first=True), "takes shape"),
+        (InputSpec("x", (None, 9, 4, 4), channels_first=True), "takes 9 channels"),
     ],
 )
 def test_models_that_take_no_image(photo, port, message):
@@ -130,7 +130,7 @@ def test_postscript_of_another_name_starts_no_process(tmp_path, name):
     path.write_bytes(POSTSCRIPT)
     code = f"""
 import sys, pathlib
-from metannvis_cli.images import read_image
+from metannvis_methods.inputs.images import read_image
 from metannvis_translate import DamagedFileError
 from PIL import Image, ImageOps
 Image.init()

@@ -1,4 +1,4 @@
-"""Results side by side, two at a time, with their difference."""
+"""Comparisons: results side by side, two at a time, with their difference."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
-from . import panels, series
-from .arrays import Array, Reduction, choose_samples, plane
-from .canvas import TITLE_SIZE, check_path, finish, heading, lay_out
-from .captions import caption, layer_text, number, plain, target_text, translation_text
-from .color import scale
-from .overlays import draw_input
-from .reading import Subject, as_list, input_sample, is_comparison, single
-from .tiles import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, text_height
+from metannvis_plot import panels, series
+from metannvis_plot.arrays import Array, Reduction, choose_samples, plane
+from metannvis_plot.canvas import TITLE_SIZE, check_path, finish, heading, lay_out
+from metannvis_plot.captions import caption, layer_text, number, plain, target_text, translation_text
+from metannvis_plot.color import scale
+from metannvis_plot.overlays import draw_input
+from metannvis_plot.panel_grid import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, size_text, text_height
+from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison, single
 
 MAX_PAIRS = 6
 MARKS = 0.5  # inches left of a series for its tick labels
@@ -123,7 +123,7 @@ def _pictures(
         panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"], TEXT)
     last = places[2]
     if first.shape != second.shape:
-        panels.unused(last, f"no difference: {_shape(first)} and {_shape(second)} are different sizes")
+        panels.unused(last, f"no difference: {size_text(first)} and {size_text(second)} are different sizes")
         return
     difference = first - second
     map_panel(last, difference, scale([difference], signed=True, percentile=percentile), True)
@@ -227,7 +227,7 @@ def _heading(results: Any, title: str | None, shown: int, pairs: int, normalize:
 def _rows(
     rows: list[Drawn], pairs: int, picture: bool, columns: int, lines: Sequence[Sequence[str]], title: str
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A row of places a pair, high enough for the captions and two lines of notes."""
+    """One row of places for each pair, high enough for the captions and two lines of notes."""
     above, below = text_height([(said, ["a note " * 10]) for said in lines])
     top = 0.35 if title else 0.0
     if picture:
@@ -244,7 +244,3 @@ def _rows(
     if title:
         heading(figure, title, TITLE_SIZE + 1)
     return figure, places
-
-
-def _shape(values: Array) -> str:
-    return " × ".join(str(n) for n in values.shape)

@@ -1,21 +1,23 @@
-"""A small convolutional network in Keras, channels last, as its users write them."""
+"""Convolutional network for the digits in Keras, channels last, and its training. Imports Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
+from metannvis_translate.frameworks import require
 
 __all__ = ["accuracy", "build", "train"]
+
+keras: Any = require("keras")
+layers = keras.layers
 
 Array = np.ndarray[Any, Any]
 
 
 def build() -> Any:
-    """Digits of shape ``(N, 8, 8, 1)`` to ten logits."""
+    """An untrained network: digits of shape ``(N, 8, 8, 1)``, float32 in 0…1, to logits of shape ``(N, 10)``."""
     return keras.Sequential(
         [
             keras.Input((8, 8, 1), name="digit"),
@@ -41,9 +43,17 @@ def train(
     Parameters
     ----------
     images
-        Shape ``(N, 8, 8, 1)``, float32.
+        Shape ``(N, 8, 8, 1)``, float32 in 0…1.
     classes
-        Shape ``(N,)``, integers.
+        Shape ``(N,)``, integers in 0…9.
+    epochs
+        Passes through the images.
+    seed
+        Of the weights, the order of the images and dropout; it is that of Keras, NumPy and Python from then on.
+    progress
+        Called as ``progress(done, total, stage)`` after each epoch.
+    batch
+        Images of one step.
     """
     keras.utils.set_random_seed(seed)
     network = build()
@@ -57,6 +67,6 @@ def train(
 
 
 def accuracy(network: Any, images: Array, classes: Array) -> float:
-    """Share of images whose largest logit is their class's."""
+    """Share of images, shape ``(N, 8, 8, 1)``, whose largest logit is that of their class, shape ``(N,)``."""
     predicted = np.asarray(network(images, training=False)).argmax(axis=1)
     return float((predicted == classes).mean())

@@ -1,4 +1,4 @@
-"""From a result or an array to the subjects of a figure: values, the input they belong to, what is known.
+"""Subjects of a figure, from a result or an array: values, the input they belong to, the explanation they are of.
 
 Results are recognised by their attributes, so this package needs no other one to be imported.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError
 
-from .arrays import Labelled, label
+from metannvis_plot.arrays import Labelled, label
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def subjects(
     image_axes: str | None = None,
     input_index: int | None = None,
 ) -> list[Subject]:
-    """The subjects of an explanation (one an input) or of an array (one).
+    """The subjects of an explanation (one for each input) or of an array (one).
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def subjects(
     explained = is_explanation(values)
     result = values if explained else None
     parts, letters = _parts(values.values if explained else values, _first(axes, values.axes if explained else None))
-    # Several arrays are one an input, or of a layer one an output: then each belongs to all inputs together.
+    # Of several arrays each belongs to one input; those of a layer's outputs belong to all inputs together.
     of_layer = getattr(result, "kind", None) == "layer"
     part_name = "output" if of_layer else "input"
     sources = _inputs(result, 1) * len(parts) if of_layer else _inputs(result, len(parts))
@@ -141,7 +141,7 @@ def _inputs(result: Any, count: int) -> list[Labelled | None]:
 
 
 def _readable(values: Any, axes: str | None) -> Labelled | None:
-    # An input of unknown axes is no obstacle to drawing the values: it is only not shown.
+    # The values are drawn also where the input's axes are not known: only the input is left out.
     if axes is None or "?" in axes:
         return None
     return label(values, axes, "the input")

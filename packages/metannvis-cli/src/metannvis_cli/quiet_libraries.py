@@ -1,4 +1,4 @@
-"""Keeps what frameworks write about themselves off stderr; only the command line does this, never a library."""
+"""Quiet libraries: what frameworks write about themselves is kept off stderr, by the command line only."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from typing import Any, TextIO
 
 from metannvis_cli.progress import Console
 
-__all__ = ["calm", "native_stderr_kept_back"]
+__all__ = ["native_stderr_kept_back", "quiet_libraries"]
 
 #: Loggers and warnings of ours begin so.
 OURS = "metannvis"
 
 
 @contextmanager
-def calm(console: Console) -> Iterator[None]:
+def quiet_libraries(console: Console) -> Iterator[None]:
     """Show warnings and log messages of ours as one line each, and none of the frameworks' (``--debug``: all)."""
     if console.debug:
         yield
         return
-    loud = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # whoever has set it wants to see what it lets through
+    loud = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # the user has set it, to see what it lets through
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     finder = _QuietTensorFlow()
     if not loud:
@@ -85,9 +85,9 @@ LOUD = frozenset({"tensorflow"})
 
 
 class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Finds ``tensorflow`` as usual and lets it be imported with its native standard error kept back.
+    """Finds ``tensorflow`` as usual and has it imported with its native standard error held back.
 
-    Its C++ parts write before any logging level counts for them, so the file descriptor itself is turned away.
+    Its C++ parts write before any logging level applies to them, so the file descriptor itself is redirected.
     """
 
     def find_spec(
@@ -110,7 +110,7 @@ class _QuietLoader(importlib.machinery.SourceFileLoader):
 
 @contextmanager
 def native_stderr_kept_back() -> Iterator[None]:
-    """What is written to file descriptor 2 meanwhile is dropped, unless an exception leaves: then it is written."""
+    """Drop what is written to file descriptor 2 inside, unless an exception leaves: then it is written."""
     sys.stderr.flush()
     try:
         real = os.dup(2)
