@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import MethodChoiceWarning, explain, perform_attribution, perform_feature_visualization
-from metannvis_methods.results import explanation as results_module
+from metannvis_methods.results import plotter
 from metannvis_methods.toolsets.load import import_quietly
 from metannvis_translate.frameworks.requirements import require
 
@@ -303,7 +303,7 @@ def test_plot_is_drawn_without_being_shown(digits: Any, monkeypatch: pytest.Monk
         def load(self) -> Any:
             return lambda result, **options: drawn.append(options)
 
-    monkeypatch.setattr(results_module, "entry_points", lambda **_: (Entry(),))
+    monkeypatch.setattr(plotter, "entry_points", lambda **_: (Entry(),))
 
     class Axes:
         def get_figure(self) -> None: ...

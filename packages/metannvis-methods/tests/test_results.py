@@ -12,7 +12,8 @@ import pytest
 from metannvis_methods import Comparison, Explanation
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
-from metannvis_methods.results import explanation as module
+from metannvis_methods.results import plotter
+from metannvis_methods.results.plain import jsonable
 from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 
@@ -130,7 +131,7 @@ def test_what_it_unpacks_to_is_bounded(tmp_path: Path) -> None:
 
 
 def test_objects_in_options_are_described(tmp_path: Path) -> None:
-    options = module.jsonable({"a": np.float32(1), "b": np.zeros((2, 3)), "c": print, "d": [object(), (1, None)]})
+    options = jsonable({"a": np.float32(1), "b": np.zeros((2, 3)), "c": print, "d": [object(), (1, None)]})
     assert json.loads(json.dumps(options)) == {
         "a": 1.0,
         "b": "array (2, 3) float64",
@@ -150,7 +151,7 @@ def test_text_says_what_ran() -> None:
 
 
 def test_without_a_plotter_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "entry_points", lambda **_: ())
+    monkeypatch.setattr(plotter, "entry_points", lambda **_: ())
     with pytest.raises(MissingFrameworkError, match="pip install metannvis-plot"):
         ONE.plot()
 
@@ -163,7 +164,7 @@ def test_the_plotter_is_found_through_its_entry_point(monkeypatch: pytest.Monkey
         def load(self) -> Any:
             return lambda result, **options: (self.name, result, options)
 
-    monkeypatch.setattr(module, "entry_points", lambda **_: (Entry("other"), Entry("default")))
+    monkeypatch.setattr(plotter, "entry_points", lambda **_: (Entry("other"), Entry("default")))
     assert ONE.plot(sample=0) == ("default", ONE, {"sample": 0})
 
 
