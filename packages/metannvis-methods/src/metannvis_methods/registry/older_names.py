@@ -21,11 +21,11 @@ def takes_older_names(**renamed: str) -> Callable[[type[T]], type[T]]:
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        init = cls.__init__
+        init, older = cls.__init__, frozenset(renamed)
 
         @functools.wraps(init)
         def __init__(self: T, *values: Any, **fields: Any) -> None:  # noqa: N807  # it becomes the method of that name
-            for old in renamed.keys() & fields.keys():
+            for old in () if older.isdisjoint(fields) else older.intersection(fields):
                 fields[renamed[old]] = fields.pop(old)
             init(self, *values, **fields)
 

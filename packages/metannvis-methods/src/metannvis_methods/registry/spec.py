@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -64,6 +65,7 @@ UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
 )
 
 
+@functools.lru_cache(maxsize=1024)  # every call asks for the keys of all rows
 def fold(name: str) -> str:
     """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
     return name.casefold().replace("-", "").replace("_", "").replace(" ", "")

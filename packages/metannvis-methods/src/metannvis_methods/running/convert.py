@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, several, to_numpy
 from metannvis_methods.registry.spec import Role
-from metannvis_methods.registry.toolset import MethodCall
+from metannvis_methods.registry.toolset import MethodCall, Target
 from metannvis_methods.running.prepared import Prepared
 
 __all__ = ["caller_array", "converted"]
@@ -34,10 +34,11 @@ def is_foreign(value: Any, framework: str) -> bool:
     return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
 
 
-def converted(call: MethodCall, prepared: Prepared, layer: Any) -> MethodCall:
+def converted(call: MethodCall, prepared: Prepared, layer: Any, target: Target) -> MethodCall:
     """The call for the model that runs: its tensors in the layout, dtype and device of that model, ``layer`` its layer object.
 
-    Values whose role does not concern layout, and functions, pass untouched, and so does the target.
+    Values whose role does not concern layout, and functions, pass untouched. ``target`` is that of the caller's model, in plain
+    numbers, which is settled when the model's output is known.
     """
     options = []
     for given, arguments in ((call.init_options, call.spec.init), (call.call_options, call.spec.call)):
@@ -57,6 +58,7 @@ def converted(call: MethodCall, prepared: Prepared, layer: Any) -> MethodCall:
         layer=layer,
         init_options=options[0],
         call_options=options[1],
+        target=target,
     )
 
 

@@ -95,7 +95,7 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
     recorded: Any = target
-    call = converted(asked, prepared, layer)
+    call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
         _refuse_whole_numbers(spec, native, call.inputs)
@@ -103,12 +103,13 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         if call.inputs:
             outputs = native.predict(prepared.model, (*call.inputs, *in_order(call.option("extra"))))
             if spec.by_role("target", "score") is not None and score is None:
-                chosen, settled = settle_target(translated_target(prepared, target), outputs)
-                recorded = settled if target is None else target
-                target = chosen
+                settled, known = settle_target(translated_target(prepared, target), outputs)
+                recorded = known if target is None else target
+                if settled is not target:
+                    call = dataclasses.replace(call, target=settled)
         if score is not None:
             recorded = score_classes(score)
-        output = in_chunks(toolset, dataclasses.replace(call, target=target))
+        output = in_chunks(toolset, call)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     inputs, input_axes = caller_inputs(prepared, asked)
