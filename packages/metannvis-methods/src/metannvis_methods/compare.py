@@ -72,7 +72,7 @@ def compare(
     signed: bool = False,
     expand: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    **words: Any,
+    **arguments: Any,
 ) -> Comparison:
     """Run a method of several toolsets on the same inputs, and measure how far the results are apart.
 
@@ -91,7 +91,7 @@ def compare(
         With ``align``: maps of a layer as large as the input, instead of as large as the layer.
     options
         Options a toolset, by its own names: ``{"captum": {"abs": False}}``.
-    **words
+    **arguments
         ``target``, ``layer``, ``labels``, ``seed`` and so on, as for :func:`explain`.
 
     Returns
@@ -118,15 +118,15 @@ def compare(
         )
     given = {registry.toolset(key).key: dict(value) for key, value in (options or {}).items()}
     notes: list[str] = []
-    if words.get("layer") is None and any(row.by_role("layer") for row in chosen):
-        words = {**words, "layer": "auto"}
+    if arguments.get("layer") is None and any(row.by_role("layer") for row in chosen):
+        arguments = {**arguments, "layer": "auto"}
     explanations: list[Explanation] = []
     for row in chosen:
         own = _aligned(row, signed, expand, notes) if align else {}
-        if explanations and words.get("target") is None and _aims(row):
-            words = {**words, "target": explanations[0].target}
+        if explanations and arguments.get("target") is None and _aims(row):
+            arguments = {**arguments, "target": explanations[0].target}
         explanations.append(
-            explain(model, method, inputs, toolset=row.toolset, **words, **{**own, **given.get(row.toolset, {})})
+            explain(model, method, inputs, toolset=row.toolset, **arguments, **{**own, **given.get(row.toolset, {})})
         )
     pairs = itertools.combinations(explanations, 2)
     rows = tuple({"a": a.toolset, "b": b.toolset, **_apart(a, b, notes)} for a, b in pairs)

@@ -107,7 +107,7 @@ def explain(
     MethodChoiceWarning
         Several toolsets have the method and none was named.
     """
-    words = {
+    arguments = {
         "inputs": inputs,
         "target": target,
         "layer": layer,
@@ -119,7 +119,7 @@ def explain(
         model,
         method,
         toolset=toolset,
-        words=words,
+        arguments=arguments,
         options=options,
         init_args=init_args,
         exec_args=exec_args,

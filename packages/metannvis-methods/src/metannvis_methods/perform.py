@@ -131,7 +131,7 @@ def _perform(
         method,
         kinds=kinds,
         toolset=toolset,
-        words={},
+        arguments={},
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,

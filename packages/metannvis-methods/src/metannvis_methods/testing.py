@@ -80,6 +80,10 @@ def check_row(toolset: Toolset, spec: MethodSpec, *, call: str | None = None) ->
     ContractError
         A rule is broken: an argument is missing from the row or from the class, or is required in one only.
     """
+    _hold(
+        spec.frameworks or not spec.needs_canonical,
+        f"{spec.key}: a method that needs predictions only (no framework) hooks on no modules (needs_canonical)",
+    )
     cls = load_class(spec)
     _hold(callable(cls), f"{spec.key}: {spec.cls} can be called")
     roles = [argument.role for argument in spec.arguments if argument.role is not None]
@@ -111,7 +115,7 @@ def _check_signature(
 
 
 def check_explanation(
-    model: Any, spec: MethodSpec, inputs: Any, *, expected: Any = None, tolerance: float = 1e-5, **words: Any
+    model: Any, spec: MethodSpec, inputs: Any, *, expected: Any = None, tolerance: float = 1e-5, **arguments: Any
 ) -> Explanation:
     """A method runs on a model and gives NumPy in its layout, leaves the inputs alone, and repeats with a seed.
 
@@ -123,7 +127,7 @@ def check_explanation(
         What the toolkit gives when it is called directly, in the model's layout.
     tolerance
         Largest max|a − b| / max|b| of a sample between the two.
-    **words
+    **arguments
         As for :func:`explain`.
 
     Raises
@@ -132,8 +136,8 @@ def check_explanation(
         A rule is broken.
     """
     before = None if inputs is None else np.array(inputs)
-    words.setdefault("seed", 0)
-    found, again = (explain(model, spec.key, inputs, toolset=spec.toolset, **words) for _ in range(2))
+    arguments.setdefault("seed", 0)
+    found, again = (explain(model, spec.key, inputs, toolset=spec.toolset, **arguments) for _ in range(2))
     values, axes, repeated = as_tuple(found.values), as_tuple(found.axes), as_tuple(again.values)
     for array, letters, other in zip(values, axes, repeated, strict=True):
         _hold(isinstance(array, np.ndarray), f"{spec.key}: values are NumPy, not {type(array).__name__}")

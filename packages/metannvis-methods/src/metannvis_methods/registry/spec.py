@@ -261,12 +261,12 @@ class MethodSpec:
         for side, arguments in (("constructor", self.init), ("call", self.call)):
             if arguments:
                 lines.append(f"  {side}: " + ", ".join(_spell(argument) for argument in arguments))
-        words = [
-            f"{word} → {argument.name}"
-            for word in UNIFORM
-            if (argument := self.argument_for(word)) and argument.name != word
+        names = [
+            f"{name} → {argument.name}"
+            for name in UNIFORM
+            if (argument := self.argument_for(name)) and argument.name != name
         ]
-        lines += [f"  in explain(): {', '.join(words)}"] if words else []
+        lines += [f"  in explain(): {', '.join(names)}"] if names else []
         return "\n".join(lines)
 
 

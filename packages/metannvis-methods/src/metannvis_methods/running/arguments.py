@@ -32,7 +32,7 @@ class BoundArguments:
         return None
 
     def give(self, name: str, value: Any, said: str) -> None:
-        """Set an argument that is not set yet; ``said`` is the word the caller used for it."""
+        """Set an argument that is not set yet; ``said`` is the caller's name for it."""
         side = self.side(name)
         if name in side:
             raise InvalidArgumentError(
@@ -56,7 +56,7 @@ class BoundArguments:
 
 def bind(
     spec: MethodSpec,
-    words: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
     *,
     init_args: Mapping[str, Any] | None = None,
@@ -66,8 +66,8 @@ def bind(
 
     Parameters
     ----------
-    words
-        The uniform vocabulary (:data:`metannvis_methods.registry.spec.UNIFORM`); ``None`` means not given.
+    arguments
+        By the names of the uniform vocabulary (:data:`metannvis_methods.registry.spec.UNIFORM`); ``None`` means not given.
     options
         By the toolkit's names; one that the row does not know is refused.
     init_args, exec_args
@@ -92,14 +92,13 @@ def bind(
         if spec.argument(name) is None:
             raise InvalidArgumentError(_unknown(spec, name))
         bound.give(name, value, name)
-    for word, value in words.items():
+    for name, value in arguments.items():
         if value is None:
             continue
-        argument = spec.argument_for(word)
-        if argument is not None:
-            bound.give(argument.name, value, word)
-        else:
-            raise InvalidArgumentError(_takes_no(spec, word))
+        argument = spec.argument_for(name)
+        if argument is None:
+            raise InvalidArgumentError(_takes_no(spec, name))
+        bound.give(argument.name, value, name)
     for name, value in spec.defaults:
         bound.side(name).setdefault(name, value)
     return bound
@@ -112,12 +111,12 @@ def _unknown(spec: MethodSpec, name: str) -> str:
     return f"{spec.key} of {spec.toolset} has no option {name!r}. {hint}"
 
 
-def _takes_no(spec: MethodSpec, word: str) -> str:
-    words = [known for known in UNIFORM if spec.argument_for(known)]
+def _takes_no(spec: MethodSpec, name: str) -> str:
+    names = [known for known in UNIFORM if spec.argument_for(known)]
     hint = ""
-    if word in ("layer", "neuron") and spec.kind == "primary":
-        hint = f" and has no {word} variant there"
-    return f"{spec.key} of {spec.toolset} takes no {word!r}{hint}; it takes: {', '.join(words)}"
+    if name in ("layer", "neuron") and spec.kind == "primary":
+        hint = f" and has no {name} variant there"
+    return f"{spec.key} of {spec.toolset} takes no {name!r}{hint}; it takes: {', '.join(names)}"
 
 
 def check_required(bound: BoundArguments, *, target_may_be_found: bool) -> None:
@@ -126,7 +125,7 @@ def check_required(bound: BoundArguments, *, target_may_be_found: bool) -> None:
     Raises
     ------
     MissingArgumentError
-        The message names every missing argument, in the caller's words.
+        The message names every missing argument, by the caller's name for it.
     """
     spec = bound.spec
     missing = []
@@ -138,7 +137,7 @@ def check_required(bound: BoundArguments, *, target_may_be_found: bool) -> None:
             continue
         if target_may_be_found and argument.role in ("target", "score"):
             continue
-        word = next((word for word in UNIFORM if spec.argument_for(word) is argument), argument.name)
-        missing.append(argument.name if word == argument.name else f"{word} (its own name for it: {argument.name})")
+        name = next((name for name in UNIFORM if spec.argument_for(name) is argument), argument.name)
+        missing.append(argument.name if name == argument.name else f"{name} (its own name for it: {argument.name})")
     if missing:
         raise MissingArgumentError(f"{spec.key} of {spec.toolset} needs {', '.join(missing)}")

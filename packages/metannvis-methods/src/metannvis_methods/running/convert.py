@@ -68,7 +68,7 @@ def _converted(call: MethodCall, prepared: Prepared, role: Role, value: Any) -> 
     if role == "layer_input":
         if value and prepared.translation is not None:  # a layer's output is mapped, its input is not
             raise InvalidArgumentError(
-                f"{call.spec.key} runs on a translation of the model, in which only what a layer puts out is the same: name "
+                f"{call.spec.key} runs on a translation of the model, in which only the output of a layer is the same: name "
                 "the layer before it instead of asking for its input"
             )
         return value

@@ -28,7 +28,7 @@ def resolve(
     *,
     kinds: Collection[str] = KINDS,
     toolset: str | None,
-    words: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
     init_args: Mapping[str, Any] | None,
     exec_args: Mapping[str, Any] | None,
@@ -48,7 +48,7 @@ def resolve(
     from metannvis_translate import Translation, detect_framework
 
     named = None if toolset is None else registry.toolset(toolset).key
-    given = {**(init_args or {}), **(exec_args or {}), **words}
+    given = {**(init_args or {}), **(exec_args or {}), **arguments}
     wants: Literal["layer", "neuron"] | None = None
     if given.get("neuron") is not None or given.get("neuron_selector") is not None:
         wants = "neuron"
@@ -64,7 +64,7 @@ def resolve(
         translate_options = dict(translation)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
-    bound = bind(spec, words, options, init_args=init_args, exec_args=exec_args)
+    bound = bind(spec, arguments, options, init_args=init_args, exec_args=exec_args)
     check_required(bound, target_may_be_found=may_find_target)
     if not installed(spec):
         chosen = toolset_of(spec)

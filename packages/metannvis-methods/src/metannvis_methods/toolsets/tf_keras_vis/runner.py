@@ -59,7 +59,7 @@ def _name_layer(call: MethodCall, arguments: dict[str, Any]) -> None:
     shape = call.layer.output.shape
     if len(shape) < 3:
         raise InvalidArgumentError(
-            f"layer {call.layer.name!r} puts out shape {tuple(shape)}; {call.spec.key} needs one that has "
+            f"layer {call.layer.name!r} returns shape {tuple(shape)}; {call.spec.key} needs one that has "
             "places beside channels"
         )
     arguments[argument.name] = call.layer.name
