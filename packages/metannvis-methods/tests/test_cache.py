@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import LayerChoiceWarning, explain, finish_execution_with_layer, perform_attribution
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.running import translation_cache as module
 from metannvis_methods.running.translation_cache import Cache, cache, signature
 from metannvis_translate.frameworks.requirements import require
@@ -102,23 +102,23 @@ def changes(torch: Any, net: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("change", ["train", "edit", "mode", "option", "replace"])
 def test_a_fingerprint_changes_with_the_model(change: str, digits: Any) -> None:
     torch = require("torch")
-    net, native = copy.deepcopy(digits.torch), get_native("torch")
-    before = native.fingerprint(net)
-    assert native.fingerprint(net) == before
-    assert native.fingerprint(copy.deepcopy(net)) == before
+    net, adapter = copy.deepcopy(digits.torch), adapter_for("torch")
+    before = adapter.fingerprint(net)
+    assert adapter.fingerprint(net) == before
+    assert adapter.fingerprint(copy.deepcopy(net)) == before
     changes(torch, net)[change]()
-    assert native.fingerprint(net) != before
+    assert adapter.fingerprint(net) != before
 
 
 def test_a_fingerprint_of_a_keras_model(rgb: Any) -> None:
-    keras, native = require("keras"), get_native("tensorflow")
+    keras, adapter = require("keras"), adapter_for("tensorflow")
     model = keras.models.clone_model(rgb.keras)
     model.set_weights(rgb.keras.get_weights())
-    before = native.fingerprint(model)
-    assert native.fingerprint(model) == before
+    before = adapter.fingerprint(model)
+    assert adapter.fingerprint(model) == before
     layer = model.get_layer("block").get_layer("conv1")
     layer.set_weights([weight + 1e-6 for weight in layer.get_weights()])
-    assert native.fingerprint(model) != before
+    assert adapter.fingerprint(model) != before
 
 
 @pytest.fixture
@@ -190,11 +190,11 @@ def test_plain_attributes_count(digits: Any) -> None:
         (model, lambda: setattr(layer, "scale", 3.0)),
     ]
     for changed, change in changes:
-        native = get_native("torch" if changed is net else "tensorflow")
-        before = native.fingerprint(changed)
-        assert native.fingerprint(changed) == before
+        adapter = adapter_for("torch" if changed is net else "tensorflow")
+        before = adapter.fingerprint(changed)
+        assert adapter.fingerprint(changed) == before
         change()
-        assert native.fingerprint(changed) != before
+        assert adapter.fingerprint(changed) != before
 
 
 def test_a_changed_attribute_translates_anew(translations: list[str]) -> None:

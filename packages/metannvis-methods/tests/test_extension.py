@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 from metannvis_methods import (
     Argument,
-    Explanation,
     Job,
-    MethodCall,
     MethodChoiceWarning,
-    MethodOutput,
     MethodSpec,
+    ModelAdapter,
     Outcome,
     Toolset,
     ToolsetError,
-    describe_method,
     explain,
     find_methods,
     list_methods,
     register_method,
     unregister_method,
 )
-from metannvis_methods.errors import MetannvisError, UnknownToolsetError
+from metannvis_methods.errors import (
+    InvalidArgumentError,
+    MetannvisError,
+    MissingArgumentError,
+    UnknownLayerError,
+    UnknownToolsetError,
+)
+from metannvis_methods.models import registry as adapters
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry import table as module
 from metannvis_methods.registry.table import Registry
-from metannvis_methods.running import prepare
 from metannvis_methods.testing import ContractError, check_explanation, check_row, check_toolset
+from metannvis_translate import LayerInfo
+from metannvis_translate.frameworks import FrameworkBase, Run
 
 INPUTS = Argument("x", "input", required=True)
 TARGET = Argument("k", "target")
@@ -96,18 +101,14 @@ class Broken(Entry):
         raise ImportError("its library is not installed")
 
 
-def install(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    for place in ("registry.table", "running.request", "compare"):  # the function hides the module of the same name
-        monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", registry)
-
-
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toolset:
     """The registry as it is when a third party's package is installed as well."""
     original = module.entry_points
     monkeypatch.setattr(module, "entry_points", lambda group: [*original(group=group), Entry(), Broken()])
     fresh = Registry()
-    install(monkeypatch, fresh)
+    for place in ("registry.table", "running.request", "compare"):  # the function hides the module of the same name
+        monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", fresh)
     return fresh.toolset("toy")
 
 
@@ -203,7 +204,7 @@ class ToyModel:
 class ToyFramework:
     """As much of a framework plug-in as it takes to recognise its models."""
 
-    key, label, suffixes = "toy", "Toy", ()
+    key, label, suffixes, differentiable = "toy", "Toy", (), False
 
     def detect(self, model: Any) -> bool:
         return isinstance(model, ToyModel)
@@ -223,18 +224,19 @@ class ToyFrameworkToolset(Toolset):
         return Outcome(2 * job.call["x"] * columns)
 
 
-@pytest.fixture
-def toy_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+def install(monkeypatch: pytest.MonkeyPatch, framework: Any, toolset: Toolset) -> None:
+    """A third party's framework and toolset, as their packages' entry points would bring them."""
     frameworks = sys.modules["metannvis_translate.frameworks.registry"]
-    known = {**frameworks._plugins(), "toy": ToyFramework()}
+    known = {**frameworks._plugins(), framework.key: framework}
     monkeypatch.setattr(frameworks, "_plugins", lambda: known)
-
-
-@pytest.mark.usefixtures("toy_framework")
-def test_a_toolset_for_a_framework_of_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Registry(group=None)
-    own.add_toolset(ToyFrameworkToolset(), owner="third-party")
-    install(monkeypatch, own)
+    own.add_toolset(toolset, owner="third-party")
+    for place in ("registry.table", "running.request"):
+        monkeypatch.setattr(sys.modules[f"metannvis_methods.{place}"], "registry", own)
+
+
+def test_a_toolset_for_a_framework_of_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, ToyFramework(), ToyFrameworkToolset())
     model, x = ToyModel(), np.array([[1.0, 2.0], [3.0, 5.0]])
     found = explain(model, "slope", x)
     assert (found.framework, found.axes, found.target) == ("toy", "N?", [2, 2])
@@ -242,220 +244,175 @@ def test_a_toolset_for_a_framework_of_a_third_party(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(explain(model, "slope", x, target=0, batch_size=1).values, 2 * x * model.weights[:, 0])
 
 
-class Gradient:
-    """Gradient of an output in PyTorch or in TensorFlow."""
+class ToyLayer:
+    """A function, its derivative times what comes back, and hooks that see what it returns."""
 
-    def __init__(self, model: Any, framework: str) -> None:
-        self.model, self.framework = model, framework
+    def __init__(self, forward: Any, backward: Any) -> None:
+        self.forward, self.backward, self.hooks = forward, backward, []
 
-    def __call__(self, x: Any, k: Any) -> Any:
-        if self.framework == "torch":
-            return Slope(self.model)(x, k)
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            picked = tf.gather(self.model(x), k, axis=1)
-        return tape.gradient(picked, x)
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        self.x, y = x, self.forward(x)
+        for hook in self.hooks:
+            hook(y)
+        return y
 
 
-class BothToolset(Toolset):
-    """Methods that are written for two frameworks."""
+class LayeredModel(ToyModel):
+    """The same in two layers, with a mode: y = x² W, and noise in training."""
 
-    key, framework = "both", ("torch", "tensorflow")
-    rows = (MethodSpec("slope", "both", ("torch", "tensorflow"), "primary", Gradient, call=(INPUTS, TARGET)),)
+    def __init__(self) -> None:
+        super().__init__()
+        weights = self.weights
+        self.training = True
+        self.layers = {
+            "square": ToyLayer(np.square, lambda x, back: 2 * x * back),
+            "dense": ToyLayer(lambda x: x @ weights, lambda x, back: back @ weights.T),
+        }
 
-    def run(self, call: MethodCall) -> MethodOutput:
-        return MethodOutput(call.spec.cls(call.model, call.framework)(**call.call_arguments))
-
-
-class LeaveOneOut:
-    """By how much an output falls when one number of the input is zero, the same in every sample."""
-
-    def __init__(self, predict: Any) -> None:
-        self.predict = predict
-
-    def __call__(self, x: np.ndarray, k: Any) -> np.ndarray:
-        def score(x: np.ndarray) -> np.ndarray:
-            outputs = self.predict(x)
-            return np.asarray(outputs[range(len(x)), k] if isinstance(k, list) else outputs[:, k])
-
-        whole, values = score(x), np.zeros_like(x)
-        for place in np.ndindex(x.shape[1:]):
-            less = x.copy()
-            less[(slice(None), *place)] = 0
-            values[(slice(None), *place)] = whole - score(less)
-        return values
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for layer in self.layers.values():
+            x = layer(x)
+        return x + np.random.default_rng().normal(size=x.shape) if self.training else x
 
 
-def predictions_row(key: str, **fields: Any) -> MethodSpec:
-    fields = {"call": (INPUTS, TARGET), "family": "perturbation", **fields}
-    return MethodSpec(key, "predictions", None, "primary", LeaveOneOut, **fields)
+class LayeredAdapter(ModelAdapter):
+    """What methods do to such models."""
+
+    key = "toy"
+
+    def open(self, model: Any) -> tuple[Any, Any]:
+        return model, model.layers
+
+    def layer_name(self, model: Any, layer: Any) -> str:
+        return next(name for name, known in model.layers.items() if known is layer)
+
+    def input_axes(self, model: Any, shape: Any) -> str:
+        return "NF"
+
+    def state(self, model: Any) -> Any:
+        training, hooks = model.training, {name: list(layer.hooks) for name, layer in model.layers.items()}
+
+        def put_back() -> None:
+            model.training = training
+            for name, layer in model.layers.items():
+                layer.hooks = list(hooks[name])
+
+        return put_back
+
+    @contextmanager
+    def guarded(self, model: Any) -> Iterator[Any]:
+        put_back = self.state(model)
+        model.training = False
+        try:
+            yield put_back
+        finally:
+            put_back()
 
 
-class PredictionsToolset(Toolset):
-    """Methods that need predictions only, and some whose results are no maps."""
+class LayeredFramework(FrameworkBase, ToyFramework):
+    """A plug-in that can run its models as well, and brings the adapter."""
 
-    key, framework = "predictions", None
+    differentiable = True
+
+    def list_layers(self, model: Any, inputs: Any) -> tuple[LayerInfo, ...]:
+        return tuple(LayerInfo(name, "ToyLayer", (None, 2 + k), "NF") for k, name in enumerate(model.layers))
+
+    def run(self, model: Any, inputs: Any, *, layers: Any = (), cotangents: Any = None) -> Run:
+        outputs, back = model(*inputs), cotangents[0]
+        for layer in reversed(model.layers.values()):
+            back = layer.backward(layer.x, back)
+        return Run([outputs], gradients=[back])
+
+    def model_adapter(self) -> ModelAdapter:
+        return LayeredAdapter()
+
+
+LAYER = Argument("layer", "layer", required=True)
+
+
+class LayeredToolset(Toolset):
+    """Gradients as the adapter gives them, and activations by hooks that nobody takes off."""
+
+    key, framework = "toy-tools", "toy"
     rows = (
-        predictions_row("leave_one_out"),
-        predictions_row("table", call=(INPUTS,), batchable=False),
-        predictions_row("parts", call=(INPUTS,)),
-        predictions_row("scores", call=(INPUTS,)),
-        predictions_row("number", call=(INPUTS,), batchable=False),
-        predictions_row("pair", call=(INPUTS,), batchable=False),
-        predictions_row("wrong", call=(INPUTS,)),
+        MethodSpec("slope", "toy-tools", "toy", "primary", ToyModel, family="gradient", call=(INPUTS, TARGET)),
+        MethodSpec("activation", "toy-tools", "toy", "layer", ToyModel, call=(INPUTS, LAYER, Argument("fail"))),
     )
 
-    def run(self, call: MethodCall) -> MethodOutput:
-        x = np.asarray(call.inputs[0])
-        if call.spec.key == "leave_one_out":
-            return MethodOutput(call.spec.cls(call.predict)(x, call.target))
-        outputs = call.predict(x)
-        if call.spec.key == "scores":
-            return MethodOutput(outputs.T, kind="scores", axes="KN")
-        if call.spec.key == "number":
-            return MethodOutput(outputs.max(), kind="scores", axes="")
-        table = outputs.T @ outputs
-        if call.spec.key == "pair":
-            return MethodOutput((table, outputs), kind="table", axes=("UC", "NU"))
-        return MethodOutput(table, kind="table", axes="UCX" if call.spec.key == "wrong" else "UC")
+    def run(self, job: Job) -> Outcome:
+        assert not job.model.training
+        if job.spec.key == "slope":
+            (x,) = job.inputs
+            classes = job.target if isinstance(job.target, list) else [job.target] * len(x)
+            return Outcome(*adapter_for("toy").gradients(job.model, [x], [np.eye(3)[classes]]))
+        seen: list[np.ndarray] = []
+        job.layer.hooks.append(seen.append)
+        job.model(*job.inputs)
+        if job.call.get("fail"):
+            raise RuntimeError("half-way")
+        return Outcome(seen[0], over="layer")
 
 
-@pytest.fixture
-def open_toolsets(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    own = Registry(group=None)
-    for toolset in (BothToolset(), PredictionsToolset()):
-        check_toolset(toolset)
-        own.add_toolset(toolset, owner="third-party")
-    install(monkeypatch, own)
-    return own
+def test_a_framework_of_a_third_party_with_its_own_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, LayeredFramework(), LayeredToolset())
+    model, x = LayeredModel(), np.array([[1.0, 2.0], [3.0, 5.0]])
+    mine: list[np.ndarray] = []
+    model.layers["dense"].hooks.append(mine.append)
+
+    found = explain(model, "slope", x)
+    assert (found.framework, found.axes, found.target) == ("toy", "NF", [2, 2])
+    assert np.array_equal(found.values, 2 * x * model.weights[:, 2])
+    assert np.array_equal(explain(model, "slope", x, target=[1, 0]).values, 2 * x * model.weights[:, [1, 0]].T)
+
+    with pytest.raises(MissingArgumentError, match="there are: square, dense"):
+        explain(model, "activation", x)
+    by_name, by_object = (explain(model, "activation", x, layer=layer) for layer in ("square", model.layers["dense"]))
+    assert (by_name.layer, by_name.axes, by_object.layer) == ("square", "NF", "dense")
+    assert np.array_equal(by_name.values, x**2)
+    assert np.array_equal(by_object.values, x**2 @ model.weights)
+    with pytest.raises(UnknownLayerError, match="'squares'.*square"):
+        explain(model, "activation", x, layer="squares")
+    with pytest.raises(ToolsetError, match="half-way"):
+        explain(model, "activation", x, layer="square", fail=True)
+
+    assert model.training
+    assert {name: layer.hooks for name, layer in model.layers.items()} == {"square": [], "dense": [mine.append]}
+    assert mine
 
 
-def in_onnx(twins: Any) -> Any:
-    from metannvis_translate import translate
+class AdapterEntry(Entry):
+    """An entry point for the adapter alone, whose plug-in is in another package and has none."""
 
-    return translate(twins.torch, "onnx", example_inputs=twins.x.astype("float32")).model
-
-
-def test_a_row_for_two_frameworks_runs_in_either(
-    open_toolsets: Registry, digits: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_torch = check_explanation(digits.torch, BothToolset.rows[0], digits.x, target=3)
-    in_keras = check_explanation(digits.keras, BothToolset.rows[0], digits.x_last, target=3)
-    assert in_torch.translation is in_keras.translation is None
-    assert np.allclose(in_keras.values.transpose(0, 3, 1, 2), in_torch.values, atol=1e-5)
-    model = in_onnx(digits)
-    for missing, to in (("none", "torch"), ("torch", "tensorflow")):
-        monkeypatch.setattr(prepare, "is_installed", lambda key, missing=missing: key != missing)
-        found = explain(model, "slope", digits.x, target=3)
-        assert found.translation is not None
-        assert (found.framework, found.translation["to"]) == ("onnx", to)
-        assert np.allclose(found.values, in_torch.values, atol=1e-5)
+    def load(self) -> Any:
+        return LayeredAdapter()
 
 
-def test_a_finished_translation_is_used_where_the_row_does_not_take_the_model(
-    open_toolsets: Registry, digits: Any
-) -> None:
-    from metannvis_translate import translate
+def test_an_adapter_in_a_package_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, ToyFramework(), LayeredToolset())
+    entries = [AdapterEntry()]
+    original = adapters.entry_points
+    monkeypatch.setattr(adapters, "entry_points", lambda group: [*original(group=group), *entries])
+    monkeypatch.setattr(adapters, "_registered", adapters._registered.__wrapped__)
+    model, x = LayeredModel(), np.array([[1.0, 2.0]])
+    assert np.array_equal(explain(model, "activation", x, layer="square").values, x**2)
+    with pytest.raises(InvalidArgumentError, match="Toy have no gradients"):
+        adapter_for("toy").gradients(model, [x], [np.ones((1, 3))])
 
-    translation = translate(in_onnx(digits), "tensorflow")
-    found = explain(translation, "slope", digits.x, target=3)
-    assert found.translation is not None
-    assert found.translation["to"] == "tensorflow"
+    class Rival(AdapterEntry):
+        dist = type("Other", (), {"name": "a-rival"})
 
-
-def test_a_method_that_needs_predictions_only_runs_in_the_models_own_framework(
-    open_toolsets: Registry, digits: Any
-) -> None:
-    expected = LeaveOneOut(lambda x: digits.torch64(torch_tensor(x)).detach().numpy())(digits.x, 3)
-    for model, x, framework in (
-        (digits.torch, digits.x, "torch"),
-        (digits.keras, digits.x_last, "tensorflow"),
-        (in_onnx(digits), digits.x, "onnx"),
-    ):
-        found = check_explanation(model, PredictionsToolset.rows[0], x, target=3)
-        assert (found.framework, found.translation) == (framework, None)
-        values = found.values.transpose(0, 3, 1, 2) if framework == "tensorflow" else found.values
-        assert np.allclose(values, expected, atol=1e-5)
-        assert np.array_equal(explain(model, "leave_one_out", x, target=[3] * 4, batch_size=4).values, found.values)
-    assert "any framework" in describe_method("leave_one_out")
-    for framework in ("torch", "tensorflow", "onnx"):
-        keys = {spec.key for spec in list_methods(framework=framework)}
-        assert "leave_one_out" in keys
-        assert ("slope" in keys) == (framework != "onnx")
+    entries.append(Rival())
+    with pytest.raises(MetannvisError, match="model adapter of 'toy': third-party and a-rival"):
+        adapter_for("toy")
 
 
-def torch_tensor(x: np.ndarray) -> Any:
-    import torch
-
-    return torch.from_numpy(x)
-
-
-@pytest.mark.usefixtures("toy_framework")
-def test_so_it_does_in_a_framework_of_a_third_party(open_toolsets: Registry) -> None:
-    model, x = ToyModel(), np.array([[1.0, 2.0], [3.0, 5.0]])
-    found = explain(model, "leave_one_out", x, target=2)
-    assert (found.framework, found.translation) == ("toy", None)
-    assert np.allclose(found.values, x**2 * model.weights[:, 2])
-
-
-def test_an_onnx_model_is_refused_what_it_does_not_take(open_toolsets: Registry, digits: Any) -> None:
-    with pytest.raises(MetannvisError, match=r"has shape .*, not \(4, 8, 8, 1\)"):
-        explain(in_onnx(digits), "leave_one_out", digits.x_last, target=2)
-
-
-def test_results_that_are_no_maps(open_toolsets: Registry, digits: Any, tmp_path: Path) -> None:
-    outputs = np.asarray(digits.torch(torch_tensor(digits.x.astype("float32"))).detach())
-    rows = {spec.key: spec for spec in PredictionsToolset.rows}
-    for key, kind, axes, expected in (
-        ("table", "table", "UC", outputs.T @ outputs),
-        ("scores", "scores", "KN", outputs.T),
-        ("number", "scores", "", outputs.max()),
-    ):
-        found = check_explanation(digits.torch, rows[key], digits.x)
-        assert (found.kind, found.axes) == (kind, axes)
-        assert np.allclose(found.values, expected, atol=1e-5)
-        back = Explanation.load(found.save(tmp_path / f"{key}.npz"))
-        assert (back.kind, back.axes) == (kind, axes)
-        assert np.array_equal(back.values, found.values)
-        assert str(np.shape(expected)) in str(back)
-        assert str(np.shape(expected)) in back._repr_html_()
-    pair = explain(digits.keras, "pair", digits.x_last)
-    assert (pair.axes, [v.shape for v in pair.values]) == (("UC", "NU"), [(10, 10), (4, 10)])
-    assert Explanation.load(pair.save(tmp_path / "pair.npz")).axes == ("UC", "NU")
-
-
-def test_results_that_are_no_maps_are_joined_by_their_samples(open_toolsets: Registry, digits: Any) -> None:
-    whole = explain(digits.torch, "scores", digits.x)
-    assert np.allclose(explain(digits.torch, "scores", digits.x, batch_size=3).values, whole.values, atol=1e-6)
-    with pytest.raises(ToolsetError, match="its row has to say batchable=False"):
-        explain(digits.torch, "parts", digits.x, batch_size=3)
-    assert explain(digits.torch, "table", digits.x, batch_size=3).values.shape == (10, 10)
-
-
-def test_axes_that_a_result_does_not_have(open_toolsets: Registry, digits: Any) -> None:
-    with pytest.raises(ToolsetError, match=r"wrong of predictions returned shape \(10, 10\) and names the axes 'UCX'"):
-        explain(digits.torch, "wrong", digits.x)
-
-
-def test_calls_and_outputs_have_their_older_names() -> None:
-    assert Job is MethodCall
-    assert Outcome is MethodOutput
-    spec = dataclasses.replace(SLOPE, init=(Argument("power"), Argument("layer", "layer")))
-    call = MethodCall(spec, None, ("x",), "a layer", {"power": 2}, {"more": 3}, 1)
-    assert call.init == call.init_arguments == {"power": 2, "layer": "a layer"}
-    assert call.call == call.call_arguments == {"more": 3, "x": "x", "k": 1}
-    older = Job(spec=spec, model=None, inputs=("x",), layer="a layer", init=call.init, call=call.call, target=1)  # type: ignore[call-arg]
-    assert (older.init, older.call) == (call.init, call.call)
-    moved = dataclasses.replace(older, inputs=("x", "y"), several=True, target=[4])
-    assert moved.call == {"more": 3, "x": ("x", "y"), "k": [4]}
-    assert dataclasses.replace(older, call={"other": 1}).call == {"other": 1, "x": "x", "k": 1}  # type: ignore[call-arg]
-
-
-def test_a_toolset_may_still_answer_by_the_older_name() -> None:
-    class Older(ToyToolset):
-        def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
-            return ("it is shared",)
-
-    assert Older().reasons_to_translate(SLOPE, None, None) == ("it is shared",)
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_adapters_of_ours_give_gradients(framework: str, digits: Any) -> None:
+    model, x = (digits.torch, digits.x) if framework == "torch" else (digits.keras, digits.x_last)
+    expected = explain(model, "saliency", x, target=3, toolset="captum", abs=False).values
+    adapter = adapter_for(framework)
+    with adapter.guarded(model):
+        (found,) = adapter.gradients(
+            model, [adapter.as_input(model, x, 0)], [np.eye(10, dtype="float32")[[3] * len(x)]]
+        )
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+import toy_framework
 from metannvis_translate import (
     InvalidArgumentError,
     MetannvisError,
@@ -14,8 +17,10 @@ from metannvis_translate import (
     check_equivalence,
     detect_framework,
     list_layers,
+    save_model,
     translate,
 )
+from metannvis_translate.frameworks import DeclaredInput, Framework, FrameworkBase, get_framework
 from metannvis_translate.frameworks import registry as plugins
 from toy_framework import Step, ToyModel
 
@@ -76,6 +81,72 @@ def test_to_the_toy(installed) -> None:
     assert translation.attach("2")[1].kind == "Dense"
     with pytest.raises(UnsupportedOperatorError, match="Tanh.*dense layers and ReLUs"):
         translate(torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh()), "toy", example_inputs=torch.randn(2, 4))
+
+
+def test_members_that_it_leaves_out_are_those_of_the_base(installed, model, tmp_path) -> None:
+    plugin = get_framework("toy")
+    assert not isinstance(toy_framework.framework, FrameworkBase)
+    optional = {name for name in vars(FrameworkBase) if not name.startswith("_")}
+    assert optional
+    assert {name for name in optional if not hasattr(toy_framework.framework, name)} == optional
+    assert (plugin.importers, plugin.aliases, plugin.channels_last, plugin.saves_folders) == ({}, (), None, False)
+    assert plugin.declared_inputs(model) == [DeclaredInput("input_0", (None, 4), "float32")]
+    with pytest.raises(
+        InvalidArgumentError, match="shapes= is for models that do not say what they take; a Toy model does"
+    ):
+        translate(model, "torch", shapes=(None, 4))
+    with pytest.raises(InvalidArgumentError, match="a model of Toy is saved as .toy;"):
+        save_model(model, tmp_path / "folder")
+    with pytest.raises(AttributeError, match="'ToyFramework' object has no attribute 'nothing'"):
+        _ = plugin.nothing
+    with pytest.raises(InvalidArgumentError, match="engine='fast': from Toy to PyTorch there are 'auto', 'toy'"):
+        translate(model, "torch", engine="fast")
+
+
+class Inheriting(FrameworkBase, toy_framework.ToyFramework):
+    """The same plug-in with members of its own instead of the base's."""
+
+    aliases = ("plaything",)
+    entered: ClassVar[list[str]] = []
+
+    @property
+    def importers(self):
+        return {"in-one-step": self.build}
+
+    def declared_inputs(self, model):
+        return [DeclaredInput("x", (None, model.width), "float32")]
+
+    @contextmanager
+    def plain_mode(self):
+        self.entered.append("plain_mode")
+        yield
+
+    @contextmanager
+    def generators(self, seed):
+        self.entered.append("generators")
+        yield
+
+    def opens_folder(self, path):
+        return (path / "toy.txt").is_file()
+
+
+def test_members_of_its_own_count(installed, model, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(toy_framework, "framework", Inheriting())
+    plugins._plugins.cache_clear()
+    assert plugins.framework_key("Plaything") == "toy"
+    (tmp_path / "toy.txt").touch()
+    assert plugins.framework_of_file(tmp_path) == "toy"
+    network = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU())
+    assert translate(network, "plaything", example_inputs=torch.randn(2, 4), engine="in-one-step").report.passed
+    assert set(Inheriting.entered) == {"plain_mode", "generators"}
+
+
+@pytest.mark.parametrize("framework", plugins.frameworks(), ids=lambda framework: framework.key)
+def test_ours_have_every_member(framework) -> None:
+    members = {name for name in (*vars(Framework), *Framework.__annotations__) if not name.startswith("_")}
+    assert len(members) > 25
+    assert isinstance(framework, FrameworkBase)
+    assert not [name for name in members if not hasattr(framework, name)]
 
 
 def test_two_packages_of_one_key_are_both_named(installed) -> None:

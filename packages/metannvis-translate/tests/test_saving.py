@@ -163,7 +163,7 @@ def test_processes_that_save_one_pair(tmp_path, small):
     code = (
         "import sys, numpy as np\n"
         "from metannvis_translate import load_model, save_model\n"
-        "from metannvis_translate.frameworks import onnx_saving\n"
+        "from metannvis_translate.frameworks.onnx import saving as onnx_saving\n"
         "model = load_model(sys.argv[1]); onnx_saving.LIMIT = 1000\n"
         "tensor = max(model.graph.initializer, key=lambda t: len(t.raw_data))\n"
         "for k in range(20):\n"

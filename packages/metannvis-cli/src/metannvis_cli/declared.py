@@ -50,52 +50,18 @@ class Declared:
 
 def declared_inputs(model: Any, framework: str, shape: tuple[int, ...] | None = None) -> tuple[Declared, ...]:
     """The inputs of a model, in order; empty if it declares none and the caller gives no ``shape`` for its one input."""
-    found = {"torch": _torch, "tensorflow": _tensorflow, "onnx": _onnx}.get(framework, _by_example)(model)
+    from metannvis_translate.frameworks import get_framework
+
+    plugin = get_framework(framework)
+    found = [(port.name, port.shape) for port in plugin.declared_inputs(model) if port.shape is not None]
     if shape is not None and len(found) <= 1:
         found = [(found[0][0] if found else "input", tuple(shape))]
-    return tuple(Declared(name, sizes, _channels_first(sizes, framework)) for name, sizes in found)
+    return tuple(Declared(name, sizes, _channels_first(sizes, plugin.channels_last)) for name, sizes in found)
 
 
-def _channels_first(shape: tuple[int | None, ...], framework: str) -> bool:
-    usual = framework != "tensorflow"
+def _channels_first(shape: tuple[int | None, ...], channels_last: bool | None) -> bool:
+    """By the number of channels, else by the framework's custom."""
     if len(shape) != 4:
-        return usual
+        return not channels_last
     first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
-    return usual if first == last else first
-
-
-def _torch(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    from metannvis_translate.frameworks.torch.program import declared_inputs as declared
-
-    return [(name, shape) for name, shape, _ in declared(model)]
-
-
-def _tensorflow(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    tensors = getattr(model, "inputs", None) or []
-    return [(tensor.name, _sizes(tensor.shape)) for tensor in tensors]
-
-
-def _onnx(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    weights = {initializer.name for initializer in model.graph.initializer}
-    return [
-        (port.name, tuple(dim.dim_value or None for dim in port.type.tensor_type.shape.dim))
-        for port in model.graph.input
-        if port.name not in weights and port.type.tensor_type.HasField("shape")
-    ]
-
-
-def _by_example(model: Any) -> list[tuple[str, tuple[int | None, ...]]]:
-    """A third party's framework says what it takes by the example inputs that it makes."""
-    from metannvis_translate import MissingArgumentError, detect_framework
-    from metannvis_translate.frameworks.registry import get_framework
-
-    try:
-        arrays = get_framework(detect_framework(model)).example_inputs(model, 1, 0)
-    except MissingArgumentError:
-        return []
-    return [(f"input_{k}", (None, *array.shape[1:])) for k, array in enumerate(arrays)]
-
-
-def _sizes(shape: Any) -> tuple[int | None, ...]:
-    """Symbolic sizes are free ones."""
-    return tuple(size if isinstance(size, int) else None for size in shape)
+    return not channels_last if first == last else first

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError, InvalidArgumentError, MetannvisError
-from metannvis_translate.process.limits import check_limit
+from metannvis_translate.process import check_limit
 
 from metannvis_cli.declared import CHANNELS, Declared
 

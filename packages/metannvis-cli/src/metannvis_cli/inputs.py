@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_translate.reading.array_files import read_npy, read_npz
+from metannvis_translate.reading import read_npy, read_npz
 
 from metannvis_cli.declared import Declared
 from metannvis_cli.images import SUFFIXES, read_image

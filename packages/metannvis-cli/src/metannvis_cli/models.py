@@ -47,7 +47,7 @@ class Opened:
             Nothing is named, and the model declares no shapes.
         """
         import numpy as np
-        from metannvis_translate.frameworks.registry import get_framework
+        from metannvis_translate.frameworks import get_framework
 
         given = self.inputs(texts, console, scale=scale, crop=crop)
         if given is not None:

@@ -80,6 +80,10 @@ class _Lines(logging.Handler):
             self.console.note(word + " ".join(record.getMessage().split()))
 
 
+#: Packages whose import writes to standard error from C++.
+LOUD = frozenset({"tensorflow"})
+
+
 class _QuietTensorFlow(importlib.abc.MetaPathFinder):
     """Finds ``tensorflow`` as usual and lets it be imported with its native standard error kept back.
 
@@ -90,7 +94,7 @@ class _QuietTensorFlow(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """The usual spec with a loader that keeps quiet."""
-        if fullname != "tensorflow":
+        if fullname not in LOUD:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):

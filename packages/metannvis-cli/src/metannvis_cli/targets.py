@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from metannvis_translate.reading.text_files import parse_json, read_text
+from metannvis_translate.reading import parse_json, read_text
 
 __all__ = ["position", "read_labels", "read_targets"]
 

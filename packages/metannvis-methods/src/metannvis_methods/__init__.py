@@ -16,6 +16,7 @@ from metannvis_methods.errors import (
     UnknownToolsetError,
 )
 from metannvis_methods.explain import explain
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.perform import finish_execution_with_layer, perform_attribution, perform_feature_visualization
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.registry.table import (
@@ -42,6 +43,7 @@ __all__ = [
     "MethodChoiceWarning",
     "MethodOutput",
     "MethodSpec",
+    "ModelAdapter",
     "Outcome",
     "PendingExplanation",
     "Toolset",

@@ -31,9 +31,9 @@ def free_axes(
     """
     names = list(inputs) if isinstance(inputs, Mapping) else None
     arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
-    declared = getattr(source, "declared_shapes", None)  # of frameworks whose exporter has to be told
+    declared = source.declared_shapes(model)
     if shapes is None:
-        return [] if declared is None else _own(declared(model), names, arrays)
+        return [] if declared is None else _own(declared, names, arrays)
     if declared is None:
         raise InvalidArgumentError(f"shapes= is for models that do not say what they take; a {source.label} model does")
     found = [_axes(shape, array) for shape, array in zip(_listed(shapes, names, len(arrays)), arrays, strict=True)]

@@ -60,7 +60,7 @@ def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, over
     """
     path = Path(path)
     framework = get_framework(detect_framework(model))
-    folders = getattr(framework, "saves_folders", False)
+    folders = framework.saves_folders
     if path.suffix.lower() not in (*framework.suffixes, *([""] if folders else [])):
         known = ", ".join(framework.suffixes) + (" or, without an ending, a folder" if folders else "")
         raise InvalidArgumentError(
@@ -71,8 +71,7 @@ def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, over
     with exclusive(model), generators_kept():
         given = None if example_inputs is None else to_arrays(example_inputs, framework)
         inputs = list(given.values()) if isinstance(given, dict) else given
-        several = getattr(framework, "save_several", None)
-        if several is not None and several(model, path, inputs=inputs, overwrite=overwrite):
+        if framework.save_several(model, path, inputs=inputs, overwrite=overwrite):
             return
         with replacing(path, overwrite=overwrite) as new:
             framework.save(model, new, inputs=inputs)

@@ -104,7 +104,7 @@ def translate(
         inputs = inputs_for(model, source, example_inputs)
         free = free_axes(shapes, inputs, source, model)
         engines = engines_for(source, target, engine)
-        build = getattr(target, "importers", {}).get(engine, target.build)
+        build = target.importers.get(engine, target.build)
 
         def by_engines(free: Sequence[Sequence[int]], notes: tuple[str, ...] = ()) -> Translation:
             failures: list[tuple[str, MetannvisError]] = []

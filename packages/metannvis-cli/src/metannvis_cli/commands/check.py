@@ -75,9 +75,12 @@ def command(
 def _permutations(a: Opened, b: Opened) -> dict[str, list[tuple[int, ...]]] | None:
     """How each input of ``b`` lies to that of ``a``, where the declared shapes tell; ``None``: the frameworks' custom.
 
-    Custom knows nothing of ONNX models, which may hold their channels first or last.
+    An ONNX model may hold its channels first or last: there is no custom.
     """
-    if "onnx" not in (a.framework, b.framework) or not a.declared or len(a.declared) != len(b.declared):
+    from metannvis_translate.frameworks import get_framework
+
+    customs = [get_framework(opened.framework).channels_last for opened in (a, b)]
+    if None not in customs or not a.declared or len(a.declared) != len(b.declared):
         return None
     found = []
     for mine, theirs in zip(a.declared, b.declared, strict=True):

@@ -54,7 +54,7 @@ def command(
     TARGET is only written if outputs, input gradients and every layer agree on --input, or on random inputs.
     """
     from metannvis_translate import translate
-    from metannvis_translate.frameworks.registry import framework_of_file
+    from metannvis_translate.frameworks import framework_of_file
 
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import refuse_unwritable

@@ -126,6 +126,6 @@ def command(
 
 def _optimizer(rate: float) -> Any:
     """The toolkit's own default with another step, which fits inputs of 0…255."""
-    from metannvis_translate.frameworks.requirements import require
+    from metannvis_translate.frameworks import require
 
     return require("keras").optimizers.RMSprop(rate, rho=0.95)

@@ -75,10 +75,10 @@ def tell(folder: Path, *, seed: int, epochs: int, steps: int, progress: Progress
 def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> None:
     """Train both networks, translate each to the other framework, and save them."""
     from metannvis_translate import save_model, translate
-    from metannvis_translate.frameworks.requirements import require
+    from metannvis_translate.frameworks import require
 
-    for framework in ("torch", "tensorflow"):
-        require(framework)
+    require("torch")
+    require("tensorflow")
     from metannvis_cli.demo import keras_network, torch_network
     from metannvis_cli.demo.digits import load
     from metannvis_cli.outputs import write_array
@@ -138,7 +138,7 @@ def _ascent() -> dict[str, Any]:
 
     The toolkit's defaults suit photographs of 0…255: a step of 1, and a jitter of 4 pixels, which is half a digit.
     """
-    from metannvis_translate.frameworks.requirements import require
+    from metannvis_translate.frameworks import require
 
     keras = require("keras")
     regularizers = require("tf_keras_vis.activation_maximization.regularizers")

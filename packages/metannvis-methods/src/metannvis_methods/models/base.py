@@ -1,6 +1,9 @@
-"""What is done to a model in its own framework: run it, find its layers, put it back as it was.
+"""Model adapters: run a model in its own framework, find its layers, put it back as it was.
 
-One file a framework; a framework that has none is served by :class:`Native`, which knows nothing.
+An adapter is the part of a framework's plug-in that methods need. The plug-in has it itself
+(:meth:`metannvis_translate.frameworks.Framework.model_adapter`), or a package registers it in the entry-point group
+``metannvis.models`` under the framework's key, as this one does for ours. A framework without one is served by
+:class:`ModelAdapter` itself, which knows nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +13,31 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from metannvis_translate.frameworks import get_framework
 
-from metannvis_methods.errors import UnknownLayerError
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 
-__all__ = ["Native"]
+__all__ = ["ModelAdapter"]
 
 Array = np.ndarray[Any, Any]
 
 
-class Native:
-    """A framework we know nothing about: arrays are NumPy, a model is something that can be called."""
+class ModelAdapter:
+    """What methods do to models of a framework; a subclass overrides what is different there.
 
-    key = ""
+    By itself it serves a framework of which nothing is known: arrays are NumPy, a model is something that can be called.
+
+    Attributes
+    ----------
+    key
+        Of the framework; empty if it is not known.
+    any_batch
+        Whether its models take any number of samples; ``False`` if a model may demand one.
+    """
+
+    key: str = ""
+    any_batch: bool = True
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -75,6 +90,24 @@ class Native:
         """The model's outputs."""
         output = model(*inputs)
         return [to_numpy(part) for part in (output if isinstance(output, (tuple, list)) else [output])]
+
+    def gradients(self, model: Any, inputs: Sequence[Any], cotangents: Sequence[Array]) -> list[Array | None]:
+        """Derivative of the sum of all outputs times their cotangents, for each input; ``None`` for whole numbers.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The framework gives no gradients.
+        """
+        framework = get_framework(self.key) if self.key else None
+        if framework is None or not framework.differentiable:
+            raise InvalidArgumentError(f"models of {framework.label if framework else 'this kind'} have no gradients")
+        found = framework.run(model, [to_numpy(value) for value in inputs], cotangents=cotangents).gradients
+        return list(found or ())
+
+    def needs_examples(self, model: Any) -> bool:
+        """Whether a translation has to be given inputs, since the model cannot say what it takes."""
+        return False
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """What the axes of an input mean, as far as its rank tells."""

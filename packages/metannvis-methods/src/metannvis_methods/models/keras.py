@@ -1,4 +1,4 @@
-"""Keras models. :func:`metannvis_methods.models.registry.get_native` imports this, after the framework."""
+"""Keras models. :func:`metannvis_methods.models.registry.adapter_for` imports this, after the framework."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import tensorflow as tf
 from keras.src.models import (
     Functional,
 )  # keras.Model(inputs, outputs) is one; keras has no public name for it
+from metannvis_translate.frameworks.keras import flatten_model, framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 
-__all__ = ["native", "quiet"]
+__all__ = ["adapter", "quiet"]
 
 AXES = {2: "NF", 3: "NTF", 4: "NHWC", 5: "NDHWC"}
 AXES_FIRST = {3: "NCL", 4: "NCHW", 5: "NCDHW"}
@@ -42,7 +43,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-class KerasNative(Native):
+class KerasAdapter(ModelAdapter):
     """Keras 3 models on TensorFlow."""
 
     key = "tensorflow"
@@ -55,8 +56,6 @@ class KerasNative(Native):
         """The model itself, or a flat copy if some layers lie within others."""
         if _is_flat(model):
             return model, {layer.name: layer for layer in model.layers}
-        from metannvis_translate.frameworks.keras.plugin import flatten_model
-
         flat, layers = flatten_model(model)
         return flat, layers
 
@@ -113,11 +112,7 @@ class KerasNative(Native):
             return tuple(keras.tree.flatten({key: key for key in structure}))
         if self.is_model(model):
             return tuple(str(tensor.name) for tensor in _declared(model))
-        if not hasattr(model, "signatures"):
-            return ()
-        from metannvis_translate.frameworks.keras.tf_graphs import signature_of
-
-        return signature_of(model).names
+        return tuple(port.name for port in framework.declared_inputs(model)) if hasattr(model, "signatures") else ()
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs; a model that refuses its inputs is the caller's mistake."""
@@ -246,4 +241,4 @@ def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         yield from _paths(layer, f"{path}/")
 
 
-native = KerasNative()
+adapter = KerasAdapter()

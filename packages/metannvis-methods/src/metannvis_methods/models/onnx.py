@@ -10,15 +10,16 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.base import Array, ModelAdapter
 
-__all__ = ["native"]
+__all__ = ["adapter"]
 
 
-class OnnxNative(Native):
+class OnnxAdapter(ModelAdapter):
     """``onnx.ModelProto``."""
 
     key = "onnx"
+    any_batch = False
 
     def is_model(self, model: Any) -> bool:
         """No toolkit runs on one."""
@@ -30,7 +31,7 @@ class OnnxNative(Native):
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The graph's outputs; a graph that refuses its inputs is the caller's mistake."""
-        from metannvis_translate.frameworks.registry import get_framework
+        from metannvis_translate.frameworks import get_framework
 
         self.check_inputs(model, inputs)
         return list(get_framework("onnx").run(model, list(inputs)).outputs)
@@ -78,4 +79,4 @@ def _declared(model: Any) -> list[Any]:
     return [port for port in model.graph.input if port.name not in weights]
 
 
-native = OnnxNative()
+adapter = OnnxAdapter()

@@ -1,26 +1,51 @@
-"""The table of model adapters, one a framework."""
+"""Lookup of model adapters: by a framework's plug-in, or by the entry-point group ``metannvis.models``."""
 
 from __future__ import annotations
 
-import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
-from metannvis_methods.models.base import Native
+from metannvis_translate.frameworks import frameworks, require
 
-__all__ = ["get_native"]
+from metannvis_methods.errors import MetannvisError
+from metannvis_methods.models.base import ModelAdapter
 
-MODULES = {
-    "torch": "metannvis_methods.models.torch",
-    "tensorflow": "metannvis_methods.models.keras",
-    "onnx": "metannvis_methods.models.onnx",
-}
+__all__ = ["ENTRY_POINTS", "adapter_for"]
+
+ENTRY_POINTS = "metannvis.models"
 
 
-def get_native(framework: str) -> Native:
-    """The functions for a framework's models; imports the framework."""
-    if framework not in MODULES:
-        return Native()
-    from metannvis_translate.frameworks.requirements import require
+def adapter_for(framework: str) -> ModelAdapter:
+    """The adapter of a framework, by its key; imports the framework.
 
-    require(framework)
-    native: Native = importlib.import_module(MODULES[framework]).native
-    return native
+    The plug-in's own if it has one, else the one that a package registered, else a :class:`ModelAdapter` that knows nothing.
+
+    Raises
+    ------
+    MissingFrameworkError
+        The framework is not installed.
+    """
+    plugin = next((known for known in frameworks() if known.key == framework), None)
+    if plugin is None:
+        return ModelAdapter()
+    for package in plugin.packages:
+        require(package)
+    own: ModelAdapter | None = plugin.model_adapter()
+    if own is not None:
+        return own
+    registered = _registered().get(framework)
+    return ModelAdapter() if registered is None else registered.load()
+
+
+@cache
+def _registered() -> dict[str, EntryPoint]:
+    """Entry points by the framework's key; two packages cannot both serve a framework."""
+    found: dict[str, tuple[str, EntryPoint]] = {}
+    for entry in entry_points(group=ENTRY_POINTS):
+        owner = entry.dist.name if entry.dist else entry.value
+        if entry.name in found and found[entry.name][0] != owner:
+            raise MetannvisError(
+                f"two packages register the model adapter of {entry.name!r}: {found[entry.name][0]} and {owner}. Uninstall one."
+            )
+        found[entry.name] = (owner, entry)
+    return {key: entry for key, (_, entry) in found.items()}

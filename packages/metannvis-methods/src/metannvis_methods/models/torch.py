@@ -1,4 +1,4 @@
-"""PyTorch models. :func:`metannvis_methods.models.registry.get_native` imports this, after the framework."""
+"""PyTorch models. :func:`metannvis_methods.models.registry.adapter_for` imports this, after the framework."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from metannvis_translate.frameworks.torch.hooks import sound_batch_norms
-from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.frameworks.torch import framework, refuse_inference_tensors, sound_batch_norms
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, Native
+from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 
-__all__ = ["native"]
+__all__ = ["adapter"]
 
 IMAGE_AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 SEQUENCE = (
@@ -36,7 +35,7 @@ TOKENS = (
 )
 
 
-class TorchNative(Native):
+class TorchAdapter(ModelAdapter):
     """PyTorch modules."""
 
     key = "torch"
@@ -92,10 +91,8 @@ class TorchNative(Native):
 
     def input_names(self, model: Any) -> tuple[str, ...]:
         """As an exported program declares them, else the parameters of ``forward``."""
-        from metannvis_translate.frameworks.torch.program import declared_inputs
-
-        if declared := declared_inputs(model):
-            return tuple(name for name, _, _ in declared)
+        if declared := framework.declared_inputs(model):
+            return tuple(port.name for port in declared)
         if not isinstance(model, torch.nn.Module):
             return ()
         parameters = inspect.signature(model.forward).parameters.values()
@@ -112,6 +109,10 @@ class TorchNative(Native):
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
         return [to_numpy(tensor) for tensor in _tensors(output)]
+
+    def needs_examples(self, model: Any) -> bool:
+        """A module says nothing of its inputs."""
+        return callable(model)
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels first; three axes are a signal if the model convolves over one, else a sequence."""
@@ -228,4 +229,4 @@ def _tensors(output: Any) -> list[torch.Tensor]:
     return []
 
 
-native = TorchNative()
+adapter = TorchAdapter()

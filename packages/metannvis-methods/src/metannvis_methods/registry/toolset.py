@@ -137,9 +137,9 @@ class MethodCall:
         InvalidArgumentError
             The model does not run on such inputs, or has several outputs.
         """
-        from metannvis_methods.models.registry import get_native
+        from metannvis_methods.models.registry import adapter_for
 
-        adapter = get_native(self.framework)
+        adapter = adapter_for(self.framework)
         tensors = [adapter.as_input(self.model, value, index) for index, value in enumerate(inputs)]
         outputs = adapter.predict(self.model, tensors)
         if len(outputs) != 1:

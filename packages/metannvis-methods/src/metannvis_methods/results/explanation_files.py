@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError
-from metannvis_translate.reading.array_files import read_npz
-from metannvis_translate.reading.text_files import parse_json
+from metannvis_translate.reading import parse_json, read_npz
 
 from metannvis_methods.errors import InvalidArgumentError
 

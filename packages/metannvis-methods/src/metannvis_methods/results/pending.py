@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metannvis_translate.layers import LayerRow
+    from metannvis_translate import LayerRow
 
 
 __all__ = ["PendingExplanation"]

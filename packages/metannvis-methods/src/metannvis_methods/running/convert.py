@@ -29,7 +29,7 @@ FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer
 
 def is_foreign(value: Any, framework: str) -> bool:
     """Whether the value is a tensor of another framework, and so in another layout than the model's."""
-    from metannvis_translate.frameworks.registry import frameworks
+    from metannvis_translate.frameworks import frameworks
 
     return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
 
@@ -93,8 +93,8 @@ def _tensor(prepared: Prepared, role: Role, item: Any, index: int, layer: str | 
     item = item if hasattr(item, "shape") else to_numpy(item)
     moved = _translated(prepared, role, item, index, layer)
     if role in FLOATS:
-        return prepared.native.as_input(prepared.model, moved, index)
-    return prepared.native.as_index(prepared.model, moved)
+        return prepared.adapter.as_input(prepared.model, moved, index)
+    return prepared.adapter.as_index(prepared.model, moved)
 
 
 def _each(convert: Callable[[Any, int], Any], value: Any, one_each: bool) -> Any:

@@ -12,7 +12,7 @@ from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, to_numpy
-from metannvis_methods.models.base import Native
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
@@ -91,17 +91,17 @@ def _with_option(call: MethodCall, argument: Argument, value: Any) -> MethodCall
 
 def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) -> Explanation:
     """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers."""
-    spec, native = asked.spec, prepared.native
+    spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
     recorded: Any = target
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
-        _refuse_whole_numbers(spec, native, call.inputs)
-    with guarded(native, prepared.model), seeded(call.seed):
+        _refuse_whole_numbers(spec, adapter, call.inputs)
+    with guarded(adapter, prepared.model), seeded(call.seed):
         if call.inputs:
-            outputs = native.predict(prepared.model, (*call.inputs, *in_order(call.option("extra"))))
+            outputs = adapter.predict(prepared.model, (*call.inputs, *in_order(call.option("extra"))))
             if spec.by_role("target", "score") is not None and score is None:
                 settled, known = settle_target(translated_target(prepared, target), outputs)
                 recorded = known if target is None else target
@@ -132,10 +132,10 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     )
 
 
-def _refuse_whole_numbers(spec: MethodSpec, native: Native, inputs: Sequence[Any]) -> None:
+def _refuse_whole_numbers(spec: MethodSpec, adapter: ModelAdapter, inputs: Sequence[Any]) -> None:
     """Token indices have no gradient; a toolkit would say so in words of its own."""
     for tensor in inputs:
-        if not native.is_floating(tensor):
+        if not adapter.is_floating(tensor):
             raise InvalidArgumentError(
                 f"{spec.key} of {spec.toolset} needs gradients, and the model takes whole numbers (indices), which have "
                 "none: take a layer's variant, with the layer that embeds them"

@@ -9,7 +9,7 @@ from typing import Any
 
 from metannvis_translate.process import generators_seeded
 
-from metannvis_methods.models.base import Native
+from metannvis_methods.models.base import ModelAdapter
 
 __all__ = ["guarded", "seeded", "set_aside"]
 
@@ -18,21 +18,21 @@ class _Running(threading.local):
     """Models that toolkits are at now, outermost first, each with what puts it back; a thread sees its own."""
 
     def __init__(self) -> None:
-        self.models: list[tuple[Native, Any, Callable[[], None]]] = []
+        self.models: list[tuple[ModelAdapter, Any, Callable[[], None]]] = []
 
 
 _running = _Running()
 
 
 @contextmanager
-def guarded(native: Native, *models: Any) -> Iterator[None]:
+def guarded(adapter: ModelAdapter, *models: Any) -> Iterator[None]:
     """Inference mode for every model within; each is put back as it was, also if the toolkit fails.
 
-    Inputs need no guard: the toolkit is given copies (:meth:`metannvis_methods.models.base.Native.as_input`).
+    Inputs need no guard: the toolkit is given copies (:meth:`metannvis_methods.models.base.ModelAdapter.as_input`).
     """
     with ExitStack() as stack:
         for model in dict.fromkeys(models) if all(type(m).__hash__ for m in models) else models:
-            _running.models.append((native, model, stack.enter_context(native.guarded(model))))
+            _running.models.append((adapter, model, stack.enter_context(adapter.guarded(model))))
             stack.callback(_running.models.pop)
         yield
 
@@ -48,7 +48,7 @@ def set_aside() -> Iterator[None]:
     if not running:
         yield
         return
-    midway = [native.state(model) for native, model, _ in running]
+    midway = [adapter.state(model) for adapter, model, _ in running]
     for _, _, put_back in reversed(running):
         put_back()
     _running.models = []

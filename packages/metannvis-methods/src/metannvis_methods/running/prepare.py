@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks.requirements import is_installed
+from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import MissingArgumentError
 from metannvis_methods.models.arrays import in_order
-from metannvis_methods.models.base import Native
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.running.arguments import BoundArguments
@@ -60,7 +60,7 @@ def framework_to_run(spec: MethodSpec, source: Any, framework: str) -> str:
     return next(filter(is_installed, spec.frameworks), spec.frameworks[0])
 
 
-def _fits(spec: MethodSpec, home: Native, model: Any) -> bool:
+def _fits(spec: MethodSpec, home: ModelAdapter, model: Any) -> bool:
     """Whether a model of a right framework is an object that the method can use: one that toolkits take, or that predicts."""
     return home.is_model(model) if spec.frameworks else home.predicts(model)
 
@@ -74,7 +74,7 @@ def fingerprint_of(spec: MethodSpec, source: Any, framework: str, progress: Prog
         if source.target_framework == to:
             return None
         source = source.source
-    home = get_native(framework)
+    home = adapter_for(framework)
     as_it_is = framework == to and _fits(spec, home, source) and not spec.needs_canonical
     if as_it_is and not (_opens(spec) and home.copies(source)):
         return None
@@ -100,9 +100,9 @@ def _input_names(source: Any, framework: str, progress: Progress | None) -> tupl
 
     if isinstance(source, Translation):
         return tuple(port.name for port in source.inputs)
-    native = get_native(framework)
+    adapter = adapter_for(framework)
     with exclusive(source, progress=progress):
-        return native.input_names(source)
+        return adapter.input_names(source)
 
 
 def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, layer: Any = None) -> Prepared:
@@ -126,11 +126,11 @@ def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, laye
     dummy = [options.pop(name) for name in ("example_inputs", "dummy_input") if options.get(name) is not None]
     given = (*call.inputs, *in_order(call.option("extra")))
     to = framework_to_run(spec, source, framework)
-    native = get_native(to)
+    adapter = adapter_for(to)
     ready = source if isinstance(source, Translation) else None
     if ready is not None:
         source = ready.source
-    home = get_native(framework)
+    home = adapter_for(framework)
     if given and not any(is_foreign(value, framework) for value in given):
         home.check_inputs(source, given)
     examples = _examples(home, source, framework, given)
@@ -140,12 +140,12 @@ def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, laye
     if ready is None or ready.target_framework != to:
         reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {' or '.join(spec.frameworks) or to}",)
         if framework == to:
-            as_it_is = Prepared(source, framework, source, to, native, None, examples)
+            as_it_is = Prepared(source, framework, source, to, adapter, None, examples)
             reasons = _reasons_to_translate(toolset, spec, as_it_is, layer, fingerprint)
             if not reasons:
                 return as_it_is
             logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
-        if not examples and framework == "torch" and callable(source):
+        if not examples and home.needs_examples(source):
             raise MissingArgumentError(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
@@ -153,15 +153,15 @@ def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, laye
         # a layer that is called twice is a reason that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
         ready = _translate(home, source, kept, to, examples, options, call.progress)
-    return Prepared(source, framework, ready.model, to, native, ready, examples, fingerprint=kept)
+    return Prepared(source, framework, ready.model, to, adapter, ready, examples, fingerprint=kept)
 
 
 def _reasons_to_translate(
     toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
 ) -> tuple[str, ...]:
     """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
-    source, native = prepared.source, prepared.native
-    if not _fits(spec, native, source):
+    source, adapter = prepared.source, prepared.adapter
+    if not _fits(spec, adapter, source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
     if spec.needs_canonical:
         slot = ("reasons to translate", spec.toolset, spec.key, signature(prepared.examples, {}))
@@ -176,28 +176,28 @@ def _reasons_to_translate(
     if not _opens(spec):
         return ()
     try:
-        if native.copies(source):
-            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: native.open(source))
+        if adapter.copies(source):
+            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
         else:
-            prepared.model, prepared.opened = native.open(source)
+            prepared.model, prepared.opened = adapter.open(source)
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
     return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)
 
 
-def _examples(home: Native, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
+def _examples(home: ModelAdapter, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
     """Inputs to translate with: few samples, in the dtype that the source computes in."""
     if not given or any(is_foreign(value, framework) for value in given):
         return ()
     tensors = tuple(home.as_input(source, value, index) for index, value in enumerate(given))
     counts = {tuple(tensor.shape)[:1] for tensor in tensors}
-    if framework != "onnx" and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
+    if home.any_batch and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
         tensors = tuple(tensor[:EXAMPLES] for tensor in tensors)
     return tensors
 
 
 def _translate(
-    home: Native,
+    home: ModelAdapter,
     source: Any,
     fingerprint: str | None,
     to: str,

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metannvis_methods.errors import MissingArgumentError, UnknownLayerError
-from metannvis_methods.models.base import Native
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.registry import adapter_for
 
 if TYPE_CHECKING:
-    from metannvis_translate import Translation
-    from metannvis_translate.layers import LayerInfo, LayerRow
+    from metannvis_translate import LayerInfo, LayerRow, Translation
 
 __all__ = ["Prepared", "auto_layer"]
 
@@ -28,7 +27,7 @@ class Prepared:
     ----------
     source, framework
         The caller's model and its framework.
-    model, runs_in, native
+    model, runs_in, adapter
         The model that runs, its framework, and what can be done to models of that.
     translation
         ``None`` if the caller's model runs as it is.
@@ -48,7 +47,7 @@ class Prepared:
     framework: str
     model: Any
     runs_in: str
-    native: Native
+    adapter: ModelAdapter
     translation: Translation | None = None
     examples: tuple[Any, ...] = ()
     row: LayerRow | None = None
@@ -58,14 +57,13 @@ class Prepared:
 
     def is_current(self) -> bool:
         """Whether the caller's model still is what it was when it was translated."""
-        return self.fingerprint is None or self.fingerprint == get_native(self.framework).fingerprint(self.source)
+        return self.fingerprint is None or self.fingerprint == adapter_for(self.framework).fingerprint(self.source)
 
     def layers(self) -> tuple[LayerRow, ...]:
         """Every layer that may be named, in the order in which they run."""
         if self.translation is not None:
             return tuple(iter(self.translation.layers))
-        from metannvis_translate import list_layers
-        from metannvis_translate.layers import LayerRow
+        from metannvis_translate import LayerRow, list_layers
 
         infos = list_layers(self.source, example_inputs=self.examples or None)
         return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
@@ -83,7 +81,7 @@ class Prepared:
             self.row = self.translation.layers.to_target(name)
             self.model, found = self.translation.attach(name)
             return found
-        from metannvis_translate.layers import LayerInfo, LayerRow
+        from metannvis_translate import LayerInfo, LayerRow
 
         if name not in self.opened:
             raise UnknownLayerError(name, self.opened)
@@ -100,7 +98,7 @@ class Prepared:
             self.last = self.last or auto_layer(self.layers())
             return self.last
         if self.translation is None:
-            return self.native.layer_name(self.source, layer)
+            return self.adapter.layer_name(self.source, layer)
         try:
             return self.translation.layers.to_target(layer).source.name
         except UnknownLayerError:  # an object of the translated model will do as well
@@ -112,7 +110,7 @@ class Prepared:
             return ()
         name = self.layer_name(layer)
         if name in self.opened:
-            calls = self.native.calls(self.source, self.opened[name], self.examples)
+            calls = self.adapter.calls(self.source, self.opened[name], self.examples)
             return (f"layer {name!r} is called {calls} times",) if calls > 1 else ()
         path, _, call = name.rpartition(":")
         return (f"{name!r} is one of several calls of {path!r}",) if path in self.opened and call.isdigit() else ()

@@ -108,7 +108,7 @@ def toolset_of(spec: MethodSpec) -> Toolset:
 
 def installed(spec: MethodSpec) -> bool:
     """Whether the packages that a method needs could be imported; imports none."""
-    from metannvis_translate.frameworks.requirements import is_installed
+    from metannvis_translate.frameworks import is_installed
 
     return all(is_installed(package) for package in toolset_of(spec).packages)
 

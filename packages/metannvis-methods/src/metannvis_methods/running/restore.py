@@ -10,7 +10,7 @@ import numpy as np
 
 from metannvis_methods.errors import ToolsetError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.running.convert import caller_array
 from metannvis_methods.running.prepared import Prepared
@@ -68,7 +68,7 @@ def _from_input(prepared: Prepared, call: MethodCall, array: Array, index: int, 
     if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
         return array, ""
     if prepared.translation is None:
-        axes = prepared.native.input_axes(prepared.source, range(array.ndim + (not channels)))
+        axes = prepared.adapter.input_axes(prepared.source, range(array.ndim + (not channels)))
         return array, axes if channels else _without_channels(axes)
     port = prepared.translation.inputs[index]
     if channels:
@@ -82,7 +82,7 @@ def _from_layer(prepared: Prepared, call: MethodCall, array: Array, index: int, 
     if row is None:
         return array, _unknown(array.ndim)
     if prepared.translation is None:
-        axes = prepared.native.layer_axes(prepared.source, call.layer, range(array.ndim + (not channels)))
+        axes = prepared.adapter.layer_axes(prepared.source, call.layer, range(array.ndim + (not channels)))
         return array, axes if channels else _without_channels(axes)
     if not channels:
         return _reduced(array, row.permutation, row.source.axes)
@@ -94,7 +94,7 @@ def _from_layer(prepared: Prepared, call: MethodCall, array: Array, index: int, 
 
 def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
     """An array in the target's layout in the source's. Its type has to say which layout it is in."""
-    from metannvis_translate.frameworks.registry import get_framework
+    from metannvis_translate.frameworks import get_framework
 
     tensor = get_framework(translation.target_framework).from_numpy(array)
     return to_numpy(translation.to_source(tensor, **where))
@@ -132,7 +132,7 @@ def _input_axes(prepared: Prepared, array: Array, index: int) -> str:
     if prepared.translation is not None:
         axes = prepared.translation.inputs[index].axes
         return axes if len(axes) == array.ndim else _unknown(array.ndim)
-    return get_native(prepared.framework).input_axes(prepared.source, array.shape)
+    return adapter_for(prepared.framework).input_axes(prepared.source, array.shape)
 
 
 def translation_summary(translation: Translation | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from metannvis_methods.errors import MissingFrameworkError
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 
 __all__ = ["import_quietly", "load_class"]
@@ -28,7 +28,7 @@ def load_class(spec: MethodSpec) -> Any:
     if not isinstance(spec.cls, str):
         return spec.cls
     if isinstance(spec.framework, str):
-        get_native(spec.framework)
+        adapter_for(spec.framework)
     module, _, name = spec.cls.partition(":")
     try:
         return getattr(import_quietly(module), name)

@@ -71,8 +71,7 @@ def check_equivalence(
         here = get_framework(detect_framework(source))
         arrays = ordered(to_arrays(inputs, here), None)
         for framework, graph in ((here, source), (get_framework(detect_framework(model)), model)):
-            if hasattr(framework, "check"):
-                framework.check(graph, arrays if graph is source else None)
+            framework.check(graph, arrays if graph is source else None)
         if isinstance(target, Translation):
             translation = target if layers is None else dataclasses.replace(target, layers=layers)
         else:
@@ -102,9 +101,10 @@ def _unrelated(
     outputs = here.run(source, inputs).outputs
 
     def usual(rank: int) -> tuple[int, ...]:
-        if rank < 4 or here.key == there.key or {here.key, there.key} != {"torch", "tensorflow"}:
+        customs = (here.channels_last, there.channels_last)
+        if rank < 4 or None in customs or here.channels_last == there.channels_last:
             return layout.identity(rank)
-        return layout.channels_last(rank) if there.key == "tensorflow" else layout.channels_first(rank)
+        return layout.channels_last(rank) if there.channels_last else layout.channels_first(rank)
 
     def ports(of: str, arrays: Arrays) -> tuple[Port, ...]:
         given = (permutations or {}).get(of)

@@ -10,25 +10,39 @@ from metannvis_translate.frameworks.protocol import (
     Built,
     BuiltPort,
     BuiltValue,
+    DeclaredInput,
     DeclinedError,
     Framework,
+    FrameworkBase,
     Importer,
     Progress,
     Run,
 )
-from metannvis_translate.frameworks.registry import framework_keys, frameworks, get_framework
+from metannvis_translate.frameworks.registry import (
+    detect_framework,
+    framework_key,
+    framework_keys,
+    framework_of_file,
+    frameworks,
+    get_framework,
+)
 from metannvis_translate.frameworks.requirements import is_installed, require
 
 __all__ = [
     "Built",
     "BuiltPort",
     "BuiltValue",
+    "DeclaredInput",
     "DeclinedError",
     "Framework",
+    "FrameworkBase",
     "Importer",
     "Progress",
     "Run",
+    "detect_framework",
+    "framework_key",
     "framework_keys",
+    "framework_of_file",
     "frameworks",
     "get_framework",
     "is_installed",

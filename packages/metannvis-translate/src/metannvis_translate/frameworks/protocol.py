@@ -1,26 +1,40 @@
-"""Framework plug-ins, and the one place that imports a framework.
+"""Framework plug-ins: all that is known of a framework, for translating, for running methods, and for the command line.
 
 A framework is found through the entry-point group ``metannvis.frameworks``; ours register the same way a third
 party does. Loading a plug-in imports no framework; only its work does, through :func:`require`.
+
+:class:`Framework` says what a plug-in does; :class:`FrameworkBase` has those of its members that most need not write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.errors import MissingArgumentError, UnsupportedOperatorError
 
 if TYPE_CHECKING:
     from metannvis_translate.graph.layout import Order
     from metannvis_translate.graph.model import HubModel
     from metannvis_translate.layers import LayerInfo
 
-__all__ = ["Built", "BuiltPort", "BuiltValue", "DeclinedError", "Framework", "Importer", "Progress", "Run"]
+__all__ = [
+    "Built",
+    "BuiltPort",
+    "BuiltValue",
+    "DeclaredInput",
+    "DeclinedError",
+    "Framework",
+    "FrameworkBase",
+    "Importer",
+    "Progress",
+    "Run",
+]
 
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
@@ -80,6 +94,25 @@ class Run:
     gradients: list[Array | None] | None = None
 
 
+@dataclass(frozen=True)
+class DeclaredInput:
+    """What a model says of one of its inputs.
+
+    Attributes
+    ----------
+    name
+        As the model calls it.
+    shape
+        Batch first, ``None`` a free size. ``None`` as a whole: nothing is said, not even how many axes there are.
+    dtype
+        NumPy's name of it, or ``"bfloat16"``.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+
+
 class Importer(Protocol):
     """Makes a model of a hub graph."""
 
@@ -87,7 +120,10 @@ class Importer(Protocol):
 
 
 class Framework(Protocol):
-    """What a framework plug-in does. All arrays are NumPy, in the framework's own layout."""
+    """What a framework plug-in does. All arrays are NumPy, in the framework's own layout.
+
+    What :class:`FrameworkBase` has too may be left out: it is taken from there, also for an object that does not inherit it.
+    """
 
     key: str
     label: str
@@ -97,14 +133,18 @@ class Framework(Protocol):
     engines: tuple[str, ...]
     #: Whether :meth:`run` gives gradients; differences are taken where it does not.
     differentiable: bool
-    # A framework may also have ``importers``: other ways to build than :meth:`build`, by the name that ``engine=`` asks for,
-    # each a function ``(hub, *, dtype, progress) -> Built``; and ``declared_shapes(model)``, shapes by name of input with
-    # ``None`` for a free size, if its ``export`` has to be told by ``free=`` which axes beside the batch are free. What it
-    # saves as more than one file it saves by ``save_several(model, path, *, inputs, overwrite)``, which is asked before
-    # :meth:`save` and answers whether it did; ``saves_folders = True`` if names without an ending are among it.
-    # Two context managers, both of which import nothing: ``plain_mode()``, inside which no mode counts that the caller's thread
-    # is in (no gradients, reduced precision, a graph under construction); and ``generators(seed)``, which puts the framework's
-    # generators of random numbers back, and seeds them inside if the seed is not ``None``.
+    #: Other names that users have for it, in lower case.
+    aliases: Sequence[str]
+    #: Modules that its models need, as :func:`require` is given them.
+    packages: Sequence[str]
+    #: Whether images have their channels last by custom; ``None`` if there is none, and sizes have to tell.
+    channels_last: bool | None
+    #: Whether names without an ending are among what it saves: folders.
+    saves_folders: bool
+
+    @property
+    def importers(self) -> Mapping[str, Importer]:
+        """Other ways to build than :meth:`build`, by the name that ``engine=`` asks for."""
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""
@@ -128,8 +168,12 @@ class Framework(Protocol):
         """Model to ONNX with provenance, by one of ``engines``; the model stays as it is.
 
         ``inputs`` are example inputs, ``None`` if the model declares its own shapes. ``dtype="float64"`` exports a
-        copy in double precision.
+        copy in double precision. One that has :meth:`declared_shapes` takes ``free=`` too: for each input the axes of free
+        size beside the batch.
         """
+
+    def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
+        """Refuse a model that is not valid, or too large on these inputs, before anything else looks at it."""
 
     def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
         """ONNX to a model of this framework."""
@@ -153,13 +197,102 @@ class Framework(Protocol):
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]: ...
 
+    def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
+        """What the model says of its inputs, in order; nothing if it does not say what it takes."""
+
+    def declared_shapes(self, model: Any) -> Mapping[str, tuple[int | None, ...]] | None:
+        """Shapes by name of input, ``None`` a free size, if the exporter has to be told which sizes are free; else ``None``."""
+
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         """Random inputs of the declared shapes; ``MissingArgumentError`` if the model declares none."""
 
     def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
         """A model that shares the given one's weights, and in it a layer object that puts out that layer's tensor."""
 
+    def model_adapter(self) -> Any:
+        """What methods do to its models: a :class:`metannvis_methods.ModelAdapter`; imports the framework.
+
+        ``None``: another package may have registered one in the group ``metannvis.models``, as a plug-in does that is to be
+        had without metannvis-methods.
+        """
+
+    def needs_canonical(self, model: Any, inputs: Sequence[Array], *, relevance: bool = False) -> Sequence[str]:
+        """Why methods that hook on layers would be wrong on this model as it stands; empty if they are not.
+
+        ``relevance``: the method is layer-wise relevance propagation, which asks for more.
+        """
+
+    def plain_mode(self) -> AbstractContextManager[None]:
+        """Inside, no mode counts that the caller's thread is in: no gradients, reduced precision, a graph under construction.
+
+        Imports nothing.
+        """
+
+    def generators(self, seed: int | None) -> AbstractContextManager[None]:
+        """Afterwards its generators of random numbers are back; inside they are seeded, if there is a seed. Imports nothing."""
+
+    def opens_folder(self, path: Path) -> bool:
+        """Whether a folder is a model of this framework; imports nothing."""
+
     def load(self, path: Path, *, trust: bool, architecture: str | None) -> Any: ...
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         """Write one file. The path is a hidden one with the right ending, which becomes the caller's when all is written."""
+
+    def save_several(self, model: Any, path: Path, *, inputs: Sequence[Array] | None, overwrite: bool) -> bool:
+        """Write a model that takes several files, and say whether it does; asked before :meth:`save`."""
+
+
+class FrameworkBase:
+    """The members of a plug-in that most frameworks need not write; what each is for says :class:`Framework`."""
+
+    aliases: Sequence[str] = ()
+    packages: Sequence[str] = ()
+    channels_last: bool | None = None
+    saves_folders: bool = False
+
+    @property
+    def importers(self) -> Mapping[str, Importer]:
+        """None but ``build``."""
+        return {}
+
+    def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
+        """Nothing is refused."""
+
+    def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
+        """As the plug-in's example inputs are."""
+        try:
+            arrays = self.example_inputs(model, 1, 0)  # type: ignore[attr-defined]  # which every plug-in has itself
+        except MissingArgumentError:
+            return ()
+        return [
+            DeclaredInput(f"input_{k}", (None, *array.shape[1:]), array.dtype.name) for k, array in enumerate(arrays)
+        ]
+
+    def declared_shapes(self, model: Any) -> Mapping[str, tuple[int | None, ...]] | None:
+        """The exporter sees for itself which sizes are free."""
+        return None
+
+    def model_adapter(self) -> Any:
+        """None in the plug-in itself."""
+        return None
+
+    def needs_canonical(self, model: Any, inputs: Sequence[Array], *, relevance: bool = False) -> Sequence[str]:
+        """Any form will do."""
+        return ()
+
+    def plain_mode(self) -> AbstractContextManager[None]:
+        """There are no modes."""
+        return nullcontext()
+
+    def generators(self, seed: int | None) -> AbstractContextManager[None]:
+        """There are no generators beside NumPy's and Python's."""
+        return nullcontext()
+
+    def opens_folder(self, path: Path) -> bool:
+        """Models are files."""
+        return False
+
+    def save_several(self, model: Any, path: Path, *, inputs: Sequence[Array] | None, overwrite: bool) -> bool:
+        """A model is one file."""
+        return False

@@ -5,29 +5,25 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from metannvis_translate.errors import (
     InvalidArgumentError,
     MetannvisError,
     UnknownFrameworkError,
 )
-from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.protocol import Framework, FrameworkBase
 from metannvis_translate.frameworks.type_names import class_names
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["detect_framework", "framework_key", "framework_keys", "framework_of_file", "frameworks", "get_framework"]
-
-ALIASES = {"pytorch": "torch", "keras": "tensorflow", "tf": "tensorflow", "tf2": "tensorflow"}
 
 
 def framework_key(name: str) -> str:
     """Key of a framework from a name or an alias (``"keras"`` → ``"tensorflow"``)."""
     if not isinstance(name, str):
         raise InvalidArgumentError(f"a framework is named by a string, not {type(name).__name__}")
-    key = ALIASES.get(name.lower(), name.lower())
+    aliases = {alias: framework.key for framework in frameworks() for alias in framework.aliases}
+    key = aliases.get(name.lower(), name.lower())
     known = framework_keys()
     if key not in known:
         raise InvalidArgumentError(f"unknown framework {name!r}; there are: {', '.join(known)}")
@@ -68,9 +64,25 @@ def _plugins() -> dict[str, Framework]:
     return {key: framework for key, (_, framework) in found.items()}
 
 
+class _Completed(FrameworkBase):
+    """A plug-in that does not inherit :class:`FrameworkBase`, with its members in place of those that the plug-in lacks."""
+
+    def __init__(self, plugin: Any) -> None:
+        self.plugin = plugin
+
+    def __getattribute__(self, name: str) -> Any:
+        plugin = object.__getattribute__(self, "__dict__")["plugin"]
+        own = hasattr(plugin, name) or not hasattr(FrameworkBase, name)
+        return getattr(plugin, name) if own else object.__getattribute__(self, name)
+
+
+def _completed(plugin: Any) -> Framework:
+    return cast(Framework, plugin if isinstance(plugin, FrameworkBase) else _Completed(plugin))
+
+
 def frameworks() -> tuple[Framework, ...]:
-    """Every registered framework plug-in."""
-    return tuple(_plugins().values())
+    """Every registered framework plug-in, with all members."""
+    return tuple(map(_completed, _plugins().values()))
 
 
 def framework_keys() -> tuple[str, ...]:
@@ -79,16 +91,17 @@ def framework_keys() -> tuple[str, ...]:
 
 
 def get_framework(key: str) -> Framework:
-    """Plug-in by key or alias."""
-    return _plugins()[framework_key(key)]
+    """Plug-in by key or alias, with all members."""
+    return _completed(_plugins()[framework_key(key)])
 
 
 def framework_of_file(path: str | Path) -> str:
-    """Key of the framework that a model file belongs to, by its ending; a SavedModel by what the folder holds."""
+    """Key of the framework that a model file belongs to, by its ending; that of a folder by what the folder holds."""
     path = Path(path)
     if path.is_dir():
-        if (path / "saved_model.pb").is_file():
-            return "tensorflow"
+        for framework in frameworks():
+            if framework.opens_folder(path):
+                return framework.key
         raise UnknownFrameworkError(f"{path} is a folder, but no SavedModel: it holds no saved_model.pb")
     for framework in frameworks():
         if path.suffix.lower() in framework.suffixes:
@@ -100,7 +113,7 @@ def framework_of_file(path: str | Path) -> str:
 
 
 def engines_for(source: Framework, target: Framework, engine: str) -> tuple[str, ...]:
-    importers = tuple(getattr(target, "importers", ()))
+    importers = tuple(target.importers)
     if engine == "auto" or engine in importers:
         return source.engines
     if engine not in source.engines:

@@ -7,7 +7,18 @@ a module in use has another mode and more hooks than its owner gave it. So one t
 from __future__ import annotations
 
 from metannvis_translate.process.generators import generators_kept, generators_seeded
+from metannvis_translate.process.limits import check_limit, current_limits
 from metannvis_translate.process.locks import WAITING, exclusive, using
 from metannvis_translate.process.patches import in_this_thread, patched
 
-__all__ = ["WAITING", "exclusive", "generators_kept", "generators_seeded", "in_this_thread", "patched", "using"]
+__all__ = [
+    "WAITING",
+    "check_limit",
+    "current_limits",
+    "exclusive",
+    "generators_kept",
+    "generators_seeded",
+    "in_this_thread",
+    "patched",
+    "using",
+]

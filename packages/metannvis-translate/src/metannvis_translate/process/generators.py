@@ -36,6 +36,5 @@ def _put_back(seed: int | None) -> Iterator[None]:
             random.seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002
         for framework in frameworks():
-            if hasattr(framework, "generators"):
-                stack.enter_context(framework.generators(seed))
+            stack.enter_context(framework.generators(seed))
         yield

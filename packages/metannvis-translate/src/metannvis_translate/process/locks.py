@@ -69,8 +69,7 @@ def using(model: Any, *, progress: Progress | None = None) -> Iterator[None]:
 
 def _enter_plain_modes(stack: ExitStack) -> None:
     for framework in frameworks():
-        if hasattr(framework, "plain_mode"):
-            stack.enter_context(framework.plain_mode())
+        stack.enter_context(framework.plain_mode())
 
 
 def _acquire(lock: Any, progress: Progress | None) -> None:

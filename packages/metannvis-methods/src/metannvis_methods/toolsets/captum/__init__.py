@@ -6,7 +6,7 @@ from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.registry import get_native
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 from metannvis_methods.toolsets.captum.rows import ROWS
@@ -27,10 +27,10 @@ class CaptumToolset(Toolset):
         """Activations that a method which hooks on modules would miss or get wrong."""
         if not spec.needs_canonical or not inputs:
             return ()
-        from metannvis_translate.frameworks.registry import get_framework
+        from metannvis_translate.frameworks import get_framework
 
-        plugin: Any = get_framework("torch")
-        with get_native("torch").guarded(model):  # what works in place is no reason: it will not, in the run
+        plugin = get_framework("torch")
+        with adapter_for("torch").guarded(model):  # what works in place is no reason: it will not, in the run
             arrays = [to_numpy(value) for value in inputs]
             found = tuple(plugin.needs_canonical(model, arrays, relevance=spec.base == "lrp"))
         own = [name for name, module in model.named_modules() if getattr(module, "rule", None) is not None]

@@ -17,7 +17,7 @@ def attach_rules(model: Any) -> None:
     """
     import torch
     from captum.attr._utils.lrp_rules import EpsilonRule  # no public name leads there
-    from metannvis_translate.frameworks.torch.importer.modules import Add
+    from metannvis_translate.frameworks.torch import addition_class
 
     class AdditionRule(EpsilonRule):
         """The epsilon rule; what is added as a number or a weight counts as a bias, which keeps its relevance."""
@@ -35,7 +35,8 @@ def attach_rules(model: Any) -> None:
     def _activations(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(value for value in inputs if isinstance(value, torch.Tensor) and id(value) not in weights)
 
+    addition = addition_class()
     weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
-        if type(module) is Add and not hasattr(module, "rule"):
+        if type(module) is addition and not hasattr(module, "rule"):
             module.rule = AdditionRule()

@@ -23,7 +23,7 @@ from metannvis_translate.frameworks.keras.saved_models import load_saved_model
 from metannvis_translate.frameworks.keras.saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.keras.state import generators, plain_mode
 from metannvis_translate.frameworks.keras.tf_graphs import call_graph, signature_of
-from metannvis_translate.frameworks.protocol import Built, Importer, Progress, Run
+from metannvis_translate.frameworks.protocol import Built, DeclaredInput, FrameworkBase, Importer, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
 from metannvis_translate.layers import LayerInfo
@@ -55,7 +55,7 @@ UNSAFE = {
 FREE_SIZE = 32
 
 
-class TensorFlow:
+class TensorFlow(FrameworkBase):
     """See :class:`~metannvis_translate.frameworks.Framework`."""
 
     key = "tensorflow"
@@ -63,6 +63,9 @@ class TensorFlow:
     suffixes = (".keras", ".h5", ".hdf5")
     engines = ("keras",)
     differentiable = True
+    aliases = ("keras", "tf", "tf2")
+    packages = ("tensorflow",)
+    channels_last = True
     saves_folders = True
     plain_mode = staticmethod(plain_mode)
     generators = staticmethod(generators)
@@ -225,6 +228,14 @@ class TensorFlow:
         _build(model, inputs)
         return list_layers(model, inputs)
 
+    def declared_inputs(self, model: Any) -> list[DeclaredInput]:
+        """The input tensors of a model that has any before it is called, or what the signature of a SavedModel takes."""
+        tensors = getattr(model, "inputs", None)
+        if not tensors and getattr(model, "signatures", None):
+            signature = signature_of(model)
+            return [_declared(name, spec) for name, spec in zip(signature.names, signature.specs, strict=True)]
+        return [_declared(tensor.name, tensor) for tensor in tensors or ()]
+
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         """Random inputs of the declared shapes: normal floats, integers 0 and 1; free sizes are 32."""
         from metannvis_translate.frameworks.keras.graph import functional_of
@@ -266,6 +277,10 @@ class TensorFlow:
         return flat, layers[layer]
 
     # --- files --------------------------------------------------------------------------------------------------------
+
+    def opens_folder(self, path: Path) -> bool:
+        """Whether it is a SavedModel."""
+        return (path / "saved_model.pb").is_file()
 
     def load(self, path: Path, *, trust: bool, architecture: str | None) -> Any:
         """A ``.keras`` or ``.h5`` file, or a SavedModel folder.
@@ -323,6 +338,13 @@ def _by_onnx2keras(hub: HubModel, *, dtype: str | None, progress: Progress) -> B
 
 
 framework = TensorFlow()
+
+
+def _declared(name: str, tensor: Any) -> DeclaredInput:
+    """An input by its symbolic tensor or its ``TensorSpec``; symbolic sizes are free ones."""
+    known = getattr(tensor.shape, "rank", 0) is not None
+    shape = tuple(size if isinstance(size, int) else None for size in tensor.shape) if known else None
+    return DeclaredInput(str(name), shape, getattr(tensor.dtype, "name", tensor.dtype))
 
 
 def _checked(model: Any) -> Any:

@@ -23,7 +23,15 @@ from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
 from metannvis_translate.frameworks.onnx.size_checks import check_complete, check_files
 from metannvis_translate.frameworks.onnx.value_sizes import check_values
-from metannvis_translate.frameworks.protocol import Built, BuiltPort, BuiltValue, Progress, Run
+from metannvis_translate.frameworks.protocol import (
+    Built,
+    BuiltPort,
+    BuiltValue,
+    DeclaredInput,
+    FrameworkBase,
+    Progress,
+    Run,
+)
 from metannvis_translate.frameworks.type_names import is_a
 from metannvis_translate.graph.layout import identity
 from metannvis_translate.graph.metadata import BUFFER, LAYER
@@ -42,7 +50,7 @@ Array = np.ndarray[Any, Any]
 OLDEST = 7
 
 
-class OnnxFramework:
+class OnnxFramework(FrameworkBase):
     """See :class:`~metannvis_translate.frameworks.Framework`."""
 
     key = "onnx"
@@ -50,6 +58,7 @@ class OnnxFramework:
     suffixes = (".onnx",)
     engines = ("onnx",)
     differentiable = False
+    packages = ("onnx",)
 
     def detect(self, model: Any) -> bool:
         return is_a(model, "onnx.onnx_ml_pb2.ModelProto", "onnx_ir._core.Model")
@@ -213,6 +222,20 @@ class OnnxFramework:
             for layer in hub.layers
         )
         return tuple(layer.info for layer in annotate(hub).layers)
+
+    def declared_inputs(self, model: Any) -> list[DeclaredInput]:
+        """Inputs of the graph that are no weights."""
+        from onnx.helper import tensor_dtype_to_np_dtype
+
+        graph = _proto(model).graph
+        weights = {initializer.name for initializer in graph.initializer}
+        declared = []
+        for port in (port for port in graph.input if port.name not in weights):
+            kind = port.type.tensor_type
+            shape = tuple(dim.dim_value or None for dim in kind.shape.dim) if kind.HasField("shape") else None
+            dtype = tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else ""
+            declared.append(DeclaredInput(port.name, shape, dtype))
+        return declared
 
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         self.check(model, None)

@@ -1,5 +1,24 @@
-"""PyTorch: the plug-in, its exporter and its importer. Importing this imports no framework."""
+"""PyTorch: the plug-in, its exporter and its importer, and what other packages need of them.
 
+Importing this imports no framework.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metannvis_translate.frameworks.torch.hooks import sound_batch_norms
 from metannvis_translate.frameworks.torch.plugin import framework
+from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
 
-__all__ = ["framework"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["addition_class", "framework", "refuse_inference_tensors", "sound_batch_norms"]
+
+
+def addition_class() -> type[torch.nn.Module]:
+    """The class of additions in translated models, which a toolkit may need a rule for; imports PyTorch."""
+    from metannvis_translate.frameworks.torch.importer.modules import Add
+
+    return Add

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_translate.frameworks.protocol import Built, Progress, Run
+from metannvis_translate.frameworks.protocol import Built, DeclaredInput, FrameworkBase, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.state import generators, on_processor, plain_mode
 from metannvis_translate.frameworks.type_names import is_a
@@ -26,7 +26,7 @@ __all__ = ["TorchFramework", "framework"]
 Array = np.ndarray[Any, Any]
 
 
-class TorchFramework:
+class TorchFramework(FrameworkBase):
     """See :class:`~metannvis_translate.frameworks.Framework`."""
 
     key = "torch"
@@ -34,6 +34,9 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
+    aliases = ("pytorch",)
+    packages = ("torch",)
+    channels_last = False
 
     plain_mode = staticmethod(plain_mode)
     generators = staticmethod(generators)
@@ -73,8 +76,14 @@ class TorchFramework:
         with on_processor():
             return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
 
-    def declared_shapes(self, model: Any) -> dict[str, tuple[int | None, ...]]:
+    def declared_inputs(self, model: Any) -> list[DeclaredInput]:
         """What an exported program says of its inputs; nothing for a bare module."""
+        from metannvis_translate.frameworks.torch.program import declared_inputs
+
+        return [DeclaredInput(name, shape, dtype) for name, shape, dtype in declared_inputs(model)]
+
+    def declared_shapes(self, model: Any) -> dict[str, tuple[int | None, ...]]:
+        """Of an exported program, which alone says which sizes are free; none for a bare module."""
         from metannvis_translate.frameworks.torch.program import declared_inputs
 
         return {name: shape for name, shape, _ in declared_inputs(model)}
