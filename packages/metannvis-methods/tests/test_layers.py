@@ -135,7 +135,7 @@ def test_a_layer_of_another_model_is_unknown(rgb: Any, digits: Any) -> None:
 
 
 def test_a_flat_layer_is_no_place_for_a_cam(digits: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"'fc' puts out shape .*needs one that has places"):
+    with pytest.raises(InvalidArgumentError, match=r"'fc' returns shape .*needs one that has places"):
         explain(digits.keras, "grad_cam", digits.x_last, target=0, layer="fc", toolset="tf-keras-vis")
 
 

@@ -89,7 +89,7 @@ def test_any_other_text_is_refused_and_nothing_else_happens(text: str) -> None:
         candidates(text, ROWS)
 
 
-def row(toolset: str, framework: str) -> MethodSpec:
+def row(toolset: str, framework: str | tuple[str, ...] | None) -> MethodSpec:
     return MethodSpec("saliency", toolset, framework, "primary", "a:B", call=(Argument("x", "input"),))
 
 
@@ -113,6 +113,22 @@ def test_the_choice_among_several(framework: str, missing: tuple[str, ...], expe
     assert chosen.toolset == expected
     others = {spec.toolset for spec in ALL} - {expected}
     assert all(f"of {name!r}" in str(caught[0].message) for name in others)
+
+
+@pytest.mark.parametrize(
+    ("framework", "expected", "why"),
+    [
+        ("torch", "captum", "needs no translation"),
+        ("tensorflow", "both", "needs no translation"),
+        ("onnx", "predictions", "needs no translation"),
+    ],
+)
+def test_a_row_for_several_frameworks_or_any_needs_no_translation_there(
+    framework: str, expected: str, why: str
+) -> None:
+    rows = (row("captum", "torch"), row("predictions", None), row("both", ("torch", "tensorflow")))
+    with pytest.warns(MethodChoiceWarning, match=f"of '{expected}' .it {why}"):
+        assert choose(rows, framework, lambda spec: True).toolset == expected
 
 
 def test_a_single_row_is_taken_without_a_word() -> None:
@@ -156,6 +172,26 @@ def test_a_row_of_another_framework_than_its_toolsets_is_refused() -> None:
     other = MethodSpec("other", "toy", "tensorflow", "primary", "a:B")
     with pytest.raises(InvalidArgumentError, match="runs models of 'torch', not 'tensorflow'"):
         own.add_method(other, owner="package-b")
+
+
+def test_rows_name_frameworks_of_their_toolset() -> None:
+    class Several(Toolset):
+        key, framework = "several", ("torch", "tensorflow")
+        rows = (row("several", "torch"),)
+
+    class Any(Toolset):
+        key, framework = "any", None
+        rows = (row("any", None),)
+
+    own = Registry(group=None)
+    own.add_toolset(Several(), owner="a")
+    own.add_toolset(Any(), owner="a")
+    for key, names in (("several", ("tensorflow", "torch")), ("any", "torch"), ("any", ("onnx", "toy"))):
+        own.add_method(MethodSpec(f"m{len(own.methods())}", key, names, "primary", "a:B"), owner="b")
+    with pytest.raises(InvalidArgumentError, match="runs models of 'torch' or 'tensorflow', not of any framework"):
+        own.add_method(MethodSpec("other", "several", None, "primary", "a:B"), owner="b")
+    with pytest.raises(InvalidArgumentError, match="runs models of 'torch' or 'tensorflow', not 'torch' or 'onnx'"):
+        own.add_method(MethodSpec("other", "several", ("torch", "onnx"), "primary", "a:B"), owner="b")
 
 
 def test_a_toolset_is_named_by_a_string() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -58,12 +59,48 @@ def test_folding() -> None:
         ({"cls": "captum.attr.Saliency"}, "package.module:Class"),
         ({"call": (Argument("x"), Argument("x"))}, "listed twice"),
         ({"key": ""}, "key has to be a name"),
+        ({"framework": ""}, "framework has to be a name, several names, or None"),
+        ({"framework": ("torch", 3)}, "framework has to be a name"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     fields: dict[str, object] = {"key": "a", "toolset": "b", "framework": "torch", "kind": "primary", "cls": "c:D"}
     with pytest.raises(InvalidArgumentError, match=message):
         MethodSpec(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("named", "frameworks", "shown"),
+    [
+        ("torch", ("torch",), "torch"),
+        (("torch",), ("torch",), "torch"),
+        (("torch", "tensorflow"), ("torch", "tensorflow"), "torch or tensorflow"),
+        (None, (), "any framework"),
+        ((), (), "any framework"),
+    ],
+)
+def test_a_row_names_one_framework_or_several_or_none(named: object, frameworks: tuple[str, ...], shown: str) -> None:
+    spec = MethodSpec("a", "b", named, "primary", "c:D")  # type: ignore[arg-type]
+    assert spec.frameworks == frameworks
+    assert spec.framework == {1: "torch", 2: ("torch", "tensorflow"), 0: None}[len(frameworks)]
+    assert [spec.runs_on(key) for key in ("torch", "tensorflow", "onnx")] == [
+        key in frameworks or not frameworks for key in ("torch", "tensorflow", "onnx")
+    ]
+    assert str(spec).startswith(f"a (b, {shown}; primary")
+    assert spec.to_dict()["frameworks"] == list(frameworks)
+    assert spec.to_dict()["framework"] == ("torch" if len(frameworks) == 1 else None)
+    assert dataclasses.replace(spec) == spec
+
+
+def test_fields_are_set_and_read_by_their_older_names() -> None:
+    new = MethodSpec("a", "b", "torch", "primary", "c:D", needs_canonical=True, batchable=False)
+    old = MethodSpec("a", "b", "torch", "primary", "c:D", hooks=True, independent=False)  # type: ignore[call-arg]
+    by_place = MethodSpec("a", "b", "torch", "primary", "c:D", (), (), "gradient", "", "", (), True, False, False)
+    assert old == new == by_place
+    assert (new.hooks, new.independent) == (True, False)
+    assert dataclasses.replace(new, summary="s").needs_canonical
+    assert not dataclasses.replace(new, hooks=False).needs_canonical  # type: ignore[call-arg]
+    assert new.speaks("inputs") is new.argument_for("inputs") is None
 
 
 def test_an_unknown_role_is_refused() -> None:
@@ -73,5 +110,5 @@ def test_an_unknown_role_is_refused() -> None:
 
 def test_words_of_the_uniform_vocabulary_find_the_toolkits_arguments() -> None:
     (cam,) = (spec for spec in OURS if spec.key == "grad_cam" and spec.toolset == "tf-keras-vis")
-    names = {word: argument.name for word in UNIFORM if (argument := cam.speaks(word)) is not None}
+    names = {word: argument.name for word in UNIFORM if (argument := cam.argument_for(word)) is not None}
     assert names == {"inputs": "seed_input", "target": "score", "layer": "penultimate_layer"}

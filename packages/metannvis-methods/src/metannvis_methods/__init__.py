@@ -27,7 +27,7 @@ from metannvis_methods.registry.table import (
     register_toolset,
     unregister_method,
 )
-from metannvis_methods.registry.toolset import Job, Outcome, Toolset
+from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
@@ -39,7 +39,9 @@ __all__ = [
     "Explanation",
     "Job",
     "LayerChoiceWarning",
+    "MethodCall",
     "MethodChoiceWarning",
+    "MethodOutput",
     "MethodSpec",
     "ModelAdapter",
     "Outcome",

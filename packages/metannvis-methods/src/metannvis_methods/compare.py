@@ -1,4 +1,4 @@
-"""The same method of several toolsets, side by side."""
+"""Comparison of toolsets: the same method of several, side by side."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from metannvis_methods.registry.spec import MethodSpec, fold
 from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.plain import as_tuple
 
 __all__ = ["ALIGNMENTS", "Alignment", "compare", "differences"]
 
@@ -71,7 +72,7 @@ def compare(
     signed: bool = False,
     expand: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    **words: Any,
+    **arguments: Any,
 ) -> Comparison:
     """Run a method of several toolsets on the same inputs, and measure how far the results are apart.
 
@@ -90,7 +91,7 @@ def compare(
         With ``align``: maps of a layer as large as the input, instead of as large as the layer.
     options
         Options a toolset, by its own names: ``{"captum": {"abs": False}}``.
-    **words
+    **arguments
         ``target``, ``layer``, ``labels``, ``seed`` and so on, as for :func:`explain`.
 
     Returns
@@ -117,15 +118,15 @@ def compare(
         )
     given = {registry.toolset(key).key: dict(value) for key, value in (options or {}).items()}
     notes: list[str] = []
-    if words.get("layer") is None and any(row.by_role("layer") for row in chosen):
-        words = {**words, "layer": "auto"}
+    if arguments.get("layer") is None and any(row.by_role("layer") for row in chosen):
+        arguments = {**arguments, "layer": "auto"}
     explanations: list[Explanation] = []
     for row in chosen:
         own = _aligned(row, signed, expand, notes) if align else {}
-        if explanations and words.get("target") is None and _aims(row):
-            words = {**words, "target": explanations[0].target}
+        if explanations and arguments.get("target") is None and _aims(row):
+            arguments = {**arguments, "target": explanations[0].target}
         explanations.append(
-            explain(model, method, inputs, toolset=row.toolset, **words, **{**own, **given.get(row.toolset, {})})
+            explain(model, method, inputs, toolset=row.toolset, **arguments, **{**own, **given.get(row.toolset, {})})
         )
     pairs = itertools.combinations(explanations, 2)
     rows = tuple({"a": a.toolset, "b": b.toolset, **_apart(a, b, notes)} for a, b in pairs)
@@ -151,20 +152,16 @@ def _aligned(row: MethodSpec, signed: bool, expand: bool, notes: list[str]) -> d
 
 
 def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]:
-    left, right = _many(a.values), _many(b.values)
+    left, right = as_tuple(a.values), as_tuple(b.values)
     if len(left) != len(right):
         raise InvalidArgumentError(
             f"{a.toolset} gave {len(left)} maps and {b.toolset} {len(right)}; they cannot be compared"
         )
     pairs = []
-    for x, y, axes_x, axes_y in zip(left, right, _many(a.axes), _many(b.axes), strict=True):
+    for x, y, axes_x, axes_y in zip(left, right, as_tuple(a.axes), as_tuple(b.axes), strict=True):
         pairs.append(_same_shape(x, axes_x, y, axes_y, notes))
     flat = [np.concatenate([p[k].reshape(len(p[k]), -1) for p in pairs], axis=1) for k in (0, 1)]
     return differences(flat[0], flat[1])
-
-
-def _many(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 #: Letters of axes along which a map is an image of something continuous.

@@ -1,4 +1,4 @@
-"""The functions a caller uses: understand the call (steps 1 to 4 of a selection), then execute it."""
+"""Explanations: one function for every method, in one vocabulary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.running.execute import execute
-from metannvis_methods.running.request import batch_rows, understand
+from metannvis_methods.running.request import batch_rows, resolve
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -107,7 +107,7 @@ def explain(
     MethodChoiceWarning
         Several toolsets have the method and none was named.
     """
-    words = {
+    arguments = {
         "inputs": inputs,
         "target": target,
         "layer": layer,
@@ -115,24 +115,23 @@ def explain(
         "baselines": baselines,
         "feature_mask": feature_mask,
     }
-    request = understand(
+    call = resolve(
         model,
         method,
         toolset=toolset,
-        words=words,
+        arguments=arguments,
         options=options,
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,
         may_find_target=True,
+        labels=None if labels is None else tuple(labels),
+        seed=seed,
+        batch_size=batch_rows(batch_size),
+        asks_delta=True,
         progress=progress,
     )
-    request.labels = None if labels is None else tuple(labels)
-    request.seed, request.batch_size, request.progress = seed, batch_rows(batch_size), progress
-    delta = request.spec.by_role("delta")
-    if delta is not None:
-        request.bound.call.setdefault(delta.name, True)
-    result = execute(request)
+    result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")

@@ -1,25 +1,22 @@
-"""The functions of the 2022 tool: a method by name, its arguments as the toolkit takes them."""
+"""Methods by their toolkit's arguments: the functions of the 2022 tool."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metannvis_methods.errors import (
     InvalidArgumentError,
     LayerChoiceWarning,
     MissingArgumentError,
 )
+from metannvis_methods.registry.toolset import MethodCall
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.running.execute import execute
-from metannvis_methods.running.request import Request, understand
-
-if TYPE_CHECKING:
-    pass
-
+from metannvis_methods.running.request import resolve
 
 __all__ = ["finish_execution_with_layer", "perform_attribution", "perform_feature_visualization"]
 
@@ -114,9 +111,9 @@ def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: A
         )
     if layer is None:
         raise MissingArgumentError("name a layer, one of pending.layers")
-    request: Request = dataclasses.replace(pending.request, layer=layer)
-    result = execute(request)
-    return _returned(result, request, plot)
+    call: MethodCall = dataclasses.replace(pending.request, layer=layer)
+    result = execute(call, pending.prepared)
+    return _returned(result, call, plot)
 
 
 def _perform(
@@ -129,19 +126,19 @@ def _perform(
     translation: Mapping[str, Any],
     kinds: Collection[str],
 ) -> Any:
-    request = understand(
+    call = resolve(
         model,
         method,
         kinds=kinds,
         toolset=toolset,
-        words={},
+        arguments={},
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,
         may_find_target=False,
         stacklevel=4,
     )
-    result = execute(request)
+    result = execute(call)
     if isinstance(result, PendingExplanation):
         warnings.warn(
             f"{result.method} of {result.toolset} needs a layer, and none was named: choose one of "
@@ -149,16 +146,15 @@ def _perform(
             LayerChoiceWarning,
             stacklevel=3,
         )
-    return _returned(result, request, plot)
+    return _returned(result, call, plot)
 
 
-def _returned(result: Explanation | PendingExplanation, request: Request, plot: Any) -> Any:
+def _returned(result: Explanation | PendingExplanation, call: MethodCall, plot: Any) -> Any:
     if isinstance(result, PendingExplanation):
         return result
     if plot is not False and plot is not None:
         where = {} if plot is True else {"ax" if hasattr(plot, "get_figure") else "path": plot}
         result.plot(**where)
-    delta = request.spec.by_role("delta")
-    if delta is not None and request.bound.call.get(delta.name):
+    if call.option("delta"):
         return result.values, result.convergence_delta
     return result.values

@@ -1,4 +1,4 @@
-"""What every toolset plug-in has to hold to, as functions that its own tests call.
+"""The contract of a toolset plug-in, as functions that its own tests call.
 
 ::
 
@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.explain import explain
-from metannvis_methods.registry.spec import MethodSpec, fold
-from metannvis_methods.registry.toolset import Toolset
+from metannvis_methods.registry.spec import MethodSpec, as_frameworks, fold
+from metannvis_methods.registry.toolset import Toolset, runs_in
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.plain import as_tuple
 from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["ContractError", "check_explanation", "check_row", "check_toolset"]
@@ -50,16 +51,20 @@ def check_toolset(toolset: Toolset) -> None:
     ContractError
         A rule is broken.
     """
-    for name in ("key", "framework"):
-        _hold(isinstance(getattr(toolset, name, None), str) and getattr(toolset, name), f"{name} is a name")
+    _hold(isinstance(getattr(toolset, "key", None), str) and toolset.key, "key is a name")
+    frameworks = as_frameworks(getattr(toolset, "framework", ""))
+    _hold(all(isinstance(key, str) and key for key in frameworks), "framework is a name, several names, or None")
     _hold(isinstance(toolset.packages, tuple), f"{toolset.key}: packages is a tuple of module names")
-    _hold(callable(toolset.run) and callable(toolset.obstacles), f"{toolset.key}: it has run and obstacles")
+    _hold(
+        callable(toolset.run) and callable(toolset.reasons_to_translate),
+        f"{toolset.key}: it has run and reasons_to_translate",
+    )
     keys = [fold(spec.key) for spec in toolset.rows]
     _hold(len(keys) == len(set(keys)), f"{toolset.key}: no two methods have the same key")
     for spec in toolset.rows:
         _hold(isinstance(spec, MethodSpec), f"{toolset.key}: rows are MethodSpecs")
         _hold(spec.toolset == toolset.key, f"{spec.key}: its toolset is {toolset.key!r}")
-        _hold(spec.framework == toolset.framework, f"{spec.key}: its framework is {toolset.framework!r}")
+        _hold(runs_in(toolset, spec), f"{spec.key}: it runs in {toolset.framework!r}, as its toolset does")
 
 
 def check_row(toolset: Toolset, spec: MethodSpec, *, call: str | None = None) -> None:
@@ -75,6 +80,10 @@ def check_row(toolset: Toolset, spec: MethodSpec, *, call: str | None = None) ->
     ContractError
         A rule is broken: an argument is missing from the row or from the class, or is required in one only.
     """
+    _hold(
+        spec.frameworks or not spec.needs_canonical,
+        f"{spec.key}: a method that needs predictions only (no framework) hooks on no modules (needs_canonical)",
+    )
     cls = load_class(spec)
     _hold(callable(cls), f"{spec.key}: {spec.cls} can be called")
     roles = [argument.role for argument in spec.arguments if argument.role is not None]
@@ -106,7 +115,7 @@ def _check_signature(
 
 
 def check_explanation(
-    model: Any, spec: MethodSpec, inputs: Any, *, expected: Any = None, tolerance: float = 1e-5, **words: Any
+    model: Any, spec: MethodSpec, inputs: Any, *, expected: Any = None, tolerance: float = 1e-5, **arguments: Any
 ) -> Explanation:
     """A method runs on a model and gives NumPy in its layout, leaves the inputs alone, and repeats with a seed.
 
@@ -118,7 +127,7 @@ def check_explanation(
         What the toolkit gives when it is called directly, in the model's layout.
     tolerance
         Largest max|a − b| / max|b| of a sample between the two.
-    **words
+    **arguments
         As for :func:`explain`.
 
     Raises
@@ -127,11 +136,9 @@ def check_explanation(
         A rule is broken.
     """
     before = None if inputs is None else np.array(inputs)
-    words.setdefault("seed", 0)
-    found, again = (explain(model, spec.key, inputs, toolset=spec.toolset, **words) for _ in range(2))
-    values = found.values if isinstance(found.values, tuple) else (found.values,)
-    axes = found.axes if isinstance(found.axes, tuple) else (found.axes,)
-    repeated = again.values if isinstance(again.values, tuple) else (again.values,)
+    arguments.setdefault("seed", 0)
+    found, again = (explain(model, spec.key, inputs, toolset=spec.toolset, **arguments) for _ in range(2))
+    values, axes, repeated = as_tuple(found.values), as_tuple(found.axes), as_tuple(again.values)
     for array, letters, other in zip(values, axes, repeated, strict=True):
         _hold(isinstance(array, np.ndarray), f"{spec.key}: values are NumPy, not {type(array).__name__}")
         _hold(len(letters) == array.ndim, f"{spec.key}: axes {letters!r} name every axis of {array.shape}")

@@ -43,6 +43,10 @@ class ModelAdapter:
         """Whether toolkits of this framework can use the object as it is."""
         return callable(model)
 
+    def predicts(self, model: Any) -> bool:
+        """Whether :meth:`predict` runs the object as it is."""
+        return self.is_model(model)
+
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself or an equal one, and its layers by name, every one of which can be reached."""
         return model, {}

@@ -25,6 +25,17 @@ class OnnxAdapter(ModelAdapter):
         """No toolkit runs on one."""
         return False
 
+    def predicts(self, model: Any) -> bool:
+        """A graph is evaluated as it is."""
+        return True
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
+        """The graph's outputs; a graph that refuses its inputs is the caller's mistake."""
+        from metannvis_translate.frameworks import get_framework
+
+        self.check_inputs(model, inputs)
+        return list(get_framework("onnx").run(model, list(inputs)).outputs)
+
     def as_input(self, model: Any, value: Any, index: int) -> Array:
         """An array of the dtype that the model declares."""
         from onnx.helper import tensor_dtype_to_np_dtype

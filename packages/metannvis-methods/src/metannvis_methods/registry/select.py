@@ -1,4 +1,4 @@
-"""Which row a call means. Pure: it imports no framework and looks at no model."""
+"""Method selection: which row a call means. It imports no framework and looks at no model."""
 
 from __future__ import annotations
 
@@ -125,13 +125,13 @@ def choose(
 
     def order(row: MethodSpec) -> tuple[bool, bool, int, str]:
         rank = PREFERRED.index(row.toolset) if row.toolset in PREFERRED else len(PREFERRED)
-        return row.framework != framework, not installed(row), rank, row.toolset
+        return not row.runs_on(framework), not installed(row), rank, row.toolset
 
     ranked = sorted(rows, key=order)
     first = ranked[0]
     if len(ranked) > 1:
         others = ", ".join(f"{row.key!r} of {row.toolset!r}" for row in ranked[1:])
-        why = "it needs no translation" if first.framework == framework else "the model is translated for it"
+        why = "it needs no translation" if first.runs_on(framework) else "the model is translated for it"
         warnings.warn(
             f"several toolsets have this method: took {first.key!r} of {first.toolset!r} ({why}); there is "
             f"also {others}. Name one with toolset=… to be sure.",

@@ -1,15 +1,17 @@
-"""What is known of a method before it runs: one frozen row a method."""
+"""Method rows: what is known of a method before it runs."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.older_names import takes_older_names
 
-__all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "fold"]
+__all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "as_frameworks", "fold"]
 
 #: What a method attributes to: the inputs; a layer's output; the inputs, for one neuron; or it makes an
 #: input.
@@ -27,7 +29,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 #: ``target``          class index or position in the output; ``score`` a function of the output;
 #: ``batch``           rows in one forward pass; ``per_eval`` perturbed copies of the batch in one;
 #: ``delta``           asks for the convergence delta as well;
-#: ``layer_input``     asks for what goes into the layer instead of what it puts out.
+#: ``layer_input``     asks for the layer's input instead of its output.
 Role = Literal[
     "input",
     "baseline",
@@ -49,7 +51,7 @@ Role = Literal[
 ]
 ROLES: tuple[str, ...] = get_args(Role)
 
-#: Names of the uniform vocabulary (:func:`metannvis_methods.explain`) and the roles each one speaks for.
+#: Names of the uniform vocabulary (:func:`metannvis_methods.explain`) and the roles that each one stands for.
 UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
     {
         "inputs": ("input",),
@@ -63,9 +65,17 @@ UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
 )
 
 
+@functools.lru_cache(maxsize=1024)  # every call asks for the keys of all rows
 def fold(name: str) -> str:
     """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
     return name.casefold().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def as_frameworks(named: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Keys of frameworks as a row or a toolset names them: one, several, or ``None``, which is any and gives ``()``."""
+    if named is None:
+        return ()
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ class Argument:
             )
 
 
+@takes_older_names(hooks="needs_canonical", independent="batchable")
 @dataclass(frozen=True)
 class MethodSpec:
     """One method of one toolset.
@@ -104,7 +115,9 @@ class MethodSpec:
     toolset
         Key of the toolset whose runner runs it.
     framework
-        Key of the framework the model has to be in.
+        Key of the framework that the model has to be in, or a tuple of the keys of several, any of which will do.
+        ``None``: the method needs predictions only, so it runs in the model's own framework, whatever that is, and
+        the model is not translated. :attr:`frameworks` has all three as a tuple.
     kind
         See :data:`Kind`.
     cls
@@ -120,20 +133,21 @@ class MethodSpec:
         One line for people.
     caveats
         What to know before believing its result.
-    hooks
+    needs_canonical
         It hooks on the modules of activations, so a functional, shared or in-place one makes it silently
-        wrong: the model has to be in canonical form.
+        wrong: the model has to be in canonical form. ``hooks`` is an older name of it.
     stochastic
         Two runs differ unless ``seed`` is given.
-    independent
-        Each sample's result depends on that sample only, so a batch may be cut up.
+    batchable
+        Each sample's result depends on that sample only, so a batch may be cut up. ``independent`` is an older name
+        of it.
     defaults
         Call arguments that this row sets unless the caller does.
     """
 
     key: str
     toolset: str
-    framework: str
+    framework: str | tuple[str, ...] | None
     kind: Kind
     cls: str | type
     init: tuple[Argument, ...] = ()
@@ -142,16 +156,21 @@ class MethodSpec:
     reference: str = ""
     summary: str = ""
     caveats: tuple[str, ...] = ()
-    hooks: bool = False
+    needs_canonical: bool = False
     stochastic: bool = False
-    independent: bool = True
+    batchable: bool = True
     defaults: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
-        for name in ("key", "toolset", "framework"):
+        for name in ("key", "toolset"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InvalidArgumentError(f"{where}: {name} has to be a name")
+        if not isinstance(self.framework, str):  # one framework is its name and none is None, however they are written
+            several = as_frameworks(self.framework)
+            object.__setattr__(self, "framework", several if len(several) > 1 else several[0] if several else None)
+        if not all(isinstance(key, str) and key for key in self.frameworks):
+            raise InvalidArgumentError(f"{where}: framework has to be a name, several names, or None")
         if self.kind not in KINDS:
             raise InvalidArgumentError(f"{where}: unknown kind {self.kind!r}; there are {', '.join(KINDS)}")
         if isinstance(self.cls, str) and self.cls.count(":") != 1:
@@ -160,6 +179,25 @@ class MethodSpec:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InvalidArgumentError(f"{where}: argument listed twice: {', '.join(twice)}")
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Keys of the frameworks that the model may be in, the one to translate to in front; empty: any."""
+        return as_frameworks(self.framework)
+
+    def runs_on(self, framework: str) -> bool:
+        """Whether a model of that framework needs no translation for this method."""
+        return self.framework is None or self.framework == framework or framework in self.frameworks
+
+    @property
+    def hooks(self) -> bool:
+        """Older name of :attr:`needs_canonical`."""
+        return self.needs_canonical
+
+    @property
+    def independent(self) -> bool:
+        """Older name of :attr:`batchable`."""
+        return self.batchable
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -184,16 +222,21 @@ class MethodSpec:
         """First argument that has one of these roles."""
         return next((argument for argument in self.arguments if argument.role in roles), None)
 
-    def speaks(self, name: str) -> Argument | None:
-        """Argument that a word of the uniform vocabulary stands for, ``None`` if this method has none."""
+    def argument_for(self, name: str) -> Argument | None:
+        """Argument that a name of the uniform vocabulary stands for, ``None`` if this method has none."""
         return self.by_role(*UNIFORM.get(name, ()))
+
+    def speaks(self, name: str) -> Argument | None:
+        """Older name of :meth:`argument_for`."""
+        return self.argument_for(name)
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain, JSON-able values."""
         return {
             "key": self.key,
             "toolset": self.toolset,
-            "framework": self.framework,
+            "framework": self.framework if isinstance(self.framework, str) else None,
+            "frameworks": list(self.frameworks),
             "kind": self.kind,
             "class": self.cls if isinstance(self.cls, str) else f"{self.cls.__module__}:{self.cls.__qualname__}",
             "family": self.family,
@@ -210,17 +253,20 @@ class MethodSpec:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.key} ({self.toolset}, {self.framework}; {self.kind}, {self.family})"]
+        where = " or ".join(self.frameworks) or "any framework"
+        lines = [f"{self.key} ({self.toolset}, {where}; {self.kind}, {self.family})"]
         lines += [f"  {self.summary}"] if self.summary else []
         lines += [f"  reference: {self.reference}"] if self.reference else []
         lines += [f"  caveat: {caveat}" for caveat in self.caveats]
         for side, arguments in (("constructor", self.init), ("call", self.call)):
             if arguments:
                 lines.append(f"  {side}: " + ", ".join(_spell(argument) for argument in arguments))
-        words = [
-            f"{word} → {argument.name}" for word in UNIFORM if (argument := self.speaks(word)) and argument.name != word
+        names = [
+            f"{name} → {argument.name}"
+            for name in UNIFORM
+            if (argument := self.argument_for(name)) and argument.name != name
         ]
-        lines += [f"  in explain(): {', '.join(words)}"] if words else []
+        lines += [f"  in explain(): {', '.join(names)}"] if names else []
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The methods there are: rows of toolset plug-ins, and single methods registered by hand."""
+"""Method table: rows of toolset plug-ins, and single methods registered by hand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, UnknownToolsetError, near_misses
-from metannvis_methods.registry.spec import KINDS, MethodSpec, fold
-from metannvis_methods.registry.toolset import Toolset
+from metannvis_methods.registry.spec import KINDS, MethodSpec, as_frameworks, fold
+from metannvis_methods.registry.toolset import Toolset, runs_in
 
 __all__ = [
     "ENTRY_POINTS",
@@ -67,10 +67,10 @@ class Registry:
     def add_method(self, spec: MethodSpec, *, owner: str) -> None:
         """Add one row to a toolset that is there."""
         toolset = self.toolset(spec.toolset)
-        if spec.framework != toolset.framework:
+        if not runs_in(toolset, spec):
+            theirs, own = (" or ".join(map(repr, keys)) for keys in (as_frameworks(toolset.framework), spec.frameworks))
             raise InvalidArgumentError(
-                f"method {spec.key!r}: toolset {toolset.key!r} runs models of {toolset.framework!r}, "
-                f"not {spec.framework!r}"
+                f"method {spec.key!r}: toolset {toolset.key!r} runs models of {theirs}, not {own or 'of any framework'}"
             )
         place = (fold(toolset.key), fold(spec.key))
         if place in self._rows:
@@ -125,6 +125,14 @@ def list_methods(
 ) -> tuple[MethodSpec, ...]:
     """Methods there are, narrowed down by any of the arguments. Loads no framework.
 
+    Parameters
+    ----------
+    toolset, kind, family
+        As in the row.
+    framework
+        Those that run on models of this framework without a translation, so those that need predictions only are
+        among them.
+
     Raises
     ------
     UnknownToolsetError
@@ -134,13 +142,14 @@ def list_methods(
     """
     if kind is not None and kind not in KINDS:
         raise InvalidArgumentError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
-    wanted: dict[str, Any] = {"framework": framework, "kind": kind, "family": family}
+    wanted: dict[str, Any] = {"kind": kind, "family": family}
     if toolset is not None:
         wanted["toolset"] = registry.toolset(toolset).key
     return tuple(
         spec
         for spec in registry.methods()
-        if all(value is None or getattr(spec, name) == value for name, value in wanted.items())
+        if (framework is None or spec.runs_on(framework))
+        and all(value is None or getattr(spec, name) == value for name, value in wanted.items())
     )
 
 

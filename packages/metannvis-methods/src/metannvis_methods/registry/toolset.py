@@ -1,4 +1,4 @@
-"""What a toolset plug-in is, and what passes between it and us."""
+"""Toolset plug-ins: what one is, the call that it gets, and the output that it returns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from metannvis_methods.registry.spec import MethodSpec
+import numpy as np
 
-__all__ = ["Job", "Outcome", "Progress", "Target", "Toolset"]
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.older_names import takes_older_names
+from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
+
+__all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "runs_in"]
 
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
@@ -18,45 +22,138 @@ Progress = Callable[[int, int, str], None]
 Target = None | int | tuple[int, ...] | list[int] | list[tuple[int, ...]]
 
 
+@takes_older_names(init="init_options", call="call_options")
 @dataclass(frozen=True)
-class Job:
-    """One run of one method, everything in the terms of the model that is run.
+class MethodCall:
+    """One call of one method, from where a caller's arguments are resolved to the toolset that runs it.
+
+    It begins in the terms of the caller's model: tensors and layouts as they were given, a layer by its name, a target as a
+    class name. Each step on the way replaces fields (:func:`dataclasses.replace`), and a toolset gets it in the terms of the
+    model that runs. Inputs, target, layer and output stand in it once: the toolkit's keyword arguments are made of them by
+    the row (:attr:`init_arguments`, :attr:`call_arguments`).
 
     Attributes
     ----------
     spec
         The method.
     model
-        A model of the toolset's framework, in inference mode. It may be edited: it is put back afterwards.
+        For a toolset: a model of :attr:`framework`, in inference mode. It may be edited: it is put back afterwards.
     inputs
-        Tensors of the model's framework, dtype and device, one an input. Empty if the caller gave none.
+        What is explained, one an input; empty if the caller gave none. For a toolset: tensors of the model's framework, dtype
+        and device.
     layer
-        The layer object of ``model``, ``None`` for a method that wants none.
-    init, call
-        Keyword arguments of the constructor (model left out) and of the call, complete but for a ``score``,
-        which the toolset makes from ``target``. Inputs are a tensor, or a tuple for several.
+        For a toolset: the layer object of ``model``, ``None`` for a method that wants none.
+    init_options, call_options
+        Keyword arguments of the constructor and of the call beside model, inputs, target and layer. A score function that the
+        caller gave is among them; one that is not, the toolset makes from ``target``.
     target
-        What is explained, if the method has a target.
+        What is explained, if the method has a target. For a toolset: a :data:`Target`.
     seed
         Seed for generators that the toolset makes itself; the global ones are seeded already.
     progress
         To be called with ``(done, total, stage)`` where the toolkit says how far it is.
+    output
+        Which of the model's outputs is explained; ``None``: its only one.
+    framework
+        Key of the framework of ``model``.
+    several
+        Whether the inputs go to the toolkit as a tuple, as they were given, also if there is one.
+    labels
+        Class names, if the caller gave them.
+    batch_size
+        Samples that are run at once, at most.
+    translate_options
+        Options of ``metannvis_translate.translate``, should the model be translated.
+    recorded
+        What the caller set, in JSON-able form.
     """
 
     spec: MethodSpec
     model: Any
     inputs: tuple[Any, ...] = ()
     layer: Any = None
-    init: Mapping[str, Any] = field(default_factory=dict)
-    call: Mapping[str, Any] = field(default_factory=dict)
-    target: Target = None
+    init_options: Mapping[str, Any] = field(default_factory=dict)
+    call_options: Mapping[str, Any] = field(default_factory=dict)
+    target: Any = None
     seed: int | None = None
     progress: Progress | None = None
+    output: Any = None
+    framework: str = ""
+    several: bool = False
+    labels: tuple[str, ...] | None = None
+    batch_size: int | None = None
+    translate_options: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def init_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the constructor (model left out), complete."""
+        return self._complete(self.spec.init, self.init_options)
+
+    @property
+    def call_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the call, complete but for a score made from ``target``.
+
+        Inputs are a tensor, or a tuple for several.
+        """
+        return self._complete(self.spec.call, self.call_options)
+
+    @property
+    def init(self) -> Mapping[str, Any]:
+        """Older name of :attr:`init_arguments`."""
+        return self.init_arguments
+
+    @property
+    def call(self) -> Mapping[str, Any]:
+        """Older name of :attr:`call_arguments`."""
+        return self.call_arguments
+
+    def _complete(self, arguments: tuple[Argument, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+        complete = dict(options)
+        for argument in arguments:
+            if argument.role == "input" and (self.inputs or self.several):
+                complete[argument.name] = self.inputs if self.several else self.inputs[0]
+            elif argument.role == "target":
+                complete[argument.name] = self.target
+            elif argument.role == "layer" and self.layer is not None:
+                complete[argument.name] = self.layer
+        return complete
+
+    def option(self, *roles: str) -> Any:
+        """Value of the first option that is set and has one of these roles; ``None`` if there is none."""
+        for options, arguments in ((self.init_options, self.spec.init), (self.call_options, self.spec.call)):
+            for argument in arguments:
+                if argument.role in roles and options.get(argument.name) is not None:
+                    return options[argument.name]
+        return None
+
+    def predict(self, *inputs: Any) -> np.ndarray[Any, Any]:
+        """The explained output of the model, as NumPy, for other inputs: one value an input of the model, NumPy or tensors.
+
+        It is what a method needs that runs on models of any framework.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The model does not run on such inputs, or has several outputs.
+        """
+        from metannvis_methods.models.registry import adapter_for
+
+        adapter = adapter_for(self.framework)
+        tensors = [adapter.as_input(self.model, value, index) for index, value in enumerate(inputs)]
+        outputs = adapter.predict(self.model, tensors)
+        if len(outputs) != 1:
+            raise InvalidArgumentError(f"the model has {len(outputs)} outputs; explain a model that has one of them")
+        return outputs[0]
+
+
+#: Older name of :class:`MethodCall`.
+Job = MethodCall
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a method made, in the layout of the model that was run.
+class MethodOutput:
+    """What a method made: arrays in the layout of the model that was run, or of axes that the toolset names.
 
     Attributes
     ----------
@@ -69,12 +166,25 @@ class Outcome:
         Whether they still have the channels axis (the last one of a channels-last model).
     delta
         Convergence delta, one a sample.
+    axes
+        One letter an axis of ``values`` (a tuple where ``values`` is one), for values that lie like no tensor of the model: a
+        table of units and concepts is ``"UC"``, a number is ``""``. They are returned as they are, whatever ``over`` and
+        ``channels`` say.
+    kind
+        What the result says that it is, if not what the row says (:data:`metannvis_methods.registry.spec.Kind`): ``"table"``,
+        ``"scores"``, ``"image"`` and so on.
     """
 
     values: Any
     over: Literal["input", "layer", "features"] = "input"
     channels: bool = True
     delta: Any = None
+    axes: str | tuple[str, ...] | None = None
+    kind: str | None = None
+
+
+#: Older name of :class:`MethodOutput`.
+Outcome = MethodOutput
 
 
 class Toolset:
@@ -87,7 +197,8 @@ class Toolset:
     key
         Its name.
     framework
-        Key of the framework its models have to be in.
+        Key of the framework its models have to be in, a tuple of several, or ``None`` for any; each row names one or several
+        of these (:attr:`MethodSpec.framework`).
     packages
         Modules that have to be importable for it to run.
     install
@@ -97,15 +208,26 @@ class Toolset:
     """
 
     key: str = ""
-    framework: str = ""
+    framework: str | tuple[str, ...] | None = ""
     packages: tuple[str, ...] = ()
     install: str = ""
     rows: tuple[MethodSpec, ...] = ()
 
+    def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
+        """Why this model of a right framework has to be made canonical first; empty if it has not."""
+        return self.obstacles(spec, model, inputs)
+
     def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
-        """Why this model of the right framework has to be made canonical first; empty if it has not."""
+        """Older name of :meth:`reasons_to_translate`, which asks a toolset that has this one."""
         return ()
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, call: MethodCall) -> MethodOutput:
         """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""
         raise NotImplementedError
+
+
+def runs_in(toolset: Toolset, spec: MethodSpec) -> bool:
+    """Whether a toolset runs models of all the frameworks that a row names."""
+    if toolset.framework is None:
+        return True
+    return bool(spec.frameworks) and set(spec.frameworks) <= set(as_frameworks(toolset.framework))

@@ -1,1 +1,1 @@
-"""What a call returns: explanations, comparisons, and files of them."""
+"""Results: explanations, comparisons, and files of them."""

@@ -1,4 +1,4 @@
-"""What a method gives back."""
+"""Explanations: what a method gives back."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ class Explanation:
         samples.
     axes
         One letter an axis of ``values``: N batch, C channels, D/H/W space, L a single spatial axis, T tokens,
-        F features, ``?`` not known. A tuple where ``values`` is one.
+        F features, ``?`` not known; other letters are the toolset's own, for values that are no map of the inputs or of a
+        layer. A tuple where ``values`` is one.
     inputs, input_axes
         What was explained, and its axes. ``None`` if the caller gave no inputs.
     method, toolset, kind
-        Key of the method, of its toolset, and what it attributes to.
+        Key of the method, of its toolset, and what it attributes to, or what its result is where that is no map (``"table"``,
+        ``"scores"``, ``"image"``).
     framework
         Key of the framework of the caller's model.
     layer
@@ -136,8 +138,7 @@ class Explanation:
         return find_plotter()(self, **options)
 
     def __str__(self) -> str:
-        shapes = self.values if isinstance(self.values, tuple) else (self.values,)
-        axes = self.axes if isinstance(self.axes, tuple) else (self.axes,)
+        shapes, axes = as_tuple(self.values), as_tuple(self.axes)
         parts = [f"{self.method} of {self.toolset} on a {self.framework} model"]
         parts += [f"layer {self.layer}"] if self.layer else []
         parts += [f"target {self.target}"] if self.target is not None else []

@@ -25,6 +25,8 @@ class PendingExplanation:
         ``model``).
     method, toolset, framework
         What will run, and the framework of the caller's model.
+    request, prepared
+        The call, and the model as it was prepared for it.
     """
 
     model: Any = field(repr=False)
@@ -33,6 +35,7 @@ class PendingExplanation:
     toolset: str
     framework: str
     request: Any = field(repr=False, default=None, compare=False)
+    prepared: Any = field(repr=False, default=None, compare=False)
 
     def __str__(self) -> str:
         rows = [(row.source.name, row.source.kind, str(row.source.shape), row.target.name) for row in self.layers]

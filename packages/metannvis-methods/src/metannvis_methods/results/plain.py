@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
-
-
-__all__ = ["jsonable"]
+__all__ = ["as_tuple", "jsonable"]
 
 
 def jsonable(value: Any) -> Any:
@@ -30,4 +26,5 @@ def jsonable(value: Any) -> Any:
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
+    """One value of a result as a tuple of it; a tuple as it is."""
     return value if isinstance(value, tuple) else (value,)

@@ -1,4 +1,4 @@
-"""From the caller's words to the toolkit's: which argument goes where, and which are missing."""
+"""Argument binding: which of the caller's arguments is which of the toolkit's, and which are missing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, near_misses
 from metannvis_methods.registry.spec import UNIFORM, MethodSpec, Role
 
-__all__ = ["Bound", "bind", "check_required"]
+__all__ = ["BoundArguments", "bind", "check_required"]
 
 
 @dataclass
-class Bound:
+class BoundArguments:
     """Arguments of one run by the toolkit's names, values still as the caller gave them."""
 
     spec: MethodSpec
@@ -32,13 +32,18 @@ class Bound:
         return None
 
     def give(self, name: str, value: Any, said: str) -> None:
-        """Set an argument that is not set yet; ``said`` is the word the caller used for it."""
+        """Set an argument that is not set yet; ``said`` is the caller's name for it."""
         side = self.side(name)
         if name in side:
             raise InvalidArgumentError(
                 f"{self.spec.key}: {said!r} and {name!r} are the same argument; give one of them"
             )
         side[name] = value
+
+    def pop(self, role: Role) -> Any:
+        """Remove the row's argument of that role, and return its value; ``None`` if there is none."""
+        argument = self.spec.by_role(role)
+        return None if argument is None else self.side(argument.name).pop(argument.name, None)
 
     def take(self, *roles: Role) -> Any:
         """Like :meth:`of`, and remove every argument of these roles."""
@@ -51,18 +56,18 @@ class Bound:
 
 def bind(
     spec: MethodSpec,
-    words: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
     *,
     init_args: Mapping[str, Any] | None = None,
     exec_args: Mapping[str, Any] | None = None,
-) -> Bound:
+) -> BoundArguments:
     """Route arguments to the constructor or the call by the row.
 
     Parameters
     ----------
-    words
-        The uniform vocabulary (:data:`metannvis_methods.registry.spec.UNIFORM`); ``None`` means not given.
+    arguments
+        By the names of the uniform vocabulary (:data:`metannvis_methods.registry.spec.UNIFORM`); ``None`` means not given.
     options
         By the toolkit's names; one that the row does not know is refused.
     init_args, exec_args
@@ -73,12 +78,12 @@ def bind(
     InvalidArgumentError
         The method has no such argument (the message names close ones), or it was given twice.
     """
-    bound = Bound(spec)
+    bound = BoundArguments(spec)
     for given, unknown in ((init_args or {}, bound.init), (exec_args or {}, bound.call)):
         if not isinstance(given, Mapping):
             raise InvalidArgumentError(f"init_args and exec_args are dicts, not {type(given).__name__}")
         for name, value in given.items():
-            argument = spec.argument(name) or spec.speaks(name)
+            argument = spec.argument(name) or spec.argument_for(name)
             if argument is None:
                 unknown[name] = value
             else:
@@ -87,14 +92,13 @@ def bind(
         if spec.argument(name) is None:
             raise InvalidArgumentError(_unknown(spec, name))
         bound.give(name, value, name)
-    for word, value in words.items():
+    for name, value in arguments.items():
         if value is None:
             continue
-        argument = spec.speaks(word)
-        if argument is not None:
-            bound.give(argument.name, value, word)
-        else:
-            raise InvalidArgumentError(_takes_no(spec, word))
+        argument = spec.argument_for(name)
+        if argument is None:
+            raise InvalidArgumentError(_takes_no(spec, name))
+        bound.give(argument.name, value, name)
     for name, value in spec.defaults:
         bound.side(name).setdefault(name, value)
     return bound
@@ -107,21 +111,21 @@ def _unknown(spec: MethodSpec, name: str) -> str:
     return f"{spec.key} of {spec.toolset} has no option {name!r}. {hint}"
 
 
-def _takes_no(spec: MethodSpec, word: str) -> str:
-    words = [known for known in UNIFORM if spec.speaks(known)]
+def _takes_no(spec: MethodSpec, name: str) -> str:
+    names = [known for known in UNIFORM if spec.argument_for(known)]
     hint = ""
-    if word in ("layer", "neuron") and spec.kind == "primary":
-        hint = f" and has no {word} variant there"
-    return f"{spec.key} of {spec.toolset} takes no {word!r}{hint}; it takes: {', '.join(words)}"
+    if name in ("layer", "neuron") and spec.kind == "primary":
+        hint = f" and has no {name} variant there"
+    return f"{spec.key} of {spec.toolset} takes no {name!r}{hint}; it takes: {', '.join(names)}"
 
 
-def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
+def check_required(bound: BoundArguments, *, target_may_be_found: bool) -> None:
     """Refuse a call that lacks an argument which neither the toolkit nor the row has a default for, the layer left out.
 
     Raises
     ------
     MissingArgumentError
-        The message names every missing argument, in the caller's words.
+        The message names every missing argument, by the caller's name for it.
     """
     spec = bound.spec
     missing = []
@@ -133,7 +137,7 @@ def check_required(bound: Bound, *, target_may_be_found: bool) -> None:
             continue
         if target_may_be_found and argument.role in ("target", "score"):
             continue
-        word = next((word for word in UNIFORM if spec.speaks(word) is argument), argument.name)
-        missing.append(argument.name if word == argument.name else f"{word} (its own name for it: {argument.name})")
+        name = next((name for name in UNIFORM if spec.argument_for(name) is argument), argument.name)
+        missing.append(argument.name if name == argument.name else f"{name} (its own name for it: {argument.name})")
     if missing:
         raise MissingArgumentError(f"{spec.key} of {spec.toolset} needs {', '.join(missing)}")

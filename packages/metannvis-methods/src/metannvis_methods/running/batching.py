@@ -7,58 +7,55 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from metannvis_translate.errors import first_line
 
 from metannvis_methods.errors import MetannvisError, ToolsetError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.registry.toolset import Job, Outcome
-from metannvis_methods.running.request import Request
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 
 
-def in_chunks(request: Request, job: Job) -> Outcome:
-    """Run a job at once, or in pieces of ``batch_size`` samples if each sample stands for itself."""
-    size = request.batch_size
-    samples = {int(tensor.shape[0]) for tensor in job.inputs}
+def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
+    """Run a call at once, or in pieces of ``batch_size`` samples if each sample stands for itself."""
+    size = call.batch_size
+    samples = {int(tensor.shape[0]) for tensor in call.inputs}
     count = samples.pop() if len(samples) == 1 else 0
-    if size is None or count <= size or not job.spec.independent:
-        return _attempt(request, _sized(job, size, count))
-    outcomes = []
+    if size is None or count <= size or not call.spec.batchable:
+        return _attempt(toolset, _sized(call, size, count))
+    outputs = []
     for start in range(0, count, size):
-        if request.progress is not None:
-            request.progress(start, count, "run")
-        piece = _cut(job, start, min(start + size, count), count)
-        outcomes.append(_attempt(request, _sized(piece, size, min(size, count - start))))
-    if request.progress is not None:
-        request.progress(count, count, "run")
-    return _joined(outcomes)
+        if call.progress is not None:
+            call.progress(start, count, "run")
+        piece = _cut(call, start, min(start + size, count), count)
+        outputs.append(_attempt(toolset, _sized(piece, size, min(size, count - start))))
+    if call.progress is not None:
+        call.progress(count, count, "run")
+    return _joined(call, outputs)
 
 
-def _attempt(request: Request, job: Job) -> Outcome:
+def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
     try:
-        return request.toolset.run(job)
+        return toolset.run(call)
     except MetannvisError:
         raise
     except Exception as error:
-        text = (str(error).strip().splitlines() or [""])[0]
-        raise ToolsetError(
-            f"{job.spec.key} of {job.spec.toolset} failed with {type(error).__name__}: {text}"
-        ) from error
+        raise ToolsetError(f"{call.spec.key} of {call.spec.toolset} failed with {first_line(error)}") from error
 
 
-def _sized(job: Job, size: int | None, count: int) -> Job:
+def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
     """Tell the toolkit how many rows may go through the model at once, unless the caller did."""
     if size is None:
-        return job
-    call = dict(job.call)
-    for argument in job.spec.call:
+        return call
+    options = dict(call.call_options)
+    for argument in call.spec.call:
         if argument.role == "batch":
-            call[argument.name] = size
+            options[argument.name] = size
         elif argument.role == "per_eval":
-            call[argument.name] = max(1, size // max(count, 1))
-    return dataclasses.replace(job, call=call)
+            options[argument.name] = max(1, size // max(count, 1))
+    return dataclasses.replace(call, call_options=options)
 
 
-def _cut(job: Job, start: int, stop: int, count: int) -> Job:
-    """The job for some of its samples."""
+def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
+    """The call for some of its samples."""
 
     def part(value: Any, ranks: Sequence[int] | None = None) -> Any:
         if isinstance(value, tuple):
@@ -68,30 +65,32 @@ def _cut(job: Job, start: int, stop: int, count: int) -> Job:
             return value
         return value[start:stop] if len(shape) and shape[0] == count and count > 1 else value
 
-    like_inputs = ("input", "baseline", "feature_mask")
+    like_inputs = ("baseline", "feature_mask")
     per_sample = (*like_inputs, "extra", "layer_baseline", "layer_mask")
-    own = [len(tensor.shape) for tensor in job.inputs]
-    call = {}
-    for name, value in job.call.items():
-        argument = job.spec.argument(name)
-        if argument is not None and argument.role in per_sample:
-            value = part(value, own if argument.role in like_inputs else None)
-        call[name] = value
-    target = job.target[start:stop] if isinstance(job.target, list) else job.target
-    aim = job.spec.by_role("target")
-    if aim is not None:
-        call[aim.name] = target
-    return dataclasses.replace(job, inputs=part(job.inputs), call=call, target=target)
+    ranks = [len(tensor.shape) for tensor in call.inputs]
+    options = dict(call.call_options)
+    for argument in call.spec.call:
+        if argument.role in per_sample and argument.name in options:
+            options[argument.name] = part(options[argument.name], ranks if argument.role in like_inputs else None)
+    target = call.target[start:stop] if isinstance(call.target, list) else call.target
+    return dataclasses.replace(call, inputs=part(call.inputs), call_options=options, target=target)
 
 
-def _joined(outcomes: Sequence[Outcome]) -> Outcome:
-    def join(parts: Iterator[Any]) -> np.ndarray[Any, Any]:
-        return np.concatenate([to_numpy(item) for item in parts])
+def _joined(call: MethodCall, outputs: Sequence[MethodOutput]) -> MethodOutput:
+    first = outputs[0]
 
-    first = outcomes[0]
+    def join(parts: Iterator[Any], letters: str | None = None) -> np.ndarray[Any, Any]:
+        if letters is not None and "N" not in letters:
+            raise ToolsetError(
+                f"{call.spec.key} of {call.spec.toolset} returned axes {letters!r}, which count no samples (N), for a "
+                "part of the samples: its row has to say batchable=False"
+            )
+        return np.concatenate([to_numpy(item) for item in parts], axis=0 if letters is None else letters.index("N"))
+
     if isinstance(first.values, (tuple, list)):
-        values: Any = tuple(join(o.values[k] for o in outcomes) for k in range(len(first.values)))
+        axes = first.axes if isinstance(first.axes, tuple) else (first.axes,) * len(first.values)
+        values: Any = tuple(join((o.values[k] for o in outputs), axes[k]) for k in range(len(first.values)))
     else:
-        values = join(o.values for o in outcomes)
-    delta = None if first.delta is None else join(o.delta for o in outcomes)
+        values = join((o.values for o in outputs), first.axes if isinstance(first.axes, str) else None)
+    delta = None if first.delta is None else join(o.delta for o in outputs)
     return dataclasses.replace(first, values=values, delta=delta)

@@ -1,23 +1,20 @@
-"""Conversion of a call's values to what the toolkit takes."""
+"""Value conversion: a call in the terms of the caller's model, brought into those of the model that runs."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, several, to_numpy
 from metannvis_methods.registry.spec import Role
-from metannvis_methods.running.arguments import Bound
+from metannvis_methods.registry.toolset import MethodCall, Target
 from metannvis_methods.running.prepared import Prepared
 
-if TYPE_CHECKING:
-    pass
-
-
-__all__ = ["arguments_for", "caller_array"]
+__all__ = ["caller_array", "converted"]
 
 #: The translator's word for a role, where it differs from ours.
 TRANSLATED_ROLE: Mapping[Role, str] = {
@@ -37,30 +34,41 @@ def is_foreign(value: Any, framework: str) -> bool:
     return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
 
 
-def arguments_for(prepared: Prepared, bound: Bound) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Constructor and call arguments as tensors in the layout, dtype and device of the model that runs.
+def converted(call: MethodCall, prepared: Prepared, layer: Any, target: Target) -> MethodCall:
+    """The call for the model that runs: its tensors in the layout, dtype and device of that model, ``layer`` its layer object.
 
-    Values whose role does not concern layout, and functions, pass untouched. A layer is left out.
+    Values whose role does not concern layout, and functions, pass untouched. ``target`` is that of the caller's model, in plain
+    numbers, which is settled when the model's output is known.
     """
-    init, call = dict(bound.init), dict(bound.call)
-    for argument in bound.spec.arguments:
-        side = init if argument.name in init else call
-        value = side.get(argument.name)
-        if argument.role is None or value is None or (callable(value) and not hasattr(value, "shape")):
-            continue
-        if argument.role in ("layer", "score"):
-            continue
-        side[argument.name] = _converted(prepared, argument.role, value, bound)
-    return init, call
+    options = []
+    for given, arguments in ((call.init_options, call.spec.init), (call.call_options, call.spec.call)):
+        side = dict(given)
+        for argument in arguments:
+            value = side.get(argument.name)
+            if argument.role in (None, "layer", "score") or value is None:
+                continue
+            if not callable(value) or hasattr(value, "shape"):
+                side[argument.name] = _converted(call, prepared, argument.role, value)
+        options.append(side)
+    return dataclasses.replace(
+        call,
+        model=prepared.model,
+        framework=prepared.runs_in,
+        inputs=tuple(_tensor(prepared, "input", value, index, None) for index, value in enumerate(call.inputs)),
+        layer=layer,
+        init_options=options[0],
+        call_options=options[1],
+        target=target,
+    )
 
 
-def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
+def _converted(call: MethodCall, prepared: Prepared, role: Role, value: Any) -> Any:
     if role in ("batch", "per_eval", "delta"):
         return value
     if role == "layer_input":
-        if value and prepared.translation is not None:  # what a layer puts out is mapped, what goes into it is not
+        if value and prepared.translation is not None:  # a layer's output is mapped, its input is not
             raise InvalidArgumentError(
-                f"{bound.spec.key} runs on a translation of the model, in which only what a layer puts out is the same: name "
+                f"{call.spec.key} runs on a translation of the model, in which only the output of a layer is the same: name "
                 "the layer before it instead of asking for its input"
             )
         return value
@@ -73,19 +81,20 @@ def _converted(prepared: Prepared, role: Role, value: Any, bound: Bound) -> Any:
     if role in ("window", "stride"):
         one_each = isinstance(value, tuple) and bool(value) and isinstance(value[0], (tuple, list))
         return _each(lambda item, k: _translated(prepared, role, item, k, None), value, one_each)
-    offset = len(in_order(bound.of("input"))) if role == "extra" else 0
+    offset = len(call.inputs) if role == "extra" else 0
     layer = prepared.row.source.name if role in ("layer_baseline", "layer_mask") and prepared.row is not None else None
+    return _each(lambda item, k: _tensor(prepared, role, item, k + offset, layer), value, several(value))
 
-    def convert(item: Any, index: int) -> Any:
-        if item is None or isinstance(item, (int, float, str)) or not np.ndim(item):
-            return item
-        item = item if hasattr(item, "shape") else to_numpy(item)
-        moved = _translated(prepared, role, item, index + offset, layer)
-        if role in FLOATS:
-            return prepared.adapter.as_input(prepared.model, moved, index + offset)
-        return prepared.adapter.as_index(prepared.model, moved)
 
-    return _each(convert, value, several(value))
+def _tensor(prepared: Prepared, role: Role, item: Any, index: int, layer: str | None) -> Any:
+    """An array as a tensor of the model that runs; a number, a function or a name as it is."""
+    if item is None or isinstance(item, (int, float, str)) or not np.ndim(item):
+        return item
+    item = item if hasattr(item, "shape") else to_numpy(item)
+    moved = _translated(prepared, role, item, index, layer)
+    if role in FLOATS:
+        return prepared.adapter.as_input(prepared.model, moved, index)
+    return prepared.adapter.as_index(prepared.model, moved)
 
 
 def _each(convert: Callable[[Any, int], Any], value: Any, one_each: bool) -> Any:

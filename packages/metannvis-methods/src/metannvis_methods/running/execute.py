@@ -1,4 +1,4 @@
-"""Steps 5 to 7 of a call: translate, find the layer, run, restore."""
+"""Execution: translate, find the layer, run, restore (steps 5 to 7 of a call)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import in_order, several, to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
-from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import Job
+from metannvis_methods.registry.spec import Argument, MethodSpec
+from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.arguments import Bound
 from metannvis_methods.running.batching import in_chunks
-from metannvis_methods.running.convert import arguments_for
+from metannvis_methods.running.convert import converted
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.request import Request
+from metannvis_methods.running.request import toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.running.target import (
-    _indices,
-    asked_target,
+    class_index,
+    plain_target,
+    score_classes,
     settle_target,
     translated_target,
 )
@@ -36,99 +36,99 @@ from metannvis_methods.running.target import (
 __all__ = ["execute"]
 
 
-def execute(request: Request) -> Explanation | PendingExplanation:
+def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation | PendingExplanation:
     """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is.
 
     One thread at a time runs a toolkit; the others wait, and ``progress`` is told so.
+
+    Parameters
+    ----------
+    call
+        In the terms of the caller's model.
+    prepared
+        The model as an earlier run of the same call prepared it.
     """
-    source, framework = request.source, request.framework
+    source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
     with set_aside():
-        fingerprint = fingerprint_of(request.toolset, request.spec, source, framework, request.progress)
-        with exclusive(*models, progress=request.progress):
-            return _execute(request, fingerprint)
+        fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
+        with exclusive(*models, progress=call.progress):
+            return _execute(toolset_of(call.spec), call, prepared, fingerprint)
 
 
-def _execute(request: Request, fingerprint: str | None) -> Explanation | PendingExplanation:
-    spec = request.spec
+def _execute(
+    toolset: Toolset, call: MethodCall, prepared: Prepared | None, fingerprint: str | None
+) -> Explanation | PendingExplanation:
+    spec = call.spec
     argument = spec.by_role("layer")
-    layer = request.layer
+    layer = call.layer
     if layer is None and argument is not None and not argument.required:
         layer = "auto"
     named = layer is not None and not isinstance(layer, int)
-    prepared = request.prepared
-    if prepared is None or not prepared.is_current() or (named and prepared.obstacles(layer)):
-        prepared = request.prepared = prepare(
-            request.toolset,
-            spec,
-            request.source,
-            request.framework,
-            request.bound,
-            request.options,
-            fingerprint=fingerprint,
-            layer=layer,
-            progress=request.progress,
-        )
-    prepared = dataclasses.replace(prepared)  # another thread may go on with the same request, at another layer
+    if prepared is None or not prepared.is_current() or (named and prepared.reasons_to_translate(layer)):
+        prepared = prepare(toolset, call, fingerprint=fingerprint, layer=layer)
+    kept, prepared = prepared, dataclasses.replace(prepared)  # another thread may go on with it, at another layer
     if argument is not None and layer is None:
         rows = prepared.layers()
-        return PendingExplanation(prepared.model, rows, spec.key, spec.toolset, request.framework, request=request)
-    bound = dataclasses.replace(request.bound, init=dict(request.bound.init), call=dict(request.bound.call))
+        return PendingExplanation(
+            prepared.model, rows, spec.key, spec.toolset, call.framework, request=call, prepared=kept
+        )
+    found = None
     if argument is not None:
         if named:
-            prepared.find_layer(layer)
+            found = prepared.find_layer(layer)
         else:  # a number is the toolkit's own way to count layers
-            bound.side(argument.name)[argument.name] = layer
+            call = _with_option(call, argument, layer)
     with exclusive(prepared.model, *([] if prepared.translation is None else [prepared.translation.model])):
-        return _run(request, prepared, bound)
+        return _run(toolset, call, prepared, found)
 
 
-def _run(request: Request, prepared: Prepared, bound: Bound) -> Explanation:
-    spec, adapter = request.spec, prepared.adapter
-    target, keeps_score = asked_target(bound, request.labels)
-    init, call = arguments_for(prepared, bound)
-    argument = spec.by_role("input")
-    inputs = in_order(call.get(argument.name)) if argument is not None else ()
-    extra = spec.by_role("extra")
-    more = in_order(call.get(extra.name)) if extra is not None else ()
-    if (place := spec.by_role("layer")) is not None and prepared.layer is not None:
-        (init if any(known is place for known in spec.init) else call)[place.name] = prepared.layer
-    asked = recorded = target
+def _with_option(call: MethodCall, argument: Argument, value: Any) -> MethodCall:
+    if argument in call.spec.init:
+        return dataclasses.replace(call, init_options={**call.init_options, argument.name: value})
+    return dataclasses.replace(call, call_options={**call.call_options, argument.name: value})
+
+
+def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) -> Explanation:
+    """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers."""
+    spec, adapter = asked.spec, prepared.adapter
+    score = asked.option("target", "score")
+    target: Target = plain_target(class_index(asked.target, asked.labels))
+    recorded: Any = target
+    call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
-        _refuse_whole_numbers(spec, adapter, inputs)
-    with guarded(adapter, prepared.model), seeded(request.seed):
-        if inputs:
-            outputs = adapter.predict(prepared.model, (*inputs, *more))
-            if spec.by_role("target", "score") is not None and not keeps_score:
-                target, found = settle_target(translated_target(prepared, target), outputs)
-                recorded = found if asked is None else asked
-        if keeps_score is not None:
-            recorded = _indices(keeps_score)
-        aim = spec.by_role("target")
-        if aim is not None:
-            call[aim.name] = target
-        job = Job(spec, prepared.model, inputs, prepared.layer, init, call, target, request.seed, request.progress)
-        outcome = in_chunks(request, job)
+        _refuse_whole_numbers(spec, adapter, call.inputs)
+    with guarded(adapter, prepared.model), seeded(call.seed):
+        if call.inputs:
+            outputs = adapter.predict(prepared.model, (*call.inputs, *in_order(call.option("extra"))))
+            if spec.by_role("target", "score") is not None and score is None:
+                settled, known = settle_target(translated_target(prepared, target), outputs)
+                recorded = known if target is None else target
+                if settled is not target:
+                    call = dataclasses.replace(call, target=settled)
+        if score is not None:
+            recorded = score_classes(score)
+        output = in_chunks(toolset, call)
     seconds = time.perf_counter() - started
-    values, axes = restore(prepared, outcome)
-    arrays, input_axes = caller_inputs(prepared, len(inputs), several(bound.of("input")))
+    values, axes = restore(prepared, call, output)
+    inputs, input_axes = caller_inputs(prepared, asked)
     return Explanation(
         values=values,
         axes=axes,
-        inputs=arrays,
+        inputs=inputs,
         input_axes=input_axes,
         method=spec.key,
         toolset=spec.toolset,
-        framework=request.framework,
-        kind=spec.kind,
+        framework=asked.framework,
+        kind=spec.kind if output.kind is None else output.kind,
         layer=prepared.row.source.name if prepared.row is not None else None,
         target=jsonable(recorded),
-        labels=request.labels,
+        labels=asked.labels,
         translation=translation_summary(prepared.translation),
-        convergence_delta=None if outcome.delta is None else to_numpy(outcome.delta),
+        convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
-        options={**request.recorded, **({} if request.seed is None else {"seed": request.seed})},
+        options={**asked.recorded, **({} if asked.seed is None else {"seed": asked.seed})},
     )
 
 

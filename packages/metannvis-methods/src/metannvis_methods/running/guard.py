@@ -1,4 +1,4 @@
-"""The caller's model, tensors and random numbers are left as they were."""
+"""Guards: the caller's model, tensors and random numbers are left as they were."""
 
 from __future__ import annotations
 

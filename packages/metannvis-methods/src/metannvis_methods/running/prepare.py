@@ -1,4 +1,4 @@
-"""From the caller's model and values to those the toolkit runs on: translation, arguments."""
+"""Model preparation: the caller's model, or a translation of it, ready for a toolset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import MissingArgumentError
@@ -15,8 +16,8 @@ from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import Progress, Toolset
-from metannvis_methods.running.arguments import Bound
+from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
+from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.convert import is_foreign
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.translation_cache import cache, signature
@@ -24,7 +25,7 @@ from metannvis_methods.running.translation_cache import cache, signature
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["LOAD_OPTIONS", "fingerprint_of", "open_source", "order_inputs", "prepare"]
+__all__ = ["LOAD_OPTIONS", "fingerprint_of", "framework_to_run", "open_source", "order_inputs", "prepare"]
 
 logger = logging.getLogger("metannvis_methods")
 
@@ -44,24 +45,49 @@ def open_source(model: Any, options: dict[str, Any], progress: Progress | None =
     return cache.file(Path(model), load, lambda: load_model(model, **load), progress=progress)
 
 
-def fingerprint_of(
-    toolset: Toolset, spec: MethodSpec, source: Any, framework: str, progress: Progress | None = None
-) -> str | None:
+def framework_to_run(spec: MethodSpec, source: Any, framework: str) -> str:
+    """Key of the framework in which a method runs on a model.
+
+    It is the model's own if the row allows that; else that of a translation which the caller gave; else the first of the
+    row's that is installed.
+    """
+    from metannvis_translate import Translation
+
+    if spec.runs_on(framework):
+        return framework
+    if isinstance(source, Translation) and source.target_framework in spec.frameworks:
+        return source.target_framework
+    return next(filter(is_installed, spec.frameworks), spec.frameworks[0])
+
+
+def _fits(spec: MethodSpec, home: ModelAdapter, model: Any) -> bool:
+    """Whether a model of a right framework is an object that the method can use: one that toolkits take, or that predicts."""
+    return home.is_model(model) if spec.frameworks else home.predicts(model)
+
+
+def fingerprint_of(spec: MethodSpec, source: Any, framework: str, progress: Progress | None = None) -> str | None:
     """Digest of the caller's model, if something that is made of it is to be kept; no other thread runs the model meanwhile."""
     from metannvis_translate import Translation
 
+    to = framework_to_run(spec, source, framework)
     if isinstance(source, Translation):
-        if source.target_framework == toolset.framework:
+        if source.target_framework == to:
             return None
         source = source.source
     home = adapter_for(framework)
-    if framework == toolset.framework and home.is_model(source) and not spec.hooks and not home.copies(source):
+    as_it_is = framework == to and _fits(spec, home, source) and not spec.needs_canonical
+    if as_it_is and not (_opens(spec) and home.copies(source)):
         return None
     with using(source, progress=progress):
         return home.fingerprint(source)
 
 
-def order_inputs(bound: Bound, source: Any, framework: str, progress: Progress | None = None) -> None:
+def _opens(spec: MethodSpec) -> bool:
+    """Whether a method may look into the model: one that needs predictions only does if a layer is named."""
+    return bool(spec.frameworks) or spec.by_role("layer") is not None
+
+
+def order_inputs(bound: BoundArguments, source: Any, framework: str, progress: Progress | None = None) -> None:
     """Put inputs, baselines and masks that were given by name into the order in which the model takes them."""
     for argument in bound.spec.arguments:
         value = bound.side(argument.name).get(argument.name)
@@ -79,39 +105,28 @@ def _input_names(source: Any, framework: str, progress: Progress | None) -> tupl
         return adapter.input_names(source)
 
 
-def prepare(
-    toolset: Toolset,
-    spec: MethodSpec,
-    source: Any,
-    framework: str,
-    bound: Bound,
-    options: Mapping[str, Any],
-    *,
-    fingerprint: str | None,
-    layer: Any = None,
-    progress: Progress | None = None,
-) -> Prepared:
+def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, layer: Any = None) -> Prepared:
     """Translate the model if the method needs that; otherwise take it as it is.
 
     Whoever calls this has the process and the model (:func:`metannvis_translate.process.exclusive`).
 
     Parameters
     ----------
-    source
-        A model, or a ``Translation`` of one.
-    options
-        Options of ``translate``; ``dummy_input`` and ``example_inputs`` count where the call has no inputs.
+    call
+        In the terms of the caller's model, which may be a ``Translation``. ``dummy_input`` and ``example_inputs`` of its
+        options of ``translate`` count where it has no inputs.
     fingerprint
-        What :func:`fingerprint_of` says of the source.
+        What :func:`fingerprint_of` says of the model.
     layer
         What the caller named, which may be one call of a layer.
     """
     from metannvis_translate import Translation
 
-    options = dict(options)
+    spec, source, framework, options = call.spec, call.model, call.framework, dict(call.translate_options)
     dummy = [options.pop(name) for name in ("example_inputs", "dummy_input") if options.get(name) is not None]
-    given = (*in_order(bound.of("input")), *in_order(bound.of("extra")))
-    adapter = adapter_for(toolset.framework)
+    given = (*call.inputs, *in_order(call.option("extra")))
+    to = framework_to_run(spec, source, framework)
+    adapter = adapter_for(to)
     ready = source if isinstance(source, Translation) else None
     if ready is not None:
         source = ready.source
@@ -122,11 +137,11 @@ def prepare(
     if not examples and dummy:
         examples = _examples(home, source, framework, in_order(dummy[0], home.input_names(source)))
     kept = None
-    if ready is None or ready.target_framework != toolset.framework:
-        reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {toolset.framework}",)
-        if framework == toolset.framework:
-            as_it_is = Prepared(source, framework, source, adapter, None, given, examples)
-            reasons = _obstacles(toolset, spec, as_it_is, layer, fingerprint)
+    if ready is None or ready.target_framework != to:
+        reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {' or '.join(spec.frameworks) or to}",)
+        if framework == to:
+            as_it_is = Prepared(source, framework, source, to, adapter, None, examples)
+            reasons = _reasons_to_translate(toolset, spec, as_it_is, layer, fingerprint)
             if not reasons:
                 return as_it_is
             logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
@@ -135,29 +150,31 @@ def prepare(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"
             )
-        # a layer that is called twice is an obstacle that shows late
+        # a layer that is called twice is a reason that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
-        ready = _translate(home, source, kept, toolset.framework, examples, options, progress)
-    return Prepared(source, framework, ready.model, adapter, ready, given, examples, fingerprint=kept)
+        ready = _translate(home, source, kept, to, examples, options, call.progress)
+    return Prepared(source, framework, ready.model, to, adapter, ready, examples, fingerprint=kept)
 
 
-def _obstacles(
+def _reasons_to_translate(
     toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
 ) -> tuple[str, ...]:
     """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
     source, adapter = prepared.source, prepared.adapter
-    if not adapter.is_model(source):
+    if not _fits(spec, adapter, source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
-    if spec.hooks:
-        slot = ("obstacles", spec.toolset, spec.key, signature(prepared.examples, {}))
+    if spec.needs_canonical:
+        slot = ("reasons to translate", spec.toolset, spec.key, signature(prepared.examples, {}))
         reasons: tuple[str, ...] = cache.get(
             source,
             slot,
             fingerprint,
-            lambda: toolset.obstacles(spec, source, prepared.examples or None),
+            lambda: toolset.reasons_to_translate(spec, source, prepared.examples or None),
         )
         if reasons:
             return reasons
+    if not _opens(spec):
+        return ()
     try:
         if adapter.copies(source):
             prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
@@ -165,7 +182,7 @@ def _obstacles(
             prepared.model, prepared.opened = adapter.open(source)
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
-    return () if layer is None or isinstance(layer, int) else prepared.obstacles(layer)
+    return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)
 
 
 def _examples(home: ModelAdapter, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""A model that is ready to run, its layers, and how both lie to the caller's."""
+"""Prepared models: a model that is ready to run, its layers, and how both lie to the caller's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "auto_layer"]
 
-#: What kinds of layers that put out tokens are called, in any framework.
+#: What kinds of layers whose output is tokens are called, in any framework.
 TOKEN_LAYERS = ("attention", "layernorm", "rmsnorm", "lstm", "gru", "rnn")
 
 
@@ -27,16 +27,14 @@ class Prepared:
     ----------
     source, framework
         The caller's model and its framework.
-    model, adapter
-        The model that runs, and what can be done to models of its framework.
+    model, runs_in, adapter
+        The model that runs, its framework, and what can be done to models of that.
     translation
         ``None`` if the caller's model runs as it is.
-    inputs
-        The caller's inputs, further inputs of the model after those that are attributed to.
     examples
-        A few of them (or of the dummy inputs), as tensors of the caller's framework.
-    layer, row
-        The layer object of ``model``, and which layer of the caller's model that is.
+        A few of the caller's inputs (or of the dummy inputs), as tensors of the caller's framework.
+    row
+        Which layer of the caller's model, and which of ``model``, was found last.
     opened
         Layers of a model that is not translated, by name.
     last
@@ -48,11 +46,10 @@ class Prepared:
     source: Any
     framework: str
     model: Any
+    runs_in: str
     adapter: ModelAdapter
     translation: Translation | None = None
-    inputs: tuple[Any, ...] = ()
     examples: tuple[Any, ...] = ()
-    layer: Any = None
     row: LayerRow | None = None
     opened: Mapping[str, Any] = field(default_factory=dict)
     last: str | None = None
@@ -71,8 +68,8 @@ class Prepared:
         infos = list_layers(self.source, example_inputs=self.examples or None)
         return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
 
-    def find_layer(self, layer: Any) -> None:
-        """Set ``layer`` and ``row`` from a name or an object of the caller's model, or from a row.
+    def find_layer(self, layer: Any) -> Any:
+        """The layer object of ``model`` by a name or an object of the caller's model, or a row; sets ``row``.
 
         Raises
         ------
@@ -82,15 +79,15 @@ class Prepared:
         name = self.layer_name(layer)
         if self.translation is not None:
             self.row = self.translation.layers.to_target(name)
-            self.model, self.layer = self.translation.attach(name)
-            return
+            self.model, found = self.translation.attach(name)
+            return found
         from metannvis_translate import LayerInfo, LayerRow
 
         if name not in self.opened:
             raise UnknownLayerError(name, self.opened)
-        self.layer = self.opened[name]
-        info = LayerInfo(name, type(self.layer).__name__)
+        info = LayerInfo(name, type(self.opened[name]).__name__)
         self.row = LayerRow(info, info, None)
+        return self.opened[name]
 
     def layer_name(self, layer: Any) -> str:
         """Name in the caller's model of what the caller gave: a name, ``"auto"``, a layer object, a row."""
@@ -107,7 +104,7 @@ class Prepared:
         except UnknownLayerError:  # an object of the translated model will do as well
             return self.translation.layers.to_source(layer).source.name
 
-    def obstacles(self, layer: Any) -> tuple[str, ...]:
+    def reasons_to_translate(self, layer: Any) -> tuple[str, ...]:
         """Why a toolkit cannot tell this layer of a model that is not translated from others; empty if it can."""
         if self.translation is not None:
             return ()

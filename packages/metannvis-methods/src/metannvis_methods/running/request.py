@@ -1,66 +1,54 @@
-"""Steps 1 to 4 of a call: the row, the framework, the choice among several, the arguments."""
+"""Call resolution: the row, the framework, the choice among several, the arguments (steps 1 to 4 of a call)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.models.arrays import in_order, several
 from metannvis_methods.registry.select import candidates, choose
 from metannvis_methods.registry.spec import KINDS, MethodSpec
 from metannvis_methods.registry.table import registry
-from metannvis_methods.registry.toolset import Progress, Toolset
+from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.arguments import Bound, bind, check_required
+from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.prepare import open_source, order_inputs
-from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.running.target import is_score
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["Request", "batch_rows", "installed", "understand"]
+__all__ = ["batch_rows", "installed", "resolve", "toolset_of"]
 
 
-@dataclass
-class Request:
-    """A call that has been understood but not run: the method is chosen and its arguments are complete."""
-
-    toolset: Toolset
-    spec: MethodSpec
-    source: Any
-    framework: str
-    bound: Bound
-    layer: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    labels: tuple[str, ...] | None = None
-    seed: int | None = None
-    batch_size: int | None = None
-    progress: Progress | None = None
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    prepared: Prepared | None = None
-
-
-def understand(
+def resolve(
     model: Any,
     method: str,
     *,
     kinds: Collection[str] = KINDS,
     toolset: str | None,
-    words: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
     init_args: Mapping[str, Any] | None,
     exec_args: Mapping[str, Any] | None,
     translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
+    labels: tuple[str, ...] | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    asks_delta: bool = False,
     stacklevel: int = 3,
     progress: Progress | None = None,
-) -> Request:
-    """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated."""
+) -> MethodCall:
+    """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated.
+
+    The call is in the terms of the caller's model.
+    """
     from metannvis_translate import Translation, detect_framework
 
     named = None if toolset is None else registry.toolset(toolset).key
-    given = {**(init_args or {}), **(exec_args or {}), **words}
+    given = {**(init_args or {}), **(exec_args or {}), **arguments}
     wants: Literal["layer", "neuron"] | None = None
     if given.get("neuron") is not None or given.get("neuron_selector") is not None:
         wants = "neuron"
@@ -76,37 +64,53 @@ def understand(
         translate_options = dict(translation)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
-    bound = bind(spec, words, options, init_args=init_args, exec_args=exec_args)
+    bound = bind(spec, arguments, options, init_args=init_args, exec_args=exec_args)
     check_required(bound, target_may_be_found=may_find_target)
-    chosen = registry.toolset(spec.toolset)
     if not installed(spec):
+        chosen = toolset_of(spec)
         how = chosen.install or f"install {', '.join(chosen.packages)}"
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    argument = spec.by_role("layer")
-    layer = None if argument is None else bound.side(argument.name).pop(argument.name, None)
     plain = {
         known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
     }
     recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
-    return Request(
-        toolset=chosen,
-        spec=spec,
-        source=source,
-        framework=framework,
-        bound=bound,
+    inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
+    if not is_score(bound.of("target", "score")):  # a function stays where the toolkit takes it
+        target = bound.take("target", "score")
+    delta = spec.by_role("delta")
+    if asks_delta and delta is not None:
+        bound.call.setdefault(delta.name, True)
+    return MethodCall(
+        spec,
+        source,
+        inputs=in_order(inputs),
         layer=layer,
-        options=translate_options,
+        init_options=bound.init,
+        call_options=bound.call,
+        target=target,
+        seed=seed,
+        progress=progress,
+        framework=framework,
+        several=several(inputs),
+        labels=labels,
+        batch_size=batch_size,
+        translate_options=translate_options,
         recorded={name: jsonable(value) for name, value in recorded.items() if name in plain},
     )
+
+
+def toolset_of(spec: MethodSpec) -> Toolset:
+    """The toolset whose runner runs a method."""
+    return registry.toolset(spec.toolset)
 
 
 def installed(spec: MethodSpec) -> bool:
     """Whether the packages that a method needs could be imported; imports none."""
     from metannvis_translate.frameworks import is_installed
 
-    return all(is_installed(package) for package in registry.toolset(spec.toolset).packages)
+    return all(is_installed(package) for package in toolset_of(spec).packages)
 
 
 def batch_rows(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""From what the toolkit made to NumPy in the caller's layout."""
+"""Result restoration: a method's output as NumPy in the caller's layout."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_methods.errors import ToolsetError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.toolset import Outcome
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.running.convert import caller_array
 from metannvis_methods.running.prepared import Prepared
 
@@ -22,26 +23,48 @@ __all__ = ["caller_inputs", "restore", "translation_summary"]
 Array = np.ndarray[Any, Any]
 
 
-def restore(prepared: Prepared, outcome: Outcome) -> tuple[Array | tuple[Array, ...], str | tuple[str, ...]]:
+def restore(
+    prepared: Prepared, call: MethodCall, output: MethodOutput
+) -> tuple[Array | tuple[Array, ...], str | tuple[str, ...]]:
     """Values and axes in the caller's layout; tuples where the toolkit gave a tuple.
 
-    A map without channels has the caller's remaining axes in the caller's order.
+    A map without channels has the caller's remaining axes in the caller's order. Values whose axes the toolset names are
+    returned as they are.
+
+    Raises
+    ------
+    ToolsetError
+        The axes that the toolset names are not those of its values.
     """
-    several = isinstance(outcome.values, (tuple, list))
-    values = outcome.values if several else (outcome.values,)
-    back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[outcome.over]
-    pairs = [back(prepared, to_numpy(value), index, outcome.channels) for index, value in enumerate(values)]
+    several = isinstance(output.values, (tuple, list))
+    arrays = [to_numpy(value) for value in (output.values if several else (output.values,))]
+    if output.axes is not None:
+        pairs = list(zip(arrays, _declared_axes(call, output.axes, arrays), strict=True))
+    else:
+        back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[output.over]
+        pairs = [back(prepared, call, array, index, output.channels) for index, array in enumerate(arrays)]
     if several:
         return tuple(array for array, _ in pairs), tuple(axes for _, axes in pairs)
     return pairs[0]
 
 
-def _as_they_are(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _declared_axes(call: MethodCall, axes: str | tuple[str, ...], arrays: Sequence[Array]) -> tuple[str, ...]:
+    """Axes that the toolset names, one text an array."""
+    named = axes if isinstance(axes, tuple) else (axes,) * len(arrays)
+    if [len(letters) for letters in named] != [array.ndim for array in arrays]:
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise ToolsetError(
+            f"{call.spec.key} of {call.spec.toolset} returned shape {shapes} and names the axes {axes!r}"
+        )
+    return named
+
+
+def _as_they_are(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     """Values that lie like no tensor of the model: one a group of features."""
     return array, {1: "F", 2: "NF"}.get(array.ndim, _unknown(array.ndim))
 
 
-def _from_input(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _from_input(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
         return array, ""
     if prepared.translation is None:
@@ -54,12 +77,12 @@ def _from_input(prepared: Prepared, array: Array, index: int, channels: bool) ->
     return _reduced(array, port.permutation, port.axes)
 
 
-def _from_layer(prepared: Prepared, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _from_layer(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     row = prepared.row
     if row is None:
         return array, _unknown(array.ndim)
     if prepared.translation is None:
-        axes = prepared.adapter.layer_axes(prepared.source, prepared.layer, range(array.ndim + (not channels)))
+        axes = prepared.adapter.layer_axes(prepared.source, call.layer, range(array.ndim + (not channels)))
         return array, axes if channels else _without_channels(axes)
     if not channels:
         return _reduced(array, row.permutation, row.source.axes)
@@ -95,14 +118,14 @@ def _unknown(rank: int) -> str:
 
 
 def caller_inputs(
-    prepared: Prepared, count: int, several: bool
+    prepared: Prepared, call: MethodCall
 ) -> tuple[Array | tuple[Array, ...] | None, str | tuple[str, ...] | None]:
-    """The caller's inputs as NumPy, and their axes."""
-    if not count:
+    """The inputs of a call in the terms of the caller's model as NumPy, and their axes."""
+    if not call.inputs:
         return None, None
-    arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(prepared.inputs[:count]))
+    arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(call.inputs))
     axes = tuple(_input_axes(prepared, array, index) for index, array in enumerate(arrays))
-    return (arrays, axes) if several else (arrays[0], axes[0])
+    return (arrays, axes) if call.several else (arrays[0], axes[0])
 
 
 def _input_axes(prepared: Prepared, array: Array, index: int) -> str:

@@ -13,10 +13,9 @@ from metannvis_methods.errors import (
     near_misses,
 )
 from metannvis_methods.registry.toolset import Target
-from metannvis_methods.running.arguments import Bound
 from metannvis_methods.running.prepared import Prepared
 
-__all__ = ["class_index", "plain_target", "settle_target"]
+__all__ = ["class_index", "is_score", "plain_target", "score_classes", "settle_target", "translated_target"]
 
 
 def class_index(target: Any, labels: Sequence[str] | None) -> Any:
@@ -77,7 +76,7 @@ def plain_target(target: Any) -> Target:
 
 
 def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tuple[Target, Any]:
-    """The target to explain, checked against what the model puts out.
+    """The target to explain, checked against what the model returns.
 
     Parameters
     ----------
@@ -146,18 +145,14 @@ def _as_array(value: Any) -> np.ndarray[Any, Any]:
     return np.asarray(value)
 
 
-def asked_target(bound: Bound, labels: Sequence[str] | None) -> tuple[Target, Any]:
-    """The target as plain numbers, or the toolkit's score function, which stays where it is."""
-    asked = bound.of("target", "score")
+def is_score(asked: Any) -> bool:
+    """Whether a target is a score function of the toolkit, or several of them."""
     functions = asked if isinstance(asked, (list, tuple)) and asked else [asked]
-    if all(callable(item) and not hasattr(item, "shape") for item in functions):
-        return None, asked
-    bound.take("target", "score")
-    return plain_target(class_index(asked, labels)), None
+    return all(callable(item) and not hasattr(item, "shape") for item in functions)
 
 
-def _indices(score: Any) -> Any:
-    """The classes that a score function of a toolkit says it picks."""
+def score_classes(score: Any) -> Any:
+    """The classes that a score function of a toolkit says it picks; ``None`` if it does not say so."""
     indices = getattr(score, "indices", None)
     if not isinstance(indices, (list, tuple)):
         return None

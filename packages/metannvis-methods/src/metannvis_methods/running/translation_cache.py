@@ -1,4 +1,4 @@
-"""A translation is kept as long as the caller keeps the model, and made anew when its weights change."""
+"""Translation cache: a translation is kept as long as the caller keeps the model, and made anew when its weights change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import a method's class when it runs, in an order that is safe."""
+"""Toolkit imports: a method's class is imported when it runs, in an order that is safe."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ __all__ = ["import_quietly", "load_class"]
 def load_class(spec: MethodSpec) -> Any:
     """The class that a row names.
 
+    The framework is imported before the toolkit is, if the row names one; a class for models of several frameworks must not
+    import one by itself.
+
     Raises
     ------
     MissingFrameworkError
@@ -24,7 +27,8 @@ def load_class(spec: MethodSpec) -> Any:
     """
     if not isinstance(spec.cls, str):
         return spec.cls
-    adapter_for(spec.framework)  # imports the framework, before the toolkit does
+    if isinstance(spec.framework, str):
+        adapter_for(spec.framework)
     module, _, name = spec.cls.partition(":")
     try:
         return getattr(import_quietly(module), name)

@@ -8,7 +8,7 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import Job, Outcome, Toolset
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 from metannvis_methods.toolsets.captum.rows import ROWS
 
 __all__ = ["CaptumToolset", "toolset"]
@@ -23,14 +23,14 @@ class CaptumToolset(Toolset):
     install = "pip install 'metannvis-methods[captum]'"
     rows = ROWS
 
-    def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
+    def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Activations that a method which hooks on modules would miss or get wrong."""
-        if not spec.hooks or not inputs:
+        if not spec.needs_canonical or not inputs:
             return ()
         from metannvis_translate.frameworks import get_framework
 
-        plugin = get_framework(self.framework)
-        with adapter_for(self.framework).guarded(model):  # what works in place is no obstacle: it will not, in the run
+        plugin = get_framework("torch")
+        with adapter_for("torch").guarded(model):  # what works in place is no reason: it will not, in the run
             arrays = [to_numpy(value) for value in inputs]
             found = tuple(plugin.needs_canonical(model, arrays, relevance=spec.base == "lrp"))
         own = [name for name, module in model.named_modules() if getattr(module, "rule", None) is not None]
@@ -41,11 +41,11 @@ class CaptumToolset(Toolset):
             )
         return found
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, call: MethodCall) -> MethodOutput:
         """Run one of Captum's methods."""
         from metannvis_methods.toolsets.captum.runner import run
 
-        return run(job)
+        return run(call)
 
 
 toolset = CaptumToolset()

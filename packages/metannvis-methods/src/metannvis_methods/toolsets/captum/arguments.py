@@ -1,4 +1,4 @@
-"""What the rows of Captum's methods share: arguments, references, caveats."""
+"""Shared parts of the rows of Captum's methods: arguments, references, caveats."""
 
 from __future__ import annotations
 

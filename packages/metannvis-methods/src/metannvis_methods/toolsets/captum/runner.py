@@ -1,4 +1,4 @@
-"""Runs every Captum method."""
+"""Captum's runner, which runs every method of Captum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import Job, Outcome
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
 from metannvis_methods.toolsets.load import load_class
 
@@ -22,39 +22,39 @@ EXPECTED = (
 )
 
 
-def run(job: Job) -> Outcome:
+def run(call: MethodCall) -> MethodOutput:
     """Construct the method on the model and call it."""
-    cls = load_class(job.spec)
-    call = dict(job.call)
-    for argument in job.spec.call:
+    cls = load_class(call.spec)
+    arguments = call.call_arguments
+    for argument in call.spec.call:
         if argument.role == "neuron":
-            call[argument.name] = _selector(call.get(argument.name))
+            arguments[argument.name] = _selector(arguments.get(argument.name))
         if argument.role == "target":
-            call[argument.name] = _target(call.get(argument.name))
-        if argument.role == "per_eval" and job.spec.kind == "layer" and isinstance(job.target, list):
-            call[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
-    asked = job.spec.by_role("delta")
-    if job.spec.base == "lrp":
-        attach_rules(job.model)
+            arguments[argument.name] = _target(arguments.get(argument.name))
+        if argument.role == "per_eval" and call.spec.kind == "layer" and isinstance(call.target, list):
+            arguments[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
+    asked = call.spec.by_role("delta")
+    if call.spec.base == "lrp":
+        attach_rules(call.model)
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        method = cls(job.model, **job.init)
-        values = method.attribute(**call)
+        method = cls(call.model, **call.init_arguments)
+        values = method.attribute(**arguments)
     delta = None
-    if asked is not None and call.get(asked.name):
+    if asked is not None and arguments.get(asked.name):
         values, delta = values
-        samples = len(job.inputs[0])
+        samples = len(call.inputs[0])
         if len(delta) != samples:  # one a random draw
             delta = delta.reshape(samples, -1).mean(dim=1)
-    return Outcome(values, over=_over(job.spec, call), delta=delta)
+    return MethodOutput(values, over=_over(call.spec, arguments), delta=delta)
 
 
-def _over(spec: MethodSpec, call: Mapping[str, Any]) -> Literal["input", "layer", "features"]:
+def _over(spec: MethodSpec, arguments: Mapping[str, Any]) -> Literal["input", "layer", "features"]:
     """What the values lie like: coefficients of a model of the features lie like nothing of the model that is explained."""
     if spec.kind == "layer":
         return "layer"
-    features = spec.key == "lime_base" or call.get("return_input_shape") is False
+    features = spec.key == "lime_base" or arguments.get("return_input_shape") is False
     return "features" if features else "input"
 
 

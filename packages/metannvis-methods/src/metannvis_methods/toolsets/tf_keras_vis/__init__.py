@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metannvis_methods.registry.toolset import Job, Outcome, Toolset
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 from metannvis_methods.toolsets.tf_keras_vis.rows import ROWS
 
 __all__ = ["TfKerasVisToolset", "toolset"]
@@ -17,11 +17,11 @@ class TfKerasVisToolset(Toolset):
     install = "pip install 'metannvis-methods[tf-keras-vis]'"
     rows = ROWS
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, call: MethodCall) -> MethodOutput:
         """Run one of the methods of tf-keras-vis."""
         from metannvis_methods.toolsets.tf_keras_vis.runner import run
 
-        return run(job)
+        return run(call)
 
 
 toolset = TfKerasVisToolset()

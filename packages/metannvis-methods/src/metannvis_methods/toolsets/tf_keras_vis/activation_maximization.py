@@ -1,4 +1,4 @@
-"""What ActivationMaximization needs beside its defaults: a start, seeded generators, progress."""
+"""Activation maximization: what it needs beside its defaults, which is a start, seeded generators and progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import MissingArgumentError
-from metannvis_methods.registry.toolset import Job, Progress
+from metannvis_methods.registry.toolset import MethodCall, Progress
 from metannvis_methods.toolsets.load import import_quietly
 
 __all__ = ["ascent_arguments"]
@@ -17,38 +17,38 @@ __all__ = ["ascent_arguments"]
 STEPS = 200  # the toolkit's default
 
 
-def ascent_arguments(model: Any, call: Mapping[str, Any], job: Job) -> dict[str, Any]:
+def ascent_arguments(model: Any, arguments: Mapping[str, Any], call: MethodCall) -> dict[str, Any]:
     """Arguments to set or replace.
 
     The toolkit draws the start from TensorFlow, jitter from NumPy's global generator and rotations from
-    generators made when it was imported, so no seed repeats a run. With ``job.seed`` each gets a generator of
+    generators made when it was imported, so no seed repeats a run. With ``call.seed`` each gets a generator of
     its own.
     """
-    given = {name: call[name] for name in ("seed_input", "input_modifiers", "regularizers") if name in call}
+    given = {name: arguments[name] for name in ("seed_input", "input_modifiers", "regularizers") if name in arguments}
     if given.get("seed_input") is None:
-        given["seed_input"] = _start(model, call.get("input_range", (0, 255)), job)
+        given["seed_input"] = _start(model, arguments.get("input_range", (0, 255)), call)
     images = all(len(tensor.shape) == 4 for tensor in model.inputs)
-    if "input_modifiers" not in call and (job.seed is not None or not images):
+    if "input_modifiers" not in arguments and (call.seed is not None or not images):
         given["input_modifiers"] = _default_modifiers(model)
-    if "regularizers" not in call and not images:  # total variation is defined for images only
+    if "regularizers" not in arguments and not images:  # total variation is defined for images only
         given["regularizers"] = [
             import_quietly("tf_keras_vis.activation_maximization.regularizers").Norm(weight=0.3, p=1)
         ]
-    if job.seed is not None and "input_modifiers" in given:
-        given["input_modifiers"] = _seeded(given["input_modifiers"], np.random.default_rng(job.seed))
-    if job.progress is not None:
-        callbacks = call.get("callbacks") or []
+    if call.seed is not None and "input_modifiers" in given:
+        given["input_modifiers"] = _seeded(given["input_modifiers"], np.random.default_rng(call.seed))
+    if call.progress is not None:
+        callbacks = arguments.get("callbacks") or []
         callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-        given["callbacks"] = [*callbacks, _Steps(job.progress, int(call.get("steps", STEPS)))]
+        given["callbacks"] = [*callbacks, _Steps(call.progress, int(arguments.get("steps", STEPS)))]
     return given
 
 
-def _start(model: Any, input_range: Any, job: Job) -> Any:
+def _start(model: Any, input_range: Any, call: MethodCall) -> Any:
     """Uniform noise over the input range, one sample a target."""
     import tensorflow as tf
 
-    generator = np.random.default_rng(job.seed)
-    samples = len(job.target) if isinstance(job.target, list) else 1
+    generator = np.random.default_rng(call.seed)
+    samples = len(call.target) if isinstance(call.target, list) else 1
     ranges = list(input_range) if isinstance(input_range, list) else [input_range] * len(model.inputs)
     starts = []
     for tensor, bounds in zip(model.inputs, ranges, strict=True):

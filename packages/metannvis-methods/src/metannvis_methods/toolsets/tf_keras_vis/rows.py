@@ -69,7 +69,7 @@ ROWS: tuple[MethodSpec, ...] = (
             "starts from noise: give seed=… to repeat it",
         ),
         stochastic=True,
-        independent=False,
+        batchable=False,
     ),
     _row(
         "saliency",
@@ -135,7 +135,7 @@ ROWS: tuple[MethodSpec, ...] = (
             "applies a softmax to the output, whether the model has one already or not",
             "refuses models in double precision",
         ),
-        independent=False,
+        batchable=False,
     ),
     _row(
         "layer_cam",

@@ -1,4 +1,4 @@
-"""Runs every method of tf-keras-vis."""
+"""tf-keras-vis' runner, which runs every method of tf-keras-vis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_methods.registry.toolset import Job, Outcome, Target
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target
 from metannvis_methods.toolsets.load import import_quietly, load_class
 from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
 from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
@@ -15,7 +15,7 @@ from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
 __all__ = ["run"]
 
 
-def run(job: Job) -> Outcome:
+def run(call: MethodCall) -> MethodOutput:
     """Construct the method on a view of the model and call it.
 
     The view is a functional model over the same layers: what tf-keras-vis and Keras keep on a model object (a
@@ -24,46 +24,46 @@ def run(job: Job) -> Outcome:
     """
     import keras
 
-    cls = load_class(job.spec)
-    init, call = dict(job.init), dict(job.call)
-    view = keras.Model(job.model.inputs, job.model.outputs)
+    cls = load_class(call.spec)
+    init, arguments = call.init_arguments, call.call_arguments
+    view = keras.Model(call.model.inputs, call.model.outputs)
     if init.get("model_modifier") is not None:
         init["model_modifier"] = own_modifiers(init["model_modifier"])
     init["clone"] = True
-    if call.get("score") is None:
-        call["score"] = _score(view, job.target)
-    if isinstance(call.get("seed_input"), tuple):
-        call["seed_input"] = list(call["seed_input"])
-    over, channels = _layout(job, call)
-    _name_layer(job, call)
-    if job.spec.family == "optimization":
-        call |= ascent_arguments(view, call, job)
+    if arguments.get("score") is None:
+        arguments["score"] = _score(view, call.target)
+    if isinstance(arguments.get("seed_input"), tuple):
+        arguments["seed_input"] = list(arguments["seed_input"])
+    over, channels = _layout(call, arguments)
+    _name_layer(call, arguments)
+    if call.spec.family == "optimization":
+        arguments |= ascent_arguments(view, arguments, call)
     method = cls(view, **init)
     method.model.predict = functools.partial(method.model.predict, verbose=0)  # Scorecam would print a bar
-    values = method(**call)
-    return Outcome(tuple(values) if isinstance(values, list) else values, over=over, channels=channels)
+    values = method(**arguments)
+    return MethodOutput(tuple(values) if isinstance(values, list) else values, over=over, channels=channels)
 
 
-def _layout(job: Job, call: dict[str, Any]) -> tuple[Any, bool]:
+def _layout(call: MethodCall, arguments: dict[str, Any]) -> tuple[Any, bool]:
     """Whose layout the result is in, and whether it has channels."""
-    if job.spec.family == "cam":
-        return ("input" if call.get("expand_cam", True) else "layer"), False
-    return "input", job.spec.family == "optimization" or bool(call.get("keepdims", False))
+    if call.spec.family == "cam":
+        return ("input" if arguments.get("expand_cam", True) else "layer"), False
+    return "input", call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
 
 
-def _name_layer(job: Job, call: dict[str, Any]) -> None:
+def _name_layer(call: MethodCall, arguments: dict[str, Any]) -> None:
     """Give the layer by name, since a cloned model does not know the object, and seek no other one."""
-    argument = job.spec.by_role("layer")
-    if argument is None or job.layer is None:
+    argument = call.spec.by_role("layer")
+    if argument is None or call.layer is None:
         return
-    shape = job.layer.output.shape
+    shape = call.layer.output.shape
     if len(shape) < 3:
         raise InvalidArgumentError(
-            f"layer {job.layer.name!r} puts out shape {tuple(shape)}; {job.spec.key} needs one that has "
+            f"layer {call.layer.name!r} returns shape {tuple(shape)}; {call.spec.key} needs one that has "
             "places beside channels"
         )
-    call[argument.name] = job.layer.name
-    call.setdefault("seek_penultimate_conv_layer", False)
+    arguments[argument.name] = call.layer.name
+    arguments.setdefault("seek_penultimate_conv_layer", False)
 
 
 def _score(model: Any, target: Target) -> Callable[[Any], Any]:

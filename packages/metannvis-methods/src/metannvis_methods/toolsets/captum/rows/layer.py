@@ -62,7 +62,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="DeepLift of the layer's output",
         reference=DEEP_LIFT,
         caveats=(CHANGING, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "layer_gradient_shap",
@@ -141,7 +141,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="DeepLift of the layer's output, averaged over several baselines",
         reference=SHAP,
         caveats=("needs two baselines or more", UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "internal_influence",
@@ -162,7 +162,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="relevance of the layer's output, carried back layer by layer (epsilon rule)",
         reference=RELEVANCE,
         caveats=(RULES, UNIQUE, "has nothing to say of activations, which have no rule"),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "layer_feature_permutation",
@@ -179,6 +179,6 @@ LAYERS: tuple[MethodSpec, ...] = (
             "is random: give seed=… to repeat it",
         ),
         stochastic=True,
-        independent=False,
+        batchable=False,
     ),
 )

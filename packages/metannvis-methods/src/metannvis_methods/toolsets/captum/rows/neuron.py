@@ -60,7 +60,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="DeepLift of one neuron",
         reference=DEEP_LIFT,
         caveats=(CHANGING, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "neuron_gradient_shap",
@@ -93,7 +93,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="Deconvolution of one neuron",
         reference=DECONVOLUTION,
         caveats=(SANITY, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "neuron_gradient",
@@ -123,7 +123,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="DeepLift of one neuron, averaged over several baselines",
         reference=SHAP,
         caveats=("needs two baselines or more", UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "neuron_guided_backprop",
@@ -134,6 +134,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="guided backpropagation of one neuron",
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
 )

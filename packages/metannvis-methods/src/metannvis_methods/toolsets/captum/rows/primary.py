@@ -80,7 +80,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="differences from a baseline, carried back through rules for each activation",
         reference=DEEP_LIFT,
         caveats=(CHANGING, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "gradient_shap",
@@ -99,7 +99,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="gradient in which every ReLU lets only positive gradients through",
         reference=DECONVOLUTION,
         caveats=(SANITY, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "feature_ablation",
@@ -120,7 +120,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=PERMUTATION,
         caveats=("needs a batch of two or more", "is random: give seed=… to repeat it"),
         stochastic=True,
-        independent=False,
+        batchable=False,
     ),
     row(
         "deep_lift_shap",
@@ -130,7 +130,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="DeepLift, averaged over several baselines",
         reference=SHAP,
         caveats=("needs two baselines or more", UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "guided_backprop",
@@ -139,7 +139,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="gradient in which every ReLU lets only positive gradients of positive inputs through",
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "guided_grad_cam",
@@ -149,7 +149,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="guided backpropagation times the layer's Grad-CAM, enlarged to the size of the input",
         reference=GRAD_CAM,
         caveats=(SANITY, UNIQUE, "is empty where the layer has no places to enlarge"),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "lrp",
@@ -158,7 +158,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="relevance of the output, carried back layer by layer (epsilon rule)",
         reference=RELEVANCE,
         caveats=(RULES, UNIQUE),
-        hooks=True,
+        needs_canonical=True,
     ),
     row(
         "occlusion",
@@ -235,7 +235,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=LIME,
         caveats=("takes one sample at a time", ESTIMATE, FUNCTIONS),
         stochastic=True,
-        independent=False,
+        batchable=False,
         defaults=(("from_interp_rep_transform", None), ("to_interp_rep_transform", None)),
     ),
 )
