@@ -12,12 +12,7 @@ import pytest
 from metannvis_methods import Comparison, Explanation
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
-<<<<<<< HEAD
 from metannvis_methods.results import plain, plotter
-=======
-from metannvis_methods.results import plotter
-from metannvis_methods.results.plain import jsonable
->>>>>>> hC-with-hB
 from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 
@@ -135,11 +130,7 @@ def test_what_it_unpacks_to_is_bounded(tmp_path: Path) -> None:
 
 
 def test_objects_in_options_are_described(tmp_path: Path) -> None:
-<<<<<<< HEAD
     options = plain.jsonable({"a": np.float32(1), "b": np.zeros((2, 3)), "c": print, "d": [object(), (1, None)]})
-=======
-    options = jsonable({"a": np.float32(1), "b": np.zeros((2, 3)), "c": print, "d": [object(), (1, None)]})
->>>>>>> hC-with-hB
     assert json.loads(json.dumps(options)) == {
         "a": 1.0,
         "b": "array (2, 3) float64",
