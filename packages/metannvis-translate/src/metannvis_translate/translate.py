@@ -176,9 +176,9 @@ def _translate_by(
         inputs = [ordered(inputs, hub)[k] for k in positions]
         hub = bind_inputs(hub, {name: np.asarray(value) for name, value in bind.items()})
     check_inputs(ordered(inputs, hub), hub.inputs)
-    # an ONNX graph says of each value what it is: one that mixes types stays as it says
+    # a graph that states the type of each value, as the standard has it, stays as it says if it mixes them
     floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
-    mixed = source.key == "onnx" and len(floats) > 1 and dtype is None
+    mixed = hub.conventions.states_types and len(floats) > 1 and dtype is None
     if any(port.dtype == "float64" for port in hub.inputs) and not mixed:
         if single:
             raise InvalidArgumentError(
@@ -186,7 +186,7 @@ def _translate_by(
             )
         if not mixes_floats(hub):
             dtype = "float64"  # the source is in double precision itself
-    is_half = source.key == "tensorflow" and computes_in_half(hub)
+    is_half = hub.conventions.half_in_double and computes_in_half(hub)
     with collector_paused():
         hub = simplify(hub)
     coarse = single_precision(hub)

@@ -100,11 +100,12 @@ def _unrelated(
     """Two models that nobody translated, as a translation whose permutations are given or are the usual ones."""
     there = get_framework(detect_framework(target))
     outputs = here.run(source, inputs).outputs
+    channels = [getattr(framework, "channels_axis", None) for framework in (here, there)]
 
     def usual(rank: int) -> tuple[int, ...]:
-        if rank < 4 or here.key == there.key or {here.key, there.key} != {"torch", "tensorflow"}:
+        if rank < 4 or None in channels or channels[0] == channels[1]:
             return layout.identity(rank)
-        return layout.channels_last(rank) if there.key == "tensorflow" else layout.channels_first(rank)
+        return layout.channels_last(rank) if channels[1] == -1 else layout.channels_first(rank)
 
     def ports(of: str, arrays: Arrays) -> tuple[Port, ...]:
         given = (permutations or {}).get(of)

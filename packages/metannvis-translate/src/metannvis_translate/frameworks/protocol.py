@@ -105,6 +105,9 @@ class Framework(Protocol):
     # Two context managers, both of which import nothing: ``plain_mode()``, inside which no mode counts that the caller's thread
     # is in (no gradients, reduced precision, a graph under construction); and ``generators(seed)``, which puts the framework's
     # generators of random numbers back, and seeds them inside if the seed is not ``None``.
+    # ``channels_axis`` says where its images have their channels, 1 or -1; without it values of four and five axes of its
+    # models are taken to lie as the other framework's do. What its exporter may state of a graph, and of the nodes of an
+    # operator, stands in :mod:`~metannvis_translate.graph.conventions`.
 
     def detect(self, model: Any) -> bool:
         """Whether the object is a model of this framework; imports nothing."""

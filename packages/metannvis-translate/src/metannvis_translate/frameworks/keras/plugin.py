@@ -17,6 +17,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
     UntrustedModelError,
 )
+from metannvis_translate.frameworks.keras.conventions import CONVENTIONS
 from metannvis_translate.frameworks.keras.copy import flatten_model
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.keras.saved_models import load_saved_model
@@ -63,6 +64,7 @@ class TensorFlow:
     suffixes = (".keras", ".h5", ".hdf5")
     engines = ("keras",)
     differentiable = True
+    channels_axis = CONVENTIONS.channels_axis
     saves_folders = True
     plain_mode = staticmethod(plain_mode)
     generators = staticmethod(generators)

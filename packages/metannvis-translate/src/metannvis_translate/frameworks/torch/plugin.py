@@ -12,6 +12,7 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_translate.frameworks.protocol import Built, Progress, Run
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.conventions import CONVENTIONS
 from metannvis_translate.frameworks.torch.state import generators, on_processor, plain_mode
 from metannvis_translate.frameworks.type_names import is_a
 
@@ -34,6 +35,7 @@ class TorchFramework:
     suffixes = (".pt2", ".pt", ".pth")
     engines = ("quick", "dynamo", "torchscript")
     differentiable = True
+    channels_axis = CONVENTIONS.channels_axis
 
     plain_mode = staticmethod(plain_mode)
     generators = staticmethod(generators)
