@@ -195,7 +195,7 @@ def _translated(request: Request, exporter: str) -> Translation:
     """Export, passes, import, check."""
     hub, inputs = _exported(request, exporter)
     request = dataclasses.replace(request, dtype=_precision(request, hub))
-    is_half = request.source.key == "tensorflow" and computes_in_half(hub)
+    is_half = hub.conventions.half_in_double and computes_in_half(hub)
     with collector_paused():
         hub = simplify(hub)
     gradients = request.target.differentiable or not stops_of(hub)
@@ -239,9 +239,9 @@ def _exported(request: Request, exporter: str) -> tuple[HubModel, Arrays]:
 
 def _precision(request: Request, hub: HubModel) -> str | None:
     """``"float64"`` where that was asked for, or where the source is in double precision itself."""
-    # an ONNX graph says of each value what it is: one that mixes types stays as it says
+    # a graph that states the type of each value, as the standard has it, stays as it says if it mixes them
     floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
-    mixed = request.source.key == "onnx" and len(floats) > 1 and request.dtype is None
+    mixed = hub.conventions.states_types and len(floats) > 1 and request.dtype is None
     if mixed or not any(port.dtype == "float64" for port in hub.inputs):
         return request.dtype
     if request.single:

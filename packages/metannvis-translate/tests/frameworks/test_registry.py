@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from metannvis_translate import (
     InvalidArgumentError,
@@ -165,3 +166,124 @@ def test_without_it_the_key_is_unknown() -> None:
     with pytest.raises(InvalidArgumentError, match="unknown framework 'toy'; there are: "):
         translate(torch.nn.Linear(2, 2), "toy", example_inputs=torch.randn(2, 2))
     assert ToyModel.__module__ in sys.modules
+
+
+# --- what nobody states is as the standard has it -----------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(3)
+ROWS = RANDOM.uniform(-4, 4, (2, 6)).astype("float32")
+ROWS[0, :3] = 0, 25, 6
+EQUAL = np.array([[1, 3, 3, 2, 3, 1], [0, 0, 0, 0, 0, 0]], "float32")
+IMAGE = RANDOM.normal(size=(2, 3, 4, 5)).astype("float32")
+#: places beyond the image among them
+PLACES = RANDOM.uniform(-1.6, 1.6, (2, 3, 3, 2)).astype("float32")
+
+
+def numbers(*values: float) -> np.ndarray:
+    return np.array(values, "float32")
+
+
+def row(kind: str, x: np.ndarray, *operands: np.ndarray, output: int = 0, **attributes: Any) -> Any:
+    name = "-".join([kind, *(str(value) for value in attributes.values())])
+    step = Step("it", kind, operands=operands, attributes=attributes, output=output)
+    return pytest.param(ToyModel(x.shape[-1], [step], x.shape[1:-1]), x, id=name)
+
+
+STANDARD = [
+    row("Softplus", ROWS),
+    row("Selu", ROWS),
+    row("Selu", ROWS, alpha=1.5, gamma=1.1),
+    row("Celu", ROWS, alpha=0.7),
+    row("HardSigmoid", ROWS),
+    row("HardSigmoid", ROWS, alpha=1 / 6, beta=0.5),
+    row("PRelu", ROWS, numbers(0.3)),
+    row("Clip", ROWS, np.float32(0), np.float32(6)),
+    row("Clip", ROWS, np.float32(-1), np.float32(2)),
+    row("Max", EQUAL, np.float32(2)),
+    row("Min", EQUAL, numbers(1, 2, 3, 4, 5, 6)),
+    row("ReduceMax", EQUAL, np.array([1]), keepdims=0),
+    row("TopK", EQUAL, np.array([4]), output=1),
+    row("TopK", EQUAL, np.array([2]), output=1, largest=0),
+    row("Softmax", ROWS, axis=1),
+    row("GlobalMaxPool", IMAGE),
+    row("Resize", IMAGE, numbers(), numbers(1, 1, 1.5, 2), mode="linear"),
+    row("Resize", IMAGE, numbers(), numbers(1, 1, 2, 2), mode="cubic"),
+    row(
+        "Resize", IMAGE, numbers(), numbers(1, 1, 1.5, 2), coordinate_transformation_mode="align_corners", mode="linear"
+    ),
+    row("GridSample", IMAGE, PLACES, mode="linear"),
+    row("GridSample", IMAGE, PLACES, mode="nearest", padding_mode="reflection"),
+    row("GridSample", IMAGE, PLACES, mode="cubic"),
+]
+
+
+#: PyTorch has only its own way to read beyond an image's border, which the check tells from the standard's.
+BORDER = row("GridSample", IMAGE, PLACES, mode="cubic", padding_mode="border")
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "target"),
+    [pytest.param(*case.values, target, id=f"{case.id}-{target}") for case in STANDARD for target in ("torch", "keras")]
+    + [pytest.param(*BORDER.values, "keras", id=BORDER.id)],
+)
+def test_an_operator_of_which_nothing_is_stated_is_the_standards(installed, model, x, target) -> None:
+    translation = translate(model, target)  # checked on random numbers, where nothing is tied
+    assert translation.report.passed
+    result = translation.model(translation.to_target(x))
+    np.testing.assert_allclose(
+        translation.to_source(result, role="output"), model.steps[0].evaluate(x), rtol=1e-5, atol=1e-6
+    )
+
+
+def translated(target: str, *params: Any) -> Any:
+    model, _ = params[0].values
+    return translate(model, target, verify=False).model
+
+
+def gradient(target: str, model: Any, x: np.ndarray) -> list[float]:
+    """The derivative of the sum of what a model returns."""
+    if target == "torch":
+        given = torch.tensor(x, requires_grad=True)
+        return torch.autograd.grad(model(given).sum(), given)[0].flatten().tolist()
+    given = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        result = tf.reduce_sum(model(given))
+    return tape.gradient(result, given).numpy().ravel().tolist()
+
+
+def test_what_nobody_states_is_nobodys_default(installed) -> None:
+    """Where the standard says nothing the target's own way counts, and numbers are the standard's, in single precision."""
+    first = next(translated("torch", row("Softplus", ROWS)).children())
+    assert first.threshold != torch.nn.Softplus().threshold
+    selu = next(translated("torch", row("Selu", ROWS)).children())
+    assert (selu.alpha, selu.gamma) == (1.67326319217681884765625, 1.05070102214813232421875)
+    assert type(next(translated("torch", row("Celu", ROWS)).children())) is torch.nn.CELU
+    assert type(next(translated("torch", row("PRelu", ROWS, numbers(0.3))).children())) is torch.nn.PReLU
+    sigmoid = next(translated("torch", row("HardSigmoid", ROWS, alpha=1 / 6)).children())
+    assert not isinstance(sigmoid, torch.nn.Hardsigmoid)
+    assert type(next(translated("torch", row("GlobalMaxPool", IMAGE)).children())) is torch.nn.AdaptiveMaxPool2d
+    at = np.zeros((2, 1), "float32")
+    for target, shared in (("torch", 0.5), ("keras", 1.0)):
+        assert gradient(target, translated(target, row("Max", at, numbers(0))), at) == [shared] * 2
+    for target, inside in (("torch", 0.0), ("keras", 1.0)):
+        bounded = row("Clip", at, np.float32(0), np.float32(6))
+        assert gradient(target, translated(target, bounded), at) == [inside] * 2
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_what_the_standard_leaves_open_is_refused(installed, target) -> None:
+    corners = {"coordinate_transformation_mode": "align_corners", "mode": "linear"}
+    model, x = row("Resize", IMAGE, numbers(), numbers(1, 1, 1.3, 2), **corners).values
+    with pytest.raises(UnsupportedOperatorError, match="rounded|rounds"):
+        translate(model, target, example_inputs=x)
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_an_input_is_an_image_only_if_something_says_so(installed, target) -> None:
+    """Four axes mean nothing by themselves in the standard."""
+    model, x = row("Softplus", IMAGE).values
+    (port,) = translate(model, target, example_inputs=x).inputs
+    assert port.permutation == (0, 1, 2, 3) and port.axes == "N???"
+    model, x = row("GlobalMaxPool", IMAGE).values
+    assert translate(model, target, example_inputs=x).inputs[0].axes == "NCHW"

@@ -1,13 +1,15 @@
 """A framework plug-in as a third party would write it: networks of dense layers and ReLUs in NumPy.
 
+It also takes any operator of the ONNX standard as a step, and states no conventions of its own for them.
 It edits nothing of ours: a package that declares ``toy = "toy_framework:framework"`` under ``metannvis.frameworks`` is all.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from metannvis_translate import LayerInfo, MissingArgumentError, UnknownLayerError
@@ -19,6 +21,8 @@ from metannvis_translate.importing.base import GraphImporter
 from metannvis_translate.importing.registry import Registry
 from metannvis_translate.importing.values import Const
 
+OPSET = 20
+
 
 @dataclass
 class Step:
@@ -26,12 +30,41 @@ class Step:
     kind: str
     weight: np.ndarray | None = None
     bias: np.ndarray | None = None
+    #: of an operator of the standard: its other operands, its attributes, and which of its outputs goes on
+    operands: tuple[np.ndarray, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+    output: int = 0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        if self.kind == "Dense":
+            return x @ self.weight + self.bias
+        return np.maximum(x, 0) if self.kind == "ReLU" else self.evaluate(x)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        """By the standard's own evaluator."""
+        from onnx import helper, numpy_helper
+        from onnx.reference import ReferenceEvaluator
+
+        names = [f"operand_{k}" for k in range(len(self.operands))]
+        outputs = [f"y_{k}" for k in range(self.output + 1)]
+        node = helper.make_node(self.kind, ["x", *names], outputs, **self.attributes)
+        graph = helper.make_graph(
+            [node],
+            "step",
+            [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)],
+            [helper.make_empty_tensor_value_info(outputs[-1])],
+            [numpy_helper.from_array(array, name) for name, array in zip(names, self.operands, strict=True)],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        return ReferenceEvaluator(model).run(None, {"x": x})[0]
 
 
 @dataclass
 class ToyModel:
     width: int
     steps: list[Step]
+    #: sizes of the other axes behind the batch
+    space: tuple[int, ...] = ()
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.values(x)[-1] if self.steps else x
@@ -39,7 +72,7 @@ class ToyModel:
     def values(self, x: np.ndarray) -> list[np.ndarray]:
         found = []
         for step in self.steps:
-            x = x @ step.weight + step.bias if step.kind == "Dense" else np.maximum(x, 0)
+            x = step(x)
             found.append(x)
         return found
 
@@ -119,7 +152,8 @@ class ToyFramework:
 
         dtype = dtype or "float32"
         of = ir.DataType.DOUBLE if dtype == "float64" else ir.DataType.FLOAT
-        x = ir.Value(name="x", shape=ir.Shape(["batch", model.width]), type=ir.TensorType(of))
+        sizes = (*model.space, model.width)
+        x = ir.Value(name="x", shape=ir.Shape(["batch", *sizes]), type=ir.TensorType(of))
         nodes, layers, weights, last = [], [], [], x
         for step in model.steps:
             if step.kind == "Dense":
@@ -133,19 +167,38 @@ class ToyFramework:
                 ]
                 weights += known
                 node = ir.node("Gemm", [last, *known], metadata_props={LAYER: step.name})
-            else:
+            elif step.kind == "ReLU":
                 node = ir.node("Relu", [last], metadata_props={LAYER: step.name})
-            last = node.outputs[0]
+            else:
+                known = [
+                    ir.Value(name=f"{step.name}.{k}", const_value=ir.tensor(array), shape=ir.Shape(array.shape))
+                    for k, array in enumerate(step.operands)
+                ]
+                weights += known
+                count = step.output + 1
+                node = ir.node(
+                    step.kind,
+                    [last, *known],
+                    step.attributes,
+                    num_outputs=count,
+                    metadata_props={LAYER: step.name},
+                )
+            last = node.outputs[step.output]
             last.name = f"{step.name}_out"
             nodes.append(node)
             layers.append((step, last))
-        graph = ir.Graph([x], [last], nodes=nodes, initializers=weights, opset_imports={"": 17}, name="toy")
-        width = model.steps[-1].bias.shape[0] if model.steps[-1].bias is not None else model.width
+        graph = ir.Graph([x], [last], nodes=nodes, initializers=weights, opset_imports={"": OPSET}, name="toy")
+        given = inputs[0] if inputs else np.zeros((2, *sizes))
+        values = model.values(given.astype(dtype))
+        shapes = [(None, *value.shape[1:]) for value in values]
         return HubModel(
             model=ir.Model(graph, ir_version=9),
-            layers=tuple(HubLayer(LayerInfo(s.name, s.kind, (None, width)), v.name, id(s)) for s, v in layers),
-            inputs=(HubPort("x", "x", (None, model.width), dtype),),
-            outputs=(HubPort("y", last.name, (None, width), dtype),),
+            layers=tuple(
+                HubLayer(LayerInfo(s.name, s.kind, shape), v.name, id(s))
+                for (s, v), shape in zip(layers, shapes, strict=True)
+            ),
+            inputs=(HubPort("x", "x", (None, *sizes), dtype),),
+            outputs=(HubPort("y", last.name, shapes[-1], values[-1].dtype.name),),
             source="toy",
         )
 
@@ -168,7 +221,7 @@ class ToyFramework:
         return tuple(LayerInfo(step.name, step.kind) for step in model.steps)
 
     def example_inputs(self, model, batch, seed):
-        return [np.random.default_rng(seed).standard_normal((batch, model.width)).astype("float32")]
+        return [np.random.default_rng(seed).standard_normal((batch, *model.space, model.width)).astype("float32")]
 
     def attach(self, model, layer):
         for step in model.steps:

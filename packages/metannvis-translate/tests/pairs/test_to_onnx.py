@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import pytest
 from metannvis_translate import check_equivalence, save_model, translate
 from metannvis_translate.frameworks.registry import get_framework
-from metannvis_translate.graph.metadata import EXACT
+from metannvis_translate.graph.metadata import EXACT, LINEAR_ABOVE, SINGLE, TIES
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -86,3 +87,41 @@ def test_what_is_stated_truly_is(tmp_path: Any) -> None:
     save_model(translate(model, "onnx", example_inputs=x).model, tmp_path / "model.onnx")
     back = translate(tmp_path / "model.onnx", "torch", dtype="float64", verify=False)
     assert check_equivalence(model, back.model, x.astype("float64"), dtype="float64").passed
+
+
+# --- what only the exporter of a framework may state ------------------------------------------------------------------------
+
+
+def test_a_file_means_what_the_standard_says() -> None:
+    """What a file states of the framework that it may have come from would change results, or how they are looked at."""
+    nodes = [
+        helper.make_node("Softplus", ["x"], ["a"], name="softplus"),
+        helper.make_node("HardSigmoid", ["a"], ["b"], name="gate", alpha=1 / 6),
+        helper.make_node("Max", ["b", "x"], ["y"], name="largest"),
+    ]
+    for node, key, text in zip(nodes, (LINEAR_ABOVE, SINGLE, TIES), ("-9", "all of it", "first"), strict=True):
+        node.metadata_props.add(key=key, value=text)
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    x = np.array([[-3.0, -0.5, 1.0]], "float32")
+    hub = get_framework("onnx").export(model, None, dtype=None, engine="onnx", progress=lambda *_: None)
+    assert all(not {LINEAR_ABOVE, SINGLE, TIES} & set(node.metadata_props) for node in hub.model.graph)
+    translation = translate(model, "torch", example_inputs=x)
+    assert translation.report is not None and translation.report.passed and translation.single_precision == ()
+
+
+@pytest.mark.parametrize("source", ["torch", "keras"])
+def test_a_translation_that_was_a_file_is_one_of_the_standards(source: str, tmp_path: Any) -> None:
+    """Its exporter stated how PyTorch or Keras compute; the file keeps what they compute."""
+    x = np.random.default_rng(0).standard_normal((2, 4)).astype("float32")
+    if source == "torch":
+        model: Any = nn.Sequential(nn.Linear(4, 4), nn.Softplus(), nn.SELU(), nn.Hardsigmoid(), nn.CELU(0.7))
+    else:
+        model = keras.Sequential(
+            [keras.Input((4,)), *(keras.layers.Activation(name) for name in ("softplus", "selu", "gelu", "celu"))]
+        )
+    there = translate(model, "onnx", example_inputs=x, verify=False)
+    save_model(there.model, tmp_path / "model.onnx")
+    back = translate(tmp_path / "model.onnx", "torch", example_inputs=x, verify=False)
+    assert back.single_precision == () and check_equivalence(model, back.model, x, gradients=False).passed

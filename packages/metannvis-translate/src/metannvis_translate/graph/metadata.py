@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BORDER",
     "BUFFER",
+    "CORNERS",
     "DOMAIN",
     "EXACT",
+    "KINK",
     "LAYER",
+    "LINEAR_ABOVE",
+    "ROUNDING",
+    "SINGLE",
     "STOP",
     "TIES",
     "TRACE",
@@ -48,9 +54,40 @@ EXACT = "metannvis.exact"
 TRACE = "metannvis.trace"
 
 
-#: Node metadata: where the derivative goes at a tie. ``"bound"`` on Max and Min: nowhere (PyTorch's ``clamp``);
-#: ``"index"`` on ReduceMax and ReduceMin: to the one element that was picked (PyTorch's ``max`` over an axis).
+#: Node metadata: which of equal elements counts, and where the derivative goes at such a tie. On Max and Min: ``"bound"``
+#: nowhere (PyTorch's ``clamp``), ``"shared"`` to both in equal parts (PyTorch), ``"first"`` to the first (TensorFlow). On
+#: ReduceMax and ReduceMin: ``"index"`` to the one element that was picked (PyTorch's ``max`` over an axis). On GlobalMaxPool:
+#: ``"shared"`` to all in equal parts (TensorFlow). On TopK: ``"any"``, whichever the kernel finds (PyTorch).
 TIES = "metannvis.ties"
+
+
+#: Node metadata: the derivative where two pieces of an activation meet. On Clip, at its bounds: ``"none"`` (PyTorch),
+#: ``"inside"`` that between them (TensorFlow). At zero: on Selu ``"below"`` (PyTorch) or ``"above"`` (TensorFlow) that of the
+#: piece on that side, on Celu ``"both"`` the sum of the two, on PRelu ``"none"`` (TensorFlow). The target's own without it.
+KINK = "metannvis.kink"
+
+
+#: Node metadata: what the source computes in single precision there though its tensors are double, as a reason to read.
+SINGLE = "metannvis.single"
+
+
+#: Node metadata of Softplus: the number above which the source takes it for the identity.
+LINEAR_ABOVE = "metannvis.linear_above"
+
+
+#: Node metadata of Softmax and DFT: ``"kernel"`` if the source rounds as its kernel happens to, which any other kernel may
+#: stand for, and not each step of the standard's function.
+ROUNDING = "metannvis.rounding"
+
+
+#: Node metadata of Resize with aligned corners: ``"rounded"`` if they are aligned for the new length in whole elements. The
+#: standard's evaluator and its runtimes disagree on that.
+CORNERS = "metannvis.corners"
+
+
+#: Node metadata of GridSample: ``"place"`` if a place beyond the image is brought to its border before the nearest element is
+#: looked for, and for bicubic weights each element instead of the place (PyTorch).
+BORDER = "metannvis.border"
 
 
 #: Value metadata of an initialiser that is no trainable weight of the source (a buffer, a constant).
@@ -64,12 +101,13 @@ WEIGHT = "metannvis.weight"
 def is_weight(hub: HubModel, value: ir.Value | None) -> bool:
     """Whether a value is a trainable weight of the source.
 
-    An ``.onnx`` file does not tell weights from constants; there a single number is taken for a constant.
+    Where the exporter does not tell weights from constants, as an ``.onnx`` file does not, a single number is taken for a
+    constant.
     """
     if value is None or value.const_value is None or not value.is_initializer() or BUFFER in value.metadata_props:
         return False
     is_float = value.dtype is not None and value.dtype.is_floating_point()
-    return is_float and (hub.source != "onnx" or value.const_value.size > 1)
+    return is_float and (hub.conventions.scalar_weights or value.const_value.size > 1)
 
 
 def set_exact(node: ir.Node, values: Mapping[str, float | Sequence[float]]) -> None:

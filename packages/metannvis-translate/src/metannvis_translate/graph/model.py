@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metannvis_translate.graph.conventions import STANDARD, Conventions
 from metannvis_translate.graph.metadata import STOP
 from metannvis_translate.layers import LayerInfo
 
@@ -62,6 +63,8 @@ class HubModel:
         Name of the source model, or of its class.
     notes
         What a reader of the report should know (exporter used, fallbacks taken).
+    conventions
+        What the exporter states of the graph as a whole; the standard's meaning if it states nothing.
     """
 
     model: ir.Model
@@ -73,6 +76,7 @@ class HubModel:
     exporter: str = ""
     name: str = "model"
     notes: tuple[str, ...] = ()
+    conventions: Conventions = STANDARD
     #: What the source itself computes in single precision though its tensors are double, as ``operator: reason``.
     single: tuple[str, ...] = ()
     #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).

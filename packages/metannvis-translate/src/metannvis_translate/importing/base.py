@@ -314,7 +314,11 @@ class GraphImporter(Placing):
     @property
     def ties(self) -> str | None:
         """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.graph.metadata.TIES`."""
-        return self.node.metadata_props.get(TIES)
+        return self.stated(TIES)
+
+    def stated(self, key: str) -> str | None:
+        """What the exporter wrote on the current node under a key; ``None``: as the standard has it."""
+        return self.node.metadata_props.get(key)
 
     def refuse(self, reason: str, *, cause: BaseException | None = None) -> None:
         """Raise the documented refusal for the current node."""

@@ -113,13 +113,13 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
 def annotate(hub: HubModel) -> HubModel:
     """The hub with axes letters on its ports and layers.
 
-    An input of four or five float axes that no operator explains is taken for an image, as its source framework lays
-    images out; one of three for a sequence.
+    An input of four or five float axes that no operator explains is taken for an image, if the exporter says how the source
+    lays images out; one of three for a sequence.
     """
     graph = hub.model.graph
     found = infer_axes(graph)
     for port in hub.inputs:
-        if port.value not in found and (default := _default_axes(port, hub.source)):
+        if port.value not in found and (default := _default_axes(port, hub.conventions.channels_last)):
             found = infer_axes(graph, found | {port.value: default})
 
     def letters(name: str, shape: tuple[int | None, ...]) -> str:
@@ -139,12 +139,12 @@ def annotate(hub: HubModel) -> HubModel:
     )
 
 
-def _default_axes(port: HubPort, source: str) -> str:
+def _default_axes(port: HubPort, channels_last: bool | None) -> str:
     rank = len(port.shape)
     if rank == 2:
         return "NF"
     if rank == 3:
         return "NTF"
-    if rank in (4, 5) and "float" in port.dtype.lower() and source != "onnx":
-        return image_axes(rank, channels_last=source == "tensorflow")
+    if rank in (4, 5) and "float" in port.dtype.lower() and channels_last is not None:
+        return image_axes(rank, channels_last=channels_last)
     return ""

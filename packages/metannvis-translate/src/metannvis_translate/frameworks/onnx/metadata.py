@@ -1,8 +1,10 @@
-"""What an ``.onnx`` file says in the metadata of its nodes: kept where it is true, dropped where it is not.
+"""What an ``.onnx`` file says in the metadata of its nodes: kept where it is true, dropped where nobody can tell.
 
 Translations leave the exact doubles behind single-precision attributes there
 (:data:`~metannvis_translate.graph.metadata.EXACT`), and read
-them again. Anybody can write such a text; what is believed has to be the attribute itself, in more digits.
+them again. Anybody can write such a text; what is believed has to be the attribute itself, in more digits. The conventions of
+the framework that a graph came from (:mod:`~metannvis_translate.graph.conventions`) are not believed: a file means what the
+standard says, and one that said how exact its model is would say how closely its translation is looked at.
 """
 
 from __future__ import annotations
@@ -13,14 +15,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.metadata import EXACT
+from metannvis_translate.graph.metadata import (
+    BORDER,
+    CORNERS,
+    EXACT,
+    KINK,
+    LINEAR_ABOVE,
+    ROUNDING,
+    SINGLE,
+    TIES,
+)
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["drop_false_exacts"]
+__all__ = ["drop_conventions", "drop_false_exacts"]
 
 Array = np.ndarray[Any, Any]
+
+
+#: What only the exporter of a framework may state.
+CONVENTIONS = (BORDER, CORNERS, KINK, LINEAR_ABOVE, ROUNDING, SINGLE)
+#: What a file may say of ties: to which operands the derivative goes, of calls that differ in nothing else.
+TIES_OF_CALLS = ("bound", "index")
+
+
+def drop_conventions(model: ir.Model) -> None:
+    """Take away what a file states of the framework that it may have come from. The model is changed."""
+    import onnx_ir as ir
+
+    bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    for body in bodies:
+        for node in ir.traversal.RecursiveGraphIterator(body):
+            for key in CONVENTIONS:
+                node.metadata_props.pop(key, None)
+            if node.metadata_props.get(TIES, TIES_OF_CALLS[0]) not in TIES_OF_CALLS:
+                del node.metadata_props[TIES]
 
 
 def drop_false_exacts(model: ir.Model) -> None:

@@ -17,7 +17,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks.onnx.checks import check_model
-from metannvis_translate.frameworks.onnx.metadata import drop_false_exacts
+from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
@@ -104,6 +104,7 @@ class OnnxFramework(FrameworkBase):
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
         drop_false_exacts(graph_model)
+        drop_conventions(graph_model)
         notes = lower_ml(graph)
         layers = []
         for node in graph:

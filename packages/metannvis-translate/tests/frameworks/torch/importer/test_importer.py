@@ -12,8 +12,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks.keras import conventions as keras_conventions
 from metannvis_translate.frameworks.protocol import Built
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch import conventions as torch_conventions
 from metannvis_translate.frameworks.torch.plugin import framework
 from metannvis_translate.graph.metadata import LAYER, TIES
 from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
@@ -28,6 +30,10 @@ Node = tuple[Any, ...]
 
 def weight(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed + sum(shape)).uniform(-1, 1, shape).astype(np.float32)
+
+
+#: Who states what a source framework means by its nodes.
+CONVENTIONS: dict[str, Any] = {"tensorflow": keras_conventions, "torch": torch_conventions}
 
 
 def hub_of(
@@ -60,12 +66,16 @@ def hub_of(
     graph = helper.make_graph(protos, "g", infos, results, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     model = onnx.shape_inference.infer_shapes(model)
+    graph_model = ir.from_proto(model)
+    of = CONVENTIONS[source]
+    of.state_conventions(graph_model.graph)
     hub = HubModel(
-        model=ir.from_proto(model),
+        model=graph_model,
         layers=tuple(HubLayer(LayerInfo(name, "Layer"), value) for name, value in (layers or {}).items()),
         inputs=tuple(HubPort(n, n, shape, "float32", (axes or {}).get(n, "")) for n, shape in inputs.items()),
         outputs=tuple(HubPort(n, n, (), "float32") for n in outputs),
         source=source,
+        conventions=of.CONVENTIONS,
     )
     return pipeline.simplify(hub)
 

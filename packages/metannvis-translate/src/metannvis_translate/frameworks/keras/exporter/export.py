@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import (
     HINT,
@@ -122,6 +123,7 @@ class _Exporter:
         outputs = self.distinct(keras.tree.flatten(structure), values)
         names = self.output_names(function, len(outputs))
         graph = self.emitter.model(values, outputs, self.model.name)
+        state_conventions(graph.graph)
         return HubModel(
             model=graph,
             layers=tuple(self.layers),
@@ -136,6 +138,7 @@ class _Exporter:
             source="tensorflow",
             fixed_batch=fixed,
             exporter="keras",
+            conventions=CONVENTIONS,
             single=tuple(dict.fromkeys(self.emitter.single)),
             notes=tuple(dict.fromkeys(self.emitter.notes)),
             unflatten=lambda arrays: _packed(structure, arrays),

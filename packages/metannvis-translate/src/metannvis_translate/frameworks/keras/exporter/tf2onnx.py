@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.keras.tf_graphs import Signature, signature_of
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.requirements import require
@@ -77,6 +78,7 @@ def _hub(model: ir.Model, signature: Signature) -> HubModel:
                 f"{node.domain + '::' if node.domain else ''}{node.op_type}",
                 reason="tf2onnx leaves it in the graph, where no standard operator does the same",
             )
+    state_conventions(graph)
     by_name = {(value.name or "").partition(":")[0]: value for value in graph.inputs}
     wanted = [f"in_{k}" for k in range(len(signature.specs))]
     if set(by_name) - set(wanted):
@@ -97,6 +99,7 @@ def _hub(model: ir.Model, signature: Signature) -> HubModel:
         source="tensorflow",
         fixed_batch=fixed[0] if fixed else None,
         exporter="tf2onnx",
+        conventions=CONVENTIONS,
     )
 
 

@@ -113,13 +113,13 @@ class KerasImporter(LayerMaker):
         except KERAS_ERRORS as error:
             self.refuse(f"Keras cannot do it: {first_sentence(error)}", cause=error)
             raise AssertionError from error
-        if self.hub.source == "onnx":
+        if self.hub.conventions.states_types:
             for value, result in zip(node.outputs, results, strict=False):
                 self._agrees(value, result)
         return results
 
     def _agrees(self, value: ir.Value, result: Value) -> None:
-        """Refuse a result of another type or rank than ONNX says: Keras promotes types on its own."""
+        """Refuse a result of another type or rank than the graph states: Keras promotes types on its own."""
         if not isinstance(result, Placed):
             return
         if value.dtype is not None and result.tensor.dtype != self.float_dtype(value.dtype.name):

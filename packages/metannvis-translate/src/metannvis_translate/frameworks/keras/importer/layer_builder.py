@@ -111,7 +111,7 @@ class LayerMaker(GraphImporter):
         ``weights`` gives arrays by the layer's own weight names (``kernel``, ``gamma``, ``moving_mean``); they are handed
         over while the layer is built, which takes less memory than building first and assigning then. The same weights
         used twice make one layer, called twice, as in the source, unless ``shared`` says that the caller sees to it.
-        A layer of nothing but constants of the source (buffers) is not trained.
+        A layer of nothing but constants of the source (buffers) is not trained, if the source's conventions say so.
         """
         config.setdefault("dtype", self.compute)
         name = config.pop("name", None)
@@ -135,7 +135,7 @@ class LayerMaker(GraphImporter):
             # past Keras' own __setattr__, which looks for weights in what it is given
             object.__setattr__(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
         # a normalisation that is not trained would no longer follow the batches either
-        follows = self.hub.source != "torch" or issubclass(cls, keras.layers.BatchNormalization)
+        follows = not self.hub.conventions.fixed_buffers or issubclass(cls, keras.layers.BatchNormalization)
         if weights and not follows and layer.trainable and not any(const.trainable for const in self._constants()):
             layer.trainable = False
         return result

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError, first_line
+from metannvis_translate.frameworks.torch.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, handled, reworded
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
 from metannvis_translate.frameworks.torch.exporter.output_snapshots import Kept
@@ -179,6 +180,7 @@ class Recorder:
             if path not in parameters:
                 value.metadata_props[BUFFER] = "1"
             value.metadata_props[WEIGHT] = path
+        state_conventions(graph)
         order = [value.name or "" for value in graph.inputs]
         free = None if fixed_batch is None else fixed_batch
         ports = []
@@ -207,6 +209,7 @@ class Recorder:
             exporter=exporter,
             name=self.name,
             notes=notes,
+            conventions=CONVENTIONS,
             structure=self.structure,
             single=exported.single,
         )

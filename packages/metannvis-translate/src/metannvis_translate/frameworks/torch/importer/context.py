@@ -125,7 +125,7 @@ class TorchImporter(GraphImporter):
         """The model, in inference mode."""
         tensors = tuple(output.tensor for output in outputs)
         self.graph.output(tensors[0] if len(tensors) == 1 else tensors)
-        if self.hub.source == "tensorflow":
+        if self.hub.conventions.runs_by_depth:
             in_reading_order(self.graph)
         self.graph.lint()
         model = fx.GraphModule(self.parts, self.graph, class_name="TranslatedModule")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.frameworks.keras.conventions import SELU
 from metannvis_translate.frameworks.keras.exporter.layers.registry import activation, activations, keras_layer, keras_op
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def elu(e: KerasEmitter, x: ir.Value, alpha: float = 1.0) -> ir.Value:
 
 @activation("selu")
 def selu(e: KerasEmitter, x: ir.Value) -> ir.Value:
-    values = {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}
-    return e.emit("Selu", x, exact=values, alpha=values["alpha"], gamma=values["gamma"])
+    return e.emit("Selu", x, exact=SELU, alpha=SELU["alpha"], gamma=SELU["gamma"])
 
 
 @activation("celu")

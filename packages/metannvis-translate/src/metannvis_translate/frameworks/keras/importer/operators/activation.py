@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.metadata import KINK
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -192,16 +193,17 @@ def Clip(ctx: KerasImporter, input: Value, min: Value | None = None, max: Value 
                 tensor = function(tensor, ctx.plain(bound).tensor)
         return ctx.keep(x, tensor)
     bounds = [bound.scalar() if isinstance(bound, Const) else None for bound in (min, max)]
-    if ctx.hub.source != "onnx" and bounds[0] == 0 and bounds[1] == 6:
+    # both frameworks have a function of their own for these bounds, without a derivative at them
+    if ctx.stated(KINK) is not None and bounds[0] == 0 and bounds[1] == 6:
         return ctx.keep(x, ctx.layer_of(layers.ReLU, x.tensor, max_value=6.0))
     return ctx.keep(x, clip(ctx, x.tensor, *bounds))
 
 
 def clip(ctx: KerasImporter, tensor: Any, low: Any, high: Any) -> Any:
-    """Limit to [low, high]. At a bound PyTorch's derivative is 0 and TensorFlow's is 1: the source's is kept."""
+    """Limit to [low, high]. At a bound the source's derivative is kept: PyTorch's is 0; else TensorFlow's, which is 1."""
     if low is None and high is None:
         return tensor
-    if ctx.hub.source == "torch":
+    if ctx.stated(KINK) == "none":
         return strict_clip(tensor, low, high)
     if low is None:
         return ops.minimum(tensor, high)

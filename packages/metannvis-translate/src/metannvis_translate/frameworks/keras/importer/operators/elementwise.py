@@ -150,7 +150,7 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
             return ctx.keep(values[0], strict_clip(values[0].tensor, *limits))
     if is_unsigned_64(ctx):
         return unsigned(ctx, UNSIGNED[function], *values)
-    if ctx.hub.source != "torch":
+    if ctx.ties in (None, "first"):
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
     def shared(a: Any, b: Any) -> Any:

@@ -13,6 +13,7 @@ from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sizes import is_number, size_tensor
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.metadata import CORNERS
 from metannvis_translate.importing.resampling import Line, factors, proportional
 from metannvis_translate.importing.values import Const, Value
 
@@ -133,7 +134,7 @@ def resize(
         new = int(old * scales[axis]) if sizes is None or sizes[axis] is None else int(sizes[axis])
         if (
             coordinates == "align_corners"
-            and ctx.hub.source == "onnx"
+            and ctx.stated(CORNERS) != "rounded"
             and sizes is None
             and not (old * scales[axis]).is_integer()
         ):

@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups
 from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, channels_last, identity
+from metannvis_translate.graph.metadata import BORDER
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -154,14 +155,14 @@ def GridSample(
             places.append(ops.multiply(at, (size - 1) / 2))
         else:
             places.append(ops.divide(ops.subtract(ops.multiply(at, float(size)), 1.0), 2.0))
-    torch = ctx.hub.source == "torch"
+    places_first = ctx.stated(BORDER) == "place"
     mode = mode.removeprefix("bi")
     if mode == "nearest":
-        if torch:
+        if places_first:
             places = [samples.within(at, size) for at, size in zip(places, samples.sizes, strict=True)]
         result = samples.nearest([ops.round(at) for at in places])
     elif mode == "cubic":
-        if not torch:
+        if not places_first:
             places = [beyond(samples, at, size) for at, size in zip(places, samples.sizes, strict=True)]
         result = samples.cubic(places)
     else:

@@ -19,7 +19,7 @@ from metannvis_translate.frameworks.torch.importer.modules import (
 )
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
-from metannvis_translate.graph.metadata import DOMAIN
+from metannvis_translate.graph.metadata import DOMAIN, KINK, LINEAR_ABOVE, SINGLE
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def Softsign(ctx: TorchImporter, X: Value) -> Placed:
 
 @converter("Softplus", since=1)
 def Softplus(ctx: TorchImporter, X: Value) -> Placed:
-    return apply(ctx, nn.Softplus() if ctx.hub.source == "torch" else nn.Softplus(threshold=SOFTPLUS_LINEAR), X)
+    threshold = ctx.stated(LINEAR_ABOVE)
+    return apply(ctx, nn.Softplus(threshold=SOFTPLUS_LINEAR if threshold is None else float(threshold)), X)
 
 
 @converter("Softplus", domain=DOMAIN)
@@ -86,16 +87,14 @@ def Elu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
 @converter("Selu", since=1)
 def Selu(ctx: TorchImporter, X: Value, *, alpha: float = SELU_ALPHA, gamma: float = SELU_GAMMA) -> Placed:
     usual = math.isclose(alpha, SELU_ALPHA, rel_tol=1e-6) and math.isclose(gamma, SELU_GAMMA, rel_tol=1e-6)
-    if usual and ctx.hub.source == "torch":
+    if usual and ctx.stated(KINK) == "below":
         return apply(ctx, nn.SELU(), X)
-    if usual and ctx.hub.source == "tensorflow":  # both frameworks compute with these, ONNX's defaults are float32
-        alpha, gamma = 1.6732632423543772848, 1.0507009873554804934
     return apply(ctx, SELU(alpha, gamma), X)
 
 
 @converter("Celu", since=12)
 def Celu_12(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
-    return apply(ctx, Celu(alpha) if ctx.hub.source == "tensorflow" else nn.CELU(alpha), X)
+    return apply(ctx, Celu(alpha) if ctx.stated(KINK) == "both" else nn.CELU(alpha), X)
 
 
 @converter("LeakyRelu", since=6)
@@ -114,7 +113,7 @@ def PRelu(ctx: TorchImporter, X: Value, slope: Value) -> Placed:
     full = (1,) * (x.rank - slope.rank) + slope.array.shape
     lying = x.arrange(full)
     count = slope.array.size
-    if ctx.hub.source != "tensorflow" and (count == 1 or (len(lying) > 1 and lying[1] == count)):
+    if ctx.stated(KINK) != "none" and (count == 1 or (len(lying) > 1 and lying[1] == count)):
         module = nn.PReLU(count, device="meta")
         module.weight = ctx.weight(slope, "flat", slope.array.reshape(-1))
     else:
@@ -125,7 +124,8 @@ def PRelu(ctx: TorchImporter, X: Value, slope: Value) -> Placed:
 @converter("HardSigmoid", since=1)
 def HardSigmoid_1(ctx: TorchImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
     usual = math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5
-    return apply(ctx, nn.Hardsigmoid() if usual and ctx.hub.source == "torch" else HardSigmoid(alpha, beta), X)
+    # PyTorch's own has its slope in single precision, which is right for a source that has it so too
+    return apply(ctx, nn.Hardsigmoid() if usual and ctx.stated(SINGLE) else HardSigmoid(alpha, beta), X)
 
 
 @converter("HardSwish", since=14)
@@ -202,7 +202,7 @@ def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) ->
         return apply(ctx, Clip(low, high), X)
     if (low, high) == (0, 6):
         return apply(ctx, nn.ReLU6(), X)
-    if ctx.hub.source == "tensorflow":
+    if ctx.stated(KINK) == "inside":
         return apply(ctx, Clip(low, high, closed=True), X)
     usual = low is not None and high is not None and low < high
     return apply(ctx, nn.Hardtanh(low, high) if usual else Clip(low, high), X)

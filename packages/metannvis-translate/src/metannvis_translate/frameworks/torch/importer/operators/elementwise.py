@@ -149,7 +149,7 @@ def _extremum(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value])
     limited = _limit(ctx, cls, values)
     if limited is not None:
         return limited
-    ties = "first" if ctx.hub.source == "tensorflow" else "half"
+    ties = "first" if ctx.ties == "first" else "half"
     result: Value = values[0]
     for value in values[1:]:
         if isinstance(result, Const):

@@ -125,7 +125,7 @@ def TopK(
     """``torch.topk``."""
     x = ctx.placed(X)
     count = int(ctx.known(K, "K").reshape(()))
-    if ctx.hub.source == "torch":
+    if ctx.ties == "any":
         both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
     else:
         both = ctx.function(first_of, x.tensor, count=count, dim=x.axis(axis), largest=bool(largest))

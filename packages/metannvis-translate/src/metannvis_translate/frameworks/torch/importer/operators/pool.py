@@ -185,7 +185,7 @@ def GlobalAveragePool(ctx: TorchImporter, X: Value) -> Placed:
 def GlobalMaxPool(ctx: TorchImporter, X: Value) -> Placed:
     """``nn.AdaptiveMaxPool2d(1)`` and its siblings."""
     x, rank = image(ctx, X, "max pool")
-    if ctx.hub.source == "tensorflow":  # where several elements are the largest, TensorFlow gives each its part
+    if ctx.ties == "shared":  # where several elements are the largest, TensorFlow gives each its part
         return Placed(ctx.function(torch.amax, x.tensor, tuple(range(2, x.rank)), True), identity(x.rank))
     return Placed(ctx.module(GLOBAL_MAX[rank - 1](1), x.tensor), identity(x.rank))
 

@@ -12,6 +12,7 @@ from torch import fx, nn
 from metannvis_translate.frameworks.torch.importer.modules import Resample, Take
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.metadata import CORNERS, SINGLE
 from metannvis_translate.importing.resampling import Line, factors, proportional
 from metannvis_translate.importing.values import Const, Value
 
@@ -116,7 +117,7 @@ def resize(
     if found is None:
         ctx.refuse("an axis of free size is resized to a fixed one")
     scales = found or []
-    if ctx.hub.source == "onnx" and coordinates == "align_corners" and sizes is None:
+    if ctx.stated(CORNERS) != "rounded" and coordinates == "align_corners" and sizes is None:
         whole = [n is None or s == 1 or float(n * s).is_integer() for n, s in zip(shape, scales, strict=True)]
         if not all(whole):
             ctx.refuse("with aligned corners and a size that is rounded, ONNX and its runtimes disagree on the places")
@@ -125,8 +126,8 @@ def resize(
     x = ctx.placed(X)
     if not steps:
         return x
-    # TensorFlow's weights are those of places in single precision, in double precision too
-    single = ctx.hub.source == "tensorflow" and ctx.dtype == "float64" and mode != "nearest"
+    # TensorFlow's weights, whose exporter says so, are those of places in single precision, in double precision too
+    single = ctx.stated(SINGLE) is not None and ctx.dtype == "float64" and mode != "nearest"
     if not others.get("antialias") and steps[0] >= 2 and x.rank in LINEAR and not single:
         image = ctx.plain(x)
         space = tuple(scales[2:])

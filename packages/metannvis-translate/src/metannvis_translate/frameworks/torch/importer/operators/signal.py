@@ -11,6 +11,7 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.metadata import ROUNDING
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _transform(
     ctx: TorchImporter, x: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
 ) -> Placed:
     length = None if dft_length is None else int(ctx.known(dft_length, "length").reshape(()))
-    single = ctx.hub.source == "onnx" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float32
+    single = ctx.stated(ROUNDING) != "kernel" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float32
     if single and inverse and not onesided:
         ctx.refuse("sums that cancel come out of single precision with other rounding than the standard's evaluator's")
     options = {"length": length, "dim": axis % x.rank, "inverse": bool(inverse), "onesided": bool(onesided)}

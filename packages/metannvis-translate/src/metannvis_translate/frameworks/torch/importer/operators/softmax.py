@@ -13,6 +13,7 @@ from metannvis_translate.frameworks.torch.importer.modules import (
 )
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.metadata import ROUNDING
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @converter("Softmax", since=13)
 def Softmax(ctx: TorchImporter, input: Value, *, axis: int = -1) -> Placed:
     x = ctx.placed(input)
-    half = ctx.hub.source == "onnx" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float16
+    half = ctx.stated(ROUNDING) != "kernel" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float16
     module = RoundedSoftmax(x.axis(axis)) if half else nn.Softmax(x.axis(axis))
     return Placed(ctx.module(module, x.tensor), x.order)
 
