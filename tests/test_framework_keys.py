@@ -16,8 +16,6 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 KEYS = {"torch", "tensorflow", "keras", "onnx"}
 #: Where a framework's own knowledge stands.
 PLUGINS = "metannvis_translate/frameworks/"
-#: Packages that compare still.
-PENDING: set[str] = set()
 NAMES = sorted(path.name for path in PACKAGES.glob("metannvis-*"))
 COMPARES = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
 
@@ -55,9 +53,6 @@ def in_package(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_framework_is_asked_for_by_name(name: str) -> None:
-    if name in PENDING:
-        assert in_package(name), f"{name} compares with no framework's name any more: take it out of PENDING"
-        return
     assert in_package(name) == []
 
 

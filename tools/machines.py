@@ -62,8 +62,11 @@ SURFACE = (
         )
     ),
     *(
-        f"packages/metannvis-methods/tests/test_{name}.py"
-        for name in ("arguments", "calls", "errors", "extension", "forms", "guard", "layers", "results", "select", "threads")
+        f"packages/metannvis-methods/tests/{name}"
+        for name in (
+            "inputs", "registry", "results", "running", "test_calls.py", "test_errors.py", "test_extension.py",
+            "test_forms.py", "test_layers.py", "test_threads.py",
+        )
     ),
     "packages/metannvis-plot/tests",
     "packages/metannvis-cli/tests",

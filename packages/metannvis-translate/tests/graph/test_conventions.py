@@ -32,7 +32,7 @@ def test_pytorch(engine: str) -> None:
     assert "hardsigmoid" in nodes["HardSigmoid"].metadata_props[SINGLE]
     assert nodes["Clip"].metadata_props[KINK] == "none"
     assert nodes["Softmax"].metadata_props[ROUNDING] == "kernel"
-    assert hub.conventions.channels_axis == 1 and hub.conventions.fixed_buffers
+    assert hub.conventions.channels_last is False and hub.conventions.fixed_buffers
 
 
 @pytest.mark.parametrize("engine", ["dynamo", "torchscript"])
@@ -54,7 +54,7 @@ def test_keras() -> None:
     hub, nodes = exported("tensorflow", keras.Model(x, keras.layers.Activation("relu6")(y)), "keras")
     assert nodes["Max"].metadata_props[TIES] == "first"
     assert [nodes[name].metadata_props[KINK] for name in ("Selu", "PRelu", "Clip")] == ["above", "none", "inside"]
-    assert hub.conventions.channels_axis == -1 and hub.conventions.half_in_double
+    assert hub.conventions.channels_last is True and hub.conventions.half_in_double
 
 
 def test_tensorflow() -> None:
