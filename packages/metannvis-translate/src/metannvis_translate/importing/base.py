@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -316,7 +316,7 @@ class GraphImporter(Placing):
         """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.graph.metadata.TIES`."""
         return self.node.metadata_props.get(TIES)
 
-    def refuse(self, reason: str, *, cause: BaseException | None = None) -> None:
+    def refuse(self, reason: str, *, cause: BaseException | None = None) -> NoReturn:
         """Raise the documented refusal for the current node."""
         raise UnsupportedOperatorError(
             self.node.op_type,
@@ -331,7 +331,6 @@ class GraphImporter(Placing):
         """The array of an input that has to be known now."""
         if not isinstance(value, Const):
             self.refuse(f"its {what} is computed when the model runs, but has to be known beforehand")
-            raise AssertionError  # refuse never returns
         return value.array
 
     def constant_node(self, array: Array) -> Const:

@@ -112,7 +112,6 @@ class KerasImporter(LayerMaker):
             raise
         except KERAS_ERRORS as error:
             self.refuse(f"Keras cannot do it: {first_sentence(error)}", cause=error)
-            raise AssertionError from error
         if self.hub.source == "onnx":
             for value, result in zip(node.outputs, results, strict=False):
                 self._agrees(value, result)

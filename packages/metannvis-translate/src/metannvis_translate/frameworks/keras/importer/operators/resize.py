@@ -70,7 +70,6 @@ def Resize(
         found = proportional(ctx.shape(0) or (None,) * X.rank, size, keep_aspect_ratio_policy)
         if found is None:
             ctx.refuse("its aspect ratio depends on a free size")
-            raise AssertionError
         scale, size = found
     regions = {}
     if coordinate_transformation_mode == "tf_crop_and_resize":

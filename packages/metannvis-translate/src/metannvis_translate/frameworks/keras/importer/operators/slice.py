@@ -56,7 +56,6 @@ def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | No
         count, size = len(ctx.node.outputs), x.tensor.shape[where]
         if size is None:
             ctx.refuse("the axis to split has a free size")
-            raise AssertionError
         each = -(-size // count)
         sizes = [min(each, size - k * each) for k in range(count)]
     ends = np.cumsum(sizes).tolist()

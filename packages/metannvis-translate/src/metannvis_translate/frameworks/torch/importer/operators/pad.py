@@ -19,7 +19,7 @@ from metannvis_translate.importing.values import Const, Value
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
-__all__ = ["Pad", "pad_pairs", "same_pads", "split_pads"]
+__all__ = ["pad_pairs", "same_pads", "split_pads"]
 
 #: ONNX modes by NumPy's and by PyTorch's names for them.
 MODES = {"reflect": ("reflect", "reflect"), "edge": ("edge", "replicate"), "wrap": ("wrap", "circular")}
@@ -115,7 +115,7 @@ def _fits(ctx: TorchImporter, x: Placed, begins: Sequence[int], ends: Sequence[i
 
 
 @converter("Pad", since=1)
-def Pad(
+def Pad_1(
     ctx: TorchImporter, data: Value, *, mode: str = "constant", pads: Sequence[int] = (), value: float = 0.0
 ) -> Placed:
     """``F.pad``; no module, since padding has no rule of its own."""
@@ -129,7 +129,7 @@ def pad_with(x: torch.Tensor, value: torch.Tensor, *, pads: Sequence[int]) -> to
 
 
 @converter("Pad", since=11)
-def Pad_11(
+def Pad(
     ctx: TorchImporter,
     data: Value,
     pads: Value,

@@ -132,7 +132,6 @@ def _ceil_pads(
     for k, size in enumerate(sizes):
         if size is None:
             ctx.refuse("it rounds up with pads that PyTorch does not take, and the size of its input is free")
-            return ()
         begin, end = pads[k], pads[k + rank]
         left = size + begin + end - dilation[k] * (kernel[k] - 1) - 1
         steps = -(-left // stride[k])

@@ -108,7 +108,6 @@ def resize(
         scaled = proportional(shape, sizes, policy)
         if scaled is None:
             ctx.refuse("an axis of free size is resized in proportion")
-            raise AssertionError
         scales, sizes = scaled
         found: list[float] | None = scales
     else:

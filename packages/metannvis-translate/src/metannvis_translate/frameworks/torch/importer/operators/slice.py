@@ -28,7 +28,9 @@ def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> Placed:
 
 
 @converter("Split", since=1)
-def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:
+def Split_1(
+    ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
+) -> tuple[Placed, ...]:
     """``torch.split``."""
     x = ctx.placed(input)
     count = len(ctx.node.outputs)
@@ -36,7 +38,6 @@ def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[in
         size = (ctx.shape(0) or (None,) * x.rank)[axis]
         if size is None:
             ctx.refuse("the size of the axis it splits is not known")
-            return ()
         each = -(-size // count)
         split = [each] * (count - 1) + [size - each * (count - 1)]
     parts = ctx.function(torch.split, x.tensor, list(split), x.axis(axis))
@@ -44,7 +45,7 @@ def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[in
 
 
 @converter("Split", since=13)
-def Split_13(
+def Split(
     ctx: TorchImporter,
     input: Value,
     split: Value | None = None,
@@ -53,7 +54,7 @@ def Split_13(
     num_outputs: int | None = None,
 ) -> tuple[Placed, ...]:
     """``torch.split``."""
-    return Split(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
+    return Split_1(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
 
 
 def cut(
@@ -121,7 +122,6 @@ def CenterCropPad(ctx: TorchImporter, input_data: Value, shape: Value, *, axes: 
         old, where = have[axis], x.axis(axis)
         if old is None:
             ctx.refuse("an axis of free size is cut or padded")
-            raise AssertionError
         more = size - old
         begin = more // 2 if more > 0 else -(-more // 2)
         pads[where], pads[where + x.rank] = begin, more - begin
