@@ -17,6 +17,7 @@ from metannvis_translate.frameworks.keras.importer.operators.activation import s
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, channels_last, identity
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import steps
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -310,7 +311,7 @@ def DeformConv(
     if None in kernel.shape:
         ctx.refuse("the size of its kernel is free")
     size = tuple(int(k) for k in kernel.shape[2:])
-    strides, dilations, pads = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n, tuple(pads) or (0,) * 2 * n
+    (strides, dilations), pads = steps(strides, dilations, n), tuple(pads) or (0,) * 2 * n
     moved = ctx.channels_last(offset).tensor  # (batch, *out, groups · *k · n)
     out, taps = moved.shape[1:-1], int(np.prod(size))
     if None in out:
