@@ -1,4 +1,4 @@
-"""Builds a Keras functional model from a hub graph: native layers, channels last, named after the source's layers."""
+"""The importer to Keras: a functional model of native layers, channels last, named after the source's layers."""
 
 from __future__ import annotations
 

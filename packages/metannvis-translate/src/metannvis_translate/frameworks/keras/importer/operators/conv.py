@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups, computed_transposed
+from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv, dynamic_conv_transpose
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Const, Value
@@ -153,7 +153,7 @@ def convolution(
     grouped = tensor.shape[-1] != kernel.shape[1]
     called = called_strides(ctx, strides, dilations, size, channels=tensor.shape[-1], grouped=grouped)
     padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
-    return thinned(by_groups(tensor, kernel, called, padding, dilations), strides, called)
+    return thinned(dynamic_conv(tensor, kernel, called, padding, dilations), strides, called)
 
 
 @converter("ConvTranspose", since=1)
@@ -191,7 +191,7 @@ def ConvTranspose(
         ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
         if None in x.tensor.shape[1:] or None in kernel.shape:
             ctx.refuse("a kernel that is computed when the model runs needs to know its own size and the image's")
-        result = computed_transposed(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
+        result = dynamic_conv_transpose(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
         return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B))
     kernel, bias = spread(W.array, dilations), None if B is None else B.array
     # Keras' own output has max(k − s, 0) more than (i·s): what ONNX lacks or has beyond that is added before the bias

@@ -1,4 +1,4 @@
-"""Arithmetic and comparison, element by element. Operands may lie differently: smaller ones follow the largest."""
+"""Elementwise operators: arithmetic, comparison, logic. Operands may lie differently: smaller ones follow the largest."""
 
 from __future__ import annotations
 

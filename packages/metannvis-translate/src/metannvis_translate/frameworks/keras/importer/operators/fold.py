@@ -1,4 +1,4 @@
-"""Operators on windows and middles of images that Keras has no layer for, and on n-grams."""
+"""Folding: windows of an image added up where they were cut from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matrix products and dense layers."""
+"""Dense layers, products of matrices, Einsum and determinants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools."""
+"""Pooling over windows and over everything, and its inverse."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def MaxPool(
     strides, dilations = steps(strides, dilations, n)
     sizes = spatial_sizes(ctx, n)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
-    if any(output.uses() or output.is_graph_output() for output in ctx.node.outputs[1:]):
+    if ctx.used_outputs() > 1:
         grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
         best, index = grid.maximum(x.tensor, column_major=bool(storage_order))
         return ctx.keep(x, best), ctx.keep(x, index)

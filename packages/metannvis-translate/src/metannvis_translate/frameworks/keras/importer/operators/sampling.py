@@ -1,4 +1,4 @@
-"""Reading images between their pixels, at places that are computed when the model runs."""
+"""Image sampling: reading between the pixels, at places that are computed when the model runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
-from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups
+from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, channels_last, identity
@@ -336,7 +336,7 @@ def DeformConv(
     # one window a place: a convolution over the taps alone
     flat = ops.reshape(column, (-1, taps, x.tensor.shape[-1]))
     kernel = ops.reshape(kernel, (*kernel.shape[:2], taps))
-    result = ops.reshape(by_groups(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
+    result = ops.reshape(dynamic_conv(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
     if B is not None:
         result = add(result, ctx.plain(B).tensor)
     return Placed(result, channels_last(x.rank))

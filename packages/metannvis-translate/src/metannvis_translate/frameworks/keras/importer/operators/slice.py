@@ -1,4 +1,4 @@
-"""Joining, cutting, picking and padding, along logical axes wherever they lie."""
+"""Slicing, splitting, joining, and cropping about the centre, along logical axes wherever they lie."""
 
 from __future__ import annotations
 

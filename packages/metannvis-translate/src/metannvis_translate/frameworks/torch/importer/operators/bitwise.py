@@ -1,4 +1,4 @@
-"""Bitwise operators."""
+"""Bitwise operators, shifts, and bits read as another type."""
 
 from __future__ import annotations
 

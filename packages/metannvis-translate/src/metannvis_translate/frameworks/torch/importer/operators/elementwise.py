@@ -1,4 +1,4 @@
-"""Operators that treat each element alike."""
+"""Elementwise operators: arithmetic, comparison, logic."""
 
 from __future__ import annotations
 

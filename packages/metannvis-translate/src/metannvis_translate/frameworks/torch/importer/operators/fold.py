@@ -1,4 +1,4 @@
-"""Columns folded back into images."""
+"""Folding: windows of an image added up where they were cut from."""
 
 from __future__ import annotations
 

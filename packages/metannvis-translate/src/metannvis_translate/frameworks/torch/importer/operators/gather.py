@@ -1,4 +1,4 @@
-"""Taking elements by index, and putting them."""
+"""Gathering, one-hot and top k."""
 
 from __future__ import annotations
 

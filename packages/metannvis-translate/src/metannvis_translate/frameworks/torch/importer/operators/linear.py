@@ -1,4 +1,4 @@
-"""Dense layers and products of matrices."""
+"""Dense layers, products of matrices, Einsum and determinants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools over windows and over everything."""
+"""Pooling over windows and over everything, and its inverse."""
 
 from __future__ import annotations
 

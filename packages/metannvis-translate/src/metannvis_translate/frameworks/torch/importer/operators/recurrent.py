@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN: PyTorch's own modules where those do the same, else step by step."""
+"""Recurrent layers: PyTorch's own LSTM, GRU and RNN where those do the same, else step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that move, cut and join; functions all, since no toolkit has rules for them as modules."""
+"""Shapes: transposing, reshaping, broadcasting, tiling; functions where no toolkit has rules for a module."""
 
 from __future__ import annotations
 

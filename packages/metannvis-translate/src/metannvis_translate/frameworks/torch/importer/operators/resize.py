@@ -1,4 +1,4 @@
-"""Resizing images."""
+"""Image resizing."""
 
 from __future__ import annotations
 

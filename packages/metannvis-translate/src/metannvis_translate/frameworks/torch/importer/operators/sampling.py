@@ -1,4 +1,4 @@
-"""Windows over images that are put back, grids to sample at, kernels with offsets."""
+"""Image sampling: grids of places, kernels with offsets."""
 
 from __future__ import annotations
 

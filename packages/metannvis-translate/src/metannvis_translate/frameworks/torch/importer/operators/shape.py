@@ -1,4 +1,4 @@
-"""Constants, shapes, and integers computed from shapes."""
+"""Constants, sizes, ranges and triangles; and what hands its input on: identity, dropout, stopped gradients."""
 
 from __future__ import annotations
 

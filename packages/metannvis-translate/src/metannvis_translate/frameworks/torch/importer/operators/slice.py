@@ -1,4 +1,4 @@
-"""Slicing, splitting and joining."""
+"""Slicing, splitting, joining, and cropping about the centre."""
 
 from __future__ import annotations
 
