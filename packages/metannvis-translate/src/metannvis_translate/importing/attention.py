@@ -44,4 +44,4 @@ def feature_pairs(width: int, *, interleaved: bool) -> tuple[slice, slice]:
     """Where the first and the second features of the pairs stand that a rotary embedding turns."""
     if interleaved:
         return slice(0, None, 2), slice(1, None, 2)
-    return slice(0, width // 2), slice(width // 2, None)
+    return slice(width // 2), slice(width // 2, None)

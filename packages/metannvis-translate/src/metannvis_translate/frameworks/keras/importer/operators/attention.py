@@ -141,10 +141,10 @@ def visible(
         row = row + (cached or 0)
     if seen.behind == 0:
         allowed.append(ops.less_equal(column, row))
-    elif seen.behind is not None:
-        allowed.append(ops.less_equal(ops.subtract(column, row), seen.behind))
     if seen.before is not None:
         allowed.append(ops.less_equal(ops.subtract(row, column), seen.before))
+    if seen.behind:
+        allowed.append(ops.less_equal(ops.subtract(column, row), seen.behind))
     return allowed
 
 
