@@ -1,1 +1,1 @@
-"""What importers share: the base class, the registry of converters, layout tracking, what follows an operator's signature."""
+"""Import: the base class of importers, the registry of converters, layout tracking, what follows an operator's signature."""

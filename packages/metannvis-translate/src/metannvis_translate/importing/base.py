@@ -1,4 +1,4 @@
-"""The part of an importer that is the same for every framework: walk the graph, track layout, keep provenance.
+"""Graph import: what is the same for every framework. Walk the graph, track layout, keep provenance.
 
 A framework's importer subclasses :class:`GraphImporter` and says how a tensor is transposed, what a model input is,
 and how a tensor is found again. Operators are converted by the functions of a :class:`~.registry.Registry`, each called
@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class GraphImporter(Placing):
         """The finished model."""
         raise NotImplementedError
 
-    def long_tail(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
+    def convert_unregistered(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
         """Convert a node for which the registry has nothing; ``None`` if that cannot be done either."""
         return None
 
@@ -191,7 +191,7 @@ class GraphImporter(Placing):
         opset = self.hub.model.graph.opset_imports.get(node.domain, self.opset) if node.domain else self.opset
         row = self.registry.find(node.op_type, opset, node.domain)
         if row is None:
-            results = self.long_tail(node, inputs)
+            results = self.convert_unregistered(node, inputs)
             if results is None:
                 raise UnsupportedOperatorError(
                     f"{node.domain + '::' if node.domain else ''}{node.op_type}",
@@ -320,7 +320,7 @@ class GraphImporter(Placing):
         """What the exporter wrote on the current node under a key; ``None``: as the standard has it."""
         return self.node.metadata_props.get(key)
 
-    def refuse(self, reason: str, *, cause: BaseException | None = None) -> None:
+    def refuse(self, reason: str, *, cause: BaseException | None = None) -> NoReturn:
         """Raise the documented refusal for the current node."""
         raise UnsupportedOperatorError(
             self.node.op_type,
@@ -335,7 +335,6 @@ class GraphImporter(Placing):
         """The array of an input that has to be known now."""
         if not isinstance(value, Const):
             self.refuse(f"its {what} is computed when the model runs, but has to be known beforehand")
-            raise AssertionError  # refuse never returns
         return value.array
 
     def constant_node(self, array: Array) -> Const:
@@ -354,6 +353,11 @@ class GraphImporter(Placing):
         if value is None or value.shape is None:
             return None
         return tuple(d if isinstance(d, int) else None for d in value.shape)
+
+    def used_outputs(self) -> int:
+        """Number of the current node's outputs up to the last one that somebody uses."""
+        used = [k for k, out in enumerate(self.node.outputs) if out.uses() or out.is_graph_output()]
+        return max(used, default=0) + 1
 
     def unique(self, name: str) -> str:
         """A name that no other layer of the target has."""

@@ -1,4 +1,4 @@
-"""How values come to lie as an operator of the target needs them: transposed, in one order, broadcastable."""
+"""Placement of values: transposed, in one order, broadcastable, as an operator of the target needs them."""
 
 from __future__ import annotations
 

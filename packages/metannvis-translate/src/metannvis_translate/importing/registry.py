@@ -1,4 +1,4 @@
-"""A table of converters, by ONNX operator and the opset version each starts at."""
+"""Tables of converters, by ONNX operator and the opset version each starts at."""
 
 from __future__ import annotations
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Line", "factors", "proportional"]
+__all__ = [
+    "Interpolation",
+    "Line",
+    "factors",
+    "for_all_axes",
+    "line_of",
+    "proportional",
+    "regions_of",
+    "resized_axes",
+    "upsample",
+]
 
 Array = np.ndarray[Any, Any]
+Region = tuple[float, float]
+WHOLE: Region = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -32,8 +44,8 @@ class Line:
     new: int
     scale: float
     coordinates: str = "half_pixel"
-    region: tuple[float, float] = (0.0, 1.0)
-    #: with places in single precision, as TensorFlow computes them
+    region: Region = WHOLE
+    #: with places in single precision
     single: bool = False
 
     def positions(self) -> Array:
@@ -96,6 +108,84 @@ class Line:
                 weight = weight / weight.sum()
             np.add.at(row, np.clip(index, 0, self.old - 1), weight)
         return weights
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """How new elements are computed of the old ones: attributes of ONNX's Resize, under shorter names.
+
+    Attributes
+    ----------
+    a
+        Coefficient of ``mode="cubic"``.
+    fill
+        With ``coordinates="tf_crop_and_resize"``: what lies beyond the old elements.
+    """
+
+    mode: str = "nearest"
+    coordinates: str = "half_pixel"
+    nearest: str = "round_prefer_floor"
+    antialias: bool = False
+    a: float = -0.75
+    exclude_outside: bool = False
+    fill: float = 0.0
+
+    @property
+    def half_pixel(self) -> bool:
+        """Whether the centres of the elements are aligned, for new sizes above 1."""
+        return self.coordinates in ("half_pixel", "pytorch_half_pixel")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it repeats each element where the factors are whole.
+
+        Half a pixel is a tie only if the factor is odd, and then it falls on the centre.
+        """
+        if self.mode != "nearest":
+            return False
+        whole = self.coordinates == "asymmetric" and self.nearest == "floor"
+        return whole or (self.half_pixel and self.nearest.startswith("round"))
+
+    def matrix(self, line: Line) -> Array:
+        """Weights of the old elements of an axis in each new one, shape (new, old), float64."""
+        return line.matrix(self.mode, antialias=self.antialias, a=self.a, exclude_outside=self.exclude_outside)
+
+
+def upsample(mode: str) -> Interpolation:
+    """What the operators before Resize of opset 11 do."""
+    return Interpolation(mode, "asymmetric", "floor")
+
+
+def for_all_axes(values: Sequence[Any], axes: Sequence[int], rank: int) -> list[Any]:
+    """Values for some axes as a list of one for each, ``None`` for the others."""
+    given = dict(zip(axes, values, strict=True))
+    return [given.get(axis) for axis in range(rank)]
+
+
+def regions_of(roi: Sequence[float], axes: Sequence[int]) -> dict[int, Region]:
+    """Which part of each axis ``tf_crop_and_resize`` resizes, from ONNX's ``roi``: all beginnings, then all ends."""
+    return {axis: (float(roi[k]), float(roi[k + len(axes)])) for k, axis in enumerate(axes)}
+
+
+def resized_axes(scales: Sequence[float], regions: Mapping[int, Region]) -> list[int]:
+    """Axes that do not stay as they are."""
+    return [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, WHOLE) != WHOLE]
+
+
+def line_of(
+    axis: int,
+    old: int,
+    scale: float,
+    sizes: Sequence[int | None] | None,
+    coordinates: str,
+    regions: Mapping[int, Region],
+    *,
+    single: bool = False,
+) -> Line:
+    """One axis of a Resize: its new size is the one that is wanted, or what the factor gives, rounded down."""
+    wanted = None if sizes is None else sizes[axis]
+    new = int(old * scale) if wanted is None else int(wanted)
+    return Line(old, new, scale, coordinates, regions.get(axis, WHOLE), single)
 
 
 def factors(

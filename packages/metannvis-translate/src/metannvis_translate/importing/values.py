@@ -1,4 +1,4 @@
-"""What a converter is handed: values that are known when the model is built, beside the :class:`~.layout.Placed` ones."""
+"""Values that a converter takes: those known when the model is built, beside the :class:`~.layout.Placed` ones."""
 
 from __future__ import annotations
 

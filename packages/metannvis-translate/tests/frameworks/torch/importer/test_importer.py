@@ -397,7 +397,7 @@ def test_unknown_operator_is_refused() -> None:
         build(hub_of([("ImageDecoder", "x", "y", "image")], {"x": (2, 4, 4)}, ["y"], {}))
 
 
-def test_long_tail_is_onnx2torch() -> None:
+def test_an_operator_without_a_converter_is_converted_by_onnx2torch() -> None:
     from metannvis_translate.frameworks.torch.importer.registry import converter, registry
 
     hub = hub_of([("EyeLike", "x", "y", "eye", {"k": 1})], {"x": (3, 4)}, ["y"], {})

@@ -7,15 +7,15 @@ from typing import Any
 
 import keras
 
-__all__ = ["by_groups", "computed_transposed"]
+__all__ = ["dynamic_conv", "dynamic_conv_transpose"]
 
 ops = keras.ops
 
 
-def by_groups(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, dilations: Sequence[int]) -> Any:
+def dynamic_conv(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, dilations: Sequence[int]) -> Any:
     """Convolution with a kernel (O, I/group, *k); the number of groups shows in its shape."""
     if keras.backend.standardize_dtype(tensor.dtype) == "float16":  # TensorFlow adds up halves in half precision
-        wide = by_groups(ops.cast(tensor, "float32"), ops.cast(kernel, "float32"), strides, padding, dilations)
+        wide = dynamic_conv(ops.cast(tensor, "float32"), ops.cast(kernel, "float32"), strides, padding, dilations)
         return ops.cast(wide, "float16")
     n = len(strides)
     group = tensor.shape[-1] // kernel.shape[1]
@@ -37,7 +37,9 @@ def by_groups(tensor: Any, kernel: Any, strides: Sequence[int], padding: str, di
     return results[0] if group == 1 else ops.concatenate(results, axis=-1)
 
 
-def computed_transposed(tensor: Any, kernel: Any, group: int, strides: Sequence[int], dilations: Sequence[int]) -> Any:
+def dynamic_conv_transpose(
+    tensor: Any, kernel: Any, group: int, strides: Sequence[int], dilations: Sequence[int]
+) -> Any:
     """Transposed convolution with a kernel (I, O/group, *k) that is computed when the model runs.
 
     It is the convolution of the image, spread out by the strides, with the kernel turned round: ``ops.conv_transpose`` of
@@ -58,4 +60,4 @@ def computed_transposed(tensor: Any, kernel: Any, group: int, strides: Sequence[
     kernel = ops.flip(kernel, axis=tuple(range(2, n + 2)))
     parts = ops.reshape(kernel, (group, inputs // group, outputs, *size))
     kernel = ops.reshape(ops.moveaxis(parts, 2, 1), (group * outputs, inputs // group, *size))
-    return by_groups(tensor, kernel, (1,) * n, "valid", dilations)
+    return dynamic_conv(tensor, kernel, (1,) * n, "valid", dilations)

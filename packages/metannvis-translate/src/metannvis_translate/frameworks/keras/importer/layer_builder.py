@@ -1,4 +1,4 @@
-"""Makes the Keras layers of a translation: named as the source's are, one for weights that are used several times."""
+"""Keras layers of a translation: named as the source's are, one for weights that are used several times."""
 
 from __future__ import annotations
 

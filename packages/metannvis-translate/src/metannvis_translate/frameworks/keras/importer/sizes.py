@@ -55,7 +55,6 @@ def line(ctx: KerasImporter, size: Any, dtype: str, value: int = 0) -> Any:
             part = ops.reshape(line(ctx, rest, dtype, value), (-1, 1))
             return ops.reshape(ops.tile(part, (1, int(times))), (-1,))
         ctx.refuse(f"the size {size} is known only when the model runs, and is not that of an input's axis")
-        raise AssertionError
     tensor, axis = found
     part = tensor[tuple(slice(None) if k == axis else slice(0, 1) for k in range(len(tensor.shape)))]
     make = ops.ones_like if value else ops.zeros_like

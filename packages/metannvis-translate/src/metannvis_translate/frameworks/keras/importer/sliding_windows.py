@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
-from metannvis_translate.importing.windows import Pads
+from metannvis_translate.importing.windows import Pads, window_counts
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -56,14 +56,12 @@ class Windows:
         known = tuple(size for size in sizes if size is not None)
         if pads is None or len(known) < len(sizes):
             ctx.refuse("a pool of this kind needs to know the input's size")
-            raise AssertionError
         return cls(known, pads, kernel, strides, dilations)
 
     @property
     def out(self) -> tuple[int, ...]:
         """Number of windows along each axis."""
-        rows = zip(self.sizes, self.pads, self.kernel, self.strides, self.dilations, strict=True)
-        return tuple((size + sum(pad) - (k - 1) * d - 1) // s + 1 for size, pad, k, s, d in rows)
+        return window_counts(self.sizes, self.pads, self.kernel, self.strides, self.dilations)
 
     def starts(self) -> Iterator[list[int]]:
         """For each place in the window, row by row, where the first window has it in the padded image."""

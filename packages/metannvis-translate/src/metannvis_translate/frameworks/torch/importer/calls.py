@@ -1,4 +1,4 @@
-"""Calling a PyTorch function on values in plain order: for operators that no layout matters to."""
+"""Function calls on values in plain order: for operators that no layout matters to."""
 
 from __future__ import annotations
 

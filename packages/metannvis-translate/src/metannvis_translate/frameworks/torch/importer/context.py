@@ -1,4 +1,4 @@
-"""Builds a ``torch.fx.GraphModule`` from a hub graph: native modules, channels first, named after the source's layers.
+"""The importer to PyTorch: a ``torch.fx.GraphModule`` of native modules, channels first, named after the source's layers.
 
 The result is what an engineer would write for Captum: each activation, pool, normalisation and addition is a module of
 its own that is called once and not in place; what only moves elements is a function.
@@ -16,7 +16,7 @@ from torch import fx, nn
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.torch.importer.integers import LACKING, MOVING, UNSIGNED, widened
 from metannvis_translate.frameworks.torch.importer.names import Names, identifier
-from metannvis_translate.frameworks.torch.importer.onnx2torch_fallback import convert_long_tail
+from metannvis_translate.frameworks.torch.importer.onnx2torch_fallback import convert_by_onnx2torch
 from metannvis_translate.frameworks.torch.importer.order import in_reading_order
 from metannvis_translate.frameworks.torch.importer.patterns import joined_nodes
 from metannvis_translate.frameworks.torch.importer.registry import registry
@@ -139,9 +139,9 @@ class TorchImporter(GraphImporter):
         """Paths of all modules."""
         return {id(module): path for path, module in model.named_modules() if path}
 
-    def long_tail(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
+    def convert_unregistered(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
         """By onnx2torch's converters."""
-        return convert_long_tail(self, node, inputs)
+        return convert_by_onnx2torch(self, node, inputs)
 
     def _convert(self, node: ir.Node) -> None:
         if id(node) in self._inside:
@@ -288,8 +288,3 @@ class TorchImporter(GraphImporter):
         """Whether an input of the current node is known to hold integers or truth values."""
         dtype = self.numpy_dtype(self.node.inputs[position])
         return dtype is not None and dtype.kind in "iub"
-
-    def used_outputs(self) -> int:
-        """Number of the current node's outputs up to the last one that somebody uses."""
-        used = [k for k, out in enumerate(self.node.outputs) if out.uses() or out.is_graph_output()]
-        return max(used, default=0) + 1

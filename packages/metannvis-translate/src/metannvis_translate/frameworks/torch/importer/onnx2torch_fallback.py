@@ -1,4 +1,4 @@
-"""Operators for which we have no converter, by those of onnx2torch."""
+"""Fallback to onnx2torch, for operators without a converter."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
-__all__ = ["convert_long_tail"]
+__all__ = ["convert_by_onnx2torch"]
 
 #: onnx2torch knows no operator that changed after this version of the standard.
 NEWEST = 17
 
 
-def convert_long_tail(ctx: TorchImporter, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...] | None:
+def convert_by_onnx2torch(
+    ctx: TorchImporter, node: ir.Node, inputs: Sequence[Value | None]
+) -> tuple[Value, ...] | None:
     """Convert a node by onnx2torch, its values in plain order; ``None`` where that cannot be done or is not sure.
 
     An operator that we have, though not in this version of the standard, is refused: what we know of it would be wrong.

@@ -9,39 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["DEFAULTS", "KINDS", "recurrence"]
+from metannvis_translate.importing.recurrence import Activation, Recurrence
 
-DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-#: ``function(x, alpha, beta)`` by lower-case name, and the defaults of alpha and beta.
-KINDS: dict[str, tuple[Callable[[Tensor, float, float], Tensor], float, float]] = {
-    "sigmoid": (lambda x, a, b: torch.sigmoid(x), 0, 0),
-    "tanh": (lambda x, a, b: torch.tanh(x), 0, 0),
-    "relu": (lambda x, a, b: torch.relu(x), 0, 0),
-    "softsign": (lambda x, a, b: F.softsign(x), 0, 0),
-    "softplus": (lambda x, a, b: F.softplus(x), 0, 0),
-    "affine": (lambda x, a, b: a * x + b, 1, 0),
-    "leakyrelu": (lambda x, a, b: F.leaky_relu(x, a), 0.01, 0),
-    "thresholdedrelu": (lambda x, a, b: F.threshold(x, a, 0), 1, 0),
-    "scaledtanh": (lambda x, a, b: a * torch.tanh(b * x), 1, 1),
-    "hardsigmoid": (lambda x, a, b: torch.clamp(a * x + b, 0, 1), 0.2, 0.5),
-    "elu": (lambda x, a, b: F.elu(x, a), 1, 0),
+__all__ = ["recurrence"]
+
+#: ``function(x, alpha, beta)`` by name.
+FUNCTIONS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+    "sigmoid": lambda x, a, b: torch.sigmoid(x),
+    "tanh": lambda x, a, b: torch.tanh(x),
+    "relu": lambda x, a, b: torch.relu(x),
+    "softsign": lambda x, a, b: F.softsign(x),
+    "softplus": lambda x, a, b: F.softplus(x),
+    "affine": lambda x, a, b: a * x + b,
+    "leakyrelu": lambda x, a, b: F.leaky_relu(x, a),
+    "thresholdedrelu": lambda x, a, b: F.threshold(x, a, 0),
+    "scaledtanh": lambda x, a, b: a * torch.tanh(b * x),
+    "hardsigmoid": lambda x, a, b: torch.clamp(a * x + b, 0, 1),
+    "elu": lambda x, a, b: F.elu(x, a),
 }
-TAKES_ALPHA = {"affine", "leakyrelu", "thresholdedrelu", "scaledtanh", "hardsigmoid", "elu"}
-TAKES_BETA = {"affine", "scaledtanh", "hardsigmoid"}
 
 
-def _functions(names: Sequence[str], alpha: Sequence[float], beta: Sequence[float]) -> list[Callable[[Tensor], Tensor]]:
-    """The activations, each with its share of alpha and beta, which are given in order to those that take them."""
-    alphas, betas = list(alpha), list(beta)
-    functions: list[Any] = []
-    for name in names:
-        function, a, b = KINDS[name.lower()]
-        if name.lower() in TAKES_ALPHA and alphas:
-            a = alphas.pop(0)
-        if name.lower() in TAKES_BETA and betas:
-            b = betas.pop(0)
-        functions.append(lambda x, function=function, a=a, b=b: function(x, a, b))
-    return functions
+def _bound(activation: Activation) -> Callable[[Tensor], Tensor]:
+    function = FUNCTIONS[activation.name]
+    return lambda x: function(x, activation.alpha, activation.beta)
 
 
 def recurrence(
@@ -69,17 +59,20 @@ def recurrence(
         h = None if h is None else h.transpose(0, 1)
         c = None if c is None else c.transpose(0, 1)
     count = w.shape[0]
-    functions = _functions(activations, alpha, beta)
-    each = len(functions) // count
+    how = Recurrence.of(
+        kind, activation_alpha=alpha, activation_beta=beta, activations=activations, clip=clip, direction=direction,
+        layout=batch_first,
+    )  # fmt: skip
     zeros = x.new_zeros(count, x.shape[1], r.shape[2])
     h, c = zeros if h is None else h, zeros if c is None else c
     bias = x.new_zeros(count, 2 * r.shape[1]) if bias is None else bias
     outputs, ends = [], []
     for k in range(count):
-        backwards = direction == "reverse" or k == 1
+        backwards = how.reverse or k == 1
+        functions = [_bound(activation) for activation in how.functions(k)]
         steps, last = _direction(
             _turned(x, lengths) if backwards else x, w[k], r[k], bias[k], lengths, h[k], c[k],
-            None if peepholes is None else peepholes[k], kind, functions[k * each : (k + 1) * each], clip,
+            None if peepholes is None else peepholes[k], kind, functions, clip,
             linear_before_reset,
         )  # fmt: skip
         outputs.append(_turned(steps, lengths) if backwards else steps)

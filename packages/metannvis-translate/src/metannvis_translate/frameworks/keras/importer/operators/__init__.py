@@ -30,5 +30,4 @@ from metannvis_translate.frameworks.keras.importer.operators import (  # noqa: F
     slice,  # noqa: A004
     softmax,
     text,
-    torch_activations,
 )

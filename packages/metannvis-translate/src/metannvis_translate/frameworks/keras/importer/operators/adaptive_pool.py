@@ -1,4 +1,4 @@
-"""Pools to a given size, PyTorch's adaptive ones."""
+"""Adaptive pooling: pools to a given size of the result, as PyTorch has them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def AdaptiveAveragePool(ctx: KerasImporter, X: Value, *, output_size: Sequence[i
 @converter("AdaptiveMaxPool", since=1, domain=DOMAIN)
 def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
     """Native ``MaxPooling``; where windows overlap, one axis after the other. Ties go to the first element, as in PyTorch."""
-    if len(ctx.node.outputs) > 1 and ctx.node.outputs[1].uses():
+    if ctx.used_outputs() > 1:
         ctx.refuse("its second output (indices) is not supported")
     x = image(ctx, X, output_size)
     windows: list[Any]

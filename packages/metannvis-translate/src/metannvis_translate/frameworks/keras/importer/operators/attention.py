@@ -1,4 +1,4 @@
-"""Attention, as plain arithmetic: exact in double precision, with masks, caches, groups of heads and windows."""
+"""Attention and rotary embeddings, as plain arithmetic: exact in double precision, with masks, caches and windows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.operators.softmax import softmax
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.importing.attention import Visible, feature_pairs, root_of_scale
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -57,13 +58,14 @@ def Attention(
     repeats = q.shape[1] // k.shape[1]
     if repeats > 1:
         k, v = ops.repeat(k, repeats, axis=1), ops.repeat(v, repeats, axis=1)
-    root = math.sqrt(1 / math.sqrt(q.shape[3]) if scale is None else scale)
+    root = root_of_scale(scale, q.shape[3])
     scores = ops.matmul(ops.multiply(q, root), ops.transpose(ops.multiply(k, root), (0, 1, 3, 2)))
     shown = [scores]
     if softcap > 0:
         scores = ops.multiply(ops.tanh(ops.divide(scores, softcap)), softcap)
     shown.append(scores)
-    allowed = visible(ctx, q, k, past_key, nonpad_kv_seqlen, is_causal, left_window_size, right_window_size)
+    seen = Visible.of(is_causal=is_causal, left_window_size=left_window_size, right_window_size=right_window_size)
+    allowed = visible(ctx, q, k, past_key, nonpad_kv_seqlen, seen)
     bias = None
     if attn_mask is not None:
         mask = fill_up(ctx.plain(attn_mask).tensor, k.shape[2])
@@ -115,9 +117,7 @@ def visible(
     k: Any,
     past_key: Value | None,
     lengths: Value | None,
-    causal: int,
-    left: int,
-    right: int,
+    seen: Visible,
 ) -> list[Any]:
     """Which keys each query may see by its place, as boolean tensors that broadcast to (batch, heads, queries, keys).
 
@@ -136,15 +136,15 @@ def visible(
     if past_key is not None:
         before = ctx.placed(past_key)
         cached = before.tensor.shape[before.axis(2)]
-        if cached is None and (causal or left >= 0 or right >= 0):
+        if cached is None and not seen.is_all:
             ctx.refuse("the length of its cache is free")
         row = row + (cached or 0)
-    if causal:
+    if seen.behind == 0:
         allowed.append(ops.less_equal(column, row))
-    if left >= 0:
-        allowed.append(ops.less_equal(ops.subtract(row, column), left))
-    if right >= 0:
-        allowed.append(ops.less_equal(ops.subtract(column, row), right))
+    if seen.before is not None:
+        allowed.append(ops.less_equal(ops.subtract(row, column), seen.before))
+    if seen.behind:
+        allowed.append(ops.less_equal(ops.subtract(column, row), seen.behind))
     return allowed
 
 
@@ -220,10 +220,7 @@ def RotaryEmbedding(
         angles.append(ops.expand_dims(table, 1))  # (batch, 1, length, width / 2)
     cosine, sine = angles
     turned, rest = tensor[..., :width], tensor[..., width:]
-    if interleaved:
-        first, second = turned[..., 0::2], turned[..., 1::2]
-    else:
-        first, second = turned[..., : width // 2], turned[..., width // 2 :]
+    first, second = (turned[..., half] for half in feature_pairs(width, interleaved=bool(interleaved)))
     real = ops.subtract(ops.multiply(cosine, first), ops.multiply(sine, second))
     imaginary = ops.add(ops.multiply(sine, first), ops.multiply(cosine, second))
     if interleaved:

@@ -1,4 +1,4 @@
-"""Bits: Keras' own operations promote types, which loses the upper half of ``uint64``; these keep them."""
+"""Bitwise operators and arithmetic on ``uint64``: Keras' own promote types, which loses its upper half; these keep it."""
 
 from __future__ import annotations
 

@@ -27,5 +27,4 @@ def CastLike(
     dtype = ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
     if dtype is None:
         ctx.refuse("the type to cast to is not known")
-        raise AssertionError
     return cast(ctx, input, ctx.float_dtype(dtype.name))

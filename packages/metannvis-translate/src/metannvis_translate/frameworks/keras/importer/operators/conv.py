@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups, computed_transposed
+from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv, dynamic_conv_transpose
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Const, Value
-from metannvis_translate.importing.windows import explicit_pads, same_pads
+from metannvis_translate.importing.windows import explicit_pads, extents, same_pads, steps, transposed_pads
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -48,7 +48,7 @@ def Conv(
         return ctx.keep(x, result if B is None else ops.add(result, ctx.plain(B).tensor))
     kernel = W.array
     n = spatial(ctx, kernel.ndim)
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     size = kernel.shape[2:]
     sizes = spatial_sizes(ctx, n)
     amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
@@ -144,7 +144,7 @@ def convolution(
 ) -> Any:
     """A channels-last image with a kernel (O, I/group, *k) that is computed when the model runs; groups show in its shape."""
     n = spatial(ctx, len(kernel.shape))
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     size = kernel.shape[2:]
     if None in kernel.shape[1:] or (kernel.shape[0] is None and kernel.shape[1] != tensor.shape[-1]):
         ctx.refuse("the size of its kernel is free")
@@ -153,7 +153,7 @@ def convolution(
     grouped = tensor.shape[-1] != kernel.shape[1]
     called = called_strides(ctx, strides, dilations, size, channels=tensor.shape[-1], grouped=grouped)
     padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
-    return thinned(by_groups(tensor, kernel, called, padding, dilations), strides, called)
+    return thinned(dynamic_conv(tensor, kernel, called, padding, dilations), strides, called)
 
 
 @converter("ConvTranspose", since=1)
@@ -176,15 +176,22 @@ def ConvTranspose(
     x = ctx.channels_last(X)
     kernel = W.array if isinstance(W, Const) else ctx.plain(W).tensor
     n = spatial(ctx, len(kernel.shape))
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     more = tuple(output_padding) or (0,) * n
     size = reach(ctx, kernel.shape[2:], dilations)
-    amounts = transposed_pads(ctx, auto_pad, pads, output_shape, size, strides, more, n)
+    amounts = transposed_pads(
+        auto_pad, pads, output_shape, spatial_sizes(ctx, n), kernel.shape[2:], strides, dilations, more
+    )
+    if amounts is None:
+        ctx.refuse("its output_shape needs to know the input's size, which is free")
+    if output_shape or auto_pad not in ("NOTSET", "VALID"):
+        # larger than the result: filled up with zeros at the end
+        amounts = [(0, sum(pad)) if sum(pad) < 0 else pad for pad in amounts]
     if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
         ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
         if None in x.tensor.shape[1:] or None in kernel.shape:
             ctx.refuse("a kernel that is computed when the model runs needs to know its own size and the image's")
-        result = computed_transposed(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
+        result = dynamic_conv_transpose(x.tensor, ctx.plain(W).tensor, group, strides, dilations)
         return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B))
     kernel, bias = spread(W.array, dilations), None if B is None else B.array
     # Keras' own output has max(k − s, 0) more than (i·s): what ONNX lacks or has beyond that is added before the bias
@@ -217,7 +224,7 @@ def reach(ctx: KerasImporter, size: Sequence[int | None], dilations: Sequence[in
     known = [k for k in size if k is not None]
     if len(known) < len(size):
         ctx.refuse("the size of its kernel is free")
-    return tuple((k - 1) * d + 1 for k, d in zip(known, dilations, strict=True))
+    return extents(known, dilations)
 
 
 def cropped(ctx: KerasImporter, tensor: Any, begins: Sequence[int], ends: Sequence[int], bias: Value | None) -> Any:
@@ -238,41 +245,9 @@ def spread(kernel: np.ndarray[Any, Any], dilations: Sequence[int]) -> np.ndarray
     """A dilated kernel written out with its zeros: TensorFlow has no dilated transposed convolution on every device."""
     if all(d == 1 for d in dilations):
         return kernel
-    sizes = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilations, strict=True)]
-    result = np.zeros((*kernel.shape[:2], *sizes), dtype=kernel.dtype)
+    result = np.zeros((*kernel.shape[:2], *extents(kernel.shape[2:], dilations)), dtype=kernel.dtype)
     result[(slice(None), slice(None), *(slice(None, None, d) for d in dilations))] = kernel
     return result
-
-
-def transposed_pads(
-    ctx: KerasImporter,
-    auto_pad: str,
-    pads: Sequence[int],
-    output_shape: Sequence[int],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    more: Sequence[int],
-    n: int,
-) -> list[tuple[int, int]]:
-    """Pads (begin, end) an axis of a transposed convolution, as ONNX defines them from ``output_shape`` or ``auto_pad``."""
-    if not output_shape and auto_pad in ("NOTSET", "VALID"):
-        return [(int(pads[i]), int(pads[i + n])) for i in range(n)] if pads else [(0, 0)] * n
-    sizes = spatial_sizes(ctx, n)
-    amounts = []
-    for i in range(n):
-        if output_shape and sizes[i] is None:
-            ctx.refuse("its output_shape needs to know the input's size, which is free")
-        size = int(sizes[i] or 0)
-        if output_shape:
-            total = strides[i] * (size - 1) + more[i] + kernel[i] - int(output_shape[-n + i])
-        else:
-            total = more[i] + kernel[i] - strides[i]
-        if total < 0:  # larger than the result: filled up with zeros at the end
-            amounts.append((0, total))
-            continue
-        half = total // 2
-        amounts.append((half, total - half) if auto_pad == "SAME_UPPER" else (total - half, half))
-    return amounts
 
 
 def spatial_sizes(ctx: KerasImporter, n: int) -> tuple[int | None, ...]:
@@ -316,6 +291,6 @@ def equals_same(
     for pad, size, k, s, d in zip(amounts, sizes, kernel, strides, dilations, strict=True):
         if size is None and s != 1:
             return False
-        if pad != same_pads(size if size is not None else 1 << 20, k, s, d):
+        if pad != same_pads(size, k, s, d):
             return False
     return True

@@ -1,4 +1,4 @@
-"""Arithmetic and comparison, element by element. Operands may lie differently: smaller ones follow the largest."""
+"""Elementwise operators: arithmetic, comparison, logic. Operands may lie differently: smaller ones follow the largest."""
 
 from __future__ import annotations
 
@@ -239,24 +239,27 @@ UNARY = {
 }
 
 
-def _register(operator: str, function: Callable[..., Any], operands: int) -> None:
-    if operands == 1:
+def _register_unary(name: str, function: Callable[..., Any]) -> None:
+    def convert(ctx: KerasImporter, X: Value) -> Placed:
+        x = ctx.placed(X)
+        return ctx.keep(x, function(x.tensor))
 
-        @converter(operator, since=1)
-        def unary(ctx: KerasImporter, X: Value) -> Placed:
-            x = ctx.placed(X)
-            return ctx.keep(x, function(x.tensor))
-    else:
-
-        @converter(operator, since=7)
-        def binary(ctx: KerasImporter, A: Value, B: Value) -> Placed:
-            return together(ctx, function, A, B)
+    convert.__name__ = convert.__qualname__ = name
+    converter(name, since=1)(convert)
 
 
-for _operator, _function in UNARY.items():
-    _register(_operator, _function, 1)
-for _operator, _function in COMPARISONS.items():
-    _register(_operator, _function, 2)
+def _register_binary(name: str, function: Callable[..., Any]) -> None:
+    def convert(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+        return together(ctx, function, A, B)
+
+    convert.__name__ = convert.__qualname__ = name
+    converter(name, since=7)(convert)
+
+
+for _name, _function in UNARY.items():
+    _register_unary(_name, _function)
+for _name, _function in COMPARISONS.items():
+    _register_binary(_name, _function)
 
 
 @converter("IsInf", since=10)

@@ -1,4 +1,4 @@
-"""Operators on windows and middles of images that Keras has no layer for, and on n-grams."""
+"""Folding: windows of an image added up where they were cut from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sliding_windows import Windows
 from metannvis_translate.graph.layout import Placed, identity
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import pairs, steps
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -35,9 +36,8 @@ def Col2Im(
     image = tuple(int(n) for n in ctx.known(image_shape, "image shape"))
     block = tuple(int(n) for n in ctx.known(block_shape, "block shape"))
     n = len(image)
-    pads = tuple(pads) or (0,) * 2 * n
-    amounts = [(int(pads[k]), int(pads[k + n])) for k in range(n)]
-    grid = Windows(image, amounts, block, tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n)
+    amounts = pairs(pads) or [(0, 0)] * n
+    grid = Windows(image, amounts, block, *steps(strides, dilations, n))
     x = ctx.plain(input)
     taps, count = int(np.prod(block)), int(np.prod(grid.out))
     if x.tensor.shape[1] is None:

@@ -1,4 +1,4 @@
-"""Matrix products and dense layers."""
+"""Dense layers, products of matrices, Einsum and determinants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.einsum import explicit
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -102,16 +103,6 @@ def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> Placed:
         ctx.refuse("integers are not summed exactly")
     result = ops.einsum(in_small_letters(explicit(equation)), *values)
     return Placed(result, tuple(range(len(result.shape))))
-
-
-def explicit(equation: str) -> str:
-    """The equation with the axes of its result: by the standard those that stand once, in alphabetical order."""
-    equation = equation.replace(" ", "")
-    if "->" in equation:
-        return equation
-    letters = equation.replace("...", "").replace(",", "")
-    once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
-    return f"{equation}->{'...' if '...' in equation else ''}{once}"
 
 
 def in_small_letters(equation: str) -> str:

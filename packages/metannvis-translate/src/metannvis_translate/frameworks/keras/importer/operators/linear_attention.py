@@ -1,4 +1,4 @@
-"""Attention and convolution that carry a state along a sequence."""
+"""Linear attention and causal convolution, which carry a state along a sequence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
-from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups
+from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.attention import join_heads, split_heads
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
@@ -105,7 +105,7 @@ def CausalConvWithState(
     else:
         padded = ops.pad(x.tensor, [(0, 0), (0, 0), (size - 1, 0)])
     dtype = keras.backend.standardize_dtype(x.tensor.dtype)
-    result = by_groups(ops.transpose(padded, (0, 2, 1)), ctx.plain(weight).tensor, (1,), "valid", (1,))
+    result = dynamic_conv(ops.transpose(padded, (0, 2, 1)), ctx.plain(weight).tensor, (1,), "valid", (1,))
     if bias is not None:
         result = add(result, ctx.plain(bias).tensor)
     if activation in ("silu", "swish"):

@@ -71,7 +71,7 @@ def LayerNormalization(
     x = ctx.placed(X)
     logical = list(range(axis % x.rank, x.rank))
     shape = trailing_shape(ctx, logical)
-    statistics = any(output.uses() or output.is_graph_output() for output in ctx.node.outputs[1:])
+    statistics = ctx.used_outputs() > 1
     if statistics or shape is None or not isinstance(Scale, Const) or not (B is None or isinstance(B, Const)):
         own, tensor = stash(ctx, x.tensor, stash_type)
         axes = [x.axis(a) for a in logical]

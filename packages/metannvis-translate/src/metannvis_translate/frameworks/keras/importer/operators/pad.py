@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.operators.conv import ZERO_PADDING
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.windows import axis_pads, pad_index
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -49,10 +49,7 @@ def pad(
 ) -> Placed:
     """Native ``ZeroPadding`` for zeros around an image, ``ops.pad`` else. A negative amount cuts."""
     x = ctx.placed(data)
-    axes = list(range(x.rank)) if axes is None else axes
-    amounts = [(0, 0)] * x.rank
-    for i, axis in enumerate(axes):
-        amounts[x.axis(axis)] = (int(pads[i]), int(pads[i + len(axes)]))
+    amounts = list(x.arrange(axis_pads(pads, axes, x.rank)))
     tensor = x.tensor
     if any(a < 0 or b < 0 for a, b in amounts):
         cuts = tuple(slice(-a if a < 0 else None, b if b < 0 else None) for a, b in amounts)
@@ -73,16 +70,14 @@ def pad(
         return ctx.keep(x, ctx.layer_of(ZERO_PADDING[n], tensor, padding=inner[0] if n == 1 else tuple(inner)))
     if mode == "constant":
         return ctx.keep(x, ops.pad(tensor, amounts, constant_values=value))
-    modes = {"reflect": "reflect"}
-    if mode in modes:
-        return ctx.keep(x, ops.pad(tensor, amounts, mode=modes[mode]))
+    if mode == "reflect":
+        return ctx.keep(x, ops.pad(tensor, amounts, mode=mode))
     return ctx.keep(x, by_index(ctx, tensor, amounts, mode))
 
 
 def by_index(ctx: KerasImporter, tensor: Any, amounts: Sequence[tuple[int, int]], mode: str) -> Any:
     """``edge`` and ``wrap`` padding by picking entries."""
-    numpy_mode: Any = {"edge": "edge", "wrap": "wrap"}.get(mode)
-    if numpy_mode is None:
+    if mode not in ("edge", "wrap"):
         ctx.refuse(f"its mode {mode!r} is not known")
     for axis, amount in enumerate(amounts):
         if amount == (0, 0):
@@ -90,5 +85,5 @@ def by_index(ctx: KerasImporter, tensor: Any, amounts: Sequence[tuple[int, int]]
         size = tensor.shape[axis]
         if size is None:
             ctx.refuse("an axis of free size cannot be padded this way")
-        tensor = ops.take(tensor, np.pad(np.arange(size), amount, mode=numpy_mode).tolist(), axis=axis)
+        tensor = ops.take(tensor, pad_index(size, amount, mode).tolist(), axis=axis)
     return tensor

@@ -1,4 +1,4 @@
-"""Pools."""
+"""Pooling over windows and over everything, and its inverse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sliding_windows import Windows, is_float, lowest
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Value
-from metannvis_translate.importing.windows import explicit_pads, extra_end
+from metannvis_translate.importing.windows import Pads, ceil_mode_pads, explicit_pads, pairs, steps, unpooled_sizes
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -25,7 +25,6 @@ MAX = {1: layers.MaxPooling1D, 2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
 AVERAGE = {1: layers.AveragePooling1D, 2: layers.AveragePooling2D, 3: layers.AveragePooling3D}
 GLOBAL_MAX = {1: layers.GlobalMaxPooling1D, 2: layers.GlobalMaxPooling2D, 3: layers.GlobalMaxPooling3D}
 GLOBAL_AVERAGE = {1: layers.GlobalAveragePooling1D, 2: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling3D}
-Pads = list[tuple[int, int]]
 
 
 @converter("MaxPool", since=1)
@@ -44,10 +43,10 @@ def MaxPool(
     """Native ``MaxPooling``; padding is minus infinity, never zero. Dilated windows are a maximum over shifted slices."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     sizes = spatial_sizes(ctx, n)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
-    if any(output.uses() or output.is_graph_output() for output in ctx.node.outputs[1:]):
+    if ctx.used_outputs() > 1:
         grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
         best, index = grid.maximum(x.tensor, column_major=bool(storage_order))
         return ctx.keep(x, best), ctx.keep(x, index)
@@ -79,7 +78,7 @@ def AveragePool(
     """Native ``AveragePooling``; ``same`` leaves padding out of the mean, an explicit zero padding counts it."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     sizes = spatial_sizes(ctx, n)
     declared = explicit_pads(auto_pad, pads, sizes, kernel_shape, strides, dilations)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
@@ -137,8 +136,7 @@ def window_pads(
         return amounts
     if any(size is None and s > 1 for size, s in zip(sizes, strides, strict=True)):
         ctx.refuse("ceil_mode needs to know the input's size, which is free")
-    rows = zip(sizes, kernel, strides, dilations, amounts, strict=True)
-    return [pad if size is None else (pad[0], pad[1] + extra_end(size, k, s, d, pad)) for size, k, s, d, pad in rows]
+    return ceil_mode_pads(amounts, sizes, kernel, strides, dilations)
 
 
 def pool(
@@ -210,7 +208,7 @@ def LpPool(
     """(Σ |x|ᵖ)^(1/p) over each window."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
-    strides, dilations = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n
+    strides, dilations = steps(strides, dilations, n)
     sizes = spatial_sizes(ctx, n)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
     grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
@@ -246,11 +244,11 @@ def MaxUnpool(
     """Each element at the place that its index tells, zeros elsewhere. Indices count through the whole tensor."""
     x = ctx.plain(X)
     n = len(kernel_shape)
-    strides, pads = tuple(strides) or (1,) * n, tuple(pads) or (0,) * 2 * n
+    strides, _ = steps(strides, None, n)
     if None in x.tensor.shape:
         ctx.refuse("its indices count through the whole tensor, whose size is free")
-    rows = zip(x.tensor.shape[2:], strides, kernel_shape, pads[:n], pads[n:], strict=True)
-    own = (*x.tensor.shape[:2], *((size - 1) * s + k - begin - end for size, s, k, begin, end in rows))
+    amounts = pairs(pads) or [(0, 0)] * n
+    own = (*x.tensor.shape[:2], *unpooled_sizes(x.tensor.shape[2:], kernel_shape, strides, amounts))
     wanted = own if output_shape is None else tuple(ctx.known(output_shape, "output_shape").tolist())
     if any(w < o for w, o in zip(wanted, own, strict=True)):
         ctx.refuse("its output_shape is smaller than the pool's input was")

@@ -1,4 +1,4 @@
-"""Rounding to small integers and back, in the float type of the scale."""
+"""Quantisation: rounding to small integers and back, in the float type of the scale."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.frameworks.keras.importer.unrolled_recurrence import DEFAULTS, Cell, by_steps
+from metannvis_translate.frameworks.keras.importer.unrolled_recurrence import by_steps
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.recurrence import Recurrence
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ layers, ops = keras.layers, keras.ops
 
 Array = np.ndarray[Any, Any]
 Results = tuple[Placed, ...]
-#: Activations of ONNX that Keras has by name with the same constants.
-NATIVE = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Softsign": "softsign", "Softplus": "softplus"}
+#: Activations of ONNX that Keras has by the same name with the same constants.
+NATIVE = {"tanh", "sigmoid", "relu", "softsign", "softplus"}
 #: How the gates of an ONNX weight follow each other in a Keras one: LSTM i o f c → i f c o, GRU z r h.
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
 LAYERS: dict[str, Any] = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN": layers.SimpleRNN}
@@ -30,8 +31,9 @@ LAYERS: dict[str, Any] = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN": layers.
 
 @dataclass(frozen=True)
 class Call:
-    """A recurrent node: its inputs, and its attributes with the defaults filled in."""
+    """A recurrent node: its attributes and its inputs."""
 
+    how: Recurrence
     X: Value
     W: Value
     R: Value
@@ -39,10 +41,6 @@ class Call:
     lengths: Value | None
     states: tuple[Value | None, ...]
     P: Value | None
-    directions: int
-    reverse: bool
-    batch_first: bool
-    cell: Cell
 
 
 @converter("RNN", since=7)
@@ -64,8 +62,11 @@ def RNN(
     layout: int = 0,
 ) -> Results:
     """Native ``SimpleRNN``."""
-    cell = Cell("RNN", tuple(activations), tuple(activation_alpha), tuple(activation_beta), clip)
-    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h,), None, direction, layout, cell)
+    how = Recurrence.of(
+        "RNN", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout,
+    )  # fmt: skip
+    return recurrent(ctx, how, X, W, R, B, sequence_lens, (initial_h,), None)
 
 
 @converter("GRU", since=7)
@@ -88,10 +89,11 @@ def GRU(
     linear_before_reset: int = 0,
 ) -> Results:
     """Native ``GRU``, which resets after the product if ``linear_before_reset``."""
-    cell = Cell(
-        "GRU", tuple(activations), tuple(activation_alpha), tuple(activation_beta), clip, bool(linear_before_reset)
-    )
-    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h,), None, direction, layout, cell)
+    how = Recurrence.of(
+        "GRU", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout, linear_before_reset=linear_before_reset,
+    )  # fmt: skip
+    return recurrent(ctx, how, X, W, R, B, sequence_lens, (initial_h,), None)
 
 
 @converter("LSTM", since=7)
@@ -116,19 +118,16 @@ def LSTM(
     layout: int = 0,
 ) -> Results:
     """Native ``LSTM``; with peepholes or a coupled forget gate step by step."""
-    cell = Cell(
-        "LSTM",
-        tuple(activations),
-        tuple(activation_alpha),
-        tuple(activation_beta),
-        clip,
-        input_forget=bool(input_forget),
-    )
-    return recurrent(ctx, X, W, R, B, sequence_lens, (initial_h, initial_c), P, direction, layout, cell)
+    how = Recurrence.of(
+        "LSTM", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout, input_forget=input_forget,
+    )  # fmt: skip
+    return recurrent(ctx, how, X, W, R, B, sequence_lens, (initial_h, initial_c), P)
 
 
 def recurrent(
     ctx: KerasImporter,
+    how: Recurrence,
     X: Value,
     W: Value,
     R: Value,
@@ -136,26 +135,25 @@ def recurrent(
     lengths: Value | None,
     states: tuple[Value | None, ...],
     P: Value | None,
-    direction: str,
-    layout: int,
-    cell: Cell,
 ) -> Results:
     """The node's outputs: all steps (steps, directions, batch, units), and the last states (directions, batch, units)."""
-    if isinstance(R, Const) and R.array.shape[1] != len(GATES[cell.kind]) * R.array.shape[2]:
+    if isinstance(R, Const) and R.array.shape[1] != len(GATES[how.kind]) * R.array.shape[2]:
         ctx.refuse(
             "its recurrent weights belong to a projection of the hidden state, which ONNX's operator does not have"
         )
     states = tuple(None if is_zero(ctx, value, 5 + k) else value for k, value in enumerate(states))
-    count = 2 if direction == "bidirectional" else 1
-    call = Call(X, W, R, B, lengths, states, P, count, direction == "reverse", bool(layout), cell)
-    x = ctx.reorder(ctx.placed(X), (0, 1, 2) if layout else (1, 0, 2))
+    if how.unknown is not None:
+        ctx.refuse(f"its activation {how.unknown!r} is not known")
+    count = how.directions
+    call = Call(how, X, W, R, B, lengths, states, P)
+    x = ctx.reorder(ctx.placed(X), (0, 1, 2) if how.batch_first else (1, 0, 2))
     steps = x.tensor.shape[1]
     if isinstance(lengths, Const) and steps is not None and (lengths.array == steps).all():
         lengths = None
     if isinstance(P, Const) and not P.array.any():
         P = None
     known = all(isinstance(value, Const) for value in (W, R)) and (B is None or isinstance(B, Const))
-    if lengths is None and P is None and known and cell.clip is None and not cell.input_forget and native_names(call):
+    if lengths is None and P is None and known and how.clip is None and not how.input_forget and native_names(how):
         sequence, last = native(ctx, call, x.tensor)
     else:
         if steps is None:
@@ -163,11 +161,9 @@ def recurrent(
         parts = []
         for k in range(count):
             weights = [None if v is None else part_of(ctx, v, k) for v in (W, R, B, P)]
-            initial = [None if v is None else state_of(ctx, v, k, call.batch_first) for v in states]
+            initial = [None if v is None else state_of(ctx, v, k, call.how.batch_first) for v in states]
             mask = None if lengths is None else ctx.plain(lengths).tensor
-            parts.append(
-                by_steps(x.tensor, weights, initial, mask, cell.of(k, count), backwards=k == 1 or call.reverse)
-            )
+            parts.append(by_steps(x.tensor, weights, initial, mask, how, k))
         sequence = ops.concatenate([part[0] for part in parts], axis=-1) if count > 1 else parts[0][0]
         last = [[part[1 + k] for part in parts] for k in range(len(states))]
     return outputs(call, sequence, last)
@@ -175,37 +171,34 @@ def recurrent(
 
 def outputs(call: Call, sequence: Any, last: Sequence[Sequence[Any]]) -> Results:
     """(batch, steps, directions · units) and the states of each direction as the node's outputs."""
-    units = sequence.shape[-1] // call.directions
+    units = sequence.shape[-1] // call.how.directions
     steps = -1 if sequence.shape[1] is None else sequence.shape[1]
-    if call.directions == 1:
+    if call.how.directions == 1:
         sequence = ops.expand_dims(sequence, 2)
     else:
-        sequence = layers.Reshape((steps, call.directions, units), dtype=sequence.dtype)(sequence)
-    results = [Placed(sequence, (0, 1, 2, 3) if call.batch_first else (2, 0, 1, 3))]
+        sequence = layers.Reshape((steps, call.how.directions, units), dtype=sequence.dtype)(sequence)
+    results = [Placed(sequence, (0, 1, 2, 3) if call.how.batch_first else (2, 0, 1, 3))]
     for states in last:
         tensor = ops.stack(states, axis=1) if len(states) > 1 else ops.expand_dims(states[0], 1)
-        results.append(Placed(tensor, (0, 1, 2) if call.batch_first else (1, 0, 2)))
+        results.append(Placed(tensor, (0, 1, 2) if call.how.batch_first else (1, 0, 2)))
     return tuple(results)
 
 
-def native_names(call: Call) -> tuple[str, ...] | None:
+def native_names(how: Recurrence) -> tuple[str, ...] | None:
     """Keras' names of the activations, if it has them and they are the same in both directions."""
-    names = call.cell.activations or DEFAULTS[call.cell.kind] * call.directions
-    each = len(DEFAULTS[call.cell.kind])
-    ways = {tuple(names[k * each : (k + 1) * each]) for k in range(call.directions)}
+    ways = {how.names(k) for k in range(how.directions)}
     if len(ways) > 1:
         return None
     (way,) = ways
-    if call.cell.kind == "LSTM" and way[1] != way[2]:
+    if how.kind == "LSTM" and way[1] != way[2]:
         return None  # Keras has one activation for the cell's input and its output
-    found = [NATIVE.get(name.title()) for name in way]
-    return None if None in found else tuple(name for name in found if name)
+    return way if NATIVE.issuperset(way) else None
 
 
 def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[Any]]]:
     """A Keras layer, or ``Bidirectional`` of two."""
-    names = native_names(call) or ()
-    kind, count = call.cell.kind, call.directions
+    names = native_names(call.how) or ()
+    kind, count = call.how.kind, call.how.directions
     units = call.R.array.shape[-1] if isinstance(call.R, Const) else 0
     config: dict[str, Any] = {
         "units": units,
@@ -213,7 +206,7 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
         "use_bias": call.B is not None,
         "return_sequences": True,
         "return_state": True,
-        "go_backwards": call.reverse,
+        "go_backwards": call.how.reverse,
         # the weights come from the source; making random orthogonal ones takes time
         "kernel_initializer": "zeros",
         "recurrent_initializer": "zeros",
@@ -223,11 +216,11 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
     if kind == "LSTM":
         config["unit_forget_bias"] = False
     if kind == "GRU":
-        config["reset_after"] = call.cell.reset_after
+        config["reset_after"] = call.how.linear_before_reset
     initial = None
     if any(value is not None for value in call.states):
         batch = [
-            state_of(ctx, value, k, call.batch_first) if value is not None else None
+            state_of(ctx, value, k, call.how.batch_first) if value is not None else None
             for k in range(count)
             for value in call.states
         ]
@@ -250,7 +243,7 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
             W, R = ctx.known(call.W, "weights"), ctx.known(call.R, "weights")
             assign(cell, kind, W[k], R[k], bias_of(call, k))
     sequence, *last = results
-    if call.reverse:
+    if call.how.reverse:
         sequence = ops.flip(sequence, axis=1)
     each = len(call.states)
     return sequence, [[last[k * each + s] for k in range(count)] for s in range(each)]

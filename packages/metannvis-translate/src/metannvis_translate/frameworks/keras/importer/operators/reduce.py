@@ -1,4 +1,4 @@
-"""Reductions."""
+"""Reductions over axes, places of extremes, cumulative sums and products."""
 
 from __future__ import annotations
 
@@ -91,13 +91,11 @@ def reduction(
 def _register(operator: str, function: Reduction) -> None:
     inputs_since = 13 if operator == "ReduceSum" else 18
 
-    @converter(operator, since=1)
     def by_attribute(
         ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, keepdims: int = 1
     ) -> Placed:
         return reduction(ctx, function, data, axes, keepdims)
 
-    @converter(operator, since=inputs_since)
     def by_input(
         ctx: KerasImporter, data: Value, axes: Value | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
     ) -> Placed:
@@ -105,6 +103,11 @@ def _register(operator: str, function: Reduction) -> None:
         if not known:
             known = [] if noop_with_empty_axes else None
         return reduction(ctx, function, data, known, keepdims)
+
+    by_attribute.__name__ = by_attribute.__qualname__ = f"{operator}_1"
+    by_input.__name__ = by_input.__qualname__ = operator
+    converter(operator, since=1)(by_attribute)
+    converter(operator, since=inputs_since)(by_input)
 
 
 for _operator, _function in REDUCTIONS.items():

@@ -1,4 +1,4 @@
-"""Shapes. Moving axes costs nothing until an operator depends on their order."""
+"""Shapes: transposing, reshaping, broadcasting, tiling. Moving axes costs nothing until an operator depends on their order."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0
         wanted = [int(d) for d in ctx.known(shape, "shape")]
         full = [data.array.shape[i] if d == 0 and not allowzero else d for i, d in enumerate(wanted)]
         return Const(data.array.reshape(full), data.name, data.exact, data.trainable)
-    regrouped = by_groups(ctx, ctx.placed(data), wanted, allowzero)
-    if regrouped is not None:
-        return regrouped
+    reshaped = by_groups(ctx, ctx.placed(data), wanted, allowzero)
+    if reshaped is not None:
+        return reshaped
     wanted = [int(d) for d in ctx.known(shape, "shape")]
     x = in_sequence(ctx, data)
     have = logical_shape(x)

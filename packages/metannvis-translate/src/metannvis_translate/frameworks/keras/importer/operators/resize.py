@@ -1,4 +1,4 @@
-"""Resizing images."""
+"""Image resizing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sizes import is_number, size_tensor
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.graph.metadata import CORNERS
-from metannvis_translate.importing.resampling import Line, factors, proportional
+from metannvis_translate.importing.resampling import (
+    Interpolation,
+    Region,
+    factors,
+    for_all_axes,
+    line_of,
+    proportional,
+    regions_of,
+    resized_axes,
+    upsample,
+)
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ layers, ops = keras.layers, keras.ops
 
 @converter("Upsample", since=7)
 def Upsample_7(ctx: KerasImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> Placed:
-    return resize(ctx, X, list(scales), None, mode=mode, coordinates="asymmetric", nearest="floor")
+    return resize(ctx, X, list(scales), None, upsample(mode))
 
 
 @converter("Upsample", since=9)
@@ -63,34 +73,21 @@ def Resize(
         if value is None or (isinstance(value, Const) and value.array.size == 0):
             return None
         elements = ctx.own_sizes(value, along) if what == "sizes" else ctx.known(value, what).tolist()
-        given = dict(zip(along, elements, strict=True))
-        return [given.get(axis) for axis in range(X.rank)]
+        return for_all_axes(elements, along, X.rank)
 
     scale, size = full(scales, "scales"), full(sizes, "sizes")
     if size is not None and keep_aspect_ratio_policy != "stretch":
         found = proportional(ctx.shape(0) or (None,) * X.rank, size, keep_aspect_ratio_policy)
         if found is None:
             ctx.refuse("its aspect ratio depends on a free size")
-            raise AssertionError
         scale, size = found
-    regions = {}
-    if coordinate_transformation_mode == "tf_crop_and_resize":
-        corners = ctx.known(roi, "region").astype(np.float64).tolist()
-        regions = {axis: (corners[k], corners[k + len(along)]) for k, axis in enumerate(along)}
-    return resize(
-        ctx,
-        X,
-        scale,
-        size,
-        regions=regions,
-        fill=extrapolation_value,
-        mode=mode,
-        coordinates=coordinate_transformation_mode,
-        nearest=nearest_mode,
-        antialias=bool(antialias),
-        a=cubic_coeff_a,
-        exclude_outside=bool(exclude_outside),
-    )
+    how = Interpolation(
+        mode, coordinate_transformation_mode, nearest_mode, bool(antialias), cubic_coeff_a, bool(exclude_outside),
+        extrapolation_value,
+    )  # fmt: skip
+    crops = how.coordinates == "tf_crop_and_resize"
+    regions = regions_of(ctx.known(roi, "region").tolist(), along) if crops else {}
+    return resize(ctx, X, scale, size, how, regions)
 
 
 def resize(
@@ -98,40 +95,34 @@ def resize(
     X: Value,
     scales: list[Any] | None,
     sizes: list[Any] | None,
-    *,
-    mode: str,
-    coordinates: str,
-    nearest: str,
-    regions: Mapping[int, tuple[float, float]] | None = None,
-    fill: float = 0.0,
-    **others: Any,
+    how: Interpolation,
+    regions: Mapping[int, Region] | None = None,
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
-    regions = regions or {}
+    regions, mode, coordinates = regions or {}, how.mode, how.coordinates
     if sizes is not None and any(
         size is not None and (not is_number(size) or have is None) for have, size in zip(shape, sizes, strict=True)
     ):
         along = [axis for axis, size in enumerate(sizes) if size is not None and size != shape[axis]]
-        return resample(ctx, X, along, None, sizes, mode, coordinates, nearest, bool(regions), others)
+        return resample(ctx, X, along, None, sizes, how)
     found = factors(shape, scales, sizes)
     scales = found or []
-    steps = [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, (0.0, 1.0)) != (0.0, 1.0)]
+    steps = resized_axes(scales, regions)
     x = ctx.placed(X)
     if not steps:
         return x
-    if steps[0] >= 2 and x.rank == 4 and not others.get("antialias"):
-        method = native(scales[2:], mode, coordinates, nearest, exact=ctx.exact)
+    if steps[0] >= 2 and x.rank == 4 and not how.antialias:
+        method = native(scales[2:], how, exact=ctx.exact)
         if method is not None:
             image = ctx.channels_last(x)
             size = tuple(int(scale) for scale in scales[2:])
             return ctx.keep(image, ctx.layer_of(layers.UpSampling2D, image.tensor, size=size, interpolation=method))
     if any(shape[axis] is None for axis in steps):
-        return resample(ctx, X, steps, scales, None, mode, coordinates, nearest, bool(regions), others)
+        return resample(ctx, X, steps, scales, None, how)
     tensor, covered = x.tensor, []
     for axis in steps:
         old = int(shape[axis] or 0)
-        new = int(old * scales[axis]) if sizes is None or sizes[axis] is None else int(sizes[axis])
         if (
             coordinates == "align_corners"
             and ctx.stated(CORNERS) != "rounded"
@@ -139,19 +130,19 @@ def resize(
             and not (old * scales[axis]).is_integer()
         ):
             ctx.refuse("ONNX Runtime rounds the new length before it aligns the corners and ONNX's evaluator does not")
-        line, where = Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0))), x.axis(axis)
+        line, where = line_of(axis, old, scales[axis], sizes, coordinates, regions), x.axis(axis)
         if coordinates == "tf_crop_and_resize" and line.outside().any():
             along = [1] * x.rank
-            along[where] = new
+            along[where] = line.new
             covered.append(line.outside().reshape(along))
         if mode == "nearest":
-            tensor = ops.take(tensor, line.nearest(nearest).tolist(), axis=where)
+            tensor = ops.take(tensor, line.nearest(how.nearest).tolist(), axis=where)
             continue
-        matrix = line.matrix(mode, **others).T.astype(ctx.compute)
+        matrix = how.matrix(line).T.astype(ctx.compute)
         last = x.rank - 1
         tensor = ops.moveaxis(ops.matmul(ops.moveaxis(tensor, where, last), np.ascontiguousarray(matrix)), last, where)
     if covered:
-        tensor = ops.where(functools.reduce(np.logical_or, covered), np.asarray(fill, ctx.compute), tensor)
+        tensor = ops.where(functools.reduce(np.logical_or, covered), np.asarray(how.fill, ctx.compute), tensor)
     return ctx.keep(x, tensor)
 
 
@@ -161,17 +152,13 @@ def resample(
     along: Sequence[int],
     scales: Sequence[float] | None,
     sizes: Sequence[Any] | None,
-    mode: str,
-    coordinates: str,
-    nearest: str,
-    has_regions: bool,
-    others: Mapping[str, Any],
+    how: Interpolation,
 ) -> Placed:
     """Resize axes of free size, or to free sizes: by a layer that sees them when the model runs."""
-    usual = ("half_pixel", "asymmetric", "align_corners")
+    usual, mode, coordinates = ("half_pixel", "asymmetric", "align_corners"), how.mode, how.coordinates
     if coordinates == "pytorch_half_pixel":  # it differs where a new size is 1
         coordinates = "half_pixel" if scales is not None or mode == "nearest" else coordinates
-    if coordinates not in usual or has_regions or others.get("antialias") or others.get("exclude_outside"):
+    if coordinates not in usual or how.antialias or how.exclude_outside:
         ctx.refuse(f"{mode} resizing with {coordinates!r} coordinates needs to know the image's size, which is free")
     x = ctx.placed(X)
     wanted: list[Any] = [None if sizes is None else sizes[axis] for axis in along]
@@ -185,19 +172,16 @@ def resample(
         lengths=[int(size) if is_number(size) else None for size in wanted],
         mode=mode,
         coordinates=coordinates,
-        rounding=nearest,
-        a=float(others.get("a", -0.75)),
+        rounding=how.nearest,
+        a=float(how.a),
     )
     return ctx.keep(x, tensor)
 
 
-def native(scales: Sequence[float], mode: str, coordinates: str, nearest: str, *, exact: bool) -> str | None:
+def native(scales: Sequence[float], how: Interpolation, *, exact: bool) -> str | None:
     """``interpolation`` with which ``UpSampling2D`` does what is asked; TensorFlow's bilinear weights are single."""
     if not all(scale.is_integer() for scale in scales):
         return None
-    half = coordinates in ("half_pixel", "pytorch_half_pixel")
-    if mode == "nearest" and (
-        (coordinates == "asymmetric" and nearest == "floor") or (half and nearest.startswith("round"))
-    ):
+    if how.repeats:
         return "nearest"
-    return "bilinear" if mode == "linear" and half and not exact else None
+    return "bilinear" if how.mode == "linear" and how.half_pixel and not exact else None

@@ -1,4 +1,4 @@
-"""Reading images between their pixels, at places that are computed when the model runs."""
+"""Image sampling: reading between the pixels, at places that are computed when the model runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
-from metannvis_translate.frameworks.keras.importer.dynamic_conv import by_groups
+from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, channels_last, identity
 from metannvis_translate.graph.metadata import BORDER
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import steps
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -311,7 +312,7 @@ def DeformConv(
     if None in kernel.shape:
         ctx.refuse("the size of its kernel is free")
     size = tuple(int(k) for k in kernel.shape[2:])
-    strides, dilations, pads = tuple(strides) or (1,) * n, tuple(dilations) or (1,) * n, tuple(pads) or (0,) * 2 * n
+    (strides, dilations), pads = steps(strides, dilations, n), tuple(pads) or (0,) * 2 * n
     moved = ctx.channels_last(offset).tensor  # (batch, *out, groups · *k · n)
     out, taps = moved.shape[1:-1], int(np.prod(size))
     if None in out:
@@ -336,7 +337,7 @@ def DeformConv(
     # one window a place: a convolution over the taps alone
     flat = ops.reshape(column, (-1, taps, x.tensor.shape[-1]))
     kernel = ops.reshape(kernel, (*kernel.shape[:2], taps))
-    result = ops.reshape(by_groups(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
+    result = ops.reshape(dynamic_conv(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
     if B is not None:
         result = add(result, ctx.plain(B).tensor)
     return Placed(result, channels_last(x.rank))

@@ -1,4 +1,4 @@
-"""Picking and placing elements by indices that are computed when the model runs."""
+"""Scattering: elements placed by indices that are computed when the model runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selection that depends on values."""
+"""Selection of elements by condition and once each; reversed sequences. Sizes of results may depend on the data."""
 
 from __future__ import annotations
 

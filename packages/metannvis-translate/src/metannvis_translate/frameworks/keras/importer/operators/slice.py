@@ -1,4 +1,4 @@
-"""Joining, cutting, picking and padding, along logical axes wherever they lie."""
+"""Slicing, splitting, joining, and cropping about the centre, along logical axes wherever they lie."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.slicing import center_pads, split_sizes, taken
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | No
         count, size = len(ctx.node.outputs), x.tensor.shape[where]
         if size is None:
             ctx.refuse("the axis to split has a free size")
-            raise AssertionError
-        each = -(-size // count)
-        sizes = [min(each, size - k * each) for k in range(count)]
+        sizes = split_sizes(size, count)
     ends = np.cumsum(sizes).tolist()
     return tuple(
         ctx.keep(x, x.tensor[(slice(None),) * where + (slice(end - size, end),)])
@@ -98,24 +97,20 @@ def cut(
     x = ctx.placed(data)
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
-    index = [slice(None)] * x.rank
+    index, backwards = [slice(None)] * x.rank, {}
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        size = x.tensor.shape[x.axis(axis)]
-        big = size if size is not None else 1 << 30
-        if step < 0:
-            stop = None if end < -big else end
-            index[x.axis(axis)] = slice(min(start, big - 1), stop, step)
+        where = x.axis(axis)
+        size = x.tensor.shape[where]
+        if step > 0:
+            big = size if size is not None else 1 << 30
+            index[where] = slice(start if start != 0 else None, None if end >= big else end, step)
+        elif size is None:
+            ctx.refuse("a negative step over a free size")
         else:
-            index[x.axis(axis)] = slice(start if start != 0 else None, None if end >= big else end, step)
+            backwards[where] = list(taken(start, end, step, size))
     tensor = x.tensor
-    if any(part.step is not None and part.step < 0 for part in index):
-        for k, part in enumerate(index):
-            if part.step is not None and part.step < 0:
-                size = tensor.shape[k]
-                if size is None:
-                    ctx.refuse("a negative step over a free size")
-                tensor = ops.take(tensor, np.arange(size)[part].tolist(), axis=k)
-                index[k] = slice(None)
+    for where, places in sorted(backwards.items()):
+        tensor = ops.take(tensor, places, axis=where)
     if any(part != slice(None) for part in index):
         tensor = tensor[tuple(index)]
     return ctx.keep(x, tensor)
@@ -131,12 +126,11 @@ def CenterCropPad(ctx: KerasImporter, input_data: Value, shape: Value, *, axes: 
         have = tensor.shape[where]
         if have is None:
             ctx.refuse("an axis of free size is cut or padded")
+        begin, end = center_pads(have, size)
         if size < have:
-            begin = (have - size) // 2
-            tensor = tensor[(slice(None),) * where + (slice(begin, begin + size),)]
+            tensor = tensor[(slice(None),) * where + (slice(-begin, size - begin),)]
         elif size > have:
-            begin = (size - have) // 2
             amounts = [(0, 0)] * x.rank
-            amounts[where] = (begin, size - have - begin)
+            amounts[where] = (begin, end)
             tensor = ops.pad(tensor, amounts)
     return ctx.keep(x, tensor)

@@ -1,4 +1,4 @@
-"""Text: TF-IDF."""
+"""Text: TF-IDF, of words that are numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.importing.ngrams import ngrams, placements
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -41,17 +42,15 @@ def TfIdfVectorizer(
     length = x.tensor.shape[-1]
     if length is None:
         ctx.refuse("the length of its rows is free")
-    grams = []
-    ends = [*ngram_counts[1:], len(pool_int64s)]
-    for size, (start, end) in enumerate(zip(ngram_counts, ends, strict=True), start=1):
-        grams += [pool_int64s[k : k + size] for k in range(start, end, size)]
+    grams = ngrams(
+        ngram_counts, ngram_indexes, pool_int64s, weights, mode=mode, shortest=min_gram_length, longest=max_gram_length
+    )
     columns: dict[int, Any] = {}
-    for number, gram in zip(ngram_indexes, grams, strict=True):
+    by_column = np.ones(max(ngram_indexes) + 1, "float32")
+    for number, gram, weight in grams:
+        by_column[number] = weight
         counts = []
-        for step in range(1, max_skip_count + 2 if len(gram) > 1 else 2):
-            places = length - (len(gram) - 1) * step
-            if places <= 0 or not min_gram_length <= len(gram) <= max_gram_length:
-                continue
+        for step, places in placements(len(gram), length, max_skip_count):
             parts = [ops.equal(x.tensor[..., k * step : k * step + places], word) for k, word in enumerate(gram)]
             counts.append(ops.sum(ops.cast(functools.reduce(ops.logical_and, parts), "float32"), axis=-1))
         if counts:
@@ -61,7 +60,5 @@ def TfIdfVectorizer(
     if mode == "IDF":
         result = ops.minimum(result, 1.0)
     if weights and mode != "TF":
-        by_column = np.ones(max(ngram_indexes) + 1, "float32")
-        by_column[list(ngram_indexes)] = weights
         result = ops.multiply(result, by_column)
     return Placed(result, identity(x.rank))

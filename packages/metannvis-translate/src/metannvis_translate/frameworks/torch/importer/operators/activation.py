@@ -9,14 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from metannvis_translate.frameworks.torch.importer.modules import (
-    SELU,
-    Celu,
-    Clip,
-    HardSigmoid,
-    PReLU,
-    Shrink,
-)
+from metannvis_translate.frameworks.torch.importer import modules
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.graph.metadata import DOMAIN, KINK, LINEAR_ABOVE, SINGLE
@@ -63,7 +56,7 @@ def Softplus(ctx: TorchImporter, X: Value) -> Placed:
 
 
 @converter("Softplus", domain=DOMAIN)
-def Softplus_cut(ctx: TorchImporter, X: Value, *, beta: float = 1.0, threshold: float = 20.0) -> Placed:
+def Softplus_metannvis(ctx: TorchImporter, X: Value, *, beta: float = 1.0, threshold: float = 20.0) -> Placed:
     """``nn.Softplus`` as PyTorch has it: the identity above the threshold."""
     return apply(ctx, nn.Softplus(beta, threshold), X)
 
@@ -89,12 +82,12 @@ def Selu(ctx: TorchImporter, X: Value, *, alpha: float = SELU_ALPHA, gamma: floa
     usual = math.isclose(alpha, SELU_ALPHA, rel_tol=1e-6) and math.isclose(gamma, SELU_GAMMA, rel_tol=1e-6)
     if usual and ctx.stated(KINK) == "below":
         return apply(ctx, nn.SELU(), X)
-    return apply(ctx, SELU(alpha, gamma), X)
+    return apply(ctx, modules.SELU(alpha, gamma), X)
 
 
 @converter("Celu", since=12)
-def Celu_12(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
-    return apply(ctx, Celu(alpha) if ctx.stated(KINK) == "both" else nn.CELU(alpha), X)
+def Celu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Placed:
+    return apply(ctx, modules.Celu(alpha) if ctx.stated(KINK) == "both" else nn.CELU(alpha), X)
 
 
 @converter("LeakyRelu", since=6)
@@ -117,15 +110,15 @@ def PRelu(ctx: TorchImporter, X: Value, slope: Value) -> Placed:
         module = nn.PReLU(count, device="meta")
         module.weight = ctx.weight(slope, "flat", slope.array.reshape(-1))
     else:
-        module = PReLU(ctx.weight(slope, f"as {x.order}", slope.array.reshape(full).transpose(x.order)))
+        module = modules.PReLU(ctx.weight(slope, f"as {x.order}", slope.array.reshape(full).transpose(x.order)))
     return Placed(ctx.module(module, x.tensor), x.order)
 
 
 @converter("HardSigmoid", since=1)
-def HardSigmoid_1(ctx: TorchImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
+def HardSigmoid(ctx: TorchImporter, X: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Placed:
     usual = math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5
     # PyTorch's own has its slope in single precision, which is right for a source that has it so too
-    return apply(ctx, nn.Hardsigmoid() if usual and ctx.stated(SINGLE) else HardSigmoid(alpha, beta), X)
+    return apply(ctx, nn.Hardsigmoid() if usual and ctx.stated(SINGLE) else modules.HardSigmoid(alpha, beta), X)
 
 
 @converter("HardSwish", since=14)
@@ -166,10 +159,10 @@ def ThresholdedRelu(ctx: TorchImporter, X: Value, *, alpha: float = 1.0) -> Plac
 
 
 @converter("Shrink", since=9)
-def Shrink_9(ctx: TorchImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:
+def Shrink(ctx: TorchImporter, input: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Placed:
     if bias == 0:
         return apply(ctx, nn.Hardshrink(lambd), input)
-    return apply(ctx, nn.Softshrink(lambd) if bias == lambd else Shrink(bias, lambd), input)
+    return apply(ctx, nn.Softshrink(lambd) if bias == lambd else modules.Shrink(bias, lambd), input)
 
 
 @converter("Clip", since=6)
@@ -178,7 +171,7 @@ def Clip_6(ctx: TorchImporter, input: Value, *, min: float | None = None, max: f
 
 
 @converter("Clip", since=11)
-def Clip_11(ctx: TorchImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:
+def Clip(ctx: TorchImporter, input: Value, min: Value | None = None, max: Value | None = None) -> Placed:
     """The modules that people write for it, ``nn.ReLU6`` and ``nn.Hardtanh``, where the bounds are theirs."""
     bounds = [value.scalar() if isinstance(value, Const) else None for value in (min, max)]
     if any(value is not None and not isinstance(value, Const) for value in (min, max)):
@@ -199,10 +192,10 @@ def clip(ctx: TorchImporter, X: Value, low: float | None, high: float | None) ->
     if low is None and high is None:
         return ctx.placed(X)
     if ctx.is_integer():
-        return apply(ctx, Clip(low, high), X)
+        return apply(ctx, modules.Clip(low, high), X)
     if (low, high) == (0, 6):
         return apply(ctx, nn.ReLU6(), X)
     if ctx.stated(KINK) == "inside":
-        return apply(ctx, Clip(low, high, closed=True), X)
+        return apply(ctx, modules.Clip(low, high, closed=True), X)
     usual = low is not None and high is not None and low < high
-    return apply(ctx, nn.Hardtanh(low, high) if usual else Clip(low, high), X)
+    return apply(ctx, nn.Hardtanh(low, high) if usual else modules.Clip(low, high), X)

@@ -1,4 +1,4 @@
-"""Attention and what goes with it: its arithmetic, as functions."""
+"""Attention and rotary embeddings: their arithmetic, as functions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call, calls, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.attention import Visible, feature_pairs, root_of_scale
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def attention(
         Q = Q.unflatten(-1, (heads[0], -1)).transpose(1, 2)
         K, V = (x.unflatten(-1, (heads[1], -1)).transpose(1, 2) for x in (K, V))
     dtype = Q.dtype
-    root = torch.tensor((scale if scale is not None else Q.shape[3] ** -0.5) ** 0.5, dtype=dtype, device=Q.device)
+    root = torch.tensor(root_of_scale(scale, Q.shape[3]), dtype=dtype, device=Q.device)
     past = 0
     if past_key is not None and past_value is not None:
         past = past_key.shape[2]
@@ -101,14 +102,11 @@ def _bias(
         index = index + (nonpad.reshape(-1, 1, 1, 1) - queries)
     else:
         index = index + past
-    left, right = window
-    for hidden in (
-        index < 0 if causal else None,
-        index > left if left >= 0 else None,
-        -index > right if right >= 0 else None,
-    ):
-        if hidden is not None:
-            bias = bias + torch.where(hidden, nothing, zero)
+    seen = Visible.of(is_causal=causal, left_window_size=window[0], right_window_size=window[1])
+    if seen.behind is not None:
+        bias = bias + torch.where(-index > seen.behind, nothing, zero)
+    if seen.before is not None:
+        bias = bias + torch.where(index > seen.before, nothing, zero)
     if nonpad is not None:
         padded = torch.arange(keys, device=Q.device) >= nonpad.reshape(-1, 1, 1, 1)
         bias = bias + torch.where(padded, nothing, zero)
@@ -165,7 +163,7 @@ def rotate(
     if positions is not None:
         cos, sin = cos[positions], sin[positions]
     cos, sin = cos.unsqueeze(2), sin.unsqueeze(2)
-    a, b = (turned[..., ::2], turned[..., 1::2]) if interleaved else turned.chunk(2, -1)
+    a, b = (turned[..., half] for half in feature_pairs(width, interleaved=interleaved))
     real, imaginary = cos * a - sin * b, sin * a + cos * b
     turned = torch.stack((real, imaginary), -1).flatten(-2) if interleaved else torch.cat((real, imaginary), -1)
     x = torch.cat((turned, rest), -1)

@@ -1,4 +1,4 @@
-"""Bitwise operators."""
+"""Bitwise operators, shifts, and bits read as another type."""
 
 from __future__ import annotations
 
@@ -16,6 +16,31 @@ from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
+
+
+@converter("BitwiseAnd", since=1)
+def BitwiseAnd(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+    """``torch.bitwise_and``, with NumPy's broadcasting."""
+    return elementwise(ctx, torch.bitwise_and, A, B, scalars=False)
+
+
+@converter("BitwiseOr", since=1)
+def BitwiseOr(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+    """``torch.bitwise_or``, with NumPy's broadcasting."""
+    return elementwise(ctx, torch.bitwise_or, A, B, scalars=False)
+
+
+@converter("BitwiseXor", since=1)
+def BitwiseXor(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+    """``torch.bitwise_xor``, with NumPy's broadcasting."""
+    return elementwise(ctx, torch.bitwise_xor, A, B, scalars=False)
+
+
+@converter("BitwiseNot", since=1)
+def BitwiseNot(ctx: TorchImporter, X: Value) -> Placed:
+    """``torch.bitwise_not``."""
+    x = ctx.placed(X)
+    return Placed(ctx.function(torch.bitwise_not, x.tensor), x.order)
 
 
 def bit_cast(x: Tensor, *, dtype: torch.dtype) -> Tensor:

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from metannvis_translate.frameworks.torch.importer.calls import call
-from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs, same_pads, split_pads
+from metannvis_translate.frameworks.torch.importer.operators.pad import node_pads, pad_pairs, split_pads
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
 from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.windows import steps, transposed_pads
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -48,8 +49,8 @@ def Conv(
     if not 1 <= rank <= 3:
         ctx.refuse(f"PyTorch has no convolution over {rank} spatial axes")
     kernel = tuple(W.array.shape[2:]) if isinstance(W, Const) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
-    stride, dilation = tuple(strides or (1,) * rank), tuple(dilations or (1,) * rank)
-    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
+    stride, dilation = steps(strides, dilations, rank)
+    tensor, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
     padding, rest = split_pads(pads)
     if any(rest):
         # all of it at once: one padding instead of two
@@ -97,9 +98,13 @@ def ConvTranspose(
     if not 1 <= rank <= 3:
         ctx.refuse(f"PyTorch has no transposed convolution over {rank} spatial axes")
     kernel = tuple(W.array.shape[2:]) if isinstance(W, Const) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
-    stride, dilation = tuple(strides or (1,) * rank), tuple(dilations or (1,) * rank)
+    stride, dilation = steps(strides, dilations, rank)
     extra = tuple(output_padding or (0,) * rank)
-    begins, ends = _transposed_pads(ctx, auto_pad, pads, output_shape, kernel, stride, dilation, extra)
+    sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
+    amounts = transposed_pads(auto_pad, pads, output_shape, sizes, kernel, stride, dilation, extra)
+    if amounts is None:
+        ctx.refuse("its output_shape is fixed while the size of its input is free")
+    begins, ends = zip(*amounts, strict=True)
     # `padding` is cut off at both sides; what differs is cut off (or kept) at the end
     padding = tuple(max(begin, 0) for begin in begins)
     longer = tuple(p - end + e for p, end, e in zip(padding, ends, extra, strict=True))
@@ -131,33 +136,3 @@ def transposed(
     convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[x.ndim - 3]
     y = F.pad(convolve(x, w, None, **options), pad_pairs(pads))
     return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))
-
-
-def _transposed_pads(
-    ctx: TorchImporter,
-    auto_pad: str,
-    pads: Sequence[int] | None,
-    output_shape: Sequence[int] | None,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-    extra: tuple[int, ...],
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    rank = len(kernel)
-    if output_shape is None and auto_pad in ("NOTSET", "VALID"):
-        given = tuple(pads or (0,) * (2 * rank)) if auto_pad == "NOTSET" else (0,) * (2 * rank)
-        return given[:rank], given[rank:]
-    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    if output_shape is None:
-        total = [extent + e - s for extent, e, s in zip(extents, extra, stride, strict=True)]
-    else:
-        sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
-        if None in sizes:
-            ctx.refuse("its output_shape is fixed while the size of its input is free")
-        full = [
-            s * (int(n or 0) - 1) + e + extent for n, s, e, extent in zip(sizes, stride, extra, extents, strict=True)
-        ]
-        total = [f - out for f, out in zip(full, tuple(output_shape)[-rank:], strict=True)]
-    halves = [t // 2 for t in total]
-    others = [t - half for t, half in zip(total, halves, strict=True)]
-    return (tuple(halves), tuple(others)) if auto_pad == "SAME_UPPER" else (tuple(others), tuple(halves))

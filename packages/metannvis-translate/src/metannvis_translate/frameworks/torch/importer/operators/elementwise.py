@@ -1,4 +1,4 @@
-"""Operators that treat each element alike."""
+"""Elementwise operators: arithmetic, comparison, logic."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ from metannvis_translate.importing.values import Const, Value
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
-__all__ = ["BINARY", "UNARY"]
-
 #: Operators of one operand that are one PyTorch function.
 UNARY: dict[str, Callable[..., Any]] = {
     "Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh,
-    "Atan": torch.atan, "Atanh": torch.atanh, "BitwiseNot": torch.bitwise_not, "Ceil": torch.ceil, "Cos": torch.cos,
+    "Atan": torch.atan, "Atanh": torch.atanh, "Ceil": torch.ceil, "Cos": torch.cos,
     "Cosh": torch.cosh, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "IsNaN": torch.isnan,
     "Log": torch.log, "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Round": torch.round,
     "Sign": torch.sign, "Sin": torch.sin, "Sinh": torch.sinh, "Sqrt": torch.sqrt, "Tan": torch.tan,
@@ -36,8 +34,7 @@ BINARY: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 #: Operators of two operands that are one function, which takes tensors only.
 BINARY_TENSORS: dict[str, Callable[..., Any]] = {
-    "And": torch.logical_and, "Or": torch.logical_or, "Xor": torch.logical_xor, "BitwiseAnd": torch.bitwise_and,
-    "BitwiseOr": torch.bitwise_or, "BitwiseXor": torch.bitwise_xor,
+    "And": torch.logical_and, "Or": torch.logical_or, "Xor": torch.logical_xor,
 }  # fmt: skip
 
 

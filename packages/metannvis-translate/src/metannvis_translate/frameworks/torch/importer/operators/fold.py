@@ -1,4 +1,4 @@
-"""Columns folded back into images."""
+"""Folding: windows of an image added up where they were cut from."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pair
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import pairs, steps, window_counts
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -30,9 +31,9 @@ def put_back(
     dilation: Sequence[int],
 ) -> Tensor:
     """Columns added up where they were cut from: ``(N, C · block, windows)`` to ``(N, C, *image)``."""
-    rank = len(image)
-    padded = [n + pads[k] + pads[k + rank] for k, n in enumerate(image)]
-    counts = [(n - d * (b - 1) - 1) // s + 1 for n, b, s, d in zip(padded, block, stride, dilation, strict=True)]
+    amounts = pairs(pads)
+    padded = [n + sum(pad) for n, pad in zip(image, amounts, strict=True)]
+    counts = window_counts(image, amounts, block, stride, dilation)
     index = torch.zeros(1, 1, dtype=torch.int64, device=x.device)
     for size, b, s, d, count in zip(padded, block, stride, dilation, counts, strict=True):
         at = torch.arange(b, device=x.device)[:, None] * d + torch.arange(count, device=x.device) * s
@@ -59,7 +60,7 @@ def Col2Im(
     """Sums where windows overlap; ``F.fold`` is the same for two axes."""
     image = tuple(int(n) for n in ctx.known(image_shape, "image_shape"))
     block = tuple(int(n) for n in ctx.known(block_shape, "block_shape"))
-    ones = (1,) * len(image)
-    options: dict[str, Any] = {"stride": tuple(strides or ones), "dilation": tuple(dilations or ones)}
+    stride, dilation = steps(strides, dilations, len(image))
+    options: dict[str, Any] = {"stride": stride, "dilation": dilation}
     padding = tuple(pads or (0,) * (2 * len(image)))
     return call(ctx, put_back, input, rank=len(image) + 2, image=image, block=block, pads=padding, **options)

@@ -1,4 +1,4 @@
-"""Taking elements by index, and putting them."""
+"""Gathering, one-hot and top k."""
 
 from __future__ import annotations
 
@@ -70,7 +70,6 @@ def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int
         return call(ctx, gather_nd, data, indices, rank=rank, batch=batch_dims)
     if batch_dims or shape is None or shape[-1] is None:
         ctx.refuse("batch_dims" if batch_dims else "how many axes it indexes is not known")
-        raise AssertionError
     x, index = ctx.plain(data), ctx.plain(indices)
     parts = ctx.function(torch.unbind, index.tensor, -1)
     keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))

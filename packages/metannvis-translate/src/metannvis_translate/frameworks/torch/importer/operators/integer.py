@@ -14,6 +14,7 @@ from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pair
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import steps
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -111,7 +112,6 @@ def conv_integer(
 
 def _windows(
     ctx: TorchImporter,
-    position: int,
     rank: int,
     auto_pad: str,
     pads: Sequence[int] | None,
@@ -123,9 +123,9 @@ def _windows(
         ctx.refuse(f"its auto_pad is {auto_pad!r}")
     if not 1 <= rank <= 3:
         ctx.refuse(f"PyTorch has no convolution over {rank} spatial axes")
-    ones = (1,) * rank
+    stride, dilation = steps(strides, dilations, rank)
     given = tuple(pads or (0,) * (2 * rank)) if auto_pad == "NOTSET" else (0,) * (2 * rank)
-    return {"pads": given, "stride": tuple(strides or ones), "dilation": tuple(dilations or ones), "groups": group}
+    return {"pads": given, "stride": stride, "dilation": dilation, "groups": group}
 
 
 @converter("ConvInteger", since=10)
@@ -144,7 +144,7 @@ def ConvInteger(
     strides: Sequence[int] | None = None,
 ) -> Placed:
     """In whole numbers, as a function."""
-    options = _windows(ctx, 1, x.rank - 2, auto_pad, pads, strides, dilations, group)
+    options = _windows(ctx, x.rank - 2, auto_pad, pads, strides, dilations, group)
     return call(ctx, conv_integer, x, w, x_zero_point, w_zero_point, rank=x.rank, **options)
 
 
@@ -187,6 +187,6 @@ def QLinearConv(
     strides: Sequence[int] | None = None,
 ) -> Placed:
     """In whole numbers, as a function."""
-    options = _windows(ctx, 3, x.rank - 2, auto_pad, pads, strides, dilations, group)
+    options = _windows(ctx, x.rank - 2, auto_pad, pads, strides, dilations, group)
     inputs = (x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, B)
     return call(ctx, qlinear_conv, *inputs, rank=x.rank, **options)

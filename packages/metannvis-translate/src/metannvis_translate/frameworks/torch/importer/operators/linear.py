@@ -1,4 +1,4 @@
-"""Dense layers and products of matrices."""
+"""Dense layers, products of matrices, Einsum and determinants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.elementwise import add
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.importing.einsum import explicit
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def Linear(ctx: TorchImporter, X: Value, W: Value, B: Value | None = None) -> Pl
     """``nn.Linear``."""
     if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
         ctx.refuse("its weights are computed when the model runs")
-        raise AssertionError
     return dense(ctx, X, W, B)
 
 
@@ -90,10 +90,7 @@ def Gemm(
 def Einsum(ctx: TorchImporter, *Inputs: Value, equation: str) -> Placed:
     """``torch.einsum``."""
     equation = equation.replace(" ", "")
-    inputs, arrow, output = equation.partition("->")
-    if not arrow:
-        letters = inputs.replace(",", "").replace("...", "")
-        output = ("..." if "..." in inputs else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    inputs, _, output = explicit(equation).partition("->")
     rank = len(output.replace("...", ""))
     if "..." in output:
         terms = zip(inputs.split(","), Inputs, strict=True)

@@ -80,7 +80,6 @@ def GroupNormalization_18(
     shape = ctx.shape(0)
     if shape is None or shape[1] is None:
         ctx.refuse("its number of channels is not known")
-        raise AssertionError
     each = shape[1] // num_groups
 
     def repeated(value: Value, what: str) -> Const:
@@ -200,7 +199,6 @@ def _normalized(ctx: TorchImporter, X: Value, scale: Value, axis: int) -> tuple[
     if not sizes or None in sizes:
         if not isinstance(scale, Const) or scale.rank != count:
             ctx.refuse("the size of what it normalises over is not known")
-            raise AssertionError
         sizes = scale.array.shape
     return x, tuple(int(size or 0) for size in sizes)
 

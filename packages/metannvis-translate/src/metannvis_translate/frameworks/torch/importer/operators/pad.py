@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import fx
@@ -15,14 +14,15 @@ from metannvis_translate.frameworks.torch.importer.modules import SamePad, Take
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.windows import Pads, axis_pads, extents, flat, pad_index, same_pads
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
-__all__ = ["Pad", "pad_pairs", "same_pads", "split_pads"]
+__all__ = ["node_pads", "pad_pairs", "split_pads"]
 
-#: ONNX modes by NumPy's and by PyTorch's names for them.
-MODES = {"reflect": ("reflect", "reflect"), "edge": ("edge", "replicate"), "wrap": ("wrap", "circular")}
+#: ONNX's modes by PyTorch's names for them.
+MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
 def pad_pairs(pads: Sequence[int]) -> list[int]:
@@ -38,7 +38,7 @@ def split_pads(pads: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return both, tuple(amount - both[k % rank] for k, amount in enumerate(pads))
 
 
-def same_pads(
+def node_pads(
     ctx: TorchImporter,
     tensor: fx.Node,
     auto_pad: str,
@@ -58,68 +58,58 @@ def same_pads(
         return tensor, tuple(pads) if pads and auto_pad != "VALID" else (0,) * (2 * rank)
     if auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
         ctx.refuse(f"its auto_pad {auto_pad!r} is not known")
-    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
-    totals = []
-    for size, extent, step in zip(sizes, extents, stride, strict=True):
-        if size is None and step > 1:
-            lower = auto_pad == "SAME_LOWER"
-            padded = ctx.module(SamePad(extents, stride, lower=lower, value=value), tensor, suffix="pad")
-            return padded, (0,) * (2 * rank)
-        steps = 0 if size is None else (-(-size // step) - 1) * step - size
-        totals.append(max(extent - 1 if size is None else steps + extent, 0))
-    halves = tuple(total // 2 for total in totals)
-    others = tuple(total - half for total, half in zip(totals, halves, strict=True))
-    return tensor, halves + others if auto_pad == "SAME_UPPER" else others + halves
+    sizes, lower = (ctx.shape(0) or (None,) * (rank + 2))[2:], auto_pad == "SAME_LOWER"
+    if any(size is None and step > 1 for size, step in zip(sizes, stride, strict=True)):
+        module = SamePad(extents(kernel, dilation), stride, lower=lower, value=value)
+        return ctx.module(module, tensor, suffix="pad"), (0,) * (2 * rank)
+    rows = zip(sizes, kernel, stride, dilation, strict=True)
+    return tensor, flat([same_pads(size, k, s, d, lower=lower) for size, k, s, d in rows])
 
 
-def pad(ctx: TorchImporter, data: Value, pads: Sequence[int], mode: str, value: Any) -> Placed:
-    """Pads in logical axes, applied to the tensor as it lies."""
+def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> Placed:
+    """Pads (begin, end) of each logical axis, applied to the tensor as it lies."""
     x = ctx.placed(data)
-    rank = x.rank
-    begins, ends = x.arrange(tuple(pads[:rank])), x.arrange(tuple(pads[rank:]))
-    if not any(begins) and not any(ends):
+    amounts = list(x.arrange(pads))
+    if not any(begin or end for begin, end in amounts):
         return x
-    pairs = pad_pairs((*begins, *ends))
+    pairs = pad_pairs(flat(amounts))
     while pairs[-2:] == [0, 0]:
         del pairs[-2:]
     if mode == "constant":
         return Placed(ctx.function(F.pad, x.tensor, pairs, "constant", value), x.order)
     if mode not in MODES:
         ctx.refuse(f"its mode {mode!r} is not known")
-    by_numpy, by_torch = MODES[mode]
     # PyTorch pads the last one to three axes of tensors with exactly two more
-    if rank in (3, 4, 5) and len(pairs) // 2 <= rank - 2 and min(pairs) >= 0 and _fits(ctx, x, begins, ends):
-        pairs += [0] * (2 * (rank - 2) - len(pairs))
-        return Placed(ctx.function(F.pad, x.tensor, pairs, by_torch), x.order)
+    if x.rank in (3, 4, 5) and len(pairs) // 2 <= x.rank - 2 and min(pairs) >= 0 and _fits(ctx, x, amounts):
+        pairs += [0] * (2 * (x.rank - 2) - len(pairs))
+        return Placed(ctx.function(F.pad, x.tensor, pairs, MODES[mode]), x.order)
     shape = ctx.shape(0)
-    sizes = x.arrange(shape) if shape is not None else (None,) * rank
+    sizes = x.arrange(shape) if shape is not None else (None,) * x.rank
     dims, indices = [], []
-    for dim, (size, begin, end) in enumerate(zip(sizes, begins, ends, strict=True)):
-        if not (begin or end):
+    for dim, (size, amount) in enumerate(zip(sizes, amounts, strict=True)):
+        if amount == (0, 0):
             continue
         if size is None:
             ctx.refuse(f"its mode {mode!r} pads an axis of free size")
-        index = np.pad(np.arange(int(size or 0)), (max(begin, 0), max(end, 0)), mode=by_numpy)  # type: ignore[call-overload]
-        indices.append(ctx.buffer(index[max(-begin, 0) : len(index) - max(-end, 0)].astype(np.int64)))
+        indices.append(ctx.buffer(pad_index(size, amount, mode)))
         dims.append(dim)
     return Placed(ctx.module(Take(dims, indices), x.tensor), x.order)
 
 
-def _fits(ctx: TorchImporter, x: Placed, begins: Sequence[int], ends: Sequence[int]) -> bool:
+def _fits(ctx: TorchImporter, x: Placed, pads: Pads) -> bool:
     """Whether every pad is shorter than its axis, which PyTorch's reflection and wrapping ask for."""
     shape = ctx.shape(0)
     if shape is None:
         return True
-    return all(n is None or max(b, e) < n for n, b, e in zip(x.arrange(shape), begins, ends, strict=True))
+    return all(size is None or max(amount) < size for size, amount in zip(x.arrange(shape), pads, strict=True))
 
 
 @converter("Pad", since=1)
-def Pad(
+def Pad_1(
     ctx: TorchImporter, data: Value, *, mode: str = "constant", pads: Sequence[int] = (), value: float = 0.0
 ) -> Placed:
     """``F.pad``; no module, since padding has no rule of its own."""
-    return pad(ctx, data, pads, mode, value)
+    return pad(ctx, data, axis_pads(pads, None, data.rank), mode, value)
 
 
 def pad_with(x: torch.Tensor, value: torch.Tensor, *, pads: Sequence[int]) -> torch.Tensor:
@@ -129,7 +119,7 @@ def pad_with(x: torch.Tensor, value: torch.Tensor, *, pads: Sequence[int]) -> to
 
 
 @converter("Pad", since=11)
-def Pad_11(
+def Pad(
     ctx: TorchImporter,
     data: Value,
     pads: Value,
@@ -139,18 +129,11 @@ def Pad_11(
     mode: str = "constant",
 ) -> Placed:
     """``F.pad``; no module, since padding has no rule of its own."""
-    amounts = ctx.known(pads, "pads").tolist()
-    rank = data.rank
-    if axes is not None:
-        chosen = ctx.known(axes, "axes").tolist()
-        full = [0] * (2 * rank)
-        for k, axis in enumerate(chosen):
-            full[axis % rank], full[axis % rank + rank] = amounts[k], amounts[k + len(chosen)]
-        amounts = full
+    chosen = None if axes is None else ctx.known(axes, "axes").tolist()
+    amounts = axis_pads(ctx.known(pads, "pads").tolist(), chosen, data.rank)
     if constant_value is not None and not isinstance(constant_value, Const):
         if mode != "constant":
             ctx.refuse("its constant_value is computed when the model runs")
-        begins, ends = amounts[:rank], amounts[rank:]
-        return call(ctx, pad_with, data, constant_value, rank=rank, pads=pad_pairs((*begins, *ends)))
+        return call(ctx, pad_with, data, constant_value, rank=data.rank, pads=pad_pairs(flat(amounts)))
     value = constant_value.scalar() if isinstance(constant_value, Const) else 0
     return pad(ctx, data, amounts, mode, value)

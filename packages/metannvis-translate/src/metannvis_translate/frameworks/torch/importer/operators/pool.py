@@ -1,4 +1,4 @@
-"""Pools over windows and over everything."""
+"""Pooling over windows and over everything, and its inverse."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.modules import AvgPool
-from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs, same_pads, split_pads
+from metannvis_translate.frameworks.torch.importer.operators.pad import node_pads, pad_pairs, split_pads
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed, identity
 from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.windows import ceil_mode_pads, flat, pairs, steps, unpooled_sizes
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -51,13 +52,12 @@ def MaxPool(
 ) -> Placed | tuple[Placed, Placed]:
     """``nn.MaxPool1d``, ``nn.MaxPool2d``, ``nn.MaxPool3d``."""
     x, rank = image(ctx, X, "max pool")
-    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
-    dilation = tuple(dilations or (1,) * rank)
+    kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
     # padding that is no module's own is the lowest finite number: DeepLift subtracts it, and infinities leave no number
     dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
     lowest = float(np.iinfo(dtype).min if dtype.kind in "iu" else torch.finfo(getattr(torch, dtype.name)).min)
     indexed = ctx.used_outputs() > 1
-    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=lowest)
+    tensor, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation, value=lowest)
     if indexed and tensor is not x.tensor:
         ctx.refuse("its indices are used while its pads depend on a free size")
     begins = (0,) * rank
@@ -126,20 +126,10 @@ def _ceil_pads(
     ctx: TorchImporter, pads: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> tuple[int, ...]:
     """Pads with which a pool that rounds down gives what one that rounds up gives with those given."""
-    rank = len(kernel)
-    sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
-    ends = []
-    for k, size in enumerate(sizes):
-        if size is None:
-            ctx.refuse("it rounds up with pads that PyTorch does not take, and the size of its input is free")
-            return ()
-        begin, end = pads[k], pads[k + rank]
-        left = size + begin + end - dilation[k] * (kernel[k] - 1) - 1
-        steps = -(-left // stride[k])
-        # a window that would start behind the input and its first pad is left out
-        steps -= steps * stride[k] >= size + begin
-        ends.append(end + max(steps * stride[k] - left, 0))
-    return (*pads[:rank], *ends)
+    sizes = (ctx.shape(0) or (None,) * (len(kernel) + 2))[2:]
+    if None in sizes:
+        ctx.refuse("it rounds up with pads that PyTorch does not take, and the size of its input is free")
+    return flat(ceil_mode_pads(pairs(pads), sizes, kernel, stride, dilation))
 
 
 @converter("AveragePool", since=1)
@@ -157,12 +147,11 @@ def AveragePool(
 ) -> Placed:
     """``nn.AvgPool1d``, ``nn.AvgPool2d``, ``nn.AvgPool3d``."""
     x, rank = image(ctx, X, "average pool")
-    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
-    dilation = tuple(dilations or (1,) * rank)
+    kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
     sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
     if auto_pad.startswith("SAME") and None in sizes and any(s > 1 for s in stride):
         ctx.refuse(f"its auto_pad {auto_pad!r} depends on a size that is free")
-    _, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
+    _, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
     padding, rest = split_pads(pads)
     module: nn.Module
     if any(rest) or any(d > 1 for d in dilation) or any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
@@ -205,9 +194,8 @@ def LpPool(
 ) -> Placed:
     """A sum over windows, from an average."""
     x, rank = image(ctx, X, "Lp pool")
-    kernel, stride = tuple(kernel_shape), tuple(strides or (1,) * rank)
-    dilation = tuple(dilations or (1,) * rank)
-    tensor, pads = same_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
+    kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
+    tensor, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
     if ceil_mode:
         pads = _ceil_pads(ctx, pads, kernel, stride, dilation)
     powers = ctx.function(torch.pow, ctx.function(torch.abs, tensor), p)
@@ -235,8 +223,7 @@ def unpool(
 ) -> Tensor:
     """Each element where its index says, zero elsewhere; indices count in the image as large as without ``size``."""
     rank = len(kernel)
-    rows = enumerate(zip(x.shape[2:], stride, kernel, strict=True))
-    plain = [(n - 1) * s - pads[k] - pads[k + rank] + extent for k, (n, s, extent) in rows]
+    plain = unpooled_sizes(x.shape[2:], kernel, stride, pairs(pads))
     result = x.new_zeros(x.shape[0] * x.shape[1] * math.prod(plain))
     result = result.scatter(0, index.reshape(-1), x.reshape(-1)).reshape(*x.shape[:2], *plain)
     if size is None:

@@ -1,4 +1,4 @@
-"""Quantised arithmetic, in whole numbers as the standard has it."""
+"""Quantisation: rounding to small integers and eight-bit floats, and back, as the standard has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN: PyTorch's own modules where those do the same, else step by step."""
+"""Recurrent layers: PyTorch's own LSTM, GRU and RNN where those do the same, else step by step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import nn
 
 from metannvis_translate.frameworks.torch.importer.calls import calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.frameworks.torch.importer.unrolled_recurrence import DEFAULTS, KINDS, recurrence
+from metannvis_translate.frameworks.torch.importer.unrolled_recurrence import recurrence
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.recurrence import Recurrence
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -25,74 +26,55 @@ GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 MODULES: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
 
-def layer(
-    ctx: TorchImporter,
-    kind: str,
-    inputs: Sequence[Value | None],
-    *,
-    activation_alpha: Sequence[float] | None,
-    activation_beta: Sequence[float] | None,
-    activations: Sequence[str] | None,
-    clip: float | None,
-    direction: str,
-    hidden_size: int | None,
-    layout: int,
-    option: int,
-) -> tuple[Placed, ...]:
+def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -> tuple[Placed, ...]:
     """``inputs`` are X, W, R, B, sequence_lens, initial_h, and for an LSTM initial_c and P."""
     X, W, R, B, lengths, *states = inputs
     peepholes = states.pop() if len(states) > 2 else None
-    states = states if kind == "LSTM" else states[:1]
-    directions = 2 if direction == "bidirectional" else 1
-    names = tuple(name.capitalize() if name.isupper() else name for name in activations or DEFAULTS[kind] * directions)
-    for name in names:
-        if name.lower() not in KINDS:
-            ctx.refuse(f"its activation {name!r} is not known")
-    plain = names == DEFAULTS[kind] * directions or (kind == "RNN" and set(names) == {"Relu"})
+    states = states if how.kind == "LSTM" else states[:1]
+    if how.unknown is not None:
+        ctx.refuse(f"its activation {how.unknown!r} is not known")
+    plain = how.usual or (how.kind == "RNN" and all(how.names(k) == ("relu",) for k in range(how.directions)))
     weights = [W, R] if B is None else [W, R, B]
     known = all(isinstance(weight, Const) for weight in weights)
-    same = not (clip or lengths or peepholes or activation_alpha or activation_beta)
-    exact = option == {"LSTM": 0, "GRU": 1, "RNN": 0}[kind]
+    same = not (how.clip or lengths or peepholes or how.activation_alpha or how.activation_beta)
+    exact = not how.input_forget and (how.kind != "GRU" or how.linear_before_reset)
     partly = any(state is not None for state in states) and not all(state is not None for state in states)
     assert X is not None
     assert R is not None
     assert W is not None
     if plain and known and same and exact and not partly and isinstance(X, Placed):
-        return _native(ctx, kind, X, [w for w in weights if isinstance(w, Const)], states, names, direction, layout)
-    if kind == "LSTM" and option:
+        return _native(ctx, how, X, [w for w in weights if isinstance(w, Const)], states)
+    if how.input_forget:
         ctx.refuse("it couples input and forget gate (input_forget=1)")
     return calls(
         ctx,
         recurrence,
         *(X, W, R, B, lengths, *states, *([None] * (2 - len(states))), peepholes),
         ranks=(4, 3, 3),
-        kind=kind,
-        direction=direction,
-        activations=names,
-        alpha=tuple(activation_alpha or ()),
-        beta=tuple(activation_beta or ()),
-        clip=clip,
-        batch_first=bool(layout),
-        linear_before_reset=bool(option) and kind == "GRU",
+        kind=how.kind,
+        direction=how.direction,
+        activations=how.activations,
+        alpha=how.activation_alpha,
+        beta=how.activation_beta,
+        clip=how.clip,
+        batch_first=how.batch_first,
+        linear_before_reset=how.linear_before_reset,
     )
 
 
 def _native(
     ctx: TorchImporter,
-    kind: str,
+    how: Recurrence,
     X: Placed,
     weights: Sequence[Const],
     states: Sequence[Value | None],
-    names: Sequence[str],
-    direction: str,
-    batch_first: int,
 ) -> tuple[Placed, ...]:
     """``nn.LSTM``, ``nn.GRU``, ``nn.RNN``; PyTorch's results have directions and features on one axis."""
+    kind, batch_first, directions = how.kind, how.batch_first, how.directions
     lies_batch_first = not batch_first and X.order == (1, 0, 2)
     time = 1 if batch_first or lies_batch_first else 0
     size, features = weights[1].array.shape[-1], weights[0].array.shape[-1]
-    directions = 2 if direction == "bidirectional" else 1
-    options: dict[str, Any] = {"nonlinearity": names[0].lower()} if kind == "RNN" else {}
+    options: dict[str, Any] = {"nonlinearity": how.names(0)[0]} if kind == "RNN" else {}
     module = MODULES[kind](
         features, size, bias=len(weights) > 2, batch_first=bool(time), bidirectional=directions == 2,
         device="meta", **options,
@@ -107,7 +89,7 @@ def _native(
             for name, half in zip(("bias_ih", "bias_hh"), halves, strict=True):
                 setattr(module, name + end, ctx.weight(weights[2], f"{kind} {k} {name}", _ordered(half, kind)))
     x = X.tensor if lies_batch_first else ctx.plain(X).tensor
-    if direction == "reverse":
+    if how.reverse:
         x = ctx.function(torch.flip, x, (time,))
     first = [ctx.plain(state).tensor for state in states if state is not None]
     if batch_first:
@@ -115,7 +97,7 @@ def _native(
     given: Any = tuple(first) if kind == "LSTM" else first[0] if first else None
     both = ctx.module(module, x, *([given] if first else []))
     y, last = (ctx.function(operator.getitem, both, k) for k in range(2))
-    if direction == "reverse":
+    if how.reverse:
         y = ctx.function(torch.flip, y, (time,))
     y = ctx.function(torch.unflatten, y, 2, (directions, size))
     # (time, batch, directions, features) to ONNX's (time, directions, batch, features), or batch first as it is
@@ -153,11 +135,11 @@ def LSTM(
     layout: int = 0,
 ) -> tuple[Placed, ...]:
     """``nn.LSTM`` where it does the same."""
-    return layer(
-        ctx, "LSTM", (X, W, R, B, sequence_lens, initial_h, initial_c, P), activation_alpha=activation_alpha,
-        activation_beta=activation_beta, activations=activations, clip=clip, direction=direction,
-        hidden_size=hidden_size, layout=layout, option=input_forget,
+    how = Recurrence.of(
+        "LSTM", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout, input_forget=input_forget,
     )  # fmt: skip
+    return layer(ctx, how, (X, W, R, B, sequence_lens, initial_h, initial_c, P))
 
 
 @converter("GRU", since=7)
@@ -180,11 +162,11 @@ def GRU(
     linear_before_reset: int = 0,
 ) -> tuple[Placed, ...]:
     """``nn.GRU`` where it does the same (``linear_before_reset=1``)."""
-    return layer(
-        ctx, "GRU", (X, W, R, B, sequence_lens, initial_h), activation_alpha=activation_alpha,
-        activation_beta=activation_beta, activations=activations, clip=clip, direction=direction,
-        hidden_size=hidden_size, layout=layout, option=linear_before_reset,
+    how = Recurrence.of(
+        "GRU", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout, linear_before_reset=linear_before_reset,
     )  # fmt: skip
+    return layer(ctx, how, (X, W, R, B, sequence_lens, initial_h))
 
 
 @converter("RNN", since=7)
@@ -206,8 +188,8 @@ def RNN(
     layout: int = 0,
 ) -> tuple[Placed, ...]:
     """``nn.RNN`` where it does the same."""
-    return layer(
-        ctx, "RNN", (X, W, R, B, sequence_lens, initial_h), activation_alpha=activation_alpha,
-        activation_beta=activation_beta, activations=activations, clip=clip, direction=direction,
-        hidden_size=hidden_size, layout=layout, option=0,
+    how = Recurrence.of(
+        "RNN", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
+        direction=direction, layout=layout,
     )  # fmt: skip
+    return layer(ctx, how, (X, W, R, B, sequence_lens, initial_h))

@@ -1,4 +1,4 @@
-"""Reductions over axes."""
+"""Reductions over axes, places of extremes, cumulative sums and products."""
 
 from __future__ import annotations
 

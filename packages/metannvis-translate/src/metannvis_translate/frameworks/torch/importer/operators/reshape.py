@@ -1,4 +1,4 @@
-"""Operators that move, cut and join; functions all, since no toolkit has rules for them as modules."""
+"""Shapes: transposing, reshaping, broadcasting, tiling; functions where no toolkit has rules for a module."""
 
 from __future__ import annotations
 
@@ -87,13 +87,12 @@ def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:
 
 
 @converter("Squeeze", since=1)
-def Squeeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None) -> Value:
+def Squeeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None) -> Value:
     """``torch.squeeze``."""
     if axes is None:
         shape = data.array.shape if isinstance(data, Const) else ctx.shape(0)
         if shape is None:
             ctx.refuse("which axes it removes is not known")
-            return data
         axes = [axis for axis, size in enumerate(shape) if size == 1]
     gone = sorted(axis % data.rank for axis in axes)
     if isinstance(data, Const):
@@ -104,13 +103,13 @@ def Squeeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = Non
 
 
 @converter("Squeeze", since=13)
-def Squeeze_13(ctx: TorchImporter, data: Value, axes: Value | None = None) -> Value:
+def Squeeze(ctx: TorchImporter, data: Value, axes: Value | None = None) -> Value:
     """``torch.squeeze``."""
-    return Squeeze(ctx, data, axes=None if axes is None else ctx.known(axes, "axes").reshape(-1).tolist())
+    return Squeeze_1(ctx, data, axes=None if axes is None else ctx.known(axes, "axes").reshape(-1).tolist())
 
 
 @converter("Unsqueeze", since=1)
-def Unsqueeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Value:
+def Unsqueeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Value:
     """``torch.unsqueeze``."""
     rank = data.rank + len(axes)
     new = sorted(axis % rank for axis in axes)
@@ -127,9 +126,9 @@ def Unsqueeze(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Value:
 
 
 @converter("Unsqueeze", since=13)
-def Unsqueeze_13(ctx: TorchImporter, data: Value, axes: Value) -> Value:
+def Unsqueeze(ctx: TorchImporter, data: Value, axes: Value) -> Value:
     """``torch.unsqueeze``."""
-    return Unsqueeze(ctx, data, axes=ctx.known(axes, "axes").reshape(-1).tolist())
+    return Unsqueeze_1(ctx, data, axes=ctx.known(axes, "axes").reshape(-1).tolist())
 
 
 @converter("Expand", since=8)

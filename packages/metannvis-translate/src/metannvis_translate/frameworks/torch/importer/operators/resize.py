@@ -1,8 +1,8 @@
-"""Resizing images."""
+"""Image resizing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,18 @@ from metannvis_translate.frameworks.torch.importer.modules import Resample, Take
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.graph.metadata import CORNERS, SINGLE
-from metannvis_translate.importing.resampling import Line, factors, proportional
+from metannvis_translate.importing.resampling import (
+    Interpolation,
+    Line,
+    Region,
+    factors,
+    for_all_axes,
+    line_of,
+    proportional,
+    regions_of,
+    resized_axes,
+    upsample,
+)
 from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
@@ -25,7 +36,7 @@ LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 @converter("Upsample", since=7)
 def Upsample_7(ctx: TorchImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> Placed:
     """``nn.Upsample``."""
-    return resize(ctx, X, list(scales), None, mode=mode, coordinates="asymmetric", nearest="floor")
+    return resize(ctx, X, list(scales), None, upsample(mode))
 
 
 @converter("Upsample", since=9)
@@ -66,28 +77,16 @@ def Resize(
             return None
         # a size that is known only when the model runs is the batch's, which stays
         elements = [None if isinstance(e, fx.Node) else e for e in ctx.sizes(value, what)]
-        given = dict(zip(along, elements, strict=True))
-        return [given.get(axis) for axis in range(X.rank)]
+        return for_all_axes(elements, along, X.rank)
 
-    regions = {}
-    if coordinate_transformation_mode == "tf_crop_and_resize":
-        edges = ctx.known(roi, "region").tolist()
-        regions = {axis: (edges[k], edges[k + len(along)]) for k, axis in enumerate(along)}
-    return resize(
-        ctx,
-        X,
-        full(scales, "scales"),
-        full(sizes, "sizes"),
-        policy=keep_aspect_ratio_policy,
-        regions=regions,
-        extrapolation_value=extrapolation_value,
-        mode=mode,
-        coordinates=coordinate_transformation_mode,
-        nearest=nearest_mode,
-        antialias=antialias,
-        cubic_coeff_a=cubic_coeff_a,
-        exclude_outside=exclude_outside,
-    )
+    how = Interpolation(
+        mode, coordinate_transformation_mode, nearest_mode, bool(antialias), cubic_coeff_a, bool(exclude_outside),
+        extrapolation_value,
+    )  # fmt: skip
+    crops = how.coordinates == "tf_crop_and_resize"
+    regions = regions_of(ctx.known(roi, "region").tolist(), along) if crops else {}
+    scale, size = full(scales, "scales"), full(sizes, "sizes")
+    return resize(ctx, X, scale, size, how, policy=keep_aspect_ratio_policy, regions=regions)
 
 
 def resize(
@@ -95,21 +94,18 @@ def resize(
     X: Value,
     scales: list[Any] | None,
     sizes: list[Any] | None,
+    how: Interpolation,
     *,
-    mode: str,
-    coordinates: str,
-    nearest: str,
     policy: str = "stretch",
-    regions: dict[int, tuple[float, float]] | None = None,
-    **others: Any,
+    regions: Mapping[int, Region] | None = None,
 ) -> Placed:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
+    mode, coordinates = how.mode, how.coordinates
     if sizes is not None and policy != "stretch":
         scaled = proportional(shape, sizes, policy)
         if scaled is None:
             ctx.refuse("an axis of free size is resized in proportion")
-            raise AssertionError
         scales, sizes = scaled
         found: list[float] | None = scales
     else:
@@ -122,51 +118,40 @@ def resize(
         if not all(whole):
             ctx.refuse("with aligned corners and a size that is rounded, ONNX and its runtimes disagree on the places")
     regions = regions or {}
-    steps = [axis for axis, scale in enumerate(scales) if scale != 1 or regions.get(axis, (0.0, 1.0)) != (0.0, 1.0)]
+    steps = resized_axes(scales, regions)
     x = ctx.placed(X)
     if not steps:
         return x
     # TensorFlow's weights, whose exporter says so, are those of places in single precision, in double precision too
     single = ctx.stated(SINGLE) is not None and ctx.dtype == "float64" and mode != "nearest"
-    if not others.get("antialias") and steps[0] >= 2 and x.rank in LINEAR and not single:
+    if not how.antialias and steps[0] >= 2 and x.rank in LINEAR and not single:
         image = ctx.plain(x)
         space = tuple(scales[2:])
         if all(scale >= 1 for scale in space):
-            module = _upsample(image.rank, space, mode, coordinates, nearest, others)
+            module = _upsample(image.rank, space, how)
             if module is not None:
                 return Placed(ctx.module(module, image.tensor), image.order)
     if any(shape[axis] is None for axis in steps):
         ctx.refuse(f"PyTorch has no {mode} resizing with {coordinates!r} coordinates for images of free size")
     axes = sorted(steps, key=x.axis)
     dims = [x.axis(axis) for axis in axes]
-    lines = []
-    for axis in axes:
-        old = int(shape[axis] or 0)
-        new = int(old * scales[axis]) if sizes is None else int(sizes[axis])
-        lines.append(Line(old, new, scales[axis], coordinates, regions.get(axis, (0.0, 1.0)), single))
-    if mode == "nearest":
-        taken = ctx.module(Take(dims, [ctx.buffer(line.nearest(nearest)) for line in lines]), x.tensor)
-        return Placed(_beyond(ctx, taken, dims, lines, others), x.order)
-    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
-    matrices = [
-        line.matrix(
-            mode,
-            antialias=bool(others.get("antialias")),
-            a=others.get("cubic_coeff_a", -0.75),
-            exclude_outside=bool(others.get("exclude_outside")),
-        )
-        for line in lines
+    lines = [
+        line_of(axis, int(shape[axis] or 0), scales[axis], sizes, coordinates, regions, single=single) for axis in axes
     ]
-    module = Resample(dims, [ctx.buffer(matrix.astype(dtype)) for matrix in matrices])
-    return Placed(_beyond(ctx, ctx.module(module, x.tensor), dims, lines, others), x.order)
+    if mode == "nearest":
+        taken = ctx.module(Take(dims, [ctx.buffer(line.nearest(how.nearest)) for line in lines]), x.tensor)
+        return Placed(_beyond(ctx, taken, dims, lines, how.fill), x.order)
+    dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
+    module = Resample(dims, [ctx.buffer(how.matrix(line).astype(dtype)) for line in lines])
+    return Placed(_beyond(ctx, ctx.module(module, x.tensor), dims, lines, how.fill), x.order)
 
 
-def _beyond(ctx: TorchImporter, tensor: fx.Node, dims: list[int], lines: list[Line], others: dict[str, Any]) -> fx.Node:
+def _beyond(ctx: TorchImporter, tensor: fx.Node, dims: list[int], lines: list[Line], value: float) -> fx.Node:
     """A region that reaches beyond the image has a number of its own there."""
     for dim, line in zip(dims, lines, strict=True):
         if line.coordinates == "tf_crop_and_resize" and line.outside().any():
             where = tuple(np.flatnonzero(line.outside()).tolist())
-            tensor = ctx.function(fill, tensor, dim, where, others.get("extrapolation_value", 0.0))
+            tensor = ctx.function(fill, tensor, dim, where, value)
     return tensor
 
 
@@ -175,23 +160,17 @@ def fill(x: torch.Tensor, dim: int, where: Sequence[int], value: float) -> torch
     return x.index_fill(dim, torch.tensor(where, device=x.device), value)
 
 
-def _upsample(
-    rank: int, factors: tuple[float, ...], mode: str, coordinates: str, nearest: str, others: dict[str, Any]
-) -> nn.Upsample | None:
+def _upsample(rank: int, factors: tuple[float, ...], how: Interpolation) -> nn.Upsample | None:
     """``nn.Upsample`` if it has what is asked for."""
     whole = all(float(factor).is_integer() for factor in factors)
-    if mode == "nearest" and whole:
-        if coordinates == "asymmetric" and nearest == "floor":
-            return nn.Upsample(scale_factor=factors, mode="nearest")
-        # half a pixel is a tie only if the factor is odd, and then it falls on the centre
-        if coordinates in ("half_pixel", "pytorch_half_pixel") and nearest.startswith("round"):
-            return nn.Upsample(scale_factor=factors, mode="nearest")
-    if mode == "linear" or (mode == "cubic" and rank == 4):
-        name = LINEAR[rank] if mode == "linear" else "bicubic"
-        if mode == "cubic" and (others.get("cubic_coeff_a") != -0.75 or others.get("exclude_outside")):
+    if whole and how.repeats:
+        return nn.Upsample(scale_factor=factors, mode="nearest")
+    if how.mode == "linear" or (how.mode == "cubic" and rank == 4):
+        name = LINEAR[rank] if how.mode == "linear" else "bicubic"
+        if how.mode == "cubic" and (how.a != -0.75 or how.exclude_outside):
             return None
-        if coordinates == "align_corners":
+        if how.coordinates == "align_corners":
             return nn.Upsample(scale_factor=factors, mode=name, align_corners=True) if whole else None
-        if coordinates in ("half_pixel", "pytorch_half_pixel"):
+        if how.half_pixel:
             return nn.Upsample(scale_factor=factors, mode=name, align_corners=False)
     return None

@@ -1,4 +1,4 @@
-"""Windows over images that are put back, grids to sample at, kernels with offsets."""
+"""Image sampling: grids of places, kernels with offsets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import Placed
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import steps
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -103,9 +104,9 @@ def DeformConv(
 ) -> Placed:
     """Its arithmetic, as a function."""
     rank = X.rank - 2
-    ones = (1,) * rank
+    stride, dilation = steps(strides, dilations, rank)
     options: dict[str, Any] = {"groups": group, "offset_groups": offset_group, "pads": tuple(pads or (0,) * rank)}
-    options |= {"stride": tuple(strides or ones), "dilation": tuple(dilations or ones)}
+    options |= {"stride": stride, "dilation": dilation}
     return call(ctx, deform_conv, X, W, offset, B, mask, rank=X.rank, **options)
 
 

@@ -64,7 +64,6 @@ def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *
         return call(ctx, scatter_nd, data, indices, updates, rank=data.rank, reduction=reduction)
     if reduction not in ("none", "add") or shape is None or shape[-1] is None:
         ctx.refuse("its reduction or how many axes it indexes is not supported")
-        raise AssertionError
     x, index, new = ctx.plain(data), ctx.plain(indices), ctx.plain(updates)
     parts = ctx.function(torch.unbind, index.tensor, -1)
     keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))

@@ -1,4 +1,4 @@
-"""Choosing elements: by condition, by place, once each. Results may have sizes that depend on the data."""
+"""Selection of elements by condition, by score, once each; reversed sequences. Sizes of results may depend on the data."""
 
 from __future__ import annotations
 

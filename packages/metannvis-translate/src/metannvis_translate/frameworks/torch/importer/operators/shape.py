@@ -1,4 +1,4 @@
-"""Constants, shapes, and integers computed from shapes."""
+"""Constants, sizes, ranges and triangles; and what hands its input on: identity, dropout, stopped gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor, fx, nn
 
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.frameworks.torch.importer.sizes import Size, Sizes
+from metannvis_translate.frameworks.torch.importer.sizes import Size as DynamicSize
+from metannvis_translate.frameworks.torch.importer.sizes import Sizes
 from metannvis_translate.graph.constants import constant_array
 from metannvis_translate.graph.layout import Placed, identity
 from metannvis_translate.graph.metadata import DOMAIN, exact_value
@@ -19,8 +20,6 @@ from metannvis_translate.importing.values import Const, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
-
-__all__ = []
 
 
 @converter("Constant", since=1)
@@ -96,7 +95,7 @@ def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = 
     sizes = np.empty(len(axes), dtype=object)
     for k, axis in enumerate(axes):
         size = shape[axis]
-        sizes[k] = size if size is not None else Size(ctx, ctx.method("size", data.tensor, data.axis(axis)))
+        sizes[k] = size if size is not None else DynamicSize(ctx, ctx.method("size", data.tensor, data.axis(axis)))
     return Sizes(sizes, name=ctx.node.outputs[0].name or "")
 
 
@@ -111,7 +110,7 @@ def size_of(x: torch.Tensor) -> torch.Tensor:
 
 
 @converter("Size", since=1)
-def Size_1(ctx: TorchImporter, data: Value) -> Value:
+def Size(ctx: TorchImporter, data: Value) -> Value:
     """``Tensor.numel``."""
     return call(ctx, size_of, data, rank=0)
 

@@ -1,4 +1,4 @@
-"""Slicing, splitting and joining."""
+"""Slicing, splitting, joining, and cropping about the centre."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pair
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import Placed
+from metannvis_translate.importing.slicing import center_pads, split_sizes, taken
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.windows import flat
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -28,7 +30,9 @@ def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> Placed:
 
 
 @converter("Split", since=1)
-def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None) -> tuple[Placed, ...]:
+def Split_1(
+    ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
+) -> tuple[Placed, ...]:
     """``torch.split``."""
     x = ctx.placed(input)
     count = len(ctx.node.outputs)
@@ -36,15 +40,13 @@ def Split(ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[in
         size = (ctx.shape(0) or (None,) * x.rank)[axis]
         if size is None:
             ctx.refuse("the size of the axis it splits is not known")
-            return ()
-        each = -(-size // count)
-        split = [each] * (count - 1) + [size - each * (count - 1)]
+        split = split_sizes(size, count)
     parts = ctx.function(torch.split, x.tensor, list(split), x.axis(axis))
     return tuple(Placed(ctx.function(operator.getitem, parts, k), x.order) for k in range(count))
 
 
 @converter("Split", since=13)
-def Split_13(
+def Split(
     ctx: TorchImporter,
     input: Value,
     split: Value | None = None,
@@ -53,7 +55,7 @@ def Split_13(
     num_outputs: int | None = None,
 ) -> tuple[Placed, ...]:
     """``torch.split``."""
-    return Split(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
+    return Split_1(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
 
 
 def cut(
@@ -78,8 +80,8 @@ def cut(
             continue
         turned.append(dim)
         if size is not None:
-            taken = range(size)[start : None if end < -size else end : step]
-            slices[dim] = slice(taken[-1], taken[0] + 1, -step) if len(taken) else slice(0, 0)
+            places = taken(start, end, step, size)
+            slices[dim] = slice(places[-1], places[0] + 1, -step) if len(places) else slice(0, 0)
         elif not (step == -1 and start in (-1, 2**31 - 1, 2**63 - 1) and end <= -(2**31) + 1):
             ctx.refuse("it steps backwards along an axis of free size")
     tensor = x.tensor
@@ -115,14 +117,11 @@ def CenterCropPad(ctx: TorchImporter, input_data: Value, shape: Value, *, axes: 
     """``F.pad``; the middle of each axis, or zeros around it; what is odd is cut, or added, at the end."""
     x = ctx.placed(input_data)
     have = ctx.shape(0) or (None,) * x.rank
-    pads = [0] * (2 * x.rank)
+    pads = [(0, 0)] * x.rank
     wanted = ctx.known(shape, "shape").tolist()
     for axis, size in zip(range(x.rank) if axes is None else axes, wanted, strict=True):
         old, where = have[axis], x.axis(axis)
         if old is None:
             ctx.refuse("an axis of free size is cut or padded")
-            raise AssertionError
-        more = size - old
-        begin = more // 2 if more > 0 else -(-more // 2)
-        pads[where], pads[where + x.rank] = begin, more - begin
-    return Placed(ctx.function(F.pad, x.tensor, pad_pairs(pads)), x.order)
+        pads[where] = center_pads(old, size)
+    return Placed(ctx.function(F.pad, x.tensor, pad_pairs(flat(pads))), x.order)
