@@ -30,7 +30,7 @@ from .twins import SOURCES, Twins  # noqa: E402
 Array = np.ndarray[Any, Any]
 SEED = 3
 TOOLSETS = ("captum", "tf-keras-vis")
-EXACT = 1e-9
+EXACT_VALUES = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Case:
     words: Mapping[str, Any] = field(default_factory=dict)
     target: bool = True
     layer: str = ""
-    tolerance: float = EXACT
+    tolerance: float = EXACT_VALUES
     dtype: str = "float64"
     why: str = ""
 

@@ -24,7 +24,7 @@ from .twins import SOURCES, Twins  # noqa: E402
 Array = np.ndarray[Any, Any]
 OTHER = {"torch": "keras", "tensorflow": "torch"}
 BATCHES = (1, 2, 5)
-EXACT, SINGLE = 1e-9, 1e-5
+EXACT_VALUES, SINGLE = 1e-9, 1e-5
 #: Layers that hold others; all the rest are leaves.
 PARENTS = {"torch_rgb": {"block"}, "keras_rgb": {"block"}}
 
@@ -111,8 +111,8 @@ def test_outputs_and_gradients_in_double(name: str, batch: int, network: Any, tr
     twins, translation = network(name), translated(name, "float64")
     output, gradient = (np.asarray(value) for value in run(twins.double, twins.images[:batch]))
     ours, ours_gradient = run(translation.model, translation.to_target(twins.images[:batch]))
-    assert relative(translation.to_source(ours, role="output"), output) <= EXACT
-    assert relative(translation.to_source(ours_gradient), gradient) <= EXACT
+    assert relative(translation.to_source(ours, role="output"), output) <= EXACT_VALUES
+    assert relative(translation.to_source(ours_gradient), gradient) <= EXACT_VALUES
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -146,7 +146,7 @@ def test_every_layer_that_runs_is_compared(name: str, batch: int, network: Any, 
     assert {row.name for row in report.layers} == set(own_layers(twins, 1))
     for row in (*report.outputs, *report.gradients, *report.layers):
         assert row.compared, row
-        assert row.max_rel <= EXACT, row
+        assert row.max_rel <= EXACT_VALUES, row
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -166,7 +166,7 @@ def test_every_layer_of_the_translation_puts_out_the_same(name: str, batch: int,
                 model(x)
             hook.remove()
             (values,) = seen
-        assert relative(translation.to_source(values, role="layer", layer=layer), expected) <= EXACT, layer
+        assert relative(translation.to_source(values, role="layer", layer=layer), expected) <= EXACT_VALUES, layer
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -184,4 +184,4 @@ def test_every_layer_gives_its_own_activation_back(name: str, network: Any) -> N
         assert found.axes == info.axes
         assert found.values.shape[1:] == info.shape[1:]
         assert (found.translation is None) == (twins.framework == "torch")
-        assert relative(found.values, expected[info.name]) <= EXACT, info.name
+        assert relative(found.values, expected[info.name]) <= EXACT_VALUES, info.name

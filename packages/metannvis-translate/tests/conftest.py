@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_translate.frameworks.requirements import require
-from metannvis_translate.graph.metadata import EXACT
+from metannvis_translate.graph.metadata import EXACT_VALUES
 from metannvis_translate.passes.decompose import lower
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +52,7 @@ def evaluate() -> Evaluate:
 def use_exact_attributes(node: Any) -> None:
     """Give an operator of the reference evaluator the doubles that stand beside its float32 attributes."""
     props = {prop.key: prop.value for prop in node.onnx_node.metadata_props}
-    for name, value in json.loads(props.get(EXACT, "{}")).items():
+    for name, value in json.loads(props.get(EXACT_VALUES, "{}")).items():
         attributes = getattr(node, "attributes_", None)  # of an operator that is evaluated by its function body
         if attributes is not None and name in attributes:
             attributes[name] = float(value)

@@ -1,4 +1,4 @@
-"""Values by role: inputs, baselines, masks, windows, targets, layer values, from one model's world to the other's.
+"""Value conversion by role: inputs, baselines, masks, windows, targets, layer values, from one model's world to the other's.
 
 What a value *is* decides how it lies, never its shape: NumPy arrays and tensors of the giving side's framework are in the
 giving side's layout, tensors of the receiving side's framework are already right. Numbers, strings, booleans, ``None`` and
@@ -21,7 +21,7 @@ from metannvis_translate.frameworks.protocol import Framework
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import Order
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 
 if TYPE_CHECKING:
     from metannvis_translate.translation import Translation
@@ -231,7 +231,7 @@ def _array(value: Any, framework: Framework) -> np.ndarray[Any, Any]:
     return array
 
 
-def ordered(inputs: Arrays | dict[str, Array], hub: HubModel | None) -> Arrays:
+def ordered(inputs: Arrays | dict[str, Array], hub: ExportedGraph | None) -> Arrays:
     """Inputs in the order of the hub's ports; as they come if it does not name them."""
     if not isinstance(inputs, dict):
         return list(inputs)

@@ -1,4 +1,4 @@
-"""Sizes beside the batch that a caller leaves free."""
+"""Dynamic axes: sizes beside the batch that a caller leaves free."""
 
 from __future__ import annotations
 

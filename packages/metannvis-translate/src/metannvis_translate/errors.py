@@ -1,4 +1,4 @@
-"""The errors of MetaNNvis.
+"""Errors: one tree for all packages.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The steps of a translation, in order: export, passes, import, check."""
+"""Translation, step by step: export, passes, import, check."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from metannvis_translate.errors import (
     first_line,
 )
 from metannvis_translate.files import opened
-from metannvis_translate.frameworks.protocol import DeclinedError, Framework, Importer, Progress
+from metannvis_translate.frameworks.protocol import EngineDeclinedError, Framework, Importer, Progress
 from metannvis_translate.frameworks.registry import (
     detect_framework,
     exporters_and_importer,
     framework_key,
     get_framework,
 )
-from metannvis_translate.graph.gc_pause import collector_paused
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.gc_pause import gc_paused
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.graph.precision import computes_in_half, mixes_floats, single_precision
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.passes.bind_inputs import bind_inputs
@@ -180,7 +180,7 @@ def _by_exporters(request: Request) -> Translation:
         tried = (f"{name} was tried first: {first_line(error)}" for name, error in failures)
         try:
             return _translated(dataclasses.replace(request, notes=(*request.notes, *tried)), exporter)
-        except DeclinedError as error:
+        except EngineDeclinedError as error:
             log.info("by way of %s: %s", exporter, first_line(error))
             if len(request.exporters) == 1:
                 raise
@@ -196,7 +196,7 @@ def _translated(request: Request, exporter: str) -> Translation:
     hub, inputs = _exported(request, exporter)
     request = dataclasses.replace(request, dtype=_precision(request, hub))
     is_half = hub.conventions.half_in_double and computes_in_half(hub)
-    with collector_paused():
+    with gc_paused():
         hub = simplify(hub)
     gradients = request.target.differentiable or not stops_of(hub)
     if not gradients:
@@ -213,10 +213,10 @@ def _translated(request: Request, exporter: str) -> Translation:
     return _checked(request, translation, inputs, gradients=gradients)
 
 
-def _exported(request: Request, exporter: str) -> tuple[HubModel, Arrays]:
+def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays]:
     """The source as a graph, and its inputs in the graph's order, those that are bound to constants left out."""
     options: dict[str, Any] = {"free": request.free} if request.free else {}
-    with collector_paused():
+    with gc_paused():
         hub = request.source.export(
             request.model,
             request.inputs,
@@ -237,7 +237,7 @@ def _exported(request: Request, exporter: str) -> tuple[HubModel, Arrays]:
     return hub, inputs
 
 
-def _precision(request: Request, hub: HubModel) -> str | None:
+def _precision(request: Request, hub: ExportedGraph) -> str | None:
     """``"float64"`` where that was asked for, or where the source is in double precision itself."""
     # a graph that states the type of each value, as the standard has it, stays as it says if it mixes them
     floats = {port.dtype for port in (*hub.inputs, *hub.outputs) if port.dtype.startswith(("float", "bfloat"))}
@@ -251,10 +251,10 @@ def _precision(request: Request, hub: HubModel) -> str | None:
     return request.dtype if mixes_floats(hub) else "float64"
 
 
-def _imported(request: Request, hub: HubModel) -> Translation:
+def _imported(request: Request, hub: ExportedGraph) -> Translation:
     """A model of the target built from the graph, and how the two correspond."""
     coarse = single_precision(hub)
-    with collector_paused():
+    with gc_paused():
         built = request.importer(hub, dtype=request.dtype, progress=request.progress)
     translation = assemble(request.model, request.source, request.target, hub, built, request.dtype, request.notes)
     return dataclasses.replace(translation, single_precision=coarse)

@@ -1,4 +1,4 @@
-"""The result of a translation."""
+"""Translation: the result of a translation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.frameworks.protocol import Built, Framework
+from metannvis_translate.frameworks.protocol import BuiltModel, Framework
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.graph.layout import Order
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.layers import LayerMap, LayerRow
 from metannvis_translate.process import exclusive, generators_kept
 
@@ -142,8 +142,8 @@ def assemble(
     model: Any,
     source: Framework,
     target: Framework,
-    hub: HubModel,
-    built: Built,
+    hub: ExportedGraph,
+    built: BuiltModel,
     dtype: str | None,
     notes: tuple[str, ...],
 ) -> Translation:

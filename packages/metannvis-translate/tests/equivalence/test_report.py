@@ -18,7 +18,7 @@ from metannvis_translate import (
     translate,
 )
 from metannvis_translate.equivalence.report import compare_arrays
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -76,7 +76,7 @@ def wrong_tanh():
     @registry.converter("Tanh", since=right.since)
     def Tanh(ctx, input):
         value = right.function(ctx, input)
-        return Placed(ctx.graph.call_function(torch.mul, (value.tensor, 1.01)), value.order)
+        return LaidOut(ctx.graph.call_function(torch.mul, (value.tensor, 1.01)), value.order)
 
     yield
     registry.remove("Tanh", since=right.since)

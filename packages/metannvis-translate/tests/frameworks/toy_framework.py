@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from metannvis_translate import LayerInfo, MissingArgumentError, UnknownLayerError
-from metannvis_translate.frameworks.protocol import Built, Run
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.frameworks.protocol import BuiltModel, Run
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.graph.metadata import LAYER
-from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.importing.base import GraphImporter
 from metannvis_translate.importing.registry import Registry
-from metannvis_translate.importing.values import Const
+from metannvis_translate.importing.values import ConstantValue
 
 OPSET = 20
 
@@ -111,14 +111,14 @@ class ToyImporter(GraphImporter):
         self.width = port.shape[-1]
         return -1
 
-    def constant(self, const: Const, order):
+    def constant(self, const: ConstantValue, order):
         self.refuse("a constant cannot be computed with")
 
     def step(self, kind, value, weight=None, bias=None):
-        if not isinstance(value, Placed) or value.tensor != len(self.steps) - 1:
+        if not isinstance(value, LaidOut) or value.tensor != len(self.steps) - 1:
             self.refuse("the toy framework's networks are chains")
         self.steps.append(Step(self.unique(self.layer or kind.lower()), kind, weight, bias))
-        return Placed(len(self.steps) - 1, value.order)
+        return LaidOut(len(self.steps) - 1, value.order)
 
     def describe(self, placed, value):
         step = self.steps[placed.tensor]
@@ -191,7 +191,7 @@ class ToyFramework:
         given = inputs[0] if inputs else np.zeros((2, *sizes))
         values = model.values(given.astype(dtype))
         shapes = [(None, *value.shape[1:]) for value in values]
-        return HubModel(
+        return ExportedGraph(
             model=ir.Model(graph, ir_version=9),
             layers=tuple(
                 HubLayer(LayerInfo(s.name, s.kind, shape), v.name, id(s))
@@ -202,7 +202,7 @@ class ToyFramework:
             source="toy",
         )
 
-    def build(self, hub, *, dtype, progress) -> Built:
+    def build(self, hub, *, dtype, progress) -> BuiltModel:
         return ToyImporter(hub, dtype=dtype, progress=progress).run()
 
     def run(self, model, inputs, *, layers=(), cotangents=None):

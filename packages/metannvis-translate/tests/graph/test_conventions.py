@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.graph.conventions import STANDARD, mark_nodes
-from metannvis_translate.graph.metadata import KINK, LINEAR_ABOVE, ROUNDING, SINGLE, TIES, exact_value
+from metannvis_translate.graph.metadata import KINK, LINEAR_ABOVE, ROUNDING, SINGLE, TIE_GRADIENT, exact_value
 from metannvis_translate.passes.pipeline import simplify
 from torch import nn
 
@@ -42,7 +42,7 @@ def test_pytorch_in_what_only_the_slow_exporters_take(engine: str) -> None:
             return nn.functional.selu(x.maximum(x * 2)).topk(2).values
 
     _, nodes = exported("torch", Tied(), engine)
-    assert [nodes[name].metadata_props[TIES] for name in ("Max", "TopK")] == ["shared", "any"]
+    assert [nodes[name].metadata_props[TIE_GRADIENT] for name in ("Max", "TopK")] == ["shared", "any"]
     assert nodes["Selu"].metadata_props[KINK] == "below"
     _, nodes = exported("torch", nn.Sequential(nn.Softplus()), "torchscript")
     assert nodes["Softplus"].metadata_props[LINEAR_ABOVE] == "20.0"
@@ -52,7 +52,7 @@ def test_keras() -> None:
     x = keras.Input((4,))
     y = keras.layers.Maximum()([keras.layers.Activation("selu")(x), keras.layers.PReLU()(x)])
     hub, nodes = exported("tensorflow", keras.Model(x, keras.layers.Activation("relu6")(y)), "keras")
-    assert nodes["Max"].metadata_props[TIES] == "first"
+    assert nodes["Max"].metadata_props[TIE_GRADIENT] == "first"
     assert [nodes[name].metadata_props[KINK] for name in ("Selu", "PRelu", "Clip")] == ["above", "none", "inside"]
     assert hub.conventions.channels_last is True and hub.conventions.half_in_double
 
@@ -65,7 +65,7 @@ def test_tensorflow() -> None:
 
     hub, nodes = exported("tensorflow", Graph(), "keras")
     assert hub.exporter == "tf2onnx" and hub.conventions.runs_by_depth
-    assert nodes["Max"].metadata_props[TIES] == "first" and nodes["Selu"].metadata_props[KINK] == "above"
+    assert nodes["Max"].metadata_props[TIE_GRADIENT] == "first" and nodes["Selu"].metadata_props[KINK] == "above"
     assert exact_value(nodes["Selu"], "alpha") == 1.6732632423543772
 
 
@@ -82,10 +82,10 @@ def test_onnx_states_nothing() -> None:
 def test_what_a_call_has_stated_stays() -> None:
     x = ir.Value(name="x")
     nodes = [
-        ir.node("Max", [x, x], metadata_props={TIES: "bound"}),
+        ir.node("Max", [x, x], metadata_props={TIE_GRADIENT: "bound"}),
         ir.node("Max", [x, x]),
         ir.node("Max", [x, x], domain="other"),
     ]
     graph = ir.Graph([x], [], nodes=nodes, opset_imports={"": 20, "other": 1})
-    mark_nodes(graph, {"Max": {TIES: "shared"}})
-    assert [node.metadata_props.get(TIES) for node in graph] == ["bound", "shared", None]
+    mark_nodes(graph, {"Max": {TIE_GRADIENT: "shared"}})
+    assert [node.metadata_props.get(TIE_GRADIENT) for node in graph] == ["bound", "shared", None]

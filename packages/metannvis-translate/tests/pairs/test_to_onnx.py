@@ -11,7 +11,7 @@ import onnx
 import pytest
 from metannvis_translate import check_equivalence, save_model, translate
 from metannvis_translate.frameworks.registry import get_framework
-from metannvis_translate.graph.metadata import EXACT, LINEAR_ABOVE, SINGLE, TIES
+from metannvis_translate.graph.metadata import EXACT_VALUES, LINEAR_ABOVE, SINGLE, TIE_GRADIENT
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -48,7 +48,7 @@ def test_values_that_are_named_as_steps_would_be() -> None:
 def elu(stated: Any, **attributes: Any) -> onnx.ModelProto:
     """An ELU whose metadata states another alpha."""
     node = helper.make_node("Elu", ["x"], ["y"], name="elu", **attributes)
-    node.metadata_props.add(key=EXACT, value=stated if isinstance(stated, str) else json.dumps(stated))
+    node.metadata_props.add(key=EXACT_VALUES, value=stated if isinstance(stated, str) else json.dumps(stated))
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in "xy"]
     return helper.make_model(
         helper.make_graph([node], "g", ports[:1], ports[1:]),
@@ -99,14 +99,14 @@ def test_a_file_means_what_the_standard_says() -> None:
         helper.make_node("HardSigmoid", ["a"], ["b"], name="gate", alpha=1 / 6),
         helper.make_node("Max", ["b", "x"], ["y"], name="largest"),
     ]
-    for node, key, text in zip(nodes, (LINEAR_ABOVE, SINGLE, TIES), ("-9", "all of it", "first"), strict=True):
+    for node, key, text in zip(nodes, (LINEAR_ABOVE, SINGLE, TIE_GRADIENT), ("-9", "all of it", "first"), strict=True):
         node.metadata_props.add(key=key, value=text)
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in "xy"]
     graph = helper.make_graph(nodes, "g", ports[:1], ports[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     x = np.array([[-3.0, -0.5, 1.0]], "float32")
     hub = get_framework("onnx").export(model, None, dtype=None, engine="onnx", progress=lambda *_: None)
-    assert all(not {LINEAR_ABOVE, SINGLE, TIES} & set(node.metadata_props) for node in hub.model.graph)
+    assert all(not {LINEAR_ABOVE, SINGLE, TIE_GRADIENT} & set(node.metadata_props) for node in hub.model.graph)
     translation = translate(model, "torch", example_inputs=x)
     assert translation.report is not None and translation.report.passed and translation.single_precision == ()
 

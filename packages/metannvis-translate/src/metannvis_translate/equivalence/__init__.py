@@ -1,1 +1,1 @@
-"""The check: two models run on the same values, and their outputs, layers and gradients compared."""
+"""Equivalence check: two models run on the same values; outputs, layers and gradients compared."""

@@ -1,4 +1,4 @@
-"""The gate: two models run on the same values, and what they put out compared in the source's layout."""
+"""Equivalence check: two models run on the same values, and what they return compared in the source's layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart two models are: outputs, layers and input gradients.
+"""Equivalence report: how far apart two models are, in outputs, layers and input gradients, and the tolerances.
 
 *Relative error* is ``max|a − b| / max|b|`` a sample (``b`` the source), the largest over the samples. Gradients are
 compared by their relative L2 distance and cosine a sample, since a ReLU or max-pool kink may move single elements.

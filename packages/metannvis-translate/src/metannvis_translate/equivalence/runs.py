@@ -1,4 +1,4 @@
-"""Runs of a model for the check, and what a failure in one means."""
+"""Model runs for the check, and what a failure in one means."""
 
 from __future__ import annotations
 

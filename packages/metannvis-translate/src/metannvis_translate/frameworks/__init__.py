@@ -7,11 +7,11 @@ party does. Loading a plug-in imports no framework; only its work does, through 
 from __future__ import annotations
 
 from metannvis_translate.frameworks.protocol import (
-    Built,
+    BuiltModel,
     BuiltPort,
     BuiltValue,
     DeclaredInput,
-    DeclinedError,
+    EngineDeclinedError,
     Framework,
     FrameworkBase,
     Importer,
@@ -30,10 +30,12 @@ from metannvis_translate.frameworks.requirements import is_installed, require
 
 __all__ = [
     "Built",
+    "BuiltModel",
     "BuiltPort",
     "BuiltValue",
     "DeclaredInput",
     "DeclinedError",
+    "EngineDeclinedError",
     "Framework",
     "FrameworkBase",
     "Importer",
@@ -48,3 +50,6 @@ __all__ = [
     "is_installed",
     "require",
 ]
+
+#: Former names.
+Built, DeclinedError = BuiltModel, EngineDeclinedError

@@ -1,4 +1,4 @@
-"""Framework plug-ins: all that is known of a framework, for translating, for running methods, and for the command line.
+"""Plug-in protocol: what a framework has to provide, and what its importer returns.
 
 A framework is found through the entry-point group ``metannvis.frameworks``; ours register the same way a third
 party does. Loading a plug-in imports no framework; only its work does, through :func:`require`.
@@ -21,7 +21,7 @@ from metannvis_translate.errors import MissingArgumentError, UnsupportedOperator
 
 if TYPE_CHECKING:
     from metannvis_translate.graph.layout import Order
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.graph.model import ExportedGraph
     from metannvis_translate.layers import LayerInfo
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
     "BuiltPort",
     "BuiltValue",
     "DeclaredInput",
-    "DeclinedError",
+    "EngineDeclinedError",
     "Framework",
     "FrameworkBase",
     "Importer",
@@ -42,7 +42,7 @@ Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
 
 
-class DeclinedError(UnsupportedOperatorError):
+class EngineDeclinedError(UnsupportedOperatorError):
     """One way to export leaves a model to the next, which knows more of it; no failure worth a word to the user."""
 
 
@@ -69,7 +69,7 @@ class BuiltValue:
 
 
 @dataclass
-class Built:
+class BuiltModel:
     """What an importer returns. ``values`` holds every value that a source layer put out, by hub name."""
 
     model: Any
@@ -117,7 +117,7 @@ class DeclaredInput:
 class Importer(Protocol):
     """Makes a model of a hub graph."""
 
-    def __call__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built: ...
+    def __call__(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel: ...
 
 
 class Framework(Protocol):
@@ -168,7 +168,7 @@ class Framework(Protocol):
         dtype: str | None,
         engine: str,
         progress: Progress,
-    ) -> HubModel:
+    ) -> ExportedGraph:
         """Model to ONNX with provenance, by one of ``engines``; the model stays as it is.
 
         ``inputs`` are example inputs, ``None`` if the model declares its own shapes. ``dtype="float64"`` exports a
@@ -179,7 +179,7 @@ class Framework(Protocol):
     def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
         """Refuse a model that is not valid, or too large on these inputs, before anything else looks at it."""
 
-    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+    def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """ONNX to a model of this framework."""
 
     def run(

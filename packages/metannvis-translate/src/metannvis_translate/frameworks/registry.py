@@ -1,4 +1,4 @@
-"""Which framework a model belongs to, found out without importing any."""
+"""Registry of frameworks: which there are, which one a model or a file belongs to, found without importing any."""
 
 from __future__ import annotations
 

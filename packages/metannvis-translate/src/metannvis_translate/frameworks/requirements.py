@@ -1,4 +1,4 @@
-"""Importing frameworks: the one place that does, in an order that is safe."""
+"""Framework imports: the one place that does them, in an order that is safe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of classes, by which a value's framework is recognised without importing it."""
+"""Class names, by which a value's framework is recognised without importing it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The graph that every translation passes through: ONNX, its metadata, its layout."""
+"""Graph: the ONNX graph that every translation passes through, its metadata, its layout."""

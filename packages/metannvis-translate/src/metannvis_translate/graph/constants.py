@@ -1,4 +1,4 @@
-"""Values of a graph that are known before it runs."""
+"""Constants: values of a graph that are known before it runs."""
 
 from __future__ import annotations
 

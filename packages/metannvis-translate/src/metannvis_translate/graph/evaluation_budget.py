@@ -1,4 +1,4 @@
-"""What constant folding may cost: sizes are worked out before an array is made, and all of them together are bounded."""
+"""Evaluation budget: what constant folding may cost, worked out before an array is made."""
 
 from __future__ import annotations
 

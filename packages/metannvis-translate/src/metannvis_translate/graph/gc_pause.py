@@ -1,4 +1,4 @@
-"""Python's search for garbage, put off."""
+"""Garbage collection, put off while a graph is built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["collector_paused"]
 
 
 @contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Inside, Python does not search for garbage; it does again afterwards, if it did before.
 
     A graph or a model in the making is hundreds of thousands of small objects that all stay. Python would go through them,

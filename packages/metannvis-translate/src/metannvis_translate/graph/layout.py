@@ -1,8 +1,8 @@
-"""Layout: the only place that knows a permutation.
+"""Layout: permutations of axes.
 
 A value in the hub graph has *logical* axes, those that ONNX gives it. The tensor that stands for it in
 a target model may lie differently: channels last in Keras, channels first in PyTorch. ``order`` says
-how: axis ``k`` of the tensor is logical axis ``order[k]``. Importers carry a :class:`Placed` a value and
+how: axis ``k`` of the tensor is logical axis ``order[k]``. Importers carry a :class:`LaidOut` a value and
 move axes only where an operator's meaning depends on them.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError
 
 __all__ = [
+    "LaidOut",
     "Order",
-    "Placed",
     "broadcast_order",
     "channels_first",
     "channels_last",
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Placed:
+class LaidOut:
     """A tensor of the target model and how it lies: its axis ``k`` is logical axis ``order[k]``."""
 
     tensor: Any
@@ -102,7 +102,7 @@ def transpose(current: Sequence[int], wanted: Sequence[int]) -> Order | None:
     return tuple(tuple(current).index(axis) for axis in wanted)
 
 
-def moves_nothing(perm: Sequence[int], shape: Sequence[int | None]) -> bool:
+def is_reshape(perm: Sequence[int], shape: Sequence[int | None]) -> bool:
     """Whether transposing a tensor of that shape leaves its elements in the same sequence.
 
     True when the axes longer than one keep their order: then a reshape does the same.

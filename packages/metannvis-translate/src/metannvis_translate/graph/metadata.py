@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.graph.model import ExportedGraph
 
 
 __all__ = [
@@ -38,7 +38,7 @@ DOMAIN = "metannvis"
 
 
 #: Operator of that domain: its input, through which no gradient goes (PyTorch's ``detach``).
-STOP = "StopGradient"
+STOP_GRADIENT = "StopGradient"
 
 
 #: Node metadata: name of the source layer (with call number) the node came from.
@@ -47,7 +47,7 @@ LAYER = "metannvis.layer"
 
 #: Node metadata: JSON object of exact double values, by attribute name. ONNX attributes are float32; what the source
 #: really computes with is a double in most frameworks. A ``Constant`` node's own value stands under ``"value"``.
-EXACT = "metannvis.exact"
+EXACT_VALUES = "metannvis.exact"
 
 
 #: Node metadata: where in the user's code a node came from, as the exporter's stack trace.
@@ -58,7 +58,7 @@ TRACE = "metannvis.trace"
 #: nowhere (PyTorch's ``clamp``), ``"shared"`` to both in equal parts (PyTorch), ``"first"`` to the first (TensorFlow). On
 #: ReduceMax and ReduceMin: ``"index"`` to the one element that was picked (PyTorch's ``max`` over an axis). On GlobalMaxPool:
 #: ``"shared"`` to all in equal parts (TensorFlow). On TopK: ``"any"``, whichever the kernel finds (PyTorch).
-TIES = "metannvis.ties"
+TIE_GRADIENT = "metannvis.ties"
 
 
 #: Node metadata: the derivative where two pieces of an activation meet. On Clip, at its bounds: ``"none"`` (PyTorch),
@@ -98,7 +98,7 @@ BUFFER = "metannvis.buffer"
 WEIGHT = "metannvis.weight"
 
 
-def is_weight(hub: HubModel, value: ir.Value | None) -> bool:
+def is_weight(hub: ExportedGraph, value: ir.Value | None) -> bool:
     """Whether a value is a trainable weight of the source.
 
     Where the exporter does not tell weights from constants, as an ``.onnx`` file does not, a single number is taken for a
@@ -117,7 +117,7 @@ def set_exact(node: ir.Node, values: Mapping[str, float | Sequence[float]]) -> N
             name: [repr(float(v)) for v in value] if isinstance(value, Sequence) else repr(float(value))
             for name, value in values.items()
         }
-        node.metadata_props[EXACT] = json.dumps(texts)
+        node.metadata_props[EXACT_VALUES] = json.dumps(texts)
 
 
 def exact_value(node: ir.Node, name: str) -> float | None:
@@ -133,6 +133,6 @@ def exact_values(node: ir.Node, name: str) -> list[float] | None:
 
 
 def _exact(node: ir.Node, name: str) -> str | list[str] | None:
-    text = node.metadata_props.get(EXACT)
+    text = node.metadata_props.get(EXACT_VALUES)
     values: dict[str, str | list[str]] = json.loads(text) if text else {}
     return values.get(name)

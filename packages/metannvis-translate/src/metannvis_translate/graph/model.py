@@ -1,4 +1,4 @@
-"""What an exporter hands to the passes and an importer takes: an ONNX graph and where it came from."""
+"""Exported graph: an ONNX graph and where it came from, as an exporter hands it to the passes and an importer takes it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.graph.conventions import STANDARD, Conventions
-from metannvis_translate.graph.metadata import STOP
+from metannvis_translate.graph.metadata import STOP_GRADIENT
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["OPERATORS", "HubLayer", "HubModel", "HubPort"]
+__all__ = ["OPERATORS", "ExportedGraph", "HubLayer", "HubPort"]
 
 #: Operators of that domain, and how many inputs each has at least and at most.
 OPERATORS = {
     "AdaptiveAveragePool": (1, 1), "AdaptiveMaxPool": (1, 1), "GLU": (1, 1), "GroupNormalization": (3, 3), "Linear": (2, 3),
-    "Roll": (1, 1), "Softplus": (1, 1), STOP: (1, 1), "Threshold": (1, 1),
+    "Roll": (1, 1), "Softplus": (1, 1), STOP_GRADIENT: (1, 1), "Threshold": (1, 1),
 }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class HubLayer:
 
 
 @dataclass
-class HubModel:
+class ExportedGraph:
     """An ONNX graph with provenance.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Where a node of a graph is interpreted, whatever goes wrong is said of that node.
+"""Node errors: whatever goes wrong while a node is interpreted is said of that node.
 
 Passes and converters take an operator's inputs and attributes for what the standard says they are. A file can hold anything
 else that the standard's own checker lets through: an axis that there is not, shapes that do not belong together. Python's error

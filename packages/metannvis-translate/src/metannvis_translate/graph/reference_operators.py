@@ -1,4 +1,4 @@
-"""ONNX's reference evaluator, with what it would do beside computing taken out.
+"""Reference evaluation: ONNX's evaluator, with what it would do beside computing taken out.
 
 It hands the bytes of an ``ImageDecoder`` to Pillow, which asks every reader it has; the one for PostScript starts Ghostscript.
 """

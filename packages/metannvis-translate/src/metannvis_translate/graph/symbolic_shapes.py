@@ -1,4 +1,4 @@
-"""Shape arithmetic on sizes that are free: followed symbolically, in ints and sympy expressions."""
+"""Symbolic shapes: arithmetic on sizes that are free, in ints and sympy expressions."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A framework's importer subclasses :class:`GraphImporter` and says how a tensor is transposed, what a model input is,
 and how a tensor is found again. Operators are converted by the functions of a :class:`~.registry.Registry`, each called
-``converter(ctx, *inputs, **attributes)`` where ``ctx`` is the importer, an input is a :class:`~.layout.Placed` (computed
-when the model runs), a :class:`Const` (known now) or ``None`` (left out), and the result is one of the first two or a
+``converter(ctx, *inputs, **attributes)`` where ``ctx`` is the importer, an input is a :class:`~.layout.LaidOut` (computed
+when the model runs), a :class:`ConstantValue` (known now) or ``None`` (left out), and the result is one of the first two or a
 tuple of them, one an output.
 """
 
@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from metannvis_translate.errors import InvalidModelError, UnsupportedOperatorError
-from metannvis_translate.frameworks.protocol import Built, BuiltPort, BuiltValue, Progress
+from metannvis_translate.frameworks.protocol import BuiltModel, BuiltPort, BuiltValue, Progress
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
-from metannvis_translate.graph.layout import Order, Placed
-from metannvis_translate.graph.metadata import LAYER, TIES, TRACE, WEIGHT, exact_value, exact_values, is_weight
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.layout import LaidOut, Order
+from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, WEIGHT, exact_value, exact_values, is_weight
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.stack_trace import line_of_trace
-from metannvis_translate.importing.placement import Placing
+from metannvis_translate.importing.placement import LayoutTracking
 from metannvis_translate.importing.registry import Converter, Registry
-from metannvis_translate.importing.values import Const, Recipe, Value, is_container
+from metannvis_translate.importing.values import ConstantValue, Value, WeightExpression, is_container
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Array = np.ndarray[Any, Any]
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 
 
-class GraphImporter(Placing):
+class GraphImporter(LayoutTracking):
     """Builds a target model from a hub graph, node by node.
 
     Attributes that converters use: ``node`` (the one being converted), ``opset``, ``dtype`` (``"float32"`` or
@@ -52,7 +52,7 @@ class GraphImporter(Placing):
     #: Whether what is computed of weights alone is computed by the target too, so that the weights stay what is trained.
     follows_weights = False
 
-    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+    def __init__(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> None:
         import onnx_ir as ir
 
         self.hub = hub
@@ -64,7 +64,7 @@ class GraphImporter(Placing):
         self.node = ir.Node("", "Constant", [])
         self.opset = hub.model.graph.opset_imports.get("", 1)
         self._names: set[str] = set()
-        self._of_weights: dict[str, Placed] = {}
+        self._of_weights: dict[str, LaidOut] = {}
         self._wanted = {layer.value for layer in hub.layers}
 
     # --- what a framework says -------------------------------------------------------------------------------------
@@ -77,15 +77,15 @@ class GraphImporter(Placing):
         """How the target's input lies: channels first or last, as the target's users expect."""
         raise NotImplementedError
 
-    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+    def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         """What a source layer puts out, made such that a caller can name it in the target; as it is by default."""
         return placed
 
-    def expose_input(self, placed: Placed, value: ir.Value) -> Placed:
+    def expose_input(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         """As :meth:`expose`, for a model input that a source layer puts out as it is (dropout, identity)."""
         return placed
 
-    def converted(self, results: Sequence[Placed]) -> None:
+    def converted(self, results: Sequence[LaidOut]) -> None:
         """Called with what each node was converted to; nothing by default."""
 
     def operands_of(self, node: ir.Node, inputs: list[Value | None]) -> list[Value | None]:
@@ -96,11 +96,11 @@ class GraphImporter(Placing):
         """What a node's converter put out, by default as it is."""
         return results
 
-    def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+    def describe(self, placed: LaidOut, value: ir.Value) -> LayerInfo:
         """Layer (or operation) of the target that puts out the tensor. ``self.node`` is still the value's node."""
         raise NotImplementedError
 
-    def finish(self, outputs: Sequence[Placed]) -> Any:
+    def finish(self, outputs: Sequence[LaidOut]) -> Any:
         """The finished model."""
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class GraphImporter(Placing):
 
     # --- the walk --------------------------------------------------------------------------------------------------
 
-    def run(self) -> Built:
+    def run(self) -> BuiltModel:
         """Convert every node and return the finished model."""
         graph = self.hub.model.graph
         orders = {}
@@ -131,7 +131,7 @@ class GraphImporter(Placing):
         for value in graph.inputs:
             port = ports[value.name or ""]
             orders[port.value] = self.input_order(port)
-            placed = Placed(self.add_input(port, orders[port.value]), orders[port.value])
+            placed = LaidOut(self.add_input(port, orders[port.value]), orders[port.value])
             if value.name in self._wanted:
                 placed = self.expose_input(placed, value)
             self.values[port.value] = placed
@@ -140,7 +140,7 @@ class GraphImporter(Placing):
             if value.const_value is not None and name not in self.values:
                 array = self._floats(value.const_value.numpy())
                 path = value.metadata_props.get(WEIGHT, name)
-                self.values[name] = Const(array, name=path, trainable=is_weight(self.hub, value))
+                self.values[name] = ConstantValue(array, name=path, trainable=is_weight(self.hub, value))
         total = len(graph)
         for done, node in enumerate(graph):
             self.progress(done, total, "build")
@@ -153,7 +153,7 @@ class GraphImporter(Placing):
             raise InvalidModelError(f"nothing in the graph produces its outputs {', '.join(map(repr, missing))}")
         placed_outputs = [self.placed(self.values[port.value]) for port in self.hub.outputs]
         model = self.finish(placed_outputs)
-        return Built(
+        return BuiltModel(
             model=model,
             inputs=tuple(self._port(port, orders[port.value]) for port in self.hub.inputs),
             outputs=tuple(self._port(p, o.order) for p, o in zip(self.hub.outputs, placed_outputs, strict=True)),
@@ -180,10 +180,10 @@ class GraphImporter(Placing):
         for value, result in zip(node.outputs, results, strict=False):
             if not value.name:
                 continue
-            if isinstance(result, Placed) and value.name in self._wanted:
+            if isinstance(result, LaidOut) and value.name in self._wanted:
                 result = self.expose(result, value)
             self.values[value.name] = result
-            if isinstance(result, Placed):
+            if isinstance(result, LaidOut):
                 self._record(value, result)
 
     def _results(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
@@ -203,7 +203,7 @@ class GraphImporter(Placing):
         else:
             output = row.function(self, *self.operands_of(node, list(inputs)), **self._attributes(node, row))
             results = tuple(self.results_of(node, output if isinstance(output, tuple) else (output,)))
-        self.converted([result for result in results if isinstance(result, Placed)])
+        self.converted([result for result in results if isinstance(result, LaidOut)])
         return results
 
     def _computed(self, node: ir.Node, inputs: Sequence[Value | None]) -> bool:
@@ -212,7 +212,7 @@ class GraphImporter(Placing):
         The array is for converters that need it beforehand (the kernel of a convolution); where it meets a tensor, it is
         computed of the weights when the model runs, see :meth:`placed`.
         """
-        constants = tuple(value for value in inputs if not isinstance(value, Placed))
+        constants = tuple(value for value in inputs if not isinstance(value, LaidOut))
         read = constants[:1] if node.op_type == "CastLike" else constants  # its second input is only asked for its type
         weights = [value for value in read if value is not None and value.trainable]
         if not weights or len(constants) < len(inputs) or node.domain not in ("", "ai.onnx"):
@@ -229,8 +229,8 @@ class GraphImporter(Placing):
             return False  # the reference evaluator lacks it; the target may have it
         for value, array in zip(node.outputs, results, strict=False):
             trainable = self.follows_weights and array.dtype.kind == "f"
-            recipe = Recipe(node, constants) if trainable else None
-            self.values[value.name or ""] = Const(
+            recipe = WeightExpression(node, constants) if trainable else None
+            self.values[value.name or ""] = ConstantValue(
                 self._floats(array), name=value.name or "", trainable=trainable, recipe=recipe
             )
         return True
@@ -242,7 +242,7 @@ class GraphImporter(Placing):
             wanted = node.inputs[1].dtype
         return wanted is not None and node.inputs[0] is not None and wanted == node.inputs[0].dtype
 
-    def realized(self, const: Const) -> Placed:
+    def materialized(self, const: ConstantValue) -> LaidOut:
         """What is computed of weights alone, as a tensor of the target; computed once."""
         found = self._of_weights.get(const.name)
         if found is not None:
@@ -258,7 +258,7 @@ class GraphImporter(Placing):
         except UnsupportedOperatorError:
             # no converter: what it comes to is trained instead of what it is computed of
             results = tuple(
-                dataclasses.replace(value, recipe=None) if isinstance(value, Const) else value
+                dataclasses.replace(value, recipe=None) if isinstance(value, ConstantValue) else value
                 for value in (self.values[output.name or ""] for output in recipe.node.outputs)
             )
         for value, result in zip(recipe.node.outputs, results, strict=False):
@@ -276,7 +276,7 @@ class GraphImporter(Placing):
         except KeyError:
             raise InvalidModelError(f"the graph uses the value {value.name!r} before anything puts it out") from None
 
-    def _record(self, value: ir.Value, placed: Placed) -> None:
+    def _record(self, value: ir.Value, placed: LaidOut) -> None:
         if value.name in self._wanted:
             self.built[value.name] = BuiltValue(self.describe(placed, value), placed.order)
 
@@ -313,8 +313,8 @@ class GraphImporter(Placing):
 
     @property
     def ties(self) -> str | None:
-        """Where the derivative of the current node goes at a tie, see :data:`~metannvis_translate.graph.metadata.TIES`."""
-        return self.stated(TIES)
+        """Where the derivative of the current node goes at a tie: :data:`~metannvis_translate.graph.metadata.TIE_GRADIENT`."""
+        return self.stated(TIE_GRADIENT)
 
     def stated(self, key: str) -> str | None:
         """What the exporter wrote on the current node under a key; ``None``: as the standard has it."""
@@ -333,13 +333,15 @@ class GraphImporter(Placing):
 
     def known(self, value: Value | None, what: str) -> Array:
         """The array of an input that has to be known now."""
-        if not isinstance(value, Const):
+        if not isinstance(value, ConstantValue):
             self.refuse(f"its {what} is computed when the model runs, but has to be known beforehand")
         return value.array
 
-    def constant_node(self, array: Array) -> Const:
+    def constant_node(self, array: Array) -> ConstantValue:
         """The value of the current ``Constant`` node, with the exact double behind it if the exporter knew it."""
-        return Const(self._floats(array), name=self.node.outputs[0].name or "", exact=exact_value(self.node, "value"))
+        return ConstantValue(
+            self._floats(array), name=self.node.outputs[0].name or "", exact=exact_value(self.node, "value")
+        )
 
     def float_dtype(self, dtype: str) -> str:
         """A dtype name of the graph (``"FLOAT"`` or ``"float32"``) as the target's NumPy dtype name."""

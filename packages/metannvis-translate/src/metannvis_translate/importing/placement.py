@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Order, Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, Order
+from metannvis_translate.importing.values import ConstantValue, Value
 
-__all__ = ["Placing"]
+__all__ = ["LayoutTracking"]
 
 
-class Placing:
+class LayoutTracking:
     """The part of an importer that moves axes; a framework says how one tensor of it is transposed, made and extended."""
 
     # --- what a framework says -------------------------------------------------------------------------------------
@@ -21,35 +21,35 @@ class Placing:
         """Move a tensor's axes, as ``numpy.transpose`` does."""
         raise NotImplementedError
 
-    def constant(self, const: Const, order: Order) -> Any:
+    def constant(self, const: ConstantValue, order: Order) -> Any:
         """A constant as a tensor of the target's graph, lying as ``order`` says."""
         raise NotImplementedError
 
-    def lift(self, value: Placed, order: Order) -> Any:
+    def lift(self, value: LaidOut, order: Order) -> Any:
         """A tensor of lower rank with axes of size one added so that it broadcasts against ``order``."""
         raise NotImplementedError
 
-    def realized(self, const: Const) -> Placed:
+    def materialized(self, const: ConstantValue) -> LaidOut:
         """What is computed of weights alone (it has a recipe), as a tensor of the target."""
         raise NotImplementedError
 
     # --- what converters use ---------------------------------------------------------------------------------------
 
-    def placed(self, value: Value) -> Placed:
+    def placed(self, value: Value) -> LaidOut:
         """A value as a tensor of the target's graph."""
-        if isinstance(value, Placed):
+        if isinstance(value, LaidOut):
             return value
         if value.recipe is not None:
-            return self.realized(value)
+            return self.materialized(value)
         order = layout.identity(value.rank)
-        return Placed(self.constant(value, order), order)
+        return LaidOut(self.constant(value, order), order)
 
-    def reorder(self, value: Placed, order: Order) -> Placed:
+    def reorder(self, value: LaidOut, order: Order) -> LaidOut:
         """The value lying as ``order`` says, transposed if it does not."""
         perm = layout.transpose(value.order, order)
-        return value if perm is None else Placed(self.transpose(value.tensor, perm), order)
+        return value if perm is None else LaidOut(self.transpose(value.tensor, perm), order)
 
-    def plain(self, value: Value) -> Placed:
+    def plain(self, value: Value) -> LaidOut:
         """The value with its logical axes in order."""
         value = self.placed(value)
         return self.reorder(value, layout.identity(value.rank))
@@ -57,18 +57,18 @@ class Placing:
     def common_order(self, values: Sequence[Value]) -> Order:
         """Order for elementwise work on several values: that of the largest one that is placed, first come."""
         rank = max(value.rank for value in values)
-        full = [v.order for v in values if isinstance(v, Placed) and v.rank == rank]
+        full = [v.order for v in values if isinstance(v, LaidOut) and v.rank == rank]
         moved = [order for order in full if not layout.is_identity(order)]
         return (moved or full or [layout.identity(rank)])[0]
 
-    def aligned(self, value: Value, order: Order) -> Any:
+    def broadcastable(self, value: Value, order: Order) -> Any:
         """A tensor (or NumPy array, for a constant) that broadcasts against tensors lying as ``order`` says.
 
         Operands of lower rank get leading axes of size one where the order moves axes past them.
         """
-        if isinstance(value, Const) and value.recipe is not None:
+        if isinstance(value, ConstantValue) and value.recipe is not None:
             value = self.placed(value)
-        if isinstance(value, Const):
+        if isinstance(value, ConstantValue):
             array = value.array
             if array.ndim == 0 or layout.is_identity(order):
                 return array
@@ -80,3 +80,7 @@ class Placing:
             return self.plain(value).tensor
         wanted = layout.broadcast_order(order, value.rank)
         return self.lift(self.reorder(value, wanted), order)
+
+    def aligned(self, value: Value, order: Order) -> Any:
+        """The former name of :meth:`broadcastable`, which converters of others may call."""
+        return self.broadcastable(value, order)

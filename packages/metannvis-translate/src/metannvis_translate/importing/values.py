@@ -1,4 +1,4 @@
-"""Values that a converter takes: those known when the model is built, beside the :class:`~.layout.Placed` ones."""
+"""Values that a converter takes: those known when the model is built, beside the :class:`~.layout.LaidOut` ones."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Const", "Recipe", "Value", "is_container"]
+__all__ = ["ConstantValue", "Value", "WeightExpression", "is_container"]
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Const:
+class ConstantValue:
     """A value that is known when the model is built, in its logical layout.
 
     ``exact`` is the double behind a float32 scalar, where the exporter knew it. ``trainable``: it is a weight of the
@@ -29,7 +29,7 @@ class Const:
     name: str = ""
     exact: float | None = None
     trainable: bool = False
-    recipe: Recipe | None = None
+    recipe: WeightExpression | None = None
 
     @property
     def rank(self) -> int:
@@ -55,15 +55,15 @@ class Const:
         return self.exact if self.exact is not None else self.array.reshape(()).item()
 
 
-Value = Placed | Const
+Value = LaidOut | ConstantValue
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class WeightExpression:
     """The node that computes a value of trainable weights alone (``logit_scale.exp()``, an entry of a table)."""
 
     node: ir.Node
-    inputs: tuple[Const | None, ...]
+    inputs: tuple[ConstantValue | None, ...]
 
 
 def is_container(value: ir.Value) -> bool:

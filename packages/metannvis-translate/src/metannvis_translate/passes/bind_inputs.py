@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
     pass
@@ -19,7 +19,7 @@ __all__ = ["bind_inputs"]
 Array = np.ndarray[Any, Any]
 
 
-def bind_inputs(hub: HubModel, values: Mapping[str, Array]) -> HubModel:
+def bind_inputs(hub: ExportedGraph, values: Mapping[str, Array]) -> ExportedGraph:
     """Turn inputs that are really constants (shapes, axes) into constants, by name."""
     import onnx_ir as ir
 

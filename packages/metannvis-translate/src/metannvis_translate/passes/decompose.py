@@ -1,4 +1,4 @@
-"""Operators of the hub's own domain, written in the standard's: for a target that is ONNX itself."""
+"""Decomposition of the graph's own operators into the standard's, for a target that is ONNX itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.graph.metadata import DOMAIN, EXACT, LAYER, STOP, exact_value, set_exact
+from metannvis_translate.graph.metadata import DOMAIN, EXACT_VALUES, LAYER, STOP_GRADIENT, exact_value, set_exact
 from metannvis_translate.importing.windows import adaptive_windows
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Replacement:
         import onnx_ir as ir
 
         values = [self._constant(value) if isinstance(value, np.ndarray) else value for value in inputs]
-        metadata = {name: text for name, text in self.node.metadata_props.items() if name != EXACT}
+        metadata = {name: text for name, text in self.node.metadata_props.items() if name != EXACT_VALUES}
         made = ir.node(operator, values, attributes, metadata_props=metadata)
         exact = {name: exact_value(self.node, name) for name in attributes}
         set_exact(made, {name: value for name, value in exact.items() if value is not None})
@@ -228,7 +228,7 @@ def _stop(at: Replacement) -> ir.Value:
 
 
 RULES: dict[str, Callable[[Replacement], Any]] = {
-    STOP: _stop,
+    STOP_GRADIENT: _stop,
     "Linear": _linear,
     "GroupNormalization": _group_norm,
     "Roll": _roll,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from metannvis_translate.graph.constants import constant_of
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def _rename(hub: HubModel, names: Mapping[str, str]) -> HubModel:
+def _rename(hub: ExportedGraph, names: Mapping[str, str]) -> ExportedGraph:
     def new(name: str) -> str:
         while name in names:
             name = names[name]
@@ -30,7 +30,7 @@ def _rename(hub: HubModel, names: Mapping[str, str]) -> HubModel:
     )
 
 
-def _drop_identities(hub: HubModel) -> HubModel:
+def _drop_identities(hub: ExportedGraph) -> ExportedGraph:
     """Take out Identity, and Dropout, which is one in inference."""
     import onnx_ir as ir
 
@@ -79,7 +79,7 @@ BROADCASTING = {
 }
 
 
-def _drop_expansions(hub: HubModel) -> None:
+def _drop_expansions(hub: ExportedGraph) -> None:
     """Take out an Expand of a constant where broadcasting does the same (``zeros_like`` beside the tensor itself)."""
     import onnx_ir as ir
 
@@ -100,7 +100,7 @@ def _drop_expansions(hub: HubModel) -> None:
             graph.remove(node, safe=True)
 
 
-def _drop_zero_biases(hub: HubModel) -> None:
+def _drop_zero_biases(hub: ExportedGraph) -> None:
     """Take away a bias that an exporter made up: zeros that are no weight of the source.
 
     PyTorch's exporter gives one to every convolution that has none, to those over three axes one of the wrong length.
@@ -116,7 +116,7 @@ def _drop_zero_biases(hub: HubModel) -> None:
             node.resize_inputs(2)
 
 
-def _drop_unused(hub: HubModel) -> HubModel:
+def _drop_unused(hub: ExportedGraph) -> ExportedGraph:
     """Take out what no output needs. A layer whose output nothing uses keeps no value."""
     from onnx_ir.passes.common import RemoveUnusedNodesPass
 

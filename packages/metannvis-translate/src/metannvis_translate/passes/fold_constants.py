@@ -1,4 +1,4 @@
-"""Constants are computed, and shape arithmetic is resolved to what it comes to."""
+"""Constant folding: constants are computed, and shape arithmetic is resolved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.graph.evaluation_budget import Budget
 from metannvis_translate.graph.metadata import LAYER, WEIGHT, exact_value, is_weight, set_exact
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.symbolic_shapes import settle_shape, symbolic
 
@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 SMALL = 64
 
 
-def fold(hub: HubModel) -> HubModel:
+def fold(hub: ExportedGraph) -> ExportedGraph:
     """Replace every node whose inputs are known by its result, and shape arithmetic by what it comes to.
 
     Integer tensors that depend on a free size are followed symbolically: ``hub.symbols`` holds their elements as ints and
@@ -48,7 +48,7 @@ def fold(hub: HubModel) -> HubModel:
 
 
 def _fold_node(
-    hub: HubModel,
+    hub: ExportedGraph,
     node: ir.Node,
     symbols: dict[str, Array],
     moved: dict[Any, ir.Value],
@@ -81,7 +81,7 @@ def _fold_node(
         symbols[node.outputs[0].name or ""] = elements
 
 
-def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> None:
+def _cast(hub: ExportedGraph, node: ir.Node, array: Array, dtype: ir.DataType) -> None:
     producer = node.inputs[0].producer() if node.inputs[0] is not None else None
     exact = exact_value(producer, "value") if producer is not None else None
     result = array.astype(dtype.numpy()) if exact is None else np.full(array.shape, exact, dtype.numpy())
@@ -89,7 +89,7 @@ def _cast(hub: HubModel, node: ir.Node, array: Array, dtype: ir.DataType) -> Non
 
 
 def _fold_constant(
-    hub: HubModel,
+    hub: ExportedGraph,
     node: ir.Node,
     arrays: list[Array | None],
     moved: dict[Any, ir.Value],
@@ -133,7 +133,7 @@ def _fold_constant(
     graph.remove(node, safe=True)
 
 
-def _moved_weight(hub: HubModel, node: ir.Node, array: Array) -> ir.Value:
+def _moved_weight(hub: ExportedGraph, node: ir.Node, array: Array) -> ir.Value:
     """A weight of the source whose elements a node moves, as a weight."""
     import onnx_ir as ir
 
@@ -166,7 +166,7 @@ def _evaluated(node: ir.Node, arrays: list[Array | None], opset: int, known: dic
     return known[key]
 
 
-def _replace_by_constant(hub: HubModel, node: ir.Node, array: Array, *, exact: float | None = None) -> None:
+def _replace_by_constant(hub: ExportedGraph, node: ir.Node, array: Array, *, exact: float | None = None) -> None:
     import onnx_ir as ir
 
     graph = hub.model.graph

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.evaluate import NEVER_FOLD
 from metannvis_translate.graph.metadata import LAYER
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.passes.stop_gradient import is_stop
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-def _join_linear(hub: HubModel) -> None:
+def _join_linear(hub: ExportedGraph) -> None:
     """MatMul with a weight matrix, and the Add of a bias in the same source layer, become one ``metannvis::Linear``.
 
     ``Linear(X, W, B)`` is ``X @ W + B`` over the last axis; importers make it the framework's own dense layer.

@@ -1,4 +1,4 @@
-"""What each axis of each value means: batch, channels, space, features, tokens.
+"""Axis inference: what each axis of each value means (batch, channels, space, features, tokens).
 
 Operators that work on images say so (``Conv`` takes N, C and space); transpositions, elementwise operators and the like
 carry it on, in both directions. The letters are those of :class:`~.layers.LayerInfo`.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from metannvis_translate.graph.axes import image_axes
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.node_errors import interpreting
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
     return changed
 
 
-def annotate(hub: HubModel) -> HubModel:
+def annotate(hub: ExportedGraph) -> ExportedGraph:
     """The hub with axes letters on its ports and layers.
 
     An input of four or five float axes that no operator explains is taken for an image, if the exporter says how the source

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.graph.metadata import DOMAIN, STOP
+from metannvis_translate.graph.metadata import DOMAIN, STOP_GRADIENT
 from metannvis_translate.passes.shape_data import LONGEST, longest_vector
 from metannvis_translate.passes.stop_gradient import is_stop
 
@@ -44,7 +44,7 @@ def infer_shapes(model: ir.Model) -> None:
         reason = f"the exporter wrote a graph that is not valid ({error.__cause__})"
         raise UnsupportedOperatorError("the graph", reason=reason) from error
     for node in stops:
-        node.op_type, node.domain = STOP, DOMAIN
+        node.op_type, node.domain = STOP_GRADIENT, DOMAIN
     for value in values:
         if id(value) not in known:
             continue

@@ -1,4 +1,4 @@
-"""ONNX → ONNX: constants are computed, shape arithmetic is resolved, plumbing goes away.
+"""Pass pipeline: constants are computed, shape arithmetic is resolved, nodes that compute nothing are removed.
 
 Nothing is fused across source layers: what a source layer puts out stays a value of the graph.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.passes.eliminate import _drop_expansions, _drop_identities, _drop_unused, _drop_zero_biases
 from metannvis_translate.passes.fold_constants import fold
 from metannvis_translate.passes.fuse_linear import _join_linear
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 
 
-def simplify(hub: HubModel) -> HubModel:
+def simplify(hub: ExportedGraph) -> ExportedGraph:
     """Run every pass; the graph is changed in place, the returned hub has the values' new names and axes."""
     hub = _drop_identities(hub)
     _unroll_sequences(hub)

@@ -1,4 +1,4 @@
-"""How long shape data can get, before ONNX's own inference follows it element by element.
+"""Shape data: how long it can get, before ONNX's own inference follows it element by element.
 
 Inference with data propagation writes out every integer vector that is put together on the way: fifty Concats that double one
 are a petabyte. Their lengths alone are a sum each.

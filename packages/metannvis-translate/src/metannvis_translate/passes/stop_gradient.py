@@ -1,30 +1,30 @@
-"""Nodes through which no gradient goes: which of them matter."""
+"""Gradient stops: nodes through which no gradient goes, and which of them matter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metannvis_translate.graph.metadata import DOMAIN, STOP, is_weight
+from metannvis_translate.graph.metadata import DOMAIN, STOP_GRADIENT, is_weight
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.graph.model import ExportedGraph
 
 __all__ = ["drop_idle_stops", "is_stop", "stops_of"]
 
 
 def is_stop(node: ir.Node) -> bool:
     """Whether a node passes its input on and stops its gradient."""
-    return node.op_type == STOP and node.domain == DOMAIN
+    return node.op_type == STOP_GRADIENT and node.domain == DOMAIN
 
 
-def stops_of(hub: HubModel) -> list[ir.Node]:
+def stops_of(hub: ExportedGraph) -> list[ir.Node]:
     """The nodes of a graph that stop gradients, in order."""
     return [node for node in hub.model.graph if is_stop(node)]
 
 
-def drop_idle_stops(hub: HubModel) -> None:
+def drop_idle_stops(hub: ExportedGraph) -> None:
     """Make an Identity of a node that has no gradient to stop.
 
     None comes back to it if all that depends on it is stopped further on; none goes on from it if nothing that it is

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metannvis_translate.graph.constants import constant_of
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.graph.node_errors import interpreting
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-def _unroll_sequences(hub: HubModel) -> None:
+def _unroll_sequences(hub: ExportedGraph) -> None:
     """A tensor split into a sequence that is only read at known places is an ordinary split."""
     graph = hub.model.graph
     for node in list(graph):

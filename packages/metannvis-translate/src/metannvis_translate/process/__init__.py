@@ -1,4 +1,4 @@
-"""What belongs to the whole process: who may use it now, and how it is put back.
+"""Process-wide state: who may use it now, and how it is put back.
 
 PyTorch's and Keras' exporters patch functions and warnings filters, toolkits draw from generators that every thread shares, and
 a module in use has another mode and more hooks than its owner gave it. So one thread at a time does any of it.

@@ -1,4 +1,4 @@
-"""Functions of a library that are other ones for a while, in this thread only."""
+"""Patches: functions of a library replaced for a while, in this thread only."""
 
 from __future__ import annotations
 

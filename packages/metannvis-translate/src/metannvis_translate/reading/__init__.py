@@ -1,4 +1,4 @@
-"""Readers of files that others made: bounded, in one way only, and without running anything."""
+"""Readers of files that others made: bounded, unambiguous, and without running anything."""
 
 from __future__ import annotations
 

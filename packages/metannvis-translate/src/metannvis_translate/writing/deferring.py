@@ -1,4 +1,4 @@
-"""A stream for writers that cannot bear an error."""
+"""Deferred errors: a stream for writers that cannot bear an error."""
 
 from __future__ import annotations
 

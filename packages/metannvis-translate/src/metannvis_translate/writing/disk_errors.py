@@ -1,4 +1,4 @@
-"""What an error says of the disk, whichever library raises it."""
+"""Disk errors: what an error says of the disk, whichever library raises it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and folders that take another's place in one step."""
+"""Replacement of files and folders in one step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each axis of a Keras tensor means, from the layers that it passes."""
+"""Axis meanings of Keras tensors, from the layers that they pass."""
 
 from __future__ import annotations
 

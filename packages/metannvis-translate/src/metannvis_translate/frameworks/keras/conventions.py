@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metannvis_translate.graph.conventions import Conventions, mark_nodes
-from metannvis_translate.graph.metadata import CORNERS, KINK, ROUNDING, SINGLE, TIES, set_exact
+from metannvis_translate.graph.metadata import CORNERS, KINK, ROUNDING, SINGLE, TIE_GRADIENT, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -22,9 +22,9 @@ NODES = {
     "Clip": {KINK: "inside"},
     "DFT": {ROUNDING: "kernel"},
     "Gelu": {SINGLE: "keras.activations.gelu: its constants are float32 (2.6e-9)"},
-    "GlobalMaxPool": {TIES: "shared"},
-    "Max": {TIES: "first"},
-    "Min": {TIES: "first"},
+    "GlobalMaxPool": {TIE_GRADIENT: "shared"},
+    "Max": {TIE_GRADIENT: "first"},
+    "Min": {TIE_GRADIENT: "first"},
     "PRelu": {KINK: "none"},
     "Resize": {CORNERS: "rounded", SINGLE: "keras.ops.image.resize: bilinear weights are float32 (1e-8)"},
     "Selu": {KINK: "above"},

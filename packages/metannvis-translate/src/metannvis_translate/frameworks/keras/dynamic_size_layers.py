@@ -1,4 +1,4 @@
-"""What Keras' own layers compute of the sizes of their inputs, as operations that can wait for these to be known.
+"""Dynamic sizes: what Keras' own layers compute of the sizes of their inputs, as operations on sizes known only at run time.
 
 ``call`` of an attention layer asks for the number of steps as a Python number. Where its graph is made before it runs there
 may be none.

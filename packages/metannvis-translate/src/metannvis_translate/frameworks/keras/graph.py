@@ -1,4 +1,4 @@
-"""Walking the graph of a Keras model, and the names of what is found there.
+"""Graph traversal of Keras models, and the names of what is in them.
 
 One walk serves the exporter, the plug-in's ``run`` and ``list_layers``, and the flattening of nested models, so that all
 of them call the same thing by the same name: the path of layer names (``block/conv1``), with ``:2`` behind it on the

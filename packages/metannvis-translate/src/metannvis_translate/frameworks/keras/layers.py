@@ -1,4 +1,4 @@
-"""Listing the layers of a Keras model."""
+"""Layer listing of a Keras model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks, as Keras hands them from layer to layer behind the graph's back.
+"""Masks, as Keras passes them from layer to layer outside the graph.
 
 A mask is no argument in the graph of a Keras model: it hangs on a tensor, ``Layer.__call__`` hands it to a ``call`` that
 takes one, and hangs a mask on what the layer puts out. A walk through the graph has to do the same.

@@ -1,4 +1,4 @@
-"""The plug-in for TensorFlow: Keras 3 models, and what else is a TensorFlow graph."""
+"""Plug-in for TensorFlow: Keras 3 models, and other TensorFlow graphs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from metannvis_translate.frameworks.keras.saved_models import load_saved_model
 from metannvis_translate.frameworks.keras.saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.keras.state import generators, plain_mode
 from metannvis_translate.frameworks.keras.tf_graphs import call_graph, signature_of
-from metannvis_translate.frameworks.protocol import Built, DeclaredInput, FrameworkBase, Importer, Progress, Run
+from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Importer, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.graph.model import ExportedGraph
 
 __all__ = ["TensorFlow", "flatten_model", "framework"]
 
@@ -117,7 +117,7 @@ class TensorFlow(FrameworkBase):
         dtype: str | None,
         engine: str = "keras",
         progress: Progress,
-    ) -> HubModel:
+    ) -> ExportedGraph:
         """Model to ONNX: layer by layer if it is a Keras 3 model, by ``tf2onnx`` if it is another TensorFlow graph."""
         if not is_a(model, KERAS_MODEL):
             from metannvis_translate.frameworks.keras.exporter.tf2onnx import export_graph
@@ -129,7 +129,7 @@ class TensorFlow(FrameworkBase):
         _build(model, inputs)
         return export_model(model, inputs, dtype=dtype, progress=progress)
 
-    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+    def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """ONNX to a Keras model."""
         require("tensorflow")
         from metannvis_translate.frameworks.keras.importer.importer import build
@@ -329,7 +329,7 @@ class TensorFlow(FrameworkBase):
         return True
 
 
-def _by_onnx2keras(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+def _by_onnx2keras(hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
     require("tensorflow")
     require("onnx2keras")
     from metannvis_translate.frameworks.keras.importer.onnx2keras_engine import build

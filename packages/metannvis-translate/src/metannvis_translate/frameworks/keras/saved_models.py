@@ -1,4 +1,4 @@
-"""SavedModels are held against a list of operators before TensorFlow opens them.
+"""SavedModels, held against a list of operators before TensorFlow opens them.
 
 ``tf.saved_model.load`` runs initialisers and functions that restore, and importing or calling a signature runs the rest. Each
 graph is a program, so every node of every function is looked at first, in the file itself.
@@ -121,7 +121,7 @@ class _Check:
             for called in _called(node):
                 if called not in self.functions:
                     yield f"a call of {called!r}, which is no function of its own (node {node.name!r} of {where})"
-            if node.op == "Const":
+            if node.op == "ConstantValue":
                 if node.attr["dtype"].type in HANDLES:
                     yield f"a handle as a constant (node {node.name!r} of {where})"
                 sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]

@@ -1,4 +1,4 @@
-"""Keras models and SavedModels to files."""
+"""Saving of Keras models and SavedModels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorFlow keeps for a thread or for the process: modes and generators. Imports nothing that is not loaded."""
+"""Modes and generators that TensorFlow keeps for a thread or for the process. Imports nothing that is not loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators of TensorFlow that only compute: no files, no processes, no Python, no network, no waiting.
+"""Allow-list of TensorFlow operators that only compute: no files, no processes, no Python, no network, no waiting.
 
 The list is what a graph from a file may hold. What is not in it need not be harmful, it is not known to be harmless:
 ``ReadFile``, ``WriteFile``, ``PyFunc``, ``DebugIdentity`` and ``PrintV2`` (which both take an address to write to),
@@ -27,7 +27,7 @@ BatchToSpace BatchToSpaceND BesselI0 BesselI0e BesselI1 BesselI1e BesselJ0 Besse
 BesselK1e BesselY0 BesselY1 Betainc BiasAdd BiasAddGrad BiasAddV1 Bincount Bitcast BitwiseAnd BitwiseOr BitwiseXor
 BlockLSTM BlockLSTMGrad BlockLSTMGradV2 BlockLSTMV2 BroadcastArgs BroadcastGradientArgs BroadcastTo Bucketize
 CTCBeamSearchDecoder CTCGreedyDecoder CTCLoss CTCLossV2 Case Cast Ceil CheckNumerics Cholesky CholeskyGrad ClipByValue
-CombinedNonMaxSuppression Complex ComplexAbs Concat ConcatOffset ConcatV2 Conj ConjugateTranspose Const ControlTrigger
+CombinedNonMaxSuppression Complex ComplexAbs Concat ConcatOffset ConcatV2 Conj ConjugateTranspose ConstantValue ControlTrigger
 Conv Conv2D Conv2DBackpropFilter Conv2DBackpropFilterV2 Conv2DBackpropInput Conv2DBackpropInputV2 Conv3D
 Conv3DBackpropFilter Conv3DBackpropFilterV2 Conv3DBackpropInput Conv3DBackpropInputV2 Cos Cosh CropAndResize
 CropAndResizeGradBoxes CropAndResizeGradImage Cross CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3

@@ -1,4 +1,4 @@
-"""What the ``call`` of a layer does, as a graph: by calling it on symbolic tensors."""
+"""Tracing: what the ``call`` of a layer does, as a graph, by calling it on symbolic tensors."""
 
 from __future__ import annotations
 

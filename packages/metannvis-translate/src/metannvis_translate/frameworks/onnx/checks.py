@@ -1,4 +1,4 @@
-"""ONNX graphs are checked whole before a runtime, a pass or a converter sees them.
+"""Graph checks: an ONNX graph is checked whole before a runtime, a pass or a converter sees it.
 
 First what they come to (graphs in graphs, functions that call functions), counted without writing any of it out. Then the
 standard's own checker, on a copy without weights. Then rules that the checker lacks and runtimes rely on.

@@ -1,7 +1,7 @@
-"""What an ``.onnx`` file says in the metadata of its nodes: kept where it is true, dropped where nobody can tell.
+"""File metadata: what an ``.onnx`` file says of its nodes, believed where it is true and dropped where it is not.
 
 Translations leave the exact doubles behind single-precision attributes there
-(:data:`~metannvis_translate.graph.metadata.EXACT`), and read
+(:data:`~metannvis_translate.graph.metadata.EXACT_VALUES`), and read
 them again. Anybody can write such a text; what is believed has to be the attribute itself, in more digits. The conventions of
 the framework that a graph came from (:mod:`~metannvis_translate.graph.conventions`) are not believed: a file means what the
 standard says, and one that said how exact its model is would say how closely its translation is looked at.
@@ -18,12 +18,12 @@ import numpy as np
 from metannvis_translate.graph.metadata import (
     BORDER,
     CORNERS,
-    EXACT,
+    EXACT_VALUES,
     KINK,
     LINEAR_ABOVE,
     ROUNDING,
     SINGLE,
-    TIES,
+    TIE_GRADIENT,
 )
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def drop_conventions(model: ir.Model) -> None:
         for node in ir.traversal.RecursiveGraphIterator(body):
             for key in CONVENTIONS:
                 node.metadata_props.pop(key, None)
-            if node.metadata_props.get(TIES, TIES_OF_CALLS[0]) not in TIES_OF_CALLS:
-                del node.metadata_props[TIES]
+            if node.metadata_props.get(TIE_GRADIENT, TIES_OF_CALLS[0]) not in TIES_OF_CALLS:
+                del node.metadata_props[TIE_GRADIENT]
 
 
 def drop_false_exacts(model: ir.Model) -> None:
@@ -60,14 +60,14 @@ def drop_false_exacts(model: ir.Model) -> None:
     bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
     for body in bodies:
         for node in ir.traversal.RecursiveGraphIterator(body):
-            text = node.metadata_props.get(EXACT)
+            text = node.metadata_props.get(EXACT_VALUES)
             if text is None:
                 continue
             true = {name: value for name, value in _stated(text).items() if _is_true(node, name, value, model)}
             if true:
-                node.metadata_props[EXACT] = json.dumps(true)
+                node.metadata_props[EXACT_VALUES] = json.dumps(true)
             else:
-                del node.metadata_props[EXACT]
+                del node.metadata_props[EXACT_VALUES]
 
 
 def _stated(text: str) -> dict[str, Any]:

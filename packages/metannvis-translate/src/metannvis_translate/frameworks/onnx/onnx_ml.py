@@ -1,4 +1,4 @@
-"""What scikit-learn's exporter puts around a network: labels picked by index, tables of probabilities by label."""
+"""Classifier outputs: what scikit-learn's exporter puts around a network, labels by index and tables of probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ONNX plug-in: ``.onnx`` files and protos are models like any other."""
+"""Plug-in for ONNX: ``.onnx`` files and protos are models like any other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, sav
 from metannvis_translate.frameworks.onnx.size_checks import check_complete, check_files
 from metannvis_translate.frameworks.onnx.value_sizes import check_values
 from metannvis_translate.frameworks.protocol import (
-    Built,
+    BuiltModel,
     BuiltPort,
     BuiltValue,
     DeclaredInput,
@@ -35,7 +35,7 @@ from metannvis_translate.frameworks.protocol import (
 from metannvis_translate.frameworks.type_names import is_a
 from metannvis_translate.graph.layout import identity
 from metannvis_translate.graph.metadata import BUFFER, LAYER
-from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.passes.decompose import lower
 
@@ -89,7 +89,7 @@ class OnnxFramework(FrameworkBase):
         dtype: str | None,
         engine: str,
         progress: Progress,
-    ) -> HubModel:
+    ) -> ExportedGraph:
         """The graph itself; a layer is a node, named after it, or after its first output if it has no name."""
         import onnx_ir as ir
 
@@ -126,12 +126,12 @@ class OnnxFramework(FrameworkBase):
         fixed = next(iter(batches)) if len(batches) == 1 else None
         outputs = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.outputs)
         assert isinstance(graph_model, ir.Model)
-        return HubModel(
+        return ExportedGraph(
             model=graph_model, layers=tuple(layers), inputs=ports, outputs=outputs, source="onnx", fixed_batch=fixed,
             exporter=engine, name=graph.name or "model", notes=notes,
         )  # fmt: skip
 
-    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+    def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """The hub's graph as a proto; its layout is the source's own."""
         import onnx_ir as ir
 
@@ -149,7 +149,7 @@ class OnnxFramework(FrameworkBase):
         def built(port: HubPort) -> BuiltPort:
             return BuiltPort(port.name, port.shape, port.dtype, identity(len(port.shape)), port.axes)
 
-        return Built(
+        return BuiltModel(
             model=proto,
             inputs=tuple(map(built, hub.inputs)),
             outputs=tuple(map(built, hub.outputs)),

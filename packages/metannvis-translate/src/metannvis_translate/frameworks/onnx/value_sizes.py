@@ -1,4 +1,4 @@
-"""How large the values of an ONNX graph get on given inputs, worked out before anything computes them."""
+"""Value sizes of an ONNX graph on given inputs, worked out before anything computes them."""
 
 from __future__ import annotations
 

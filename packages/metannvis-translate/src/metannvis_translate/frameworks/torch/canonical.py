@@ -1,4 +1,4 @@
-"""Whether methods that hook on module types are right on a PyTorch model as it stands.
+"""Canonical form: whether methods that hook on module types are right on a PyTorch model as it stands.
 
 DeepLift, guided backpropagation, deconvolution and LRP replace gradients by hooks on ``nn.ReLU`` and its like. An activation
 that is called as a function, a module that is called twice and one that works in place make them wrong without a word.

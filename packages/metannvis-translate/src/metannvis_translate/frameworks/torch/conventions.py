@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metannvis_translate.graph.conventions import Conventions, mark_nodes
-from metannvis_translate.graph.metadata import BORDER, CORNERS, KINK, LINEAR_ABOVE, ROUNDING, SINGLE, TIES
+from metannvis_translate.graph.metadata import BORDER, CORNERS, KINK, LINEAR_ABOVE, ROUNDING, SINGLE, TIE_GRADIENT
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -21,13 +21,13 @@ NODES = {
     "DFT": {ROUNDING: "kernel"},
     "GridSample": {BORDER: "place"},
     "HardSigmoid": {SINGLE: "torch.nn.functional.hardsigmoid: the 1/6 of its derivative is a float32 (3e-8)"},
-    "Max": {TIES: "shared"},
-    "Min": {TIES: "shared"},
+    "Max": {TIE_GRADIENT: "shared"},
+    "Min": {TIE_GRADIENT: "shared"},
     "Resize": {CORNERS: "rounded"},
     "Selu": {KINK: "below"},
     "Softmax": {ROUNDING: "kernel"},
     "Softplus": {LINEAR_ABOVE: "20.0"},
-    "TopK": {TIES: "any"},
+    "TopK": {TIE_GRADIENT: "any"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Which layer of a PyTorch model put out which tensor, recorded while the model runs."""
+"""Hooks: which layer of a PyTorch model returned which tensor, recorded while the model runs."""
 
 from __future__ import annotations
 

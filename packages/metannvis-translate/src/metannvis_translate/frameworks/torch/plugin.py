@@ -1,4 +1,4 @@
-"""The PyTorch plug-in."""
+"""Plug-in for PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_translate.frameworks.protocol import Built, DeclaredInput, FrameworkBase, Progress, Run
+from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.state import generators, on_processor, plain_mode
 from metannvis_translate.frameworks.type_names import is_a
@@ -19,7 +19,7 @@ from metannvis_translate.frameworks.type_names import is_a
 if TYPE_CHECKING:
     import torch
 
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.graph.model import ExportedGraph
     from metannvis_translate.layers import LayerInfo
 
 __all__ = ["TorchFramework", "framework"]
@@ -72,7 +72,7 @@ class TorchFramework(FrameworkBase):
         engine: str,
         progress: Progress,
         free: Sequence[Sequence[int]] = (),
-    ) -> HubModel:
+    ) -> ExportedGraph:
         from metannvis_translate.frameworks.torch.exporter.export import export_model
 
         with on_processor():
@@ -90,7 +90,7 @@ class TorchFramework(FrameworkBase):
 
         return {name: shape for name, shape, _ in declared_inputs(model)}
 
-    def build(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+    def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """A ``torch.fx.GraphModule`` of native modules, in inference mode."""
         require("torch")
         from metannvis_translate.frameworks.torch.importer.importer import build

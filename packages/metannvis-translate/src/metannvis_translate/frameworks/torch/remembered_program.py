@@ -1,4 +1,4 @@
-"""The exported program that a module was loaded from, so that it can be saved as one again."""
+"""Provenance of a loaded module: the exported program that it came from, so that it can be saved as one again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a PyTorch model without leaving a trace on it."""
+"""Model runs in PyTorch that leave no trace on the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PyTorch keeps for a thread or for the process: modes and generators. Imports nothing that is not loaded."""
+"""Modes and generators that PyTorch keeps for a thread or for the process. Imports nothing that is not loaded."""
 
 from __future__ import annotations
 

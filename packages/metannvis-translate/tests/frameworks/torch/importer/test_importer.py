@@ -13,12 +13,12 @@ import onnx_ir as ir
 import pytest
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras import conventions as keras_conventions
-from metannvis_translate.frameworks.protocol import Built
+from metannvis_translate.frameworks.protocol import BuiltModel
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch import conventions as torch_conventions
 from metannvis_translate.frameworks.torch.plugin import framework
-from metannvis_translate.graph.metadata import LAYER, TIES
-from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
 from metannvis_translate.passes import pipeline
 from onnx import TensorProto, helper, numpy_helper
@@ -47,7 +47,7 @@ def hub_of(
     axes: dict[str, str] | None = None,
     opset: int = 20,
     types: dict[str, int] | None = None,
-) -> HubModel:
+) -> ExportedGraph:
     """A hub graph by hand: a node is (operator, inputs, output, layer, attributes); ``layers`` maps layers to values."""
     protos = []
     for operator, given, output, layer, *attributes in nodes:
@@ -69,7 +69,7 @@ def hub_of(
     graph_model = ir.from_proto(model)
     of = CONVENTIONS[source]
     of.state_conventions(graph_model.graph)
-    hub = HubModel(
+    hub = ExportedGraph(
         model=graph_model,
         layers=tuple(HubLayer(LayerInfo(name, "Layer"), value) for name, value in (layers or {}).items()),
         inputs=tuple(HubPort(n, n, shape, "float32", (axes or {}).get(n, "")) for n, shape in inputs.items()),
@@ -80,7 +80,7 @@ def hub_of(
     return pipeline.simplify(hub)
 
 
-def build(hub: HubModel, dtype: str | None = None) -> Built:
+def build(hub: ExportedGraph, dtype: str | None = None) -> BuiltModel:
     return framework.build(hub, dtype=dtype, progress=lambda *a: None)
 
 
@@ -95,7 +95,7 @@ def nodes_of(model: Any, *targets: str) -> list[str]:
 CHANNELS_FIRST, CHANNELS_LAST = {"perm": [0, 3, 1, 2]}, {"perm": [0, 2, 3, 1]}
 
 
-def keras_stack(**options: Any) -> HubModel:
+def keras_stack(**options: Any) -> ExportedGraph:
     """Two convolutions of a Keras model as its exporter writes them, with everything that keeps the layout between."""
     nodes: list[Node] = [
         ("Transpose", "x", "a", "block/conv1", CHANNELS_FIRST),
@@ -133,7 +133,7 @@ def keras_stack(**options: Any) -> HubModel:
     return hub_of(nodes, {"x": (None, 9, 11, 3)}, ["y"], weights, layers=layers, axes={"x": "NHWC"}, **options)
 
 
-def reference(hub: HubModel, *arrays: Array) -> list[Array]:
+def reference(hub: ExportedGraph, *arrays: Array) -> list[Array]:
     from onnx.reference import ReferenceEvaluator
 
     model = ir.to_proto(hub.model)
@@ -369,7 +369,7 @@ def test_ties_that_the_exporter_names(ties: str) -> None:
     weights = {"zero": np.float32(0), "axis": np.array([1])}
     hub = hub_of([(operator, given, "y", "l", attributes)], {"x": (None, 8)}, ["y"], weights, source="torch")
     for node in hub.model.graph:
-        node.metadata_props[TIES] = ties
+        node.metadata_props[TIE_GRADIENT] = ties
     x = torch.tensor([[-3.0, -1.0, 0.0, 0.0, 1.0, 2.0, 7.0, 7.0]], requires_grad=True)
     (gradient,) = torch.autograd.grad(build(hub).model(x).sum(), x)
     assert gradient.tolist() == [expected]

@@ -1,4 +1,4 @@
-"""``keras.ops.add`` as Keras on TensorFlow computes it.
+"""Addition: ``keras.ops.add`` as Keras on TensorFlow computes it.
 
 It takes a second operand with a single axis longer than one for a bias of the first one's last axis, or else of axis 1, if the
 lengths agree, wherever that axis really is: to ``(N, 3, 3, 1)`` it adds ``(3, 1)`` along axis 1. Models were trained that way,

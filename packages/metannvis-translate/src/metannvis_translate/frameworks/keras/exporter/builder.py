@@ -1,4 +1,4 @@
-"""The emitter that Keras converters are given: it knows weights, activation functions and how to refuse."""
+"""Graph builder for Keras converters: weights, activation functions and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras 3 graphs → ONNX with provenance, layer by layer.
+"""Export of Keras 3 models to ONNX, layer by layer, with provenance.
 
 Functional and Sequential models, nested ones, shared layers, ``keras.ops`` operations, and layers or models of the
 caller's own whose ``call`` can be traced on symbolic tensors. What a Keras layer puts out is a value of the graph, in
@@ -33,7 +33,7 @@ from metannvis_translate.frameworks.keras.graph import (
 )
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.requirements import require
-from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def export_model(
     *,
     dtype: str | None,
     progress: Progress,
-) -> HubModel:
+) -> ExportedGraph:
     """Export a Keras model in inference mode.
 
     Parameters
@@ -110,7 +110,7 @@ class _Exporter:
         )
         self.emitter.walk = self.walk
 
-    def run(self) -> HubModel:
+    def run(self) -> ExportedGraph:
         keras = require("keras")
         function = functional_of(self.model)
         ports = self.input_ports(function)
@@ -124,7 +124,7 @@ class _Exporter:
         names = self.output_names(function, len(outputs))
         graph = self.emitter.model(values, outputs, self.model.name)
         state_conventions(graph.graph)
-        return HubModel(
+        return ExportedGraph(
             model=graph,
             layers=tuple(self.layers),
             inputs=tuple(

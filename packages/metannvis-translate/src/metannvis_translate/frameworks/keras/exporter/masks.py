@@ -1,4 +1,4 @@
-"""Masks of hub values."""
+"""Masks of graph values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow graphs that are no Keras layer graph → ONNX, by ``tf2onnx``.
+"""Export of TensorFlow graphs that are no Keras layer graph, by ``tf2onnx``.
 
 SavedModels, ``tf.function`` and ``tf.Module`` with a signature, ``tf_keras`` (Keras 2) models. Such a graph holds no layers
 any more: its values have names, and nothing else to be addressed by.
@@ -18,7 +18,7 @@ from metannvis_translate.frameworks.keras.tf_graphs import Signature, signature_
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -32,7 +32,7 @@ OPSET = 17
 
 def export_graph(
     model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None, *, dtype: str | None, progress: Progress
-) -> HubModel:
+) -> ExportedGraph:
     """Export by tracing.
 
     Raises
@@ -68,7 +68,7 @@ def export_graph(
     return hub
 
 
-def _hub(model: ir.Model, signature: Signature) -> HubModel:
+def _hub(model: ir.Model, signature: Signature) -> ExportedGraph:
     from onnx import defs
 
     graph = model.graph
@@ -91,7 +91,7 @@ def _hub(model: ir.Model, signature: Signature) -> HubModel:
     values = [by_name[name] for name in wanted]
     names = signature.output_names or tuple(f"output_{k + 1}" for k in range(len(graph.outputs)))
     fixed = [spec.shape[0] for spec in signature.specs if spec.shape.rank and spec.shape[0] is not None]
-    return HubModel(
+    return ExportedGraph(
         model=model,
         layers=(),
         inputs=tuple(_port(name, value) for name, value in zip(signature.names, values, strict=True)),

@@ -17,10 +17,10 @@ from metannvis_translate.frameworks.keras.importer.registry import registry
 from metannvis_translate.frameworks.keras.importer.sizes import Sizes, is_number, size_tensor
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.graph import axes, layout
-from metannvis_translate.graph.layout import Order, Placed
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.layout import LaidOut, Order
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.symbolic_shapes import dims
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class KerasImporter(LayerMaker):
         '@converter("Name", since=1) def Name(ctx, X, *, attribute=default): ...'
     )
 
-    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+    def __init__(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> None:
         if keras.backend.backend() != "tensorflow":
             raise MissingFrameworkError(
                 f"Keras runs on {keras.backend.backend()!r} in this process; MetaNNvis builds Keras models on TensorFlow only. "
@@ -81,19 +81,19 @@ class KerasImporter(LayerMaker):
             return keras.layers.Permute(perm[1:], name=self.unique(self.name("permute")), dtype=policy(tensor))(tensor)
         return keras.ops.transpose(tensor, perm)
 
-    def constant(self, const: Const, order: Order) -> Any:
+    def constant(self, const: ConstantValue, order: Order) -> Any:
         if self.parameters.takes(const):
             return self.parameters.tensor(const, const.array.shape, order)
         return keras.ops.convert_to_tensor(const.array.transpose(order))
 
-    def aligned(self, value: Value, order: Order) -> Any:
+    def broadcastable(self, value: Value, order: Order) -> Any:
         if isinstance(value, Sizes):
             value = self.placed(value)
-        if isinstance(value, Const) and self.parameters.takes(value):
+        if isinstance(value, ConstantValue) and self.parameters.takes(value):
             if layout.is_identity(order) or value.rank == 0 or value.rank > len(order):
                 return self.parameters.tensor(value, value.array.shape, layout.identity(value.rank))
             return self.parameters.tensor(value, (1,) * (len(order) - value.rank) + value.array.shape, order)
-        return super().aligned(value, order)
+        return super().broadcastable(value, order)
 
     def _convert(self, node: ir.Node) -> None:
         """Shape arithmetic was followed by the passes; it becomes no part of the model."""
@@ -119,7 +119,7 @@ class KerasImporter(LayerMaker):
 
     def _agrees(self, value: ir.Value, result: Value) -> None:
         """Refuse a result of another type or rank than the graph states: Keras promotes types on its own."""
-        if not isinstance(result, Placed):
+        if not isinstance(result, LaidOut):
             return
         if value.dtype is not None and result.tensor.dtype != self.float_dtype(value.dtype.name):
             self.refuse(f"Keras gives {result.tensor.dtype} where {self.float_dtype(value.dtype.name)} is wanted")
@@ -131,14 +131,14 @@ class KerasImporter(LayerMaker):
             self.refuse(f"its {what} depends on a free size")
         return super().known(value, what)
 
-    def placed(self, value: Value) -> Placed:
+    def placed(self, value: Value) -> LaidOut:
         if not isinstance(value, Sizes):
             return super().placed(value)
         parts = [size_tensor(self, size, value.name) for size in value.array.reshape(-1)]
         tensor = keras.ops.stack(parts) if value.rank else parts[0]
-        return Placed(tensor, layout.identity(value.rank))
+        return LaidOut(tensor, layout.identity(value.rank))
 
-    def lift(self, value: Placed, order: Order) -> Any:
+    def lift(self, value: LaidOut, order: Order) -> Any:
         lead = len(order) - value.rank
         keep = [k for k, axis in enumerate(order) if axis >= lead]
         tensor = value.tensor
@@ -147,7 +147,7 @@ class KerasImporter(LayerMaker):
                 tensor = keras.ops.expand_dims(tensor, k)
         return tensor
 
-    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+    def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         """What a source layer puts out is put out by a layer, so that methods that ask for layers can name it."""
         operation = placed.tensor._keras_history.operation
         called_once = not any(operation is layer for layer in self._shared.values())
@@ -155,14 +155,14 @@ class KerasImporter(LayerMaker):
         if isinstance(operation, keras.layers.Layer) and called_once and not is_input:
             return placed
         identity = keras.layers.Identity(name=self.unique(self.name("output")), dtype=policy(placed.tensor))
-        return Placed(identity(placed.tensor), placed.order)
+        return LaidOut(identity(placed.tensor), placed.order)
 
-    def expose_input(self, placed: Placed, value: ir.Value) -> Placed:
+    def expose_input(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         name = next(layer.info.layer for layer in self.hub.layers if layer.value == value.name)
         identity = keras.layers.Identity(name=self.unique(name), dtype=policy(placed.tensor))
-        return Placed(identity(placed.tensor), placed.order)
+        return LaidOut(identity(placed.tensor), placed.order)
 
-    def converted(self, results: Sequence[Placed]) -> None:
+    def converted(self, results: Sequence[LaidOut]) -> None:
         """Name the operations (``keras.ops``) that a node became: Keras numbers them by a counter of the process."""
         stack = [result.tensor for result in results]
         while stack:
@@ -182,11 +182,11 @@ class KerasImporter(LayerMaker):
         operation.name = self.unique(name)
         self._named[id(operation)] = operation
 
-    def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+    def describe(self, placed: LaidOut, value: ir.Value) -> LayerInfo:
         operation = placed.tensor._keras_history.operation
         return LayerInfo(operation.name, type(operation).__name__, tuple(placed.tensor.shape))
 
-    def finish(self, outputs: Sequence[Placed]) -> Any:
+    def finish(self, outputs: Sequence[LaidOut]) -> Any:
         tensors = []
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
@@ -268,11 +268,11 @@ class KerasImporter(LayerMaker):
             self.refuse(f"Keras has no type {dtype}")
         return dtype
 
-    def keep(self, value: Placed, tensor: Any) -> Placed:
+    def keep(self, value: LaidOut, tensor: Any) -> LaidOut:
         """A result that lies like one of the inputs."""
-        return Placed(tensor, value.order)
+        return LaidOut(tensor, value.order)
 
-    def channels_last(self, value: Value) -> Placed:
+    def channels_last(self, value: Value) -> LaidOut:
         """An image with its channels last."""
         value = self.placed(value)
         return self.reorder(value, layout.channels_last(value.rank))

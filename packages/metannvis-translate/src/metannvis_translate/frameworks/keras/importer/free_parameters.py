@@ -16,7 +16,7 @@ import numpy as np
 
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import Order
-from metannvis_translate.importing.values import Const
+from metannvis_translate.importing.values import ConstantValue
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -38,13 +38,13 @@ class Parameters:
         self._row: Any = None
 
     @staticmethod
-    def takes(const: Const) -> bool:
+    def takes(const: ConstantValue) -> bool:
         """Whether a constant is kept as a weight."""
         return const.recipe is None and (
             const.trainable or (const.array.dtype.kind == "f" and const.array.size > LARGE)
         )
 
-    def tensor(self, const: Const, shape: Sequence[int], order: Order) -> Any:
+    def tensor(self, const: ConstantValue, shape: Sequence[int], order: Order) -> Any:
         """The constant as a tensor of logical shape ``shape`` (that of its array with axes of size one added)."""
         key = const.name or id(const)
         shape = tuple(shape)
@@ -69,7 +69,7 @@ class Parameters:
     def _reshaped(tensor: Any, shape: Sequence[int]) -> Any:
         return tensor if tuple(tensor.shape) == tuple(shape) else ops.reshape(tensor, tuple(shape))
 
-    def _layer(self, const: Const, array: np.ndarray[Any, Any]) -> Any:
+    def _layer(self, const: ConstantValue, array: np.ndarray[Any, Any]) -> Any:
         ctx = self.ctx
         name = const.name if const.trainable else ctx.name("constant")
         return ctx.layer_of(

@@ -8,12 +8,12 @@ from metannvis_translate.frameworks.keras.importer import operators  # noqa: F40
 from metannvis_translate.frameworks.keras.importer.context import KerasImporter
 
 if TYPE_CHECKING:
-    from metannvis_translate.frameworks.protocol import Built, Progress
-    from metannvis_translate.graph.model import HubModel
+    from metannvis_translate.frameworks.protocol import BuiltModel, Progress
+    from metannvis_translate.graph.model import ExportedGraph
 
 __all__ = ["KerasImporter", "build"]
 
 
-def build(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+def build(hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
     """ONNX to a Keras model, see :meth:`~metannvis_translate.frameworks.Framework.build`."""
     return KerasImporter(hub, dtype=dtype, progress=progress).run()

@@ -13,9 +13,9 @@ import numpy as np
 
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.graph.metadata import LAYER, WEIGHT, is_weight
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.importing.base import GraphImporter
-from metannvis_translate.importing.values import Const
+from metannvis_translate.importing.values import ConstantValue
 
 __all__ = ["LayerMaker", "policy"]
 
@@ -48,7 +48,7 @@ DEFAULTS = {
 class LayerMaker(GraphImporter):
     """The part of the importer that makes layers."""
 
-    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+    def __init__(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> None:
         super().__init__(hub, dtype=dtype, progress=progress)
         self._shared: dict[Any, Any] = {}
         self._again = {layer.info.layer for layer in hub.layers if layer.info.call > 1}
@@ -140,16 +140,16 @@ class LayerMaker(GraphImporter):
             layer.trainable = False
         return result
 
-    def _constants(self) -> list[Const]:
+    def _constants(self) -> list[ConstantValue]:
         """What the current node is given that is known now."""
         values = [self.values.get(value.name or "") for value in self.node.inputs if value is not None]
-        return [value for value in values if isinstance(value, Const)]
+        return [value for value in values if isinstance(value, ConstantValue)]
 
     def _is_again(self) -> bool:
         """Whether another node has weights of the current one: a module called twice, or one in two places."""
         return self.layer in self._again or any(map(self._is_several, self._constants()))
 
-    def _is_several(self, const: Const) -> bool:
+    def _is_several(self, const: ConstantValue) -> bool:
         if const.recipe is not None:
             return any(value is not None and self._is_several(value) for value in const.recipe.inputs)
         return const.trainable and const.name in self._several

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks.protocol import Built, BuiltPort, BuiltValue, Progress
+from metannvis_translate.frameworks.protocol import BuiltModel, BuiltPort, BuiltValue, Progress
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.graph import layout
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import onnx
 
     from metannvis_translate.graph.layout import Order
-    from metannvis_translate.graph.model import HubModel, HubPort
+    from metannvis_translate.graph.model import ExportedGraph, HubPort
 
 __all__ = ["build"]
 
 HINT = "engine='auto' takes the importer of MetaNNvis, which knows more operators."
 
 
-def build(hub: HubModel, *, dtype: str | None, progress: Progress) -> Built:
+def build(hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
     """Convert a hub graph by onnx2keras.
 
     Raises
@@ -117,7 +117,7 @@ def _rename(proto: onnx.ModelProto) -> dict[str, str]:
     return new
 
 
-def _described(hub: HubModel, model: Any, names: dict[str, str]) -> Built:
+def _described(hub: ExportedGraph, model: Any, names: dict[str, str]) -> BuiltModel:
     layers = {layer.name: layer for layer in model.layers}
     values: dict[str, BuiltValue] = {}
     for row in hub.layers:
@@ -128,7 +128,7 @@ def _described(hub: HubModel, model: Any, names: dict[str, str]) -> Built:
         if order is not None:
             info = LayerInfo(layer.name, type(layer).__name__, tuple(layer.output.shape))
             values[row.value] = BuiltValue(info, order)
-    return Built(
+    return BuiltModel(
         model=model,
         inputs=_ports(hub.inputs, model.inputs),
         outputs=_ports(hub.outputs, model.outputs),

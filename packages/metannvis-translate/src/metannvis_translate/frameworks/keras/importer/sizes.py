@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -26,7 +26,7 @@ ops = keras.ops
 
 
 @dataclass(frozen=True, eq=False)
-class Sizes(Const):
+class Sizes(ConstantValue):
     """An integer tensor whose elements are numbers and (``sympy``) expressions of free sizes."""
 
 
@@ -78,7 +78,7 @@ def size_tensor(ctx: KerasImporter, size: Any, dtype: str) -> Any:
     return functools.reduce(ops.add if name == "Add" else ops.multiply, parts)
 
 
-def spread(ctx: KerasImporter, x: Placed, sizes: Sequence[Any]) -> Any:
+def spread(ctx: KerasImporter, x: LaidOut, sizes: Sequence[Any]) -> Any:
     """The tensor, its logical axes in order, broadcast to sizes of which some are free: zeros of those sizes are added."""
     tensor = x.tensor
     for _ in range(len(sizes) - x.rank):

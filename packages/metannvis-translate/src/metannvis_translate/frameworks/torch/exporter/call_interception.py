@@ -1,4 +1,4 @@
-"""Calls that are looked at while a model is traced: put in other words, refused, or told to somebody beforehand."""
+"""Call interception: calls that are looked at while a model is traced, and rewritten, refused, or reported before they run."""
 
 from __future__ import annotations
 

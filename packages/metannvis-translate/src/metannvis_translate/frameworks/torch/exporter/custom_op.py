@@ -1,4 +1,4 @@
-"""An operator of the hub's own domain, as PyTorch's exporter takes it."""
+"""Custom operators of the graph's own domain, as PyTorch's exporter takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators of PyTorch that its exporter takes apart into something hardly anybody could put together again.
+"""Custom operators for what PyTorch's exporter takes apart beyond recognition.
 
 They stay whole, as operators of the hub's own domain ``metannvis``; :mod:`~metannvis_translate.passes.decompose` writes
 them in the standard's own where the target is ONNX.

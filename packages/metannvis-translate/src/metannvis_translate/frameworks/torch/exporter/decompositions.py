@@ -1,4 +1,4 @@
-"""Operators of PyTorch that its exporter has nothing for, or writes in a way that a free batch does not survive."""
+"""Decompositions of operators that PyTorch's exporter lacks, or writes such that a free batch does not survive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two exporters of PyTorch, made to keep provenance and exact numbers.
+"""Export engines: the exporters of PyTorch, made to keep provenance and exact numbers.
 
 Dynamo says for each node which module it came from and which traced call; TorchScript only in the node's name.
 """
@@ -23,7 +23,7 @@ from metannvis_translate.frameworks.torch.exporter.explicit_float32 import compu
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
 from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
 from metannvis_translate.graph.constants import constant_array
-from metannvis_translate.graph.metadata import LAYER, TIES, TRACE, set_exact
+from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, set_exact
 from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
             node.metadata_props[TRACE] = trace
         ties = next((kind for call, kind in TIED_CALLS.items() if call in text and node.op_type in TIED[kind]), None)
         if ties:
-            node.metadata_props[TIES] = ties
+            node.metadata_props[TIE_GRADIENT] = ties
         if node.op_type == "Constant":
             _keep_exact(node, text)
         elif node.op_type in EXACT_DEFAULTS and not node.attributes:

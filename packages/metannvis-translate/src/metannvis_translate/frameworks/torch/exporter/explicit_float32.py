@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["computed_in_single"]
 
 #: Calls that make or move numbers without rounding any; a cast rounds in one way only.
-EXACT = {
+EXACT_VALUES = {
     "_to_copy", "to", "arange", "full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "scalar_tensor",
     "lift_fresh_copy", "view", "reshape", "_unsafe_view", "permute", "transpose", "t", "expand", "repeat", "unsqueeze",
     "squeeze", "slice", "select", "cat", "stack", "split", "split_with_sizes", "unbind", "chunk", "index",
@@ -35,7 +35,7 @@ def computed_in_single(program: Any) -> tuple[str, ...]:
             found |= dict.fromkeys(sorted(calls))
             continue
         name = getattr(node.target, "_opname", str(node.target))
-        if value.dtype == torch.float32 and name not in EXACT:
+        if value.dtype == torch.float32 and name not in EXACT_VALUES:
             scopes = list((node.meta.get("nn_module_stack") or {}).values())
             path = scopes[-1][0].partition(".")[2] if scopes else ""
             calls |= {f"{name}: {path or 'the model'} computes it in float32, whatever the model's dtype (1e-8)"}

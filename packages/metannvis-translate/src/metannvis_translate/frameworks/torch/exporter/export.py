@@ -1,4 +1,4 @@
-"""PyTorch → ONNX with provenance.
+"""Export of PyTorch models to ONNX, with provenance.
 
 ``torch.onnx`` exports; forward hooks add what every layer puts out to the exported outputs, so that the value of each
 layer is recorded where it happens instead of guessed from names afterwards. The dynamo exporter comes first, the
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError, first_line
-from metannvis_translate.frameworks.protocol import DeclinedError, Progress
+from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import refusal
@@ -23,7 +23,7 @@ from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled
 from metannvis_translate.frameworks.torch.program import as_module
 from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def export_model(
     progress: Progress,
     engine: str = "dynamo",
     free: Sequence[Sequence[int]] = (),
-) -> HubModel:
+) -> ExportedGraph:
     """Export a module in inference mode.
 
     Parameters
@@ -73,7 +73,7 @@ def export_model(
     _refuse_compiled(model)
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     if free and engine != "dynamo":
-        raise DeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
+        raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
     if engine != "torchscript-fast":
         recorder.try_inputs()
@@ -88,9 +88,9 @@ def export_model(
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
             if engine == "torchscript-fast":
-                if not isinstance(error, DeclinedError):
+                if not isinstance(error, EngineDeclinedError):
                     recorder.try_inputs()
-                raise DeclinedError(
+                raise EngineDeclinedError(
                     type(model).__name__, reason=f"exporter torchscript-fast: {first_line(error)}"
                 ) from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{first_line(error)}")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.exporter.stop_gradient import plainly
+from metannvis_translate.frameworks.torch.exporter.stop_gradient import torch_function_disabled
 from metannvis_translate.frameworks.torch.hooks import tensors_in
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Kept"]
 
 
-class Kept:
+class OutputSnapshots:
     """Tensors, each kept as it is now.
 
     An operation in place further on must not change what a layer put out. Copies of everything would take a good part of a
@@ -38,12 +38,12 @@ class Kept:
         self._in_storage: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, tensor: torch.Tensor) -> None:
-        with plainly():
+        with torch_function_disabled():
             uncounted = tensor.is_inference()  # nobody counts the changes of such a tensor
         if self.always or uncounted or id(tensor) in self.given:
             self.tensors.append(tensor.clone())
             return
-        with plainly():
+        with torch_function_disabled():
             place = len(self.tensors)
             self._versions[place] = tensor._version
             self._in_storage[tensor.untyped_storage().data_ptr()].append(place)
@@ -52,7 +52,7 @@ class Kept:
     @property
     def is_changed(self) -> bool:
         """Whether a tensor is not what it was."""
-        with plainly():
+        with torch_function_disabled():
             return any(self.tensors[place]._version != version for place, version in self._versions.items())
 
     def before(
@@ -64,7 +64,7 @@ class Kept:
         return args, kwargs
 
     def _copy(self, changing: Iterable[torch.Tensor]) -> None:
-        with plainly():
+        with torch_function_disabled():
             storages = {tensor.untyped_storage().data_ptr() for tensor in changing}
         for storage in storages & self._in_storage.keys():
             copies: dict[int, torch.Tensor] = {}

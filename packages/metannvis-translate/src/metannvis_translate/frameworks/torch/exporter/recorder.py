@@ -14,12 +14,12 @@ from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperator
 from metannvis_translate.frameworks.torch.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, handled, reworded
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
-from metannvis_translate.frameworks.torch.exporter.output_snapshots import Kept
-from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, plainly
+from metannvis_translate.frameworks.torch.exporter.output_snapshots import OutputSnapshots
+from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
 from metannvis_translate.frameworks.torch.hooks import recording, structure_of, tensors_in
 from metannvis_translate.graph.metadata import BUFFER, WEIGHT
-from metannvis_translate.graph.model import HubLayer, HubModel, HubPort
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Recorder:
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
     #: where among the exported outputs the model's own ones stand, and behind them those of the layers
     places: list[int] = field(default_factory=list)
-    #: whether a trace has to copy what every layer puts out, see :class:`~.torch_kept.Kept`
+    #: whether a trace has to copy what every layer puts out, see :class:`~.torch_kept.OutputSnapshots`
     copies: bool = False
     #: whether an operation in place has changed what was not copied
     changed: bool = False
@@ -133,7 +133,7 @@ class Recorder:
                 # an export of another kind than a trace has no copies, only operations
                 always = recorder.copies or not torch.jit.is_tracing()
                 weights = (*recorder.model.parameters(), *recorder.model.buffers())
-                kept = Kept((*args, *weights), always=always)
+                kept = OutputSnapshots((*args, *weights), always=always)
 
                 def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
                     shape = recorder.free(_sizes(tensor))
@@ -164,7 +164,7 @@ class Recorder:
         known = [int(d) if isinstance(d, int) else None for d in sizes]
         return tuple(None if axis == 0 and d == self.batch else d for axis, d in enumerate(known))
 
-    def hub(self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> HubModel:
+    def hub(self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> ExportedGraph:
         graph = exported.model.graph
         count = len(self.outputs)
         values = {value.name: value for value in graph.outputs}
@@ -191,7 +191,7 @@ class Recorder:
             shape = (free if batched else array.shape[0], *array.shape[1:]) if array.ndim else ()
             shape = tuple(None if axis in axes else size for axis, size in enumerate(shape))
             ports.append(HubPort(name, given, shape, _dtype_name(graph, given, array)))
-        return HubModel(
+        return ExportedGraph(
             model=exported.model,
             layers=tuple(
                 HubLayer(info, value, object_id)
@@ -225,7 +225,7 @@ def _sizes(tensor: torch.Tensor) -> tuple[Any, ...]:
         return tuple(tensor.shape)
     bindings._set_tracing_state(None)
     try:
-        with plainly():
+        with torch_function_disabled():
             return tuple(tensor.shape)
     finally:
         bindings._set_tracing_state(state)

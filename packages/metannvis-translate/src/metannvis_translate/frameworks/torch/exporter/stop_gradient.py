@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.torch.hooks import tensors_in
-from metannvis_translate.graph.metadata import DOMAIN, STOP
+from metannvis_translate.graph.metadata import DOMAIN, STOP_GRADIENT
 from metannvis_translate.process import in_this_thread
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
     from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 
-    stop = operator(STOP, ())
+    stop = operator(STOP_GRADIENT, ())
 
     def stopped(x):  # type: ignore[no-untyped-def]
         return stop(x)
@@ -94,7 +94,7 @@ def symbolic(opset: int) -> Iterator[None]:
     name = f"{DOMAIN}::stop_gradient"
 
     def stopped(g: Any, x: Any) -> Any:
-        return g.op(f"{DOMAIN}::{STOP}", x).setType(x.type())
+        return g.op(f"{DOMAIN}::{STOP_GRADIENT}", x).setType(x.type())
 
     torch.onnx.register_custom_op_symbolic(name, stopped, opset)
     try:
@@ -135,7 +135,7 @@ def marking(stops: Stops) -> Iterator[None]:
             name = name_of(func)
             if name == "_set_grad_enabled":
                 # not a part of the graph: an exporter would put what follows into a graph of its own
-                with plainly():
+                with torch_function_disabled():
                     return func(*args, **kwargs)
             if name == "wrap_with_set_grad_enabled":  # such a graph, of an exported program
                 with _gradients(args[0]), self:
@@ -164,12 +164,12 @@ def _gradients(enabled: bool) -> Iterator[None]:
     import torch
 
     before = torch.is_grad_enabled()
-    with plainly():
+    with torch_function_disabled():
         torch._C._set_grad_enabled(enabled)
     try:
         yield
     finally:
-        with plainly():
+        with torch_function_disabled():
             torch._C._set_grad_enabled(before)
 
 
@@ -203,7 +203,7 @@ def is_cut() -> bool:
     return not torch.is_grad_enabled() or torch.is_inference_mode_enabled()
 
 
-def plainly() -> Any:
+def torch_function_disabled() -> Any:
     """Inside, no call is seen by a mode, neither ours nor an exporter's."""
     import torch
 

@@ -16,7 +16,7 @@ from metannvis_translate.frameworks.torch.exporter.stop_gradient import (
     is_cut,
     is_data,
     name_of,
-    plainly,
+    torch_function_disabled,
 )
 from metannvis_translate.frameworks.torch.hooks import tensors_in
 from metannvis_translate.graph.stack_trace import line_of_error
@@ -140,7 +140,7 @@ def _compare_function(cls: Any, apply: Callable[..., Any], args: tuple[Any, ...]
 
     name = f"the derivative of torch.autograd.Function {cls.__name__} is written by hand"
     try:
-        with plainly(), torch.enable_grad():
+        with torch_function_disabled(), torch.enable_grad():
             pairs = list(zip(gradients(apply), gradients(functools.partial(forward_of, cls)), strict=True))
     except Exception as error:
         # whatever the user's own code raises

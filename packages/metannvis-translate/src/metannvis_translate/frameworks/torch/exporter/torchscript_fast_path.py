@@ -1,4 +1,4 @@
-"""The fast path of the TorchScript exporter: the TorchScript exporter, for models of which it tells everything.
+"""Fast path of the TorchScript exporter, for models of which it tells everything.
 
 It is several times faster than the dynamo exporter, but knows less: scalars come as float32, and a call is not told from
 another that computes the same and has another derivative. So only what is in the two tables below goes this way; anything
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metannvis_translate.frameworks.protocol import DeclinedError
+from metannvis_translate.frameworks.protocol import EngineDeclinedError
 from metannvis_translate.graph.metadata import LAYER, set_exact
 
 if TYPE_CHECKING:
@@ -170,5 +170,5 @@ def _exactly(value: float, module: torch.nn.Module | None) -> float:
     raise _left(f"the number {value} is known to single precision only")
 
 
-def _left(reason: str) -> DeclinedError:
-    return DeclinedError("this model", reason=f"{reason}: that is left to another exporter")
+def _left(reason: str) -> EngineDeclinedError:
+    return EngineDeclinedError("this model", reason=f"{reason}: that is left to another exporter")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["call", "calls", "torch_dtype"]
 
 
-def call(ctx: TorchImporter, function: Callable[..., Any], *values: Value | None, rank: int, **options: Any) -> Placed:
+def call(ctx: TorchImporter, function: Callable[..., Any], *values: Value | None, rank: int, **options: Any) -> LaidOut:
     """Call a function that puts out one tensor of that rank; ``None`` stands for an input that is left out."""
     tensors = [None if value is None else ctx.plain(value).tensor for value in values]
-    return Placed(ctx.function(function, *tensors, **options), identity(rank))
+    return LaidOut(ctx.function(function, *tensors, **options), identity(rank))
 
 
 def calls(
     ctx: TorchImporter, function: Callable[..., Any], *values: Value | None, ranks: Sequence[int], **options: Any
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """Call a function that puts out a tuple of tensors of those ranks."""
     both = call(ctx, function, *values, rank=0, **options).tensor
     return tuple(
-        Placed(ctx.function(operator.getitem, both, k), identity(rank))
+        LaidOut(ctx.function(operator.getitem, both, k), identity(rank))
         for k, rank in enumerate(ranks[: ctx.used_outputs()])
     )
 

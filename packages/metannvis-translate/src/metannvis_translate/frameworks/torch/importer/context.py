@@ -23,10 +23,10 @@ from metannvis_translate.frameworks.torch.importer.registry import registry
 from metannvis_translate.frameworks.torch.importer.sizes import SIZE_OPERATORS, Size, Sizes, calculate
 from metannvis_translate.frameworks.torch.program import PORTS
 from metannvis_translate.graph import axes, layout
-from metannvis_translate.graph.layout import Order, Placed
-from metannvis_translate.graph.model import HubModel, HubPort
+from metannvis_translate.graph.layout import LaidOut, Order
+from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.importing.base import GraphImporter
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class TorchImporter(GraphImporter):
         '@converter("Name", since=1) def Name(ctx, X, *, attribute=default): ...'
     )
 
-    def __init__(self, hub: HubModel, *, dtype: str | None, progress: Progress) -> None:
+    def __init__(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> None:
         super().__init__(hub, dtype=dtype, progress=progress)
         self.graph = fx.Graph()
         self.names = Names(hub)
@@ -85,11 +85,11 @@ class TorchImporter(GraphImporter):
         """``torch.permute``."""
         return self.function(torch.permute, tensor, perm)
 
-    def constant(self, const: Const, order: Order) -> fx.Node:
+    def constant(self, const: ConstantValue, order: Order) -> fx.Node:
         """A parameter of the model itself if the source trains it, else a buffer."""
         return self._free_tensor(const, const.array.shape, order)
 
-    def lift(self, value: Placed, order: Order) -> fx.Node:
+    def lift(self, value: LaidOut, order: Order) -> fx.Node:
         """``torch.unsqueeze`` where axes are missing."""
         tensor, missing = value.tensor, len(order) - value.rank
         for k, axis in enumerate(order):
@@ -97,7 +97,7 @@ class TorchImporter(GraphImporter):
                 tensor = self.function(torch.unsqueeze, tensor, k)
         return tensor
 
-    def expose(self, placed: Placed, value: ir.Value) -> Placed:
+    def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         """A function that puts out what a layer does has the layer's name, unless a module has it."""
         path, node = self.names.scope(self.node), placed.tensor
         if node.op in ("call_function", "call_method") and self.names.is_free(path) and node not in self._exposed:
@@ -105,7 +105,7 @@ class TorchImporter(GraphImporter):
             node._rename(identifier(self.names.claim(path).replace(".", "_")))
         return placed
 
-    def describe(self, placed: Placed, value: ir.Value) -> LayerInfo:
+    def describe(self, placed: LaidOut, value: ir.Value) -> LayerInfo:
         """Path of a module, or name of a graph node that is a function."""
         node = placed.tensor
         self._exposed.add(node)  # what is found by this name keeps it, though another layer may put out the same tensor
@@ -121,7 +121,7 @@ class TorchImporter(GraphImporter):
             return "input"
         return str(getattr(node.target, "__name__", node.target)) if node.op != "get_attr" else "parameter"
 
-    def finish(self, outputs: Sequence[Placed]) -> fx.GraphModule:
+    def finish(self, outputs: Sequence[LaidOut]) -> fx.GraphModule:
         """The model, in inference mode."""
         tensors = tuple(output.tensor for output in outputs)
         self.graph.output(tensors[0] if len(tensors) == 1 else tensors)
@@ -150,13 +150,13 @@ class TorchImporter(GraphImporter):
             joined, output = self._joined[id(node)], node.outputs[0]
             x = self.placed(self._lookup(joined.input))
             suffix = None if self.names.is_main(node) else joined.suffix
-            result = Placed(self.module(joined.make(), x.tensor, suffix=suffix), x.order)
+            result = LaidOut(self.module(joined.make(), x.tensor, suffix=suffix), x.order)
             self.values[output.name or ""] = result
             self._record(output, result)
             return
         values = [self.values.get(value.name or "") for value in node.inputs if value is not None]
         if node.op_type in SIZE_OPERATORS and any(isinstance(value, Sizes) for value in values):
-            constants = [value for value in values if isinstance(value, Const)]
+            constants = [value for value in values if isinstance(value, ConstantValue)]
             sizes = calculate(node, constants) if len(constants) == len(values) else None
             if sizes is not None:
                 self.values[node.outputs[0].name or ""] = sizes
@@ -176,12 +176,12 @@ class TorchImporter(GraphImporter):
         for value, result in zip(node.outputs, results, strict=False):
             dtype = self.numpy_dtype(value)
             if (
-                isinstance(result, Placed)
+                isinstance(result, LaidOut)
                 and dtype is not None
                 and dtype.name in UNSIGNED
                 and node.op_type not in MOVING
             ):
-                result = Placed(self.method("to", result.tensor, getattr(torch, dtype.name)), result.order)
+                result = LaidOut(self.method("to", result.tensor, getattr(torch, dtype.name)), result.order)
             narrow.append(result)
         return narrow
 
@@ -217,7 +217,7 @@ class TorchImporter(GraphImporter):
         name = self.names.claim(identifier(wish.replace(".", "_")))
         return self.graph.create_node(op, target, args, kwargs, name=name)
 
-    def weight(self, const: Const, form: str = "", array: Array | None = None) -> nn.Parameter:
+    def weight(self, const: ConstantValue, form: str = "", array: Array | None = None) -> nn.Parameter:
         """A constant as a module's own weight: the same parameter wherever the source has the same weight.
 
         ``array`` is the constant in another form (transposed, say) and ``form`` says in which.
@@ -233,8 +233,8 @@ class TorchImporter(GraphImporter):
 
     def operand(self, value: Value, order: Order, *, scalars: bool = True) -> Any:
         """What broadcasts against tensors lying as ``order`` says: a Python number, a weight or a tensor."""
-        if isinstance(value, Placed):
-            return self.aligned(value, order)
+        if isinstance(value, LaidOut):
+            return self.broadcastable(value, order)
         number: Any = value.scalar()
         if isinstance(number, Size):
             return number.node
@@ -245,7 +245,7 @@ class TorchImporter(GraphImporter):
             return self._free_tensor(value, value.array.shape, layout.identity(value.rank))
         return self._free_tensor(value, (1,) * missing + value.array.shape, order)
 
-    def _free_tensor(self, const: Const, shape: tuple[int, ...], order: Order) -> fx.Node:
+    def _free_tensor(self, const: ConstantValue, shape: tuple[int, ...], order: Order) -> fx.Node:
         """A parameter or buffer of the model itself, of that logical shape, lying as ``order`` says."""
         if isinstance(const, Sizes):
             elements = np.reshape(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -43,8 +43,8 @@ def widened(ctx: TorchImporter, node: ir.Node, inputs: list[Value | None]) -> li
     for dtype, value in zip(types, inputs, strict=False):
         if value is None or dtype is None or dtype.name not in UNSIGNED:
             wide.append(value)
-        elif isinstance(value, Const):
-            wide.append(Const(value.array.astype("int64"), name=f"{value.name}.int64"))
+        elif isinstance(value, ConstantValue):
+            wide.append(ConstantValue(value.array.astype("int64"), name=f"{value.name}.int64"))
         else:
-            wide.append(Placed(ctx.method("to", value.tensor, torch.int64), value.order))
+            wide.append(LaidOut(ctx.method("to", value.tensor, torch.int64), value.order))
     return wide

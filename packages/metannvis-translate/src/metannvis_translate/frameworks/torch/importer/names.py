@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from metannvis_translate.graph.metadata import LAYER
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -51,7 +51,7 @@ class Names:
     record or by the look of their paths, are never modules that compute.
     """
 
-    def __init__(self, hub: HubModel) -> None:
+    def __init__(self, hub: ExportedGraph) -> None:
         nodes = [node for node in hub.model.graph if node.op_type != "Constant"]
         #: the layer, with its call, that a node came from, by the node's first output
         self._layers = _calls(hub, nodes)
@@ -73,7 +73,7 @@ class Names:
             self._paths[layer] = path
         self._main = self._main_outputs(hub, nodes)
 
-    def _main_outputs(self, hub: HubModel, nodes: list[ir.Node]) -> set[str]:
+    def _main_outputs(self, hub: ExportedGraph, nodes: list[ir.Node]) -> set[str]:
         ends = {id(end) for end in _ends(hub).values()}
         groups = defaultdict(list)
         for node in nodes:
@@ -132,7 +132,7 @@ def _output(node: ir.Node) -> str:
     return node.outputs[0].name or ""
 
 
-def _ends(hub: HubModel) -> dict[str, ir.Node]:
+def _ends(hub: ExportedGraph) -> dict[str, ir.Node]:
     """For each source layer that holds no other, the node that computes what it puts out, transpositions and casts apart."""
     producers = {value.name: node for node in hub.model.graph for value in node.outputs}
     ends = {}
@@ -145,7 +145,7 @@ def _ends(hub: HubModel) -> dict[str, ir.Node]:
     return ends
 
 
-def _calls(hub: HubModel, nodes: list[ir.Node]) -> dict[str, str]:
+def _calls(hub: ExportedGraph, nodes: list[ir.Node]) -> dict[str, str]:
     """Name of the layer each node came from, with the number of its call where a layer is called several times.
 
     Exporters say which layer, not which call: a node belongs to the first call that ends with or behind it.

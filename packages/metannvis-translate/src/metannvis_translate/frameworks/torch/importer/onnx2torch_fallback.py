@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks.requirements import is_installed, require
-from metannvis_translate.graph.layout import Placed, identity
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -39,7 +39,7 @@ def convert_by_onnx2torch(
     ranks = [None if out.shape is None else len(out.shape) for out in node.outputs]
     if None in ranks or len(ranks) != 1:
         return None
-    return (Placed(ctx.module(module, *tensors), identity(int(ranks[0] or 0))),)
+    return (LaidOut(ctx.module(module, *tensors), identity(int(ranks[0] or 0))),)
 
 
 def _module(ctx: TorchImporter, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Any, tuple[str, ...]]:
@@ -60,7 +60,7 @@ def _module(ctx: TorchImporter, node: ir.Node, inputs: Sequence[Value | None]) -
     known = {
         value.name: np.asarray(given.array)
         for value, given in zip(node.inputs, inputs, strict=False)
-        if value is not None and isinstance(given, Const)
+        if value is not None and isinstance(given, ConstantValue)
     }
     free = [
         onnx.helper.make_tensor_value_info(value.name or "", value.dtype.value if value.dtype else 1, None)

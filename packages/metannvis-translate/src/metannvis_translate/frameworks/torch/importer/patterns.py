@@ -15,7 +15,7 @@ from torch import nn
 
 from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.metadata import LAYER
-from metannvis_translate.graph.model import HubModel
+from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -56,7 +56,7 @@ class Joined:
     make: Callable[[], nn.Module]
 
 
-def joined_nodes(hub: HubModel) -> tuple[dict[int, Joined], set[int]]:
+def joined_nodes(hub: ExportedGraph) -> tuple[dict[int, Joined], set[int]]:
     """Nodes that put out what such a module does, and those that lie inside of one, by ``id``."""
     recorded = {layer.value for layer in hub.layers}
     ends: dict[int, Joined] = {}

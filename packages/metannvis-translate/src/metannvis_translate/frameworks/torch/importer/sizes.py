@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import fx
 
 from metannvis_translate.graph.symbolic_shapes import evaluate_symbols
-from metannvis_translate.importing.values import Const
+from metannvis_translate.importing.values import ConstantValue
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -72,13 +72,13 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False)
-class Sizes(Const):
+class Sizes(ConstantValue):
     """A tensor some of whose elements are sizes known when the model runs: an array of ``int`` and :class:`Size`."""
 
     dtype: str = "int64"
 
 
-def calculate(node: ir.Node, values: Sequence[Const]) -> Sizes | None:
+def calculate(node: ir.Node, values: Sequence[ConstantValue]) -> Sizes | None:
     """What a node computes from sizes; ``None`` if it computes something else."""
     if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
         return None

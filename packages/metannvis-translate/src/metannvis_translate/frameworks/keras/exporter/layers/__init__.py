@@ -1,4 +1,4 @@
-"""One Keras layer → ONNX nodes, one file a family. Importing this loads no framework.
+"""Layer converters from Keras to ONNX nodes, one file a family. Importing this loads no framework.
 
 A converter for a layer of your own::
 

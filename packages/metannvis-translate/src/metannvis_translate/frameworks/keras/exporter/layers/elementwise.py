@@ -8,7 +8,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.add import keras_sum
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_op
-from metannvis_translate.graph.metadata import STOP
+from metannvis_translate.graph.metadata import STOP_GRADIENT
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -187,7 +187,7 @@ def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 
 @keras_op("StopGradient")
 def StopGradient(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    return e.emit(STOP, x, shape=e.shape(x))
+    return e.emit(STOP_GRADIENT, x, shape=e.shape(x))
 
 
 @keras_op("Copy", "Array", "ConvertToTensor")

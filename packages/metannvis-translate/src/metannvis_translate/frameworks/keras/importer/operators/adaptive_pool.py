@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.operators.pool import AVERAGE, GLOBAL_AVERAGE, MAX, pool
 from metannvis_translate.frameworks.keras.importer.operators.reduce import first
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import adaptive_windows
@@ -23,7 +23,7 @@ ops = keras.ops
 
 
 @converter("AdaptiveAveragePool", since=1, domain=DOMAIN)
-def AdaptiveAveragePool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+def AdaptiveAveragePool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
     """Native ``GlobalAveragePooling`` or ``AveragePooling``; where windows overlap, a product with their shares an axis."""
     x = image(ctx, X, output_size)
     if all(count == 1 for count in output_size):
@@ -45,7 +45,7 @@ def AdaptiveAveragePool(ctx: KerasImporter, X: Value, *, output_size: Sequence[i
 
 
 @converter("AdaptiveMaxPool", since=1, domain=DOMAIN)
-def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
     """Native ``MaxPooling``; where windows overlap, one axis after the other. Ties go to the first element, as in PyTorch."""
     if ctx.used_outputs() > 1:
         ctx.refuse("its second output (indices) is not supported")
@@ -65,14 +65,14 @@ def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int])
     return ctx.keep(x, tensor)
 
 
-def image(ctx: KerasImporter, X: Value, output_size: Sequence[int]) -> Placed:
+def image(ctx: KerasImporter, X: Value, output_size: Sequence[int]) -> LaidOut:
     """The input, its channels last."""
     if X.rank != len(output_size) + 2:
         ctx.refuse("an adaptive pool of an input without a batch is not supported")
     return ctx.channels_last(X)
 
 
-def known_sizes(ctx: KerasImporter, x: Placed) -> list[int]:
+def known_sizes(ctx: KerasImporter, x: LaidOut) -> list[int]:
     sizes = list(x.tensor.shape[1:-1])
     if None in sizes:
         ctx.refuse("the size of its input is free, and its windows depend on it")

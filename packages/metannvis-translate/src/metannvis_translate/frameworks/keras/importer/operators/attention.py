@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.operators.softmax import softmax
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.attention import Visible, feature_pairs, root_of_scale
 from metannvis_translate.importing.values import Value
 
@@ -41,7 +41,7 @@ def Attention(
     scale: float | None = None,
     softcap: float = 0.0,
     softmax_precision: int | None = None,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """softmax(Q √s · (K √s)ᵀ + bias) · V over heads; a query that may attend to nothing gets zeros.
 
     Q ``(batch, heads, length, size)`` or ``(batch, length, heads · size)``, K and V likewise with their own lengths.
@@ -81,7 +81,7 @@ def Attention(
     if rank == 3:
         result = join_heads(ctx, result)
     tensors = (result, *present, shown[qk_matmul_output_mode])
-    return tuple(Placed(tensor, identity(len(tensor.shape))) for tensor in tensors)
+    return tuple(LaidOut(tensor, identity(len(tensor.shape))) for tensor in tensors)
 
 
 def split_heads(ctx: KerasImporter, value: Value, heads: int) -> Any:
@@ -202,7 +202,7 @@ def RotaryEmbedding(
     interleaved: int = 0,
     num_heads: int = 0,
     rotary_embedding_dim: int = 0,
-) -> Placed:
+) -> LaidOut:
     """Turns pairs of a token's features by an angle that grows with its place.
 
     References

@@ -10,8 +10,8 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv, dynamic_conv_transpose
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.importing.windows import explicit_pads, extents, same_pads, steps, transposed_pads
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def Conv(
     kernel_shape: Sequence[int] = (),
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Native ``Conv1D/2D/3D`` or ``DepthwiseConv``; kernel (O, I/group, *k) becomes (*k, I/group, O)."""
     x = ctx.channels_last(X)
-    if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
+    if not isinstance(W, ConstantValue) or not (B is None or isinstance(B, ConstantValue)):
         result = convolution(
             ctx, x.tensor, ctx.plain(W).tensor, auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides
         )
@@ -171,10 +171,10 @@ def ConvTranspose(
     output_shape: Sequence[int] = (),
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Native ``Conv*DTranspose`` without padding, cropped to ONNX's size; kernel (I, O/group, *k) becomes (*k, O, I)."""
     x = ctx.channels_last(X)
-    kernel = W.array if isinstance(W, Const) else ctx.plain(W).tensor
+    kernel = W.array if isinstance(W, ConstantValue) else ctx.plain(W).tensor
     n = spatial(ctx, len(kernel.shape))
     strides, dilations = steps(strides, dilations, n)
     more = tuple(output_padding) or (0,) * n
@@ -187,7 +187,7 @@ def ConvTranspose(
     if output_shape or auto_pad not in ("NOTSET", "VALID"):
         # larger than the result: filled up with zeros at the end
         amounts = [(0, sum(pad)) if sum(pad) < 0 else pad for pad in amounts]
-    if not isinstance(W, Const) or not (B is None or isinstance(B, Const)):
+    if not isinstance(W, ConstantValue) or not (B is None or isinstance(B, ConstantValue)):
         ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
         if None in x.tensor.shape[1:] or None in kernel.shape:
             ctx.refuse("a kernel that is computed when the model runs needs to know its own size and the image's")

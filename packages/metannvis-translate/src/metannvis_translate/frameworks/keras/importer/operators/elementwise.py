@@ -14,8 +14,8 @@ from metannvis_translate.frameworks.keras.importer.operators.activation import s
 from metannvis_translate.frameworks.keras.importer.operators.bitwise import is_unsigned_64, unsigned
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sizes import Sizes
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -25,21 +25,21 @@ layers, ops = keras.layers, keras.ops
 
 def operand(ctx: KerasImporter, value: Value, order: tuple[int, ...]) -> Any:
     """An operand that broadcasts: a Python number for a scalar constant, as exact as it is known."""
-    if isinstance(value, Const) and value.rank == 0 and not value.trainable and not isinstance(value, Sizes):
+    if isinstance(value, ConstantValue) and value.rank == 0 and not value.trainable and not isinstance(value, Sizes):
         return value.scalar()
-    if isinstance(value, Const) and value.exact is not None and not value.trainable:
-        return np.full(ctx.aligned(value, order).shape, value.exact, value.array.dtype)
-    return ctx.aligned(value, order)
+    if isinstance(value, ConstantValue) and value.exact is not None and not value.trainable:
+        return np.full(ctx.broadcastable(value, order).shape, value.exact, value.array.dtype)
+    return ctx.broadcastable(value, order)
 
 
-def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -> Placed:
+def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -> LaidOut:
     """Apply a function to aligned operands."""
     if is_unsigned_64(ctx) and ctx.node.op_type != "Where":
         if function not in UNSIGNED:
             ctx.refuse("Keras has no such operation on uint64")
         return unsigned(ctx, UNSIGNED[function], *values)
     order = ctx.common_order(values)
-    return Placed(function(*(operand(ctx, value, order) for value in values)), order)
+    return LaidOut(function(*(operand(ctx, value, order) for value in values)), order)
 
 
 def is_float(ctx: KerasImporter) -> bool:
@@ -48,41 +48,41 @@ def is_float(ctx: KerasImporter) -> bool:
     return dtype is None or dtype.is_floating_point()
 
 
-def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> Placed:
+def merged(ctx: KerasImporter, layer: Any, function: Callable[..., Any], A: Value, B: Value) -> LaidOut:
     """A merging layer for two tensors of the same rank, the operation for anything else.
 
     A merging layer takes the first axis for the batch: of a free one and one of a single entry it would make a single one.
     """
-    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank > 0 and is_float(ctx):
+    if isinstance(A, LaidOut) and isinstance(B, LaidOut) and A.rank == B.rank > 0 and is_float(ctx):
         order = ctx.common_order((A, B))
-        tensors = [ctx.aligned(A, order), ctx.aligned(B, order)]
+        tensors = [ctx.broadcastable(A, order), ctx.broadcastable(B, order)]
         if tensors[0].shape[0] == tensors[1].shape[0]:
-            return Placed(ctx.layer_of(layer, *tensors), order)
+            return LaidOut(ctx.layer_of(layer, *tensors), order)
     return together(ctx, function, A, B)
 
 
 @converter("Add", since=7)
-def Add(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+def Add(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """A sum of equal shapes is a layer, one that broadcasts an operation."""
-    if isinstance(A, Placed) and isinstance(B, Placed) and A.rank == B.rank:
+    if isinstance(A, LaidOut) and isinstance(B, LaidOut) and A.rank == B.rank:
         order = ctx.common_order((A, B))
-        if tuple(ctx.aligned(A, order).shape) == tuple(ctx.aligned(B, order).shape):
+        if tuple(ctx.broadcastable(A, order).shape) == tuple(ctx.broadcastable(B, order).shape):
             return merged(ctx, layers.Add, add, A, B)
     return together(ctx, add, A, B)
 
 
 @converter("Sub", since=7)
-def Sub(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+def Sub(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     return merged(ctx, layers.Subtract, ops.subtract, A, B)
 
 
 @converter("Mul", since=7)
-def Mul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+def Mul(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     return merged(ctx, layers.Multiply, ops.multiply, A, B)
 
 
 @converter("Div", since=7)
-def Div(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+def Div(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """Integers are divided towards zero, as ONNX says."""
     dtype = ctx.node.outputs[0].dtype
     if dtype is not None and dtype.is_integer():
@@ -96,10 +96,10 @@ def truncated_division(a: Any, b: Any) -> Any:
 
 
 @converter("Pow", since=7)
-def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
+def Pow(ctx: KerasImporter, X: Value, Y: Value) -> LaidOut:
     """An integer base keeps its type; with a float exponent it is raised in double precision."""
     dtype, exponent = ctx.node.outputs[0].dtype, ctx.node.inputs[1].dtype if ctx.node.inputs[1] is not None else None
-    if isinstance(Y, Const) and Y.scalar() == 2 and isinstance(X, Placed):
+    if isinstance(Y, ConstantValue) and Y.scalar() == 2 and isinstance(X, LaidOut):
         return ctx.keep(X, ops.square(X.tensor))
     if dtype is not None and exponent is not None and dtype != exponent:
         base = ctx.keras_dtype(dtype.name)
@@ -109,7 +109,7 @@ def Pow(ctx: KerasImporter, X: Value, Y: Value) -> Placed:
 
 
 @converter("Mod", since=10)
-def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
+def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
     """With ``fmod`` the remainder has the dividend's sign, else the divisor's."""
     dtype = ctx.node.outputs[0].dtype
     kind = ctx.float_dtype(dtype.name) if dtype is not None else ctx.compute
@@ -129,21 +129,26 @@ def remainder(a: Any, b: Any) -> Any:
 
 
 @converter("Max", since=8)
-def Max(ctx: KerasImporter, *data_0: Value) -> Placed:
+def Max(ctx: KerasImporter, *data_0: Value) -> LaidOut:
     return extreme(ctx, ops.maximum, ops.greater, data_0)
 
 
 @converter("Min", since=8)
-def Min(ctx: KerasImporter, *data_0: Value) -> Placed:
+def Min(ctx: KerasImporter, *data_0: Value) -> LaidOut:
     return extreme(ctx, ops.minimum, ops.less, data_0)
 
 
-def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value, ...]) -> Placed:
+def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value, ...]) -> LaidOut:
     """Where two operands are equal PyTorch shares the derivative between them, TensorFlow gives it to the first.
 
     PyTorch's ``clamp`` arrives here too; it has none at its bound.
     """
-    if ctx.ties == "bound" and len(values) == 2 and isinstance(values[0], Placed) and isinstance(values[1], Const):
+    if (
+        ctx.ties == "bound"
+        and len(values) == 2
+        and isinstance(values[0], LaidOut)
+        and isinstance(values[1], ConstantValue)
+    ):
         bound = values[1].scalar()
         if bound is not None:
             limits = (bound, None) if function is ops.maximum else (None, bound)
@@ -163,17 +168,17 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
 
 
 @converter("Sum", since=8)
-def Sum(ctx: KerasImporter, *data_0: Value) -> Placed:
+def Sum(ctx: KerasImporter, *data_0: Value) -> LaidOut:
     return together(ctx, lambda *tensors: functools.reduce(add, tensors), *data_0)
 
 
 @converter("Mean", since=8)
-def Mean(ctx: KerasImporter, *data_0: Value) -> Placed:
+def Mean(ctx: KerasImporter, *data_0: Value) -> LaidOut:
     return together(ctx, lambda *tensors: ops.divide(functools.reduce(add, tensors), len(tensors)), *data_0)
 
 
 @converter("Where", since=9)
-def Where(ctx: KerasImporter, condition: Value, X: Value, Y: Value) -> Placed:
+def Where(ctx: KerasImporter, condition: Value, X: Value, Y: Value) -> LaidOut:
     dtype = ctx.node.outputs[0].dtype
 
     def where(c: Any, x: Any, y: Any) -> Any:
@@ -240,7 +245,7 @@ UNARY = {
 
 
 def _register_unary(name: str, function: Callable[..., Any]) -> None:
-    def convert(ctx: KerasImporter, X: Value) -> Placed:
+    def convert(ctx: KerasImporter, X: Value) -> LaidOut:
         x = ctx.placed(X)
         return ctx.keep(x, function(x.tensor))
 
@@ -249,7 +254,7 @@ def _register_unary(name: str, function: Callable[..., Any]) -> None:
 
 
 def _register_binary(name: str, function: Callable[..., Any]) -> None:
-    def convert(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+    def convert(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
         return together(ctx, function, A, B)
 
     convert.__name__ = convert.__qualname__ = name
@@ -263,7 +268,7 @@ for _name, _function in COMPARISONS.items():
 
 
 @converter("IsInf", since=10)
-def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> Placed:
+def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> LaidOut:
     x = ctx.placed(X)
     found = ops.isinf(x.tensor)
     if not detect_negative:
@@ -273,7 +278,7 @@ def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_posi
     return ctx.keep(x, found)
 
 
-def cast(ctx: KerasImporter, value: Value, dtype: str) -> Placed:
+def cast(ctx: KerasImporter, value: Value, dtype: str) -> LaidOut:
     """The value in another type; as it is if it has that type."""
     x = ctx.placed(value)
     return x if keras.backend.standardize_dtype(x.tensor.dtype) == dtype else ctx.keep(x, ops.cast(x.tensor, dtype))

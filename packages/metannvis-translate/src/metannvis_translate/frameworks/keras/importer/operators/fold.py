@@ -11,7 +11,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sliding_windows import Windows
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import pairs, steps
 
@@ -31,7 +31,7 @@ def Col2Im(
     dilations: Sequence[int] = (),
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Windows ``(batch, channels · *block, count)`` added up where they overlap: PyTorch's ``fold``."""
     image = tuple(int(n) for n in ctx.known(image_shape, "image shape"))
     block = tuple(int(n) for n in ctx.known(block_shape, "block shape"))
@@ -50,7 +50,7 @@ def Col2Im(
     sums = [ops.take(flat, sources.tolist(), axis=2) for sources in contributions(pixels, int(np.prod(image)))]
     total = functools.reduce(ops.add, sums)
     result = layers.Reshape((channels, *image), name=ctx.unique(ctx.name("image")), dtype=ctx.compute)(total)
-    return Placed(result, identity(n + 2))
+    return LaidOut(result, identity(n + 2))
 
 
 def contributions(pixels: np.ndarray[Any, Any], area: int) -> np.ndarray[Any, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -20,7 +20,7 @@ layers, ops = keras.layers, keras.ops
 
 
 @converter("OneHot", since=9)
-def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Placed:
+def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> LaidOut:
     """An index beyond the depth, counted from the front or the end, gives a row of "off"."""
     count = int(ctx.known(depth, "depth").reshape(()).item())
     i = ctx.plain(indices).tensor
@@ -31,18 +31,18 @@ def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, a
     where = axis % rank
     classes = np.arange(count, dtype=i.dtype).reshape([-1 if k == where else 1 for k in range(rank)])
     hit = ops.equal(ops.expand_dims(i, where), classes)
-    if isinstance(values, Const):
+    if isinstance(values, ConstantValue):
         off, on = values.array[0], values.array[1]
     else:
         pair = ctx.plain(values).tensor
         off, on = pair[0], pair[1]
-    return Placed(ops.where(hit, on, off), layout.identity(rank))
+    return LaidOut(ops.where(hit, on, off), layout.identity(rank))
 
 
 @converter("Gather", since=1)
-def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """Entries along an axis. Negative indices count from the end."""
-    if isinstance(data, Const) and isinstance(indices, Placed) and data.rank == 2 and axis == 0:
+    if isinstance(data, ConstantValue) and isinstance(indices, LaidOut) and data.rank == 2 and axis == 0:
         i = ctx.plain(indices)
         table = data.array
         tensor = ctx.layer_of(
@@ -52,35 +52,35 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
             input_dim=table.shape[0],
             output_dim=table.shape[1],
         )
-        return Placed(tensor, layout.identity(i.rank + 1))
+        return LaidOut(tensor, layout.identity(i.rank + 1))
     x = ctx.plain(data)
     index: Any
-    if isinstance(indices, Const):
+    if isinstance(indices, ConstantValue):
         index = indices.array
         if index.ndim == 0:
             where = axis % x.rank
             tensor = x.tensor[(slice(None),) * where + (int(index),)]
-            return Placed(tensor, layout.identity(x.rank - 1))
+            return LaidOut(tensor, layout.identity(x.rank - 1))
         index = index.tolist()
     else:
         index = ctx.plain(indices).tensor
     tensor = ops.take(x.tensor, index, axis=axis % x.rank)
-    return Placed(tensor, layout.identity(len(tensor.shape)))
+    return LaidOut(tensor, layout.identity(len(tensor.shape)))
 
 
 @converter("TopK", since=1)
-def TopK_1(ctx: KerasImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Placed, Placed]:
+def TopK_1(ctx: KerasImporter, X: Value, *, axis: int = -1, k: int) -> tuple[LaidOut, LaidOut]:
     return top(ctx, X, k, axis, True)
 
 
 @converter("TopK", since=10)
 def TopK(
     ctx: KerasImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
-) -> tuple[Placed, Placed]:
+) -> tuple[LaidOut, LaidOut]:
     return top(ctx, X, int(ctx.known(K, "k").reshape(())), axis, bool(largest))
 
 
-def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> tuple[Placed, Placed]:
+def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> tuple[LaidOut, LaidOut]:
     """The k largest (or smallest) elements along an axis, in order, and where they are; of equal ones the first."""
     x = ctx.placed(value)
     where = x.axis(axis)
@@ -96,7 +96,7 @@ def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> t
 
 
 @converter("GatherElements", since=11)
-def GatherElements(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+def GatherElements(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """Negative indices count from the end. Along the other axes as many entries are read as ``indices`` has."""
     x, i = ctx.plain(data), ctx.plain(indices)
     where = x.axis(axis)
@@ -105,11 +105,11 @@ def GatherElements(ctx: KerasImporter, data: Value, indices: Value, *, axis: int
     if any(n is None and cut != slice(None) for n, cut in zip(wanted, cuts, strict=True)):
         ctx.refuse("an axis of its indices has a free size that its data has not")
     tensor = x.tensor[cuts] if any(cut != slice(None) for cut in cuts) else x.tensor
-    return Placed(ops.take_along_axis(tensor, i.tensor, axis=where), i.order)
+    return LaidOut(ops.take_along_axis(tensor, i.tensor, axis=where), i.order)
 
 
 @converter("GatherND", since=11)
-def GatherND(ctx: KerasImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> Placed:
+def GatherND(ctx: KerasImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> LaidOut:
     x, i = ctx.plain(data), ctx.plain(indices)
     tensor = ctx.operator_layer(keras_objects.GatherND, x.tensor, i.tensor, batch_dims=batch_dims)
-    return Placed(tensor, layout.identity(len(tensor.shape)))
+    return LaidOut(tensor, layout.identity(len(tensor.shape)))

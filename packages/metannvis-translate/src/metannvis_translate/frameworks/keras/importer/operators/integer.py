@@ -12,7 +12,7 @@ from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.operators.conv import convolution
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ops = keras.ops
 
 
-def centered(ctx: KerasImporter, x: Placed, zero_point: Value | None, along: int | None) -> Any:
+def centered(ctx: KerasImporter, x: LaidOut, zero_point: Value | None, along: int | None) -> Any:
     """A tensor less its zero point, in double precision; a vector of zero points runs along the logical axis ``along``."""
     tensor = ops.cast(x.tensor, "float64")
     if zero_point is None:
@@ -50,10 +50,10 @@ def quantized(ctx: KerasImporter, sums: Any, scales: Sequence[Any], zero_point: 
 @converter("MatMulInteger", since=10)
 def MatMulInteger(
     ctx: KerasImporter, A: Value, B: Value, a_zero_point: Value | None = None, b_zero_point: Value | None = None
-) -> Placed:
+) -> LaidOut:
     a, b = centered(ctx, ctx.plain(A), a_zero_point, -2), centered(ctx, ctx.plain(B), b_zero_point, -1)
     product = ops.cast(ops.matmul(a, b), "int32")
-    return Placed(product, layout.identity(len(product.shape)))
+    return LaidOut(product, layout.identity(len(product.shape)))
 
 
 @converter("QLinearMatMul", since=10)
@@ -67,14 +67,14 @@ def QLinearMatMul(
     b_zero_point: Value,
     y_scale: Value,
     y_zero_point: Value,
-) -> Placed:
+) -> LaidOut:
     if any(value.rank and ctx.plain(value).tensor.shape != (1,) for value in (a_scale, b_scale, y_scale)):
         ctx.refuse("a scale a row or column is not supported")
     left, right = centered(ctx, ctx.plain(a), a_zero_point, None), centered(ctx, ctx.plain(b), b_zero_point, None)
     scales = [ctx.plain(value).tensor for value in (a_scale, b_scale, y_scale)]
     dtype = keras.backend.standardize_dtype(ctx.placed(y_zero_point).tensor.dtype)
     result = quantized(ctx, ops.matmul(left, right), scales, y_zero_point, dtype)
-    return Placed(result, layout.identity(len(result.shape)))
+    return LaidOut(result, layout.identity(len(result.shape)))
 
 
 @converter("ConvInteger", since=10)
@@ -91,7 +91,7 @@ def ConvInteger(
     kernel_shape: Sequence[int] = (),
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     image = ctx.channels_last(x)
     sums = convolution(
         ctx, centered(ctx, image, x_zero_point, None), centered(ctx, ctx.plain(w), w_zero_point, 0),
@@ -119,7 +119,7 @@ def QLinearConv(
     kernel_shape: Sequence[int] = (),
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     image = ctx.channels_last(x)
     sums = convolution(
         ctx, centered(ctx, image, x_zero_point, None), centered(ctx, ctx.plain(w), w_zero_point, 0),

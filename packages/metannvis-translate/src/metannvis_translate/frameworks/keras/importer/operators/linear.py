@@ -10,9 +10,9 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.einsum import explicit
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -34,13 +34,13 @@ def Gemm(
     broadcast: int = 0,
     transA: int = 0,
     transB: int = 0,
-) -> Placed:
+) -> LaidOut:
     """Native ``Dense`` for a constant matrix and a bias vector, else ``alpha · A' B' + beta · C``."""
     a = ctx.plain(A)
-    bias = C.array if isinstance(C, Const) else None
+    bias = C.array if isinstance(C, ConstantValue) else None
     plain = alpha == 1.0 and (C is None or beta == 1.0) and not transA
     if (
-        isinstance(B, Const)
+        isinstance(B, ConstantValue)
         and plain
         and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,))))
     ):
@@ -53,18 +53,18 @@ def Gemm(
     if alpha != 1.0:
         product = ops.multiply(product, alpha)
     if C is not None:
-        third = C.array if isinstance(C, Const) else ctx.plain(C).tensor
+        third = C.array if isinstance(C, ConstantValue) else ctx.plain(C).tensor
         product = add(product, third if beta == 1.0 else ops.multiply(third, beta))
     return ctx.keep(a, product)
 
 
 @converter("Linear", since=1, domain="metannvis")
-def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> Placed:
+def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> LaidOut:
     """``X @ W + B`` over the last logical axis: a native ``Dense``."""
     return dense(ctx, ctx.plain(X), ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
 
 
-def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> Placed:
+def dense(ctx: KerasImporter, x: LaidOut, kernel: Array, bias: Array | None) -> LaidOut:
     """A ``Dense`` layer; kernel (in, out)."""
     if x.tensor.shape[-1] is None:
         x = _of_features(ctx, x, kernel.shape[0])
@@ -76,33 +76,33 @@ def dense(ctx: KerasImporter, x: Placed, kernel: Array, bias: Array | None) -> P
     )
 
 
-def _of_features(ctx: KerasImporter, x: Placed, features: int) -> Placed:
+def _of_features(ctx: KerasImporter, x: LaidOut, features: int) -> LaidOut:
     """The same value, whose last axis Keras does not know the size of, but the kernel does."""
     sizes = [-1 if size is None else size for size in x.tensor.shape[:-1]]
     # with the batch alone free, the number is the kernel's; with another size it is that for one size of several
     if sizes[1:].count(-1) or any(None in port.shape[1:] for port in ctx.hub.inputs):
         ctx.refuse(f"it takes {features} features, and their number depends on a free size")
-    return Placed(ctx.layer_of(layers.Reshape, x.tensor, target_shape=(*sizes[1:], features)), x.order)
+    return LaidOut(ctx.layer_of(layers.Reshape, x.tensor, target_shape=(*sizes[1:], features)), x.order)
 
 
 @converter("MatMul", since=1)
-def MatMul(ctx: KerasImporter, A: Value, B: Value) -> Placed:
+def MatMul(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """NumPy's ``matmul``; a constant matrix on the right is a ``Dense`` without a bias."""
-    if isinstance(A, Placed) and isinstance(B, Const) and B.rank == 2 and A.rank > 1:
+    if isinstance(A, LaidOut) and isinstance(B, ConstantValue) and B.rank == 2 and A.rank > 1:
         return dense(ctx, ctx.plain(A), B.array, None)
     a, b = ctx.plain(A), ctx.plain(B)
     product = ops.matmul(a.tensor, b.tensor)
-    return Placed(product, tuple(range(len(product.shape))))
+    return LaidOut(product, tuple(range(len(product.shape))))
 
 
 @converter("Einsum", since=12)
-def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> Placed:
+def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> LaidOut:
     """The sum of products that the equation tells, natively."""
     values = [ctx.plain(value).tensor for value in Inputs]
     if any("int" in keras.backend.standardize_dtype(tensor.dtype) for tensor in values):
         ctx.refuse("integers are not summed exactly")
     result = ops.einsum(in_small_letters(explicit(equation)), *values)
-    return Placed(result, tuple(range(len(result.shape))))
+    return LaidOut(result, tuple(range(len(result.shape))))
 
 
 def in_small_letters(equation: str) -> str:
@@ -112,6 +112,6 @@ def in_small_letters(equation: str) -> str:
 
 
 @converter("Det", since=11)
-def Det(ctx: KerasImporter, X: Value) -> Placed:
+def Det(ctx: KerasImporter, X: Value) -> LaidOut:
     x = ctx.plain(X)
-    return Placed(ops.det(x.tensor), tuple(range(x.rank - 2)))
+    return LaidOut(ops.det(x.tensor), tuple(range(x.rank - 2)))

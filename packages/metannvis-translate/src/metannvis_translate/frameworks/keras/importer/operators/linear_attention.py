@@ -12,7 +12,7 @@ from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.attention import join_heads, split_heads
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def LinearAttention(
     q_num_heads: int,
     scale: float = 0.0,
     update_rule: str = "gated_delta",
-) -> tuple[Placed, Placed]:
+) -> tuple[LaidOut, LaidOut]:
     """A matrix a head, ``(batch, heads, key size, value size)``, is written by keys and values and read by queries.
 
     References
@@ -82,7 +82,7 @@ def LinearAttention(
         results.append(ops.matmul(q[:, :, t : t + 1, :], shared))
     result = ops.multiply(results[0] if length == 1 else ops.concatenate(results, axis=2), np.asarray(factor, compute))
     result = join_heads(ctx, ops.cast(result, own))
-    return Placed(result, identity(3)), Placed(ops.cast(state, after), identity(4))
+    return LaidOut(result, identity(3)), LaidOut(ops.cast(state, after), identity(4))
 
 
 @converter("CausalConvWithState", since=27)
@@ -94,7 +94,7 @@ def CausalConvWithState(
     past_state: Value | None = None,
     *,
     activation: str = "none",
-) -> tuple[Placed, Placed]:
+) -> tuple[LaidOut, LaidOut]:
     """Each channel of ``(batch, channels, length)`` with a kernel of its own over what came before, and the last of it."""
     x = ctx.plain(input)
     size = ctx.plain(weight).tensor.shape[2]
@@ -117,4 +117,4 @@ def CausalConvWithState(
         state = padded[:, :, -(size - 1) :] if size > 1 else padded[:, :, :0]
     else:
         state = padded[:, :, padded.shape[2] - (size - 1) :]
-    return Placed(ops.transpose(result, (0, 2, 1)), identity(3)), Placed(state, identity(3))
+    return LaidOut(ops.transpose(result, (0, 2, 1)), identity(3)), LaidOut(state, identity(3))

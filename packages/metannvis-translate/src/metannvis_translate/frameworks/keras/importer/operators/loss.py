@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def NegativeLogLikelihoodLoss(
     *,
     ignore_index: int | None = None,
     reduction: str = "mean",
-) -> Placed:
+) -> LaidOut:
     """−weight[target] · input[target] of logarithms of probabilities ``(batch, classes, …)``."""
     tensor = likelihood(ctx, ctx.plain(input).tensor, target, weight, ignore_index, reduction)
-    return Placed(tensor, identity(len(tensor.shape)))
+    return LaidOut(tensor, identity(len(tensor.shape)))
 
 
 @converter("SoftmaxCrossEntropyLoss", since=12)
@@ -41,11 +41,11 @@ def SoftmaxCrossEntropyLoss(
     *,
     ignore_index: int | None = None,
     reduction: str = "mean",
-) -> tuple[Placed, Placed]:
+) -> tuple[LaidOut, LaidOut]:
     """The negative log-likelihood of the softmax of scores ``(batch, classes, …)``; and that softmax's logarithm."""
     logarithm = ops.log_softmax(ctx.plain(scores).tensor, axis=1)
     tensor = likelihood(ctx, logarithm, labels, weights, ignore_index, reduction)
-    return Placed(tensor, identity(len(tensor.shape))), Placed(logarithm, identity(scores.rank))
+    return LaidOut(tensor, identity(len(tensor.shape))), LaidOut(logarithm, identity(scores.rank))
 
 
 def likelihood(

@@ -9,9 +9,9 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import DOMAIN
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -34,13 +34,13 @@ def BatchNormalization(
     momentum: float = 0.9,
     spatial: int = 1,
     training_mode: int = 0,
-) -> Placed:
+) -> LaidOut:
     """Native ``BatchNormalization`` over wherever the channels lie. Momentum means the same in both."""
     if training_mode or not spatial:
         ctx.refuse("only inference over whole channels is supported")
     x = ctx.channels_last(X)
     values = {"gamma": scale, "beta": B, "moving_mean": input_mean, "moving_variance": input_var}
-    if not all(isinstance(value, Const) and value.recipe is None for value in values.values()):
+    if not all(isinstance(value, ConstantValue) and value.recipe is None for value in values.values()):
         gamma, beta, mean, variance = (ctx.plain(value).tensor for value in values.values())
         factor = ops.multiply(gamma, ops.rsqrt(ops.add(variance, epsilon)))
         return ctx.keep(x, add(ops.multiply(ops.subtract(x.tensor, mean), factor), beta))
@@ -66,13 +66,18 @@ def LayerNormalization(
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
-) -> Placed | tuple[Placed, ...]:
+) -> LaidOut | tuple[LaidOut, ...]:
     """Native ``LayerNormalization`` over the trailing logical axes; its mean and 1 / deviation only as arithmetic."""
     x = ctx.placed(X)
     logical = list(range(axis % x.rank, x.rank))
     shape = trailing_shape(ctx, logical)
     statistics = ctx.used_outputs() > 1
-    if statistics or shape is None or not isinstance(Scale, Const) or not (B is None or isinstance(B, Const)):
+    if (
+        statistics
+        or shape is None
+        or not isinstance(Scale, ConstantValue)
+        or not (B is None or isinstance(B, ConstantValue))
+    ):
         own, tensor = stash(ctx, x.tensor, stash_type)
         axes = [x.axis(a) for a in logical]
         mean = ops.mean(tensor, axis=axes, keepdims=True)
@@ -103,12 +108,12 @@ def LayerNormalization(
 @converter("RMSNormalization", since=23)
 def RMSNormalization(
     ctx: KerasImporter, X: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
-) -> Placed:
+) -> LaidOut:
     """X / sqrt(mean of squares + epsilon) · scale over the trailing logical axes; natively for the last one."""
     x = ctx.placed(X)
     logical = list(range(axis % x.rank, x.rank))
     shape = trailing_shape(ctx, logical)
-    if shape is not None and len(shape) == 1 and isinstance(scale, Const) and not ctx.exact:
+    if shape is not None and len(shape) == 1 and isinstance(scale, ConstantValue) and not ctx.exact:
         weights: Weights = {"scale": np.broadcast_to(scale.array, shape)}
         position = x.axis(-1)
         position = -1 if position == x.rank - 1 else position
@@ -120,7 +125,7 @@ def RMSNormalization(
     return scaled(ctx, x, ops.cast(ops.multiply(tensor, ops.rsqrt(ops.add(square, epsilon))), own), scale, None)
 
 
-def is_nothing(value: Const, neutral: float) -> bool:
+def is_nothing(value: ConstantValue, neutral: float) -> bool:
     """Whether a scale of ones, or an offset of zeros, is what an exporter writes where the source has none."""
     return not value.trainable and bool((value.array == neutral).all())
 
@@ -147,14 +152,16 @@ def stashed(ctx: KerasImporter, tensor: Any, position: int) -> Any:
     return tensor if dtype is None else ops.cast(tensor, ctx.float_dtype(dtype.name))
 
 
-def scaled(ctx: KerasImporter, x: Placed, tensor: Any, scale: Value, bias: Value | None) -> Placed:
+def scaled(ctx: KerasImporter, x: LaidOut, tensor: Any, scale: Value, bias: Value | None) -> LaidOut:
     """Tensor · scale + bias, both broadcast from the last logical axes of ``x``."""
-    tensor = ops.multiply(tensor, ctx.aligned(scale, x.order))
-    return ctx.keep(x, tensor if bias is None else add(tensor, ctx.aligned(bias, x.order)))
+    tensor = ops.multiply(tensor, ctx.broadcastable(scale, x.order))
+    return ctx.keep(x, tensor if bias is None else add(tensor, ctx.broadcastable(bias, x.order)))
 
 
 @converter("InstanceNormalization", since=6)
-def InstanceNormalization(ctx: KerasImporter, input: Value, scale: Value, B: Value, *, epsilon: float = 1e-5) -> Placed:
+def InstanceNormalization(
+    ctx: KerasImporter, input: Value, scale: Value, B: Value, *, epsilon: float = 1e-5
+) -> LaidOut:
     """Each channel of each sample by its own mean and variance over space: groups of one channel."""
     channels = ctx.channels_last(input).tensor.shape[-1]
     return grouped(ctx, input, scale, B, channels, epsilon)
@@ -163,13 +170,13 @@ def InstanceNormalization(ctx: KerasImporter, input: Value, scale: Value, B: Val
 @converter("GroupNormalization", since=18)
 def GroupNormalization_18(
     ctx: KerasImporter, X: Value, scale: Value, bias: Value, *, epsilon: float = 1e-5, num_groups: int
-) -> Placed:
+) -> LaidOut:
     """One scale and bias a group."""
     each = ctx.channels_last(X).tensor.shape[-1] // num_groups
 
     def spread(value: Value) -> Value:
-        if isinstance(value, Const):
-            return Const(np.repeat(value.array, each), value.name, trainable=value.trainable)
+        if isinstance(value, ConstantValue):
+            return ConstantValue(np.repeat(value.array, each), value.name, trainable=value.trainable)
         x = ctx.plain(value)
         return ctx.keep(x, ops.repeat(x.tensor, each))
 
@@ -187,17 +194,17 @@ def GroupNormalization(
     epsilon: float = 1e-5,
     num_groups: int,
     stash_type: int = 1,
-) -> Placed:
+) -> LaidOut:
     """One scale and bias a channel."""
     return grouped(ctx, X, scale, bias, num_groups, epsilon, stash_type)
 
 
 def grouped(
     ctx: KerasImporter, X: Value, scale: Value, bias: Value, groups: int, epsilon: float, stash_type: int = 1
-) -> Placed:
+) -> LaidOut:
     """Native ``GroupNormalization``; composed in double, for which Keras' own is too coarse."""
     x = ctx.channels_last(X)
-    if isinstance(scale, Const) and isinstance(bias, Const) and not ctx.exact:
+    if isinstance(scale, ConstantValue) and isinstance(bias, ConstantValue) and not ctx.exact:
         weights = {
             name: value.array
             for name, value, neutral in (("gamma", scale, 1), ("beta", bias, 0))
@@ -232,7 +239,7 @@ def grouped(
 
 
 @converter("LpNormalization", since=1)
-def LpNormalization(ctx: KerasImporter, input: Value, *, axis: int = -1, p: int = 2) -> Placed:
+def LpNormalization(ctx: KerasImporter, input: Value, *, axis: int = -1, p: int = 2) -> LaidOut:
     """X / (Σ |x|ᵖ)^(1/p); zeros stay zeros, with no derivative."""
     x = ctx.placed(input)
     where, zero = x.axis(axis), np.zeros((), ctx.compute)
@@ -246,7 +253,7 @@ def LpNormalization(ctx: KerasImporter, input: Value, *, axis: int = -1, p: int 
 @converter("LRN", since=1)
 def LRN(
     ctx: KerasImporter, X: Value, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
-) -> Placed:
+) -> LaidOut:
     """Local response normalisation over neighbouring channels: x / (bias + alpha / size · Σ x²) ** beta."""
     x = ctx.channels_last(X)
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
@@ -259,7 +266,7 @@ def LRN(
 
 
 @converter("MeanVarianceNormalization", since=9)
-def MeanVarianceNormalization(ctx: KerasImporter, X: Value, *, axes: tuple[int, ...] = (0, 2, 3)) -> Placed:
+def MeanVarianceNormalization(ctx: KerasImporter, X: Value, *, axes: tuple[int, ...] = (0, 2, 3)) -> LaidOut:
     x = ctx.placed(X)
     physical = [x.axis(a) for a in axes]
     centered = ops.subtract(x.tensor, ops.mean(x.tensor, axis=physical, keepdims=True))

@@ -10,8 +10,8 @@ import keras
 from metannvis_translate.frameworks.keras.importer.operators.conv import ZERO_PADDING
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.importing.windows import axis_pads, pad_index
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ops = keras.ops
 @converter("Pad", since=2)
 def Pad_2(
     ctx: KerasImporter, data: Value, *, mode: str = "constant", pads: Sequence[int], value: float = 0.0
-) -> Placed:
+) -> LaidOut:
     return pad(ctx, data, pads, value, None, mode)
 
 
@@ -36,9 +36,9 @@ def Pad(
     axes: Value | None = None,
     *,
     mode: str = "constant",
-) -> Placed:
-    value: Any = constant_value.scalar() if isinstance(constant_value, Const) else 0.0
-    if isinstance(constant_value, Placed):
+) -> LaidOut:
+    value: Any = constant_value.scalar() if isinstance(constant_value, ConstantValue) else 0.0
+    if isinstance(constant_value, LaidOut):
         value = ops.reshape(constant_value.tensor, ())
     known = None if axes is None else ctx.known(axes, "axes").tolist()
     return pad(ctx, data, ctx.known(pads, "pads").tolist(), 0.0 if value is None else value, known, mode)
@@ -46,7 +46,7 @@ def Pad(
 
 def pad(
     ctx: KerasImporter, data: Value, pads: Sequence[int], value: Any, axes: Sequence[int] | None, mode: str
-) -> Placed:
+) -> LaidOut:
     """Native ``ZeroPadding`` for zeros around an image, ``ops.pad`` else. A negative amount cuts."""
     x = ctx.placed(data)
     amounts = list(x.arrange(axis_pads(pads, axes, x.rank)))

@@ -12,7 +12,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.operators.conv import ZERO_PADDING, equals_same, spatial_sizes
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sliding_windows import Windows, is_float, lowest
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import Pads, ceil_mode_pads, explicit_pads, pairs, steps, unpooled_sizes
 
@@ -39,7 +39,7 @@ def MaxPool(
     pads: Sequence[int] = (),
     storage_order: int = 0,
     strides: Sequence[int] = (),
-) -> Placed | tuple[Placed, ...]:
+) -> LaidOut | tuple[LaidOut, ...]:
     """Native ``MaxPooling``; padding is minus infinity, never zero. Dilated windows are a maximum over shifted slices."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
@@ -74,7 +74,7 @@ def AveragePool(
     kernel_shape: Sequence[int],
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Native ``AveragePooling``; ``same`` leaves padding out of the mean, an explicit zero padding counts it."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
@@ -109,13 +109,13 @@ def AveragePool(
 
 
 @converter("GlobalMaxPool", since=1)
-def GlobalMaxPool(ctx: KerasImporter, X: Value) -> Placed:
+def GlobalMaxPool(ctx: KerasImporter, X: Value) -> LaidOut:
     x = ctx.channels_last(X)
     return ctx.keep(x, ctx.layer_of(GLOBAL_MAX[x.rank - 2], x.tensor, keepdims=True))
 
 
 @converter("GlobalAveragePool", since=1)
-def GlobalAveragePool(ctx: KerasImporter, X: Value) -> Placed:
+def GlobalAveragePool(ctx: KerasImporter, X: Value) -> LaidOut:
     x = ctx.channels_last(X)
     return ctx.keep(x, ctx.layer_of(GLOBAL_AVERAGE[x.rank - 2], x.tensor, keepdims=True))
 
@@ -204,7 +204,7 @@ def LpPool(
     p: int = 2,
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """(Σ |x|ᵖ)^(1/p) over each window."""
     x = ctx.channels_last(X)
     n = len(kernel_shape)
@@ -216,7 +216,7 @@ def LpPool(
 
 
 @converter("GlobalLpPool", since=2)
-def GlobalLpPool(ctx: KerasImporter, X: Value, *, p: int = 2) -> Placed:
+def GlobalLpPool(ctx: KerasImporter, X: Value, *, p: int = 2) -> LaidOut:
     x = ctx.placed(X)
     axes = [x.axis(a) for a in range(2, x.rank)]
     return ctx.keep(x, root(ops.sum(to_power(x.tensor, p), axis=axes, keepdims=True), p))
@@ -240,7 +240,7 @@ def MaxUnpool(
     kernel_shape: Sequence[int],
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Each element at the place that its index tells, zeros elsewhere. Indices count through the whole tensor."""
     x = ctx.plain(X)
     n = len(kernel_shape)

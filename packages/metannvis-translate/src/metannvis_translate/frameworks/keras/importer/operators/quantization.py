@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ops = keras.ops
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
 
 
-def spread(ctx: KerasImporter, value: Value, x: Placed, axis: int, block: int) -> Any:
+def spread(ctx: KerasImporter, value: Value, x: LaidOut, axis: int, block: int) -> Any:
     """A scale or zero point (one, one an entry along an axis, or one a block) such that it broadcasts against ``x``."""
     v = ctx.plain(value)
     if v.rank == 0 or (v.rank == 1 and v.tensor.shape[0] == 1 and not block):
@@ -61,7 +61,7 @@ def QuantizeLinear(
     output_dtype: int = 0,
     precision: int = 0,
     saturate: int = 1,
-) -> Placed:
+) -> LaidOut:
     to = result_type(ctx)
     if precision:
         ctx.refuse("a precision of its own is not supported")
@@ -82,7 +82,7 @@ def DequantizeLinear(
     axis: int = 1,
     block_size: int = 0,
     output_dtype: int = 0,
-) -> Placed:
+) -> LaidOut:
     data = ctx.plain(x)
     if data.tensor.dtype not in INTEGERS:
         ctx.refuse(f"Keras does not compute with {data.tensor.dtype}")
@@ -95,10 +95,10 @@ def DequantizeLinear(
 
 
 @converter("DynamicQuantizeLinear", since=11)
-def DynamicQuantizeLinear(ctx: KerasImporter, x: Value) -> tuple[Placed, Placed, Placed]:
+def DynamicQuantizeLinear(ctx: KerasImporter, x: Value) -> tuple[LaidOut, LaidOut, LaidOut]:
     """Scale and zero point come from the range of the data, which always includes 0."""
     data = ctx.plain(x)
     low, high = ops.minimum(ops.min(data.tensor), 0.0), ops.maximum(ops.max(data.tensor), 0.0)
     scale = ops.divide(ops.subtract(high, low), 255.0)
     zero = ops.cast(ops.clip(ops.round(ops.divide(ops.negative(low), scale)), 0.0, 255.0), "uint8")
-    return ctx.keep(data, rounded(data.tensor, scale, zero, "uint8")), Placed(scale, ()), Placed(zero, ())
+    return ctx.keep(data, rounded(data.tensor, scale, zero, "uint8")), LaidOut(scale, ()), LaidOut(zero, ())

@@ -11,9 +11,9 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.unrolled_recurrence import by_steps
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.recurrence import Recurrence
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 layers, ops = keras.layers, keras.ops
 
 Array = np.ndarray[Any, Any]
-Results = tuple[Placed, ...]
+Results = tuple[LaidOut, ...]
 #: Activations of ONNX that Keras has by the same name with the same constants.
 NATIVE = {"tanh", "sigmoid", "relu", "softsign", "softplus"}
 #: How the gates of an ONNX weight follow each other in a Keras one: LSTM i o f c → i f c o, GRU z r h.
@@ -137,7 +137,7 @@ def recurrent(
     P: Value | None,
 ) -> Results:
     """The node's outputs: all steps (steps, directions, batch, units), and the last states (directions, batch, units)."""
-    if isinstance(R, Const) and R.array.shape[1] != len(GATES[how.kind]) * R.array.shape[2]:
+    if isinstance(R, ConstantValue) and R.array.shape[1] != len(GATES[how.kind]) * R.array.shape[2]:
         ctx.refuse(
             "its recurrent weights belong to a projection of the hidden state, which ONNX's operator does not have"
         )
@@ -148,11 +148,11 @@ def recurrent(
     call = Call(how, X, W, R, B, lengths, states, P)
     x = ctx.reorder(ctx.placed(X), (0, 1, 2) if how.batch_first else (1, 0, 2))
     steps = x.tensor.shape[1]
-    if isinstance(lengths, Const) and steps is not None and (lengths.array == steps).all():
+    if isinstance(lengths, ConstantValue) and steps is not None and (lengths.array == steps).all():
         lengths = None
-    if isinstance(P, Const) and not P.array.any():
+    if isinstance(P, ConstantValue) and not P.array.any():
         P = None
-    known = all(isinstance(value, Const) for value in (W, R)) and (B is None or isinstance(B, Const))
+    known = all(isinstance(value, ConstantValue) for value in (W, R)) and (B is None or isinstance(B, ConstantValue))
     if lengths is None and P is None and known and how.clip is None and not how.input_forget and native_names(how):
         sequence, last = native(ctx, call, x.tensor)
     else:
@@ -177,10 +177,10 @@ def outputs(call: Call, sequence: Any, last: Sequence[Sequence[Any]]) -> Results
         sequence = ops.expand_dims(sequence, 2)
     else:
         sequence = layers.Reshape((steps, call.how.directions, units), dtype=sequence.dtype)(sequence)
-    results = [Placed(sequence, (0, 1, 2, 3) if call.how.batch_first else (2, 0, 1, 3))]
+    results = [LaidOut(sequence, (0, 1, 2, 3) if call.how.batch_first else (2, 0, 1, 3))]
     for states in last:
         tensor = ops.stack(states, axis=1) if len(states) > 1 else ops.expand_dims(states[0], 1)
-        results.append(Placed(tensor, (0, 1, 2) if call.how.batch_first else (1, 0, 2)))
+        results.append(LaidOut(tensor, (0, 1, 2) if call.how.batch_first else (1, 0, 2)))
     return tuple(results)
 
 
@@ -199,7 +199,7 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
     """A Keras layer, or ``Bidirectional`` of two."""
     names = native_names(call.how) or ()
     kind, count = call.how.kind, call.how.directions
-    units = call.R.array.shape[-1] if isinstance(call.R, Const) else 0
+    units = call.R.array.shape[-1] if isinstance(call.R, ConstantValue) else 0
     config: dict[str, Any] = {
         "units": units,
         "activation": names[-1],
@@ -250,7 +250,7 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
 
 
 def bias_of(call: Call, direction: int) -> Array | None:
-    return call.B.array[direction] if isinstance(call.B, Const) else None
+    return call.B.array[direction] if isinstance(call.B, ConstantValue) else None
 
 
 def assign(cell: Any, kind: str, W: Array, R: Array, bias: Array | None) -> None:
@@ -282,14 +282,14 @@ def state_of(ctx: KerasImporter, value: Value, direction: int, batch_first: bool
 
 def part_of(ctx: KerasImporter, value: Value, direction: int) -> Any:
     """Weights of one direction."""
-    return value.array[direction] if isinstance(value, Const) else ctx.plain(value).tensor[direction]
+    return value.array[direction] if isinstance(value, ConstantValue) else ctx.plain(value).tensor[direction]
 
 
 def is_zero(ctx: KerasImporter, value: Value | None, position: int) -> bool:
     """Whether an initial state is zeros, as which it is left out; also zeros that were spread over a free batch."""
     if value is None:
         return True
-    if isinstance(value, Const):
+    if isinstance(value, ConstantValue):
         return not value.trainable and not value.array.any()
     source = ctx.node.inputs[position] if position < len(ctx.node.inputs) else None
     while source is not None and source.producer() is not None:
@@ -306,6 +306,6 @@ def is_zero(ctx: KerasImporter, value: Value | None, position: int) -> bool:
             break
         source = node.inputs[0]
         known = ctx.values.get(source.name or "") if source is not None else None
-        if isinstance(known, Const):
+        if isinstance(known, ConstantValue):
             return not known.trainable and not known.array.any()
     return False

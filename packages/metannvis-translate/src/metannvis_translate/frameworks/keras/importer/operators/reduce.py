@@ -10,7 +10,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ REDUCTIONS: dict[str, Reduction] = {
 
 def reduction(
     ctx: KerasImporter, function: Reduction, data: Value, axes: Sequence[int] | None, keepdims: int
-) -> Placed:
+) -> LaidOut:
     """Reduce over logical axes, wherever they lie."""
     x = ctx.placed(data)
     logical = [int(a) % x.rank for a in axes] if axes is not None else list(range(x.rank))
@@ -83,9 +83,9 @@ def reduction(
         index = first(x.tensor, function, where, keepdims=True)
         picked = ops.take_along_axis(x.tensor, index, axis=where)
         order = x.order if keepdims else layout.kept_axes(x.order, logical)
-        return Placed(picked if keepdims else ops.squeeze(picked, axis=where), order)
+        return LaidOut(picked if keepdims else ops.squeeze(picked, axis=where), order)
     tensor = function(x.tensor, axis=tuple(sorted(x.axis(a) for a in logical)), keepdims=bool(keepdims))
-    return Placed(tensor, x.order if keepdims else layout.kept_axes(x.order, logical))
+    return LaidOut(tensor, x.order if keepdims else layout.kept_axes(x.order, logical))
 
 
 def _register(operator: str, function: Reduction) -> None:
@@ -93,12 +93,12 @@ def _register(operator: str, function: Reduction) -> None:
 
     def by_attribute(
         ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, keepdims: int = 1
-    ) -> Placed:
+    ) -> LaidOut:
         return reduction(ctx, function, data, axes, keepdims)
 
     def by_input(
         ctx: KerasImporter, data: Value, axes: Value | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-    ) -> Placed:
+    ) -> LaidOut:
         known = None if axes is None else ctx.known(axes, "axes").tolist()
         if not known:
             known = [] if noop_with_empty_axes else None
@@ -115,38 +115,38 @@ for _operator, _function in REDUCTIONS.items():
 
 
 @converter("ArgMax", since=1)
-def ArgMax(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+def ArgMax(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> LaidOut:
     return position(ctx, ops.max, data, axis, keepdims, select_last_index)
 
 
 @converter("ArgMin", since=1)
-def ArgMin(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+def ArgMin(ctx: KerasImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> LaidOut:
     return position(ctx, ops.min, data, axis, keepdims, select_last_index)
 
 
-def position(ctx: KerasImporter, function: Reduction, data: Value, axis: int, keepdims: int, last: int) -> Placed:
+def position(ctx: KerasImporter, function: Reduction, data: Value, axis: int, keepdims: int, last: int) -> LaidOut:
     x = ctx.placed(data)
     where = x.axis(axis)
     tensor = ops.flip(x.tensor, axis=where) if last else x.tensor
     found = ops.cast(first(tensor, function, where, keepdims=bool(keepdims)), "int64")
     if last:
         found = ops.subtract(x.tensor.shape[where] - 1, found)
-    return Placed(found, x.order if keepdims else layout.kept_axes(x.order, [axis]))
+    return LaidOut(found, x.order if keepdims else layout.kept_axes(x.order, [axis]))
 
 
 @converter("CumSum", since=11)
-def CumSum(ctx: KerasImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> Placed:
+def CumSum(ctx: KerasImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> LaidOut:
     return accumulated(ctx, ops.cumsum, ops.zeros_like, x, axis, exclusive, reverse)
 
 
 @converter("CumProd", since=26)
-def CumProd(ctx: KerasImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> Placed:
+def CumProd(ctx: KerasImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> LaidOut:
     return accumulated(ctx, ops.cumprod, ops.ones_like, x, axis, exclusive, reverse)
 
 
 def accumulated(
     ctx: KerasImporter, function: Any, neutral: Any, value: Value, axis: Value, exclusive: int, reverse: int
-) -> Placed:
+) -> LaidOut:
     x = ctx.placed(value)
     where = x.axis(int(ctx.known(axis, "axis").reshape(()).item()))
     tensor = ops.flip(x.tensor, axis=where) if reverse else x.tensor

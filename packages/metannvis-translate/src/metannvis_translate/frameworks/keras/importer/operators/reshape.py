@@ -13,10 +13,10 @@ from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.reshape_groups import groups, orders
 from metannvis_translate.frameworks.keras.importer.sizes import is_number, spread
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.graph.symbolic_shapes import dims
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -28,32 +28,32 @@ layers, ops = keras.layers, keras.ops
 def Transpose(ctx: KerasImporter, data: Value, *, perm: Sequence[int] = ()) -> Value:
     """Only noted: the tensor stays where it is and its logical axes get new numbers."""
     perm = tuple(perm) or tuple(reversed(range(data.rank)))
-    if isinstance(data, Const):
-        return Const(data.array.transpose(perm), data.name, data.exact, data.trainable)
-    return Placed(data.tensor, tuple(perm.index(axis) for axis in data.order))
+    if isinstance(data, ConstantValue):
+        return ConstantValue(data.array.transpose(perm), data.name, data.exact, data.trainable)
+    return LaidOut(data.tensor, tuple(perm.index(axis) for axis in data.order))
 
 
 @converter("Flatten", since=1)
-def Flatten(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+def Flatten(ctx: KerasImporter, input: Value, *, axis: int = 1) -> LaidOut:
     x = in_sequence(ctx, input)
     if axis % max(x.rank, 1) == 1 and x.rank > 1:
-        return Placed(ctx.layer_of(layers.Flatten, x.tensor), (0, 1))
+        return LaidOut(ctx.layer_of(layers.Flatten, x.tensor), (0, 1))
     shape = x.tensor.shape
     front = -1 if any(d is None for d in shape[: axis % (x.rank + 1)]) else int(np.prod(shape[:axis], dtype=int))
     back = shape[axis:] if axis else shape
     if front == -1 and any(d is None for d in back):
         ctx.refuse("its axes have free sizes")
     width = -1 if front != -1 else int(np.prod(back, dtype=int))
-    return Placed(ops.reshape(x.tensor, (front, width)), (0, 1))
+    return LaidOut(ops.reshape(x.tensor, (front, width)), (0, 1))
 
 
 @converter("Reshape", since=5)
 def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0) -> Value:
     wanted = ctx.sizes(shape, "shape")
-    if isinstance(data, Const):
+    if isinstance(data, ConstantValue):
         wanted = [int(d) for d in ctx.known(shape, "shape")]
         full = [data.array.shape[i] if d == 0 and not allowzero else d for i, d in enumerate(wanted)]
-        return Const(data.array.reshape(full), data.name, data.exact, data.trainable)
+        return ConstantValue(data.array.reshape(full), data.name, data.exact, data.trainable)
     reshaped = by_groups(ctx, ctx.placed(data), wanted, allowzero)
     if reshaped is not None:
         return reshaped
@@ -74,14 +74,14 @@ def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0
     order = layout.identity(len(wanted))
     if keeps_batch and wanted[1:]:
         if len(rest) == 1 and x.rank > 1:
-            return Placed(ctx.layer_of(layers.Flatten, x.tensor), order)
-        return Placed(ctx.layer_of(layers.Reshape, x.tensor, target_shape=tuple(rest)), order)
+            return LaidOut(ctx.layer_of(layers.Flatten, x.tensor), order)
+        return LaidOut(ctx.layer_of(layers.Reshape, x.tensor, target_shape=tuple(rest)), order)
     if wanted.count(-1) > 1:
         ctx.refuse("several of its sizes are free")
-    return Placed(ops.reshape(x.tensor, wanted), order)
+    return LaidOut(ops.reshape(x.tensor, wanted), order)
 
 
-def by_groups(ctx: KerasImporter, x: Placed, wanted: Sequence[Any], allowzero: int) -> Placed | None:
+def by_groups(ctx: KerasImporter, x: LaidOut, wanted: Sequence[Any], allowzero: int) -> LaidOut | None:
     """Reshape with axes that are not touched left where they are; ``None`` where the sizes are not known well enough."""
     first, output = ctx.node.inputs[0], ctx.node.outputs[0]
     have, target = (dims(value) if value is not None else None for value in (first, output))
@@ -94,32 +94,32 @@ def by_groups(ctx: KerasImporter, x: Placed, wanted: Sequence[Any], allowzero: i
     tensor = ctx.reorder(x, before).tensor
     shape = [int(size) if is_number(size) or size.is_Integer else -1 for size in (target[axis] for axis in after)]
     if tuple(tensor.shape) == tuple(None if size == -1 else size for size in shape):
-        return Placed(tensor, after)
+        return LaidOut(tensor, after)
     keeps_batch = bool(shape) and len(before) > 0 and have[before[0]] == target[after[0]]
     rest = shape[1:]
     if keeps_batch and rest.count(-1) <= 1 and rest:
         if len(rest) == 1 and len(before) > 1:
-            return Placed(ctx.layer_of(layers.Flatten, tensor), after)
-        return Placed(ctx.layer_of(layers.Reshape, tensor, target_shape=tuple(rest)), after)
+            return LaidOut(ctx.layer_of(layers.Flatten, tensor), after)
+        return LaidOut(ctx.layer_of(layers.Reshape, tensor, target_shape=tuple(rest)), after)
     if shape.count(-1) > 1:
         return None
-    return Placed(ops.reshape(tensor, shape), after)
+    return LaidOut(ops.reshape(tensor, shape), after)
 
 
-def in_sequence(ctx: KerasImporter, value: Value) -> Placed:
+def in_sequence(ctx: KerasImporter, value: Value) -> LaidOut:
     """The value with its elements in logical sequence, transposed only if that moves any."""
     x = ctx.placed(value)
     perm = layout.transpose(x.order, layout.identity(x.rank))
     if perm is None:
         return x
-    if layout.moves_nothing(perm, x.tensor.shape):
+    if layout.is_reshape(perm, x.tensor.shape):
         shape = [x.tensor.shape[k] for k in perm]
         if shape[0] is None and None not in shape[1:]:
-            return Placed(ops.reshape(x.tensor, (-1, *shape[1:])), layout.identity(x.rank))
+            return LaidOut(ops.reshape(x.tensor, (-1, *shape[1:])), layout.identity(x.rank))
     return ctx.plain(x)
 
 
-def logical_shape(x: Placed) -> tuple[int | None, ...]:
+def logical_shape(x: LaidOut) -> tuple[int | None, ...]:
     return tuple(x.tensor.shape[k] for k in layout.inverse(x.order))
 
 
@@ -138,7 +138,7 @@ def squeeze(ctx: KerasImporter, data: Value, axes: Sequence[int] | None) -> Valu
     shape = logical_shape(x)
     gone = [a % x.rank for a in axes] if axes is not None else [a for a, d in enumerate(shape) if d == 1]
     tensor = ops.squeeze(x.tensor, axis=tuple(sorted(x.axis(a) for a in gone))) if gone else x.tensor
-    return Placed(tensor, layout.kept_axes(x.order, gone))
+    return LaidOut(tensor, layout.kept_axes(x.order, gone))
 
 
 @converter("Unsqueeze", since=1)
@@ -154,24 +154,24 @@ def Unsqueeze(ctx: KerasImporter, data: Value, axes: Value) -> Value:
 def unsqueeze(ctx: KerasImporter, data: Value, axes: Sequence[int]) -> Value:
     rank = data.rank + len(axes)
     new = sorted(a % rank for a in axes)
-    if isinstance(data, Const):
-        return Const(np.expand_dims(data.array, tuple(new)), data.name, data.exact, data.trainable)
+    if isinstance(data, ConstantValue):
+        return ConstantValue(np.expand_dims(data.array, tuple(new)), data.name, data.exact, data.trainable)
     x = ctx.plain(data)
     tensor = x.tensor
     for axis in new:
         tensor = ops.expand_dims(tensor, axis)
-    return Placed(tensor, layout.identity(rank))
+    return LaidOut(tensor, layout.identity(rank))
 
 
 @converter("Expand", since=8)
-def Expand(ctx: KerasImporter, input: Value, shape: Value) -> Placed:
+def Expand(ctx: KerasImporter, input: Value, shape: Value) -> LaidOut:
     """Broadcast to a shape whose free sizes are those of the model's inputs."""
     tensor = spread(ctx, ctx.plain(input), ctx.sizes(shape, "shape"))
-    return Placed(tensor, layout.identity(len(tensor.shape)))
+    return LaidOut(tensor, layout.identity(len(tensor.shape)))
 
 
 @converter("Tile", since=6)
-def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> Placed:
+def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> LaidOut:
     """A free number of times is possible over an axis of size one."""
     x = ctx.placed(input)
     times = ctx.sizes(repeats, "repeats")
@@ -181,13 +181,13 @@ def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> Placed:
             if not is_number(count) and x.tensor.shape[axis] != 1:
                 ctx.refuse("its repeats depend on a free size")
         wanted = [1 if is_number(count) else count for count in times]
-        x = Placed(spread(ctx, x, wanted), x.order)
+        x = LaidOut(spread(ctx, x, wanted), x.order)
         times = [int(count) if is_number(count) else 1 for count in times]
     return ctx.keep(x, ops.tile(x.tensor, x.arrange(times)) if any(count != 1 for count in times) else x.tensor)
 
 
 @converter("Roll", since=1, domain=DOMAIN)
-def Roll(ctx: KerasImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> Placed:
+def Roll(ctx: KerasImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> LaidOut:
     """PyTorch's ``roll``, wherever the axes lie; without any it goes over all elements as one line."""
     if not dims:
         x = in_sequence(ctx, X)
@@ -195,18 +195,18 @@ def Roll(ctx: KerasImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[
         shape = [-1 if d is None else d for d in x.tensor.shape]
         if shape.count(-1) > 1:
             ctx.refuse("several of its sizes are free")
-        return Placed(ops.reshape(line, shape), layout.identity(x.rank))
+        return LaidOut(ops.reshape(line, shape), layout.identity(x.rank))
     x = ctx.placed(X)
     return ctx.keep(x, ops.roll(x.tensor, list(shifts), axis=[x.axis(axis) for axis in dims]))
 
 
 @converter("DepthToSpace", since=1)
-def DepthToSpace_1(ctx: KerasImporter, input: Value, *, blocksize: int) -> Placed:
+def DepthToSpace_1(ctx: KerasImporter, input: Value, *, blocksize: int) -> LaidOut:
     return DepthToSpace(ctx, input, blocksize=blocksize)
 
 
 @converter("DepthToSpace", since=11)
-def DepthToSpace(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
+def DepthToSpace(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> LaidOut:
     x = ctx.channels_last(input)
     height, width, channels = sizes(ctx, x)
     depth = channels // blocksize**2
@@ -215,23 +215,23 @@ def DepthToSpace(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str 
     else:
         split, order = (height, width, depth, blocksize, blocksize), (0, 1, 4, 2, 5, 3)
     tensor = ops.transpose(ops.reshape(x.tensor, (-1, *split)), order)
-    return Placed(ops.reshape(tensor, (-1, height * blocksize, width * blocksize, depth)), x.order)
+    return LaidOut(ops.reshape(tensor, (-1, height * blocksize, width * blocksize, depth)), x.order)
 
 
 @converter("SpaceToDepth", since=1)
-def SpaceToDepth_1(ctx: KerasImporter, input: Value, *, blocksize: int) -> Placed:
+def SpaceToDepth_1(ctx: KerasImporter, input: Value, *, blocksize: int) -> LaidOut:
     return space_to_depth(ctx, input, blocksize)
 
 
 @converter("SpaceToDepth", since=13)
-def SpaceToDepth(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
+def SpaceToDepth(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> LaidOut:
     return space_to_depth(ctx, input, blocksize, mode)
 
 
-def space_to_depth(ctx: KerasImporter, input: Value, blocksize: int, mode: str = "DCR") -> Placed:
+def space_to_depth(ctx: KerasImporter, input: Value, blocksize: int, mode: str = "DCR") -> LaidOut:
     x = ctx.channels_last(input)
     height, width, channels = sizes(ctx, x)
     down, across = height // blocksize, width // blocksize
     tensor = ops.reshape(x.tensor, (-1, down, blocksize, across, blocksize, channels))
     tensor = ops.transpose(tensor, (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
-    return Placed(ops.reshape(tensor, (-1, down, across, channels * blocksize**2)), x.order)
+    return LaidOut(ops.reshape(tensor, (-1, down, across, channels * blocksize**2)), x.order)

@@ -12,7 +12,7 @@ import numpy as np
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sizes import is_number, size_tensor
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import CORNERS
 from metannvis_translate.importing.resampling import (
     Interpolation,
@@ -25,7 +25,7 @@ from metannvis_translate.importing.resampling import (
     resized_axes,
     upsample,
 )
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -34,17 +34,17 @@ layers, ops = keras.layers, keras.ops
 
 
 @converter("Upsample", since=7)
-def Upsample_7(ctx: KerasImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> Placed:
+def Upsample_7(ctx: KerasImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> LaidOut:
     return resize(ctx, X, list(scales), None, upsample(mode))
 
 
 @converter("Upsample", since=9)
-def Upsample(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+def Upsample(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> LaidOut:
     return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
 
 
 @converter("Resize", since=10)
-def Resize_10(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+def Resize_10(ctx: KerasImporter, X: Value, scales: Value, *, mode: str = "nearest") -> LaidOut:
     return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
 
 
@@ -65,12 +65,12 @@ def Resize(
     keep_aspect_ratio_policy: str = "stretch",
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
-) -> Placed:
+) -> LaidOut:
     """Native ``UpSampling2D`` where it does the same, else a matrix (or, for the nearest, indices) an axis."""
     along = [axis % X.rank for axis in (range(X.rank) if axes is None else axes)]
 
     def full(value: Value | None, what: str) -> list[Any] | None:
-        if value is None or (isinstance(value, Const) and value.array.size == 0):
+        if value is None or (isinstance(value, ConstantValue) and value.array.size == 0):
             return None
         elements = ctx.own_sizes(value, along) if what == "sizes" else ctx.known(value, what).tolist()
         return for_all_axes(elements, along, X.rank)
@@ -97,7 +97,7 @@ def resize(
     sizes: list[Any] | None,
     how: Interpolation,
     regions: Mapping[int, Region] | None = None,
-) -> Placed:
+) -> LaidOut:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
     regions, mode, coordinates = regions or {}, how.mode, how.coordinates
@@ -153,7 +153,7 @@ def resample(
     scales: Sequence[float] | None,
     sizes: Sequence[Any] | None,
     how: Interpolation,
-) -> Placed:
+) -> LaidOut:
     """Resize axes of free size, or to free sizes: by a layer that sees them when the model runs."""
     usual, mode, coordinates = ("half_pixel", "asymmetric", "align_corners"), how.mode, how.coordinates
     if coordinates == "pytorch_half_pixel":  # it differs where a new size is 1

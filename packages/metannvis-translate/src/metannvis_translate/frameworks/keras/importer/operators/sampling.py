@@ -15,7 +15,7 @@ from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, channels_last, identity
+from metannvis_translate.graph.layout import LaidOut, channels_last, identity
 from metannvis_translate.graph.metadata import BORDER
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import steps
@@ -124,7 +124,7 @@ def _far(x: Any, a: float) -> Any:
     return ops.subtract(ops.multiply(inner, x), 4 * a)
 
 
-def image_of(ctx: KerasImporter, X: Value) -> Placed:
+def image_of(ctx: KerasImporter, X: Value) -> LaidOut:
     """A channels-last image of known size."""
     x = ctx.channels_last(X)
     if None in x.tensor.shape[1:]:
@@ -141,7 +141,7 @@ def GridSample(
     align_corners: int = 0,
     mode: str = "linear",
     padding_mode: str = "zeros",
-) -> Placed:
+) -> LaidOut:
     """Reads an image at places that run from −1 to 1 along each axis, the last axis' coordinate first.
 
     Where a place beyond the image lies is settled before the nearest pixel is (PyTorch) or after (ONNX); likewise for
@@ -168,7 +168,7 @@ def GridSample(
         result = samples.cubic(places)
     else:
         result = samples.linear(places)
-    return Placed(result, channels_last(x.rank))
+    return LaidOut(result, channels_last(x.rank))
 
 
 def beyond(samples: Samples, at: Any, size: int) -> Any:
@@ -182,7 +182,7 @@ def beyond(samples: Samples, at: Any, size: int) -> Any:
 
 
 @converter("AffineGrid", since=20)
-def AffineGrid(ctx: KerasImporter, theta: Value, size: Value, *, align_corners: int = 0) -> Placed:
+def AffineGrid(ctx: KerasImporter, theta: Value, size: Value, *, align_corners: int = 0) -> LaidOut:
     """Places of an image's pixels under affine maps ``(batch, n, n + 1)``, for ``GridSample``."""
     wanted = [int(n) for n in ctx.known(size, "size")][2:]
     n = len(wanted)
@@ -199,7 +199,7 @@ def AffineGrid(ctx: KerasImporter, theta: Value, size: Value, *, align_corners: 
             along[n - k] = count
             column = ops.multiply(column, line.reshape(along).astype(ctx.compute))
         total = column if total is None else add(total, column)
-    return Placed(total, identity(n + 2))
+    return LaidOut(total, identity(n + 2))
 
 
 @converter("RoiAlign", since=10)
@@ -214,7 +214,7 @@ def RoiAlign_10(
     output_width: int = 1,
     sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
-) -> Placed:
+) -> LaidOut:
     """Before opset 16: corners of a region are pixels."""
     return RoiAlign(
         ctx, X, rois, batch_indices, coordinate_transformation_mode="output_half_pixel", mode=mode,
@@ -235,7 +235,7 @@ def RoiAlign(
     output_width: int = 1,
     sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
-) -> Placed:
+) -> LaidOut:
     """Regions ``(regions, 4)`` of images, each in cells of which some points are read and averaged.
 
     References
@@ -282,7 +282,7 @@ def RoiAlign(
         points = samples.read(axes)
     cells = ops.reshape(points, (-1, output_height, sampling_ratio, output_width, sampling_ratio, points.shape[-1]))
     reduce = ops.max if mode == "max" else ops.mean
-    return Placed(reduce(cells, axis=(2, 4)), channels_last(4))
+    return LaidOut(reduce(cells, axis=(2, 4)), channels_last(4))
 
 
 @converter("DeformConv", since=19)
@@ -300,7 +300,7 @@ def DeformConv(
     offset_group: int = 1,
     pads: Sequence[int] = (),
     strides: Sequence[int] = (),
-) -> Placed:
+) -> LaidOut:
     """Convolution that reads each pixel beside its place, by ``offset`` ``(batch, groups · *k · n, *out)``.
 
     References
@@ -340,4 +340,4 @@ def DeformConv(
     result = ops.reshape(dynamic_conv(flat, kernel, (1,), "valid", (1,)), (-1, *out, kernel.shape[0]))
     if B is not None:
         result = add(result, ctx.plain(B).tensor)
-    return Placed(result, channels_last(x.rank))
+    return LaidOut(result, channels_last(x.rank))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @converter("ReverseSequence", since=10)
 def ReverseSequence(
     ctx: KerasImporter, input: Value, sequence_lens: Value, *, batch_axis: int = 1, time_axis: int = 0
-) -> Placed:
+) -> LaidOut:
     x = ctx.placed(input)
     lengths = ctx.plain(sequence_lens).tensor
     axes = {"seq_axis": x.axis(time_axis), "batch_axis": x.axis(batch_axis)}
@@ -25,29 +25,29 @@ def ReverseSequence(
 
 
 @converter("Compress", since=9)
-def Compress(ctx: KerasImporter, input: Value, condition: Value, *, axis: int | None = None) -> Placed:
+def Compress(ctx: KerasImporter, input: Value, condition: Value, *, axis: int | None = None) -> LaidOut:
     """How many entries are left is seen when the model runs."""
     x = ctx.plain(input)
     where = None if axis is None else x.axis(axis)
     tensor = ctx.operator_layer(keras_objects.Compress, x.tensor, ctx.plain(condition).tensor, axis=where)
-    return Placed(tensor, layout.identity(len(tensor.shape)))
+    return LaidOut(tensor, layout.identity(len(tensor.shape)))
 
 
 @converter("NonZero", since=9)
-def NonZero(ctx: KerasImporter, X: Value) -> Placed:
+def NonZero(ctx: KerasImporter, X: Value) -> LaidOut:
     """How many there are is seen when the model runs."""
-    return Placed(ctx.operator_layer(keras_objects.NonZero, ctx.plain(X).tensor), (0, 1))
+    return LaidOut(ctx.operator_layer(keras_objects.NonZero, ctx.plain(X).tensor), (0, 1))
 
 
 @converter("Unique", since=11)
 def Unique(
     ctx: KerasImporter, X: Value, *, axis: int | None = None, sorted: int = 1
-) -> tuple[Placed, Placed, Placed, Placed]:
+) -> tuple[LaidOut, LaidOut, LaidOut, LaidOut]:
     """How many different entries there are is seen when the model runs."""
     x = ctx.plain(X)
     where = None if axis is None else x.axis(axis)
     if where is not None and None in x.tensor.shape[:where] + x.tensor.shape[where + 1 :]:
         ctx.refuse("its entries have a free size")
     found, *others = ctx.operator_layer(keras_objects.Unique, x.tensor, axis=where, sort=bool(sorted))
-    first, places, counts = (Placed(tensor, (0,)) for tensor in others)
-    return Placed(found, layout.identity(len(found.shape))), first, places, counts
+    first, places, counts = (LaidOut(tensor, (0,)) for tensor in others)
+    return LaidOut(found, layout.identity(len(found.shape))), first, places, counts

@@ -11,9 +11,9 @@ from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.constants import constant_array
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import DOMAIN
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -22,49 +22,49 @@ ops = keras.ops
 
 
 @converter("Shape", since=1)
-def Shape_1(ctx: KerasImporter, data: Value) -> Placed:
+def Shape_1(ctx: KerasImporter, data: Value) -> LaidOut:
     return shape(ctx, data, 0, None)
 
 
 @converter("Shape", since=15)
-def Shape(ctx: KerasImporter, data: Value, *, end: int | None = None, start: int = 0) -> Placed:
+def Shape(ctx: KerasImporter, data: Value, *, end: int | None = None, start: int = 0) -> LaidOut:
     return shape(ctx, data, start, end)
 
 
-def shape(ctx: KerasImporter, data: Value, start: int, end: int | None) -> Placed:
-    return Placed(ctx.operator_layer(keras_objects.Shape, ctx.plain(data).tensor, start=start, end=end), (0,))
+def shape(ctx: KerasImporter, data: Value, start: int, end: int | None) -> LaidOut:
+    return LaidOut(ctx.operator_layer(keras_objects.Shape, ctx.plain(data).tensor, start=start, end=end), (0,))
 
 
 @converter("Size", since=1)
-def Size(ctx: KerasImporter, data: Value) -> Placed:
-    return Placed(ctx.operator_layer(keras_objects.Size, ctx.placed(data).tensor), ())
+def Size(ctx: KerasImporter, data: Value) -> LaidOut:
+    return LaidOut(ctx.operator_layer(keras_objects.Size, ctx.placed(data).tensor), ())
 
 
 @converter("ConstantOfShape", since=9)
-def ConstantOfShape(ctx: KerasImporter, input: Value, *, value: Any = None) -> Placed:
+def ConstantOfShape(ctx: KerasImporter, input: Value, *, value: Any = None) -> LaidOut:
     """Of a shape that is computed when the model runs."""
     array = np.zeros(1, np.float32) if value is None else value.numpy()
     tensor = ctx.operator_layer(
         keras_objects.Filled, ctx.plain(input).tensor, value=array.item(), to=ctx.float_dtype(array.dtype.name)
     )
-    return Placed(tensor, layout.identity(len(tensor.shape)))
+    return LaidOut(tensor, layout.identity(len(tensor.shape)))
 
 
 @converter("EyeLike", since=9)
-def EyeLike(ctx: KerasImporter, input: Value, *, dtype: int | None = None, k: int = 0) -> Placed:
+def EyeLike(ctx: KerasImporter, input: Value, *, dtype: int | None = None, k: int = 0) -> LaidOut:
     x = ctx.plain(input)
     to = x.tensor.dtype if dtype is None else ctx.dtype_named(dtype)
-    return Placed(ctx.operator_layer(keras_objects.EyeLike, x.tensor, k=k, to=to), x.order)
+    return LaidOut(ctx.operator_layer(keras_objects.EyeLike, x.tensor, k=k, to=to), x.order)
 
 
 @converter("Range", since=11)
-def Range(ctx: KerasImporter, start: Value, limit: Value, delta: Value) -> Placed:
+def Range(ctx: KerasImporter, start: Value, limit: Value, delta: Value) -> LaidOut:
     tensors = [ctx.plain(value).tensor for value in (start, limit, delta)]
-    return Placed(ctx.operator_layer(keras_objects.Range, *tensors), (0,))
+    return LaidOut(ctx.operator_layer(keras_objects.Range, *tensors), (0,))
 
 
 @converter("Trilu", since=14)
-def Trilu(ctx: KerasImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> Placed:
+def Trilu(ctx: KerasImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> LaidOut:
     x = ctx.plain(input)
     shift = 0 if k is None else int(ctx.known(k, "k").reshape(()).item())
     rows, columns = x.tensor.shape[-2:]
@@ -75,7 +75,7 @@ def Trilu(ctx: KerasImporter, input: Value, k: Value | None = None, *, upper: in
     return ctx.keep(x, ops.where(kept, x.tensor, ops.zeros_like(x.tensor)))
 
 
-def sizes(ctx: KerasImporter, x: Placed) -> tuple[int, int, int]:
+def sizes(ctx: KerasImporter, x: LaidOut) -> tuple[int, int, int]:
     """Height, width and channels of an image whose channels lie last."""
     found = tuple(x.tensor.shape[1:])
     if None in found:
@@ -95,7 +95,7 @@ def Constant(
     value_string: Any = None,
     value_strings: Any = None,
     sparse_value: Any = None,
-) -> Const:
+) -> ConstantValue:
     return ctx.constant_node(constant_array(ctx.node))
 
 

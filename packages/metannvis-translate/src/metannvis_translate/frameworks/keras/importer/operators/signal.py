@@ -9,7 +9,7 @@ import numpy as np
 
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def DFT_17(
     axis: int = 1,
     inverse: int = 0,
     onesided: int = 0,
-) -> Placed:
+) -> LaidOut:
     return fourier(ctx, input, dft_length, axis, inverse, onesided)
 
 
@@ -40,13 +40,13 @@ def DFT(
     *,
     inverse: int = 0,
     onesided: int = 0,
-) -> Placed:
+) -> LaidOut:
     return fourier(ctx, input, dft_length, -2 if axis is None else int(ctx.known(axis, "axis")), inverse, onesided)
 
 
 def fourier(
     ctx: KerasImporter, value: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
-) -> Placed:
+) -> LaidOut:
     """Discrete Fourier transform along an axis, which is cut or filled up with zeros to the transform's length."""
     x = ctx.plain(value)
     where = axis % x.rank
@@ -82,7 +82,7 @@ def fourier(
         if onesided and not inverse:
             real, imaginary = real[..., : length // 2 + 1], imaginary[..., : length // 2 + 1]
     found = [real] if halved else [real, imaginary]
-    return Placed(ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1), identity(x.rank))
+    return LaidOut(ops.stack([ops.moveaxis(part, -1, where) for part in found], axis=-1), identity(x.rank))
 
 
 def mirrored(real: Any, imaginary: Any, length: int) -> tuple[Any, Any]:
@@ -111,7 +111,7 @@ def STFT(
     frame_length: Value | None = None,
     *,
     onesided: int = 1,
-) -> Placed:
+) -> LaidOut:
     """Fourier transforms of windowed frames: signal ``(batch, length, 1 or 2)``, result ``(batch, frames, bins, 2)``."""
     x = ctx.plain(signal)
     step, samples = int(ctx.known(frame_step, "step")), x.tensor.shape[1]
@@ -129,4 +129,4 @@ def STFT(
     )  # (batch, frames, length, parts)
     if weights is not None:
         frames = ops.multiply(frames, ops.expand_dims(weights, -1))
-    return fourier(ctx, Placed(frames, identity(4)), None, 2, 0, onesided)
+    return fourier(ctx, LaidOut(frames, identity(4)), None, 2, 0, onesided)

@@ -10,9 +10,9 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.slicing import center_pads, split_sizes, taken
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -21,36 +21,36 @@ layers, ops = keras.layers, keras.ops
 
 
 @converter("Concat", since=4)
-def Concat(ctx: KerasImporter, *inputs: Value, axis: int) -> Placed:
+def Concat(ctx: KerasImporter, *inputs: Value, axis: int) -> LaidOut:
     # a file of Keras does not keep the shape of a constant without elements
-    inputs = tuple(v for v in inputs if not (isinstance(v, Const) and v.array.shape[axis] == 0)) or inputs[:1]
+    inputs = tuple(v for v in inputs if not (isinstance(v, ConstantValue) and v.array.shape[axis] == 0)) or inputs[:1]
     if len(inputs) == 1:
         return ctx.placed(inputs[0])
     order = ctx.common_order(inputs)
-    tensors = [ctx.aligned(value, order) for value in inputs]
+    tensors = [ctx.broadcastable(value, order) for value in inputs]
     position = layout.physical_axis(order, axis)
-    if all(isinstance(value, Placed) for value in inputs) and len(inputs) > 1:
-        return Placed(
+    if all(isinstance(value, LaidOut) for value in inputs) and len(inputs) > 1:
+        return LaidOut(
             ctx.layer_of(layers.Concatenate, *tensors, axis=position if position != len(order) - 1 else -1), order
         )
-    return Placed(ops.concatenate(tensors, axis=position), order)
+    return LaidOut(ops.concatenate(tensors, axis=position), order)
 
 
 @converter("Split", since=2)
 def Split_2(
     ctx: KerasImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     return parts(ctx, input, axis, split)
 
 
 @converter("Split", since=13)
 def Split(
     ctx: KerasImporter, input: Value, split: Value | None = None, *, axis: int = 0, num_outputs: int | None = None
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     return parts(ctx, input, axis, None if split is None else ctx.known(split, "split").tolist())
 
 
-def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | None) -> tuple[Placed, ...]:
+def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | None) -> tuple[LaidOut, ...]:
     x = ctx.placed(value)
     where = x.axis(axis)
     if sizes is None:
@@ -68,7 +68,7 @@ def parts(ctx: KerasImporter, value: Value, axis: int, sizes: Sequence[int] | No
 @converter("Slice", since=1)
 def Slice_1(
     ctx: KerasImporter, data: Value, *, axes: Sequence[int] | None = None, ends: Sequence[int], starts: Sequence[int]
-) -> Placed:
+) -> LaidOut:
     return cut(ctx, data, starts, ends, axes, None)
 
 
@@ -80,7 +80,7 @@ def Slice(
     ends: Value,
     axes: Value | None = None,
     steps: Value | None = None,
-) -> Placed:
+) -> LaidOut:
     known = [None if v is None else ctx.known(v, n).tolist() for v, n in ((axes, "axes"), (steps, "steps"))]
     return cut(ctx, data, ctx.known(starts, "starts").tolist(), ctx.known(ends, "ends").tolist(), *known)
 
@@ -92,7 +92,7 @@ def cut(
     ends: Sequence[int],
     axes: Sequence[int] | None,
     steps: Sequence[int] | None,
-) -> Placed:
+) -> LaidOut:
     """Slices in Python's sense; an end beyond the axis, forwards or backwards, means all of it."""
     x = ctx.placed(data)
     axes = list(range(len(starts))) if axes is None else axes
@@ -117,7 +117,7 @@ def cut(
 
 
 @converter("CenterCropPad", since=18)
-def CenterCropPad(ctx: KerasImporter, input_data: Value, shape: Value, *, axes: Sequence[int] | None = None) -> Placed:
+def CenterCropPad(ctx: KerasImporter, input_data: Value, shape: Value, *, axes: Sequence[int] | None = None) -> LaidOut:
     """The middle of each axis, or zeros around it; what is odd is cut, or added, at the end."""
     x = ctx.placed(input_data)
     tensor = x.tensor

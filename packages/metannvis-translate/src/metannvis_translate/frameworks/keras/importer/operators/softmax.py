@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks.keras.importer.operators.activation import activation
 from metannvis_translate.frameworks.keras.importer.operators.reduce import first
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ layers, ops = keras.layers, keras.ops
 
 
 @converter("Softmax", since=13)
-def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
+def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> LaidOut:
     x = ctx.placed(input)
     position = x.axis(axis)
     if x.rank > LARGEST_SOFTMAX:
@@ -32,7 +32,7 @@ def Softmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
 
 
 @converter("LogSoftmax", since=13)
-def LogSoftmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
+def LogSoftmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> LaidOut:
     x = ctx.placed(input)
     position = x.axis(axis)
     if x.rank > LARGEST_SOFTMAX:
@@ -62,21 +62,21 @@ def softmax(tensor: Any, axis: int) -> Any:
 
 
 @converter("Softmax", since=1)
-def Softmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+def Softmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> LaidOut:
     """Before opset 13: over all axes from ``axis`` on, together."""
     return flattened(ctx, input, axis, softmax, Softmax)
 
 
 @converter("LogSoftmax", since=1)
-def LogSoftmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+def LogSoftmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> LaidOut:
     """Before opset 13: over all axes from ``axis`` on, together."""
     return flattened(ctx, input, axis, ops.log_softmax, LogSoftmax)
 
 
-def flattened(ctx: KerasImporter, value: Value, axis: int, function: Any, single: Any) -> Placed:
+def flattened(ctx: KerasImporter, value: Value, axis: int, function: Any, single: Any) -> LaidOut:
     rank = value.rank
     if axis % rank == rank - 1:
-        result: Placed = single(ctx, value, axis=-1)
+        result: LaidOut = single(ctx, value, axis=-1)
         return result
     x = ctx.plain(value)
     shape = [-1 if d is None else d for d in x.tensor.shape]
@@ -84,11 +84,11 @@ def flattened(ctx: KerasImporter, value: Value, axis: int, function: Any, single
     if width < 0 or shape.count(-1) > 1:
         ctx.refuse("its axes have free sizes")
     tensor = function(ops.reshape(x.tensor, (-1, width)), axis=-1)
-    return Placed(ops.reshape(tensor, shape), x.order)
+    return LaidOut(ops.reshape(tensor, shape), x.order)
 
 
 @converter("Hardmax", since=1)
-def Hardmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
+def Hardmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> LaidOut:
     """Over the given axis and all behind it."""
     x = ctx.plain(input)
     shape = x.tensor.shape
@@ -101,7 +101,7 @@ def Hardmax_1(ctx: KerasImporter, input: Value, *, axis: int = 1) -> Placed:
 
 
 @converter("Hardmax", since=13)
-def Hardmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> Placed:
+def Hardmax(ctx: KerasImporter, input: Value, *, axis: int = -1) -> LaidOut:
     """One for the first largest element along an axis, zero for the others."""
     x = ctx.placed(input)
     where = x.axis(axis)

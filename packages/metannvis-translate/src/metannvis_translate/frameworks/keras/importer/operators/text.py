@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from metannvis_translate.frameworks.keras.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.ngrams import ngrams, placements
 from metannvis_translate.importing.values import Value
 
@@ -34,7 +34,7 @@ def TfIdfVectorizer(
     pool_int64s: Sequence[int] = (),
     pool_strings: Sequence[str] = (),
     weights: Sequence[float] = (),
-) -> Placed:
+) -> LaidOut:
     """How often each n-gram of a pool stands in a row of integers, its words next to each other or some apart."""
     if pool_strings:
         ctx.refuse("strings are not supported")
@@ -61,4 +61,4 @@ def TfIdfVectorizer(
         result = ops.minimum(result, 1.0)
     if weights and mode != "TF":
         result = ops.multiply(result, by_column)
-    return Placed(result, identity(x.rank))
+    return LaidOut(result, identity(x.rank))

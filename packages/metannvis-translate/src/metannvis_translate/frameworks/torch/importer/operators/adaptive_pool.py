@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from metannvis_translate.frameworks.torch.importer.operators.pool import GLOBAL_AVERAGE, GLOBAL_MAX, image
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import Value
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 @converter("AdaptiveAveragePool", domain=DOMAIN)
-def AdaptiveAveragePool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+def AdaptiveAveragePool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
     """``nn.AdaptiveAvgPool1d`` and its siblings."""
     x, rank = image(ctx, X, "average pool")
-    return Placed(ctx.module(GLOBAL_AVERAGE[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
+    return LaidOut(ctx.module(GLOBAL_AVERAGE[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
 
 
 @converter("AdaptiveMaxPool", domain=DOMAIN)
-def AdaptiveMaxPool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> Placed:
+def AdaptiveMaxPool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
     """``nn.AdaptiveMaxPool1d`` and its siblings."""
     if ctx.used_outputs() > 1:
         ctx.refuse("its indices are used, which ONNX has no word for")
     x, rank = image(ctx, X, "max pool")
-    return Placed(ctx.module(GLOBAL_MAX[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
+    return LaidOut(ctx.module(GLOBAL_MAX[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
 
 
 def _size(output_size: Sequence[int]) -> int | tuple[int, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, calls, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.attention import Visible, feature_pairs, root_of_scale
 from metannvis_translate.importing.values import Value
 
@@ -133,7 +133,7 @@ def Attention(
     softmax_precision: int | None = None,
     left_window_size: int = -1,
     right_window_size: int = -1,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """Its arithmetic, as a function."""
     if Q.rank == 3 and not (q_num_heads and kv_num_heads):
         ctx.refuse("its number of heads is not given")
@@ -181,7 +181,7 @@ def RotaryEmbedding(
     interleaved: int = 0,
     num_heads: int = 0,
     rotary_embedding_dim: int = 0,
-) -> Placed:
+) -> LaidOut:
     """Its arithmetic, as a function."""
     if X.rank == 3 and not num_heads:
         ctx.refuse("its number of heads is not given")

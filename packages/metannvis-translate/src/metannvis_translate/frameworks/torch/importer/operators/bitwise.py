@@ -11,7 +11,7 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
 from metannvis_translate.frameworks.torch.importer.operators.elementwise import elementwise
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 @converter("BitwiseAnd", since=1)
-def BitwiseAnd(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def BitwiseAnd(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """``torch.bitwise_and``, with NumPy's broadcasting."""
     return elementwise(ctx, torch.bitwise_and, A, B, scalars=False)
 
 
 @converter("BitwiseOr", since=1)
-def BitwiseOr(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def BitwiseOr(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """``torch.bitwise_or``, with NumPy's broadcasting."""
     return elementwise(ctx, torch.bitwise_or, A, B, scalars=False)
 
 
 @converter("BitwiseXor", since=1)
-def BitwiseXor(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def BitwiseXor(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """``torch.bitwise_xor``, with NumPy's broadcasting."""
     return elementwise(ctx, torch.bitwise_xor, A, B, scalars=False)
 
 
 @converter("BitwiseNot", since=1)
-def BitwiseNot(ctx: TorchImporter, X: Value) -> Placed:
+def BitwiseNot(ctx: TorchImporter, X: Value) -> LaidOut:
     """``torch.bitwise_not``."""
     x = ctx.placed(X)
-    return Placed(ctx.function(torch.bitwise_not, x.tensor), x.order)
+    return LaidOut(ctx.function(torch.bitwise_not, x.tensor), x.order)
 
 
 def bit_cast(x: Tensor, *, dtype: torch.dtype) -> Tensor:
@@ -49,7 +49,7 @@ def bit_cast(x: Tensor, *, dtype: torch.dtype) -> Tensor:
 
 
 @converter("BitCast", since=26)
-def BitCast(ctx: TorchImporter, input: Value, *, to: int) -> Placed:
+def BitCast(ctx: TorchImporter, input: Value, *, to: int) -> LaidOut:
     """``Tensor.view``."""
     dtype = torch_dtype(ctx, to)
     before = ctx.numpy_dtype(ctx.node.inputs[0])
@@ -64,6 +64,6 @@ def BitCast(ctx: TorchImporter, input: Value, *, to: int) -> Placed:
 
 
 @converter("BitShift", since=11)
-def BitShift(ctx: TorchImporter, X: Value, Y: Value, *, direction: str) -> Placed:
+def BitShift(ctx: TorchImporter, X: Value, Y: Value, *, direction: str) -> LaidOut:
     shift = torch.bitwise_left_shift if direction == "LEFT" else torch.bitwise_right_shift
     return elementwise(ctx, shift, X, Y)

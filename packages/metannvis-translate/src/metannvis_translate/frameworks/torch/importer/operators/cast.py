@@ -9,8 +9,8 @@ import torch
 
 from metannvis_translate.frameworks.torch.importer.operators.quantization import FLOAT8, to_float8
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -35,14 +35,16 @@ def CastLike(
     if dtype is None:
         like = ctx.placed(target_type)
         x = ctx.placed(input)
-        return Placed(ctx.method("type_as", x.tensor, like.tensor), x.order)
+        return LaidOut(ctx.method("type_as", x.tensor, like.tensor), x.order)
     return cast(ctx, input, dtype, saturate=bool(saturate))
 
 
 def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any], *, saturate: bool = True) -> Value:
     """A constant is cast now, a tensor when the model runs."""
-    if isinstance(X, Const):
-        return Const(X.array.astype(dtype), name=f"{X.name}.{dtype}", exact=X.exact if dtype.kind == "f" else None)
+    if isinstance(X, ConstantValue):
+        return ConstantValue(
+            X.array.astype(dtype), name=f"{X.name}.{dtype}", exact=X.exact if dtype.kind == "f" else None
+        )
     if ctx.numpy_dtype(ctx.node.inputs[0]) == dtype:
         return X
     if not hasattr(torch, str(dtype)):
@@ -51,8 +53,8 @@ def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any], *, saturate: bool =
         kind = getattr(torch, dtype.name)
         if kind not in FLOAT8 or ctx.numpy_dtype(ctx.node.inputs[0]) == np.float64:
             ctx.refuse(f"PyTorch does not round to {dtype} as the standard asks")
-        return Placed(ctx.function(to_float8, ctx.placed(X).tensor, kind, saturate=saturate), X.order)
-    return Placed(ctx.method("to", X.tensor, getattr(torch, str(dtype))), X.order)
+        return LaidOut(ctx.function(to_float8, ctx.placed(X).tensor, kind, saturate=saturate), X.order)
+    return LaidOut(ctx.method("to", X.tensor, getattr(torch, str(dtype))), X.order)
 
 
 def _dtype(ctx: TorchImporter, to: int) -> np.dtype[Any]:

@@ -12,8 +12,8 @@ from torch import nn
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.pad import node_pads, pad_pairs, split_pads
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.importing.windows import steps, transposed_pads
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ CONV: tuple[Any, ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 CONV_TRANSPOSE: tuple[Any, ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def weigh(ctx: TorchImporter, module: nn.Module, W: Const, B: Value | None) -> None:
+def weigh(ctx: TorchImporter, module: nn.Module, W: ConstantValue, B: Value | None) -> None:
     """Give a module that was made without memory its weights."""
     module.weight = ctx.weight(W)
-    module.bias = ctx.weight(B) if isinstance(B, Const) else None
+    module.bias = ctx.weight(B) if isinstance(B, ConstantValue) else None
 
 
 @converter("Conv", since=1)
@@ -42,13 +42,13 @@ def Conv(
     kernel_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """``nn.Conv1d``, ``nn.Conv2d``, ``nn.Conv3d``."""
     x = ctx.plain(X)
     rank = x.rank - 2
     if not 1 <= rank <= 3:
         ctx.refuse(f"PyTorch has no convolution over {rank} spatial axes")
-    kernel = tuple(W.array.shape[2:]) if isinstance(W, Const) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
+    kernel = tuple(W.array.shape[2:]) if isinstance(W, ConstantValue) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
     stride, dilation = steps(strides, dilations, rank)
     tensor, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
     padding, rest = split_pads(pads)
@@ -56,7 +56,7 @@ def Conv(
         # all of it at once: one padding instead of two
         padding, rest = (0,) * rank, pads
         tensor = ctx.function(F.pad, tensor, pad_pairs(rest))
-    if isinstance(W, Const) and (B is None or isinstance(B, Const)):
+    if isinstance(W, ConstantValue) and (B is None or isinstance(B, ConstantValue)):
         module = CONV[rank - 1](
             W.array.shape[1] * group,
             W.array.shape[0],
@@ -69,11 +69,11 @@ def Conv(
             device="meta",
         )
         weigh(ctx, module, W, B)
-        return Placed(ctx.module(module, tensor), identity(x.rank))
+        return LaidOut(ctx.module(module, tensor), identity(x.rank))
     convolve = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
     bias = None if B is None else ctx.plain(B).tensor
     weight = ctx.plain(W).tensor
-    return Placed(ctx.function(convolve, tensor, weight, bias, stride, padding, dilation, group), identity(x.rank))
+    return LaidOut(ctx.function(convolve, tensor, weight, bias, stride, padding, dilation, group), identity(x.rank))
 
 
 @converter("ConvTranspose", since=1)
@@ -91,13 +91,13 @@ def ConvTranspose(
     output_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """``nn.ConvTranspose1d``, ``nn.ConvTranspose2d``, ``nn.ConvTranspose3d``."""
     x = ctx.plain(X)
     rank = x.rank - 2
     if not 1 <= rank <= 3:
         ctx.refuse(f"PyTorch has no transposed convolution over {rank} spatial axes")
-    kernel = tuple(W.array.shape[2:]) if isinstance(W, Const) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
+    kernel = tuple(W.array.shape[2:]) if isinstance(W, ConstantValue) else tuple(kernel_shape or ctx.shape(1)[2:])  # type: ignore[index]
     stride, dilation = steps(strides, dilations, rank)
     extra = tuple(output_padding or (0,) * rank)
     sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
@@ -113,7 +113,7 @@ def ConvTranspose(
         moved = tuple(-begin for begin in begins) + tuple(e - end for e, end in zip(extra, ends, strict=True))
         options: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": group, "pads": moved}
         return call(ctx, transposed, x, W, B, rank=x.rank, **options)
-    if isinstance(W, Const) and (B is None or isinstance(B, Const)):
+    if isinstance(W, ConstantValue) and (B is None or isinstance(B, ConstantValue)):
         channels = W.array.shape[0], W.array.shape[1] * group
         module = CONV_TRANSPOSE[rank - 1](
             *channels, kernel, stride, padding, kept, group, B is not None, dilation, device="meta"
@@ -126,7 +126,7 @@ def ConvTranspose(
         tensor = ctx.function(convolve, x.tensor, ctx.plain(W).tensor, bias, stride, padding, kept, group, dilation)
     if any(amount < 0 for amount in longer):
         tensor = ctx.function(F.pad, tensor, pad_pairs((0,) * rank + tuple(min(amount, 0) for amount in longer)))
-    return Placed(tensor, identity(x.rank))
+    return LaidOut(tensor, identity(x.rank))
 
 
 def transposed(

@@ -13,8 +13,8 @@ from torch import nn
 from metannvis_translate.frameworks.torch.importer.modules import Add as AddModule
 from metannvis_translate.frameworks.torch.importer.modules import Clip, Maximum, Minimum
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -39,9 +39,9 @@ BINARY_TENSORS: dict[str, Callable[..., Any]] = {
 
 
 def _unary(name: str, function: Callable[..., Any]) -> None:
-    def convert(ctx: TorchImporter, X: Value) -> Placed:
+    def convert(ctx: TorchImporter, X: Value) -> LaidOut:
         x = ctx.placed(X)
-        return Placed(ctx.function(function, x.tensor), x.order)
+        return LaidOut(ctx.function(function, x.tensor), x.order)
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``torch.{function.__name__}``."
@@ -49,7 +49,7 @@ def _unary(name: str, function: Callable[..., Any]) -> None:
 
 
 def _binary(name: str, function: Callable[..., Any], *, scalars: bool) -> None:
-    def convert(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+    def convert(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
         return elementwise(ctx, function, A, B, scalars=scalars)
 
     convert.__name__ = convert.__qualname__ = name
@@ -69,31 +69,31 @@ for _name, _function in BINARY_TENSORS.items():
 def operands(ctx: TorchImporter, values: Sequence[Value], *, scalars: bool = True) -> tuple[list[Any], tuple[int, ...]]:
     """What to hand to an elementwise function, and how its result lies. One operand at least is a tensor."""
     order = ctx.common_order(values)
-    tensors = [value for value in values if isinstance(value, Placed)]
+    tensors = [value for value in values if isinstance(value, LaidOut)]
     # a constant of more axes than any tensor shapes the result, even if it has a single element
     largest = max((value.rank for value in tensors), default=-1)
     return [ctx.operand(v, order, scalars=scalars and v.rank <= largest) for v in values], order
 
 
-def elementwise(ctx: TorchImporter, function: Callable[..., Any], *values: Value, scalars: bool = True) -> Placed:
+def elementwise(ctx: TorchImporter, function: Callable[..., Any], *values: Value, scalars: bool = True) -> LaidOut:
     """Call a function on operands that are brought to lie alike."""
     args, order = operands(ctx, values, scalars=scalars)
-    return Placed(ctx.function(function, *args), order)
+    return LaidOut(ctx.function(function, *args), order)
 
 
-def add(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def add(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """One addition, by a module of its own."""
     args, order = operands(ctx, (A, B))
-    return Placed(ctx.module(AddModule(), *args), order)
+    return LaidOut(ctx.module(AddModule(), *args), order)
 
 
 @converter("Add", since=1)
-def Add(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def Add(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     return add(ctx, A, B)
 
 
 @converter("Sum", since=1)
-def Sum(ctx: TorchImporter, *data_0: Value) -> Placed:
+def Sum(ctx: TorchImporter, *data_0: Value) -> LaidOut:
     result = ctx.placed(data_0[0])
     for value in data_0[1:]:
         result = add(ctx, result, value)
@@ -101,94 +101,94 @@ def Sum(ctx: TorchImporter, *data_0: Value) -> Placed:
 
 
 @converter("Mean", since=1)
-def Mean(ctx: TorchImporter, *data_0: Value) -> Placed:
+def Mean(ctx: TorchImporter, *data_0: Value) -> LaidOut:
     total = Sum(ctx, *data_0)
-    return Placed(ctx.function(operator.truediv, total.tensor, len(data_0)), total.order)
+    return LaidOut(ctx.function(operator.truediv, total.tensor, len(data_0)), total.order)
 
 
 @converter("Div", since=1)
-def Div(ctx: TorchImporter, A: Value, B: Value) -> Placed:
+def Div(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """Integers are divided with the fraction cut off."""
     args, order = operands(ctx, (A, B))
     if ctx.is_integer(0):
-        return Placed(ctx.function(torch.div, *args, rounding_mode="trunc"), order)
-    return Placed(ctx.function(operator.truediv, *args), order)
+        return LaidOut(ctx.function(torch.div, *args, rounding_mode="trunc"), order)
+    return LaidOut(ctx.function(operator.truediv, *args), order)
 
 
 @converter("Mod", since=10)
-def Mod(ctx: TorchImporter, A: Value, B: Value, *, fmod: int = 0) -> Placed:
+def Mod(ctx: TorchImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
     return elementwise(ctx, torch.fmod if fmod else torch.remainder, A, B)
 
 
 @converter("Pow", since=1)
-def Pow(ctx: TorchImporter, X: Value, Y: Value) -> Placed:
+def Pow(ctx: TorchImporter, X: Value, Y: Value) -> LaidOut:
     """The result has the type of the base."""
     result = elementwise(ctx, torch.pow, X, Y)
     if ctx.is_integer(0) and not ctx.is_integer(1):
         dtype = ctx.numpy_dtype(ctx.node.inputs[0])
-        return Placed(ctx.method("to", result.tensor, getattr(torch, str(dtype))), result.order)
+        return LaidOut(ctx.method("to", result.tensor, getattr(torch, str(dtype))), result.order)
     return result
 
 
-def _limit(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> Placed | None:
+def _limit(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> LaidOut | None:
     """A tensor against a number as ``torch.clamp`` does it, which has no gradient at its bound."""
     if ctx.ties != "bound" or len(values) != 2:
         return None
-    tensors = [value for value in values if isinstance(value, Placed)]
-    bounds = [value.scalar() for value in values if isinstance(value, Const)]
+    tensors = [value for value in values if isinstance(value, LaidOut)]
+    bounds = [value.scalar() for value in values if isinstance(value, ConstantValue)]
     if len(tensors) != 1 or bounds[0] is None:
         return None
     module = Clip(min=bounds[0]) if cls is Maximum else Clip(max=bounds[0])
-    return Placed(ctx.module(module, tensors[0].tensor), tensors[0].order)
+    return LaidOut(ctx.module(module, tensors[0].tensor), tensors[0].order)
 
 
-def _extremum(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> Placed:
+def _extremum(ctx: TorchImporter, cls: type[nn.Module], values: Sequence[Value]) -> LaidOut:
     limited = _limit(ctx, cls, values)
     if limited is not None:
         return limited
     ties = "first" if ctx.ties == "first" else "half"
     result: Value = values[0]
     for value in values[1:]:
-        if isinstance(result, Const):
-            result = ctx.placed(result) if isinstance(value, Const) else result
+        if isinstance(result, ConstantValue):
+            result = ctx.placed(result) if isinstance(value, ConstantValue) else result
         args, order = operands(ctx, (result, value))
         result = _pair(ctx, cls(ties), args, order)
     return ctx.placed(result)
 
 
-def _pair(ctx: TorchImporter, module: nn.Module, args: list[Any], order: tuple[int, ...]) -> Placed:
+def _pair(ctx: TorchImporter, module: nn.Module, args: list[Any], order: tuple[int, ...]) -> LaidOut:
     if not isinstance(args[0], torch.fx.Node):  # a number in front: as a tensor, since order decides ties
         dtype = ctx.numpy_dtype(ctx.node.inputs[0]) or np.dtype("float32")
         args = [ctx.function(torch.full_like, args[1], args[0], dtype=getattr(torch, str(dtype))), args[1]]
-    return Placed(ctx.module(module, *args), order)
+    return LaidOut(ctx.module(module, *args), order)
 
 
 @converter("Max", since=1)
-def Max(ctx: TorchImporter, *data_0: Value) -> Placed:
+def Max(ctx: TorchImporter, *data_0: Value) -> LaidOut:
     """Where the largest are equal, the first has the gradient in TensorFlow, each half of it in PyTorch."""
     return _extremum(ctx, Maximum, data_0)
 
 
 @converter("Min", since=1)
-def Min(ctx: TorchImporter, *data_0: Value) -> Placed:
+def Min(ctx: TorchImporter, *data_0: Value) -> LaidOut:
     """Where the smallest are equal, the first has the gradient in TensorFlow, each half of it in PyTorch."""
     return _extremum(ctx, Minimum, data_0)
 
 
 @converter("Where", since=9)
-def Where(ctx: TorchImporter, condition: Value, X: Value, Y: Value) -> Placed:
+def Where(ctx: TorchImporter, condition: Value, X: Value, Y: Value) -> LaidOut:
     values = (condition, X, Y)
     order = ctx.common_order(values)
-    numbers = isinstance(X, Placed) or isinstance(Y, Placed)
-    largest = max(value.rank for value in values if isinstance(value, Placed) or value.array.size > 1)
+    numbers = isinstance(X, LaidOut) or isinstance(Y, LaidOut)
+    largest = max(value.rank for value in values if isinstance(value, LaidOut) or value.array.size > 1)
     args = [ctx.operand(condition, order, scalars=False)]
     args += [ctx.operand(value, order, scalars=numbers and value.rank <= largest) for value in (X, Y)]
-    return Placed(ctx.function(torch.where, *args), order)
+    return LaidOut(ctx.function(torch.where, *args), order)
 
 
 @converter("IsInf", since=10)
-def IsInf(ctx: TorchImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> Placed:
+def IsInf(ctx: TorchImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> LaidOut:
     x = ctx.placed(X)
     if detect_negative and detect_positive:
-        return Placed(ctx.function(torch.isinf, x.tensor), x.order)
-    return Placed(ctx.function(torch.isposinf if detect_positive else torch.isneginf, x.tensor), x.order)
+        return LaidOut(ctx.function(torch.isinf, x.tensor), x.order)
+    return LaidOut(ctx.function(torch.isposinf if detect_positive else torch.isneginf, x.tensor), x.order)

@@ -13,7 +13,7 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import pairs, steps, window_counts
 
@@ -56,7 +56,7 @@ def Col2Im(
     dilations: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """Sums where windows overlap; ``F.fold`` is the same for two axes."""
     image = tuple(int(n) for n in ctx.known(image_shape, "image_shape"))
     block = tuple(int(n) for n in ctx.known(block_shape, "block_shape"))

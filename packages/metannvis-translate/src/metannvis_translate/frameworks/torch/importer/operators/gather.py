@@ -12,43 +12,49 @@ from torch import nn
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed, identity
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
 
 @converter("Gather", since=1)
-def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """``nn.Embedding`` for rows of a weight, ``torch.select`` for one index, ``torch.index_select`` for known ones."""
     axis %= data.rank
-    if isinstance(data, Const) and isinstance(indices, Placed) and data.rank == 2 and axis == 0 and data.trainable:
+    if (
+        isinstance(data, ConstantValue)
+        and isinstance(indices, LaidOut)
+        and data.rank == 2
+        and axis == 0
+        and data.trainable
+    ):
         module = nn.Embedding(*data.array.shape, device="meta")
         module.weight = ctx.weight(data)
         x = ctx.plain(indices)
-        return Placed(ctx.module(module, x.tensor), identity(x.rank + 1))
-    if isinstance(indices, Const) and indices.rank <= 1:
+        return LaidOut(ctx.module(module, x.tensor), identity(x.rank + 1))
+    if isinstance(indices, ConstantValue) and indices.rank <= 1:
         x = ctx.placed(data)
         if indices.rank == 0:
             tensor = ctx.function(torch.select, x.tensor, x.axis(axis), int(ctx.known(indices, "indices")))
-            return Placed(tensor, layout.kept_axes(x.order, (axis,)))
+            return LaidOut(tensor, layout.kept_axes(x.order, (axis,)))
         index = ctx.known(indices, "indices").astype(np.int64)
-        size = data.array.shape[axis] if isinstance(data, Const) else (ctx.shape(0) or (None,) * x.rank)[axis]
+        size = data.array.shape[axis] if isinstance(data, ConstantValue) else (ctx.shape(0) or (None,) * x.rank)[axis]
         if size is not None or (index >= 0).all():
-            known = Const(np.where(index < 0, index + (size or 0), index), name=f"{indices.name}.index")
-            return Placed(ctx.function(torch.index_select, x.tensor, x.axis(axis), ctx.constant(known, (0,))), x.order)
+            known = ConstantValue(np.where(index < 0, index + (size or 0), index), name=f"{indices.name}.index")
+            return LaidOut(ctx.function(torch.index_select, x.tensor, x.axis(axis), ctx.constant(known, (0,))), x.order)
     x, index_placed = ctx.plain(data), ctx.plain(indices)
     key = (*[slice(None)] * axis, index_placed.tensor)
-    return Placed(ctx.function(operator.getitem, x.tensor, key), identity(x.rank - 1 + index_placed.rank))
+    return LaidOut(ctx.function(operator.getitem, x.tensor, key), identity(x.rank - 1 + index_placed.rank))
 
 
 @converter("GatherElements", since=11)
-def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> Placed:
+def GatherElements(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """``torch.gather``."""
     x = ctx.plain(data)
     index = _not_negative(ctx, x, indices, axis)
-    return Placed(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
+    return LaidOut(ctx.function(torch.gather, x.tensor, axis, index), identity(x.rank))
 
 
 def gather_nd(x: torch.Tensor, index: torch.Tensor, *, batch: int) -> torch.Tensor:
@@ -62,9 +68,9 @@ def gather_nd(x: torch.Tensor, index: torch.Tensor, *, batch: int) -> torch.Tens
 
 
 @converter("GatherND", since=11)
-def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> Placed:
+def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int = 0) -> LaidOut:
     """Indexing with the last axis of ``indices`` taken apart."""
-    shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    shape = indices.array.shape if isinstance(indices, ConstantValue) else ctx.shape(1)
     if batch_dims and shape is not None and shape[-1] is not None:
         rank = indices.rank - 1 + data.rank - shape[-1] - batch_dims
         return call(ctx, gather_nd, data, indices, rank=rank, batch=batch_dims)
@@ -73,12 +79,12 @@ def GatherND(ctx: TorchImporter, data: Value, indices: Value, *, batch_dims: int
     x, index = ctx.plain(data), ctx.plain(indices)
     parts = ctx.function(torch.unbind, index.tensor, -1)
     keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))
-    return Placed(ctx.function(operator.getitem, x.tensor, keys), identity(index.rank - 1 + x.rank - shape[-1]))
+    return LaidOut(ctx.function(operator.getitem, x.tensor, keys), identity(index.rank - 1 + x.rank - shape[-1]))
 
 
-def _not_negative(ctx: TorchImporter, data: Placed, indices: Value, axis: int) -> torch.fx.Node:
+def _not_negative(ctx: TorchImporter, data: LaidOut, indices: Value, axis: int) -> torch.fx.Node:
     """Indices that count from the start, which is all that ``torch.gather`` and ``torch.scatter`` take."""
-    if isinstance(indices, Const) and (indices.array >= 0).all():
+    if isinstance(indices, ConstantValue) and (indices.array >= 0).all():
         return ctx.plain(indices).tensor
     size = (ctx.shape(0) or (None,) * data.rank)[axis]
     count = ctx.method("size", data.tensor, axis) if size is None else size
@@ -86,13 +92,13 @@ def _not_negative(ctx: TorchImporter, data: Placed, indices: Value, axis: int) -
 
 
 @converter("OneHot", since=9)
-def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Placed:
+def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> LaidOut:
     """``F.one_hot``; an index out of range gives no one at all."""
     x = ctx.plain(indices)
     count = int(ctx.known(depth, "depth").reshape(()))
     off, on = ctx.known(values, "values").tolist()
     rank = x.rank + 1
-    classes = Const(np.arange(count), name=f"{ctx.node.outputs[0].name}.classes")
+    classes = ConstantValue(np.arange(count), name=f"{ctx.node.outputs[0].name}.classes")
     index = ctx.function(torch.unsqueeze, ctx.method("long", x.tensor), -1)
     index = ctx.function(
         torch.where, ctx.function(operator.lt, index, 0), ctx.function(operator.add, index, count), index
@@ -102,7 +108,7 @@ def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, a
     tensor = ctx.method("to", ctx.function(torch.where, hit, on, off), dtype)
     # the new axis stands last; logically it is `axis`
     old = [k for k in range(rank) if k != axis % rank]
-    return Placed(tensor, (*old, axis % rank))
+    return LaidOut(tensor, (*old, axis % rank))
 
 
 def first_of(x: torch.Tensor, *, count: int, dim: int, largest: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,15 +118,15 @@ def first_of(x: torch.Tensor, *, count: int, dim: int, largest: bool) -> tuple[t
 
 
 @converter("TopK", since=1)
-def TopK_1(ctx: TorchImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Placed, Placed]:
+def TopK_1(ctx: TorchImporter, X: Value, *, axis: int = -1, k: int) -> tuple[LaidOut, LaidOut]:
     """The largest, their number an attribute."""
-    return TopK(ctx, X, Const(np.array(k)), axis=axis)
+    return TopK(ctx, X, ConstantValue(np.array(k)), axis=axis)
 
 
 @converter("TopK", since=10)
 def TopK(
     ctx: TorchImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
-) -> tuple[Placed, Placed]:
+) -> tuple[LaidOut, LaidOut]:
     """``torch.topk``."""
     x = ctx.placed(X)
     count = int(ctx.known(K, "K").reshape(()))
@@ -129,4 +135,4 @@ def TopK(
     else:
         both = ctx.function(first_of, x.tensor, count=count, dim=x.axis(axis), largest=bool(largest))
     values, indices = (ctx.function(operator.getitem, both, k) for k in range(2))
-    return Placed(values, x.order), Placed(indices, x.order)
+    return LaidOut(values, x.order), LaidOut(indices, x.order)

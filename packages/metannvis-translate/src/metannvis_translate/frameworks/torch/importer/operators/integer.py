@@ -12,7 +12,7 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import steps
 
@@ -41,7 +41,7 @@ def matmul_integer(a: Tensor, b: Tensor, a_zero: Tensor | None, b_zero: Tensor |
 @converter("MatMulInteger", since=10)
 def MatMulInteger(
     ctx: TorchImporter, A: Value, B: Value, a_zero_point: Value | None = None, b_zero_point: Value | None = None
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     if min(A.rank, B.rank) < 2:
         ctx.refuse("an operand is a vector")
@@ -82,7 +82,7 @@ def QLinearMatMul(
     b_zero_point: Value,
     y_scale: Value,
     y_zero_point: Value,
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     if min(a.rank, b.rank) < 2:
         ctx.refuse("an operand is a vector")
@@ -142,7 +142,7 @@ def ConvInteger(
     kernel_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     options = _windows(ctx, x.rank - 2, auto_pad, pads, strides, dilations, group)
     return call(ctx, conv_integer, x, w, x_zero_point, w_zero_point, rank=x.rank, **options)
@@ -185,7 +185,7 @@ def QLinearConv(
     kernel_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     options = _windows(ctx, x.rank - 2, auto_pad, pads, strides, dilations, group)
     inputs = (x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, B)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def LinearAttention(
     q_num_heads: int,
     scale: float = 0.0,
     update_rule: str = "gated_delta",
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """Its recurrence, as a function."""
     if ("gated" in update_rule) != (decay is not None) or ("delta" in update_rule) != (beta is not None):
         ctx.refuse(f"its inputs do not fit the rule {update_rule!r}")
@@ -98,7 +98,7 @@ def CausalConvWithState(
     past_state: Value | None = None,
     *,
     activation: str = "none",
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``F.conv1d`` behind what went before."""
     if activation not in ("none", "silu", "swish"):
         ctx.refuse(f"its activation {activation!r} is not known")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def NegativeLogLikelihoodLoss(
     *,
     ignore_index: int | None = None,
     reduction: str = "mean",
-) -> Placed:
+) -> LaidOut:
     """``F.nll_loss``."""
     ignore = NONE_IGNORED if ignore_index is None else ignore_index
     rank = target.rank if reduction == "none" else 0
@@ -60,7 +60,7 @@ def SoftmaxCrossEntropyLoss(
     *,
     ignore_index: int | None = None,
     reduction: str = "mean",
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``F.cross_entropy``."""
     ignore = NONE_IGNORED if ignore_index is None else ignore_index
     ranks = (labels.rank if reduction == "none" else 0, scores.rank)

@@ -12,8 +12,8 @@ from torch import fx
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.modules import SamePad, Take
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.importing.windows import Pads, axis_pads, extents, flat, pad_index, same_pads
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def node_pads(
     return tensor, flat([same_pads(size, k, s, d, lower=lower) for size, k, s, d in rows])
 
 
-def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> Placed:
+def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> LaidOut:
     """Pads (begin, end) of each logical axis, applied to the tensor as it lies."""
     x = ctx.placed(data)
     amounts = list(x.arrange(pads))
@@ -76,13 +76,13 @@ def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> P
     while pairs[-2:] == [0, 0]:
         del pairs[-2:]
     if mode == "constant":
-        return Placed(ctx.function(F.pad, x.tensor, pairs, "constant", value), x.order)
+        return LaidOut(ctx.function(F.pad, x.tensor, pairs, "constant", value), x.order)
     if mode not in MODES:
         ctx.refuse(f"its mode {mode!r} is not known")
     # PyTorch pads the last one to three axes of tensors with exactly two more
     if x.rank in (3, 4, 5) and len(pairs) // 2 <= x.rank - 2 and min(pairs) >= 0 and _fits(ctx, x, amounts):
         pairs += [0] * (2 * (x.rank - 2) - len(pairs))
-        return Placed(ctx.function(F.pad, x.tensor, pairs, MODES[mode]), x.order)
+        return LaidOut(ctx.function(F.pad, x.tensor, pairs, MODES[mode]), x.order)
     shape = ctx.shape(0)
     sizes = x.arrange(shape) if shape is not None else (None,) * x.rank
     dims, indices = [], []
@@ -93,10 +93,10 @@ def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> P
             ctx.refuse(f"its mode {mode!r} pads an axis of free size")
         indices.append(ctx.buffer(pad_index(size, amount, mode)))
         dims.append(dim)
-    return Placed(ctx.module(Take(dims, indices), x.tensor), x.order)
+    return LaidOut(ctx.module(Take(dims, indices), x.tensor), x.order)
 
 
-def _fits(ctx: TorchImporter, x: Placed, pads: Pads) -> bool:
+def _fits(ctx: TorchImporter, x: LaidOut, pads: Pads) -> bool:
     """Whether every pad is shorter than its axis, which PyTorch's reflection and wrapping ask for."""
     shape = ctx.shape(0)
     if shape is None:
@@ -107,7 +107,7 @@ def _fits(ctx: TorchImporter, x: Placed, pads: Pads) -> bool:
 @converter("Pad", since=1)
 def Pad_1(
     ctx: TorchImporter, data: Value, *, mode: str = "constant", pads: Sequence[int] = (), value: float = 0.0
-) -> Placed:
+) -> LaidOut:
     """``F.pad``; no module, since padding has no rule of its own."""
     return pad(ctx, data, axis_pads(pads, None, data.rank), mode, value)
 
@@ -127,13 +127,13 @@ def Pad(
     axes: Value | None = None,
     *,
     mode: str = "constant",
-) -> Placed:
+) -> LaidOut:
     """``F.pad``; no module, since padding has no rule of its own."""
     chosen = None if axes is None else ctx.known(axes, "axes").tolist()
     amounts = axis_pads(ctx.known(pads, "pads").tolist(), chosen, data.rank)
-    if constant_value is not None and not isinstance(constant_value, Const):
+    if constant_value is not None and not isinstance(constant_value, ConstantValue):
         if mode != "constant":
             ctx.refuse("its constant_value is computed when the model runs")
         return call(ctx, pad_with, data, constant_value, rank=data.rank, pads=pad_pairs(flat(amounts)))
-    value = constant_value.scalar() if isinstance(constant_value, Const) else 0
+    value = constant_value.scalar() if isinstance(constant_value, ConstantValue) else 0
     return pad(ctx, data, amounts, mode, value)

@@ -16,8 +16,8 @@ from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.modules import AvgPool
 from metannvis_translate.frameworks.torch.importer.operators.pad import node_pads, pad_pairs, split_pads
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.importing.windows import ceil_mode_pads, flat, pairs, steps, unpooled_sizes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ GLOBAL_MAX: tuple[Any, ...] = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.Ad
 GLOBAL_AVERAGE: tuple[Any, ...] = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
-def image(ctx: TorchImporter, X: Value, what: str) -> tuple[Placed, int]:
+def image(ctx: TorchImporter, X: Value, what: str) -> tuple[LaidOut, int]:
     """The input channels first, and its number of spatial axes."""
     x = ctx.plain(X)
     if not 3 <= x.rank <= 5:
@@ -49,7 +49,7 @@ def MaxPool(
     pads: Sequence[int] | None = None,
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
-) -> Placed | tuple[Placed, Placed]:
+) -> LaidOut | tuple[LaidOut, LaidOut]:
     """``nn.MaxPool1d``, ``nn.MaxPool2d``, ``nn.MaxPool3d``."""
     x, rank = image(ctx, X, "max pool")
     kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
@@ -75,9 +75,9 @@ def MaxPool(
         both = ctx.module(module, tensor)
         largest, index = (ctx.function(operator.getitem, both, k) for k in range(2))
         index = ctx.function(index_in_all, index, x.tensor, tensor, begins=begins, column_major=bool(storage_order))
-        return Placed(largest, identity(x.rank)), Placed(index, identity(x.rank))
+        return LaidOut(largest, identity(x.rank)), LaidOut(index, identity(x.rank))
     module = MAX[rank - 1](kernel, stride, padding, dilation, ceil_mode=bool(ceil_mode))
-    return Placed(ctx.module(module, tensor), identity(x.rank))
+    return LaidOut(ctx.module(module, tensor), identity(x.rank))
 
 
 def index_in_all(
@@ -144,7 +144,7 @@ def AveragePool(
     kernel_shape: Sequence[int],
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """``nn.AvgPool1d``, ``nn.AvgPool2d``, ``nn.AvgPool3d``."""
     x, rank = image(ctx, X, "average pool")
     kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
@@ -160,23 +160,23 @@ def AveragePool(
         # without pads the two ways to count are one, and the default is what people write
         include = bool(count_include_pad) or not any(padding)
         module = AVERAGE[rank - 1](kernel, stride, padding, ceil_mode=bool(ceil_mode), count_include_pad=include)
-    return Placed(ctx.module(module, x.tensor), identity(x.rank))
+    return LaidOut(ctx.module(module, x.tensor), identity(x.rank))
 
 
 @converter("GlobalAveragePool", since=1)
-def GlobalAveragePool(ctx: TorchImporter, X: Value) -> Placed:
+def GlobalAveragePool(ctx: TorchImporter, X: Value) -> LaidOut:
     """``nn.AdaptiveAvgPool2d(1)`` and its siblings."""
     x, rank = image(ctx, X, "average pool")
-    return Placed(ctx.module(GLOBAL_AVERAGE[rank - 1](1), x.tensor), identity(x.rank))
+    return LaidOut(ctx.module(GLOBAL_AVERAGE[rank - 1](1), x.tensor), identity(x.rank))
 
 
 @converter("GlobalMaxPool", since=1)
-def GlobalMaxPool(ctx: TorchImporter, X: Value) -> Placed:
+def GlobalMaxPool(ctx: TorchImporter, X: Value) -> LaidOut:
     """``nn.AdaptiveMaxPool2d(1)`` and its siblings."""
     x, rank = image(ctx, X, "max pool")
     if ctx.ties == "shared":  # where several elements are the largest, TensorFlow gives each its part
-        return Placed(ctx.function(torch.amax, x.tensor, tuple(range(2, x.rank)), True), identity(x.rank))
-    return Placed(ctx.module(GLOBAL_MAX[rank - 1](1), x.tensor), identity(x.rank))
+        return LaidOut(ctx.function(torch.amax, x.tensor, tuple(range(2, x.rank)), True), identity(x.rank))
+    return LaidOut(ctx.module(GLOBAL_MAX[rank - 1](1), x.tensor), identity(x.rank))
 
 
 @converter("LpPool", since=2)
@@ -191,7 +191,7 @@ def LpPool(
     p: int = 2,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """A sum over windows, from an average."""
     x, rank = image(ctx, X, "Lp pool")
     kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
@@ -201,15 +201,15 @@ def LpPool(
     powers = ctx.function(torch.pow, ctx.function(torch.abs, tensor), p)
     pool = AvgPool(kernel, stride, pads, dilation, include_pad=True, ceil=False)
     summed = ctx.function(torch.mul, ctx.module(pool, powers), math.prod(kernel))
-    return Placed(ctx.function(torch.pow, summed, 1.0 / p), identity(x.rank))
+    return LaidOut(ctx.function(torch.pow, summed, 1.0 / p), identity(x.rank))
 
 
 @converter("GlobalLpPool", since=2)
-def GlobalLpPool(ctx: TorchImporter, X: Value, *, p: int = 2) -> Placed:
+def GlobalLpPool(ctx: TorchImporter, X: Value, *, p: int = 2) -> LaidOut:
     """A norm over everything but batch and channels."""
     x, _ = image(ctx, X, "Lp pool")
     norm = ctx.function(torch.linalg.vector_norm, x.tensor, p, tuple(range(2, x.rank)), True)
-    return Placed(norm, identity(x.rank))
+    return LaidOut(norm, identity(x.rank))
 
 
 def unpool(
@@ -243,12 +243,12 @@ def MaxUnpool(
     kernel_shape: Sequence[int],
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """``torch.scatter``: ONNX counts in the whole tensor, ``nn.MaxUnpool2d`` in a channel."""
     rank = len(kernel_shape)
     size = None
     if output_shape is not None:
-        if not isinstance(output_shape, Const):
+        if not isinstance(output_shape, ConstantValue):
             ctx.refuse("its output_shape is computed when the model runs, but has to be known beforehand")
         size = tuple(int(n) for n in ctx.known(output_shape, "output_shape"))
     options: dict[str, Any] = {"kernel": tuple(kernel_shape), "stride": tuple(strides or (1,) * rank), "size": size}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, calls, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def QuantizeLinear(
     output_dtype: int = 0,
     precision: int = 0,
     saturate: int = 1,
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     dtype = torch_dtype(ctx, output_dtype)
     _is_integer(ctx, dtype)
@@ -110,7 +110,7 @@ def DequantizeLinear(
     axis: int = 1,
     block_size: int = 0,
     output_dtype: int = 0,
-) -> Placed:
+) -> LaidOut:
     """In whole numbers, as a function."""
     dtype = torch_dtype(ctx, output_dtype)
     return call(ctx, dequantize, x, x_scale, x_zero_point, rank=x.rank, axis=axis, block=block_size, dtype=dtype)
@@ -126,6 +126,6 @@ def dynamic_quantize(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @converter("DynamicQuantizeLinear", since=11)
-def DynamicQuantizeLinear(ctx: TorchImporter, x: Value) -> tuple[Placed, ...]:
+def DynamicQuantizeLinear(ctx: TorchImporter, x: Value) -> tuple[LaidOut, ...]:
     """In whole numbers, as a function."""
     return calls(ctx, dynamic_quantize, x, ranks=(x.rank, 0, 0))

@@ -13,9 +13,9 @@ from torch import nn
 from metannvis_translate.frameworks.torch.importer.calls import calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.frameworks.torch.importer.unrolled_recurrence import recurrence
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.recurrence import Recurrence
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -26,7 +26,7 @@ GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 MODULES: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
 
-def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -> tuple[Placed, ...]:
+def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -> tuple[LaidOut, ...]:
     """``inputs`` are X, W, R, B, sequence_lens, initial_h, and for an LSTM initial_c and P."""
     X, W, R, B, lengths, *states = inputs
     peepholes = states.pop() if len(states) > 2 else None
@@ -35,15 +35,15 @@ def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -
         ctx.refuse(f"its activation {how.unknown!r} is not known")
     plain = how.usual or (how.kind == "RNN" and all(how.names(k) == ("relu",) for k in range(how.directions)))
     weights = [W, R] if B is None else [W, R, B]
-    known = all(isinstance(weight, Const) for weight in weights)
+    known = all(isinstance(weight, ConstantValue) for weight in weights)
     same = not (how.clip or lengths or peepholes or how.activation_alpha or how.activation_beta)
     exact = not how.input_forget and (how.kind != "GRU" or how.linear_before_reset)
     partly = any(state is not None for state in states) and not all(state is not None for state in states)
     assert X is not None
     assert R is not None
     assert W is not None
-    if plain and known and same and exact and not partly and isinstance(X, Placed):
-        return _native(ctx, how, X, [w for w in weights if isinstance(w, Const)], states)
+    if plain and known and same and exact and not partly and isinstance(X, LaidOut):
+        return _native(ctx, how, X, [w for w in weights if isinstance(w, ConstantValue)], states)
     if how.input_forget:
         ctx.refuse("it couples input and forget gate (input_forget=1)")
     return calls(
@@ -65,10 +65,10 @@ def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -
 def _native(
     ctx: TorchImporter,
     how: Recurrence,
-    X: Placed,
-    weights: Sequence[Const],
+    X: LaidOut,
+    weights: Sequence[ConstantValue],
     states: Sequence[Value | None],
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``nn.LSTM``, ``nn.GRU``, ``nn.RNN``; PyTorch's results have directions and features on one axis."""
     kind, batch_first, directions = how.kind, how.batch_first, how.directions
     lies_batch_first = not batch_first and X.order == (1, 0, 2)
@@ -101,9 +101,9 @@ def _native(
         y = ctx.function(torch.flip, y, (time,))
     y = ctx.function(torch.unflatten, y, 2, (directions, size))
     # (time, batch, directions, features) to ONNX's (time, directions, batch, features), or batch first as it is
-    results = [Placed(y, (0, 1, 2, 3) if batch_first else (2, 0, 1, 3) if lies_batch_first else (0, 2, 1, 3))]
+    results = [LaidOut(y, (0, 1, 2, 3) if batch_first else (2, 0, 1, 3) if lies_batch_first else (0, 2, 1, 3))]
     ends = [last] if kind != "LSTM" else [ctx.function(operator.getitem, last, k) for k in range(2)]
-    results += [Placed(end, (1, 0, 2) if batch_first else (0, 1, 2)) for end in ends]
+    results += [LaidOut(end, (1, 0, 2) if batch_first else (0, 1, 2)) for end in ends]
     return tuple(results[: ctx.used_outputs()])
 
 
@@ -133,7 +133,7 @@ def LSTM(
     hidden_size: int | None = None,
     input_forget: int = 0,
     layout: int = 0,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``nn.LSTM`` where it does the same."""
     how = Recurrence.of(
         "LSTM", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
@@ -160,7 +160,7 @@ def GRU(
     hidden_size: int | None = None,
     layout: int = 0,
     linear_before_reset: int = 0,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``nn.GRU`` where it does the same (``linear_before_reset=1``)."""
     how = Recurrence.of(
         "GRU", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,
@@ -186,7 +186,7 @@ def RNN(
     direction: str = "forward",
     hidden_size: int | None = None,
     layout: int = 0,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``nn.RNN`` where it does the same."""
     how = Recurrence.of(
         "RNN", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations, clip=clip,

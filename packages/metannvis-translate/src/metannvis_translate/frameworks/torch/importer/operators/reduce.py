@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.pool import GLOBAL_AVERAGE, GLOBAL_MAX
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, is_identity, kept_axes
+from metannvis_translate.graph.layout import LaidOut, is_identity, kept_axes
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ REDUCTIONS: dict[str, Reduction] = {
 PICKING = {REDUCTIONS["ReduceMax"]: torch.max, REDUCTIONS["ReduceMin"]: torch.min}
 
 
-def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence[int], keepdims: int) -> Placed:
+def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence[int], keepdims: int) -> LaidOut:
     """Reduce over logical axes, all of them if none are given."""
     x = ctx.placed(data)
     axes = tuple(sorted({axis % x.rank for axis in axes})) if len(axes) else tuple(range(x.rank))
@@ -74,18 +74,18 @@ def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence
         return x
     if reduction is REDUCTIONS["ReduceMean"] and _is_global_pool(ctx, x, dims):
         pooled = ctx.module(GLOBAL_AVERAGE[x.rank - 3](1), x.tensor)
-        return Placed(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
+        return LaidOut(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
     if ctx.ties == "index" and reduction is REDUCTIONS["ReduceMax"] and len(dims) > 1 and _is_global_pool(ctx, x, dims):
         pooled = ctx.module(GLOBAL_MAX[x.rank - 3](1), x.tensor)
-        return Placed(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
+        return LaidOut(pooled if keepdims else ctx.function(torch.flatten, pooled, 1), order)
     if ctx.ties == "index" and len(dims) == 1 and reduction in PICKING:
         picked = ctx.function(PICKING[reduction], x.tensor, dims[0], bool(keepdims))
-        return Placed(ctx.function(operator.getitem, picked, 0), order)
+        return LaidOut(ctx.function(operator.getitem, picked, 0), order)
     shape = ctx.shape(0) or ()
     if reduction in PICKING and any(shape[axis : axis + 1] == (0,) for axis in axes):
         largest = reduction is REDUCTIONS["ReduceMax"]
-        return Placed(ctx.function(extremum_of_none, x.tensor, dims, bool(keepdims), largest=largest), order)
-    return Placed(reduction(ctx, x.tensor, dims, bool(keepdims)), order)
+        return LaidOut(ctx.function(extremum_of_none, x.tensor, dims, bool(keepdims), largest=largest), order)
+    return LaidOut(reduction(ctx, x.tensor, dims, bool(keepdims)), order)
 
 
 def extremum_of_none(x: torch.Tensor, dims: tuple[int, ...], keep: bool, *, largest: bool) -> torch.Tensor:
@@ -99,7 +99,7 @@ def extremum_of_none(x: torch.Tensor, dims: tuple[int, ...], keep: bool, *, larg
     return torch.full_like(x.to(torch.float32).sum(dims, keep), ends[not largest], dtype=dtype)
 
 
-def _is_global_pool(ctx: TorchImporter, x: Placed, dims: tuple[int, ...]) -> bool:
+def _is_global_pool(ctx: TorchImporter, x: LaidOut, dims: tuple[int, ...]) -> bool:
     """Whether it is a mean over the space of an image, for which toolkits have rules if a pool does it."""
     if not 3 <= x.rank <= 5 or dims != tuple(range(2, x.rank)) or ctx.is_integer():
         return False
@@ -108,12 +108,12 @@ def _is_global_pool(ctx: TorchImporter, x: Placed, dims: tuple[int, ...]) -> boo
 
 
 def _register(name: str, by_input: int, reduction: Reduction) -> None:
-    def by_attribute(ctx: TorchImporter, data: Value, *, axes: Sequence[int] = (), keepdims: int = 1) -> Placed:
+    def by_attribute(ctx: TorchImporter, data: Value, *, axes: Sequence[int] = (), keepdims: int = 1) -> LaidOut:
         return reduce(ctx, reduction, data, axes, keepdims)
 
     def with_input(
         ctx: TorchImporter, data: Value, axes: Value | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-    ) -> Placed:
+    ) -> LaidOut:
         chosen = [] if axes is None else ctx.known(axes, "axes").reshape(-1).tolist()
         if not chosen and noop_with_empty_axes:
             return ctx.placed(data)
@@ -129,31 +129,31 @@ for _name, _reduction in REDUCTIONS.items():
     _register(_name, 13 if _name == "ReduceSum" else 18, _reduction)
 
 
-def _arg(ctx: TorchImporter, function: Callable[..., Any], data: Value, axis: int, keepdims: int, last: int) -> Placed:
+def _arg(ctx: TorchImporter, function: Callable[..., Any], data: Value, axis: int, keepdims: int, last: int) -> LaidOut:
     x = ctx.placed(data)
     dim = x.axis(axis)
     order = x.order if keepdims else kept_axes(x.order, (axis,))
     if not last:
-        return Placed(ctx.function(function, x.tensor, dim, bool(keepdims)), order)
+        return LaidOut(ctx.function(function, x.tensor, dim, bool(keepdims)), order)
     size = ctx.method("size", x.tensor, dim)
     index = ctx.function(function, ctx.function(torch.flip, x.tensor, (dim,)), dim, bool(keepdims))
-    return Placed(ctx.function(torch.rsub, index, ctx.function(torch.sub, size, 1)), order)
+    return LaidOut(ctx.function(torch.rsub, index, ctx.function(torch.sub, size, 1)), order)
 
 
 @converter("ArgMax", since=1)
-def ArgMax(ctx: TorchImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+def ArgMax(ctx: TorchImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> LaidOut:
     """``torch.argmax``."""
     return _arg(ctx, torch.argmax, data, axis, keepdims, select_last_index)
 
 
 @converter("ArgMin", since=1)
-def ArgMin(ctx: TorchImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Placed:
+def ArgMin(ctx: TorchImporter, data: Value, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> LaidOut:
     """``torch.argmin``."""
     return _arg(ctx, torch.argmin, data, axis, keepdims, select_last_index)
 
 
 @converter("CumSum", since=11)
-def CumSum(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> Placed:
+def CumSum(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> LaidOut:
     """``torch.cumsum``."""
     placed = ctx.placed(x)
     dim = placed.axis(int(ctx.known(axis, "axis").reshape(())))
@@ -168,7 +168,7 @@ def CumSum(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, rev
         total = ctx.function(torch.sub, total, tensor)
     if reverse:
         total = ctx.function(torch.flip, total, (dim,))
-    return Placed(total, placed.order)
+    return LaidOut(total, placed.order)
 
 
 def cumulative_product(x: Tensor, *, dim: int, exclusive: bool, reverse: bool) -> Tensor:
@@ -183,7 +183,7 @@ def cumulative_product(x: Tensor, *, dim: int, exclusive: bool, reverse: bool) -
 
 
 @converter("CumProd", since=26)
-def CumProd(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> Placed:
+def CumProd(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> LaidOut:
     """``torch.cumprod``."""
     dim = int(ctx.known(axis, "axis").reshape(())) % x.rank
     options = {"dim": dim, "exclusive": bool(exclusive), "reverse": bool(reverse)}

@@ -12,9 +12,9 @@ from torch import nn
 
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.graph.metadata import DOMAIN
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -25,7 +25,7 @@ def in_sequence(ctx: TorchImporter, data: Value) -> Any:
     x = ctx.placed(data)
     perm = layout.transpose(x.order, identity(x.rank))
     shape = ctx.shape(0)
-    if perm is None or (shape is not None and layout.moves_nothing(perm, x.arrange(shape))):
+    if perm is None or (shape is not None and layout.is_reshape(perm, x.arrange(shape))):
         return x.tensor
     return ctx.transpose(x.tensor, perm)
 
@@ -34,18 +34,20 @@ def in_sequence(ctx: TorchImporter, data: Value) -> Any:
 def Transpose(ctx: TorchImporter, data: Value, *, perm: Sequence[int] | None = None) -> Value:
     """Nothing is moved: the result lies as the input does, its axes have other names."""
     perm = tuple(perm if perm is not None else reversed(range(data.rank)))
-    if isinstance(data, Const):
-        return Const(data.array.transpose(perm), name=f"{data.name}.{perm}", exact=data.exact, trainable=data.trainable)
-    return Placed(data.tensor, tuple(perm.index(axis) for axis in data.order))
+    if isinstance(data, ConstantValue):
+        return ConstantValue(
+            data.array.transpose(perm), name=f"{data.name}.{perm}", exact=data.exact, trainable=data.trainable
+        )
+    return LaidOut(data.tensor, tuple(perm.index(axis) for axis in data.order))
 
 
 @converter("Reshape", since=5)
 def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0) -> Value:
     """``torch.flatten`` where it is one, else ``torch.reshape``."""
     wanted = ctx.sizes(shape, "shape")
-    if isinstance(data, Const) and not any(isinstance(size, torch.fx.Node) for size in wanted):
+    if isinstance(data, ConstantValue) and not any(isinstance(size, torch.fx.Node) for size in wanted):
         settled = [data.array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(wanted)]
-        return Const(
+        return ConstantValue(
             data.array.reshape(settled), name=f"{data.name}.{settled}", exact=data.exact, trainable=data.trainable
         )
     have = ctx.shape(0) or (None,) * data.rank
@@ -53,7 +55,7 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
     if len(wanted) == 2 and data.rank > 1 and not isinstance(wanted[1], torch.fx.Node):
         inner = None if None in have[1:] else math.prod(size or 0 for size in have[1:])
         if (batch_stays and wanted[1] in (-1, inner)) or (wanted[0] == -1 and wanted[1] == inner):
-            return Placed(ctx.function(torch.flatten, in_sequence(ctx, data), 1), identity(2))
+            return LaidOut(ctx.function(torch.flatten, in_sequence(ctx, data), 1), identity(2))
     tensor = in_sequence(ctx, data)
     free = any(isinstance(size, int) and size == -1 for size in wanted)
     sizes: list[Any] = []
@@ -68,38 +70,38 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
         else:
             x = ctx.placed(data)
             sizes.append(ctx.method("size", x.tensor, x.axis(k)))
-    return Placed(ctx.function(torch.reshape, tensor, tuple(sizes)), identity(len(sizes)))
+    return LaidOut(ctx.function(torch.reshape, tensor, tuple(sizes)), identity(len(sizes)))
 
 
 @converter("Flatten", since=1)
-def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> Placed:
+def Flatten(ctx: TorchImporter, input: Value, *, axis: int = 1) -> LaidOut:
     """``torch.flatten``."""
     rank = input.rank
     axis = axis + rank if axis < 0 else axis
     tensor = in_sequence(ctx, input)
     if axis == 0:
-        return Placed(ctx.function(torch.reshape, tensor, (1, -1)), identity(2))
+        return LaidOut(ctx.function(torch.reshape, tensor, (1, -1)), identity(2))
     if axis == rank:
-        return Placed(ctx.function(torch.reshape, tensor, (-1, 1)), identity(2))
+        return LaidOut(ctx.function(torch.reshape, tensor, (-1, 1)), identity(2))
     if axis > 1:
         tensor = ctx.function(torch.flatten, ctx.plain(input).tensor, 0, axis - 1)
-    return Placed(ctx.function(torch.flatten, tensor, 1), identity(2))
+    return LaidOut(ctx.function(torch.flatten, tensor, 1), identity(2))
 
 
 @converter("Squeeze", since=1)
 def Squeeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None) -> Value:
     """``torch.squeeze``."""
     if axes is None:
-        shape = data.array.shape if isinstance(data, Const) else ctx.shape(0)
+        shape = data.array.shape if isinstance(data, ConstantValue) else ctx.shape(0)
         if shape is None:
             ctx.refuse("which axes it removes is not known")
         axes = [axis for axis, size in enumerate(shape) if size == 1]
     gone = sorted(axis % data.rank for axis in axes)
-    if isinstance(data, Const):
+    if isinstance(data, ConstantValue):
         array = data.array.squeeze(tuple(gone))
-        return Const(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
     dims = tuple(sorted(data.axis(axis) for axis in gone))
-    return Placed(ctx.function(torch.squeeze, data.tensor, dims), layout.kept_axes(data.order, gone)) if gone else data
+    return LaidOut(ctx.function(torch.squeeze, data.tensor, dims), layout.kept_axes(data.order, gone)) if gone else data
 
 
 @converter("Squeeze", since=13)
@@ -113,16 +115,16 @@ def Unsqueeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Valu
     """``torch.unsqueeze``."""
     rank = data.rank + len(axes)
     new = sorted(axis % rank for axis in axes)
-    if isinstance(data, Const):
+    if isinstance(data, ConstantValue):
         array = np.expand_dims(data.array, tuple(new))
-        return Const(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
     old = [axis for axis in range(rank) if axis not in new]
     order = [old[axis] for axis in data.order]
     tensor = data.tensor
     for axis in new:
         order.insert(axis, axis)
         tensor = ctx.function(torch.unsqueeze, tensor, axis)
-    return Placed(tensor, tuple(order))
+    return LaidOut(tensor, tuple(order))
 
 
 @converter("Unsqueeze", since=13)
@@ -132,7 +134,7 @@ def Unsqueeze(ctx: TorchImporter, data: Value, axes: Value) -> Value:
 
 
 @converter("Expand", since=8)
-def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:
+def Expand(ctx: TorchImporter, input: Value, shape: Value) -> LaidOut:
     """``Tensor.expand``."""
     x = ctx.placed(input)
     sizes = ctx.sizes(shape, "shape")
@@ -149,44 +151,44 @@ def Expand(ctx: TorchImporter, input: Value, shape: Value) -> Placed:
         keep = isinstance(sizes[axis], int) and (sizes[axis] == 1 or sizes[axis] == have[axis])
         settled.append((-1 if axis >= rank - x.rank else 1) if keep else sizes[axis])
     if all(isinstance(size, int) and size == -1 for size in settled):
-        return Placed(x.tensor, order)
-    return Placed(ctx.method("expand", x.tensor, tuple(settled[axis] for axis in order)), order)
+        return LaidOut(x.tensor, order)
+    return LaidOut(ctx.method("expand", x.tensor, tuple(settled[axis] for axis in order)), order)
 
 
 @converter("Tile", since=6)
-def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> Placed:
+def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> LaidOut:
     """``torch.tile``."""
     x = ctx.placed(input)
     counts = ctx.known(repeats, "repeats").tolist()
-    return Placed(ctx.function(torch.tile, x.tensor, x.arrange(counts)), x.order)
+    return LaidOut(ctx.function(torch.tile, x.tensor, x.arrange(counts)), x.order)
 
 
 @converter("DepthToSpace", since=1)
-def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
+def DepthToSpace(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> LaidOut:
     """``nn.PixelShuffle``, after bringing the channels into its order."""
     x = ctx.plain(input)
     tensor = x.tensor
     if mode == "DCR":
         tensor = ctx.function(torch.unflatten, tensor, 1, (blocksize * blocksize, -1))
         tensor = ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2)
-    return Placed(ctx.module(nn.PixelShuffle(blocksize), tensor), identity(4))
+    return LaidOut(ctx.module(nn.PixelShuffle(blocksize), tensor), identity(4))
 
 
 @converter("SpaceToDepth", since=1)
-def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> Placed:
+def SpaceToDepth(ctx: TorchImporter, input: Value, *, blocksize: int, mode: str = "DCR") -> LaidOut:
     """``nn.PixelUnshuffle``, and the channels into ONNX's order."""
     x = ctx.plain(input)
     tensor = ctx.module(nn.PixelUnshuffle(blocksize), x.tensor)
     if mode == "CRD":
-        return Placed(tensor, identity(4))
+        return LaidOut(tensor, identity(4))
     tensor = ctx.function(torch.unflatten, tensor, 1, (-1, blocksize * blocksize))
-    return Placed(ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2), identity(4))
+    return LaidOut(ctx.function(torch.flatten, ctx.function(torch.transpose, tensor, 1, 2), 1, 2), identity(4))
 
 
 @converter("Roll", domain=DOMAIN)
-def Roll(ctx: TorchImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> Placed:
+def Roll(ctx: TorchImporter, X: Value, *, shifts: Sequence[int], dims: Sequence[int] = ()) -> LaidOut:
     """``torch.roll``."""
     x = ctx.placed(X) if dims else ctx.plain(X)
     where = tuple(x.axis(axis) for axis in dims)
     arguments = (tuple(shifts), where) if where else (shifts[0],)
-    return Placed(ctx.function(torch.roll, x.tensor, *arguments), x.order)
+    return LaidOut(ctx.function(torch.roll, x.tensor, *arguments), x.order)

@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from metannvis_translate.frameworks.torch.importer.modules import Resample, Take
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import CORNERS, SINGLE
 from metannvis_translate.importing.resampling import (
     Interpolation,
@@ -25,7 +25,7 @@ from metannvis_translate.importing.resampling import (
     resized_axes,
     upsample,
 )
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -34,19 +34,19 @@ LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 
 
 @converter("Upsample", since=7)
-def Upsample_7(ctx: TorchImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> Placed:
+def Upsample_7(ctx: TorchImporter, X: Value, *, mode: str = "nearest", scales: Sequence[float]) -> LaidOut:
     """``nn.Upsample``."""
     return resize(ctx, X, list(scales), None, upsample(mode))
 
 
 @converter("Upsample", since=9)
-def Upsample(ctx: TorchImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+def Upsample(ctx: TorchImporter, X: Value, scales: Value, *, mode: str = "nearest") -> LaidOut:
     """``nn.Upsample``."""
     return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
 
 
 @converter("Resize", since=10)
-def Resize_10(ctx: TorchImporter, X: Value, scales: Value, *, mode: str = "nearest") -> Placed:
+def Resize_10(ctx: TorchImporter, X: Value, scales: Value, *, mode: str = "nearest") -> LaidOut:
     """``nn.Upsample``."""
     return Upsample_7(ctx, X, mode=mode, scales=ctx.known(scales, "scales").tolist())
 
@@ -68,12 +68,12 @@ def Resize(
     keep_aspect_ratio_policy: str = "stretch",
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
-) -> Placed:
+) -> LaidOut:
     """``nn.Upsample`` where it does the same, else a matrix (or, for the nearest, indices) an axis."""
     along = [axis % X.rank for axis in (range(X.rank) if axes is None else axes)]
 
     def full(value: Value | None, what: str) -> list[Any] | None:
-        if value is None or (isinstance(value, Const) and value.array.size == 0):
+        if value is None or (isinstance(value, ConstantValue) and value.array.size == 0):
             return None
         # a size that is known only when the model runs is the batch's, which stays
         elements = [None if isinstance(e, fx.Node) else e for e in ctx.sizes(value, what)]
@@ -98,7 +98,7 @@ def resize(
     *,
     policy: str = "stretch",
     regions: Mapping[int, Region] | None = None,
-) -> Placed:
+) -> LaidOut:
     """Resize by ``scales`` or to ``sizes`` (logical axes, ``None`` for one that stays)."""
     shape = ctx.shape(0) or (None,) * X.rank
     mode, coordinates = how.mode, how.coordinates
@@ -130,7 +130,7 @@ def resize(
         if all(scale >= 1 for scale in space):
             module = _upsample(image.rank, space, how)
             if module is not None:
-                return Placed(ctx.module(module, image.tensor), image.order)
+                return LaidOut(ctx.module(module, image.tensor), image.order)
     if any(shape[axis] is None for axis in steps):
         ctx.refuse(f"PyTorch has no {mode} resizing with {coordinates!r} coordinates for images of free size")
     axes = sorted(steps, key=x.axis)
@@ -140,10 +140,10 @@ def resize(
     ]
     if mode == "nearest":
         taken = ctx.module(Take(dims, [ctx.buffer(line.nearest(how.nearest)) for line in lines]), x.tensor)
-        return Placed(_beyond(ctx, taken, dims, lines, how.fill), x.order)
+        return LaidOut(_beyond(ctx, taken, dims, lines, how.fill), x.order)
     dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or np.dtype("float32")
     module = Resample(dims, [ctx.buffer(how.matrix(line).astype(dtype)) for line in lines])
-    return Placed(_beyond(ctx, ctx.module(module, x.tensor), dims, lines, how.fill), x.order)
+    return LaidOut(_beyond(ctx, ctx.module(module, x.tensor), dims, lines, how.fill), x.order)
 
 
 def _beyond(ctx: TorchImporter, tensor: fx.Node, dims: list[int], lines: list[Line], value: float) -> fx.Node:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import steps
 
@@ -27,7 +27,7 @@ def affine_grid(theta: Tensor, *, size: Sequence[int], align_corners: bool) -> T
 
 
 @converter("AffineGrid", since=20)
-def AffineGrid(ctx: TorchImporter, theta: Value, size: Value, *, align_corners: int = 0) -> Placed:
+def AffineGrid(ctx: TorchImporter, theta: Value, size: Value, *, align_corners: int = 0) -> LaidOut:
     """``F.affine_grid``."""
     sizes = tuple(int(n) for n in ctx.known(size, "size"))
     return call(ctx, affine_grid, theta, rank=len(sizes), size=sizes, align_corners=bool(align_corners))
@@ -101,7 +101,7 @@ def DeformConv(
     offset_group: int = 1,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Placed:
+) -> LaidOut:
     """Its arithmetic, as a function."""
     rank = X.rank - 2
     stride, dilation = steps(strides, dilations, rank)
@@ -119,11 +119,11 @@ def GridSample(
     align_corners: int = 0,
     mode: str = "linear",
     padding_mode: str = "zeros",
-) -> Placed:
+) -> LaidOut:
     """``F.grid_sample``."""
     x, points = ctx.plain(X), ctx.plain(grid)
     modes = {"linear": "bilinear", "cubic": "bicubic"}
     tensor = ctx.function(
         F.grid_sample, x.tensor, points.tensor, modes.get(mode, mode), padding_mode, bool(align_corners)
     )
-    return Placed(tensor, x.order)
+    return LaidOut(tensor, x.order)

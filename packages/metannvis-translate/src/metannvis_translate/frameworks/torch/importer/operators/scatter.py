@@ -11,8 +11,8 @@ from torch import Tensor
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.gather import _not_negative
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed, identity
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -24,21 +24,21 @@ REDUCTIONS = {"mul": "prod", "max": "amax", "min": "amin"}
 @converter("ScatterElements", since=11)
 def ScatterElements(
     ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none"
-) -> Placed:
+) -> LaidOut:
     """``torch.scatter``, ``torch.scatter_add``."""
     x, new = ctx.plain(data), ctx.plain(updates)
     index = _not_negative(ctx, x, indices, axis)
     if reduction in REDUCTIONS:
         name = REDUCTIONS[reduction]
-        return Placed(ctx.function(torch.scatter_reduce, x.tensor, axis, index, new.tensor, name), identity(x.rank))
+        return LaidOut(ctx.function(torch.scatter_reduce, x.tensor, axis, index, new.tensor, name), identity(x.rank))
     if reduction not in ("none", "add"):
         ctx.refuse(f"its reduction is {reduction!r}")
     function = torch.scatter if reduction == "none" else torch.scatter_add
-    return Placed(ctx.function(function, x.tensor, axis, index, new.tensor), identity(x.rank))
+    return LaidOut(ctx.function(function, x.tensor, axis, index, new.tensor), identity(x.rank))
 
 
 @converter("Scatter", since=9)
-def Scatter(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0) -> Placed:
+def Scatter(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, axis: int = 0) -> LaidOut:
     """``torch.scatter``."""
     return ScatterElements(ctx, data, indices, updates, axis=axis)
 
@@ -57,9 +57,9 @@ def scatter_nd(x: torch.Tensor, index: torch.Tensor, new: torch.Tensor, *, reduc
 
 
 @converter("ScatterND", since=11)
-def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, reduction: str = "none") -> Placed:
+def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *, reduction: str = "none") -> LaidOut:
     """``torch.index_put``."""
-    shape = indices.array.shape if isinstance(indices, Const) else ctx.shape(1)
+    shape = indices.array.shape if isinstance(indices, ConstantValue) else ctx.shape(1)
     if reduction in REDUCTIONS:
         return call(ctx, scatter_nd, data, indices, updates, rank=data.rank, reduction=reduction)
     if reduction not in ("none", "add") or shape is None or shape[-1] is None:
@@ -67,7 +67,7 @@ def ScatterND(ctx: TorchImporter, data: Value, indices: Value, updates: Value, *
     x, index, new = ctx.plain(data), ctx.plain(indices), ctx.plain(updates)
     parts = ctx.function(torch.unbind, index.tensor, -1)
     keys = tuple(ctx.function(operator.getitem, parts, k) for k in range(shape[-1]))
-    return Placed(ctx.function(torch.index_put, x.tensor, keys, new.tensor, reduction == "add"), x.order)
+    return LaidOut(ctx.function(torch.index_put, x.tensor, keys, new.tensor, reduction == "add"), x.order)
 
 
 def tensor_scatter(past: Tensor, update: Tensor, starts: Tensor | None, *, dim: int, circular: bool) -> Tensor:
@@ -91,7 +91,7 @@ def TensorScatter(
     *,
     axis: int = -2,
     mode: str = "linear",
-) -> Placed:
+) -> LaidOut:
     """``torch.scatter``."""
     rank = past_cache.rank
     options = {"dim": axis % rank, "circular": mode == "circular"}

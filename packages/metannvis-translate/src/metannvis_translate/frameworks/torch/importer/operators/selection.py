@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def nonzero(x: Tensor) -> Tensor:
 
 
 @converter("NonZero", since=9)
-def NonZero(ctx: TorchImporter, X: Value) -> Placed:
+def NonZero(ctx: TorchImporter, X: Value) -> LaidOut:
     """``torch.nonzero``."""
     return call(ctx, nonzero, X, rank=2)
 
@@ -35,7 +35,7 @@ def compress(x: Tensor, condition: Tensor, *, dim: int | None) -> Tensor:
 
 
 @converter("Compress", since=9)
-def Compress(ctx: TorchImporter, input: Value, condition: Value, *, axis: int | None = None) -> Placed:
+def Compress(ctx: TorchImporter, input: Value, condition: Value, *, axis: int | None = None) -> LaidOut:
     """``torch.index_select``."""
     dim = None if axis is None else axis % input.rank
     return call(ctx, compress, input, condition, rank=1 if dim is None else input.rank, dim=dim)
@@ -56,7 +56,7 @@ def unique(x: Tensor, *, dim: int | None, ordered: bool) -> tuple[Tensor, Tensor
 
 
 @converter("Unique", since=11)
-def Unique(ctx: TorchImporter, X: Value, *, axis: int | None = None, sorted: int = 1) -> tuple[Placed, ...]:
+def Unique(ctx: TorchImporter, X: Value, *, axis: int | None = None, sorted: int = 1) -> tuple[LaidOut, ...]:
     """``torch.unique``."""
     dtype = ctx.numpy_dtype(ctx.node.inputs[0])
     if dtype is None or dtype.kind == "V":
@@ -78,7 +78,7 @@ def reverse(x: Tensor, lengths: Tensor, *, batch: int, time: int) -> Tensor:
 @converter("ReverseSequence", since=10)
 def ReverseSequence(
     ctx: TorchImporter, input: Value, sequence_lens: Value, *, batch_axis: int = 1, time_axis: int = 0
-) -> Placed:
+) -> LaidOut:
     """``torch.gather``."""
     return call(ctx, reverse, input, sequence_lens, rank=input.rank, batch=batch_axis, time=time_axis)
 
@@ -121,7 +121,7 @@ def NonMaxSuppression(
     score_threshold: Value | None = None,
     *,
     center_point_box: int = 0,
-) -> Placed:
+) -> LaidOut:
     """Box by box, as a function."""
     inputs = (boxes, scores, max_output_boxes_per_class, iou_threshold, score_threshold)
     return call(ctx, suppress, *inputs, rank=2, centre=bool(center_point_box))

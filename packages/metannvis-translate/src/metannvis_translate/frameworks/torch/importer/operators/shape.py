@@ -14,9 +14,9 @@ from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.frameworks.torch.importer.sizes import Size as DynamicSize
 from metannvis_translate.frameworks.torch.importer.sizes import Sizes
 from metannvis_translate.graph.constants import constant_array
-from metannvis_translate.graph.layout import Placed, identity
+from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.graph.metadata import DOMAIN, exact_value
-from metannvis_translate.importing.values import Const, Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -34,12 +34,12 @@ def Constant(
     value_string: str | None = None,
     value_strings: Sequence[str] | None = None,
     sparse_value: Any = None,
-) -> Const:
+) -> ConstantValue:
     """A value that is known; the double behind a float32 number, where the exporter kept it."""
     if sparse_value is not None:
         ctx.refuse("it is sparse")
     array = constant_array(ctx.node)
-    return Const(ctx._floats(array), name=ctx.node.outputs[0].name or "", exact=exact_value(ctx.node, "value"))
+    return ConstantValue(ctx._floats(array), name=ctx.node.outputs[0].name or "", exact=exact_value(ctx.node, "value"))
 
 
 @converter("Identity", since=1)
@@ -49,21 +49,21 @@ def Identity(ctx: TorchImporter, input: Value) -> Value:
 
 
 @converter("StopGradient", domain=DOMAIN)
-def StopGradient(ctx: TorchImporter, X: Value) -> Placed:
+def StopGradient(ctx: TorchImporter, X: Value) -> LaidOut:
     """What went in, without its gradient."""
     x = ctx.placed(X)
-    return Placed(ctx.function(torch.detach, x.tensor), x.order)
+    return LaidOut(ctx.function(torch.detach, x.tensor), x.order)
 
 
 @converter("Dropout", since=7)
-def Dropout_7(ctx: TorchImporter, data: Value, *, ratio: float = 0.5) -> Placed | tuple[Placed, Placed]:
+def Dropout_7(ctx: TorchImporter, data: Value, *, ratio: float = 0.5) -> LaidOut | tuple[LaidOut, LaidOut]:
     """``nn.Dropout``, which does nothing in inference."""
     x = ctx.placed(data)
-    result = Placed(ctx.module(nn.Dropout(ratio), x.tensor), x.order)
+    result = LaidOut(ctx.module(nn.Dropout(ratio), x.tensor), x.order)
     if ctx.used_outputs() == 1:
         return result
     dtype = torch.bool if ctx.opset >= 10 else None
-    return result, Placed(ctx.function(torch.ones_like, x.tensor, dtype=dtype), x.order)
+    return result, LaidOut(ctx.function(torch.ones_like, x.tensor, dtype=dtype), x.order)
 
 
 @converter("Dropout", since=12)
@@ -74,11 +74,11 @@ def Dropout(
     training_mode: Value | None = None,
     *,
     seed: int | None = None,
-) -> Placed | tuple[Placed, Placed]:
+) -> LaidOut | tuple[LaidOut, LaidOut]:
     """``nn.Dropout``, which does nothing in inference."""
     if training_mode is not None and ctx.known(training_mode, "training_mode").any():
         ctx.refuse("it is in training mode")
-    return Dropout_7(ctx, data, ratio=float(ratio.array.reshape(())) if isinstance(ratio, Const) else 0.5)
+    return Dropout_7(ctx, data, ratio=float(ratio.array.reshape(())) if isinstance(ratio, ConstantValue) else 0.5)
 
 
 @converter("Shape", since=1)
@@ -86,12 +86,14 @@ def Shape(ctx: TorchImporter, data: Value, *, start: int = 0, end: int | None = 
     """Sizes, those that are free taken from the tensor when the model runs."""
     if ctx.node.outputs[0].is_graph_output():
         return call(ctx, shape_of, data, rank=1, start=start, end=end)
-    if isinstance(data, Const):
-        return Const(np.array(data.array.shape[start:end], dtype=np.int64), name=ctx.node.outputs[0].name or "")
+    if isinstance(data, ConstantValue):
+        return ConstantValue(np.array(data.array.shape[start:end], dtype=np.int64), name=ctx.node.outputs[0].name or "")
     shape = ctx.shape(0) or (None,) * data.rank
     axes = range(data.rank)[start:end]
     if all(shape[axis] is not None for axis in axes):
-        return Const(np.array([shape[axis] for axis in axes], dtype=np.int64), name=ctx.node.outputs[0].name or "")
+        return ConstantValue(
+            np.array([shape[axis] for axis in axes], dtype=np.int64), name=ctx.node.outputs[0].name or ""
+        )
     sizes = np.empty(len(axes), dtype=object)
     for k, axis in enumerate(axes):
         size = shape[axis]
@@ -122,10 +124,10 @@ def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> V
     sizes = ctx.sizes(input, "shape")
     array = ctx._floats(fill)
     if not any(isinstance(size, fx.Node) for size in sizes):
-        return Const(np.full(sizes, array.reshape(()), dtype=array.dtype), name=ctx.node.outputs[0].name or "")
+        return ConstantValue(np.full(sizes, array.reshape(()), dtype=array.dtype), name=ctx.node.outputs[0].name or "")
     dtype = getattr(torch, str(array.dtype))
     tensor = ctx.function(torch.full, tuple(sizes), array.reshape(()).item(), dtype=dtype)
-    return Placed(tensor, identity(len(sizes)))
+    return LaidOut(tensor, identity(len(sizes)))
 
 
 @converter("Range", since=11)
@@ -134,16 +136,16 @@ def Range(ctx: TorchImporter, start: Value, limit: Value, delta: Value) -> Value
     dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or ctx.known(delta, "delta").dtype
     ends = [ctx.sizes(value, "bounds")[0] for value in (start, limit, delta)]
     if not any(isinstance(end, fx.Node) for end in ends):
-        return Const(np.arange(*ends, dtype=dtype), name=ctx.node.outputs[0].name or "")
-    return Placed(ctx.function(torch.arange, *ends, dtype=getattr(torch, str(dtype))), identity(1))
+        return ConstantValue(np.arange(*ends, dtype=dtype), name=ctx.node.outputs[0].name or "")
+    return LaidOut(ctx.function(torch.arange, *ends, dtype=getattr(torch, str(dtype))), identity(1))
 
 
 @converter("Trilu", since=14)
-def Trilu(ctx: TorchImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> Placed:
+def Trilu(ctx: TorchImporter, input: Value, k: Value | None = None, *, upper: int = 1) -> LaidOut:
     """``torch.triu``, ``torch.tril``."""
     x = ctx.plain(input)
     diagonal = 0 if k is None else int(ctx.known(k, "k").reshape(()))
-    return Placed(ctx.function(torch.triu if upper else torch.tril, x.tensor, diagonal), x.order)
+    return LaidOut(ctx.function(torch.triu if upper else torch.tril, x.tensor, diagonal), x.order)
 
 
 def eye_like(x: Tensor, *, k: int, dtype: torch.dtype | None) -> Tensor:
@@ -153,6 +155,6 @@ def eye_like(x: Tensor, *, k: int, dtype: torch.dtype | None) -> Tensor:
 
 
 @converter("EyeLike", since=9)
-def EyeLike(ctx: TorchImporter, input: Value, *, dtype: int | None = None, k: int = 0) -> Placed:
+def EyeLike(ctx: TorchImporter, input: Value, *, dtype: int | None = None, k: int = 0) -> LaidOut:
     """``torch.tril`` and ``torch.triu`` of ones."""
     return call(ctx, eye_like, input, rank=2, k=k, dtype=torch_dtype(ctx, dtype))

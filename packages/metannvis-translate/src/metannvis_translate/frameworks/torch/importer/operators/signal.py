@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import ROUNDING
 from metannvis_translate.importing.values import Value
 
@@ -37,7 +37,7 @@ def fourier(x: Tensor, *, length: int | None, dim: int, inverse: bool, onesided:
 
 def _transform(
     ctx: TorchImporter, x: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
-) -> Placed:
+) -> LaidOut:
     length = None if dft_length is None else int(ctx.known(dft_length, "length").reshape(()))
     single = ctx.stated(ROUNDING) != "kernel" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float32
     if single and inverse and not onesided:
@@ -55,7 +55,7 @@ def DFT_17(
     axis: int = 1,
     inverse: int = 0,
     onesided: int = 0,
-) -> Placed:
+) -> LaidOut:
     """``torch.fft``."""
     return _transform(ctx, input, dft_length, axis, inverse, onesided)
 
@@ -69,7 +69,7 @@ def DFT(
     *,
     inverse: int = 0,
     onesided: int = 0,
-) -> Placed:
+) -> LaidOut:
     """``torch.fft``."""
     along = -2 if axis is None else int(ctx.known(axis, "axis").reshape(()))
     return _transform(ctx, input, dft_length, along, inverse, onesided)
@@ -93,7 +93,7 @@ def STFT(
     frame_length: Value | None = None,
     *,
     onesided: int = 1,
-) -> Placed:
+) -> LaidOut:
     """``torch.fft`` of frames."""
     step = int(ctx.known(frame_step, "step").reshape(()))
     length = None if frame_length is None else int(ctx.known(frame_length, "length").reshape(()))
@@ -114,7 +114,7 @@ def window_of(size: Tensor, *, weights: tuple[float, ...], periodic: bool, dtype
 
 
 def _window(name: str) -> None:
-    def convert(ctx: TorchImporter, size: Value, *, output_datatype: int = 1, periodic: int = 1) -> Placed:
+    def convert(ctx: TorchImporter, size: Value, *, output_datatype: int = 1, periodic: int = 1) -> LaidOut:
         dtype = torch_dtype(ctx, output_datatype)
         return call(ctx, window_of, size, rank=1, weights=WINDOWS[name], periodic=bool(periodic), dtype=dtype)
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph import layout
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.slicing import center_pads, split_sizes, taken
 from metannvis_translate.importing.values import Value
 from metannvis_translate.importing.windows import flat
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 @converter("Concat", since=4)
-def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> Placed:
+def Concat(ctx: TorchImporter, *inputs: Value, axis: int) -> LaidOut:
     """``torch.cat``."""
     order = ctx.common_order(inputs)
     tensors = [ctx.operand(value, order, scalars=False) for value in inputs]
-    return Placed(ctx.function(torch.cat, tensors, layout.physical_axis(order, axis)), order)
+    return LaidOut(ctx.function(torch.cat, tensors, layout.physical_axis(order, axis)), order)
 
 
 @converter("Split", since=1)
 def Split_1(
     ctx: TorchImporter, input: Value, *, axis: int = 0, split: Sequence[int] | None = None
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``torch.split``."""
     x = ctx.placed(input)
     count = len(ctx.node.outputs)
@@ -42,7 +42,7 @@ def Split_1(
             ctx.refuse("the size of the axis it splits is not known")
         split = split_sizes(size, count)
     parts = ctx.function(torch.split, x.tensor, list(split), x.axis(axis))
-    return tuple(Placed(ctx.function(operator.getitem, parts, k), x.order) for k in range(count))
+    return tuple(LaidOut(ctx.function(operator.getitem, parts, k), x.order) for k in range(count))
 
 
 @converter("Split", since=13)
@@ -53,7 +53,7 @@ def Split(
     *,
     axis: int = 0,
     num_outputs: int | None = None,
-) -> tuple[Placed, ...]:
+) -> tuple[LaidOut, ...]:
     """``torch.split``."""
     return Split_1(ctx, input, axis=axis, split=None if split is None else ctx.known(split, "split").tolist())
 
@@ -65,7 +65,7 @@ def cut(
     ends: Sequence[int],
     axes: Sequence[int],
     steps: Sequence[int],
-) -> Placed:
+) -> LaidOut:
     """Slices along logical axes; a negative step turns the axis around."""
     x = ctx.placed(data)
     shape = ctx.shape(0) or (None,) * x.rank
@@ -91,13 +91,13 @@ def cut(
         tensor = ctx.function(operator.getitem, tensor, tuple(slices))
     if turned:
         tensor = ctx.function(torch.flip, tensor, tuple(turned))
-    return Placed(tensor, x.order)
+    return LaidOut(tensor, x.order)
 
 
 @converter("Slice", since=1)
 def Slice_1(
     ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = None, ends: Sequence[int], starts: Sequence[int]
-) -> Placed:
+) -> LaidOut:
     """Indexing."""
     return cut(ctx, data, starts, ends, range(len(starts)) if axes is None else axes, [1] * len(starts))
 
@@ -105,7 +105,7 @@ def Slice_1(
 @converter("Slice", since=10)
 def Slice(
     ctx: TorchImporter, data: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None
-) -> Placed:
+) -> LaidOut:
     """Indexing."""
     first, last = ctx.known(starts, "starts").tolist(), ctx.known(ends, "ends").tolist()
     along = list(range(len(first))) if axes is None else ctx.known(axes, "axes").tolist()
@@ -113,7 +113,7 @@ def Slice(
 
 
 @converter("CenterCropPad", since=18)
-def CenterCropPad(ctx: TorchImporter, input_data: Value, shape: Value, *, axes: Sequence[int] | None = None) -> Placed:
+def CenterCropPad(ctx: TorchImporter, input_data: Value, shape: Value, *, axes: Sequence[int] | None = None) -> LaidOut:
     """``F.pad``; the middle of each axis, or zeros around it; what is odd is cut, or added, at the end."""
     x = ctx.placed(input_data)
     have = ctx.shape(0) or (None,) * x.rank
@@ -124,4 +124,4 @@ def CenterCropPad(ctx: TorchImporter, input_data: Value, shape: Value, *, axes: 
         if old is None:
             ctx.refuse("an axis of free size is cut or padded")
         pads[where] = center_pads(old, size)
-    return Placed(ctx.function(F.pad, x.tensor, pad_pairs(flat(pads))), x.order)
+    return LaidOut(ctx.function(F.pad, x.tensor, pad_pairs(flat(pads))), x.order)

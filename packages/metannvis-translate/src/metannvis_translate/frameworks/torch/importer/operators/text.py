@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
-from metannvis_translate.graph.layout import Placed
+from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.ngrams import ngrams, placements
 from metannvis_translate.importing.values import Value
 
@@ -46,7 +46,7 @@ def TfIdfVectorizer(
     pool_int64s: Sequence[int] = (),
     pool_strings: Sequence[str] = (),
     weights: Sequence[float] = (),
-) -> Placed:
+) -> LaidOut:
     """Sums of comparisons, as a function."""
     if pool_strings:
         ctx.refuse("strings are not supported")
