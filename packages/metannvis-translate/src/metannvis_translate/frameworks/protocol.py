@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from metannvis_translate.layers import LayerInfo
 
 __all__ = [
-    "Built",
+    "BuiltModel",
     "BuiltPort",
     "BuiltValue",
     "DeclaredInput",

@@ -26,8 +26,8 @@ __all__ = [
     "identity",
     "inverse",
     "is_identity",
+    "is_reshape",
     "kept_axes",
-    "moves_nothing",
     "physical_axis",
     "transpose",
 ]

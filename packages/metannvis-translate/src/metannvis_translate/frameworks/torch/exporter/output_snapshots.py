@@ -12,7 +12,7 @@ from metannvis_translate.frameworks.torch.hooks import tensors_in
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Kept"]
+__all__ = ["OutputSnapshots"]
 
 
 class OutputSnapshots:

@@ -30,8 +30,8 @@ __all__ = [
     "is_data",
     "marking",
     "name_of",
-    "plainly",
     "symbolic",
+    "torch_function_disabled",
     "translations",
 ]
 
