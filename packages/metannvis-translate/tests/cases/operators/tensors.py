@@ -18,7 +18,7 @@ BIG = np.array([[2**63 + 5, 7, 2**40 + 1], [3, 2**63 - 1, 2**33]], dtype=np.uint
 SMALL = np.array([[3, 7, 2**40], [5, 11, 2**33 + 1]], dtype=np.uint64)
 SIGNED, DIVISOR = _integers(3, 4), np.array([[3, -2, 5, -4]])
 INFINITE = np.array([[1.0, np.inf, -np.inf], [np.nan, 0.0, -np.inf]])
-TIE_GRADIENT = np.array([[1.0, 3.0, 3.0, -1.0], [0.0, 0.0, -2.0, 0.0]])
+TIED = np.array([[1.0, 3.0, 3.0, -1.0], [0.0, 0.0, -2.0, 0.0]])
 REPEATED = np.array([[2.0, 1.0, 2.0], [3.0, 1.0, 2.0], [2.0, 1.0, 2.0]])
 
 TENSOR_CASES = [
@@ -72,7 +72,7 @@ TENSOR_CASES = [
     Case("ReverseSequence", (_random(3, 4, 2), _ints(1, 4, 3)), {"time_axis": 1, "batch_axis": 0}, opset=10, dynamic=2),
     Case("Compress", (_random(3, 5), np.array([True, False, True, True])), {"axis": 1}, opset=11, dynamic=2, batch_is_free=False),
     Case("Compress", (_random(3, 5), np.array([True, False, True, True])), opset=11, dynamic=2, batch_is_free=False, tag="flat"),
-    Case("NonZero", (TIE_GRADIENT,), opset=13),
+    Case("NonZero", (TIED,), opset=13),
     Case("Unique", (REPEATED,), opset=11, outputs=4, batch_is_free=False),
     Case("Unique", (REPEATED,), {"axis": 0}, opset=11, outputs=4, batch_is_free=False, tag="rows"),
     Case("Unique", (REPEATED,), {"axis": 1, "sorted": 1}, opset=11, outputs=4, batch_is_free=False, tag="columns"),
@@ -106,7 +106,7 @@ TENSOR_CASES = [
     Case("SpaceToDepth", (_random(2, 3, 4, 6),), {"blocksize": 2}, opset=13),
     Case("Hardmax", (_random(3, 4, 5),), {"axis": 1}, opset=11, tag="old",
          formula=lambda x: np.eye(20)[x.reshape(3, 20).argmax(1)].reshape(x.shape)),
-    Case("Hardmax", (TIE_GRADIENT,), opset=13),
+    Case("Hardmax", (TIED,), opset=13),
     Case("QuantizeLinear", (_random(3, 4), np.float32(0.03), np.uint8(120)), opset=19, keep=(0, 1)),
     Case("QuantizeLinear", (_random(3, 4), np.array([0.03, 0.1, 0.2, 0.3], np.float32), np.array([3, -4, 5, 6], np.int8)),
          {"axis": 1}, opset=19, keep=(0, 1), tag="axis"),
