@@ -142,7 +142,7 @@ class Nothing(Base):
         return self.head(x * scale.data * sizes + best[:, None])
 
 
-EXACT_VALUES: dict[str, tuple[type[nn.Module], int]] = {
+EXACT: dict[str, tuple[type[nn.Module], int]] = {
     # the number of stops that the translation has
     "detach": (Detached, 1),
     "data": (Data, 1),
@@ -175,11 +175,11 @@ def assert_same(model: nn.Module, translation: Any) -> None:
 DYNAMO = ("detach", "decorator", "in_place_inside", "straight_through")
 
 
-@pytest.mark.core(*(f"dynamo-{name}" for name in DYNAMO), *(f"torchscript-{name}" for name in EXACT_VALUES))
-@pytest.mark.parametrize("name", EXACT_VALUES)
+@pytest.mark.core(*(f"dynamo-{name}" for name in DYNAMO), *(f"torchscript-{name}" for name in EXACT))
+@pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("engine", ["dynamo", "torchscript"])
 def test_the_same_gradients(name: str, engine: str) -> None:
-    make, count = EXACT_VALUES[name]
+    make, count = EXACT[name]
     model = randomize(make())
     given = {"example_inputs": arrays(2, 0, "float32"), "verify": False, "engine": engine, "dtype": "float64"}
     if engine == "torchscript" and name in ("item", "in_place_inside"):
@@ -225,7 +225,7 @@ def test_saved_model_still_stops_them(tmp_path: Path) -> None:
 @pytest.mark.core("detach", "in_place_inside")
 @pytest.mark.parametrize("name", ["detach", "no_grad", "in_place_inside", "straight_through"])
 def test_exported_program(name: str, tmp_path: Path) -> None:
-    model = randomize(EXACT_VALUES[name][0]())
+    model = randomize(EXACT[name][0]())
     shapes = ({0: torch.export.Dim("batch")},)
     program = torch.export.export(model, (torch.from_numpy(arrays(2, 0, "float32")),), dynamic_shapes=shapes)
     torch.export.save(program, tmp_path / "model.pt2")
