@@ -50,7 +50,7 @@ def refusal(inner: nn.Module) -> UnsupportedOperatorError:
     assert error.layer == "inner"
     assert error.where is not None and error.where in str(error) and "needed by layer 'inner'" in str(error)
     file, _, line = error.where.partition(".py:")
-    assert file.endswith("test_refusal_places") and " in forward: " in line
+    assert file.endswith("test_error_locations") and " in forward: " in line
     return error
 
 

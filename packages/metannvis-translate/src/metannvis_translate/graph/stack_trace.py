@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,14 @@ from typing import Any
 __all__ = ["line_of_error", "line_of_trace"]
 
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)[^\S\n]*(?:\n[^\S\n]+([^\n]+))?')
-OURS = str(Path(__file__).parents[1])
-#: Frameworks and what they are run by: a line in there is not the user's.
-LIBRARIES = re.compile(
-    r"[\\/](?:torch|onnxscript|onnx|onnx_ir|torchvision[\\/]ops|contextlib\.py|functools\.py|warnings\.py)(?:[\\/]|$)"
+OURS = str(Path(__file__).parents[1]) + os.sep
+#: Exporters and what they are run by: a line in there is not the user's.
+LIBRARIES = ("torch", "onnxscript", "onnx", "onnx_ir", "torchvision.ops", "contextlib", "functools", "warnings")
+#: The same where they are installed on any machine: the trace in a file may be from another one. A folder of the user's that
+#: happens to be named like a library is none.
+INSTALLED = re.compile(
+    r"[\\/](?:site|dist)-packages[\\/](?:torch|onnxscript|onnx|onnx_ir|torchvision[\\/]ops)[\\/]"
+    r"|[\\/](?:python[\d.]*|Lib)[\\/](?:contextlib|functools|warnings)\.py$"
 )
 
 
@@ -60,7 +66,17 @@ def _is_called_by_torch(frames: list[tuple[FrameType, int]], frame: FrameType) -
 
 
 def _is_the_users(file: str) -> bool:
-    return not file.startswith((OURS, "<frozen", "<string>", "<eval_with_key>")) and not LIBRARIES.search(file)
+    return not file.startswith((OURS, "<frozen", "<string>", "<eval_with_key>", *_loaded())) and not INSTALLED.search(
+        file
+    )
+
+
+def _loaded() -> Iterator[str]:
+    """Where the libraries are that this process has loaded: a folder, or a file."""
+    for name in LIBRARIES:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            yield os.path.join(os.path.dirname(file), "") if os.path.basename(file) == "__init__.py" else file  # noqa: PTH118, PTH119, PTH120
 
 
 def _described(file: str, number: int, function: str, code: str | None) -> str:

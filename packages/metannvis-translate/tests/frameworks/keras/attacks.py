@@ -210,7 +210,7 @@ def _twist(model: Any, canary: str, run: str) -> None:
         meta.saver_def.restore_op_name = next(n.name for n in meta.graph_def.node if n.op == "SaveV2")
     else:
         node = next(n for n in meta.graph_def.node if n.op == "RestoreV2")
-        constant = meta.graph_def.node.add(name="elsewhere", op="ConstantValue")
+        constant = meta.graph_def.node.add(name="elsewhere", op="Const")
         constant.attr["dtype"].type = 7
         constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(canary))
         node.input[0] = "elsewhere"

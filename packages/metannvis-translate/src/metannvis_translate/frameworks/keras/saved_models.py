@@ -121,7 +121,7 @@ class _Check:
             for called in _called(node):
                 if called not in self.functions:
                     yield f"a call of {called!r}, which is no function of its own (node {node.name!r} of {where})"
-            if node.op == "ConstantValue":
+            if node.op == "Const":
                 if node.attr["dtype"].type in HANDLES:
                     yield f"a handle as a constant (node {node.name!r} of {where})"
                 sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]

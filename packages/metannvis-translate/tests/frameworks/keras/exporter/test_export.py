@@ -26,7 +26,7 @@ def test_layer_computes_the_same(row: Row, compare_export: Any, randomized: Any)
 
 
 def test_duplicate_names_both_owners() -> None:
-    with pytest.raises(MetannvisError, match=r"'Conv2D'.*conv\.Conv and .*test_export_keras"):
+    with pytest.raises(MetannvisError, match=r"'Conv2D'.*conv\.Conv and .*test_export"):
 
         @keras_layer("Conv2D")
         def again(e: Any, layer: Any, x: Any) -> Any: ...

@@ -291,6 +291,6 @@ def test_what_a_graph_cannot_say_is_refused(make: type[nn.Module], reason: str) 
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(UnsupportedOperatorError, match=reason) as caught:
         translate(model, "keras", example_inputs=arrays(2, 0, "float32"), verify=False)
-    assert "test_torch_stops.py" in caught.value.where and "in forward" in caught.value.where
+    assert "test_stop_gradient.py" in caught.value.where and "in forward" in caught.value.where
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
