@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from metannvis_plot.__about__ import __version__
 
 if TYPE_CHECKING:
+    from metannvis_plot.channel_grids import channel_grid
     from metannvis_plot.comparisons import comparison
     from metannvis_plot.dispatch import plot
-    from metannvis_plot.grids import channel_grid
     from metannvis_plot.overlays import overlay, overview
     from metannvis_plot.pictures import heatmap, images
     from metannvis_plot.reports import report
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # attribute of the package, which would hide the function of that name.
 _HOME = {
     "bars": "series",
-    "channel_grid": "grids",
+    "channel_grid": "channel_grids",
     "comparison": "comparisons",
     "curve": "series",
     "heatmap": "pictures",

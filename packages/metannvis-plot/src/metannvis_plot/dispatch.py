@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError, near_misses
 
+from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
-from metannvis_plot.grids import channel_grid
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
 from metannvis_plot.series import bars, curve, tokens

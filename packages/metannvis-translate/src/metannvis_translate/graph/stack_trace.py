@@ -1,4 +1,4 @@
-"""Which line of the user's code something came from: in an exporter's stack trace, or in the traceback of an error."""
+"""Stack traces: which line of the user's code something came from, in an exporter's trace or in the traceback of an error."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from metannvis_plot import channel_grid
-from metannvis_plot.grids import select_channels
+from metannvis_plot.channel_grids import select_channels
 from metannvis_translate.errors import InvalidArgumentError
 
 
