@@ -19,8 +19,8 @@ NUMBERS = (0, 1, -1, 2, 3, 5, 7, -2, -7, 100, 2**31 - 1, -(2**31), 2**40, 2**63 
 FLOATS = (0.0, -1.0, 1e-30, 1e30, float("nan"), float("inf"), -float("inf"), 0.5)
 NAMES = ("", "x", "batch size", "9**9", "\0", "é" * 20, "a" * 3000, "metannvis", "n*n")
 #: The table of the operators' tests lies in a folder whose name has a hyphen.
-CASES_MODULE = importlib.import_module("packages.metannvis-translate.tests.cases.operators.case")
-CASES, model_of = CASES_MODULE.CASES, CASES_MODULE.model_of
+TABLE = "packages.metannvis-translate.tests.cases.operators"
+CASES, model_of = importlib.import_module(f"{TABLE}.table").CASES, importlib.import_module(f"{TABLE}.case").model_of
 OPERATORS = tuple(sorted({case.operator for case in CASES})) + ("Loop", "If", "Nonsense", "Identity", "Constant")
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from metannvis_translate.frameworks.requirements import require
 
+from ..cases.operators.table import FAMILIES, ROWS
+
 Key = tuple[str, str]
 
 #: Files of operators that only one importer has, by name, and why the other needs none.
@@ -50,6 +52,30 @@ def test_both_importers_have_the_same_files() -> None:
         package = __import__(f"metannvis_translate.frameworks.{to}.importer.operators", fromlist=["__file__"])
         names.append({path.stem for path in Path(package.__file__).parent.glob("*.py")} - {"__init__"})
     assert names[0] ^ names[1] == ALONE.keys()
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+def test_a_row_lies_in_the_file_named_as_that_of_its_operators_converters(to: str) -> None:
+    stems = files_of(registries()[to])
+    wrong = []
+    for family, rows in ROWS.items():
+        for case in rows:
+            expected = stems.get((case.domain, case.operator), {family})  # one importer may lack the operator
+            if expected != {family}:
+                wrong.append((case.id, family, expected))
+    assert wrong == []
+
+
+def test_every_rows_operator_has_a_converter() -> None:
+    known = {key for registry in registries().values() for key in files_of(registry)}
+    assert {(case.domain, case.operator) for rows in ROWS.values() for case in rows} - known == set()
+
+
+def test_every_family_has_rows() -> None:
+    for to in registries():
+        package = __import__(f"metannvis_translate.frameworks.{to}.importer.operators", fromlist=["__file__"])
+        assert {path.stem for path in Path(package.__file__).parent.glob("*.py")} - {"__init__"} == set(FAMILIES)
+    assert all(ROWS.values())
 
 
 @pytest.mark.parametrize("to", ["torch", "keras"])

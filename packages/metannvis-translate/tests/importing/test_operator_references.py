@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ..cases.operators.case import CASES, Case, judge, model_of, reference, runtime_results
-from ..cases.operators.image import IMAGE_CASES
+from ..cases.operators.case import Case, judge, model_of, reference, runtime_results
 from ..cases.operators.integer_products import PRODUCTS
-from ..cases.operators.neural import NEURAL_CASES
-from ..cases.operators.quantization import QUANTISED_CASES
-from ..cases.operators.recurrent import RECURRENT_CASES
-from ..cases.operators.tensors import TENSOR_CASES
-from ..cases.operators.torch import TORCH_CASES
+from ..cases.operators.table import CASES
 
-ALL = [
-    *CASES, *IMAGE_CASES, *NEURAL_CASES, *QUANTISED_CASES, *RECURRENT_CASES, *TENSOR_CASES, *TORCH_CASES
-]  # fmt: skip
-ON_INTEGERS = [case for case in ALL if case.on_integers]
+ON_INTEGERS = [case for case in CASES if case.on_integers]
 
 
 def test_rows_on_integers_are_not_left_to_one_runtime() -> None:

@@ -1,4 +1,4 @@
-"""Rows of the recurrent operators: the forms that Keras' layers have, and those that are computed step by step."""
+"""Rows of recurrent layers: the forms that Keras' and PyTorch's layers have, and those that are computed step by step."""
 
 from __future__ import annotations
 
@@ -7,11 +7,37 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, _random
+from .arrays import Array, float32s, uniform
+from .case import Case
 
-__all__ = ["RECURRENT_CASES"]
+__all__ = ["CASES"]
 
-Array = np.ndarray[Any, Any]
+LINES = uniform(5, 2, 3).astype(np.float32)
+#: ONNX Runtime has recurrent layers in single precision only, and ONNX's evaluator without lengths or activations.
+KEPT = tuple(range(8))
+
+
+def _recurrent(gates: int, size: int = 4, directions: int = 1, bias: bool = True) -> tuple[Array, ...]:
+    found = uniform(directions, gates * size, 3), uniform(directions, gates * size, size, seed=1)
+    return float32s(*found, uniform(directions, 2 * gates * size, seed=2)) if bias else float32s(*found)
+
+
+def _lengths(*n: int) -> Array:
+    return np.array(n, np.int32)
+
+
+def _rnn(
+    kind: str, direction: str = "forward", *, dynamic: int = 1, opset: int = 14, tag: str = "", **options: Any
+) -> Case:
+    """A row in single precision, against ONNX Runtime."""
+    gates = GATES[kind]
+    directions = 2 if direction == "bidirectional" else 1
+    outputs = 3 if kind == "LSTM" else 2
+    attributes = {"hidden_size": 4, "direction": direction, **options}
+    inputs: tuple[Any, ...] = (LINES, *_recurrent(gates, 4, directions))
+    return Case(kind, inputs, attributes, opset, dynamic, outputs, tag=tag or direction, keep=KEPT, batch_is_free=False)
+
+
 STEPS, BATCH, INPUTS, UNITS = 5, 3, 4, 2
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 FUNCTIONS: dict[str, Any] = {
@@ -93,13 +119,14 @@ def _run(kind: str, inputs: Sequence[Any], options: dict[str, Any]) -> tuple[Arr
 def _case(
     kind: str, tag: str, *, bias: bool = True, extra: Sequence[Any] = (), dynamic: int = 1, **options: Any
 ) -> Case:
+    """A row against the standard's formulas."""
     ways = 2 if options.get("direction") == "bidirectional" else 1
     gates = GATES[kind]
-    x = _random(STEPS, BATCH, INPUTS)
+    x = uniform(STEPS, BATCH, INPUTS)
     if options.get("layout"):
         x = x.swapaxes(0, 1)
-    inputs: list[Any] = [x, _random(ways, gates * UNITS, INPUTS, seed=1), _random(ways, gates * UNITS, UNITS, seed=2)]
-    inputs += [_random(ways, 2 * gates * UNITS, seed=3) if bias else None, *extra]
+    inputs: list[Any] = [x, uniform(ways, gates * UNITS, INPUTS, seed=1), uniform(ways, gates * UNITS, UNITS, seed=2)]
+    inputs += [uniform(ways, 2 * gates * UNITS, seed=3) if bias else None, *extra]
     while inputs[-1] is None:
         inputs.pop()
     attributes = {"hidden_size": UNITS, **options}
@@ -110,29 +137,44 @@ def _case(
     )  # fmt: skip
 
 
-_LENGTHS = np.array([5, 2, 3], dtype=np.int32)
-_H, _C, _P = _random(1, BATCH, UNITS, seed=4), _random(1, BATCH, UNITS, seed=5), _random(1, 3 * UNITS, seed=6)
-_ALPHA = {"activation_alpha": [0.25], "activation_beta": [0.5]}
+LENGTHS = np.array([5, 2, 3], dtype=np.int32)
+HIDDEN, CELL, PEEPHOLES = (
+    uniform(1, BATCH, UNITS, seed=4),
+    uniform(1, BATCH, UNITS, seed=5),
+    uniform(1, 3 * UNITS, seed=6),
+)
+SLOPES = {"activation_alpha": [0.25], "activation_beta": [0.5]}
 
-RECURRENT_CASES = [
+CASES: list[Case] = [
+    *(_rnn(kind, direction) for kind in ("LSTM", "RNN") for direction in ("forward", "reverse", "bidirectional")),
+    _rnn("LSTM", dynamic=4, tag="computed"),
+    _rnn("LSTM", "bidirectional", clip=0.5, tag="clipped"),
+    Case("LSTM", (LINES, *_recurrent(4, 4, 2), _lengths(5, 2), *float32s(uniform(2, 2, 4)), *float32s(uniform(2, 2, 4, seed=5)), *float32s(uniform(2, 12))), {"hidden_size": 4, "direction": "bidirectional"}, 14, outputs=3, tag="lengths-peepholes", keep=KEPT, batch_is_free=False),
+    Case("LSTM", (LINES, *_recurrent(4), None, *float32s(uniform(1, 2, 4)), *float32s(uniform(1, 2, 4, seed=5))), {"hidden_size": 4}, 14, outputs=3, tag="states", keep=KEPT, batch_is_free=False),
     _case("LSTM", "bare", bias=False),
     _case("LSTM", "bidirectional", direction="bidirectional"),
     _case("LSTM", "reverse", direction="reverse", layout=1),
-    _case("LSTM", "states", extra=[None, _H, _C]),
-    _case("LSTM", "peepholes", extra=[None, _H, _C, _P]),
-    _case("LSTM", "lengths", direction="bidirectional", extra=[_LENGTHS]),
+    _case("LSTM", "states", extra=[None, HIDDEN, CELL]),
+    _case("LSTM", "peepholes", extra=[None, HIDDEN, CELL, PEEPHOLES]),
+    _case("LSTM", "lengths", direction="bidirectional", extra=[LENGTHS]),
     _case("LSTM", "activations", activations=["HardSigmoid", "Relu", "Affine"], activation_alpha=[0.25, 0.75], activation_beta=[0.5, 0.125]),
     _case("LSTM", "clip", clip=0.375, input_forget=1),
     _case("LSTM", "computed", dynamic=4),
-    _case("GRU", "bare", bias=False),
-    _case("GRU", "after", linear_before_reset=1, direction="bidirectional"),
-    _case("GRU", "before", extra=[None, _H], layout=0),
-    _case("GRU", "lengths", extra=[_LENGTHS], linear_before_reset=1, direction="reverse"),
-    _case("GRU", "activations", activations=["HardSigmoid", "Tanh"], clip=2.0, **_ALPHA),
-    _case("GRU", "computed", dynamic=4),
+    _rnn("RNN", activations=["Relu"], tag="relu"),
+    Case("RNN", (LINES, *_recurrent(1), None, *float32s(uniform(1, 2, 4))), {"hidden_size": 4}, 14, outputs=2, tag="state", keep=KEPT, batch_is_free=False),
     _case("RNN", "bare", bias=False, direction="reverse"),
     _case("RNN", "both", direction="bidirectional", activations=["Relu", "Tanh"]),
-    _case("RNN", "states", extra=[None, _H], activations=["Relu"]),
+    _case("RNN", "states", extra=[None, HIDDEN], activations=["Relu"]),
     _case("RNN", "activations", activations=["LeakyRelu"], activation_alpha=[0.125]),
-    _case("RNN", "lengths", extra=[_LENGTHS], dynamic=5),
+    _case("RNN", "lengths", extra=[LENGTHS], dynamic=5),
+    _rnn("GRU", "bidirectional", linear_before_reset=1, tag="native"),
+    _rnn("GRU", "bidirectional", tag="reset-first"),
+    _rnn("GRU", dynamic=4, linear_before_reset=1, tag="computed"),
+    Case("GRU", (LINES, *_recurrent(3), _lengths(3, 5)), {"hidden_size": 4, "direction": "reverse"}, 14, outputs=2, tag="lengths", keep=KEPT, batch_is_free=False),
+    _case("GRU", "bare", bias=False),
+    _case("GRU", "after", linear_before_reset=1, direction="bidirectional"),
+    _case("GRU", "before", extra=[None, HIDDEN], layout=0),
+    _case("GRU", "lengths", extra=[LENGTHS], linear_before_reset=1, direction="reverse"),
+    _case("GRU", "activations", activations=["HardSigmoid", "Tanh"], clip=2.0, **SLOPES),
+    _case("GRU", "computed", dynamic=4),
 ]  # fmt: skip

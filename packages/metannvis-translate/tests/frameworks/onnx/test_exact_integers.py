@@ -13,12 +13,10 @@ from metannvis_translate.frameworks.onnx.run import evaluator
 from onnx import TensorProto, helper, numpy_helper
 
 from ...cases.operators.case import Case, model_of, reference
-from ...cases.operators.image import IMAGE_CASES
+from ...cases.operators.integer import CASES
 from ...cases.operators.integer_products import PRODUCTS
-from ...cases.operators.quantization import QUANTISED_CASES
 
-ROWS = [case for case in (*IMAGE_CASES, *QUANTISED_CASES) if case.operator in PRODUCTS]
-SINGLE = [case for case in ROWS if all(np.asarray(value).dtype != np.float64 for value in case.inputs)]
+SINGLE = [case for case in CASES if all(np.asarray(value).dtype != np.float64 for value in case.inputs)]
 
 
 def operators(proto: onnx.ModelProto) -> set[str]:
@@ -40,7 +38,7 @@ def test_what_the_check_runs_is_exact(case: Case) -> None:
 
 
 @pytest.mark.parametrize("to", ["keras", "torch"])
-@pytest.mark.parametrize("case", [case for case in ROWS if case.tag == "beyond-16-bits"], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in CASES if case.tag == "beyond-16-bits"], ids=lambda case: case.id)
 def test_a_right_translation_passes_the_check(case: Case, to: str) -> None:
     proto = model_of(case, "float32")
     given = np.asarray(case.inputs[0])

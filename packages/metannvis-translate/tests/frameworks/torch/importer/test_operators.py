@@ -15,16 +15,25 @@ from metannvis_translate.frameworks.torch.plugin import framework
 from metannvis_translate.graph.layout import inverse
 from metannvis_translate.passes import pipeline
 
-from ....cases.operators.case import CASES, Case, model_of, reference
-from ....cases.operators.image import IMAGE_CASES
-from ....cases.operators.neural import NEURAL_CASES
-from ....cases.operators.quantization import QUANTISED_CASES
-from ....cases.operators.torch import AMBIGUOUS, TORCH_CASES
+from ....cases.operators.case import Case, model_of, reference
+from ....cases.operators.table import AMBIGUOUS, CASES
 
 LIMITS = {"float64": 1e-9, "float32": 1e-5}
-#: in single precision, where a transform that is not exact has other rounding errors than the evaluator's
-SINGLE_REFUSED = ("DFT-20-inverse",)
-ALL = [*CASES, *NEURAL_CASES, *IMAGE_CASES, *QUANTISED_CASES, *TORCH_CASES]
+#: rows on unsigned integers of 64 bits whose results have the same bits as those of signed ones
+COMPUTED_AS_SIGNED = ("Add-14-uint64", "Sub-14-uint64", "Mul-14-uint64", "BitShift-11-left")
+
+
+def refusal(case: Case, dtype: str) -> str | None:
+    """What this importer says of a row that it refuses."""
+    if (
+        case.id == "DFT-20-inverse" and dtype == "float32"
+    ):  # a transform that is not exact rounds otherwise than the evaluator
+        return "rounding"
+    if np.asarray(case.inputs[0]).dtype == np.uint64 and case.id not in COMPUTED_AS_SIGNED:
+        return "no kernel for unsigned integers of 64 bits"
+    if case.operator in ("ConstantOfShape", "Range") and case.dynamic:
+        return "computed when the model runs"
+    return {"LSTM-14-clip": "input_forget", "Hardmax-11-old": "Hardmax"}.get(case.id)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,10 +48,10 @@ def build(case: Case, dtype: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_operator(case: Case, dtype: str) -> None:
-    if dtype == "float32" and case.id in SINGLE_REFUSED:
-        with pytest.raises(UnsupportedOperatorError, match="rounding"):
+    if refused := refusal(case, dtype):
+        with pytest.raises(UnsupportedOperatorError, match=refused):
             build(case, dtype)
         return
     proto, built = build(case, dtype)
@@ -59,7 +68,7 @@ def test_operator(case: Case, dtype: str) -> None:
         assert ours.dtype == theirs.dtype
         ours = ours.transpose(inverse(port.order))
         assert ours.shape == theirs.shape
-        if theirs.dtype.kind != "f":
+        if theirs.dtype.kind != "f" or not np.isfinite(theirs).all():
             np.testing.assert_array_equal(ours, theirs)
         else:
             scale = np.abs(theirs).max(initial=0)
@@ -83,7 +92,7 @@ OWN = {
 
 
 @pytest.mark.parametrize(
-    "case", {case.operator: case for case in ALL if case.operator in OWN}.values(), ids=lambda case: case.id
+    "case", {case.operator: case for case in CASES if case.operator in OWN}.values(), ids=lambda case: case.id
 )
 def test_copies_and_exports(case: Case) -> None:
     torch = require("torch")
@@ -116,7 +125,7 @@ def test_every_converter_has_a_row() -> None:
 
     registry = TorchImporter.registry
     opsets: dict[tuple[str, str], list[int]] = {}
-    for case in ALL:
+    for case in CASES:
         opsets.setdefault((case.domain, case.operator), []).append(case.opset)
     missing = []
     for row in registry:

@@ -1,0 +1,40 @@
+"""Rows of matrix products and of what is computed of matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import uniform
+from .case import Case
+
+__all__ = ["CASES"]
+
+
+CASES: list[Case] = [
+    Case("Gemm", (uniform(2, 5), uniform(3, 5), uniform(3)), {"transB": 1}, 13, tag="linear"),
+    Case("Gemm", (uniform(2, 5), uniform(5, 3)), {"alpha": 0.5}, 13, tag="scaled"),
+    Case("Gemm", (uniform(2, 5), uniform(5, 3), uniform(2, 3)), {"alpha": 0.5, "beta": 2.0}, 13, 3, tag="dynamic"),
+    Case(
+        "Gemm", (uniform(5, 2), uniform(5, 3), uniform(1, 3)), {"transA": 1}, 13, tag="transposed", batch_is_free=False
+    ),
+    Case("Gemm", (uniform(2, 5), uniform(3, 5), uniform(2, 3)), {"transB": 1}, 13, tag="bias-a-row", batch_is_free=False),
+    Case("Gemm", (uniform(2, 5), uniform(3, 5)), {"transB": 1}, 13, 2, tag="both-computed", batch_is_free=False),
+    Case("MatMul", (uniform(2, 5), uniform(5, 3)), {}, 13, tag="constant"),
+    Case("MatMul", (uniform(2, 4, 5), uniform(5, 3)), {}, 13, tag="tokens"),
+    Case("MatMul", (uniform(2, 3, 4, 5), uniform(2, 3, 5, 4)), {}, 13, 2, tag="heads"),
+    Case("MatMul", (uniform(3, 4, 5), uniform(5)), {}, 13, 2, tag="vector", batch_is_free=False),
+    Case("MatMul", (uniform(4, 5), uniform(2, 5, 3)), {}, 13, 2, tag="more-axes", batch_is_free=False),
+    Case(
+        "Linear",
+        (uniform(2, 4, 5), uniform(5, 3), uniform(3)),
+        {},
+        20,
+        domain="metannvis",
+        formula=lambda x, w, b: x @ w + b,
+    ),
+    Case("Einsum", (uniform(2, 3, 4), uniform(2, 4, 5)), {"equation": "bij, bjk"}, 12, 2, formula=lambda a, b: np.einsum("bij,bjk->ik", a, b)),
+    Case("Einsum", (uniform(2, 3, 4), uniform(4, 5)), {"equation": "...j,jk->...k"}, 12, 1, tag="ellipsis"),
+    Case("Einsum", (uniform(2, 3, 4), uniform(2, 4, 5)), {"equation": "bij,bjk->bik"}, 12, 2),
+    Case("Einsum", (uniform(2, 3, 4), uniform(4, 5)), {"equation": "...j, jk"}, 12, tag="implicit"),
+    Case("Det", (uniform(2, 3, 4, 4),), {}, 22, formula=np.linalg.det),
+]  # fmt: skip
