@@ -20,7 +20,7 @@ CAUSES = {
 }
 HEAD = f"""# The zoo: PyTorch to Keras
 
-Each network below was given random weights, translated to Keras without the gate (`verify=False`), and compared with its
+Each network below was given random weights, translated to Keras without the check (`verify=False`), and compared with its
 source on inputs that the translation had not seen, at batch sizes 1, 2 and 5. Figures are the largest relative error,
 max|a − b| / max|b| a sample: of the outputs in single precision (at most 1e-5), and in double precision (at most 1e-9;
 1e-6, marked *, where PyTorch itself computes an operator in single precision) of outputs, input gradients and every leaf

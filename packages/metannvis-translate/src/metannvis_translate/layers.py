@@ -23,8 +23,8 @@ class LayerInfo:
     kind
         Class of the layer (``"Conv2d"``), or ONNX operator.
     shape
-        Shape of what it puts out, in its own model's layout; ``None`` stands for a free size.
-        Empty for a layer that puts out no tensor.
+        Shape of what it returns, in its own model's layout; ``None`` stands for a free size.
+        Empty for a layer that returns no tensor.
     axes
         One letter an axis of ``shape``: N batch, C channels, D/H/W space, L a single spatial axis,
         T tokens or time, F features, ``?`` not known.
@@ -52,7 +52,7 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A source layer, the target layer that puts out the same tensor, and how the two lie.
+    """A source layer, the target layer that returns the same tensor, and how the two lie.
 
     Attributes
     ----------

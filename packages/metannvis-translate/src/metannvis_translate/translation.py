@@ -100,7 +100,7 @@ class Translation:
         return convert(self, value, role=role, index=index, layer=layer, forward=False)
 
     def attach(self, layer: Any) -> tuple[Any, Any]:
-        """The target model, and the layer object in it that puts out what a layer of the *source* puts out.
+        """The target model, and the layer object in it that returns what a layer of the *source* returns.
 
         Where no layer of the target does (a flatten in PyTorch is a function), the model returned is a copy with an
         identity layer in that place, which shares every weight with ``self.model``.

@@ -185,7 +185,7 @@ class TorchAdapter(ModelAdapter):
             for module in model.modules():
                 module.training = False  # eval() is refused by an exported program
                 if module.__dict__.get("inplace") is True:
-                    module.__dict__["inplace"] = False  # what the layer before it put out would be overwritten
+                    module.__dict__["inplace"] = False  # what the layer before it returned would be overwritten
             with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
                 yield put_back
         finally:

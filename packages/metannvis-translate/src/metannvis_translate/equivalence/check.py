@@ -140,7 +140,7 @@ def compare(
     layers: LayerMap,
     gradients: bool = True,
 ) -> EquivalenceReport:
-    """Run both models on the same values and compare what they put out, in the source's layout."""
+    """Run both models on the same values and compare what they return, in the source's layout."""
     notes = translation.notes
     if dtype == "float64" and translation.single_precision:
         tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))

@@ -13,7 +13,7 @@ from metannvis_translate.translation import Port
 
 
 def from_places(arrays: Arrays, ports: Sequence[Port]) -> Arrays:
-    """What the target puts out, in the source's order."""
+    """What the target returns, in the source's order."""
     if len(arrays) != len(ports):
         raise InvalidArgumentError(f"the target puts out {len(arrays)} tensors, the source {len(ports)}")
     return [arrays[k if port.place is None else port.place] for k, port in enumerate(ports)]

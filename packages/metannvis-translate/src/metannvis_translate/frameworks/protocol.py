@@ -70,7 +70,7 @@ class BuiltValue:
 
 @dataclass
 class BuiltModel:
-    """What an importer returns. ``values`` holds every value that a source layer put out, by hub name."""
+    """What an importer returns. ``values`` holds every value that a source layer returned, by hub name."""
 
     model: Any
     inputs: tuple[BuiltPort, ...]
@@ -78,7 +78,7 @@ class BuiltModel:
     values: Mapping[str, BuiltValue]
     #: ``id(layer object)`` → name, for callers that give the object.
     object_names: Mapping[int, str] = field(default_factory=dict)
-    #: Where each output stands among what the model puts out, as its framework counts; empty: in the hub's order.
+    #: Where each output stands among what the model returns, as its framework counts; empty: in the hub's order.
     output_places: Sequence[int] = ()
 
 
@@ -211,7 +211,7 @@ class Framework(Protocol):
         """Random inputs of the declared shapes; ``MissingArgumentError`` if the model declares none."""
 
     def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
-        """A model that shares the given one's weights, and in it a layer object that puts out that layer's tensor."""
+        """A model that shares the given one's weights, and in it a layer object that returns that layer's tensor."""
 
     def model_adapter(self) -> Any:
         """What methods do to its models: a :class:`metannvis_methods.ModelAdapter`; imports the framework.

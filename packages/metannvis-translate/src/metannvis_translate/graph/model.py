@@ -35,7 +35,7 @@ class HubPort:
 
 @dataclass(frozen=True)
 class HubLayer:
-    """A source layer that ran, and the hub value that holds exactly what it put out."""
+    """A source layer that ran, and the hub value that holds exactly what it returned."""
 
     info: LayerInfo
     value: str
@@ -81,7 +81,7 @@ class ExportedGraph:
     single: tuple[str, ...] = ()
     #: Flat list of output arrays → the source's own structure (tuple, dict, single tensor).
     unflatten: Callable[[list[Any]], Any] | None = field(default=None, repr=False)
-    #: How the source puts out its outputs: dicts and lists of places in ``outputs``; ``None`` if that is not known.
+    #: How the source returns its outputs: dicts and lists of places in ``outputs``; ``None`` if that is not known.
     structure: Any = None
     #: Integer tensors computed from free sizes, by value name: arrays of ints and sympy expressions. Filled by the passes.
     symbols: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -42,6 +42,6 @@ def computes_in_half(hub: ExportedGraph) -> bool:
 
 
 def mixes_floats(hub: ExportedGraph) -> bool:
-    """Whether a graph that states types takes or puts out doubles beside other floats: each value then keeps its own."""
+    """Whether a graph that states types takes or returns doubles beside other floats: each value then keeps its own."""
     kinds = {port.dtype for port in (*hub.inputs, *hub.outputs) if "float" in port.dtype}
     return hub.conventions.states_types and len(kinds) > 1

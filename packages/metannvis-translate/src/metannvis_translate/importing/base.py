@@ -78,11 +78,11 @@ class GraphImporter(LayoutTracking):
         raise NotImplementedError
 
     def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
-        """What a source layer puts out, made such that a caller can name it in the target; as it is by default."""
+        """What a source layer returns, made such that a caller can name it in the target; as it is by default."""
         return placed
 
     def expose_input(self, placed: LaidOut, value: ir.Value) -> LaidOut:
-        """As :meth:`expose`, for a model input that a source layer puts out as it is (dropout, identity)."""
+        """As :meth:`expose`, for a model input that a source layer returns as it is (dropout, identity)."""
         return placed
 
     def converted(self, results: Sequence[LaidOut]) -> None:
@@ -93,11 +93,11 @@ class GraphImporter(LayoutTracking):
         return inputs
 
     def results_of(self, node: ir.Node, results: Sequence[Value]) -> Sequence[Value]:
-        """What a node's converter put out, by default as it is."""
+        """What a node's converter returned, by default as it is."""
         return results
 
     def describe(self, placed: LaidOut, value: ir.Value) -> LayerInfo:
-        """Layer (or operation) of the target that puts out the tensor. ``self.node`` is still the value's node."""
+        """Layer (or operation) of the target that returns the tensor. ``self.node`` is still the value's node."""
         raise NotImplementedError
 
     def finish(self, outputs: Sequence[LaidOut]) -> Any:

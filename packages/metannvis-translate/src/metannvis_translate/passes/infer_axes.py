@@ -26,7 +26,7 @@ IMAGE = {
     "BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace", "SpaceToDepth", "GridSample", "MaxUnpool",
     "AdaptiveAveragePool", "AdaptiveMaxPool",
 }  # fmt: skip
-#: Operators that put out axes of the same meaning as those of their inputs of the same rank.
+#: Operators that return axes of the same meaning as those of their inputs of the same rank.
 SAME = {
     "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Softsign",
     "Gelu", "Mish", "ThresholdedRelu", "Clip", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Sign", "Floor", "Ceil", "Round",

@@ -1,6 +1,6 @@
 """Pass pipeline: constants are computed, shape arithmetic is resolved, nodes that compute nothing are removed.
 
-Nothing is fused across source layers: what a source layer puts out stays a value of the graph.
+Nothing is fused across source layers: what a source layer returns stays a value of the graph.
 """
 
 from __future__ import annotations

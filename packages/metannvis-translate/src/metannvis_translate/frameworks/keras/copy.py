@@ -136,7 +136,7 @@ def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[
     Parameters
     ----------
     expose
-        Names of bare operations (``keras.ops``) whose output is to be put out by an ``Identity`` layer.
+        Names of bare operations (``keras.ops``) whose output is to be returned by an ``Identity`` layer.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Masks, as Keras passes them from layer to layer outside the graph.
 
 A mask is no argument in the graph of a Keras model: it hangs on a tensor, ``Layer.__call__`` hands it to a ``call`` that
-takes one, and hangs a mask on what the layer puts out. A walk through the graph has to do the same.
+takes one, and hangs a mask on what the layer returns. A walk through the graph has to do the same.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TensorMasks:
             x._keras_mask = mask
 
     def computed(self, layer: Any, first: Any, previous: Any) -> Any:
-        """Mask of what a layer puts out."""
+        """Mask of what a layer returns."""
         return layer.compute_mask(first, previous)
 
 
@@ -96,7 +96,7 @@ def masks_for(
 
 
 def hand_on(layer: Any, outputs: Any, first: Any, previous: Any, masks: Masks) -> None:
-    """Hang masks on what a layer put out, as ``Layer.__call__`` does, where none hangs there yet."""
+    """Hang masks on what a layer returned, as ``Layer.__call__`` does, where none hangs there yet."""
     flat = require("keras").tree.flatten(outputs)
     if not layer.supports_masking or all(masks.get(x) is not None for x in flat):
         return

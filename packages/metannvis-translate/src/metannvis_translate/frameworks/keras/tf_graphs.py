@@ -70,7 +70,7 @@ def signature_of(model: Any, inputs: Sequence[Array] | Mapping[str, Array] | Non
 
 
 def call_graph(signature: Signature, tensors: Sequence[Any]) -> Any:
-    """What the function puts out.
+    """What the function returns.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Opened:
     cleared
         Values that lose their masks on the way.
     masks
-        Masks that ``call`` itself hangs on its outputs: values, or numbers of what the graph, then a list, puts out.
+        Masks that ``call`` itself hangs on its outputs: values, or numbers of what the graph, then a list, returns.
     """
 
     function: Any
@@ -92,7 +92,7 @@ def traced(
     Returns
     -------
     The graph, and for each output the mask that a layer of Keras' own has hung on it itself: one of the KerasTensors given, or
-    ``None``, or a number. Then the graph puts out a list: what ``call`` does, and the masks with these numbers.
+    ``None``, or a number. Then the graph returns a list: what ``call`` does, and the masks with these numbers.
 
     Raises
     ------

@@ -20,7 +20,7 @@ def call_name(name: str, call: int, position: int = 0) -> str:
 
 
 def tensors_in(output: Any) -> list[torch.Tensor]:
-    """The tensors in what a module puts out or a call is given, depth first."""
+    """The tensors in what a module returns or a call is given, depth first."""
     import torch
 
     if isinstance(output, torch.Tensor):
@@ -56,7 +56,7 @@ def structure_of(output: Any) -> Any:
 
 @contextmanager
 def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torch.Tensor], None]) -> Iterator[None]:
-    """Call ``sink(name, module, tensor)`` for each tensor that each submodule puts out, in execution order.
+    """Call ``sink(name, module, tensor)`` for each tensor that each submodule returns, in execution order.
 
     Containers come behind what they hold. A module registered under two paths goes by the first. The hooks are gone
     afterwards, whatever happens.

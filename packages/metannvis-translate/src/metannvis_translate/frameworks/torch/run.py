@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["layers_of", "run_model", "to_array", "to_tensors", "undisturbed"]
 
 Array = np.ndarray[Any, Any]
-#: Axes of what a layer puts out, by its number of axes, for layers on images and for all others.
+#: Axes of what a layer returns, by its number of axes, for layers on images and for all others.
 IMAGE_AXES = {2: "NF", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 PLAIN_AXES = {1: "N", 2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 

@@ -37,7 +37,7 @@ class KerasEmitter(Emitter):
     path
         Its path, without call number.
     specs
-        KerasTensors of what it puts out: shapes and dtypes.
+        KerasTensors of what it returns: shapes and dtypes.
     walk
         The walk through the model, to trace functions that have no converter.
     notes
@@ -124,7 +124,7 @@ class KerasEmitter(Emitter):
 
     @property
     def dtype(self) -> Any:
-        """Dtype of what the layer puts out."""
+        """Dtype of what the layer returns."""
         return self.specs[0].dtype
 
     def promoted(self, x: ir.Value) -> ir.Value:
@@ -133,7 +133,7 @@ class KerasEmitter(Emitter):
         return x if is_float and self.dtype_of(self.dtype).is_floating_point() else self.cast(x, self.dtype)
 
     def output_shape(self) -> Shape:
-        """Shape of what the layer puts out."""
+        """Shape of what the layer returns."""
         return tuple(self.specs[0].shape)
 
     def spec(self, value: ir.Value) -> tuple[Shape, str]:
@@ -157,11 +157,11 @@ class KerasEmitter(Emitter):
         return result
 
     def traced(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a function made of ``keras.ops`` (or a layer without a converter) puts out."""
+        """What a function made of ``keras.ops`` (or a layer without a converter) returns."""
         return self.walk.through(self.walk.opened(function, args, kwargs), f"{self.path}/")
 
     def inner(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a layer that the current one holds puts out."""
+        """What a layer that the current one holds returns."""
         from metannvis_translate.frameworks.keras.graph import Call
 
         path = f"{self.path}/{layer.name}"

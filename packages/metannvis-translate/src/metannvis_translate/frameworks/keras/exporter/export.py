@@ -1,7 +1,7 @@
 """Export of Keras 3 models to ONNX, layer by layer, with provenance.
 
 Functional and Sequential models, nested ones, shared layers, ``keras.ops`` operations, and layers or models of the
-caller's own whose ``call`` can be traced on symbolic tensors. What a Keras layer puts out is a value of the graph, in
+caller's own whose ``call`` can be traced on symbolic tensors. What a Keras layer returns is a value of the graph, in
 Keras' own layout: a convolution of channels-last images is Transpose, Conv, Transpose.
 """
 

@@ -35,7 +35,7 @@ class HubMasks:
             self._masks[id(x)] = (x, mask)
 
     def computed(self, layer: Any, first: Any, previous: Any) -> Any:
-        """Mask of what a layer puts out: nodes that do what its ``compute_mask`` does."""
+        """Mask of what a layer returns: nodes that do what its ``compute_mask`` does."""
         import onnx_ir as ir
 
         keras, e = require("keras"), self.emitter

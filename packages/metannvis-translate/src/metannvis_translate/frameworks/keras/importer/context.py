@@ -148,7 +148,7 @@ class KerasImporter(LayerMaker):
         return tensor
 
     def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
-        """What a source layer puts out is put out by a layer, so that methods that ask for layers can name it."""
+        """What a source layer returns is returned by a layer, so that methods that ask for layers can name it."""
         operation = placed.tensor._keras_history.operation
         called_once = not any(operation is layer for layer in self._shared.values())
         is_input = isinstance(operation, keras.layers.InputLayer)
@@ -177,7 +177,7 @@ class KerasImporter(LayerMaker):
                 stack.extend(node.input_tensors)
 
     def rename(self, tensor: Any, name: str) -> None:
-        """Name the operation that puts out a tensor."""
+        """Name the operation that returns a tensor."""
         operation = tensor._keras_history.operation
         operation.name = self.unique(name)
         self._named[id(operation)] = operation
@@ -204,7 +204,7 @@ class KerasImporter(LayerMaker):
         )
 
     def _structure(self) -> Any:
-        """How the source puts out its outputs, as places among them. Keras takes a list of one for its entry."""
+        """How the source returns its outputs, as places among them. Keras takes a list of one for its entry."""
         count = len(self.hub.outputs)
         return self.hub.structure if self.hub.structure is not None else 0 if count == 1 else list(range(count))
 

@@ -1,6 +1,6 @@
 """The onnx2keras engine: the converter of that name on the exported graph, as another way to the same equivalence check.
 
-It builds its model channels first and rebuilds it channels last. What it puts out is found again by the names of its layers,
+It builds its model channels first and rebuilds it channels last. What it returns is found again by the names of its layers,
 which are those of the graph's values; a layer that is not found is not in the layer map, and so is not compared.
 """
 

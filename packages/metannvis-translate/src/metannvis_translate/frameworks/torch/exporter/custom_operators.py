@@ -23,7 +23,7 @@ __all__ = ["translations"]
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
-    """What ``torch.onnx.export(custom_translation_table=...)`` takes: operator → function that puts out its nodes."""
+    """What ``torch.onnx.export(custom_translation_table=...)`` takes: operator → function that returns its nodes."""
     import onnx_ir as ir
     import torch
     from onnxscript.function_libs.torch_lib.ops.core import aten_index

@@ -57,13 +57,13 @@ class Recorder(Protocol):
     batched: list[bool]
     #: for each input the axes beside the batch whose size is free; empty if none is
     free_axes: Sequence[Sequence[int]]
-    #: whether a trace has to copy what every layer puts out
+    #: whether a trace has to copy what every layer returns
     copies: bool
     #: whether the last trace had to, and did not
     changed: bool
 
     def module(self, *handlers: Handler) -> torch.nn.Module:
-        """The model, wrapped so that it puts out what every layer does; its calls go through the handlers."""
+        """The model, wrapped so that it returns what every layer does; its calls go through the handlers."""
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Example inputs of the batch size to export with."""
@@ -245,7 +245,7 @@ def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph with the shapes that ONNX infers: what this exporter notes of them is incomplete."""
     from onnx import shape_inference
 
-    made = {name for node in model.graph.node for name in node.output}  # what is no input of the graph, put out again
+    made = {name for node in model.graph.node for name in node.output}  # what is no input of the graph, returned again
     for value in (*model.graph.value_info, *model.graph.output):
         if value.name in made:
             value.type.tensor_type.ClearField("shape")

@@ -1,6 +1,6 @@
 """Export of PyTorch models to ONNX, with provenance.
 
-``torch.onnx`` exports; forward hooks add what every layer puts out to the exported outputs, so that the value of each
+``torch.onnx`` exports; forward hooks add what every layer returns to the exported outputs, so that the value of each
 layer is recorded where it happens instead of guessed from names afterwards. The dynamo exporter comes first, the
 TorchScript one where it fails: each fails where the other works.
 """

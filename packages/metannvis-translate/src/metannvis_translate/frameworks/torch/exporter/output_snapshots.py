@@ -1,4 +1,4 @@
-"""What the layers of a PyTorch model put out, as it was when they put it out, while the TorchScript exporter traces it."""
+"""What the layers of a PyTorch model returned, as it was when they returned it, while the TorchScript exporter traces it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OutputSnapshots"]
 class OutputSnapshots:
     """Tensors, each kept as it is now.
 
-    An operation in place further on must not change what a layer put out. Copies of everything would take a good part of a
+    An operation in place further on must not change what a layer returned. Copies of everything would take a good part of a
     trace's time, so a tensor is copied only when an operation in place is about to change it: :meth:`before` sees most of
     those beforehand, and :attr:`is_changed` says afterwards whether it missed one, for PyTorch counts them.
 

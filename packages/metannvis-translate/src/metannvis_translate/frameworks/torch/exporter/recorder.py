@@ -33,7 +33,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Recorder:
-    """The model, wrapped so that what each layer puts out is an output too."""
+    """The model, wrapped so that what each layer returns is an output too."""
 
     model: torch.nn.Module
     inputs: Sequence[Array] | Mapping[str, Array]
@@ -47,7 +47,7 @@ class Recorder:
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
     #: where among the exported outputs the model's own ones stand, and behind them those of the layers
     places: list[int] = field(default_factory=list)
-    #: whether a trace has to copy what every layer puts out, see :class:`~.torch_kept.OutputSnapshots`
+    #: whether a trace has to copy what every layer returns, see :class:`~metannvis_translate.frameworks.torch.exporter.output_snapshots.OutputSnapshots`
     copies: bool = False
     #: whether an operation in place has changed what was not copied
     changed: bool = False
@@ -151,7 +151,7 @@ class Recorder:
                 recorder.structure = structure_of(output)
                 recorder.outputs = [recorder.free(_sizes(t)) for t in flat]
                 recorder.output_dtypes = [str(t.dtype).removeprefix("torch.") for t in flat]
-                # what several layers put out (a container and its last one) goes to the exporter once
+                # what several layers return (a container and its last one) goes to the exporter once
                 unique = {id(tensor): tensor for tensor in (*flat, *kept.tensors)}
                 order = {key: place for place, key in enumerate(unique)}
                 recorder.places = [order[id(tensor)] for tensor in (*flat, *kept.tensors)]

@@ -34,9 +34,9 @@ OPERATORS = {
     "Softmax", "LogSoftmax", "HardSwish", "HardSigmoid", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Add",
     "Sub", "Mul", "Div", "Pad", "Concat", "Flatten", "Reshape", "Transpose", "Identity", "ReduceMean", "Constant",
 }  # fmt: skip
-#: Operators that are allowed on what a Shape puts out.
+#: Operators that are allowed on what a Shape returns.
 ON_SHAPES = {"Gather", "Unsqueeze", "Concat", "Mul", "Cast", "Squeeze", "Identity", "Slice"}
-#: Operators that put out integers where they are given integers.
+#: Operators that return integers where they are given integers.
 ARRANGING = {"Add", "Sub", "Mul", "Concat", "Gather", "Reshape", "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
 #: PyTorch has one hard sigmoid, with a slope of a sixth.
 ALWAYS = {"HardSigmoid": {"alpha": 1 / 6, "beta": 0.5}}
@@ -114,7 +114,7 @@ def check_graph(model: ir.Model, source: torch.nn.Module) -> None:
 
 
 def _is_float(node: ir.Node) -> bool:
-    """Whether a node puts out numbers that precision matters to, by its attributes or its type; if neither says it, it does."""
+    """Whether a node returns numbers that precision matters to, by its attributes or its type; if neither says it, it does."""
     import onnx_ir as ir
 
     from metannvis_translate.graph.constants import constant_array
@@ -130,7 +130,7 @@ def _is_float(node: ir.Node) -> bool:
 
 
 def _moves_batch(node: ir.Node) -> bool:
-    """Whether axis 0 of what a node puts out may be something else than axis 0 of its input."""
+    """Whether axis 0 of what a node returns may be something else than axis 0 of its input."""
     from metannvis_translate.graph.constants import constant_of
 
     given = {name: attribute.value for name, attribute in node.attributes.items()}

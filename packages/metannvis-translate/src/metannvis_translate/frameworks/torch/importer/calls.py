@@ -18,7 +18,7 @@ __all__ = ["call", "calls", "torch_dtype"]
 
 
 def call(ctx: TorchImporter, function: Callable[..., Any], *values: Value | None, rank: int, **options: Any) -> LaidOut:
-    """Call a function that puts out one tensor of that rank; ``None`` stands for an input that is left out."""
+    """Call a function that returns one tensor of that rank; ``None`` stands for an input that is left out."""
     tensors = [None if value is None else ctx.plain(value).tensor for value in values]
     return LaidOut(ctx.function(function, *tensors, **options), identity(rank))
 
@@ -26,7 +26,7 @@ def call(ctx: TorchImporter, function: Callable[..., Any], *values: Value | None
 def calls(
     ctx: TorchImporter, function: Callable[..., Any], *values: Value | None, ranks: Sequence[int], **options: Any
 ) -> tuple[LaidOut, ...]:
-    """Call a function that puts out a tuple of tensors of those ranks."""
+    """Call a function that returns a tuple of tensors of those ranks."""
     both = call(ctx, function, *values, rank=0, **options).tensor
     return tuple(
         LaidOut(ctx.function(operator.getitem, both, k), identity(rank))

@@ -98,7 +98,7 @@ class TorchImporter(GraphImporter):
         return tensor
 
     def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
-        """A function that puts out what a layer does has the layer's name, unless a module has it."""
+        """A function that returns what a layer does has the layer's name, unless a module has it."""
         path, node = self.names.scope(self.node), placed.tensor
         if node.op in ("call_function", "call_method") and self.names.is_free(path) and node not in self._exposed:
             self._exposed.add(node)
@@ -108,7 +108,7 @@ class TorchImporter(GraphImporter):
     def describe(self, placed: LaidOut, value: ir.Value) -> LayerInfo:
         """Path of a module, or name of a graph node that is a function."""
         node = placed.tensor
-        self._exposed.add(node)  # what is found by this name keeps it, though another layer may put out the same tensor
+        self._exposed.add(node)  # what is found by this name keeps it, though another layer may return the same tensor
         name = node.target if node.op in ("call_module", "get_attr") else node.name
         known = tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else None
         dims = placed.arrange(known) if known is not None and len(known) == placed.rank else (None,) * placed.rank

@@ -133,7 +133,7 @@ def _output(node: ir.Node) -> str:
 
 
 def _ends(hub: ExportedGraph) -> dict[str, ir.Node]:
-    """For each source layer that holds no other, the node that computes what it puts out, transpositions and casts apart."""
+    """For each source layer that holds no other, the node that computes what it returns, transpositions and casts apart."""
     producers = {value.name: node for node in hub.model.graph for value in node.outputs}
     ends = {}
     for layer in hub.layers:

@@ -19,7 +19,7 @@ def in_reading_order(graph: fx.Graph) -> None:
     inputs = [node for node in nodes if node.op == "placeholder"]
     output = next(node for node in nodes if node.op == "output")
     done = dict.fromkeys(inputs)
-    # what no output needs, but a layer of the source puts out, comes last and as it was
+    # what no output needs, but a layer of the source returns, comes last and as it was
     for end in (output, *nodes):
         stack = [(end, iter(end.all_input_nodes))] if end not in done else []
         while stack:

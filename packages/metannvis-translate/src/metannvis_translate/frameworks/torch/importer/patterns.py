@@ -1,7 +1,7 @@
 """Activations that exporters take apart, put together again.
 
 A hook on ``nn.Sigmoid`` must not see the sigmoid inside of a SiLU. Only operators of one and the same source layer are put
-together, and only where nothing else uses, and no layer puts out, what lies between them.
+together, and only where nothing else uses, and no layer returns, what lies between them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Joined:
 
 
 def joined_nodes(hub: ExportedGraph) -> tuple[dict[int, Joined], set[int]]:
-    """Nodes that put out what such a module does, and those that lie inside of one, by ``id``."""
+    """Nodes that returned what such a module does, and those that lie inside of one, by ``id``."""
     recorded = {layer.value for layer in hub.layers}
     ends: dict[int, Joined] = {}
     inside: set[int] = set()

@@ -37,7 +37,7 @@ def _letters(equation: str, rank: int) -> tuple[str, str, str]:
 
 @keras_layer("EinsumDense")
 def EinsumDense(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
-    """One matrix product where it sums over the last axes of its input and puts out new ones behind the others."""
+    """One matrix product where it sums over the last axes of its input and returns new ones behind the others."""
     given, kernel, output = _letters(layer.equation, e.rank(x))
     known = dict(zip(given, e.shape(x), strict=True)) | dict(zip(kernel, map(int, layer.kernel.shape), strict=True))
     shape = tuple(known[c] for c in output)  # Keras declares free what the caller's output_shape leaves free

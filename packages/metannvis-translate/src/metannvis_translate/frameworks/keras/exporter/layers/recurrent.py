@@ -44,9 +44,9 @@ class Run:
     Attributes
     ----------
     y
-        What it puts out at each step.
+        What it returns at each step.
     last
-        What it puts out at the last one.
+        What it returns at the last one.
     states
         What it carries on.
     """

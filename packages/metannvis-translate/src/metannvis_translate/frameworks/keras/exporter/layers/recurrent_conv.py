@@ -1,4 +1,4 @@
-"""Convolutional LSTMs, step by step: the gates are convolutions of the input and of what the last step put out."""
+"""Convolutional LSTMs, step by step: the gates are convolutions of the input and of what the last step returned."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Compaction:
         return e.emit("ScatterElements", x, self._wide(e, self.place, x), x, axis=1, shape=e.shape(x))
 
     def moved_back(self, e: KerasEmitter, y: ir.Value, *, zeros: bool) -> ir.Value:
-        """At each step what was put out there; at a masked one zeros, or what was put out last, zeros if nothing was."""
+        """At each step what was returned there; at a masked one zeros, or what was returned last, zeros if nothing was."""
         shape = e.shape(self.mask)
         zero = e.scalar(0, self.number)
         some = e.emit("Greater", self.number, zero, shape=shape)
@@ -95,7 +95,7 @@ def stepwise(
 ) -> tuple[ir.Value, ir.Value, list[ir.Value]]:
     """Outputs (N, time, …), the last of them, and the last states.
 
-    ``step(x, states)`` gives what one step puts out and the new states; by default what the layer's cell does is traced.
+    ``step(x, states)`` gives what one step returns and the new states; by default what the layer's cell does is traced.
     ``zeros``: zeros come out at masked steps, not what came before; by default as the layer has it.
     """
     zeros = layer.zero_output_for_mask if zeros is None else zeros

@@ -29,7 +29,7 @@ class Table:
     """Converters by class (or function); each is called ``converter(emitter, layer, *args, **kwargs)``.
 
     The tensors among the arguments of the call are hub values. A converter returns the value (or values) that the layer
-    puts out.
+    returns.
     """
 
     def __init__(self, what: str) -> None:

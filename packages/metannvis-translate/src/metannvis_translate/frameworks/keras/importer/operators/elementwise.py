@@ -43,7 +43,7 @@ def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -
 
 
 def is_float(ctx: KerasImporter) -> bool:
-    """Whether the current node puts out floats."""
+    """Whether the current node returns floats."""
     dtype = ctx.node.outputs[0].dtype
     return dtype is None or dtype.is_floating_point()
 
