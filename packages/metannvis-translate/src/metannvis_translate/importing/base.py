@@ -1,10 +1,10 @@
 """Graph import: what is the same for every framework. Walk the graph, track layout, keep provenance.
 
 A framework's importer subclasses :class:`GraphImporter` and says how a tensor is transposed, what a model input is,
-and how a tensor is found again. Operators are converted by the functions of a :class:`~.registry.Registry`, each called
-``converter(ctx, *inputs, **attributes)`` where ``ctx`` is the importer, an input is a :class:`~.layout.LaidOut` (computed
-when the model runs), a :class:`ConstantValue` (known now) or ``None`` (left out), and the result is one of the first two or a
-tuple of them, one an output.
+and how a tensor is found again. Operators are converted by the functions of a :class:`Registry`, each called
+``converter(ctx, *inputs, **attributes)`` where ``ctx`` is the importer, an input is a :class:`LaidOut` (computed when the
+model runs), a :class:`ConstantValue` (known now) or ``None`` (left out), and the result is one of the first two or a tuple of
+them, one an output.
 """
 
 from __future__ import annotations

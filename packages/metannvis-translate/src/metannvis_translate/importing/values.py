@@ -1,4 +1,4 @@
-"""Values that a converter takes: those known when the model is built, beside the :class:`~.layout.LaidOut` ones."""
+"""Values that a converter takes: those known when the model is built, beside those laid out."""
 
 from __future__ import annotations
 

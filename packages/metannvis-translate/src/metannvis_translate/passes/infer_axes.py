@@ -1,7 +1,7 @@
 """Axis inference: what each axis of each value means (batch, channels, space, features, tokens).
 
 Operators that work on images say so (``Conv`` takes N, C and space); transpositions, elementwise operators and the like
-carry it on, in both directions. The letters are those of :class:`~.layers.LayerInfo`.
+carry it on, in both directions. The letters are those of :class:`~metannvis_translate.LayerInfo`.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class KerasImporter(LayerMaker):
     def own_sizes(self, value: Value, axes: Sequence[int]) -> list[Any]:
         """Sizes for some axes of the node's first input, ``None`` for a free one that stays what it is.
 
-        A size that is known only when the model runs comes as its expression, see :func:`~.sizes.size_tensor`.
+        A size that is known only when the model runs comes as its expression, see ``sizes.size_tensor``.
         """
         first = self.node.inputs[0]
         have = None if first is None else dims(first)

@@ -47,7 +47,7 @@ class Recorder:
     outputs: list[tuple[int | None, ...]] = field(default_factory=list)
     #: where among the exported outputs the model's own ones stand, and behind them those of the layers
     places: list[int] = field(default_factory=list)
-    #: whether a trace has to copy what every layer returns, see :class:`~metannvis_translate.frameworks.torch.exporter.output_snapshots.OutputSnapshots`
+    #: whether a trace has to copy what every layer returns, see ``output_snapshots``
     copies: bool = False
     #: whether an operation in place has changed what was not copied
     changed: bool = False
