@@ -304,7 +304,7 @@ def _keep_exact(node: ir.Node, text: str) -> None:
 
 
 def by_torchscript_fast(recorder: Recorder, dynamic: bool) -> Exported:
-    """The TorchScript exporter where it tells all there is to know, see :mod:`~metannvis_translate.frameworks.torch.exporter.torchscript_fast_path`."""
+    """The TorchScript exporter where it tells all there is to know, see ``torchscript_fast_path``."""
     check_modules(recorder.model)
     exported = by_torchscript(recorder, dynamic)
     check_graph(exported.model, recorder.model)
