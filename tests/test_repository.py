@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import tomllib
@@ -101,3 +102,28 @@ def test_every_path_of_the_map_exists():
     folders = {folder for base in bases[1:5] for folder in base.rglob("*") if folder.is_dir()}
     for path in sorted(paths):
         assert any((base / path).exists() for base in [*bases, *folders]), path
+
+
+def test_helpers_are_imported_by_their_address():
+    """Relatively within a package's folder, or as ``tests.<module>``: not by a bare name, which some setting would have to find."""
+    tested = [
+        path
+        for folder in ("packages/*/*", "tests")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+        if "src" not in path.parts
+    ]
+    helpers = {path.stem for path in tested if not path.stem.startswith(("test_", "__"))} - {
+        "conftest",
+        "torch",
+        "keras",
+        "onnx",
+    }
+    assert len(helpers) > 50
+    scripts = {"benchmarks"}  # run by their own name, from their own folder
+    for path in tested:
+        if not scripts & set(path.parts):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.level == 0:
+                    assert node.module not in helpers, f"{path}: {node.module}"
+                elif isinstance(node, ast.Import):
+                    assert not helpers & {name.name for name in node.names}, path
