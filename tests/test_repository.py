@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -112,12 +113,8 @@ def test_helpers_are_imported_by_their_address():
         for path in ROOT.glob(f"{folder}/**/*.py")
         if "src" not in path.parts
     ]
-    helpers = {path.stem for path in tested if not path.stem.startswith(("test_", "__"))} - {
-        "conftest",
-        "torch",
-        "keras",
-        "onnx",
-    }
+    helpers = {path.stem for path in tested if not path.stem.startswith(("test_", "__"))}
+    helpers -= {"conftest", "torch", "keras", "onnx", *sys.stdlib_module_names}
     assert len(helpers) > 50
     scripts = {"benchmarks"}  # run by their own name, from their own folder
     for path in tested:
