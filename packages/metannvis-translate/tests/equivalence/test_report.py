@@ -18,6 +18,7 @@ from metannvis_translate import (
     translate,
 )
 from metannvis_translate.equivalence.report import compare_arrays
+from metannvis_translate.frameworks import get_framework
 from metannvis_translate.graph.layout import LaidOut
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -226,13 +227,21 @@ def test_large_values_are_compared_piece_by_piece() -> None:
     assert compare_arrays("x", a, b, limit=1e-4).passed
 
 
-def test_a_target_without_memory_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    from metannvis_translate.frameworks.keras.plugin import framework
+SHORTAGE = "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 TB"
 
-    def run(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 TB")
 
-    monkeypatch.setattr(type(framework), "run", run)
+@pytest.mark.parametrize(("key", "gradients_only"), [("tensorflow", False), ("torch", True)])
+def test_a_lack_of_memory_is_told_as_one(monkeypatch: pytest.MonkeyPatch, key: str, gradients_only: bool) -> None:
+    """In the target, whose translation is not wrong for it, and in the source's gradients, which it does have."""
+    framework = type(get_framework(key))
+    original = framework.run
+
+    def run(*args: Any, cotangents: Any = None, **kwargs: Any) -> Any:
+        if gradients_only and cotangents is None:
+            return original(*args, cotangents=cotangents, **kwargs)
+        raise RuntimeError(SHORTAGE)
+
+    monkeypatch.setattr(framework, "run", run)
     with pytest.raises(MemoryError, match=r"not enough memory for the check.*1 TB.*verify=False"):
         translate(network(), "keras", example_inputs=X)
 

@@ -23,11 +23,7 @@ def target_runs(there: Framework, report: EquivalenceReport) -> Iterator[None]:
         raise
     except Exception as error:
         said = " ".join(str(error).split())[:400]
-        if _is_shortage(error):
-            raise MemoryError(
-                f"there is not enough memory for the check, which runs both models: {said[:200]}. "
-                "Give smaller example_inputs=, or verify=False."
-            ) from error
+        _refuse_shortage(error, said)
         raise EquivalenceError(
             f"the translation is wrong: {there.label} cannot run it on inputs on which the source runs: "
             f"{type(error).__name__}: {said}",
@@ -43,7 +39,18 @@ def source_runs(here: Framework) -> Iterator[None]:
     except MetannvisError:
         raise
     except Exception as error:
-        raise NoGradientError(f"{here.label} has none of the source: {' '.join(str(error).split())[:200]}") from error
+        said = " ".join(str(error).split())[:200]
+        _refuse_shortage(error, said)
+        raise NoGradientError(f"{here.label} has none of the source: {said}") from error
+
+
+def _refuse_shortage(error: Exception, said: str) -> None:
+    """A lack of memory says nothing of either model."""
+    if _is_shortage(error):
+        raise MemoryError(
+            f"there is not enough memory for the check, which runs both models: {said[:200]}. "
+            "Give smaller example_inputs=, or verify=False."
+        ) from error
 
 
 def _is_shortage(error: Exception) -> bool:
