@@ -246,6 +246,39 @@ def inputs_for(model: Any, source: Framework, example_inputs: Any) -> Arrays | d
     return to_arrays(example_inputs, source)
 
 
+def with_constants(
+    inputs: Arrays | dict[str, Array], constants: Mapping[str, Any] | None, names: Sequence[str]
+) -> Arrays | dict[str, Array]:
+    """Example inputs of every input of a model, of which those that are bound to constants may be left out.
+
+    Parameters
+    ----------
+    constants
+        Values by the name of the input, which count where both are given.
+    names
+        The model's inputs in its own order; nothing is done if they are not known.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no input of that name.
+    """
+    if not constants or not names:
+        return inputs
+    unknown = set(constants) - set(names)
+    if unknown:
+        raise InvalidArgumentError(f"bind= names {sorted(unknown)}, but the inputs are {list(names)}")
+    bound = {name: np.asarray(value) for name, value in constants.items()}
+    if isinstance(inputs, dict):
+        return {**inputs, **bound}
+    if len(inputs) == len(names):
+        return [bound.get(name, array) for name, array in zip(names, inputs, strict=True)]
+    if len(inputs) == len(names) - len(bound):
+        rest = iter(inputs)
+        return [bound[name] if name in bound else next(rest) for name in names]
+    return inputs
+
+
 def check_inputs(inputs: Arrays, ports: Sequence[HubPort]) -> None:
     """Refuse inputs whose number, shape or kind of dtype is not what the model declares."""
     if len(inputs) != len(ports):

@@ -6,14 +6,15 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from metannvis_translate.data import check_inputs, inputs_for, ordered, to_arrays
+from metannvis_translate.data import check_inputs, inputs_for, ordered, to_arrays, with_constants
 from metannvis_translate.dynamic_axes import free_axes
 from metannvis_translate.equivalence.check import compare, verdict
 from metannvis_translate.equivalence.report import Tolerance
+from metannvis_translate.equivalence.runs import WithConstants
 from metannvis_translate.errors import (
     EquivalenceError,
     InvalidArgumentError,
@@ -114,7 +115,8 @@ def translate(
     model = opened(model)
     with exclusive(model, progress=progress), generators_kept():
         source = get_framework(detect_framework(model))
-        inputs = inputs_for(model, source, example_inputs)
+        names = [declared.name for declared in source.declared_inputs(model)] if bind else []
+        inputs = with_constants(inputs_for(model, source, example_inputs), bind, names)
         exporters, importer = exporters_and_importer(engine, source, target)
         request = Request(
             model=model,
@@ -193,7 +195,7 @@ def _by_exporters(request: Request) -> Translation:
 
 def _translated(request: Request, exporter: str) -> Translation:
     """Export, passes, import, check."""
-    hub, inputs = _exported(request, exporter)
+    hub, inputs, constants = _exported(request, exporter)
     request = dataclasses.replace(request, dtype=_precision(request, hub))
     is_half = hub.conventions.half_in_double and computes_in_half(hub)
     with gc_paused():
@@ -210,11 +212,13 @@ def _translated(request: Request, exporter: str) -> Translation:
         proof = _translated(dataclasses.replace(request, dtype="float64", single=False), exporter)
         note = "it computes in half precision, as its source does; the check compared the two in double precision"
         return dataclasses.replace(translation, report=proof.report, notes=(*translation.notes, note))
+    if constants:
+        request = dataclasses.replace(request, source=cast("Framework", WithConstants(request.source, constants)))
     return _checked(request, translation, inputs, gradients=gradients)
 
 
-def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays]:
-    """The source as a graph, and its inputs in the graph's order, those that are bound to constants left out."""
+def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, dict[int, Array]]:
+    """The source as a graph, its inputs in the graph's order, and apart from them those that are bound, by their places."""
     options: dict[str, Any] = {"free": request.free} if request.free else {}
     with gc_paused():
         hub = request.source.export(
@@ -226,15 +230,18 @@ def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays]:
             **options,
         )
     inputs = ordered(request.inputs, hub)
+    constants: dict[int, Array] = {}
     if request.bind:
         names = [port.name for port in hub.inputs]
         unknown = set(request.bind) - set(names)
         if unknown:
             raise InvalidArgumentError(f"bind= names {sorted(unknown)}, but the inputs are {names}")
-        inputs = [array for name, array in zip(names, inputs, strict=True) if name not in request.bind]
-        hub = bind_inputs(hub, {name: np.asarray(value) for name, value in request.bind.items()})
+        check_inputs(inputs, hub.inputs)
+        constants = {names.index(name): np.asarray(value) for name, value in request.bind.items()}
+        inputs = [array for place, array in enumerate(inputs) if place not in constants]
+        hub = bind_inputs(hub, {names[place]: value for place, value in constants.items()})
     check_inputs(inputs, hub.inputs)
-    return hub, inputs
+    return hub, inputs, constants
 
 
 def _precision(request: Request, hub: ExportedGraph) -> str | None:

@@ -285,3 +285,40 @@ def test_a_source_without_gradients_is_not_compared() -> None:
         EquivalenceError, match="PyTorch cannot run it on inputs on which the source runs.*no derivative"
     ):
         check_equivalence(Doubled(), Divided(), X)
+
+
+# --- kinks ------------------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_beside_kinks_are_decided_in_double_precision() -> None:
+    """Outputs agree to the last digits; on which side of the kink they lie is a matter of rounding."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("ReduceSum", ["a", "axes"], ["y"], keepdims=1),
+    ]
+    x = np.random.default_rng(1).standard_normal((3, 6)).astype("float32")
+    x[:, :3] = 0  # at the kink itself, where differences are half of either side
+    axes = numpy_helper.from_array(np.array([1]), "axes")
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 6), ("y", 1))]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    report = translate(model, "torch", example_inputs=x).report
+    assert report is not None
+    assert report.passed
+    assert report.gradients[0].rel_l2 < 1e-4
+    assert "in double precision, beside the inputs" in report.notes[-1]
+
+
+def test_a_wrong_gradient_is_wrong_in_double_precision_too() -> None:
+    class Through(nn.Module):
+        """A ReLU whose derivative is one everywhere."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + (torch.relu(x) - x).detach()
+
+    x = np.random.default_rng(1).standard_normal((3, 6)).astype("float32")
+    x[:, :3] = 0
+    report = check_equivalence(nn.ReLU(), Through(), x)
+    assert not report.passed
+    assert [row.passed for row in report.outputs] == [True]
+    assert "double precision" not in "".join(report.notes)

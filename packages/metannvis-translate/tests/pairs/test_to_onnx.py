@@ -24,7 +24,7 @@ def test_valid_and_the_same(name: str) -> None:
     row = ZOO[name]
     model = randomize(row.make())
     given = [row.given(batch, np.random.default_rng(batch), "float32") for batch in (2, 3)]
-    translation = translate(model, "onnx", example_inputs=given[0], verify=False)
+    translation = translate(model, "onnx", example_inputs=given[0])
     onnx.checker.check_model(translation.model)
     for arrays in given:
         report = check_equivalence(model, translation, arrays, gradients=False)

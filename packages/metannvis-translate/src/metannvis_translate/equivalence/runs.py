@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
+
+from metannvis_translate.data import Array
+from metannvis_translate.equivalence.ports import as_float
 from metannvis_translate.equivalence.report import EquivalenceReport
 from metannvis_translate.errors import EquivalenceError, MetannvisError
-from metannvis_translate.frameworks.protocol import Framework
+from metannvis_translate.frameworks.protocol import Framework, Run
+
+
+class WithConstants:
+    """A framework that runs a model whose inputs are bound to constants in some places, as if it took only the others.
+
+    Parameters
+    ----------
+    constants
+        Values by their place among the model's inputs.
+    """
+
+    def __init__(self, framework: Framework, constants: Mapping[int, Array]) -> None:
+        self._framework, self._constants = framework, dict(sorted(constants.items()))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._framework, name)
+
+    def run(self, model: Any, inputs: Sequence[Array], **options: Any) -> Run:
+        """See :meth:`~metannvis_translate.frameworks.Framework.run`; gradients are those of the other inputs."""
+        given = list(inputs)
+        double = any(array.dtype == np.float64 for array in inputs)
+        for place, value in self._constants.items():
+            given.insert(place, as_float(value, "float64") if double else value)
+        run = self._framework.run(model, given, **options)
+        if run.gradients is None:
+            return run
+        free = [gradient for place, gradient in enumerate(run.gradients) if place not in self._constants]
+        return dataclasses.replace(run, gradients=free)
 
 
 class NoGradientError(Exception):

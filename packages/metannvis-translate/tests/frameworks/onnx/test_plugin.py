@@ -11,7 +11,12 @@ import onnx
 import pytest
 import torch
 from metannvis_translate import list_layers, load_model, translate
-from metannvis_translate.errors import DamagedFileError, InvalidModelError, UnsupportedOperatorError
+from metannvis_translate.errors import (
+    DamagedFileError,
+    InvalidArgumentError,
+    InvalidModelError,
+    UnsupportedOperatorError,
+)
 from metannvis_translate.frameworks.registry import get_framework
 from metannvis_translate.frameworks.requirements import require
 from onnx import TensorProto, helper, numpy_helper
@@ -268,3 +273,38 @@ def test_an_output_that_is_a_constant(target: str) -> None:
     x = np.ones((2, 3), np.float32)
     (found,) = get_framework(translation.target_framework).run(translation.model, [x]).outputs
     np.testing.assert_array_equal(found, np.arange(6).reshape(2, 3))
+
+
+# --- inputs that are really constants ---------------------------------------------------------------------------------------
+
+SHAPE = np.array([-1, 2, 3])
+VALUES = np.random.default_rng(0).standard_normal((2, 6)).astype("float32")
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+@pytest.mark.parametrize(
+    "given",
+    [[VALUES, SHAPE], {"s": SHAPE, "x": VALUES}, [VALUES], VALUES, {"x": VALUES}, None],
+    ids=["all", "all-by-name", "the-others", "the-other", "the-other-by-name", "none"],
+)
+@pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
+def test_inputs_bound_to_constants(target: str, given: Any, first: bool) -> None:
+    """Example inputs may hold them or not; the check runs the source with them, and the translation takes the others."""
+    ports = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6]),
+        helper.make_tensor_value_info("s", TensorProto.INT64, [3]),
+    ]
+    if first:
+        ports.reverse()
+        given = [SHAPE, VALUES] if isinstance(given, list) and len(given) == 2 else given
+    nodes = [helper.make_node("Reshape", ["x", "s"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    graph = helper.make_graph(nodes, "g", ports, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    translation = translate(model, target, example_inputs=given, bind={"s": SHAPE})
+    assert [port.name for port in translation.inputs] == ["x"]
+    assert translation.report.passed
+    assert translation.report.gradients[0].compared
+    found = translation.to_source(translation.model(translation.to_target(VALUES)), role="output")
+    np.testing.assert_allclose(found, np.maximum(VALUES, 0).reshape(-1, 2, 3))
+    with pytest.raises(InvalidArgumentError, match=r"bind= names \['t'\], but the inputs are"):
+        translate(model, target, example_inputs=VALUES, bind={"t": SHAPE})
