@@ -66,6 +66,12 @@ def test_a_whole_module() -> None:
     np.testing.assert_allclose(found.detach().numpy(), held["y"], rtol=1e-5, atol=1e-6)
 
 
+def test_a_whole_module_that_calls_functions_of_ours() -> None:
+    """Which were pickled by the modules that they were in: here the largest of each row and their places."""
+    model = load_model(FILES / "functions.pt", trust=True)
+    assert model(torch.arange(12.0).reshape(2, 6)).tolist() == [[5, 4], [11, 10]]
+
+
 @pytest.mark.parametrize("to", ["torch", "keras"])
 def test_an_onnx_file(to: str) -> None:
     held = arrays("network")

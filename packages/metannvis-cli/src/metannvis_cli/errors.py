@@ -111,4 +111,4 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-    return f"unexpected {first_line(error)} (--debug shows where)"
+    return f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows where)"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
-from metannvis_methods import Argument, MethodSpec, list_methods
+from metannvis_methods import Argument, MethodCall, MethodSpec, Toolset, list_methods
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.spec import UNIFORM, fold
 from metannvis_methods.registry.table import registry
+from metannvis_methods.registry.toolset import reasons_of
 from metannvis_methods.testing import check_row, check_toolset
 
 OURS = [spec for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis")]
@@ -112,3 +114,34 @@ def test_words_of_the_uniform_vocabulary_find_the_toolkits_arguments() -> None:
     (cam,) = (spec for spec in OURS if spec.key == "grad_cam" and spec.toolset == "tf-keras-vis")
     names = {word: argument.name for word in UNIFORM if (argument := cam.argument_for(word)) is not None}
     assert names == {"inputs": "seed_input", "target": "score", "layer": "penultimate_layer"}
+
+
+def test_a_toolset_is_asked_by_the_name_that_its_class_has() -> None:
+    """``obstacles`` is the older name: of a class of its own, of one below one of ours, and of one that is no subclass."""
+
+    class Newer(Toolset):
+        def reasons_to_translate(self, spec: Any, model: Any, inputs: Any) -> tuple[str, ...]:
+            return ("newer",)
+
+    class Below(Newer):
+        def obstacles(self, spec: Any, model: Any, inputs: Any) -> tuple[str, ...]:
+            return (*super().obstacles(spec, model, inputs), "mine")
+
+    class Duck:
+        def obstacles(self, spec: Any, model: Any, inputs: Any) -> tuple[str, ...]:
+            return ("duck",)
+
+    row = MethodSpec("m", "t", "torch", "primary", "captum.attr:Saliency")
+    asked = [reasons_of(toolset, row, None, None) for toolset in (Toolset(), Newer(), Below(), Duck())]
+    assert asked == [(), ("newer",), ("newer", "mine"), ("duck",)]
+    assert Newer().obstacles(row, None, None) == ("newer",)
+
+
+def test_arguments_under_their_older_name_are_complete() -> None:
+    row = MethodSpec(
+        "m", "t", "torch", "primary", "captum.attr:Saliency",
+        call=(Argument("inputs", "input", required=True), Argument("target", "target")),
+    )  # fmt: skip
+    call = MethodCall(row, None, inputs=(1.0,), target=3)
+    assert call.call == {"inputs": 1.0, "target": 3}
+    assert dataclasses.replace(call, call={**call.call, "target": 1}).call_arguments == {"inputs": 1.0, "target": 1}

@@ -228,11 +228,5 @@ def near_misses(name: str, known: Iterable[str], *, most: int = 4) -> list[str]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line: that of the operator it is about where one refused."""
-    cause = error.__cause__ or error
-    refused: BaseException | None = error
-    while refused is not None and not isinstance(refused, NotImplementedError):
-        refused = refused.__cause__ or refused.__context__
-    cause = refused or cause  # what a translation of an operator says about itself
-    text = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {text[0] if text else ''}"[:300]
+    """The first line of an error's message; empty if it has none."""
+    return (str(error).strip().splitlines() or [""])[0]

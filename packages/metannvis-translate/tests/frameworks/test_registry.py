@@ -287,3 +287,16 @@ def test_an_input_is_an_image_only_if_something_says_so(installed, target) -> No
     assert port.permutation == (0, 1, 2, 3) and port.axes == "N???"
     model, x = row("GlobalMaxPool", IMAGE).values
     assert translate(model, target, example_inputs=x).inputs[0].axes == "NCHW"
+
+
+def test_a_plug_in_that_subclasses_the_protocol(installed, monkeypatch, model) -> None:
+    """What it inherits from there has descriptions and no bodies: the defaults count, for it and for everybody else."""
+
+    class Described(toy_framework.ToyFramework, Framework):
+        pass
+
+    monkeypatch.setattr(toy_framework, "framework", Described())
+    plugins._plugins.cache_clear()
+    assert list(plugins.get_framework("toy").importers) == []
+    assert list_layers(torch.nn.Sequential(torch.nn.ReLU()), example_inputs=torch.zeros(1, 2))
+    assert translate(model, "torch").report.passed

@@ -11,11 +11,13 @@ __all__ = ["takes_older_names"]
 T = TypeVar("T")
 
 
-def takes_older_names(**renamed: str) -> Callable[[type[T]], type[T]]:
+def takes_older_names(convert: Callable[[Any], Any] | None = None, /, **renamed: str) -> Callable[[type[T]], type[T]]:
     """Class decorator of a dataclass: its constructor, and so ``dataclasses.replace``, takes older keywords as well.
 
     Parameters
     ----------
+    convert
+        What is made of a value that comes under an older name.
     **renamed
         Older name of a field → its name.
     """
@@ -26,7 +28,8 @@ def takes_older_names(**renamed: str) -> Callable[[type[T]], type[T]]:
         @functools.wraps(init)
         def __init__(self: T, *values: Any, **fields: Any) -> None:  # noqa: N807  # it becomes the method of that name
             for old in () if older.isdisjoint(fields) else older.intersection(fields):
-                fields[renamed[old]] = fields.pop(old)
+                value = fields.pop(old)
+                fields[renamed[old]] = value if convert is None else convert(value)
             init(self, *values, **fields)
 
         cls.__init__ = __init__  # type: ignore[assignment]

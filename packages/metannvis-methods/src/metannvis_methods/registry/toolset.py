@@ -12,7 +12,7 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
 
-__all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "runs_in"]
+__all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "reasons_of", "runs_in"]
 
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
@@ -22,7 +22,11 @@ Progress = Callable[[int, int, str], None]
 Target = None | int | tuple[int, ...] | list[int] | list[tuple[int, ...]]
 
 
-@takes_older_names(init="init_options", call="call_options")
+class _Complete(dict[str, Any]):
+    """Arguments under their older name, ``init=`` or ``call=``: inputs, target and layer stood among them."""
+
+
+@takes_older_names(_Complete, init="init_options", call="call_options")
 @dataclass(frozen=True)
 class MethodCall:
     """One call of one method, from where a caller's arguments are resolved to the toolset that runs it.
@@ -110,6 +114,8 @@ class MethodCall:
 
     def _complete(self, arguments: tuple[Argument, ...], options: Mapping[str, Any]) -> dict[str, Any]:
         complete = dict(options)
+        if isinstance(options, _Complete):
+            return complete
         for argument in arguments:
             if argument.role == "input" and (self.inputs or self.several):
                 complete[argument.name] = self.inputs if self.several else self.inputs[0]
@@ -215,15 +221,25 @@ class Toolset:
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Why this model of a right framework has to be made canonical first; empty if it has not."""
-        return self.obstacles(spec, model, inputs)
+        return ()
 
     def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
-        """Older name of :meth:`reasons_to_translate`, which asks a toolset that has this one."""
-        return ()
+        """Older name of :meth:`reasons_to_translate`; a toolset that has this one is asked it."""
+        return self.reasons_to_translate(spec, model, inputs)
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""
         raise NotImplementedError
+
+
+def reasons_of(toolset: Toolset, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
+    """What a toolset answers to :meth:`Toolset.reasons_to_translate`, by whichever name its class, or its base, has it."""
+    for cls in type(toolset).__mro__:
+        for name in ("reasons_to_translate", "obstacles"):
+            if name in vars(cls):
+                answer: tuple[str, ...] = getattr(toolset, name)(spec, model, inputs)
+                return answer
+    return ()
 
 
 def runs_in(toolset: Toolset, spec: MethodSpec) -> bool:

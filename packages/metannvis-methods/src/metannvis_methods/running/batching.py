@@ -38,7 +38,9 @@ def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
     except MetannvisError:
         raise
     except Exception as error:
-        raise ToolsetError(f"{call.spec.key} of {call.spec.toolset} failed with {first_line(error)}") from error
+        raise ToolsetError(
+            f"{call.spec.key} of {call.spec.toolset} failed with {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:

@@ -16,7 +16,7 @@ from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
+from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset, reasons_of
 from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.convert import is_foreign
 from metannvis_methods.running.prepared import Prepared
@@ -169,7 +169,7 @@ def _reasons_to_translate(
             source,
             slot,
             fingerprint,
-            lambda: toolset.reasons_to_translate(spec, source, prepared.examples or None),
+            lambda: reasons_of(toolset, spec, source, prepared.examples or None),
         )
         if reasons:
             return reasons

@@ -27,6 +27,7 @@ from metannvis_translate.frameworks.registry import (
     get_framework,
 )
 from metannvis_translate.frameworks.requirements import is_installed, require
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 
 __all__ = [
     "Built",
@@ -36,8 +37,11 @@ __all__ = [
     "DeclaredInput",
     "DeclinedError",
     "EngineDeclinedError",
+    "ExportedGraph",
     "Framework",
     "FrameworkBase",
+    "HubLayer",
+    "HubPort",
     "Importer",
     "Progress",
     "Run",

@@ -72,8 +72,14 @@ class _Completed(FrameworkBase):
 
     def __getattribute__(self, name: str) -> Any:
         plugin = object.__getattribute__(self, "__dict__")["plugin"]
-        own = hasattr(plugin, name) or not hasattr(FrameworkBase, name)
+        own = _has_its_own(plugin, name) or not hasattr(FrameworkBase, name)
         return getattr(plugin, name) if own else object.__getattribute__(self, name)
+
+
+def _has_its_own(plugin: Any, name: str) -> bool:
+    """Whether a plug-in has a member; what a subclass of the protocol inherits from it has a description and no body."""
+    described = getattr(Framework, name, None)
+    return hasattr(plugin, name) and (described is None or getattr(type(plugin), name, None) is not described)
 
 
 def _completed(plugin: Any) -> Framework:

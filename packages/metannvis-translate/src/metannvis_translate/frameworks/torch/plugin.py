@@ -75,6 +75,7 @@ class TorchFramework(FrameworkBase):
     ) -> ExportedGraph:
         from metannvis_translate.frameworks.torch.exporter.export import export_model
 
+        engine = self.former_engines.get(engine, engine)
         with on_processor():
             return export_model(model, inputs, dtype=dtype, engine=engine, progress=progress, free=free)
 

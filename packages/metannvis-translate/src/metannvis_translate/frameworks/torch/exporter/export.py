@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError, first_line
+from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
-from metannvis_translate.frameworks.torch.exporter.export_errors import refusal
+from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled
 from metannvis_translate.frameworks.torch.program import as_module
@@ -91,9 +91,9 @@ def export_model(
                 if not isinstance(error, EngineDeclinedError):
                     recorder.try_inputs()
                 raise EngineDeclinedError(
-                    type(model).__name__, reason=f"exporter torchscript-fast: {first_line(error)}"
+                    type(model).__name__, reason=f"exporter torchscript-fast: {cause_in_a_line(error)}"
                 ) from error
-            failures.append(f"{'' if dynamic else 'with a fixed batch: '}{first_line(error)}")
+            failures.append(f"{'' if dynamic else 'with a fixed batch: '}{cause_in_a_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
             continue

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.errors import UnsupportedOperatorError, first_line
+from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, quiet
 from metannvis_translate.graph.stack_trace import line_of_error, line_of_trace
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["refusal"]
 
 log = logging.getLogger(__name__)
+
+
+def cause_in_a_line(error: BaseException) -> str:
+    """What an error says, in one line: that of the operator it is about where one refused."""
+    cause = error.__cause__ or error
+    refused: BaseException | None = error
+    while refused is not None and not isinstance(refused, NotImplementedError):
+        refused = refused.__cause__ or refused.__context__
+    cause = refused or cause  # what a translation of an operator says about itself
+    text = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {text[0] if text else ''}"[:300]
 
 
 def refusal(recorder: Recorder, engine: str, failures: Sequence[str], last: BaseException) -> UnsupportedOperatorError:
@@ -57,7 +68,7 @@ def _call_of(recorder: Recorder, operator: str) -> tuple[str | None, str | None]
                         return line_of_trace(node.meta.get("stack_trace") or ""), (inner or [None])[-1]
     except Exception as error:  # noqa: BLE001
         # the model could not be exported anyway, and that is what will be said
-        log.info("no trace of %s: %s", operator, first_line(error))
+        log.info("no trace of %s: %s", operator, cause_in_a_line(error))
     return None, None
 
 

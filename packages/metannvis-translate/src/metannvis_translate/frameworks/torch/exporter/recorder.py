@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError, first_line
+from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, handled, reworded
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
+from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line
 from metannvis_translate.frameworks.torch.exporter.output_snapshots import OutputSnapshots
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
@@ -101,7 +102,7 @@ class Recorder:
             # whatever the model's own code raises
             shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
             raise InvalidArgumentError(
-                f"{self.name} does not take the example inputs ({shapes}): {first_line(error)}"
+                f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
             ) from error
 
     def call(self, model: torch.nn.Module, given: Sequence[torch.Tensor]) -> Any:

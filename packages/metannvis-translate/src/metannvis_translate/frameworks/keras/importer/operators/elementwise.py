@@ -155,7 +155,8 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
             return ctx.keep(values[0], strict_clip(values[0].tensor, *limits))
     if is_unsigned_64(ctx):
         return unsigned(ctx, UNSIGNED[function], *values)
-    if ctx.ties in (None, "first"):
+    # what a file says of PyTorch's clamp is about a bound that is one number, see above
+    if ctx.ties in (None, "first") or (ctx.ties == "bound" and ctx.hub.conventions.states_types):
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
     def shared(a: Any, b: Any) -> Any:
