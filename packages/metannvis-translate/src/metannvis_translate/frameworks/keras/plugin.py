@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metannvis_translate.errors import (
-    InvalidArgumentError,
     MissingArgumentError,
-    UnknownFrameworkError,
     UnknownLayerError,
-    UnsupportedOperatorError,
     UntrustedModelError,
 )
 from metannvis_translate.frameworks.keras.copy import flatten_model
-from metannvis_translate.frameworks.keras.masks import quiet_masks
+from metannvis_translate.frameworks.keras.run import KERAS_MODEL, checked, from_array, run_model, to_array
 from metannvis_translate.frameworks.keras.saved_models import load_saved_model
 from metannvis_translate.frameworks.keras.saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.keras.state import generators, plain_mode
-from metannvis_translate.frameworks.keras.tf_graphs import call_graph, signature_of
+from metannvis_translate.frameworks.keras.tf_graphs import signature_of
 from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Importer, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
@@ -35,7 +31,6 @@ __all__ = ["TensorFlow", "flatten_model", "framework"]
 
 Array = np.ndarray[Any, Any]
 
-KERAS_MODEL = "keras.src.models.model.Model"
 OTHER_MODELS = (
     "tf_keras.src.engine.training.Model",
     "tensorflow.python.eager.polymorphic_function.polymorphic_function.Function",
@@ -96,16 +91,10 @@ class TensorFlow(FrameworkBase):
         )
 
     def to_numpy(self, value: Any) -> Array:
-        try:
-            return np.asarray(value)
-        except NotImplementedError as error:
-            raise InvalidArgumentError(
-                f"{getattr(value, 'name', 'a tensor')} is symbolic: it stands in a graph that is being built (tf.Graph, "
-                "tf.function) and has no values yet; give an array"
-            ) from error
+        return to_array(value)
 
     def from_numpy(self, array: Array) -> Any:
-        return require("tensorflow").convert_to_tensor(array)
+        return from_array(array)
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -125,7 +114,7 @@ class TensorFlow(FrameworkBase):
             return export_graph(model, inputs, dtype=dtype, progress=progress)
         from metannvis_translate.frameworks.keras.exporter.export import export_model
 
-        _checked(model)
+        checked(model)
         _build(model, inputs)
         return export_model(model, inputs, dtype=dtype, progress=progress)
 
@@ -145,78 +134,13 @@ class TensorFlow(FrameworkBase):
         cotangents: Sequence[Array] | None = None,
     ) -> Run:
         """Run a model in inference mode, eagerly; a Keras model layer by layer if layers are asked for."""
-        tf, keras = require("tensorflow"), require("keras")
-        from metannvis_translate.frameworks.keras.graph import functional_of
-
-        is_keras = is_a(model, KERAS_MODEL)
-        function = functional_of(_checked(model)) if is_keras and model.built else None
-        signature = None if is_keras else signature_of(model, inputs)
-        dtypes = [x.dtype for x in (function.inputs if function is not None else signature.specs if signature else ())]
-        tensors = [self.from_numpy(np.asarray(array)) for array in inputs]
-        if dtypes and len(dtypes) != len(tensors):
-            raise InvalidArgumentError(f"the model takes {len(dtypes)} inputs, {len(tensors)} were given")
-        tensors = [tf.cast(x, dtype) for x, dtype in zip(tensors, dtypes, strict=True)] if dtypes else tensors
-        taped = [k for k, x in enumerate(tensors) if x.dtype.is_floating] if cotangents is not None else []
-        seen: dict[str, Any] = {}
-        # weights are not on the tape, nor is anything if no gradient is asked for: values are let go as soon as they are used
-        with tf.GradientTape(watch_accessed_variables=False) as tape, _stateless(keras), quiet_masks():
-            for k in taped:
-                tape.watch(tensors[k])
-            if signature is not None:
-                structure = call_graph(signature, tensors)
-            elif layers or (taped and function is not None):  # one by one, it lets values go that a whole model keeps
-                structure = self._recorded(model, tensors, set(layers), seen)
-            else:
-                structure = model(_structured(function, tensors), training=False)
-            outputs = keras.tree.flatten(structure)
-        gradients: list[Array | None] | None = None
-        if cotangents is not None:
-            gradients = _gradients(tape, outputs, tensors, taped, cotangents)
-        return Run(
-            [self.to_numpy(x) for x in outputs],
-            {name: self.to_numpy(x) for name, x in seen.items()},
-            gradients,
-        )
-
-    def _recorded(self, model: Any, tensors: Sequence[Any], wanted: set[str], seen: dict[str, Any]) -> Any:
-        """Outputs of a model, called layer by layer; the wanted layers' outputs go into ``seen``."""
-        tf, keras = require("tensorflow"), require("keras")
-        from metannvis_translate.frameworks.keras.graph import Call, Walk, is_layer, numbered
-
-        def note(call: Call, outputs: Any) -> None:
-            for k, value in enumerate(keras.tree.flatten(outputs)):
-                name = numbered(call.name, 1, k)
-                if name in wanted:
-                    seen[name] = value
-
-        def leaf(call: Call) -> Any:
-            kwargs = dict(call.kwargs)
-            if is_layer(call.operation) and getattr(call.operation, "_call_has_training_arg", False):
-                kwargs["training"] = False
-            outputs = call.operation(*call.args, **kwargs)
-            note(call, outputs)
-            return outputs
-
-        def weight(layer: Any, variable: Any) -> Any:
-            is_float = layer.autocast and "float" in variable.dtype
-            return tf.cast(variable.value, layer.compute_dtype if is_float else variable.dtype)
-
-        walk = Walk(
-            leaf=leaf,
-            is_value=tf.is_tensor,
-            spec=lambda x: ((None, *x.shape[1:]), x.dtype.name),
-            cast=lambda x, dtype: tf.cast(x, dtype),
-            parent=note,
-            leaves_mask=True,
-            weight=weight,
-        )
-        return walk.model(model, tensors)
+        return run_model(model, inputs, layers=layers, cotangents=cotangents)
 
     def as_float64(self, model: Any) -> Any:
         """A copy in double precision that computes the same; the model stays as it is."""
         from metannvis_translate.frameworks.keras.copy import as_float64
 
-        return as_float64(_checked(model))
+        return as_float64(checked(model))
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
         """Layers that run, in order, containers behind what they hold; none in a graph that is no Keras model."""
@@ -224,7 +148,7 @@ class TensorFlow(FrameworkBase):
             return ()
         from metannvis_translate.frameworks.keras.layers import list_layers
 
-        _checked(model)
+        checked(model)
         _build(model, inputs)
         return list_layers(model, inputs)
 
@@ -242,7 +166,7 @@ class TensorFlow(FrameworkBase):
 
         is_free = is_a(model, "keras.src.models.sequential.Sequential")
         if is_a(model, KERAS_MODEL):
-            function = functional_of(_checked(model)) if model.built or is_free else None
+            function = functional_of(checked(model)) if model.built or is_free else None
             if function is None:
                 raise MissingArgumentError(
                     f"the model {model.name!r} does not declare what it takes: give example_inputs="
@@ -262,7 +186,7 @@ class TensorFlow(FrameworkBase):
 
     def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
         """The model itself for a layer of a flat graph that is called once, else a flat one with shared weights."""
-        _checked(model)
+        checked(model)
         function = getattr(model, "_functional", None) or model
         operations = {op.name: op for op in getattr(function, "_operations", ())}
         from metannvis_translate.frameworks.keras.graph import is_layer, opens
@@ -319,13 +243,13 @@ class TensorFlow(FrameworkBase):
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
         """To ``.keras`` or ``.h5``, by the file's ending."""
-        save_file(_checked(model), path)
+        save_file(checked(model), path)
 
     def save_several(self, model: Any, path: Path, *, inputs: Sequence[Array] | None, overwrite: bool) -> bool:
         """To a SavedModel folder, if the name has no ending."""
         if path.suffix:
             return False
-        save_folder(model if is_loaded(model) else _checked(model), path, overwrite=overwrite)
+        save_folder(model if is_loaded(model) else checked(model), path, overwrite=overwrite)
         return True
 
 
@@ -347,20 +271,6 @@ def _declared(name: str, tensor: Any) -> DeclaredInput:
     return DeclaredInput(str(name), shape, getattr(tensor.dtype, "name", tensor.dtype))
 
 
-def _checked(model: Any) -> Any:
-    """The model, if it is one of Keras on TensorFlow."""
-    keras = require("keras")
-    backend = keras.config.backend()
-    if backend != "tensorflow" and is_a(model, KERAS_MODEL):
-        raise UnknownFrameworkError(
-            f"this Keras model runs on Keras' {backend} backend, and only its TensorFlow backend is supported. Set "
-            "KERAS_BACKEND=tensorflow before Keras is imported and load the model again."
-        )
-    if not is_a(model, KERAS_MODEL):
-        raise UnsupportedOperatorError(class_names(model)[0], reason="this can be done with Keras 3 models only")
-    return model
-
-
 def _build(model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
     """Build a model that has no weights yet, as its first call would."""
     if model.built or inputs is None or not len(inputs):
@@ -370,35 +280,3 @@ def _build(model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> 
         model.build((None, *arrays[0].shape[1:]))
     else:
         model(arrays[0] if len(arrays) == 1 else arrays, training=False)
-
-
-def _structured(function: Any, tensors: Sequence[Any]) -> Any:
-    """Flat inputs in the structure that a model takes."""
-    if function is None:
-        return tensors[0] if len(tensors) == 1 else list(tensors)
-    return require("keras").tree.pack_sequence_as(function._inputs_struct, list(tensors))
-
-
-@contextmanager
-def _stateless(keras: Any) -> Iterator[None]:
-    """Keep what layers would note down about a call (losses, seeds) out of the caller's model."""
-    with keras.StatelessScope():
-        yield
-
-
-def _gradients(
-    tape: Any,
-    outputs: Sequence[Any],
-    inputs: Sequence[Any],
-    taped: Sequence[int],
-    cotangents: Sequence[Array],
-) -> list[Array | None]:
-    tf = require("tensorflow")
-    pairs = [(y, tf.cast(g, y.dtype)) for y, g in zip(outputs, cotangents, strict=True) if y.dtype.is_floating]
-    found = tape.gradient(
-        [y for y, _ in pairs], [inputs[k] for k in taped], [g for _, g in pairs], unconnected_gradients="zero"
-    )
-    result: list[Array | None] = [None] * len(inputs)
-    for k, gradient in zip(taped, found, strict=True):
-        result[k] = np.asarray(tf.convert_to_tensor(gradient))
-    return result
