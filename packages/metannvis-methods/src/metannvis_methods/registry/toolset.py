@@ -112,18 +112,31 @@ class MethodCall:
         """Older name of :attr:`call_arguments`."""
         return self.call_arguments
 
+    def __post_init__(self) -> None:
+        for name, arguments in (("init_options", self.spec.init), ("call_options", self.spec.call)):
+            options = getattr(self, name)
+            if isinstance(
+                options, _Complete
+            ):  # what says the same as the fields goes with them, should they be replaced
+                own = self._own(arguments)
+                kept = {key: value for key, value in options.items() if key not in own or value is not own[key]}
+                object.__setattr__(self, name, _Complete(kept))
+
     def _complete(self, arguments: tuple[Argument, ...], options: Mapping[str, Any]) -> dict[str, Any]:
-        complete = dict(options)
-        if isinstance(options, _Complete):
-            return complete
+        own = self._own(arguments)
+        return {**own, **options} if isinstance(options, _Complete) else {**options, **own}
+
+    def _own(self, arguments: tuple[Argument, ...]) -> dict[str, Any]:
+        """Inputs, target and layer as the row calls them."""
+        own: dict[str, Any] = {}
         for argument in arguments:
             if argument.role == "input" and (self.inputs or self.several):
-                complete[argument.name] = self.inputs if self.several else self.inputs[0]
+                own[argument.name] = self.inputs if self.several else self.inputs[0]
             elif argument.role == "target":
-                complete[argument.name] = self.target
+                own[argument.name] = self.target
             elif argument.role == "layer" and self.layer is not None:
-                complete[argument.name] = self.layer
-        return complete
+                own[argument.name] = self.layer
+        return own
 
     def option(self, *roles: str) -> Any:
         """Value of the first option that is set and has one of these roles; ``None`` if there is none."""
@@ -221,11 +234,12 @@ class Toolset:
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Why this model of a right framework has to be made canonical first; empty if it has not."""
-        return ()
+        return () if type(self).obstacles is Toolset.obstacles else self.obstacles(spec, model, inputs)
 
     def obstacles(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Older name of :meth:`reasons_to_translate`; a toolset that has this one is asked it."""
-        return self.reasons_to_translate(spec, model, inputs)
+        own = type(self).reasons_to_translate is not Toolset.reasons_to_translate
+        return self.reasons_to_translate(spec, model, inputs) if own else ()
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""
