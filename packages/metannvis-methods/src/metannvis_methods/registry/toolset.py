@@ -113,14 +113,15 @@ class MethodCall:
         return self.call_arguments
 
     def __post_init__(self) -> None:
-        for name, arguments in (("init_options", self.spec.init), ("call_options", self.spec.call)):
-            options = getattr(self, name)
-            if isinstance(
-                options, _Complete
-            ):  # what says the same as the fields goes with them, should they be replaced
-                own = self._own(arguments)
-                kept = {key: value for key, value in options.items() if key not in own or value is not own[key]}
-                object.__setattr__(self, name, _Complete(kept))
+        if isinstance(self.init_options, _Complete):
+            object.__setattr__(self, "init_options", self._without_own(self.spec.init, self.init_options))
+        if isinstance(self.call_options, _Complete):
+            object.__setattr__(self, "call_options", self._without_own(self.spec.call, self.call_options))
+
+    def _without_own(self, arguments: tuple[Argument, ...], options: _Complete) -> _Complete:
+        """What says the same as the fields goes with them, should they be replaced."""
+        own = self._own(arguments)
+        return _Complete({key: value for key, value in options.items() if key not in own or value is not own[key]})
 
     def _complete(self, arguments: tuple[Argument, ...], options: Mapping[str, Any]) -> dict[str, Any]:
         own = self._own(arguments)
