@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
-from metannvis_translate.frameworks import frameworks, require
+from metannvis_translate.frameworks import entry_points, frameworks, require
 
 from metannvis_methods.errors import MetannvisError
 from metannvis_methods.models.base import ModelAdapter
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["ENTRY_POINTS", "adapter_for"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from importlib.metadata import entry_points
 from typing import Any
+
+from metannvis_translate.frameworks import entry_points
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, UnknownToolsetError, near_misses
 from metannvis_methods.registry.spec import KINDS, MethodSpec, as_frameworks, fold

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.frameworks import entry_points
 
 from metannvis_methods.errors import MissingFrameworkError
 

@@ -26,7 +26,7 @@ from metannvis_translate.frameworks.registry import (
     frameworks,
     get_framework,
 )
-from metannvis_translate.frameworks.requirements import is_installed, require
+from metannvis_translate.frameworks.requirements import entry_points, is_installed, require
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Progress",
     "Run",
     "detect_framework",
+    "entry_points",
     "framework_key",
     "framework_keys",
     "framework_of_file",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from metannvis_translate.errors import (
     UnknownFrameworkError,
 )
 from metannvis_translate.frameworks.protocol import Framework, FrameworkBase, Importer
+from metannvis_translate.frameworks.requirements import entry_points
 from metannvis_translate.frameworks.type_names import class_names
 
 __all__ = ["detect_framework", "framework_key", "framework_keys", "framework_of_file", "frameworks", "get_framework"]

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import MissingFrameworkError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     pass
 
 
-__all__ = ["is_installed", "require"]
+__all__ = ["entry_points", "is_installed", "require"]
 
 INSTALL = {
     "torch": "pip install 'metannvis-translate[torch]'",
@@ -32,6 +32,13 @@ INSTALL = {
 
 #: Two threads that import PyTorch and TensorFlow at once would meet half-way: see :func:`require`.
 _importing = threading.RLock()
+
+
+def entry_points(*, group: str) -> Any:
+    """Entry points of a group, as :func:`importlib.metadata.entry_points` gives them; importing that takes a while."""
+    from importlib.metadata import entry_points as installed
+
+    return installed(group=group)
 
 
 def is_installed(module: str) -> bool:
