@@ -50,6 +50,8 @@ def test_operator(case: Case, dtype: str) -> None:
     arrays = [np.asarray(value) for value in case.inputs[: case.dynamic] if value is not None]
     arrays = [a.astype(dtype) if a.dtype.kind == "f" and k not in case.keep else a for k, a in enumerate(arrays)]
     given = [a.transpose(port.order) for a, port in zip(arrays, built.inputs, strict=True)]
+    # a row whose inputs stay in single precision is a model in single precision, in both runs
+    limit = LIMITS["float32" if any(a.dtype == np.float32 for a in arrays) else dtype]
     found = built.model(given[0] if len(given) == 1 else given) if given else built.model.outputs
     found = found if isinstance(found, (list, tuple)) else [found]
     for port, ours, theirs in zip(built.outputs, found, expected, strict=True):
@@ -61,7 +63,7 @@ def test_operator(case: Case, dtype: str) -> None:
             np.testing.assert_array_equal(ours, theirs)
         else:
             scale = np.abs(theirs).max(initial=0)
-            assert np.abs(ours - theirs).max(initial=0) <= LIMITS[str(theirs.dtype)] * max(scale, 1e-3)
+            assert np.abs(ours - theirs).max(initial=0) <= limit * max(scale, 1e-3)
 
 
 @pytest.mark.parametrize("case", AMBIGUOUS, ids=lambda case: case.id)
