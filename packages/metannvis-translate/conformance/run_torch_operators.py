@@ -189,7 +189,7 @@ def edges(tensors: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
         def index(t: Any, make: Any) -> Any:
             return t if t.is_floating_point() or not t.numel() or str(t.dtype) == "torch.bool" else make(t)
 
-        yield "repeated indices", [index(t, lambda i: i.flatten()[:1].expand_as(i).contiguous()) for t in tensors]
+        yield "repeated indices", [index(t, lambda i: i.flatten()[0].expand_as(i).contiguous()) for t in tensors]
         yield "no flag", [t & False if str(t.dtype) == "torch.bool" else t for t in tensors]
 
 
@@ -380,16 +380,30 @@ def by_torch(
     import torch
     from torch.utils import _pytree as pytree
 
-    given = [t.clone().requires_grad_(t.is_floating_point()) for t in tensors]
-    found = pytree.tree_leaves(translation.model(*given))
-    terms = [
-        (out * torch.as_tensor(w).to(out.dtype)).sum()
-        for out, w in zip(found, weights, strict=True)
-        if out.requires_grad
+    arrays = [np.asarray(translation.to_target(t.numpy(), index=k)) for k, t in enumerate(tensors)]
+    given = [
+        torch.from_numpy(np.array(a, order="C")).requires_grad_(t.is_floating_point())
+        for a, t in zip(arrays, tensors, strict=True)
     ]
-    watched = [t for t in given if t.requires_grad]
-    slopes = torch.autograd.grad(sum(terms), watched, allow_unused=True) if terms and watched else [None] * len(watched)
-    return [out.detach().numpy() for out in found], [None if g is None else g.numpy()[0] for g in slopes]
+    found, terms = pytree.tree_leaves(translation.model(*given)), []
+    for port, out, weight in zip(translation.outputs, found, weights, strict=True):
+        turned = weight.transpose(port.permutation) if len(port.permutation or ()) == weight.ndim else weight
+        if out.requires_grad and out.shape == turned.shape:  # another shape is found below
+            terms.append((out * torch.from_numpy(np.array(turned, order="C")).to(out.dtype)).sum())
+    watched = [k for k, t in enumerate(given) if t.requires_grad]
+    slopes = (
+        torch.autograd.grad(sum(terms), [given[k] for k in watched], allow_unused=True)
+        if terms and watched
+        else [None] * len(watched)
+    )
+    outputs = [
+        np.asarray(translation.to_source(out.detach().numpy(), role="output", index=k)) for k, out in enumerate(found)
+    ]
+    gradients = [
+        None if g is None else np.asarray(translation.to_source(g.numpy(), index=k))[0]
+        for k, g in zip(watched, slopes, strict=True)
+    ]
+    return outputs, gradients
 
 
 def differs(ours: Array, theirs: Array, exact: Any) -> str:
