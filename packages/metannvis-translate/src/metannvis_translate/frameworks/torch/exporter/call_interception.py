@@ -59,6 +59,12 @@ def refused(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[t
         raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
     if name == "one_hot" and (kwargs.get("num_classes", -1) if len(args) < 2 else args[1]) < 0:
         raise NotImplementedError("one_hot of as many classes as the data has")
+    if name in ("logsigmoid", "log_sigmoid"):
+        raise NotImplementedError("logsigmoid, whose sigmoid is rounded to zero")
+    if name in ("atan2", "arctan2", "atan2_", "arctan2_"):
+        raise NotImplementedError("atan2, which is exported with another sign on the negative axis")
+    if name in ("scatter_reduce", "scatter_reduce_"):
+        raise NotImplementedError("scatter_reduce, whose mean is exported as the last entry")
     if name in ("cdist", "_cdist_forward"):
         raise NotImplementedError("cdist, which is exported as something else")
     return args, kwargs

@@ -13,6 +13,7 @@ from typing import Any
 from metannvis_translate.frameworks.torch.exporter import (
     activations,
     attention,
+    corrected_functions,
     decompositions,
     recurrent,
     stop_gradient,
@@ -110,6 +111,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.select_scatter.default: select_scatter,
         **activations.translations(operator),
         **attention.translations(),
+        **corrected_functions.translations(),
         **decompositions.translations(),
         **recurrent.translations(),
         **stop_gradient.translations(),

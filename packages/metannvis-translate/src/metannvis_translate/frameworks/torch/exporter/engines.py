@@ -200,12 +200,25 @@ def quiet() -> Iterator[None]:
     bag = functional.embedding_bag
 
     def bag_of_rows(input: Any, weight: Any, offsets: Any = None, *args: Any, **kwargs: Any) -> Any:
-        plain = {"mode": "mean", **{name: value for name, value in kwargs.items() if value not in (None, False)}}
-        names = set(plain) - {"mode", "norm_type"}
-        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or names:
+        # an index of zero is a value, though it equals False
+        plain = {
+            "mode": "mean",
+            **{name: value for name, value in kwargs.items() if value is not None and value is not False},
+        }
+        rest = set(plain) - {"mode", "norm_type", "padding_idx", "per_sample_weights", "sparse", "scale_grad_by_freq"}
+        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or rest:
             return bag(input, weight, offsets, *args, **kwargs)
-        rows = functional.embedding(input, weight)
-        return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+        rows, padding = functional.embedding(input, weight), plain.get("padding_idx")
+        if "per_sample_weights" in plain:
+            rows = rows * plain["per_sample_weights"].unsqueeze(-1)
+        if padding is None:
+            return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+        counts = (input != padding % weight.shape[0]).unsqueeze(-1)
+        if plain["mode"] == "max":
+            largest = torch.where(counts, rows, torch.full_like(rows, -float("inf"))).amax(1)
+            return torch.where(counts.to(rows.dtype).amax(1) > 0, largest, torch.zeros_like(largest))
+        total = torch.where(counts, rows, torch.zeros_like(rows)).sum(1)
+        return total if plain["mode"] == "sum" else total / counts.to(rows.dtype).sum(1).clamp(min=1.0)
 
     names = (
         "torch.onnx",
