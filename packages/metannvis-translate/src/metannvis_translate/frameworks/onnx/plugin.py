@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks.onnx.checks import check_model
+from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
@@ -173,7 +174,7 @@ class OnnxFramework(FrameworkBase):
         """Run by ONNX Runtime where it is installed and has exact kernels, else by ONNX's own evaluator."""
         if cotangents is not None:
             raise InvalidArgumentError("an ONNX graph has no gradients of its own")
-        proto = _proto(model)
+        proto = inlined(_proto(model))
         own = [value.name for value in proto.graph.output]
         wanted = _values_by_layer(proto)
         found = {name: wanted[name] for name in layers if name in wanted}
@@ -195,16 +196,19 @@ class OnnxFramework(FrameworkBase):
 
         copy = self._copy(model)
         double, single = ir.DataType.DOUBLE, ir.DataType.FLOAT
-        for value in (
-            *copy.graph.inputs,
-            *copy.graph.initializers.values(),
-            *(o for n in copy.graph for o in n.outputs),
-        ):
-            if value.dtype == single:
-                value.dtype = double
-            if value.const_value is not None and value.const_value.dtype == single:
-                value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
-        for node in copy.graph:
+        nodes = list(ir.traversal.RecursiveGraphIterator(copy.graph))
+        for body in (copy.graph, *_bodies(nodes)):
+            for value in (
+                *body.inputs,
+                *body.outputs,
+                *body.initializers.values(),
+                *(o for n in body for o in n.outputs),
+            ):
+                if value.dtype == single:
+                    value.dtype = double
+                if value.const_value is not None and value.const_value.dtype == single:
+                    value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
+        for node in nodes:
             if node.op_type == "Cast" and node.attributes["to"].value == single.value:
                 node.attributes["to"] = ir.AttrInt64("to", double.value)
             if node.op_type == "Constant":
@@ -255,7 +259,7 @@ class OnnxFramework(FrameworkBase):
         return arrays
 
     def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
-        known = _values_by_layer(_proto(model))
+        known = _values_by_layer(inlined(_proto(model)))
         if layer not in known:
             raise UnknownLayerError(layer, known)
         return model, known[layer]
@@ -294,9 +298,11 @@ class OnnxFramework(FrameworkBase):
         import onnx_ir as ir
 
         if isinstance(model, ir.Model):
-            return model.clone()
+            if not model.functions:
+                return model.clone()
+            model = ir.to_proto(model)
         try:
-            return ir.from_proto(without_maps(model))
+            return ir.from_proto(without_maps(inlined(model)))
         except Exception as error:  # of its reader, which raises whatever it meets
             raise InvalidModelError(f"the ONNX model cannot be read: {_cause(error)}") from error
 
@@ -339,6 +345,18 @@ def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
                     found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
     found.update({value.name: value.name for value in proto.graph.input})
     return found
+
+
+def _bodies(nodes: Iterable[ir.Node]) -> Iterator[ir.Graph]:
+    """The graphs inside nodes: branches, bodies of loops."""
+    import onnx_ir as ir
+
+    for node in nodes:
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield attribute.as_graph()
+            elif attribute.type == ir.AttributeType.GRAPHS:
+                yield from attribute.as_graphs()
 
 
 def _double_constant(node: ir.Node) -> None:
