@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from metannvis_translate.errors import (
 from metannvis_translate.frameworks.onnx.checks import check_model
 from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
+from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
@@ -96,6 +98,9 @@ class OnnxFramework(FrameworkBase):
 
         self.check(model, inputs)
         graph_model = self._copy(model)
+        modules: dict[str, list[ModuleValue]] = {}
+        for row in module_values(inlined(_proto(model))):
+            modules.setdefault(row.value, []).append(row)
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
         if opset < OLDEST:
@@ -108,6 +113,7 @@ class OnnxFramework(FrameworkBase):
         drop_conventions(graph_model)
         notes = lower_ml(graph)
         layers = []
+        taken = {node.name for node in graph}
         for node in graph:
             name = node.name or node.outputs[0].name or ""
             node.metadata_props[LAYER] = name
@@ -115,6 +121,11 @@ class OnnxFramework(FrameworkBase):
                 if value.name and node.op_type != "Constant":
                     info = LayerInfo(name + (f"#{position + 1}" if position else ""), node.op_type, _shape(value))
                     layers.append(HubLayer(info, value.name))
+                    layers += [
+                        HubLayer(LayerInfo(row.name, row.kind, _shape(value), parent=row.parent), value.name)
+                        for row in modules.get(value.name, ())
+                        if row.name not in taken
+                    ]
         for value in graph.initializers.values():
             if value.const_value is not None and value.const_value.dtype.name not in ("FLOAT", "DOUBLE", "FLOAT16"):
                 value.metadata_props[BUFFER] = "1"
@@ -223,7 +234,7 @@ class OnnxFramework(FrameworkBase):
         infer_shapes(hub.model)
         shapes = {value.name: value for node in hub.model.graph for value in node.outputs}
         hub.layers = tuple(
-            HubLayer(LayerInfo(layer.info.name, layer.info.kind, _shape(shapes[layer.value])), layer.value)
+            HubLayer(dataclasses.replace(layer.info, shape=_shape(shapes[layer.value])), layer.value)
             for layer in hub.layers
         )
         return tuple(layer.info for layer in annotate(hub).layers)
@@ -335,8 +346,9 @@ def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
 
 
 def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
-    """First output of each node by the node's name, and every value by its own."""
-    found: dict[str, str] = {}
+    """First output of each node by the node's name, what a module returned by its name, and every value by its own."""
+    taken = {node.name for node in proto.graph.node}
+    found = {row.name: row.value for row in module_values(proto) if row.name not in taken}
     for node in proto.graph.node:
         for position, value in enumerate(node.output):
             if value:
