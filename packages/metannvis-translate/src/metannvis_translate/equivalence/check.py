@@ -205,14 +205,9 @@ def compare(
         ]
         together = with_gradients(report, whole, no_gradient)
         done = together if together.passed else done
-    if dtype == "float32" and _gradients_alone_fail(done):
+    if dtype == "float32" and done.only_gradients_fail:
         return _decided_in_double(source, translation, here, there, inputs, tolerance, done)
     return done
-
-
-def _gradients_alone_fail(report: EquivalenceReport) -> bool:
-    rows = (*report.outputs, *report.layers)
-    return all(row.passed is not False for row in rows) and any(row.passed is False for row in report.gradients)
 
 
 def _decided_in_double(
