@@ -95,7 +95,10 @@ def module_values(proto: onnx.ModelProto) -> list[ModuleValue]:
             kind = nodes[place].classes[depth]
         name = scope if counts[scope] == 1 else f"{scope}:{counts[scope]}"
         found.append((place, -depth, ModuleValue(name, value, kind, scope in holders)))
-    return [row for _, _, row in sorted(found, key=lambda entry: entry[:2])]
+    # nodes and values are found by their own names, too
+    others = {name for node in proto.graph.node for name in (node.name, *node.output)}
+    rows = [row for _, _, row in sorted(found, key=lambda entry: entry[:2])]
+    return [row for row in rows if row.name == row.value or row.name not in others]
 
 
 def _calls(nodes: Sequence[_Node]) -> Iterator[tuple[str, int, int]]:
@@ -137,7 +140,7 @@ def _by_call(nodes: Sequence[_Node], scope: str, start: int, end: int) -> Iterat
 
 
 def _rows(proto: onnx.ModelProto) -> Iterator[_Node]:
-    first = _shared_start(proto)
+    first = _shared_start(proto) if proto.producer_name == "tf2onnx" else None
     weights = {tensor.name for tensor in proto.graph.initializer}
     known = set(weights)
     for node in proto.graph.node:
@@ -156,7 +159,13 @@ def _rows(proto: onnx.ModelProto) -> Iterator[_Node]:
             scopes = _torchscript(node.name.split("/")[1:-1])
             if node.op_type in ("Conv", "ConvTranspose") and scopes and _is_folded(node, scopes[-1], weights):
                 scopes = scopes[:-1]
-        elif node.output and "/" in node.output[0] and not MADE.search(node.output[0]) and node.op_type != "Transpose":
+        elif (
+            first is not None
+            and node.output
+            and "/" in node.output[0]
+            and not MADE.search(node.output[0])
+            and node.op_type != "Transpose"
+        ):
             scopes = _tensorflow(node.output[0], first)
         inputs = tuple(name for name in node.input if name)
         aside = node.op_type in CONSTANTS or (bool(inputs) and known.issuperset(inputs))

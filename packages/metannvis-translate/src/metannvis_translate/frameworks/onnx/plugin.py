@@ -113,7 +113,6 @@ class OnnxFramework(FrameworkBase):
         drop_conventions(graph_model)
         notes = lower_ml(graph)
         layers = []
-        taken = {node.name for node in graph}
         for node in graph:
             name = node.name or node.outputs[0].name or ""
             node.metadata_props[LAYER] = name
@@ -124,7 +123,6 @@ class OnnxFramework(FrameworkBase):
                     layers += [
                         HubLayer(LayerInfo(row.name, row.kind, _shape(value), parent=row.parent), value.name)
                         for row in modules.get(value.name, ())
-                        if row.name not in taken
                     ]
         for value in graph.initializers.values():
             if value.const_value is not None and value.const_value.dtype.name not in ("FLOAT", "DOUBLE", "FLOAT16"):
@@ -347,8 +345,7 @@ def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
 
 def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
     """First output of each node by the node's name, what a module returned by its name, and every value by its own."""
-    taken = {node.name for node in proto.graph.node}
-    found = {row.name: row.value for row in module_values(proto) if row.name not in taken}
+    found = {row.name: row.value for row in module_values(proto)}
     for node in proto.graph.node:
         for position, value in enumerate(node.output):
             if value:
