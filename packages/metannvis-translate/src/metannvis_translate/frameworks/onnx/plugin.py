@@ -222,6 +222,8 @@ class OnnxFramework(FrameworkBase):
                 node.attributes["to"] = ir.AttrInt64("to", double.value)
             if node.op_type == "Constant":
                 _double_constant(node)
+            if node.op_type == "GroupNormalization" and copy.graph.opset_imports.get("", 1) >= 21:
+                node.attributes["stash_type"] = ir.AttrInt64("stash_type", double.value)  # single by default
         return ir.to_proto(copy)
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
