@@ -66,3 +66,35 @@ def test_a_keras_model_says_itself_which_sizes_are_free(metannvis, models, tmp_p
     arguments = ("translate", models / "net.keras", tmp_path / "to.onnx", "--free-axes", "1,2")
     assert "do not say what they take" in metannvis(*arguments, code=1).stderr
     assert not (tmp_path / "to.onnx").exists()
+
+
+def test_layers_are_compared(metannvis, models, tmp_path):
+    metannvis("translate", models / "net.pt2", tmp_path / "to.keras")
+    arguments = ("check", models / "net.pt2", tmp_path / "to.keras", "--json")
+    (row,) = json.loads(metannvis(*arguments, "--layer", "conv").stdout)["layers"]
+    assert row["name"] == "conv" and row["passed"]
+    (row,) = json.loads(metannvis(*arguments, "--layer", "conv=conv").stdout)["layers"]
+    assert row["passed"]
+    assert "no layer 'cnov'" in metannvis(*arguments, "--layer", "cnov", code=1).stderr
+
+
+def test_the_limits_of_a_check(metannvis, models, tmp_path):
+    arguments = ("translate", models / "net.pt2", tmp_path / "to.keras")
+    assert "wrong" in metannvis(*arguments, "--tolerance", "1e-20", code=1).stderr
+    assert not (tmp_path / "to.keras").exists()
+    report = json.loads(
+        metannvis(*arguments, "--tolerance", "1e-3", "--tolerance", "gradients_l2=0.5", "--json").stdout
+    )
+    assert [report["report"]["tolerance"][name] for name in ("outputs", "layers", "gradients_l2")] == [1e-3, 1e-3, 0.5]
+    for wrong in ("x", "width=3", "-1"):
+        assert "--tolerance" in metannvis(*arguments, "--overwrite", f"--tolerance={wrong}", code=2).stderr
+    check = ("check", models / "net.pt2", models / "net.keras", "--no-gradients", "--tolerance", 1e9)
+    metannvis(*check)
+
+
+@pytest.mark.parametrize("command", ["explain", "compare"])
+def test_the_check_of_what_a_method_translates(metannvis, models, tmp_path, command):
+    toolset = ("--toolset", "tf-keras-vis") if command == "explain" else ()
+    arguments = (command, models / "net.pt2", "-m", "saliency", *toolset, "-i", models / "torch.npy", "-t", 1)
+    assert "wrong" in metannvis(*arguments, "--tolerance", "1e-20", code=1).stderr
+    metannvis(*arguments, "--no-verify", "--tolerance", "1e-20")

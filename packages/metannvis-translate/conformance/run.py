@@ -30,7 +30,7 @@ __all__ = ["KINDS", "Case", "Outcome", "cases", "run_case"]
 
 Array = np.ndarray[Any, Any]
 
-#: Operands that say the *shape* of the result or which axes are meant, by operator. Only inputs of the model that are read by
+#: Operands that say the *shape* of the result, which axes are meant or which steps are taken, by operator. Only inputs of the model that are read by
 #: such operands and by nothing else are bound (:func:`bindable`).
 SHAPE_OPERANDS: dict[str, tuple[str, ...]] = {
     "AffineGrid": ("size",),
@@ -40,6 +40,7 @@ SHAPE_OPERANDS: dict[str, tuple[str, ...]] = {
     "CumSum": ("axis",),
     "DFT": ("dft_length", "axis"),
     "Expand": ("shape",),
+    "Loop": ("M", "cond"),
     "MaxUnpool": ("output_shape",),
     "OneHot": ("depth",),
     "Pad": ("pads", "axes"),

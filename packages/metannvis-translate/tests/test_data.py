@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -125,6 +127,35 @@ def test_containers_of_containers_are_converted(translation) -> None:
     ):
         assert type(found) is type(right)
         np.testing.assert_array_equal(found, right)
+
+
+def test_structures_of_any_keys_and_lengths(translation) -> None:
+    """Batches of a data set, in whatever they are kept: what each array is does not depend on where it lies."""
+    translation = dataclasses.replace(translation, inputs=translation.inputs[:1])
+    right = translation.to_target(IMAGE)
+    held = {3: [IMAGE, IMAGE, IMAGE], ("a", 1): {"x": (IMAGE, None, 0.5)}, None: [{"b": [[IMAGE], [IMAGE]]}]}
+    for role in ("input", "baseline", "output"):
+        found = translate_data(held, "tensorflow", translation, role=role)
+        assert list(found) == list(held)
+        assert found["a", 1]["x"][1:] == (None, 0.5)
+        arrays = [*found[3], found["a", 1]["x"][0], found[None][0]["b"][0][0], found[None][0]["b"][1][0]]
+        if role != "output":
+            for array in arrays:
+                assert type(array) is type(right)
+                np.testing.assert_array_equal(array, right)
+
+
+def test_entries_of_two_inputs() -> None:
+    ports = tuple(
+        Port(name, (2, 3, 4), (2, 4, 3), order, "float32") for name, order in (("p", (0, 2, 1)), ("q", (0, 1, 2)))
+    )
+    t = Translation(None, None, LayerMap(()), None, ports, ports, "torch", "onnx")
+    value = np.zeros((2, 3, 4), np.float32)
+    found = translate_data([{"p": [value, value], "q": [value] * 3}, [value, value], [[value, value]] * 3], "onnx", t)
+    assert [a.shape for a in found[0]["p"]] == [(2, 4, 3)] * 2
+    assert [a.shape for a in found[0]["q"]] == [(2, 3, 4)] * 3
+    assert [a.shape for a in found[1]] == [(2, 4, 3), (2, 3, 4)]
+    assert [[a.shape for a in row] for row in found[2]] == [[(2, 4, 3), (2, 3, 4)]] * 3
 
 
 def test_a_tensor_of_a_third_framework_is_refused() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,10 +18,12 @@ from metannvis_cli.quiet_libraries import quiet_libraries
 
 __all__ = [
     "DIRECTIONS",
+    "CheckOptions",
     "InputOptions",
     "ModelOptions",
     "OutputOptions",
     "axes_of",
+    "check_options",
     "input_options",
     "json_option",
     "literal",
@@ -33,8 +35,12 @@ __all__ = [
     "raised_limits",
     "shape_of",
     "target_options",
+    "tolerance_option",
     "work",
 ]
+
+if TYPE_CHECKING:
+    from metannvis_translate import Tolerance
 
 Function = Callable[..., Any]
 
@@ -53,6 +59,28 @@ class ModelOptions:
 
     trust: bool = False
     architecture: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """How a translation that a command makes is checked.
+
+    Attributes
+    ----------
+    no_verify
+        Not at all.
+    tolerance
+        Largest differences by their names in :class:`metannvis_translate.Tolerance`.
+    """
+
+    no_verify: bool = False
+    tolerance: Mapping[str, float] | None = None
+
+    @property
+    def of_translate(self) -> dict[str, Any]:
+        """The same as arguments of :func:`metannvis_translate.translate`."""
+        limits = {} if self.tolerance is None else {"tolerance": tolerance_of(self.tolerance)}
+        return {**({"verify": False} if self.no_verify else {}), **limits}
 
 
 @dataclass(frozen=True)
@@ -210,6 +238,60 @@ model_options = as_one(
     click.option(
         "--architecture", metavar="MODULE:FACTORY", help="What makes the module that a state dict belongs to."
     ),
+)
+
+
+def _read_tolerance(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, float] | None:
+    """``NUMBER`` for outputs and layers, ``NAME=NUMBER`` for one of the limits."""
+    figures: dict[str, float] = {}
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        try:
+            figure = float(number)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} has to read NUMBER or NAME=NUMBER", param_hint="--tolerance") from None
+        figures |= {name.strip(): figure} if equals else {"outputs": figure, "layers": figure}
+    if not figures:
+        return None
+    tolerance_of(figures)
+    return figures
+
+
+def tolerance_of(figures: Mapping[str, float]) -> Tolerance:
+    """The tolerance that ``--tolerance`` sets.
+
+    Raises
+    ------
+    click.BadParameter
+        There is no limit of that name, or it is not positive.
+    """
+    from metannvis_translate import InvalidArgumentError, Tolerance
+
+    try:
+        return Tolerance(**figures)
+    except TypeError:
+        known = ", ".join(field.name for field in fields(Tolerance))
+        raise click.BadParameter(
+            f"the limits are {known}; not all of {sorted(figures)}", param_hint="--tolerance"
+        ) from None
+    except InvalidArgumentError as error:
+        raise click.BadParameter(str(error), param_hint="--tolerance") from error
+
+
+tolerance_option = click.option(
+    "--tolerance",
+    multiple=True,
+    metavar="[NAME=]NUMBER",
+    callback=_read_tolerance,
+    help="Largest relative difference of outputs and layers that passes the check; with a NAME another limit: "
+    "gradients_l2, float64, differences.",
+)
+
+check_options = as_one(
+    "check",
+    CheckOptions,
+    click.option("--no-verify", is_flag=True, help="Do not compare a translation with its model."),
+    tolerance_option,
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")

@@ -9,6 +9,7 @@ from metannvis_methods.__about__ import __version__
 from metannvis_methods.compare import compare
 from metannvis_methods.errors import (
     ChoiceWarning,
+    GradientWarning,
     LayerChoiceWarning,
     MethodChoiceWarning,
     ToolsetError,
@@ -37,6 +38,7 @@ __all__ = [
     "ChoiceWarning",
     "Comparison",
     "Explanation",
+    "GradientWarning",
     "Job",
     "LayerChoiceWarning",
     "MethodCall",

@@ -8,6 +8,7 @@
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
+    ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
        ├─ MethodChoiceWarning               several toolsets have the method; one was taken
        └─ LayerChoiceWarning                the method needs a layer and none was named
@@ -28,6 +29,7 @@ from metannvis_translate.errors import (
 
 __all__ = [
     "ChoiceWarning",
+    "GradientWarning",
     "InvalidArgumentError",
     "LayerChoiceWarning",
     "MetannvisError",
@@ -54,6 +56,10 @@ class UnknownToolsetError(MetannvisError, LookupError):
 
 class ToolsetError(MetannvisError, RuntimeError):
     """The toolkit raised an error of its own, which is chained (``error.__cause__``)."""
+
+
+class GradientWarning(UserWarning):
+    """The gradients of a translation are not the model's, which a method that needs none was run on all the same."""
 
 
 class ChoiceWarning(UserWarning):

@@ -49,7 +49,8 @@ def convert(
 ) -> Any:
     """Convert a value by role, forward (source to target) or back.
 
-    A tuple or list of arrays holds one value an input (or output); a mapping is converted entry by entry.
+    A tuple or list of arrays holds one value an input (or output), and any number of them where the model has one; a mapping
+    is converted entry by entry, under whatever keys, and an entry named after an input is that input's.
 
     Raises
     ------
@@ -74,6 +75,7 @@ def _walk(
     forward: bool,
     giver: Framework,
     taker: Framework,
+    named: bool = False,  # the index is that of an input that a key above names
 ) -> Any:
     again = (role, index, layer, forward, giver, taker)
     if role == "output" and not _is_array(value, giver, taker) and _holds(value, giver, taker):
@@ -81,15 +83,20 @@ def _walk(
     if isinstance(value, Mapping):
         ports = {port.name: k for k, port in enumerate(translation.inputs)}
         return {
-            key: _walk(translation, item, role, ports.get(key, index), layer, forward, giver, taker)
+            key: _walk(translation, item, role, ports.get(key, index), layer, forward, giver, taker, key in ports)
             for key, item in value.items()
         }
     if role in AXES:
         return _axes_value(translation, value, *again)
     if isinstance(value, (tuple, list)) and any(_holds(item, giver, taker) for item in value):
-        return type(value)(
-            _walk(translation, item, role, k if ARRAYS[role] != "layer" else index, layer, forward, giver, taker)
-            for k, item in enumerate(value)
+        # of one input, or inside the entry of one, a list holds several values of it
+        alone = named or ARRAYS[role] == "layer" or len(translation.inputs) == 1
+        made = getattr(type(value), "_make", type(value))
+        return made(
+            [
+                _walk(translation, item, role, index if alone else k, layer, forward, giver, taker, named)
+                for k, item in enumerate(value)
+            ]
         )
     if not _is_array(value, giver, taker):
         _refuse_unplaced(value, role)
@@ -120,7 +127,7 @@ def _outputs(translation: Translation, value: Any, forward: bool, giver: Framewo
             return made([walk(entry, f"{path}.{k}" if path else str(k)) for k, entry in enumerate(item)])
         if not _is_array(item, giver, taker):
             return item
-        place = next(places)
+        place = 0 if len(translation.outputs) == 1 else next(places)
         return _walk(translation, item, "output", named.get(path, place), None, forward, giver, taker)
 
     return walk(value, "")

@@ -54,6 +54,7 @@ def translate(
     example_inputs: Any = None,
     engine: str = "auto",
     verify: bool = True,
+    gradients: bool = True,
     tolerance: Tolerance | None = None,
     dtype: str | None = None,
     bind: Mapping[str, Any] | None = None,
@@ -80,6 +81,8 @@ def translate(
         other way, which Keras does not load in safe mode); the check is the same, over the layers that can be found again.
     verify
         Compare outputs, every mapped layer and input gradients on the example inputs before returning.
+    gradients
+        ``False`` leaves the gradients out of that, for what only asks the model for predictions.
     tolerance
         Largest differences that pass the check.
     dtype
@@ -126,6 +129,7 @@ def translate(
             exporters=exporters,
             importer=importer,
             verify=verify,
+            gradients=gradients,
             tolerance=tolerance,
             dtype=None if dtype == "float32" else dtype,
             single=dtype == "float32",
@@ -166,6 +170,7 @@ class Request:
     exporters: tuple[str, ...]
     importer: Importer
     verify: bool
+    gradients: bool
     tolerance: Tolerance
     dtype: str | None
     single: bool
@@ -214,7 +219,7 @@ def _translated(request: Request, exporter: str) -> Translation:
         return dataclasses.replace(translation, report=proof.report, notes=(*translation.notes, note))
     if constants:
         request = dataclasses.replace(request, source=cast("Framework", WithConstants(request.source, constants)))
-    return _checked(request, translation, inputs, gradients=gradients)
+    return _checked(request, translation, inputs, gradients=gradients and request.gradients)
 
 
 def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, dict[int, Array]]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from metannvis_cli.errors import Failure
-from metannvis_cli.options import InputOptions, ModelOptions, input_options, json_option, model_options, work
+from metannvis_cli.options import (
+    InputOptions,
+    ModelOptions,
+    input_options,
+    json_option,
+    model_options,
+    tolerance_of,
+    tolerance_option,
+    work,
+)
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
 if TYPE_CHECKING:
+    from metannvis_translate import LayerMap
+
     from metannvis_cli.models import Opened
 
 
@@ -22,6 +34,14 @@ if TYPE_CHECKING:
 @input_options
 @click.option("--float64", "double", is_flag=True, help="Compare copies in double precision: the proof.")
 @click.option("--no-gradients", is_flag=True, help="Compare outputs only.")
+@tolerance_option
+@click.option(
+    "--layer",
+    "pairs",
+    multiple=True,
+    metavar="NAME[=NAME]",
+    help="A layer of SOURCE to compare too, and its name in TARGET where that is another.",
+)
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Number of random inputs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs.")
 @model_options
@@ -33,13 +53,15 @@ def command(
     inputs: InputOptions,
     double: bool,
     no_gradients: bool,
+    tolerance: Mapping[str, float] | None,
+    pairs: Sequence[str],
     batch: int,
     seed: int,
     model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
-    """Compare two model files on --input, or on random inputs: outputs and input gradients.
+    """Compare two model files on --input, or on random inputs: outputs, input gradients, and the layers named.
 
     Exit code 1 if they disagree.
     """
@@ -54,6 +76,8 @@ def command(
         a.model,
         b.model,
         a.inputs_or_examples(inputs, console, batch=batch, seed=seed),
+        layers=_layers(pairs, a, b, inputs, console) if pairs else None,
+        tolerance=None if tolerance is None else tolerance_of(tolerance),
         gradients=not no_gradients,
         permutations=_permutations(a, b),
         dtype="float64" if double else None,
@@ -65,6 +89,46 @@ def command(
         click.echo(report)
     if not report.passed:
         raise Failure(f"{source} and {target} disagree")
+
+
+def _layers(pairs: Sequence[str], a: Opened, b: Opened, inputs: InputOptions, console: Console) -> LayerMap:
+    """Which layer of one is which of the other, as the caller says it; how the two lie follows from their axes and shapes."""
+    from metannvis_translate import LayerMap, LayerRow, UnknownLayerError, list_layers
+
+    examples = a.inputs_or_examples(inputs, console)
+    found = [
+        {info.name: info for info in list_layers(opened.model, example_inputs=given)}
+        for opened, given in ((a, examples), (b, None))
+    ]
+    rows = []
+    for pair in pairs:
+        mine, _, theirs = pair.partition("=")
+        names = (mine, theirs or mine)
+        for name, known in zip(names, found, strict=True):
+            if name not in known:
+                raise UnknownLayerError(name, known)
+        source, target = (known[name] for name, known in zip(names, found, strict=True))
+        rows.append(LayerRow(source, target, _order(source.shape, target.shape, a, b)))
+    return LayerMap(tuple(rows))
+
+
+def _order(mine: Sequence[int | None], theirs: Sequence[int | None], a: Opened, b: Opened) -> tuple[int, ...]:
+    """Axis of the source at each axis of the target: as they are if the shapes say so, else channels first or last."""
+    rank = len(mine)
+    last, first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
+    from metannvis_translate.frameworks import get_framework
+
+    customs = [get_framework(opened.framework).channels_last for opened in (a, b)]
+    orders = [tuple(range(rank)), last, first] if rank > 2 else [tuple(range(rank))]
+    if rank > 3 and None not in customs and customs[0] != customs[1]:
+        orders = [last if customs[1] else first, *orders]
+    fits = (
+        order
+        for order in orders
+        if len(theirs) == rank
+        and all(None in (size, mine[axis]) or size == mine[axis] for axis, size in zip(order, theirs, strict=True))
+    )
+    return next(fits, tuple(range(rank)))
 
 
 def _permutations(a: Opened, b: Opened) -> dict[str, list[tuple[int, ...]]] | None:

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from metannvis_cli.options import (
+    CheckOptions,
     InputOptions,
     ModelOptions,
     OutputOptions,
+    check_options,
     input_options,
     json_option,
     method_option,
@@ -42,6 +44,7 @@ KINDS = ("figure", "page")
 @click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
 @method_option
 @output_options(*KINDS)
+@check_options
 @model_options
 @json_option
 @work
@@ -60,6 +63,7 @@ def command(
     batch_size: int | None,
     options: Sequence[str],
     output: OutputOptions,
+    check: CheckOptions,
     model: ModelOptions,
     as_json: bool,
     console: Console,
@@ -95,6 +99,7 @@ def command(
         layer=layer,
         seed=seed,
         batch_size=batch_size,
+        translation=check.of_translate or None,
         progress=console.progress,
         **everyone,
     )

@@ -9,7 +9,17 @@ from typing import Any
 import click
 from metannvis_translate.errors import InvalidArgumentError
 
-from metannvis_cli.options import InputOptions, ModelOptions, axes_of, input_options, json_option, model_options, work
+from metannvis_cli.options import (
+    CheckOptions,
+    InputOptions,
+    ModelOptions,
+    axes_of,
+    check_options,
+    input_options,
+    json_option,
+    model_options,
+    work,
+)
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -27,7 +37,7 @@ from metannvis_cli.tables import echo_json
 )
 @click.option("--engine", default="auto", show_default=True, help="Which exporter makes the ONNX graph.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of the model to make.")
-@click.option("--no-verify", is_flag=True, help="Do not compare the two models before writing.")
+@check_options
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @model_options
 @json_option
@@ -39,7 +49,7 @@ def command(
     free_axes: tuple[int, ...],
     engine: str,
     dtype: str | None,
-    no_verify: bool,
+    check: CheckOptions,
     overwrite: bool,
     model: ModelOptions,
     as_json: bool,
@@ -67,9 +77,9 @@ def command(
         example_inputs=examples,
         shapes=_with_free(free_axes, examples) if free_axes else None,
         engine=engine,
-        verify=not no_verify,
         dtype=dtype,
         progress=console.progress,
+        **check.of_translate,
     )
     translation.save(target, overwrite=overwrite)
     console.clear()

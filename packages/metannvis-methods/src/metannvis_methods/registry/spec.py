@@ -136,6 +136,8 @@ class MethodSpec:
     needs_canonical
         It hooks on the modules of activations, so a functional, shared or in-place one makes it silently
         wrong: the model has to be in canonical form. ``hooks`` is an older name of it.
+    gradients
+        It differentiates the model. ``None``: as its family says, all but ``perturbation`` and ``activation``.
     stochastic
         Two runs differ unless ``seed`` is given.
     batchable
@@ -160,6 +162,7 @@ class MethodSpec:
     stochastic: bool = False
     batchable: bool = True
     defaults: tuple[tuple[str, Any], ...] = ()
+    gradients: bool | None = None
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
@@ -221,6 +224,11 @@ class MethodSpec:
     def by_role(self, *roles: str | None) -> Argument | None:
         """First argument that has one of these roles."""
         return next((argument for argument in self.arguments if argument.role in roles), None)
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether the method asks for gradients of the model."""
+        return self.family not in ("perturbation", "activation") if self.gradients is None else self.gradients
 
     def argument_for(self, name: str) -> Argument | None:
         """Argument that a name of the uniform vocabulary stands for, ``None`` if this method has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
-from metannvis_methods.errors import MissingArgumentError
+from metannvis_methods.errors import GradientWarning, MissingArgumentError
 from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
@@ -152,7 +153,7 @@ def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, laye
             )
         # a layer that is called twice is a reason that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
-        ready = _translate(home, source, kept, to, examples, options, call.progress)
+        ready = _translate(home, source, kept, to, examples, options, call.progress, differentiates=spec.differentiates)
     return Prepared(source, framework, ready.model, to, adapter, ready, examples, fingerprint=kept)
 
 
@@ -204,18 +205,37 @@ def _translate(
     examples: tuple[Any, ...],
     options: Mapping[str, Any],
     progress: Progress | None,
+    *,
+    differentiates: bool,
 ) -> Translation:
-    from metannvis_translate import translate
+    from metannvis_translate import EquivalenceError, translate
 
     if home.float_dtype(source) == "float64":
         options = {"dtype": "float64", **options}
 
-    def make() -> Translation:
+    def make(options: Mapping[str, Any]) -> Translation:
         if examples and home.key and home.is_model(source):  # a wrong shape is said here, not by an exporter
             with home.guarded(source):
                 home.predict(source, examples)
         logger.info("translating the model to %s", to)
         return translate(source, to, example_inputs=examples or None, progress=progress, **options)
 
-    slot = ("translation", to, *signature(examples, options))
-    return cache.translation(source, slot, fingerprint, make, afterwards=lambda: home.fingerprint(source))
+    def kept(options: Mapping[str, Any]) -> Translation:
+        slot = ("translation", to, *signature(examples, options))
+        return cache.translation(
+            source, slot, fingerprint, lambda: make(options), afterwards=lambda: home.fingerprint(source)
+        )
+
+    try:
+        return kept(options)
+    except EquivalenceError as error:
+        if differentiates or not error.report.only_gradients_fail:
+            raise
+        # the method asks for predictions alone; a method that differentiates gets its own translation, and the error
+        warnings.warn(
+            "the translation predicts what the model does, but its gradients differ "
+            f"({error.report.worst('gradients'):.1e}), which this method has no use for",
+            GradientWarning,
+            stacklevel=2,
+        )
+        return kept({**options, "gradients": False})

@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 
 from metannvis_translate.data import ordered, to_arrays
-from metannvis_translate.equivalence.gradients import gradient_pairs, of_all_samples
+from metannvis_translate.equivalence.gradients import WIDER, gradient_pairs, of_all_samples
 from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
-from metannvis_translate.equivalence.report import EquivalenceReport, Tolerance, make_report, with_gradients
+from metannvis_translate.equivalence.report import (
+    EquivalenceReport,
+    EquivalenceRow,
+    Tolerance,
+    make_report,
+    with_gradients,
+)
 from metannvis_translate.equivalence.runs import NoGradientError, target_runs
 from metannvis_translate.errors import InvalidArgumentError, MetannvisError, first_line
 from metannvis_translate.files import opened
@@ -34,6 +40,8 @@ Arrays = list[Array]
 #: How far from the inputs differences are taken where a kink may lie at them, relative and absolute; and the largest
 #: difference of derivatives there, which cross a few kinks on the step of a difference.
 STRAY, BESIDE = 1e-3, 1e-4
+#: How much smaller a difference is in double precision that is nothing but rounding, at least; the precisions are 5e-9 apart.
+SHRINKS = 1e-6
 
 
 def check_equivalence(
@@ -198,21 +206,75 @@ def compare(
     names = [port.name for port in translation.inputs]
     done = with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
     if report.by_differences and any(row.passed is False for row in done.gradients):
-        # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
-        whole = [
-            (name, of_all_samples(ours), of_all_samples(theirs))
-            for name, (ours, theirs) in zip(names, pairs, strict=True)
-        ]
-        together = with_gradients(report, whole, no_gradient)
-        done = together if together.passed else done
-    if dtype == "float32" and _gradients_alone_fail(done):
+        done = _by_other_differences(source, translation, here, there, inputs, outputs, report, done, pairs)
+    if dtype == "float32" and _may_be_rounding(done):
         return _decided_in_double(source, translation, here, there, inputs, tolerance, done)
     return done
 
 
-def _gradients_alone_fail(report: EquivalenceReport) -> bool:
-    rows = (*report.outputs, *report.layers)
-    return all(row.passed is not False for row in rows) and any(row.passed is False for row in report.gradients)
+def _by_other_differences(
+    source: Any,
+    translation: Translation,
+    here: Framework,
+    there: Framework,
+    inputs: Arrays,
+    outputs: Arrays,
+    report: EquivalenceReport,
+    done: EquivalenceReport,
+    pairs: list[tuple[Array | None, Array | None]],
+) -> EquivalenceReport:
+    """The report with differences over other steps, where those agree; "not compared" where no step tells the derivative.
+
+    A derivative that is next to nothing beside the value itself (a network that hardly depends on its input) drowns in the
+    rounding of the difference, and then the differences do not agree with each other.
+    """
+    names = [port.name for port in translation.inputs]
+    tried = [pairs]
+    for step in (None, *WIDER):
+        if step is not None:
+            tried.append(gradient_pairs(source, translation, here, there, inputs, outputs, report, step))
+        # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
+        for summed in (False, True):
+            rows = [
+                (name, of_all_samples(ours), of_all_samples(theirs)) if summed else (name, ours, theirs)
+                for name, (ours, theirs) in zip(names, tried[-1], strict=True)
+            ]
+            again = with_gradients(report, rows, "")
+            if all(row.passed is not False for row in again.gradients):
+                return dataclasses.replace(done, gradients=again.gradients)
+    gradients = list(done.gradients)
+    # of the combination of the outputs that is differentiated, over the widest step
+    rounding = float(
+        np.finfo(np.float64).eps * sum(np.abs(array).sum(dtype=np.float64) for array in outputs) / WIDER[-1]
+    )
+    for k, row in enumerate(gradients):
+        found = [both[k] for both in tried]
+        if row.passed is False and _drowns([(a, b) for a, b in found if a is not None and b is not None], rounding):
+            reason = "its derivative is too small for differences to tell: they change from step to step as much as it is off"
+            gradients[k] = EquivalenceRow(row.name, reason=reason)
+    return dataclasses.replace(done, gradients=tuple(gradients))
+
+
+def _drowns(pairs: Sequence[tuple[Array, Array]], rounding: float) -> bool:
+    """Whether the two sides are no farther apart than rounding, or than each is from itself over another step."""
+    if len(pairs) < 2:
+        return False
+    apart = min(float(np.linalg.norm(ours - theirs)) for ours, theirs in pairs)
+    changes = [
+        float(np.linalg.norm(side - other))
+        for sides in (list(column) for column in zip(*pairs, strict=True))
+        for k, side in enumerate(sides)
+        for other in sides[:k]
+    ]
+    return bool(apart <= max(*changes, rounding))
+
+
+def _may_be_rounding(report: EquivalenceReport) -> bool:
+    """Whether outputs agree, and what does not is a layer or gradient whose numbers are all there."""
+    if not report.outputs or any(row.passed is not True and row.compared for row in report.outputs):
+        return False
+    wrong = [row for row in (*report.layers, *report.gradients) if row.passed is False]
+    return bool(wrong) and all(np.isfinite(row.max_abs) for row in wrong)
 
 
 def _decided_in_double(
@@ -224,25 +286,31 @@ def _decided_in_double(
     tolerance: Tolerance,
     report: EquivalenceReport,
 ) -> EquivalenceReport:
-    """The report with the gradients of both models in double precision, where those agree.
+    """The report with the layers and gradients of both models in double precision, where those agree.
 
-    Where outputs and layers agree and gradients do not, a value beside the kink of a ReLU or a max pool has been rounded to
-    its other side. In double precision hardly any is; what is wrong is wrong there, too. Differences are taken beside the
-    inputs as well: at a kink itself they are the mean of both sides, and no framework's derivative.
+    Where outputs agree and gradients do not, a value beside the kink of a ReLU or a max pool has been rounded to its other
+    side; where a layer does not, it may be a sum whose terms cancel, of which rounding is what is left. In double precision
+    hardly any is; what is wrong is wrong there, too. Differences are taken beside the inputs as well: at a kink itself they
+    are the mean of both sides, and no framework's derivative.
     """
+    in_layers = any(row.passed is False for row in report.layers)
     try:
         double = here.as_float64(source)
         translation = dataclasses.replace(
-            translation, model=there.as_float64(translation.model), layers=LayerMap(()), notes=()
+            translation,
+            model=there.as_float64(translation.model),
+            layers=translation.layers if in_layers else LayerMap(()),
+            notes=(),
         )
     except MetannvisError as error:
-        log.info("gradients cannot be decided in double precision: %s", first_line(error))
+        log.info("it cannot be decided in double precision: %s", first_line(error))
         return report
     # numbers that were rounded to single precision on the way make this difference
     tolerance = dataclasses.replace(
         tolerance, float64=max(tolerance.float64, LIMIT), differences=max(tolerance.differences, BESIDE)
     )
     random = np.random.default_rng(20223)
+    compared = any(row.compared for row in report.gradients)
     moves = (0.0, STRAY) if report.by_differences else (0.0,)
     for move in moves:
         beside = [as_float(a, "float64") for a in inputs]
@@ -253,16 +321,53 @@ def _decided_in_double(
             for a in beside
         ]
         proof = compare(
-            double, translation, here, there, beside, tolerance, "float64", layers=translation.layers, gradients=True
+            double,
+            translation,
+            here,
+            there,
+            beside,
+            tolerance,
+            "float64",
+            layers=translation.layers,
+            gradients=compared,
         )
-        if proof.passed and any(row.compared for row in proof.gradients):
+        if in_layers:
+            proof = _without_rounding(proof, report)
+        if proof.passed and (any(row.compared for row in proof.gradients) or not compared):
             where = "in double precision, beside the inputs" if move else "in double precision"
-            note = (
-                f"gradients were compared {where}: in single precision they are {report.worst('gradients'):.1e} apart, since "
-                "values lie at the kinks of activations or pools"
+            notes = list(report.notes)
+            if in_layers:
+                notes.append(
+                    f"layers were compared {where}: in single precision they are {report.worst('layers'):.1e} apart, which is "
+                    "the rounding of what cancels"
+                )
+            if any(row.passed is False for row in report.gradients):
+                notes.append(
+                    f"gradients were compared {where}: in single precision they are {report.worst('gradients'):.1e} apart, "
+                    "since values lie at the kinks of activations or pools"
+                )
+            return dataclasses.replace(
+                report,
+                gradients=proof.gradients if compared else report.gradients,
+                layers=proof.layers if in_layers else report.layers,
+                notes=tuple(notes),
             )
-            return dataclasses.replace(report, gradients=proof.gradients, notes=(*report.notes, note))
     return report
+
+
+def _without_rounding(proof: EquivalenceReport, report: EquivalenceReport) -> EquivalenceReport:
+    """The report in double precision, without layers whose difference is as much smaller there as its rounding is.
+
+    Where the terms of a sum cancel to nothing, rounding is all that is left in any precision.
+    """
+    single = {row.name: row for row in report.layers}
+    layers = tuple(
+        EquivalenceRow(row.name, reason="nothing but rounding is left of it", target=row.target)
+        if row.passed is False and row.max_abs <= SHRINKS * single[row.name].max_abs
+        else row
+        for row in proof.layers
+    )
+    return dataclasses.replace(proof, layers=layers)
 
 
 def verdict(report: EquivalenceReport) -> str:

@@ -18,6 +18,8 @@ from metannvis_translate.translation import Translation
 log = logging.getLogger(__name__)
 #: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
 DIRECTIONS, STEP = 4, 1e-6
+#: Steps that are taken where the first does not agree: the smaller one is, the more of a difference is rounding.
+WIDER = (1e-5, 1e-4)
 
 
 def gradient_pairs(
@@ -28,6 +30,7 @@ def gradient_pairs(
     inputs: Arrays,
     outputs: Arrays,
     report: EquivalenceReport,
+    step: float = STEP,
 ) -> list[tuple[Array | None, Array | None]]:
     """Input gradients (target's, source's) of a random combination of the outputs, in the source's layout.
 
@@ -72,7 +75,7 @@ def gradient_pairs(
                 else directions
             )
             with runs:
-                found = _differences(framework, model, given, weights, moved, by_samples=by_samples)
+                found = _differences(framework, model, given, weights, moved, step, by_samples=by_samples)
         sides.append(found)
     return list(zip(*sides, strict=True))
 
@@ -100,7 +103,14 @@ def _summed(array: Array, axis: int) -> Array:
 
 
 def _differences(
-    framework: Framework, model: Any, inputs: Arrays, cotangents: Arrays, directions: Arrays, *, by_samples: bool
+    framework: Framework,
+    model: Any,
+    inputs: Arrays,
+    cotangents: Arrays,
+    directions: Arrays,
+    step: float,
+    *,
+    by_samples: bool,
 ) -> list[Array | None]:
     double = framework.as_float64(model)
     inputs = [as_float(array, "float64") for array in inputs]
@@ -124,7 +134,7 @@ def _differences(
             continue
         columns = []
         for direction in directions[k]:
-            ends = [objective([*inputs[:k], array + sign * STEP * direction, *inputs[k + 1 :]]) for sign in (1, -1)]
-            columns.append((ends[0] - ends[1]) / (2 * STEP))
+            ends = [objective([*inputs[:k], array + sign * step * direction, *inputs[k + 1 :]]) for sign in (1, -1)]
+            columns.append((ends[0] - ends[1]) / (2 * step))
         result.append(np.stack(columns, axis=1))
     return result

@@ -90,6 +90,14 @@ class EquivalenceReport:
         return any(row.compared for row in self.outputs) and all(row.passed is not False for row in rows)
 
     @property
+    def only_gradients_fail(self) -> bool:
+        """Outputs and layers agree, gradients do not."""
+        alike = any(row.compared for row in self.outputs) and all(
+            row.passed is not False for row in (*self.outputs, *self.layers)
+        )
+        return alike and any(row.passed is False for row in self.gradients)
+
+    @property
     def first_divergence(self) -> str | None:
         """Name of the first layer, in execution order, beyond tolerance."""
         return next((row.name for row in self.layers if row.passed is False), None)

@@ -39,6 +39,14 @@ Array = np.ndarray[Any, Any]
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 
 
+#: Why what is left of control flow cannot be converted.
+CONTROL_FLOW = {
+    "If": "its condition is computed when the model runs, but has to be known beforehand",
+    "Loop": "its number of steps is computed when the model runs, but has to be known beforehand",
+    "Scan": "its number of steps is computed when the model runs, but has to be known beforehand",
+}
+
+
 class GraphImporter(LayoutTracking):
     """Builds a target model from a hub graph, node by node.
 
@@ -198,6 +206,7 @@ class GraphImporter(LayoutTracking):
                     opset=opset,
                     layer=self.layer,
                     where=self.where,
+                    reason=CONTROL_FLOW.get(node.op_type, "") if node.domain in ("", "ai.onnx") else "",
                     hint=self.register_hint,
                 )
         else:

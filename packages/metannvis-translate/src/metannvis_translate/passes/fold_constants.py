@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +113,8 @@ def _fold_constant(
         return  # the reference evaluator lacks it; the importer may have it
     first = node.inputs[0]
     still_weight = node.op_type in MOVES and is_weight(hub, first) and results[0].dtype.kind == "f"
-    if len(results) > 1 and any(out.uses() for out in node.outputs[1:]):
+    if len(results) > 1 and any(out.uses() or out.is_graph_output() for out in node.outputs[1:]):
+        _replace_all(hub, node, results)
         return
     exact = None
     producer = first.producer() if first is not None else None
@@ -164,6 +166,21 @@ def _evaluated(node: ir.Node, arrays: list[Array | None], opset: int, known: dic
     if key not in known:
         known[key] = evaluate(node, arrays, opset)
     return known[key]
+
+
+def _replace_all(hub: ExportedGraph, node: ir.Node, arrays: Sequence[Array]) -> None:
+    """Replace a node of several outputs, each by a constant of its own."""
+    import onnx_ir as ir
+
+    outputs = [value for value in node.outputs[1:] if value.name]
+    for old, array in zip(outputs, arrays[1:], strict=False):
+        part = ir.node("Identity", [old], metadata_props=dict(node.metadata_props))  # what it reads is replaced with it
+        hub.model.graph.insert_before(node, part)
+        part.outputs[0].name = old.name
+        ir.convenience.replace_all_uses_with(old, part.outputs[0], replace_graph_outputs=True)
+        part.replace_input_with(0, None)
+        _replace_by_constant(hub, part, array)
+    _replace_by_constant(hub, node, arrays[0])
 
 
 def _replace_by_constant(hub: ExportedGraph, node: ir.Node, array: Array, *, exact: float | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.graph.model import ExportedGraph
+from metannvis_translate.passes.control_flow import has_control_flow, write_out
 from metannvis_translate.passes.eliminate import _drop_expansions, _drop_identities, _drop_unused, _drop_zero_biases
 from metannvis_translate.passes.fold_constants import fold
 from metannvis_translate.passes.fuse_linear import _join_linear
@@ -35,6 +36,11 @@ def simplify(hub: ExportedGraph) -> ExportedGraph:
     infer_shapes(hub.model)
     drop_idle_stops(hub)
     hub = fold(hub)
+    while has_control_flow(hub) and write_out(hub):
+        # what is inside may be control flow again, whose condition is known once constants are folded
+        hub = _drop_identities(hub)
+        infer_shapes(hub.model)
+        hub = fold(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
     _drop_expansions(hub)

@@ -126,6 +126,7 @@ ROWS: tuple[MethodSpec, ...] = (
             Argument("training"),
         ),
         family="cam",
+        gradients=False,
         summary="a layer's channels, weighted by the output for the input masked with each",
         reference="Wang et al.: Score-CAM, 2019, arXiv:1910.01279",
         caveats=(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks.onnx.checks import check_model
+from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
+from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
@@ -95,6 +98,9 @@ class OnnxFramework(FrameworkBase):
 
         self.check(model, inputs)
         graph_model = self._copy(model)
+        modules: dict[str, list[ModuleValue]] = {}
+        for row in module_values(inlined(_proto(model))):
+            modules.setdefault(row.value, []).append(row)
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
         if opset < OLDEST:
@@ -114,6 +120,10 @@ class OnnxFramework(FrameworkBase):
                 if value.name and node.op_type != "Constant":
                     info = LayerInfo(name + (f"#{position + 1}" if position else ""), node.op_type, _shape(value))
                     layers.append(HubLayer(info, value.name))
+                    layers += [
+                        HubLayer(LayerInfo(row.name, row.kind, _shape(value), parent=row.parent), value.name)
+                        for row in modules.get(value.name, ())
+                    ]
         for value in graph.initializers.values():
             if value.const_value is not None and value.const_value.dtype.name not in ("FLOAT", "DOUBLE", "FLOAT16"):
                 value.metadata_props[BUFFER] = "1"
@@ -173,7 +183,7 @@ class OnnxFramework(FrameworkBase):
         """Run by ONNX Runtime where it is installed and has exact kernels, else by ONNX's own evaluator."""
         if cotangents is not None:
             raise InvalidArgumentError("an ONNX graph has no gradients of its own")
-        proto = _proto(model)
+        proto = inlined(_proto(model))
         own = [value.name for value in proto.graph.output]
         wanted = _values_by_layer(proto)
         found = {name: wanted[name] for name in layers if name in wanted}
@@ -195,20 +205,25 @@ class OnnxFramework(FrameworkBase):
 
         copy = self._copy(model)
         double, single = ir.DataType.DOUBLE, ir.DataType.FLOAT
-        for value in (
-            *copy.graph.inputs,
-            *copy.graph.initializers.values(),
-            *(o for n in copy.graph for o in n.outputs),
-        ):
-            if value.dtype == single:
-                value.dtype = double
-            if value.const_value is not None and value.const_value.dtype == single:
-                value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
-        for node in copy.graph:
+        nodes = list(ir.traversal.RecursiveGraphIterator(copy.graph))
+        for body in (copy.graph, *_bodies(nodes)):
+            for value in (
+                *body.inputs,
+                *body.outputs,
+                *body.initializers.values(),
+                *(o for n in body for o in n.outputs),
+            ):
+                if value.dtype == single:
+                    value.dtype = double
+                if value.const_value is not None and value.const_value.dtype == single:
+                    value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
+        for node in nodes:
             if node.op_type == "Cast" and node.attributes["to"].value == single.value:
                 node.attributes["to"] = ir.AttrInt64("to", double.value)
             if node.op_type == "Constant":
                 _double_constant(node)
+            if node.op_type == "GroupNormalization" and copy.graph.opset_imports.get("", 1) >= 21:
+                node.attributes["stash_type"] = ir.AttrInt64("stash_type", double.value)  # single by default
         return ir.to_proto(copy)
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
@@ -219,7 +234,7 @@ class OnnxFramework(FrameworkBase):
         infer_shapes(hub.model)
         shapes = {value.name: value for node in hub.model.graph for value in node.outputs}
         hub.layers = tuple(
-            HubLayer(LayerInfo(layer.info.name, layer.info.kind, _shape(shapes[layer.value])), layer.value)
+            HubLayer(dataclasses.replace(layer.info, shape=_shape(shapes[layer.value])), layer.value)
             for layer in hub.layers
         )
         return tuple(layer.info for layer in annotate(hub).layers)
@@ -255,7 +270,7 @@ class OnnxFramework(FrameworkBase):
         return arrays
 
     def attach(self, model: Any, layer: str) -> tuple[Any, Any]:
-        known = _values_by_layer(_proto(model))
+        known = _values_by_layer(inlined(_proto(model)))
         if layer not in known:
             raise UnknownLayerError(layer, known)
         return model, known[layer]
@@ -294,9 +309,11 @@ class OnnxFramework(FrameworkBase):
         import onnx_ir as ir
 
         if isinstance(model, ir.Model):
-            return model.clone()
+            if not model.functions:
+                return model.clone()
+            model = ir.to_proto(model)
         try:
-            return ir.from_proto(without_maps(model))
+            return ir.from_proto(without_maps(inlined(model)))
         except Exception as error:  # of its reader, which raises whatever it meets
             raise InvalidModelError(f"the ONNX model cannot be read: {_cause(error)}") from error
 
@@ -329,8 +346,8 @@ def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
 
 
 def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
-    """First output of each node by the node's name, and every value by its own."""
-    found: dict[str, str] = {}
+    """First output of each node by the node's name, what a module returned by its name, and every value by its own."""
+    found = {row.name: row.value for row in module_values(proto)}
     for node in proto.graph.node:
         for position, value in enumerate(node.output):
             if value:
@@ -339,6 +356,18 @@ def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
                     found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
     found.update({value.name: value.name for value in proto.graph.input})
     return found
+
+
+def _bodies(nodes: Iterable[ir.Node]) -> Iterator[ir.Graph]:
+    """The graphs inside nodes: branches, bodies of loops."""
+    import onnx_ir as ir
+
+    for node in nodes:
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield attribute.as_graph()
+            elif attribute.type == ir.AttributeType.GRAPHS:
+                yield from attribute.as_graphs()
 
 
 def _double_constant(node: ir.Node) -> None:
