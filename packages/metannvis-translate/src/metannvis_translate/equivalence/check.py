@@ -13,7 +13,7 @@ from metannvis_translate.data import ordered, to_arrays
 from metannvis_translate.equivalence.gradients import gradient_pairs, of_all_samples
 from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import EquivalenceReport, Tolerance, make_report, with_gradients
-from metannvis_translate.equivalence.runs import NoGradientError, target_runs
+from metannvis_translate.equivalence.runs import NoGradientError, by_name, target_runs
 from metannvis_translate.errors import InvalidArgumentError, MetannvisError, first_line
 from metannvis_translate.files import opened
 from metannvis_translate.frameworks.protocol import Framework
@@ -146,6 +146,7 @@ def compare(
     gradients: bool = True,
 ) -> EquivalenceReport:
     """Run both models on the same values and compare what they return, in the source's layout."""
+    here = by_name(here, [port.name for port in translation.inputs])
     notes = translation.notes
     if dtype == "float64" and translation.single_precision:
         tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))
