@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metannvis_translate import check_equivalence, translate
+import torchvision
+from metannvis_translate import UnsupportedOperatorError, check_equivalence, translate
 from torch import nn
 
 MASK = torch.tensor([True, False, True, False])
@@ -98,6 +99,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
         put(lambda m, x: (slice(None), m.two[:, None], m.from_end[None]), lambda m, x: x[:, :2, :2]), IMAGE
     ),
     "places apart": (put(lambda m, x: (slice(None), m.two, slice(None), m.from_end), lambda m, x: 1.5), (3, 2, 4)),
+    "a table for each sample": (lambda m, x: m.mask_2d.to(x.dtype).repeat(x.shape[0], 1).reshape(-1, 3, 4) * x, IMAGE),
+    "a number less integers": (lambda m, x: (1.0 - m.repeated) * x, VECTOR),
     "searchsorted": (searched, VECTOR),
     "searchsorted, right": (lambda m, x: searched(m, x.round(), right=True), VECTOR),
     "searchsorted, side": (lambda m, x: searched(m, x.round(), side="right", out_int32=True), VECTOR),
@@ -146,3 +149,45 @@ def test_inputs_go_by_name_where_one_in_between_is_left_out() -> None:
     translation = translate(model, "keras", example_inputs=inputs)
     assert translation.report is not None and translation.report.passed
     assert check_equivalence(model, translation, inputs).passed
+
+
+class Regions(nn.Module):
+    """Regions of images, which are no samples: there may be any number of them."""
+
+    def __init__(self, **options) -> None:
+        super().__init__()
+        self.options = options
+
+    def forward(self, x, regions):
+        return torchvision.ops.roi_align(x, regions, (2, 3), **self.options)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+@pytest.mark.parametrize("options", [{"aligned": True}, {"spatial_scale": 0.5}])
+def test_regions_are_no_samples(options, count: int) -> None:
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 3, (count, 2))
+    sample = np.array([2, 0, 1, 2, 0])[:count, None]
+    regions = np.concatenate([sample, corners, corners + random.uniform(1, 3, (count, 2))], 1)
+    model = Regions(sampling_ratio=2, **options)
+    translation = translate(
+        model, "keras", example_inputs=(random.standard_normal((3, 2, 8, 6)), regions), dtype="float64"
+    )
+    assert translation.report is not None and translation.report.passed
+    assert all(row.passed for row in translation.report.gradients)
+
+
+def test_a_shape_that_is_data_is_refused_with_the_line_and_with_parts_that_are_not() -> None:
+    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, min_size=64, max_size=96, num_classes=3
+    )
+    with pytest.raises(UnsupportedOperatorError, match=r"(?s)\.py:\d+ in .*model\.backbone"):
+        translate(model.eval(), "keras", example_inputs=np.random.default_rng(0).random((2, 3, 64, 96), "float32"))
+    features = translate(model.backbone, "keras", example_inputs=np.zeros((2, 3, 64, 96), "float32"))
+    assert [port.name for port in features.outputs] == ["0", "1", "pool"]
+
+
+def test_regions_whose_points_are_data_are_refused_with_the_reason() -> None:
+    inputs = (np.zeros((2, 2, 8, 6), "float32"), np.array([[0, 1, 1, 4, 5]], "float32"))
+    with pytest.raises(UnsupportedOperatorError, match="sampling_ratio"):
+        translate(Regions(), "keras", example_inputs=inputs)

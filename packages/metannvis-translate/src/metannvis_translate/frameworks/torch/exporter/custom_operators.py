@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.torch.exporter import (
     decompositions,
     indexing,
     recurrent,
+    regions,
     stop_gradient,
 )
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
@@ -102,6 +103,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         **decompositions.translations(),
         **indexing.translations(),
         **recurrent.translations(),
+        **regions.translations(),
         **stop_gradient.translations(),
     }
 
