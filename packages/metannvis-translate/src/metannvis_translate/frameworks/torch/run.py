@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -78,8 +79,9 @@ def run_model(
     *,
     layers: Sequence[str] = (),
     cotangents: Sequence[Array] | None = None,
+    names: Sequence[str] = (),
 ) -> Run:
-    """See :meth:`metannvis_translate.frameworks.Framework.run`."""
+    """See :meth:`metannvis_translate.frameworks.Framework.run`; inputs go by ``names`` where ``forward`` has another order."""
     torch = require("torch")
     if cotangents is not None:
         refuse_inference_tensors(model)
@@ -96,7 +98,9 @@ def run_model(
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
         with recording(model, sink), sound_batch_norms(model):
-            outputs = tensors_in(_caller(model, wanted, found)(*tensors))
+            call = _caller(model, wanted, found)
+            by_name = dict(zip(names, tensors, strict=True)) if _are_keywords(model, names) else {}
+            outputs = tensors_in(call(**by_name) if by_name else call(*tensors))
         gradients = None
         if cotangents is not None:
             gradients = _gradients(outputs, cotangents, tensors)
@@ -126,6 +130,17 @@ def _gradients(
         else:
             gradients.append(None)
     return gradients
+
+
+def _are_keywords(model: torch.nn.Module, names: Sequence[str]) -> bool:
+    """Whether a model takes these names, and not as the first ones in their order."""
+    try:
+        parameters = inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return False
+    return list(parameters)[: len(names)] != list(names) and all(
+        name in parameters and parameters[name].kind != inspect.Parameter.POSITIONAL_ONLY for name in names
+    )
 
 
 def _caller(model: torch.nn.Module, wanted: set[str], found: dict[str, Array]) -> Callable[..., Any]:

@@ -16,6 +16,9 @@ Handler = Callable[[str, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...]
 #: Calls whose bounds are numbers: one integer and one float (``clamp(-1, 0.5)``) are refused as of different types.
 BOUNDED = {"clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_"}
 
+#: Calls whose second operand is taken from by the first: ``1.0 - mask``.
+REVERSED = {"__rsub__", "rsub"}
+
 
 @contextlib.contextmanager
 def handled(*handlers: Handler) -> Iterator[None]:
@@ -40,6 +43,9 @@ def reworded(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 
     if name in BOUNDED and args and isinstance(args[0], torch.Tensor) and args[0].is_floating_point():
         return tuple(map(_as_float, args)), {key: _as_float(value) for key, value in kwargs.items()}
+    if name in REVERSED and len(args) == 2 and isinstance(args[1], float) and _holds_integers(args[0]):
+        # the exporter makes the number a tensor of its own kind only where the other one is of floats
+        return (args[0].to(torch.get_default_dtype()), args[1]), kwargs
     return args, kwargs
 
 
@@ -68,6 +74,12 @@ def refused(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[t
     if name in ("cdist", "_cdist_forward"):
         raise NotImplementedError("cdist, which is exported as something else")
     return args, kwargs
+
+
+def _holds_integers(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and not value.is_floating_point() and not value.is_complex()
 
 
 def _as_float(value: Any) -> Any:

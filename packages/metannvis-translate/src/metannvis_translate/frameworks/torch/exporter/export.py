@@ -81,7 +81,10 @@ def export_model(
     for dynamic in (True,) if engine == "torchscript-fast" or free else (True, False):
         progress(0, 1, f"export ({engine})")
         # a batch of one is as good to the fast exporter, which keeps the batch where it is, and half the work
-        recorder.batch = 1 if engine == "torchscript-fast" else 2 if dynamic else recorder.given_batch
+        if engine == "torchscript-fast":
+            recorder.batch = 1
+        elif not dynamic:
+            recorder.batch = recorder.given_batch
         try:
             exported = ENGINES[engine](recorder, dynamic)
         except Exception as error:

@@ -92,18 +92,30 @@ class Recorder:
         return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     def try_inputs(self) -> None:
-        """Run the model once: an input that it does not take is said here, not by an exporter."""
+        """Run the model once: an input that it does not take is said here, not by an exporter.
+
+        A model may take the samples that are given and no others, as where an input of another length counts them: then
+        these are what it is exported with.
+        """
+        for batch in dict.fromkeys((self.batch, self.given_batch)):
+            self.batch = batch
+            try:
+                self._run_once()
+            except Exception as error:
+                # whatever the model's own code raises
+                if batch != self.given_batch:
+                    continue
+                shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
+                raise InvalidArgumentError(
+                    f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
+                ) from error
+            return
+
+    def _run_once(self) -> None:
         import torch
 
-        try:
-            with torch.no_grad():
-                self.call(self.model, self.tensors())
-        except Exception as error:
-            # whatever the model's own code raises
-            shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
-            raise InvalidArgumentError(
-                f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
-            ) from error
+        with torch.no_grad():
+            self.call(self.model, self.tensors())
 
     def call(self, model: torch.nn.Module, given: Sequence[torch.Tensor]) -> Any:
         """What a model makes of inputs in order, which it may take by name."""
