@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["line_of_error", "line_of_trace"]
+__all__ = ["described_frame", "line_of_error", "line_of_frame", "line_of_trace"]
 
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)[^\S\n]*(?:\n[^\S\n]+([^\n]+))?')
 OURS = str(Path(__file__).parents[1]) + os.sep
@@ -44,6 +44,23 @@ def line_of_error(error: BaseException | None) -> tuple[str | None, Any]:
                 line = _described(frame.f_code.co_filename, number, frame.f_code.co_name, None)
                 return line, frame.f_locals.get("self")
     return None, None
+
+
+def described_frame(frame: FrameType) -> str:
+    """``file:line in function: code`` of a frame that runs."""
+    return _described(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None)
+
+
+def line_of_frame(frame: FrameType | None) -> str | None:
+    """The same of the innermost frame that is the user's, from a frame that runs outwards; none outside a module's call."""
+    frames = []
+    while frame is not None:
+        frames.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    for inner, _ in frames:
+        if _is_the_users(inner.f_code.co_filename):
+            return described_frame(inner) if _is_called_by_torch(frames[::-1], inner) else None
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
