@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.graph.stack_trace import described_frame, line_of_frame
+from metannvis_translate.graph.stack_trace import described_frame, is_the_users, line_of_frame
 from metannvis_translate.process import patched, patches
 
 if TYPE_CHECKING:
@@ -117,14 +116,12 @@ def refuse_branches(graph: ir.Graph, free: Sequence[Iterable[int]], asked: Asked
 
 
 def _asking(frame: FrameType | None) -> FrameType | None:
-    """The frame that asks, unless it is PyTorch's own, which asks about layouts in memory and broadcasting."""
+    """The frame that asks, unless it is PyTorch's own, which asks about layouts in memory, broadcasting and its own guards."""
     import torch
 
-    passing = (torch.__file__, __file__, patches.__file__)
-    folder = os.path.dirname(torch.__file__) + os.sep  # noqa: PTH120
-    while frame is not None and frame.f_code.co_filename in passing:
+    while frame is not None and frame.f_code.co_filename in (torch.__file__, __file__, patches.__file__):
         frame = frame.f_back
-    return None if frame is None or frame.f_code.co_filename.startswith(folder) else frame
+    return frame if frame is not None and is_the_users(frame.f_code.co_filename) else None
 
 
 def _varies(condition: Any) -> bool:
