@@ -20,6 +20,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import computed_in_single
+from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
 from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
 from metannvis_translate.graph.constants import constant_array
@@ -93,7 +94,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
                 ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
             )
         }
-    with quiet():
+    with quiet(), watching_branches() as asked:
         program = torch.onnx.export(
             recorder.module(),
             recorder.tensors(),
@@ -106,6 +107,11 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
     if program is None:
         raise UnsupportedOperatorError(type(recorder.model).__name__, reason="torch.onnx.export returned nothing")
     model = program.model
+    if dynamic:
+        free_axes = [{0} if batched else set() for batched in recorder.batched]
+        for axes, more in zip(free_axes, recorder.free_axes, strict=bool(recorder.free_axes)):
+            axes.update(more)
+        refuse_branches(model.graph, free_axes, asked)
     for node in model.graph:
         layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
         text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
