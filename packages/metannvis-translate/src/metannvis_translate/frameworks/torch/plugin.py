@@ -117,9 +117,12 @@ class TorchFramework(FrameworkBase):
 
     def as_float64(self, model: Any) -> torch.nn.Module:
         from metannvis_translate.frameworks.torch.float64 import doubled
+        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
         from metannvis_translate.frameworks.torch.program import as_module
 
-        double = doubled(copy.deepcopy(as_module(model)))
+        model = as_module(model)
+        double = doubled(copied(model))
+        mark_changing(double, changing(model))
         for module in double.modules():
             module.training = False
         return double

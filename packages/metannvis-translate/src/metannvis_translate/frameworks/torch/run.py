@@ -12,7 +12,8 @@ import numpy as np
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.hooks import recording, sound_batch_norms, tensors_in
-from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.frameworks.torch.model_state import ModelState
+from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -49,28 +50,18 @@ def to_tensors(model: torch.nn.Module, inputs: Sequence[Array]) -> list[torch.Te
 
 @contextmanager
 def undisturbed(model: torch.nn.Module) -> Iterator[None]:
-    """Inference mode inside; afterwards mode and buffers are as before, even where ``forward`` wrote to them."""
-    torch = require("torch")
+    """Inference mode inside; afterwards mode and state are as before, even where ``forward`` wrote to them."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module._buffers, name, buffer, buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    state = ModelState(model)
     try:
         for module, _ in modes:
             # not eval(): modules may override it, and those of exported programs refuse it
             module.training = False
         yield
     finally:
+        state.put_back()
         for module, training in modes:
             module.training = training
-        with torch.no_grad():
-            for owner, name, buffer, before in buffers:
-                if buffer._version and not torch.equal(buffer, before):
-                    buffer.copy_(before)
-                owner[name] = buffer
 
 
 def run_model(
@@ -97,7 +88,7 @@ def run_model(
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
-        with recording(model, sink), sound_batch_norms(model):
+        with recording(model, sink), sound_batch_norms(model), autocast_disabled():
             call = _caller(model, wanted, found)
             by_name = dict(zip(names, tensors, strict=True)) if _are_keywords(model, names) else {}
             outputs = tensors_in(call(**by_name) if by_name else call(*tensors))
