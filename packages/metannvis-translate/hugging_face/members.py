@@ -82,9 +82,7 @@ class Member:
             mask = np.ones((batch, length), "int64")
             mask[0, length - 2 :] = 0
             ids = random.integers(3, 36, (batch, length))
-            return (
-                {"input_ids": ids, "attention_mask": mask} if "attention_mask" not in self.extra else {"input_ids": ids}
-            )
+            return {"input_ids": ids, "attention_mask": mask} if self.masked else {"input_ids": ids}
         return {self.name: random.standard_normal((batch, *self.shape)).astype("float32")}
 
 

@@ -61,7 +61,8 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
             if exact is not None and attribute.type.name == "FLOAT":
                 setattr(evaluator.rt_nodes_[0], attribute.name, exact)  # where it has put the float32
         feeds = {n: a for n, a in zip(names, arrays, strict=True) if a is not None}
-        return [np.asarray(result) for result in evaluator.run(None, feeds)]
+        with np.errstate(all="ignore"):  # what is infinite or not a number is so in the model too, whose user knows it
+            return [np.asarray(result) for result in evaluator.run(None, feeds)]
     except Exception as error:
         # The evaluator raises whatever NumPy does on an operator or type that it lacks; the node then stays as it is.
         raise NotImplementedError(f"{node.op_type}: {error}") from error
