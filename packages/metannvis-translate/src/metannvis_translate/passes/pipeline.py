@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.passes.control_flow import has_control_flow, write_out
 from metannvis_translate.passes.eliminate import _drop_expansions, _drop_identities, _drop_unused, _drop_zero_biases
@@ -27,6 +28,8 @@ __all__ = ["simplify"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+#: Operators whose further inputs say what shape their result has.
+SHAPED = {"Reshape", "Expand", "Slice", "Tile", "Pad", "Split", "Resize"}
 
 
 def simplify(hub: ExportedGraph) -> ExportedGraph:
@@ -41,6 +44,7 @@ def simplify(hub: ExportedGraph) -> ExportedGraph:
         hub = _drop_identities(hub)
         infer_shapes(hub.model)
         hub = fold(hub)
+    hub = _settled(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
     _drop_expansions(hub)
@@ -48,6 +52,34 @@ def simplify(hub: ExportedGraph) -> ExportedGraph:
     _join_linear(hub)
     hub = _drop_unused(hub)
     return annotate(hub)
+
+
+#: Rounds of inference and folding, each of which settles shapes that the one before was computed from.
+MOST_ROUNDS = 12
+
+
+def _settled(hub: ExportedGraph) -> ExportedGraph:
+    """Infer and fold again as long as that settles shapes: a size gets its name from the shape in front, once that is known."""
+    before = _unsettled(hub)
+    for _ in range(MOST_ROUNDS):
+        if not before:
+            break
+        infer_shapes(hub.model, again=True)
+        hub = fold(hub)
+        left = _unsettled(hub)
+        if left >= before:
+            break
+        before = left
+    return hub
+
+
+def _unsettled(hub: ExportedGraph) -> int:
+    """How many nodes read a shape, or a place, that is not known."""
+    return sum(
+        any(value is not None and constant_of(value) is None for value in node.inputs[1:])
+        for node in hub.model.graph
+        if node.op_type in SHAPED and node.domain in ("", "ai.onnx")
+    )
 
 
 # --- within one source layer -----------------------------------------------------------------------------------------------
