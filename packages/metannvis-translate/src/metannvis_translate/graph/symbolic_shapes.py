@@ -212,14 +212,17 @@ def name_sizes(node: ir.Node, symbols: Mapping[str, Array]) -> None:
         rows = zip([1] * (rank - len(have)) + have.tolist(), [1] * (rank - len(wanted)) + wanted.tolist(), strict=True)
         sizes = [new if old == 1 else old for old, new in rows]
     texts = [int(size) if isinstance(size, (int, np.integer)) or size.is_Integer else str(size) for size in sizes]
-    if all(not isinstance(text, str) or parse_size(text) == size for text, size in zip(texts, sizes, strict=True)):
+    if all(
+        not isinstance(text, str) or ("unk__" not in text and parse_size(text) == size)
+        for text, size in zip(texts, sizes, strict=True)
+    ):
         output.shape = ir.Shape(texts)
 
 
 def is_made_up(size: Any) -> bool:
     """Whether a size has no name, or one that inference gave it, which stands for nothing."""
     name = getattr(size, "value", None)
-    return not isinstance(size, int) and (name is None or str(name).startswith("unk__"))
+    return not isinstance(size, int) and (name is None or "unk__" in str(name))
 
 
 def _as_declared(wanted: Array, output: ir.Value) -> Array:
