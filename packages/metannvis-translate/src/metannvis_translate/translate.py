@@ -14,7 +14,7 @@ from metannvis_translate.data import check_inputs, inputs_for, ordered, to_array
 from metannvis_translate.dynamic_axes import free_axes
 from metannvis_translate.equivalence.check import compare, verdict
 from metannvis_translate.equivalence.report import Tolerance
-from metannvis_translate.equivalence.runs import WithConstants
+from metannvis_translate.equivalence.runs import WithConstants, by_name
 from metannvis_translate.errors import (
     EquivalenceError,
     InvalidArgumentError,
@@ -200,7 +200,7 @@ def _by_exporters(request: Request) -> Translation:
 
 def _translated(request: Request, exporter: str) -> Translation:
     """Export, passes, import, check."""
-    hub, inputs, constants = _exported(request, exporter)
+    hub, inputs, constants, names = _exported(request, exporter)
     request = dataclasses.replace(request, dtype=_precision(request, hub))
     is_half = hub.conventions.half_in_double and computes_in_half(hub)
     with gc_paused():
@@ -218,12 +218,13 @@ def _translated(request: Request, exporter: str) -> Translation:
         note = "it computes in half precision, as its source does; the check compared the two in double precision"
         return dataclasses.replace(translation, report=proof.report, notes=(*translation.notes, note))
     if constants:
-        request = dataclasses.replace(request, source=cast("Framework", WithConstants(request.source, constants)))
+        source = by_name(request.source, names)
+        request = dataclasses.replace(request, source=cast("Framework", WithConstants(source, constants)))
     return _checked(request, translation, inputs, gradients=gradients and request.gradients)
 
 
-def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, dict[int, Array]]:
-    """The source as a graph, its inputs in the graph's order, and apart from them those that are bound, by their places."""
+def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, dict[int, Array], list[str]]:
+    """The source as a graph, its inputs in the graph's order, those that are bound by their places, and all names."""
     options: dict[str, Any] = {"free": request.free} if request.free else {}
     with gc_paused():
         hub = request.source.export(
@@ -236,8 +237,8 @@ def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, d
         )
     inputs = ordered(request.inputs, hub)
     constants: dict[int, Array] = {}
+    names = [port.name for port in hub.inputs]
     if request.bind:
-        names = [port.name for port in hub.inputs]
         unknown = set(request.bind) - set(names)
         if unknown:
             raise InvalidArgumentError(f"bind= names {sorted(unknown)}, but the inputs are {names}")
@@ -246,7 +247,7 @@ def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, d
         inputs = [array for place, array in enumerate(inputs) if place not in constants]
         hub = bind_inputs(hub, {names[place]: value for place, value in constants.items()})
     check_inputs(inputs, hub.inputs)
-    return hub, inputs, constants
+    return hub, inputs, constants, names
 
 
 def _precision(request: Request, hub: ExportedGraph) -> str | None:

@@ -19,7 +19,7 @@ from metannvis_translate.equivalence.report import (
     make_report,
     with_gradients,
 )
-from metannvis_translate.equivalence.runs import NoGradientError, target_runs
+from metannvis_translate.equivalence.runs import NoGradientError, by_name, target_runs
 from metannvis_translate.errors import InvalidArgumentError, MetannvisError, first_line
 from metannvis_translate.files import opened
 from metannvis_translate.frameworks.protocol import Framework
@@ -154,6 +154,7 @@ def compare(
     gradients: bool = True,
 ) -> EquivalenceReport:
     """Run both models on the same values and compare what they return, in the source's layout."""
+    here = by_name(here, [port.name for port in translation.inputs])
     notes = translation.notes
     if dtype == "float64" and translation.single_precision:
         tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -42,6 +42,33 @@ class WithConstants:
             return run
         free = [gradient for place, gradient in enumerate(run.gradients) if place not in self._constants]
         return dataclasses.replace(run, gradients=free)
+
+
+class ByName:
+    """A framework that runs a model whose inputs have names, which matter where it takes others in front of them.
+
+    Parameters
+    ----------
+    names
+        Of the inputs, in their order.
+    """
+
+    runs_by_name = False
+
+    def __init__(self, framework: Framework, names: Sequence[str]) -> None:
+        self._framework, self._names = framework, list(names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._framework, name)
+
+    def run(self, model: Any, inputs: Sequence[Array], **options: Any) -> Run:
+        """See :meth:`~metannvis_translate.frameworks.Framework.run`."""
+        return self._framework.run(model, inputs, **options, names=self._names)  # type: ignore[call-arg]
+
+
+def by_name(framework: Framework, names: Sequence[str]) -> Framework:
+    """The framework, as it runs a model whose inputs have these names, if names mean something to it."""
+    return cast("Framework", ByName(framework, names)) if getattr(framework, "runs_by_name", False) else framework
 
 
 class NoGradientError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["line_of_error", "line_of_trace"]
+__all__ = ["described_frame", "is_the_users", "line_of_error", "line_of_frame", "line_of_trace"]
 
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)[^\S\n]*(?:\n[^\S\n]+([^\n]+))?')
 OURS = str(Path(__file__).parents[1]) + os.sep
@@ -28,7 +28,7 @@ INSTALLED = re.compile(
 
 def line_of_trace(text: str) -> str | None:
     """``file:line in function: code`` of the innermost frame that is the user's, from a stack trace as Python prints it."""
-    found = [match for match in FRAME.finditer(text) if _is_the_users(match[1])]
+    found = [match for match in FRAME.finditer(text) if is_the_users(match[1])]
     if not found:
         return None
     file, number, function, code = found[-1].groups()
@@ -40,10 +40,27 @@ def line_of_error(error: BaseException | None) -> tuple[str | None, Any]:
     for cause in _chain(error):
         frames = list(traceback.walk_tb(cause.__traceback__))
         for frame, number in reversed(frames):
-            if _is_the_users(frame.f_code.co_filename) and _is_called_by_torch(frames, frame):
+            if is_the_users(frame.f_code.co_filename) and _is_called_by_torch(frames, frame):
                 line = _described(frame.f_code.co_filename, number, frame.f_code.co_name, None)
                 return line, frame.f_locals.get("self")
     return None, None
+
+
+def described_frame(frame: FrameType) -> str:
+    """``file:line in function: code`` of a frame that runs."""
+    return _described(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None)
+
+
+def line_of_frame(frame: FrameType | None) -> str | None:
+    """The same of the innermost frame that is the user's, from a frame that runs outwards; none outside a module's call."""
+    frames = []
+    while frame is not None:
+        frames.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    for inner, _ in frames:
+        if is_the_users(inner.f_code.co_filename):
+            return described_frame(inner) if _is_called_by_torch(frames[::-1], inner) else None
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -65,7 +82,8 @@ def _is_called_by_torch(frames: list[tuple[FrameType, int]], frame: FrameType) -
     return False
 
 
-def _is_the_users(file: str) -> bool:
+def is_the_users(file: str) -> bool:
+    """Whether a file is the user's, or of a library of models, and neither ours nor an exporter's."""
     return not file.startswith((OURS, "<frozen", "<string>", "<eval_with_key>", *_loaded())) and not INSTALLED.search(
         file
     )

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.model_state import convert_plain_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,12 @@ def doubled(module: torch.nn.Module) -> torch.nn.Module:
         # hooks, for a copy of the module has them too
         module.register_forward_pre_hook(_enter, prepend=True)
         module.register_forward_hook(_leave, always_call=True)
-    return module.double()
+    module = module.double()
+    if not is_double and not isinstance(module, torch.jit.ScriptModule):
+        # what double() leaves: tensors that are no buffers
+        raised = {torch.float16, torch.bfloat16, torch.float32}
+        convert_plain_tensors(module, lambda tensor: tensor.double() if tensor.dtype in raised else tensor)
+    return module
 
 
 class _Open(threading.local):

@@ -36,6 +36,7 @@ class TorchFramework(FrameworkBase):
     engines = ("torchscript-fast", "dynamo", "torchscript")
     former_engines = MappingProxyType({"quick": "torchscript-fast"})
     differentiable = True
+    runs_by_name = True
     aliases = ("pytorch",)
     packages = ("torch",)
     channels_last = False
@@ -106,18 +107,22 @@ class TorchFramework(FrameworkBase):
         *,
         layers: Sequence[str] = (),
         cotangents: Sequence[Array] | None = None,
+        names: Sequence[str] = (),
     ) -> Run:
         """Run in inference mode; layers are modules by path, and functions of a ``GraphModule`` by node name."""
         from metannvis_translate.frameworks.torch.program import as_module
         from metannvis_translate.frameworks.torch.run import run_model
 
-        return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents)
+        return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents, names=names)
 
     def as_float64(self, model: Any) -> torch.nn.Module:
         from metannvis_translate.frameworks.torch.float64 import doubled
+        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
         from metannvis_translate.frameworks.torch.program import as_module
 
-        double = doubled(copy.deepcopy(as_module(model)))
+        model = as_module(model)
+        double = doubled(copied(model))
+        mark_changing(double, changing(model))
         for module in double.modules():
             module.training = False
         return double

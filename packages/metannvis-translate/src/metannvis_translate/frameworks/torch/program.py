@@ -21,6 +21,7 @@ from metannvis_translate.errors import (
 )
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.archive import checked_archive
+from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.remembered_program import (
     PROGRAM,
     Remembered,
@@ -250,11 +251,13 @@ def _exported(model: Any, inputs: Sequence[Array] | None) -> Any:
     if is_a(model, "torch.export.unflatten.UnflattenedModule"):
         shapes = {"args": shapes}  # its forward is written (*args)
     flags = {module: module.training for module in model.modules()}
+    state = ModelState(model)
     try:
         for module in flags:
             module.training = False
         program = torch.export.export(model, tensors, dynamic_shapes=shapes)
     finally:
+        state.put_back()
         for module, training in flags.items():
             module.training = training
     restore_kinds(program, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.hooks import recording, sound_batch_norms, tensors_in
-from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.frameworks.torch.model_state import ModelState
+from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -48,28 +50,18 @@ def to_tensors(model: torch.nn.Module, inputs: Sequence[Array]) -> list[torch.Te
 
 @contextmanager
 def undisturbed(model: torch.nn.Module) -> Iterator[None]:
-    """Inference mode inside; afterwards mode and buffers are as before, even where ``forward`` wrote to them."""
-    torch = require("torch")
+    """Inference mode inside; afterwards mode and state are as before, even where ``forward`` wrote to them."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module._buffers, name, buffer, buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    state = ModelState(model)
     try:
         for module, _ in modes:
             # not eval(): modules may override it, and those of exported programs refuse it
             module.training = False
         yield
     finally:
+        state.put_back()
         for module, training in modes:
             module.training = training
-        with torch.no_grad():
-            for owner, name, buffer, before in buffers:
-                if buffer._version and not torch.equal(buffer, before):
-                    buffer.copy_(before)
-                owner[name] = buffer
 
 
 def run_model(
@@ -78,8 +70,9 @@ def run_model(
     *,
     layers: Sequence[str] = (),
     cotangents: Sequence[Array] | None = None,
+    names: Sequence[str] = (),
 ) -> Run:
-    """See :meth:`metannvis_translate.frameworks.Framework.run`."""
+    """See :meth:`metannvis_translate.frameworks.Framework.run`; inputs go by ``names`` where ``forward`` has another order."""
     torch = require("torch")
     if cotangents is not None:
         refuse_inference_tensors(model)
@@ -95,8 +88,10 @@ def run_model(
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
-        with recording(model, sink), sound_batch_norms(model):
-            outputs = tensors_in(_caller(model, wanted, found)(*tensors))
+        with recording(model, sink), sound_batch_norms(model), autocast_disabled():
+            call = _caller(model, wanted, found)
+            by_name = dict(zip(names, tensors, strict=True)) if _are_keywords(model, names) else {}
+            outputs = tensors_in(call(**by_name) if by_name else call(*tensors))
         gradients = None
         if cotangents is not None:
             gradients = _gradients(outputs, cotangents, tensors)
@@ -126,6 +121,17 @@ def _gradients(
         else:
             gradients.append(None)
     return gradients
+
+
+def _are_keywords(model: torch.nn.Module, names: Sequence[str]) -> bool:
+    """Whether a model takes these names, and not as the first ones in their order."""
+    try:
+        parameters = inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return False
+    return list(parameters)[: len(names)] != list(names) and all(
+        name in parameters and parameters[name].kind != inspect.Parameter.POSITIONAL_ONLY for name in names
+    )
 
 
 def _caller(model: torch.nn.Module, wanted: set[str], found: dict[str, Array]) -> Callable[..., Any]:

@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.process import patched
 
-__all__ = ["generators", "on_processor", "plain_mode", "refuse_inference_tensors"]
+__all__ = ["autocast_disabled", "generators", "on_processor", "plain_mode", "refuse_inference_tensors"]
 
 #: Kinds of devices that autocast may be on for.
 DEVICES = ("cpu", "cuda")
@@ -32,6 +33,28 @@ def plain_mode() -> Iterator[None]:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+@contextmanager
+def autocast_disabled() -> Iterator[list[str]]:
+    """Inside, ``torch.autocast`` in a model's own code does nothing; the kinds of devices that it was asked for are listed.
+
+    Whoever enters has the process (:func:`~metannvis_translate.process.exclusive`).
+    """
+    from torch.amp.autocast_mode import autocast
+
+    asked: list[str] = []
+
+    def enter(context: Any) -> Any:
+        if context._enabled:
+            asked.append(context.device)
+        return context
+
+    def leave(context: Any, *error: Any) -> None:
+        return None
+
+    with patched(autocast, "__enter__", enter), patched(autocast, "__exit__", leave):
+        yield asked
 
 
 @contextmanager

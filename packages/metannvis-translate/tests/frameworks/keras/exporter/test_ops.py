@@ -23,6 +23,20 @@ MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
 
 #: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
 OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
+    "Deg2rad": [K.deg2rad],
+    "DepthwiseConv": [
+        lambda x: K.depthwise_conv(x, np.linspace(-1, 1, 72).reshape(3, 2, 6, 2).astype("float32"), 1, "same"),
+        lambda x: K.depthwise_conv(x, np.linspace(-1, 1, 36).reshape(3, 2, 6, 1).astype("float32"), 1, "valid"),
+    ],
+    "Exp2": [K.exp2],
+    "Isfinite": [lambda x: K.cast(K.isfinite(x), "float32")],
+    "Rad2deg": [K.rad2deg],
+    "Slice": [
+        lambda x: K.slice(K.reshape(x, (-1, 5, 24)), (0, 1, 2), (-1, 3, 20)),
+        lambda x: K.slice(x, (0, 1, 0, 2), (1, 2, 4, 3)),
+    ],
+    "Tril": [K.tril, lambda x: K.tril(x, -1)],
+    "Triu": [K.triu, lambda x: K.triu(x, 2)],
     "Absolute": [K.absolute],
     "Add": [
         lambda x: x[..., :4] + np.linspace(0, 1, 4, dtype="float32")[:, None],

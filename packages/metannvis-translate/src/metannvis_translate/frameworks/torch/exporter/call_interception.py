@@ -16,6 +16,9 @@ Handler = Callable[[str, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...]
 #: Calls whose bounds are numbers: one integer and one float (``clamp(-1, 0.5)``) are refused as of different types.
 BOUNDED = {"clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_"}
 
+#: Calls whose second operand is taken from by the first: ``1.0 - mask``.
+REVERSED = {"__rsub__", "rsub"}
+
 
 @contextlib.contextmanager
 def handled(*handlers: Handler) -> Iterator[None]:
@@ -40,6 +43,9 @@ def reworded(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 
     if name in BOUNDED and args and isinstance(args[0], torch.Tensor) and args[0].is_floating_point():
         return tuple(map(_as_float, args)), {key: _as_float(value) for key, value in kwargs.items()}
+    if name in REVERSED and len(args) == 2 and isinstance(args[1], float) and _holds_integers(args[0]):
+        # the exporter makes the number a tensor of its own kind only where the other one is of floats
+        return (args[0].to(torch.get_default_dtype()), args[1]), kwargs
     return args, kwargs
 
 
@@ -59,9 +65,21 @@ def refused(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[t
         raise NotImplementedError("the slope of rrelu, which is not exact in single precision")
     if name == "one_hot" and (kwargs.get("num_classes", -1) if len(args) < 2 else args[1]) < 0:
         raise NotImplementedError("one_hot of as many classes as the data has")
+    if name in ("logsigmoid", "log_sigmoid"):
+        raise NotImplementedError("logsigmoid, whose sigmoid is rounded to zero")
+    if name in ("atan2", "arctan2", "atan2_", "arctan2_"):
+        raise NotImplementedError("atan2, which is exported with another sign on the negative axis")
+    if name in ("scatter_reduce", "scatter_reduce_"):
+        raise NotImplementedError("scatter_reduce, whose mean is exported as the last entry")
     if name in ("cdist", "_cdist_forward"):
         raise NotImplementedError("cdist, which is exported as something else")
     return args, kwargs
+
+
+def _holds_integers(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and not value.is_floating_point() and not value.is_complex()
 
 
 def _as_float(value: Any) -> Any:

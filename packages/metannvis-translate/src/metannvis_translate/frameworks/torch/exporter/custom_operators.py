@@ -13,8 +13,11 @@ from typing import Any
 from metannvis_translate.frameworks.torch.exporter import (
     activations,
     attention,
+    corrected_functions,
     decompositions,
+    indexing,
     recurrent,
+    regions,
     stop_gradient,
 )
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
@@ -24,10 +27,7 @@ __all__ = ["translations"]
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """What ``torch.onnx.export(custom_translation_table=...)`` takes: operator → function that returns its nodes."""
-    import onnx_ir as ir
     import torch
-    from onnxscript.function_libs.torch_lib.ops.core import aten_index
-    from onnxscript.onnx_types import INT64
 
     aten = torch.ops.aten
     average = operator("AdaptiveAveragePool", ("output_size",))
@@ -67,14 +67,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
         row = op.Unsqueeze(src, op.Constant(value_ints=[dim]))
         return _put(self, row, dim, index, index + 1 or None, 1)
 
-    def index(self, indices: Sequence[INT64 | None]):  # type: ignore[no-untyped-def]
-        from onnxscript import opset20 as op
-
-        given = [(axis, entries) for axis, entries in enumerate(indices) if entries is not None]
-        if len(given) == 1 and given[0][1].dtype in (ir.DataType.INT64, ir.DataType.INT32):
-            return op.Gather(self, given[0][1], axis=given[0][0])
-        return aten_index(self, indices)
-
     def avg_pool(  # type: ignore[no-untyped-def]
         self,
         kernel_size: Sequence[int],
@@ -103,15 +95,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_max_pool1d.default: adaptive_max_pool,
         aten.adaptive_max_pool2d.default: adaptive_max_pool,
         aten.adaptive_max_pool3d.default: adaptive_max_pool,
-        aten.index.Tensor: index,
         aten.group_norm.default: group_norm,
         aten.roll.default: roll,
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
         **activations.translations(operator),
         **attention.translations(),
+        **corrected_functions.translations(),
         **decompositions.translations(),
+        **indexing.translations(),
         **recurrent.translations(),
+        **regions.translations(),
         **stop_gradient.translations(),
     }
 

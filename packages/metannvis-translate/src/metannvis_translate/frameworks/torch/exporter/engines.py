@@ -20,6 +20,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import computed_in_single
+from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
 from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
 from metannvis_translate.graph.constants import constant_array
@@ -93,7 +94,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
                 ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
             )
         }
-    with quiet():
+    with quiet(), watching_branches() as asked:
         program = torch.onnx.export(
             recorder.module(),
             recorder.tensors(),
@@ -106,6 +107,11 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
     if program is None:
         raise UnsupportedOperatorError(type(recorder.model).__name__, reason="torch.onnx.export returned nothing")
     model = program.model
+    if dynamic:
+        free_axes = [{0} if batched else set() for batched in recorder.batched]
+        for axes, more in zip(free_axes, recorder.free_axes, strict=bool(recorder.free_axes)):
+            axes.update(more)
+        refuse_branches(model.graph, free_axes, asked)
     for node in model.graph:
         layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
         text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
@@ -200,12 +206,25 @@ def quiet() -> Iterator[None]:
     bag = functional.embedding_bag
 
     def bag_of_rows(input: Any, weight: Any, offsets: Any = None, *args: Any, **kwargs: Any) -> Any:
-        plain = {"mode": "mean", **{name: value for name, value in kwargs.items() if value not in (None, False)}}
-        names = set(plain) - {"mode", "norm_type"}
-        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or names:
+        # an index of zero is a value, though it equals False
+        plain = {
+            "mode": "mean",
+            **{name: value for name, value in kwargs.items() if value is not None and value is not False},
+        }
+        rest = set(plain) - {"mode", "norm_type", "padding_idx", "per_sample_weights", "sparse", "scale_grad_by_freq"}
+        if getattr(input, "ndim", 0) != 2 or offsets is not None or args or rest:
             return bag(input, weight, offsets, *args, **kwargs)
-        rows = functional.embedding(input, weight)
-        return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+        rows, padding = functional.embedding(input, weight), plain.get("padding_idx")
+        if "per_sample_weights" in plain:
+            rows = rows * plain["per_sample_weights"].unsqueeze(-1)
+        if padding is None:
+            return rows.amax(1) if plain["mode"] == "max" else getattr(rows, plain["mode"])(1)
+        counts = (input != padding % weight.shape[0]).unsqueeze(-1)
+        if plain["mode"] == "max":
+            largest = torch.where(counts, rows, torch.full_like(rows, -float("inf"))).amax(1)
+            return torch.where(counts.to(rows.dtype).amax(1) > 0, largest, torch.zeros_like(largest))
+        total = torch.where(counts, rows, torch.zeros_like(rows)).sum(1)
+        return total if plain["mode"] == "sum" else total / counts.to(rows.dtype).sum(1).clamp(min=1.0)
 
     names = (
         "torch.onnx",

@@ -7,7 +7,6 @@ TorchScript one where it fails: each fails where the other works.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,12 @@ from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled
+from metannvis_translate.frameworks.torch.model_state import (
+    ModelState,
+    convert_plain_tensors,
+    copied,
+    mark_changing,
+)
 from metannvis_translate.frameworks.torch.program import as_module
 from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
 from metannvis_translate.graph.model import ExportedGraph
@@ -32,6 +37,10 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+AUTOCAST = (
+    "forward asks for reduced precision by torch.autocast: the translation computes without, and was compared with the source "
+    "without"
+)
 
 
 def export_model(
@@ -77,13 +86,21 @@ def export_model(
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
     if engine != "torchscript-fast":
         recorder.try_inputs()
+        _refuse_changed_parameters(recorder, model)
     failures: list[str] = []
     for dynamic in (True,) if engine == "torchscript-fast" or free else (True, False):
         progress(0, 1, f"export ({engine})")
         # a batch of one is as good to the fast exporter, which keeps the batch where it is, and half the work
-        recorder.batch = 1 if engine == "torchscript-fast" else 2 if dynamic else recorder.given_batch
+        if engine == "torchscript-fast":
+            recorder.batch = 1
+        elif not dynamic:
+            recorder.batch = recorder.given_batch
+        state = ModelState(recorder.model)
         try:
             exported = ENGINES[engine](recorder, dynamic)
+            changes = [*recorder.reassigned, *state.changes()] if engine == "torchscript-fast" else []
+            if changes:
+                raise EngineDeclinedError(recorder.name, reason=f"forward changes {', '.join(changes)}")
         except Exception as error:
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
@@ -97,12 +114,38 @@ def export_model(
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
             continue
+        finally:
+            state.put_back()
         progress(1, 1, f"export ({engine})")
         if recorder.stops:
             recorder.check_stops()
         notes = tuple(f"the batch size is fixed: {failure}" for failure in failures)
+        if recorder.changing:
+            names = ", ".join(recorder.changing)
+            state_note = (
+                f"forward changes a state that the model keeps ({names}): the translation holds it as it is now"
+            )
+            notes = (*notes, state_note)
+        if recorder.autocast:
+            notes = (*notes, AUTOCAST)
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     raise refusal(recorder, engine, failures, last) from last
+
+
+def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:
+    """Refuse a model that changes a parameter whenever it is called, which the exporters forget."""
+    source = as_module(model)
+    mark_changing(source, recorder.changing)
+    parameters = {name for name, _ in recorder.model.named_parameters(remove_duplicate=False)}
+    changed = [name for name in recorder.changing if name in parameters]
+    if changed:
+        raise UnsupportedOperatorError(
+            recorder.name,
+            layer=changed[0].rpartition(".")[0] or None,
+            reason=f"forward changes the parameter {changed[0]!r}, which the exporters of PyTorch do not follow",
+            hint="If it does so once only (weights brought to a norm), call the model before it is translated; else compute "
+            "with a new tensor.",
+        )
 
 
 def _refuse_compiled(model: Any) -> None:
@@ -133,7 +176,8 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
             "model.to_empty(device='cpu') and model.load_state_dict(...)"
         )
     refuse_inference_tensors(module)
-    module = copy.deepcopy(module).eval().cpu()
+    module = copied(module).eval().cpu()
+    convert_plain_tensors(module, lambda tensor: tensor.cpu())
     for parameter in module.parameters():
         parameter.grad = None
         # Nothing is differentiated here. With a mask that needs a gradient, torch.export takes another kernel for attention
@@ -143,5 +187,6 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
         return doubled(module)
     halves = {torch.float16, torch.bfloat16}
     if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
+        convert_plain_tensors(module, lambda tensor: tensor.float() if tensor.dtype in halves else tensor)
         return module.float()
     return module

@@ -49,7 +49,27 @@ def refusal(recorder: Recorder, engine: str, failures: Sequence[str], last: Base
         layer=paths.get(id(module)),
         where=where,
         reason=f"exporter {engine}: {'; '.join(dict.fromkeys(failures))}",
-        hint="A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where.",
+        hint=_advice(recorder, failures, paths.get(id(module))),
+    )
+
+
+def _advice(recorder: Recorder, failures: Sequence[str], failing: str | None) -> str:
+    """What to do about a model that cannot be exported: which of its parts may be, where a shape is data."""
+    if any("data-dependent" in failure or "DataDependent" in failure for failure in failures):
+        top = (failing or "").partition(".")[0]
+        parts = [
+            name
+            for name, part in recorder.model.named_children()
+            if name != top and next(part.parameters(), None) is not None
+        ]
+        if parts:
+            names = ", ".join(f"model.{name}" for name in parts[:3])
+            return (
+                f"A shape there depends on data. Translate parts whose shapes do not, e.g. {names}, and what is decided by "
+                "data (suppression of boxes, a choice by score) apart from them."
+            )
+    return (
+        "A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where."
     )
 
 

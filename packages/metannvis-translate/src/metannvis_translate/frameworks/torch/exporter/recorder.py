@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from metannvis_translate.frameworks.torch.exporter.output_snapshots import Outpu
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
 from metannvis_translate.frameworks.torch.hooks import recording, structure_of, tensors_in
+from metannvis_translate.frameworks.torch.model_state import ModelState, copied
+from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, WEIGHT
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
@@ -55,6 +57,12 @@ class Recorder:
     output_dtypes: list[str] = field(default_factory=list)
     structure: Any = None
     stops: Stops = field(default_factory=Stops)
+    #: names of what ``forward`` changes: buffers, attributes, parameters
+    changing: list[str] = field(default_factory=list)
+    #: names of what the last trace put something else into
+    reassigned: list[str] = field(default_factory=list)
+    #: whether ``forward`` asks for reduced precision by ``torch.autocast``
+    autocast: bool = False
 
     def __post_init__(self) -> None:
         named = isinstance(self.inputs, Mapping)
@@ -69,14 +77,15 @@ class Recorder:
             raise InvalidArgumentError("example inputs need a batch on axis 0; scalars were given")
         self.given_batch = int(self.arrays[0].shape[0])
 
-    def tensors(self) -> tuple[torch.Tensor, ...]:
+    def tensors(self, batch: int | None = None) -> tuple[torch.Tensor, ...]:
         """Example inputs with ``batch`` samples: an exporter takes a size of one for a constant."""
         import torch
 
+        batch = batch or self.batch
         tensors = []
         for array, batched in zip(self.arrays, self.batched, strict=True):
-            if batched and array.shape[0] != self.batch:
-                array = np.resize(array, (self.batch, *array.shape[1:]))
+            if batched and array.shape[0] != batch:
+                array = np.resize(array, (batch, *array.shape[1:]))
             tensor = torch.from_numpy(np.ascontiguousarray(array))
             if tensor.is_floating_point():
                 tensor = tensor.to(self.float_dtype())
@@ -92,18 +101,34 @@ class Recorder:
         return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     def try_inputs(self) -> None:
-        """Run the model once: an input that it does not take is said here, not by an exporter."""
+        """Run the model once: an input that it does not take is said here, not by an exporter; and see what it changes.
+
+        A model may take the samples that are given and no others, as where an input of another length counts them: then
+        these are what it is exported with.
+        """
+        for batch in dict.fromkeys((self.batch, self.given_batch)):
+            self.batch = batch
+            state = ModelState(self.model, parameters=True)
+            try:
+                self._run_once()
+                self.changing = state.changes()
+            except Exception as error:
+                # whatever the model's own code raises
+                if batch != self.given_batch:
+                    continue
+                shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
+                raise InvalidArgumentError(
+                    f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
+                ) from error
+            finally:
+                state.put_back()
+            return
+
+    def _run_once(self) -> None:
         import torch
 
-        try:
-            with torch.no_grad():
-                self.call(self.model, self.tensors())
-        except Exception as error:
-            # whatever the model's own code raises
-            shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
-            raise InvalidArgumentError(
-                f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
-            ) from error
+        with torch.no_grad(), autocast_disabled():
+            self.call(self.model, self.tensors())
 
     def call(self, model: torch.nn.Module, given: Sequence[torch.Tensor]) -> Any:
         """What a model makes of inputs in order, which it may take by name."""
@@ -114,9 +139,7 @@ class Recorder:
         given = [tensor.requires_grad_(tensor.is_floating_point()) for tensor in self.tensors()]
         with quiet():
             # an input itself cannot be changed in place, as a model may do
-            check_stops(
-                copy.deepcopy(self.model), lambda m: self.call(m, [x * 1 if x.requires_grad else x for x in given])
-            )
+            check_stops(copied(self.model), lambda m: self.call(m, [x * 1 if x.requires_grad else x for x in given]))
 
     def module(self, *handlers: Handler) -> torch.nn.Module:
         """What an exporter is handed; calls go through the handlers."""
@@ -145,7 +168,7 @@ class Recorder:
 
                 # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
                 watching = handled(reworded, *handlers, kept.before)
-                with recording(recorder.model, sink), watching, marking(recorder.stops):
+                with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops):
                     output = recorder.call(self.model, args)
                 flat = tensors_in(output)
                 recorder.changed = kept.is_changed
@@ -159,6 +182,24 @@ class Recorder:
                 return tuple(unique.values())
 
         return Recorded()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside a trace, what ``forward`` changes is a copy, so that the graph starts from the state that the model holds.
+
+        Afterwards everything stands where it stood: an exporter may call ``forward`` again, and what a trace computes must not
+        stay in the model.
+        """
+        state = ModelState(self.model, values=False)
+        try:
+            state.renew(self.changing)
+            with autocast_disabled() as asked:
+                yield
+            self.autocast = self.autocast or bool(asked)
+        finally:
+            with torch_function_disabled():
+                self.reassigned = state.changes()
+            state.put_back()
 
     def free(self, sizes: Sequence[Any]) -> tuple[int | None, ...]:
         """Sizes of a tensor, ``None`` for a free one: what is no number, and the batch on axis 0."""

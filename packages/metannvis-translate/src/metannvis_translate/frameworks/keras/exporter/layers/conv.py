@@ -262,3 +262,20 @@ def ConvOp(e: KerasEmitter, op: Any, x: ir.Value, kernel: Any) -> ir.Value:
         padding=op.padding.lower(),
     )
     return restore(e, y, op.data_format)
+
+
+@keras_op("DepthwiseConv")
+def DepthwiseConvOp(e: KerasEmitter, op: Any, x: ir.Value, kernel: Any) -> ir.Value:
+    rank = e.rank(x) - 2
+    shape, perm = depthwise_shape(kernel)
+    y = convolution(
+        e,
+        image(e, x, op.data_format),
+        e.transpose(e.reshape(e.tensor(kernel), shape, result=shape), perm),
+        None,
+        group=int(kernel.shape[-2]),
+        strides=as_tuple(op.strides, rank),
+        dilations=as_tuple(op.dilation_rate, rank),
+        padding=op.padding.lower(),
+    )
+    return restore(e, y, op.data_format)

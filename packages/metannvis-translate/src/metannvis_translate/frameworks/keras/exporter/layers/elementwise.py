@@ -207,3 +207,20 @@ def Like(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 @keras_op("Matmul")
 def Matmul(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
     return e.emit("MatMul", e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())
+
+
+@keras_op("Isfinite")
+def Isfinite(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    if x.dtype is None or not x.dtype.is_floating_point():
+        e.refuse("its argument is no float")
+    infinite, undefined = e.emit("IsInf", x), e.emit("IsNaN", x)
+    return e.emit("Not", e.emit("Or", infinite, undefined, shape=e.shape(x)))
+
+
+@keras_op("Exp2", "Deg2rad", "Rad2deg")
+def Scaled(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    name = type(op).__name__
+    factor = {"Exp2": np.log(2.0), "Deg2rad": np.pi / 180, "Rad2deg": 180 / np.pi}[name]
+    x = e.promoted(x)
+    y = e.emit("Mul", x, e.scalar(float(factor), x), shape=e.shape(x))
+    return e.emit("Exp", y) if name == "Exp2" else y

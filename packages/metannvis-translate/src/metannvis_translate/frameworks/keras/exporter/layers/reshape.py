@@ -258,3 +258,21 @@ def Take(e: KerasEmitter, op: Any, x: Any, indices: Any) -> ir.Value:
     if op.axis is None:
         e.refuse("no axis")
     return e.emit("Gather", e.tensor(x), e.tensor(indices), axis=int(op.axis), shape=e.output_shape())
+
+
+@keras_op("Slice")
+def Slice(e: KerasEmitter, op: Any, x: ir.Value, start_indices: Any) -> ir.Value:
+    if any(not isinstance(start, (int, np.integer)) for start in start_indices):
+        e.refuse("where it starts depends on values")
+    slices: dict[int, slice] = {}
+    for axis, (start, size) in enumerate(zip(start_indices, op.shape, strict=True)):
+        if size is None:
+            e.refuse(f"the size of axis {axis} is not known")
+        slices[axis] = slice(int(start), None if size == -1 else int(start) + int(size))
+    return cut(e, x, slices)
+
+
+@keras_op("Tril", "Triu")
+def Triangle(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    upper = int(type(op).__name__ == "Triu")
+    return e.emit("Trilu", x, e.constant(np.asarray(int(op.k), np.int64)), upper=upper, shape=e.shape(x))

@@ -170,18 +170,29 @@ def Expand(ctx: KerasImporter, input: Value, shape: Value) -> LaidOut:
     return LaidOut(tensor, layout.identity(len(tensor.shape)))
 
 
+def _repeated(ctx: KerasImporter, x: LaidOut, axis: int, count: Any) -> Any:
+    """A tensor a free number of times along an axis."""
+    sizes = list(x.tensor.shape)
+    if sizes[axis] == 1:
+        return spread(ctx, x, [count if k == axis else 1 for k in range(len(sizes))])
+    if None in sizes:
+        ctx.refuse("its repeats depend on a free size, and another of its sizes is free")
+    apart = LaidOut(ops.expand_dims(x.tensor, axis), layout.identity(len(sizes) + 1))
+    copies = spread(ctx, apart, [count if k == axis else 1 for k in range(len(sizes) + 1)])
+    return ops.reshape(copies, [-1 if k == axis else size for k, size in enumerate(sizes)])
+
+
 @converter("Tile", since=6)
 def Tile(ctx: KerasImporter, input: Value, repeats: Value) -> LaidOut:
-    """A free number of times is possible over an axis of size one."""
+    """A free number of times is possible along an axis whose size is known."""
     x = ctx.placed(input)
     times = ctx.sizes(repeats, "repeats")
     if any(not is_number(count) for count in times):
         x = ctx.plain(input)
-        for axis, count in enumerate(times):
-            if not is_number(count) and x.tensor.shape[axis] != 1:
-                ctx.refuse("its repeats depend on a free size")
-        wanted = [1 if is_number(count) else count for count in times]
-        x = LaidOut(spread(ctx, x, wanted), x.order)
+        if any(not is_number(n) and x.tensor.shape[k] is None for k, n in enumerate(times)):
+            ctx.refuse("its repeats depend on a free size")
+        for axis in [axis for axis, count in enumerate(times) if not is_number(count)]:
+            x = LaidOut(_repeated(ctx, x, axis, times[axis]), x.order)
         times = [int(count) if is_number(count) else 1 for count in times]
     return ctx.keep(x, ops.tile(x.tensor, x.arrange(times)) if any(count != 1 for count in times) else x.tensor)
 

@@ -157,9 +157,9 @@ def Expand(ctx: TorchImporter, input: Value, shape: Value) -> LaidOut:
 
 @converter("Tile", since=6)
 def Tile(ctx: TorchImporter, input: Value, repeats: Value) -> LaidOut:
-    """``torch.tile``."""
+    """``torch.tile``, also a free number of times."""
     x = ctx.placed(input)
-    counts = ctx.known(repeats, "repeats").tolist()
+    counts = ctx.sizes(repeats, "repeats")
     return LaidOut(ctx.function(torch.tile, x.tensor, x.arrange(counts)), x.order)
 
 

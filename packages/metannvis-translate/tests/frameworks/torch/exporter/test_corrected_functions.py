@@ -1,0 +1,88 @@
+"""Functions that the exporters' own libraries write wrongly away from ordinary values, against PyTorch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from metannvis_translate import translate
+from torch import nn
+from torch.nn import functional
+
+
+class Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *given: Any) -> Any:
+        return self.function(*given)
+
+
+def compare(function: Callable[..., Any], example: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+    """Translate with one example, compare values and gradients on another."""
+    translation = translate(Function(function), "torch", example_inputs=example)
+    results = []
+    for model in (function, translation.model):
+        given = [x.clone().requires_grad_(x.is_floating_point()) for x in other]
+        y = model(*given)
+        floats = [x for x in given if x.requires_grad]
+        results.append([y.detach(), *torch.autograd.grad((y * y.detach().cos()).sum(), floats)])
+    for wanted, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_logarithm_of_a_sigmoid_that_is_rounded_to_zero() -> None:
+    compare(
+        functional.logsigmoid,
+        (torch.randn(2, 4),),
+        (torch.tensor([[-20.0, -90.0, -104.0, -1000.0], [20.0, 1.0, 0.0, 90.0]]),),
+    )
+
+
+def test_angle_on_the_axes_and_at_infinity() -> None:
+    inf = float("inf")
+    axes = torch.tensor(
+        [[0.0, -1.0], [-0.0, -1.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [3.0, -0.0], [2.0, -1.0], [-1.0, -2.0]]
+    )
+    example = (torch.randn(2, 3), torch.randn(2, 3))
+    compare(torch.atan2, example, (axes[:, :1].expand(8, 3), axes[:, 1:].expand(8, 3)))
+    origin = torch.zeros(2, 3)
+    compare(torch.atan2, example, (origin, origin))
+    model = translate(Function(torch.atan2), "torch", example_inputs=example).model
+    y, x = torch.tensor([[inf, -inf, inf]]), torch.tensor([[inf, -inf, -1.0]])
+    np.testing.assert_allclose(model(y, x).detach().numpy(), torch.atan2(y, x).numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("include_self", [True, False])
+@pytest.mark.parametrize("reduce", ["mean", "sum", "amax"])
+def test_reductions_of_repeated_indices(reduce: str, include_self: bool) -> None:
+    def pool(x: Any, i: Any) -> Any:
+        return (x * 2).scatter_reduce(1, i, x, reduce=reduce, include_self=include_self)
+
+    other = torch.randn(2, 4), torch.tensor([[0, 0, 0, 1], [1, 1, 2, 2]])
+    compare(pool, (torch.randn(2, 4), torch.tensor([[2, 0, 1, 3], [3, 2, 1, 0]])), other)
+
+
+@pytest.mark.parametrize("options", [{}, {"periodic": False}, {"periodic": False, "alpha": 0.6}], ids=str)
+def test_windows_have_their_own_coefficients(options: dict[str, Any]) -> None:
+    x = torch.randn(2, 8)
+    compare(lambda x: x * torch.hamming_window(8, **options) + torch.hann_window(8) * x, (x,), (x,))
+
+
+@pytest.mark.parametrize("padding", [0, 2, -1])
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+def test_bags_leave_out_their_padding(mode: str, padding: int) -> None:
+    torch.manual_seed(0)
+    bag = nn.EmbeddingBag(7, 4, mode=mode, padding_idx=padding).eval()
+    with torch.no_grad():
+        bag.weight.normal_()
+    translation = translate(bag, "torch", example_inputs=torch.tensor([[1, 3, 3, 4], [5, 1, 1, 3]]))
+    skip = padding % 7
+    rows = torch.tensor([[1, 3, skip, skip], [skip, skip, skip, skip], [3, skip, 4, 0]])
+    np.testing.assert_allclose(translation.model(rows).detach(), bag(rows).detach(), rtol=1e-6)
