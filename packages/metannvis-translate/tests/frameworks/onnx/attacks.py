@@ -77,6 +77,12 @@ def function_of(size: str) -> onnx.ModelProto:
     return model(helper.make_graph([call], "g", [info("x", "n", 4, 3)], [info("y", "n", 12)]), functions=[function])
 
 
+def unregistered() -> onnx.ModelProto:
+    """An operator without a converter, for which other packages are asked."""
+    node = helper.make_node("Bernoulli", ["x"], ["y"])
+    return model(helper.make_graph([node], "g", [info("x", "n", 4, 3)], [info("y", "n", 4, 3)]))
+
+
 def size_in_function(canary: str, folder: Path) -> onnx.ModelProto:
     return function_of(touch(canary))
 
