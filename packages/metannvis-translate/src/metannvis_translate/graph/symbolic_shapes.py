@@ -14,7 +14,7 @@ from metannvis_translate.graph.size_expressions import parse_size, quotient
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["dims", "evaluate_symbols", "settle_shape", "symbolic"]
+__all__ = ["dims", "evaluate_symbols", "is_made_up", "name_sizes", "settle_shape", "symbolic"]
 
 Array = np.ndarray[Any, Any]
 #: Elements of an integer tensor that is followed, and parts of an expression in it.
@@ -74,7 +74,8 @@ def symbolic(node: ir.Node, symbols: Mapping[str, Array]) -> Array | None:
         known = symbols.get(value.name or "")
         if known is None:
             array = constant_of(value)
-            if array is None or array.dtype.kind not in "iu":
+            kinds = "b" if operator == "Where" and value is node.inputs[0] else "iu"
+            if array is None or array.dtype.kind not in kinds:
                 return None
             known = array.astype(object)
         values.append(known)
@@ -97,6 +98,12 @@ def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
     match node.op_type:
         case "Identity" | "Cast":
             return x
+        case "Equal":
+            alike = [_is_same(a, b) for a, b in np.broadcast(*values)]
+            sizes = np.broadcast_shapes(*(value.shape for value in values))
+            return None if None in alike else _objects(alike).reshape(sizes)
+        case "Where" if all(isinstance(element, (bool, np.bool_)) for element in x.ravel()):
+            return np.asarray(np.where(x.astype(bool), *values[1:]), dtype=object)
         case "Concat":
             return np.concatenate([np.atleast_1d(v) for v in values], axis=attribute("axis", 0))
         case "Gather" if attribute("axis", 0) == 0 and x.ndim == 1:
@@ -119,6 +126,15 @@ def evaluate_symbols(node: ir.Node, values: list[Array]) -> Array | None:
             result = np.asarray(_ARITHMETIC[operator](*values), dtype=object)
             return None if any(_is_long(element) for element in result.ravel()) else result
     return None
+
+
+def _is_same(a: Any, b: Any) -> bool | None:
+    """Whether two sizes are one number, ``None`` where that depends on what they are."""
+    difference = a - b
+    if isinstance(difference, (int, np.integer)):
+        return bool(difference == 0)
+    zero = difference.is_zero
+    return None if zero is None else bool(zero)
 
 
 def _is_long(element: Any) -> bool:
@@ -166,6 +182,47 @@ def settle_shape(node: ir.Node, symbols: Mapping[str, Array]) -> None:
     constant.outputs[0].name = f"{node.outputs[0].name}_shape"
     if 0 in settled and node.op_type == "Reshape":
         node.attributes.pop("allowzero", None)
+
+
+def name_sizes(node: ir.Node, symbols: Mapping[str, Array]) -> None:
+    """Write the sizes of a reshaped or expanded tensor on it, where inference did not follow them."""
+    import onnx_ir as ir
+
+    output, shape = node.outputs[0], node.inputs[1]
+    if output.shape is not None and all(isinstance(size, int) or not is_made_up(size) for size in output.shape):
+        return
+    have = dims(node.inputs[0])
+    known = symbols.get(shape.name or "") if shape is not None else None
+    wanted = known if known is not None else constant_of(shape)
+    if have is None or wanted is None or wanted.ndim != 1:
+        return
+    if node.op_type == "Reshape":
+        zero = "allowzero" in node.attributes and node.attributes["allowzero"].value
+        sizes = [
+            have[k] if isinstance(size, (int, np.integer)) and size == 0 and not zero and k < len(have) else size
+            for k, size in enumerate(wanted.tolist())
+        ]
+        if -1 in [size for size in sizes if isinstance(size, (int, np.integer))]:
+            rest = quotient(math.prod(have.tolist()), math.prod(size for size in sizes if size != -1))
+            if rest is None or not rest.is_integer:
+                return
+            sizes = [rest if size == -1 else size for size in sizes]
+    else:
+        rank = max(len(have), len(wanted))
+        rows = zip([1] * (rank - len(have)) + have.tolist(), [1] * (rank - len(wanted)) + wanted.tolist(), strict=True)
+        sizes = [new if old == 1 else old for old, new in rows]
+    texts = [int(size) if isinstance(size, (int, np.integer)) or size.is_Integer else str(size) for size in sizes]
+    if all(
+        not isinstance(text, str) or ("unk__" not in text and parse_size(text) == size)
+        for text, size in zip(texts, sizes, strict=True)
+    ):
+        output.shape = ir.Shape(texts)
+
+
+def is_made_up(size: Any) -> bool:
+    """Whether a size has no name, or one that inference gave it, which stands for nothing."""
+    name = getattr(size, "value", None)
+    return not isinstance(size, int) and (name is None or "unk__" in str(name))
 
 
 def _as_declared(wanted: Array, output: ir.Value) -> Array:

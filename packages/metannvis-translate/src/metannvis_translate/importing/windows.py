@@ -93,7 +93,7 @@ def explicit_pads(
 ) -> Pads | None:
     """ONNX's ``auto_pad`` and ``pads`` as (begin, end) an axis; ``None`` if a size is free that ``auto_pad`` asks for."""
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
-        if any(size is None for size in sizes):
+        if any(size is None and s != 1 for size, s in zip(sizes, strides, strict=True)):
             return None
         lower = auto_pad == "SAME_LOWER"
         rows = zip(sizes, kernel, strides, dilations, strict=True)

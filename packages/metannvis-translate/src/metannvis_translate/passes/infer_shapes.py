@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.graph.metadata import DOMAIN, STOP_GRADIENT
+from metannvis_translate.graph.symbolic_shapes import is_made_up
 from metannvis_translate.passes.shape_data import LONGEST, longest_vector
 from metannvis_translate.passes.stop_gradient import is_stop
 
@@ -16,15 +17,22 @@ if TYPE_CHECKING:
 __all__ = ["infer_shapes"]
 
 
-def infer_shapes(model: ir.Model) -> None:
-    """Fill in shapes that the exporter left out, by ONNX's own inference; known ones stay."""
+def infer_shapes(model: ir.Model, *, again: bool = False) -> None:
+    """Fill in shapes that the exporter left out, by ONNX's own inference; known ones stay.
+
+    ``again`` infers where every value has a shape already: sizes that had no name may get one.
+    """
     import onnx_ir as ir
     from onnx_ir.passes.common import ShapeInferencePass
     from onnx_ir.serde import SerdeError
 
     values = [value for node in model.graph for value in node.outputs if value is not None]
-    if all(value.shape is not None and value.dtype is not None for value in values):
+    if not again and all(value.shape is not None and value.dtype is not None for value in values):
         return
+    if again:
+        for value in values:
+            if value.shape is not None and any(is_made_up(size) for size in value.shape):
+                value.shape = ir.Shape([None if is_made_up(size) else size for size in value.shape])
     known = {id(value): value.shape for value in values if value.shape is not None}
     stops = [node for node in model.graph if is_stop(node)]
     for node in stops:  # inference knows the standard's operators only

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.model import ExportedGraph
+from metannvis_translate.graph.symbolic_shapes import is_made_up
 from metannvis_translate.passes.control_flow import has_control_flow, write_out
 from metannvis_translate.passes.eliminate import _drop_expansions, _drop_identities, _drop_unused, _drop_zero_biases
 from metannvis_translate.passes.fold_constants import fold
@@ -27,6 +29,8 @@ __all__ = ["simplify"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+#: Operators whose further inputs say what shape their result has.
+SHAPED = {"Reshape", "Expand", "Slice", "Tile", "Pad", "Split", "Resize"}
 
 
 def simplify(hub: ExportedGraph) -> ExportedGraph:
@@ -41,6 +45,7 @@ def simplify(hub: ExportedGraph) -> ExportedGraph:
         hub = _drop_identities(hub)
         infer_shapes(hub.model)
         hub = fold(hub)
+    hub = _settled(hub)
     hub = _drop_identities(hub)
     infer_shapes(hub.model)
     _drop_expansions(hub)
@@ -48,6 +53,38 @@ def simplify(hub: ExportedGraph) -> ExportedGraph:
     _join_linear(hub)
     hub = _drop_unused(hub)
     return annotate(hub)
+
+
+#: Rounds of inference and folding, each of which settles shapes that the one before was computed from.
+MOST_ROUNDS = 12
+
+
+def _settled(hub: ExportedGraph) -> ExportedGraph:
+    """Infer and fold again as long as that settles shapes: a size gets its name from the shape in front, once that is known."""
+    before = _unsettled(hub)
+    for _ in range(MOST_ROUNDS):
+        if not before[0]:
+            break
+        infer_shapes(hub.model, again=True)
+        hub = fold(hub)
+        left = _unsettled(hub)
+        if left[0] >= before[0] and left[1] >= before[1]:
+            break
+        before = left
+    return hub
+
+
+def _unsettled(hub: ExportedGraph) -> tuple[int, int]:
+    """How many nodes read a shape, or a place, that is not known; and how many sizes have no name."""
+    readers = sum(
+        any(value is not None and constant_of(value) is None for value in node.inputs[1:])
+        for node in hub.model.graph
+        if node.op_type in SHAPED and node.domain in ("", "ai.onnx")
+    )
+    if not readers:
+        return 0, 0
+    shapes = [value.shape for node in hub.model.graph for value in node.outputs if value.shape is not None]
+    return readers, sum(is_made_up(size) for shape in shapes for size in shape)
 
 
 # --- within one source layer -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from tests import guarded
 
-from .attacks import ATTACKS, Attack, flattening, function_of, model, write
+from .attacks import ATTACKS, Attack, flattening, function_of, model, unregistered, write
 
 WHAT = {"to": ["torch", "keras"], "shapes": [[2, 4, 3]]}
 
@@ -21,7 +21,11 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 def outcomes(once: Once) -> dict[str, guarded.Outcome]:
     def make(folder: Path) -> None:
         honest = []
-        for name, made in (("plain", model(flattening("n"))), ("function", function_of("n"))):
+        for name, made in (
+            ("plain", model(flattening("n"))),
+            ("function", function_of("n")),
+            ("unknown", unregistered()),
+        ):
             honest.append({"path": str(folder / f"{name}.onnx"), **WHAT})
             onnx.save(made, honest[-1]["path"])
         jobs = {attack.name: {"path": str(write(attack, folder)), **WHAT} for attack in ATTACKS}

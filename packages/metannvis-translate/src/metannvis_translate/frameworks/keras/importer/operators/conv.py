@@ -12,7 +12,7 @@ from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_c
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import ConstantValue, Value
-from metannvis_translate.importing.windows import explicit_pads, extents, same_pads, steps, transposed_pads
+from metannvis_translate.importing.windows import Pads, explicit_pads, extents, same_pads, steps, transposed_pads
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -51,7 +51,7 @@ def Conv(
     strides, dilations = steps(strides, dilations, n)
     size = kernel.shape[2:]
     sizes = spatial_sizes(ctx, n)
-    amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
+    amounts = declared_pads(ctx, auto_pad, pads, sizes, size, strides, dilations)
     channels = kernel.shape[1] * group
     called = called_strides(ctx, strides, dilations, size, channels=channels, grouped=group > 1)
     padding, tensor = pad_for(ctx, x.tensor, amounts, sizes, size, called, dilations)
@@ -149,7 +149,7 @@ def convolution(
     if None in kernel.shape[1:] or (kernel.shape[0] is None and kernel.shape[1] != tensor.shape[-1]):
         ctx.refuse("the size of its kernel is free")
     sizes = spatial_sizes(ctx, n)
-    amounts = explicit_pads(auto_pad, pads, sizes, size, strides, dilations)
+    amounts = declared_pads(ctx, auto_pad, pads, sizes, size, strides, dilations)
     grouped = tensor.shape[-1] != kernel.shape[1]
     called = called_strides(ctx, strides, dilations, size, channels=tensor.shape[-1], grouped=grouped)
     padding, tensor = pad_for(ctx, tensor, amounts, sizes, size, called, dilations)
@@ -254,6 +254,22 @@ def spatial_sizes(ctx: KerasImporter, n: int) -> tuple[int | None, ...]:
     """Sizes of the spatial axes of the current node's first input, ``None`` if free."""
     shape = ctx.shape(0)
     return (None,) * n if shape is None else shape[2:]
+
+
+def declared_pads(
+    ctx: KerasImporter,
+    auto_pad: str,
+    pads: Sequence[int],
+    sizes: Sequence[int | None],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Pads | None:
+    """ONNX's padding (begin, end) an axis; ``None`` if it is what Keras calls ``same``, of a size that is free."""
+    amounts = explicit_pads(auto_pad, pads, sizes, kernel, strides, dilations)
+    if amounts is None and auto_pad == "SAME_LOWER":
+        ctx.refuse("auto_pad=SAME_LOWER with strides needs to know the input's size, which is free")
+    return amounts
 
 
 def pad_for(

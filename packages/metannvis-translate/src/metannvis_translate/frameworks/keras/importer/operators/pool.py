@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from metannvis_translate.frameworks.keras.importer.operators.conv import ZERO_PADDING, equals_same, spatial_sizes
+from metannvis_translate.frameworks.keras.importer.operators.conv import (
+    ZERO_PADDING,
+    declared_pads,
+    equals_same,
+    spatial_sizes,
+)
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sliding_windows import Windows, is_float, lowest
 from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
-from metannvis_translate.importing.windows import Pads, ceil_mode_pads, explicit_pads, pairs, steps, unpooled_sizes
+from metannvis_translate.importing.windows import Pads, ceil_mode_pads, pairs, steps, unpooled_sizes
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -80,7 +85,7 @@ def AveragePool(
     n = len(kernel_shape)
     strides, dilations = steps(strides, dilations, n)
     sizes = spatial_sizes(ctx, n)
-    declared = explicit_pads(auto_pad, pads, sizes, kernel_shape, strides, dilations)
+    declared = declared_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations)
     amounts = window_pads(ctx, auto_pad, pads, sizes, kernel_shape, strides, dilations, ceil_mode)
     if any(d > 1 for d in dilations):
         grid = Windows.of(ctx, sizes, amounts, kernel_shape, strides, dilations)
@@ -131,7 +136,7 @@ def window_pads(
     ceil_mode: int,
 ) -> Pads | None:
     """Padding (begin, end) an axis, with what ``ceil_mode`` adds at the end."""
-    amounts = explicit_pads(auto_pad, pads, sizes, kernel, strides, dilations)
+    amounts = declared_pads(ctx, auto_pad, pads, sizes, kernel, strides, dilations)
     if not ceil_mode or amounts is None:
         return amounts
     if any(size is None and s > 1 for size, s in zip(sizes, strides, strict=True)):
