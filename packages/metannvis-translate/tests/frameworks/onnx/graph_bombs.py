@@ -81,12 +81,13 @@ def squared_size() -> onnx.ModelProto:
 
 
 def nested(depth: int) -> onnx.ModelProto:
-    """If in If in If."""
+    """If in If in If, each of which depends on the input: one whose condition is known is one of its branches."""
+    asked = [node("ReduceMax", ["x"], ["most"], keepdims=0), node("Cast", ["most"], ["sure"], to=TensorProto.BOOL)]
     inner = [node("Relu", ["x"], ["y0"])]
     for k in range(depth):
         branch = helper.make_graph(inner, f"b{k}", [], [info(f"y{k}", "n", 4)])
         inner = [node("If", ["sure"], [f"y{k + 1}"], then_branch=branch, else_branch=branch)]
-    return model([*inner, node("Relu", [f"y{depth}"], ["y"])], sure=np.array(True))
+    return model([*asked, *inner, node("Relu", [f"y{depth}"], ["y"])])
 
 
 def with_input(*shape: int) -> onnx.ModelProto:
