@@ -567,7 +567,7 @@ def run_here(frameworks: Sequence[str], names: Sequence[str], results: Path, cou
 
 
 def main() -> int:
-    """Run from the command line."""
+    """Run from the command line; 1 if an operator is wrong or ends the process and no table says so."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("frameworks", nargs="+", choices=FRAMEWORKS)
     parser.add_argument("--only", default="", help="regular expression that an operator's name has to match")
@@ -583,7 +583,7 @@ def main() -> int:
         run_here(options.frameworks, options.names, options.results, options.samples)
         return 0
     names = options.names or [name for name in operators() if re.match(options.only, name)]
-    start = time.monotonic()
+    start, bad = time.monotonic(), 0
     outcomes = run_all(options.frameworks, names, options.results, count=options.samples)
     for framework in options.frameworks:
         for name, outcome in outcomes[framework].items():
@@ -592,8 +592,12 @@ def main() -> int:
         sys.stdout.write(f"{framework}\n{summary(outcomes[framework])}\n")
         if options.write:
             write_table(framework, outcomes[framework])
+        known = read_table(framework) if table_path(framework).exists() else {}
+        for name, outcome in outcomes[framework].items():
+            said = known.get(name, ("", ""))[0]
+            bad += outcome.status in ("wrong", "crashed") and outcome.status != said
     sys.stdout.write(f"{time.monotonic() - start:.0f} s\n")
-    return 0
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":
