@@ -13,6 +13,7 @@ from metannvis_methods.errors import (
     LayerChoiceWarning,
     MethodChoiceWarning,
     ToolsetError,
+    UnfitWarning,
     UnknownMethodError,
     UnknownToolsetError,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "PendingExplanation",
     "Toolset",
     "ToolsetError",
+    "UnfitWarning",
     "UnknownMethodError",
     "UnknownToolsetError",
     "__version__",

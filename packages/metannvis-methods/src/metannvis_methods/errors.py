@@ -8,6 +8,7 @@
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
+    ├─ UnfitWarning                         a method does not fit the model, or its result shows that it did not
     ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
        ├─ MethodChoiceWarning               several toolsets have the method; one was taken
@@ -37,6 +38,7 @@ __all__ = [
     "MissingArgumentError",
     "MissingFrameworkError",
     "ToolsetError",
+    "UnfitWarning",
     "UnknownFrameworkError",
     "UnknownLayerError",
     "UnknownMethodError",
@@ -60,6 +62,10 @@ class ToolsetError(MetannvisError, RuntimeError):
 
 class GradientWarning(UserWarning):
     """The gradients of a translation are not the model's, which a method that needs none was run on all the same."""
+
+
+class UnfitWarning(UserWarning):
+    """A method does not fit the model, or its result shows that it did not; the message says in what."""
 
 
 class ChoiceWarning(UserWarning):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.errors import first_line
 
-from metannvis_methods.errors import MetannvisError, ToolsetError
+from metannvis_methods.errors import MetannvisError, ToolsetError, UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 
@@ -35,7 +35,7 @@ def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
 def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
     try:
         return toolset.run(call)
-    except MetannvisError:
+    except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
         raise ToolsetError(
