@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from metannvis_translate.errors import MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.layers import ModelDescription
 
 if TYPE_CHECKING:
     from metannvis_translate.graph.layout import Order
@@ -201,6 +202,9 @@ class Framework(Protocol):
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]: ...
 
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """Layers, what the axes of the inputs mean, and which of them are indices; inputs as for :meth:`list_layers`."""
+
     def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
         """What the model says of its inputs, in order; nothing if it does not say what it takes."""
 
@@ -263,6 +267,11 @@ class FrameworkBase:
 
     def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
         """Nothing is refused."""
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """The layers; nothing is said of the inputs."""
+        layers = self.list_layers(model, inputs)  # type: ignore[attr-defined]  # which every plug-in has itself
+        return ModelDescription((), tuple(layers))
 
     def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
         """As the plug-in's example inputs are."""

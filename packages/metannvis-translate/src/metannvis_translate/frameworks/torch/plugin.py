@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from metannvis_translate.graph.model import ExportedGraph
-    from metannvis_translate.layers import LayerInfo
+    from metannvis_translate.layers import LayerInfo, ModelDescription
 
 __all__ = ["TorchFramework", "framework"]
 
@@ -128,10 +128,24 @@ class TorchFramework(FrameworkBase):
         return double
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
-        from metannvis_translate.frameworks.torch.program import as_module, example_arrays
-        from metannvis_translate.frameworks.torch.run import layers_of
+        """Modules that run.
 
-        return layers_of(as_module(model), example_arrays(model, 2, 0) if inputs is None else inputs)
+        Raises
+        ------
+        UnsupportedOperatorError
+            TorchScript compiled it: its layers run outside Python.
+        """
+        from metannvis_translate.frameworks.torch.state import refuse_compiled
+
+        refuse_compiled(model)
+        return self.describe(model, inputs).layers
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """By the operators that run; of what TorchScript compiled, the inputs alone."""
+        from metannvis_translate.frameworks.torch.program import as_module, example_arrays
+        from metannvis_translate.frameworks.torch.run import described
+
+        return described(as_module(model), example_arrays(model, 2, 0) if inputs is None else inputs)
 
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         from metannvis_translate.frameworks.torch.program import example_arrays

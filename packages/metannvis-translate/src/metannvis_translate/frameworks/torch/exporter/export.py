@@ -27,7 +27,7 @@ from metannvis_translate.frameworks.torch.model_state import (
     mark_changing,
 )
 from metannvis_translate.frameworks.torch.program import as_module
-from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.frameworks.torch.state import refuse_compiled, refuse_inference_tensors
 from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def export_model(
         raise MissingArgumentError(
             "a PyTorch module does not say what it takes: give example_inputs=, e.g. torch.randn(1, 3, 224, 224)"
         )
-    _refuse_compiled(model)
+    refuse_compiled(model)
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
@@ -146,23 +146,6 @@ def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:
             hint="If it does so once only (weights brought to a norm), call the model before it is translated; else compute "
             "with a new tensor.",
         )
-
-
-def _refuse_compiled(model: Any) -> None:
-    """Refuse what TorchScript compiled: it runs outside Python, where no layer can be seen or compared."""
-    import torch
-
-    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
-    for path, module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            raise UnsupportedOperatorError(
-                type(module).__name__,
-                layer=path or None,
-                reason="it was compiled by TorchScript and runs outside Python, where its layers can be neither seen nor "
-                "compared",
-                hint="Translate the module that it was made from, or what torch.onnx.export(..., dynamo=False) makes of it: "
-                "an .onnx file is a model here.",
-            )
 
 
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
