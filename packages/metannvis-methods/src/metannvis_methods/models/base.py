@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from metannvis_translate.errors import MetannvisError, first_line
+from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks import get_framework
 from metannvis_translate.layers import ModelDescription
 
@@ -82,7 +82,7 @@ class ModelAdapter:
             return ModelDescription((), ())
         try:
             return framework.describe(model, [to_numpy(value) for value in inputs] or None)
-        except MetannvisError as error:  # no examples, a form of a model whose layers cannot be seen
+        except Exception as error:  # noqa: BLE001  # no examples, or whatever a model raises on inputs that it does not take
             logger.info("nothing is known of the model's layers: %s", first_line(error))
             return ModelDescription((), ())
 

@@ -86,7 +86,7 @@ class TorchAdapter(ModelAdapter):
     def _learn_indices(self, model: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> None:
         try:
             found = framework.describe(model, [to_numpy(tensor) for tensor in tensors]).indices
-        except Exception as error:  # whatever the model raises on whole numbers that it does not take
+        except Exception as error:  # noqa: BLE001  # whatever the model raises on whole numbers that it does not take
             logger.info("the model does not run on whole numbers: %s", first_line(error))
             self._indices.pop(model, None)
             return

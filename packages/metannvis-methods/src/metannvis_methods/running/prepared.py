@@ -77,6 +77,9 @@ class Prepared:
 
         infos = self.described().layers
         if not infos:  # the framework has to say why
+            if self.examples and self.adapter.is_model(self.source):
+                with self.adapter.guarded(self.source):
+                    self.adapter.predict(self.source, self.examples)
             infos = list_layers(self.source, example_inputs=self.examples or None)
         return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
 

@@ -108,7 +108,9 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
         changed = learn(output, _joined(before, _sizes(source), _sizes(output)))
     if operator == "Gemm" or (operator in ("MatMul", "Linear") and _rank(output) == 2):
         return learn(source, "NF") | learn(output, "NF")
-    if operator == "Linear":  # a dense layer over the last axis; the others keep what they are
+    if operator == "Linear" or (
+        operator == "MatMul" and _is_over_features(node)
+    ):  # a dense layer over the last axis; the others keep what they are
         before, after = of(source), of(output)
         changed |= learn(output, before[:-1] + ("C" if "C" in before[-1:] else "F") if before else None)
         return changed | learn(source, after)
@@ -215,9 +217,9 @@ def _roles(hub: ExportedGraph) -> list[str]:
 
     def role_of(layer: HubLayer) -> str:
         info = layer.info
-        if info.role or info.parent or "#" in info.name:
+        if info.parent or "#" in info.name:
             return info.role
-        roles = of_layers.get(info.layer, set()) | {of_values.get(layer.value, "")}
+        roles = of_layers.get(info.layer, set()) | {of_values.get(layer.value, ""), info.role}
         return next((role for role in ORDER if role in roles), "")
 
     return [role_of(layer) for layer in hub.layers]

@@ -18,6 +18,8 @@ SEQUENCES = (
     "MultiHeadAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention", "LSTM", "GRU", "SimpleRNN", "RNN",
     "Bidirectional", "PositionEmbedding",
 )  # fmt: skip
+#: Layers along the last axis, which say that three axes are tokens where nothing else says what they are.
+OVER_FEATURES = ("Dense", "EinsumDense", "LayerNormalization", "RMSNormalization")
 #: Classes of layers and operations that tell what a layer is for, also one that inherits from them.
 ROLES = {
     "convolution": (
@@ -61,6 +63,12 @@ def infer(passages: Iterable[Passage], ports: Sequence[tuple[int, int]], *, shap
         if key not in found and default:
             found[key] = default
             _spread(passages, found, shapes)
+    for passage in passages:
+        if not set(OVER_FEATURES).isdisjoint(class_names_of(passage.operation)):
+            for key, rank in passage.inputs[:1]:
+                if rank == 3 and key not in found:
+                    found[key] = "NTF"
+                    _spread(passages, found, shapes)
     return found
 
 

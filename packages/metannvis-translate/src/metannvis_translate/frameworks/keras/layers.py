@@ -18,7 +18,7 @@ __all__ = ["describe"]
 
 
 def describe(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> ModelDescription:
-    """Layers that run, in order of execution, containers behind what they hold; shapes and axes of their outputs and of inputs."""
+    """Layers that run, in order of execution, containers behind what they hold; axes of their outputs and of inputs."""
     keras = require("keras")
     rows: list[tuple[LayerInfo, Any]] = []
     passages: list[Passage] = []

@@ -86,7 +86,7 @@ class Passages:
     value_of: Callable[[Any], Value] = field(default=lambda tensor: Value(id(tensor), tuple(tensor.shape)), repr=False)
 
     def infer(self, inputs: Sequence[Value]) -> dict[int, str]:
-        """Letters by key: what the operators say; behind that what is usual, of what only passes layers over features and of inputs."""
+        """Letters by key: what the operators say; where they say nothing, what is usual."""
         found: dict[int, str] = {}
         self._spread(found)
         for row in self.rows:
@@ -155,7 +155,7 @@ def _apply(row: Passage, found: dict[int, str]) -> None:
             learn(result, "".join(of(source)[axis] for axis in order))  # type: ignore[index]
         elif of(result):
             learn(source, "".join(of(result)[order.index(axis)] for axis in range(rank)))  # type: ignore[index]
-    elif row.operator in ("linear", "addmm", "matmul") and row.operator != "matmul":
+    elif row.operator in ("linear", "addmm"):
         if row.operator == "addmm":
             source = row.values[1] if len(row.values) > 1 else source
         if len(source.shape) == 2:
