@@ -200,6 +200,9 @@ class Framework(Protocol):
     def as_float64(self, model: Any) -> Any:
         """A copy in double precision that computes the same; the model stays as it is."""
 
+    def as_float32(self, model: Any) -> Any:
+        """A copy in single precision of a model whose exported graph is in that and which is itself in half; else the model."""
+
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]: ...
 
     def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
@@ -267,6 +270,10 @@ class FrameworkBase:
 
     def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
         """Nothing is refused."""
+
+    def as_float32(self, model: Any) -> Any:
+        """The model is exported as it is."""
+        return model
 
     def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
         """The layers; nothing is said of the inputs."""

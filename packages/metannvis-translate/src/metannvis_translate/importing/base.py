@@ -59,7 +59,7 @@ class GraphImporter(LayoutTracking):
     #: what to say to somebody whose operator is missing
     register_hint = ""
     #: Whether the target lays images out channels last.
-    channels_last = False
+    images_channels_last = False
     #: Whether what is computed of weights alone is computed by the target too, so that the weights stay what is trained.
     follows_weights = False
 
@@ -90,14 +90,14 @@ class GraphImporter(LayoutTracking):
 
     def output_order(self, port: HubPort, order: Order) -> Order:
         """How the target's output lies: as the source's, unless that is moved as images are between the two."""
-        usual = self.input_order(port) if self.channels_last != self.hub.conventions.channels_last else None
-        moved = layout.channels_last(len(order)) if self.channels_last else layout.channels_first(len(order))
+        usual = self.input_order(port) if self.images_channels_last != self.hub.conventions.channels_last else None
+        moved = layout.channels_last(len(order)) if self.images_channels_last else layout.channels_first(len(order))
         if usual is not None and order in (usual, moved):
             return order
         return layout.identity(len(order))
 
     def batch_in_front(self, placed: LaidOut, value: ir.Value) -> LaidOut:
-        """What a source layer returns with the batch as its first axis: methods that ask for layers count samples along that."""
+        """What a source layer returns with the batch as its first axis, along which methods count samples."""
         axes = self._wanted.get(value.name or "", "")
         batch = axes.find("N") if len(axes) == placed.rank else 0
         if placed.rank < 2 or batch < 0 or placed.order[0] == batch:

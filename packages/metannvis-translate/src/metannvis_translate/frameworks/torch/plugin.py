@@ -127,6 +127,20 @@ class TorchFramework(FrameworkBase):
             module.training = False
         return double
 
+    def as_float32(self, model: Any) -> Any:
+        """A copy in single precision of a module that has weights in half, as it is exported; else the model."""
+        from metannvis_translate.frameworks.torch.float64 import singled
+        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
+        from metannvis_translate.frameworks.torch.program import as_module
+
+        module = as_module(model)
+        if not any(t.dtype.itemsize == 2 and t.is_floating_point() for t in (*module.parameters(), *module.buffers())):
+            return model
+        single = copied(module)
+        singled(single)
+        mark_changing(single, changing(module))
+        return single
+
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
         """Modules that run.
 

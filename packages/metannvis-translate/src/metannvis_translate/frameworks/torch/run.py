@@ -170,9 +170,8 @@ def described(model: torch.nn.Module, inputs: Sequence[Array]) -> ModelDescripti
             given = [passages.value_of(tensor) for tensor in tensors]
             listing.value_of = passages.value_of
             model(*tensors)
-    except (
-        Exception
-    ) as error:  # of a mode that some operator does not know, or of the model itself, which then raises again
+    # an operator that cannot run in this mode, or the model itself, which then raises again
+    except Exception as error:  # noqa: BLE001
         log.info("the operators of the model cannot be watched: %s", first_line(error))
         return _by_classes(model, tensors, batch)
     letters = passages.infer(given)

@@ -19,7 +19,7 @@ from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
-from metannvis_translate.frameworks.torch.float64 import doubled
+from metannvis_translate.frameworks.torch.float64 import doubled, singled
 from metannvis_translate.frameworks.torch.model_state import (
     ModelState,
     convert_plain_tensors,
@@ -149,7 +149,6 @@ def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:
 
 
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
-    import torch
 
     module = as_module(model)
     empty = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
@@ -168,8 +167,5 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
         parameter.requires_grad_(False)
     if dtype == "float64":
         return doubled(module)
-    halves = {torch.float16, torch.bfloat16}
-    if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
-        convert_plain_tensors(module, lambda tensor: tensor.float() if tensor.dtype in halves else tensor)
-        return module.float()
+    singled(module)
     return module
