@@ -19,6 +19,7 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidModelError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import BuiltModel, BuiltPort, BuiltValue, Progress
+from metannvis_translate.graph import layout
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.graph.layout import LaidOut, Order
 from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, WEIGHT, exact_value, exact_values, is_weight
@@ -57,6 +58,8 @@ class GraphImporter(LayoutTracking):
     registry: Registry
     #: what to say to somebody whose operator is missing
     register_hint = ""
+    #: Whether the target lays images out channels last.
+    images_channels_last = False
     #: Whether what is computed of weights alone is computed by the target too, so that the weights stay what is trained.
     follows_weights = False
 
@@ -73,7 +76,7 @@ class GraphImporter(LayoutTracking):
         self.opset = hub.model.graph.opset_imports.get("", 1)
         self._names: set[str] = set()
         self._of_weights: dict[str, LaidOut] = {}
-        self._wanted = {layer.value for layer in hub.layers}
+        self._wanted = {layer.value: layer.info.axes for layer in reversed(hub.layers)}
 
     # --- what a framework says -------------------------------------------------------------------------------------
 
@@ -84,6 +87,22 @@ class GraphImporter(LayoutTracking):
     def input_order(self, port: HubPort) -> Order:
         """How the target's input lies: channels first or last, as the target's users expect."""
         raise NotImplementedError
+
+    def output_order(self, port: HubPort, order: Order) -> Order:
+        """How the target's output lies: as the source's, unless that is moved as images are between the two."""
+        usual = self.input_order(port) if self.images_channels_last != self.hub.conventions.channels_last else None
+        moved = layout.channels_last(len(order)) if self.images_channels_last else layout.channels_first(len(order))
+        if usual is not None and order in (usual, moved):
+            return order
+        return layout.identity(len(order))
+
+    def batch_in_front(self, placed: LaidOut, value: ir.Value) -> LaidOut:
+        """What a source layer returns with the batch as its first axis, along which methods count samples."""
+        axes = self._wanted.get(value.name or "", "")
+        batch = axes.find("N") if len(axes) == placed.rank else 0
+        if placed.rank < 2 or batch < 0 or placed.order[0] == batch:
+            return placed
+        return self.reorder(placed, (batch, *(axis for axis in range(placed.rank) if axis != batch)))
 
     def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
         """What a source layer returns, made such that a caller can name it in the target; as it is by default."""
@@ -159,7 +178,7 @@ class GraphImporter(LayoutTracking):
         missing = [port.name for port in self.hub.outputs if port.value not in self.values]
         if missing:
             raise InvalidModelError(f"nothing in the graph produces its outputs {', '.join(map(repr, missing))}")
-        placed_outputs = [self.placed(self.values[port.value]) for port in self.hub.outputs]
+        placed_outputs = [self._output(port) for port in self.hub.outputs]
         model = self.finish(placed_outputs)
         return BuiltModel(
             model=model,
@@ -169,6 +188,10 @@ class GraphImporter(LayoutTracking):
             object_names=self.object_names(model),
             output_places=self.output_places(),
         )
+
+    def _output(self, port: HubPort) -> LaidOut:
+        placed = self.placed(self.values[port.value])
+        return self.reorder(placed, self.output_order(port, placed.order))
 
     def _port(self, port: HubPort, order: Order) -> BuiltPort:
         shape = tuple(port.shape[axis] for axis in order) if len(port.shape) == len(order) else port.shape
@@ -189,7 +212,7 @@ class GraphImporter(LayoutTracking):
             if not value.name:
                 continue
             if isinstance(result, LaidOut) and value.name in self._wanted:
-                result = self.expose(result, value)
+                result = self.expose(self.batch_in_front(result, value), value)
             self.values[value.name] = result
             if isinstance(result, LaidOut):
                 self._record(value, result)

@@ -39,7 +39,7 @@ from metannvis_translate.frameworks.type_names import is_a
 from metannvis_translate.graph.layout import identity
 from metannvis_translate.graph.metadata import BUFFER, LAYER
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
-from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layers import LayerInfo, ModelDescription
 from metannvis_translate.passes.decompose import lower
 
 if TYPE_CHECKING:
@@ -227,7 +227,11 @@ class OnnxFramework(FrameworkBase):
         return ir.to_proto(copy)
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
-        from metannvis_translate.passes.infer_axes import annotate
+        return self.describe(model, inputs).layers
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """By the operators of the graph."""
+        from metannvis_translate.passes.infer_axes import annotate, is_embedding
         from metannvis_translate.passes.infer_shapes import infer_shapes
 
         hub = self.export(model, inputs, dtype=None, engine="onnx", progress=lambda done, total, stage: None)
@@ -237,7 +241,13 @@ class OnnxFramework(FrameworkBase):
             HubLayer(dataclasses.replace(layer.info, shape=_shape(shapes[layer.value])), layer.value)
             for layer in hub.layers
         )
-        return tuple(layer.info for layer in annotate(hub).layers)
+        hub = annotate(hub)
+        embedded = {node.inputs[1].name for node in hub.model.graph if is_embedding(node)}  # type: ignore[union-attr]
+        return ModelDescription(
+            tuple(port.axes for port in hub.inputs),
+            tuple(layer.info for layer in hub.layers),
+            tuple(place for place, port in enumerate(hub.inputs) if port.value in embedded),
+        )
 
     def declared_inputs(self, model: Any) -> list[DeclaredInput]:
         """Inputs of the graph that are no weights."""

@@ -42,6 +42,7 @@ class KerasImporter(LayerMaker):
     """See :class:`~metannvis_translate.importing.base.GraphImporter`; converters call :meth:`layer_of`."""
 
     registry = registry
+    images_channels_last = True
     follows_weights = True
     register_hint = (
         "Register a converter: from metannvis_translate.frameworks.keras.importer.registry import converter; "

@@ -19,6 +19,7 @@ from metannvis_translate.frameworks.torch.exporter.output_snapshots import Outpu
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
 from metannvis_translate.frameworks.torch.hooks import recording, structure_of, tensors_in
+from metannvis_translate.frameworks.torch.kinds import kind_of, role_of
 from metannvis_translate.frameworks.torch.model_state import ModelState, copied
 from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, WEIGHT
@@ -162,7 +163,8 @@ class Recorder:
                 def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
                     shape = recorder.free(_sizes(tensor))
                     parent = next(module.children(), None) is not None
-                    info = LayerInfo(name, type(module).__name__, shape, parent=parent)
+                    role = "" if "#" in name else role_of((), module)
+                    info = LayerInfo(name, kind_of(module), shape, parent=parent, role=role)
                     recorder.layers.append((info, recorder.originals.get(info.layer.split("#")[0])))
                     kept.add(tensor)
 
