@@ -33,10 +33,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.BatchNormalization(input, weight, bias, running_mean, running_var, epsilon=eps)
 
     def prod_dim(self, dim: int, keepdim: bool = False, dtype: int = -1):  # type: ignore[no-untyped-def]
+        if not len(self.shape):
+            return op.Identity(self)
         return op.ReduceProd(self, op.Constant(value_ints=[dim]), keepdims=int(keepdim))
-
-    def hypot(self, other):  # type: ignore[no-untyped-def]
-        return op.Sqrt(op.Add(op.Mul(self, self), op.Mul(other, other)))
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False):  # type: ignore[no-untyped-def]
         found = op.TopK(self, op.Constant(value_ints=[k]), axis=dim, largest=0, sorted=1)
@@ -102,7 +101,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.sinc.default: sinc,
         aten.instance_norm.default: instance_norm,
         aten.prod.dim_int: prod_dim,
-        aten.hypot.default: hypot,
         aten.kthvalue.default: kthvalue,
         aten.median.dim: median_dim,
         aten.sort.stable: sort_stable,

@@ -42,7 +42,10 @@ EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 
 
 #: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
 TIED_CALLS = {
-    "aten.clamp": "bound",
+    # bounds that are tensors share the derivative
+    "aten.clamp.default": "bound",
+    "aten.clamp_min.default": "bound",
+    "aten.clamp_max.default": "bound",
     "aten.max.dim": "index",
     "aten.min.dim": "index",
     "aten.adaptive_max_pool": "index",
