@@ -83,18 +83,18 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
         "Keras' own layer of a max pool passes over what is not a number",
     ),
     (
-        r"(softmax|softmin|masked\.softmax|masked\.softmin|nn\.functional\.soft(max|min)|nn\.functional\.multi_head_attention_forward|"
-        r"nn\.functional\.scaled_dot_product_attention)(\..*)?",
+        (r"(softmax|softmin|masked\.softmax|masked\.softmin|nn\.functional\.soft(max|min)|nn\.functional\.multi_head_attention_forward|"
+        r"nn\.functional\.scaled_dot_product_attention)(\..*)?"),
         r"infinite.*",
         "output",
         "keras|torch",
         "a softmax of infinite numbers is not a number in PyTorch, and partly zero in Keras' own layer",
     ),
     (
-        r"(nn\.functional\.(interpolate|upsample|conv|adaptive_avg_pool|avg_pool|grid_sample|embedding_bag|fold|unfold|layer_norm|group_norm|batch_norm|"
+        (r"(nn\.functional\.(interpolate|upsample|conv|adaptive_avg_pool|avg_pool|grid_sample|embedding_bag|fold|unfold|layer_norm|group_norm|batch_norm|"
         r"instance_norm|local_response_norm|rms_norm|linear|bilinear).*|_?upsample.*|grid_sampler.*|native_.*norm|_native_batch_norm_legit|"
         r"std.*|var.*|matmul|mm|bmm|einsum|addmm.*|baddbmm|addbmm|addmv|addr|__rmatmul__|inner|tensordot|kron|"
-        r"linalg\.multi_dot|linalg\.matrix_power|cov|corrcoef|prod|cumprod|masked\.(var|std|prod|cumprod|normalize).*)",
+        r"linalg\.multi_dot|linalg\.matrix_power|cov|corrcoef|prod|cumprod|masked\.(var|std|prod|cumprod|normalize).*)"),
         r"infinite.*|missing.*",
         "output",
         "keras|torch",

@@ -127,16 +127,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return op.Identity(self) if self.dtype == ir.DataType.BOOL else op.Sign(self)
         return op.Where(op.IsNaN(self), number(0.0, self), op.Sign(self))
 
-    def signbit(self):  # type: ignore[no-untyped-def]
+    def is_negative(x: Any) -> Any:
         import onnx_ir as ir
 
-        if self.dtype == ir.DataType.BOOL:
-            return op.And(self, op.Not(self))
-        zero = number(0.0, self)
-        below = op.Less(self, zero)
-        if not self.dtype.is_floating_point():
-            return below
-        return op.Or(below, op.Less(op.Div(number(1.0, self), self), zero))
+        if x.dtype == ir.DataType.BOOL:
+            return op.And(x, op.Not(x))
+        zero = number(0.0, x)
+        below = op.Less(x, zero)
+        return op.Or(below, op.Less(op.Div(number(1.0, x), x), zero)) if x.dtype.is_floating_point() else below
+
+    def signbit(self):  # type: ignore[no-untyped-def]
+        return is_negative(self)
 
     def angle(self):  # type: ignore[no-untyped-def]
         if not self.dtype.is_floating_point():
@@ -146,8 +147,8 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     def copysign(self, other):  # type: ignore[no-untyped-def]
         zero = number(0.0, self)
-        turned = op.Where(op.Xor(signbit(self), signbit(other)), op.Neg(self), self)
-        nothing = op.Where(signbit(other), op.Neg(zero), zero)
+        turned = op.Where(op.Xor(is_negative(self), is_negative(other)), op.Neg(self), self)
+        nothing = op.Where(is_negative(other), op.Neg(zero), zero)
         return op.Where(op.Equal(self, zero), nothing, turned)
 
     def copysign_of_scalar(self, other: float):  # type: ignore[no-untyped-def]
@@ -176,14 +177,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def xlogy_with_scalar(self, other: float):  # type: ignore[no-untyped-def]
         return factor_and_logarithm(self, number(other, self), 0.0, op.Log)
 
+    def after_one(x: Any) -> Any:
+        return op.Log(op.Add(x, number(1.0, x)))
+
     def xlog1py(self, other):  # type: ignore[no-untyped-def]
-        return factor_and_logarithm(self, other, -1.0, lambda y: op.Log(op.Add(y, number(1.0, y))))
+        return factor_and_logarithm(self, other, -1.0, after_one)
 
     def xlog1py_of_scalar(self: float, other):  # type: ignore[no-untyped-def]
-        return xlog1py(number(self, other), other)
+        return factor_and_logarithm(number(self, other), other, -1.0, after_one)
 
     def xlog1py_with_scalar(self, other: float):  # type: ignore[no-untyped-def]
-        return xlog1py(self, number(other, self))
+        return factor_and_logarithm(self, number(other, self), -1.0, after_one)
 
     def log_ndtr(self):  # type: ignore[no-untyped-def]
         one = number(1.0, self)

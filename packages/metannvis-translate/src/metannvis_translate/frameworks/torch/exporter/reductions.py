@@ -40,7 +40,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.Constant(value_ints=list(axes))
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
-    def vector_norm(self, ord: float = 2.0, dim: Sequence[int] | None = None, keepdim: bool = False, dtype: int = -1):  # type: ignore[no-untyped-def]
+    def vector_norm(  # type: ignore[no-untyped-def]
+        self, ord: float = 2.0, dim: Sequence[int] | None = None, keepdim: bool = False, dtype: int = -1
+    ):
         x = self if dtype in (-1, None) else op.Cast(self, to=dtype)
         axes, keep = axes_of(x, dim), int(keepdim)
         if not axes:  # a single number
@@ -83,7 +85,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         spread, _ = variance(self, axes_of(self, dim), 1.0 if correction is None else correction, keepdim)
         return root(spread)
 
-    def standard_deviation_and_mean(self, dim: Sequence[int] | None = None, correction: float | None = None, keepdim: bool = False):  # type: ignore[no-untyped-def]  # fmt: skip
+    def standard_deviation_and_mean(  # type: ignore[no-untyped-def]
+        self, dim: Sequence[int] | None = None, correction: float | None = None, keepdim: bool = False
+    ):
         spread, mean = variance(self, axes_of(self, dim), 1.0 if correction is None else correction, keepdim)
         return root(spread), mean
 
