@@ -71,6 +71,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         touched = op.Greater(count, number(0.0, self))
         lowest, highest = (-math.inf, math.inf) if dtype.is_floating_point() else (None, None)
         neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": lowest, "amin": highest}[reduce]
+        before = self
         if not include_self:
             if neutral is None:
                 raise NotImplementedError(f"{reduce} of integers without those that are there")
@@ -78,14 +79,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
         kind = {"sum": "add", "mean": "add", "prod": "mul", "amax": "max", "amin": "min"}[reduce]
         found = op.ScatterElements(self, index, src, axis=dim, reduction=kind)
         if reduce in ("amax", "amin") and dtype.is_floating_point():
-            found = shared_slopes(found, self, dim, index, src)
+            found = shared_slopes(found, before, None if include_self else touched, dim, index, src)
         if reduce == "mean":
             members = op.Add(count, number(1.0, self)) if include_self else op.Where(touched, count, number(1.0, self))
             found = op.Div(found, members)
         return op.Reshape(found, op.Constant(value_ints=[])) if scalar else found
 
-    def shared_slopes(found: Any, x: Any, dim: int, index: Any, src: Any) -> Any:
-        """An extreme with its derivative shared by all that are equal to it."""
+    def shared_slopes(found: Any, x: Any, replaced: Any, dim: int, index: Any, src: Any) -> Any:
+        """An extreme with its derivative shared by all that are equal to it; what is replaced counts, but has no part in it."""
         found, zero = stop(found), number(0.0, x)
 
         def move_of(values: Any, extreme: Any) -> tuple[Any, Any]:
@@ -99,6 +100,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         members = op.ScatterElements(there, index, given, axis=dim, reduction="add")
         members = op.Max(members, number(1.0, x))
         own = op.Div(own, members)
+        own = own if replaced is None else op.Where(replaced, zero, own)
         moves = op.Div(moves, op.GatherElements(members, index, axis=dim))
         return op.Add(found, op.ScatterElements(own, index, moves, axis=dim, reduction="add"))
 

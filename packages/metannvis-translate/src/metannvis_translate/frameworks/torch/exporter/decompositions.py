@@ -95,7 +95,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
         root = op.Sqrt(total) if p == 2 else op.Pow(total, number(1 / p))
         return op.Where(equal, number(0.0), root)
 
+    def copy(self, src, non_blocking: bool = False):  # type: ignore[no-untyped-def]
+        # what is copied takes the type and the shape of what it is copied into
+        values = op.CastLike(src, self)
+        sizes = list(self.shape)
+        if list(src.shape) == sizes:
+            return values
+        fixed = all(isinstance(size, int) for size in sizes)
+        return op.Expand(values, op.Constant(value_ints=sizes) if fixed else op.Shape(self))
+
     return {
+        aten.copy.default: copy,
         aten.cumprod.default: cumprod,
         aten._cdist_forward.default: cdist,
         aten.sinc.default: sinc,

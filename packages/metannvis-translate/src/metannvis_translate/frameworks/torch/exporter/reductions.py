@@ -44,7 +44,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         self, ord: float = 2.0, dim: Sequence[int] | None = None, keepdim: bool = False, dtype: int = -1
     ):
         x = self if dtype in (-1, None) else op.Cast(self, to=dtype)
-        axes, keep = axes_of(x, dim), int(keepdim)
+        axes, keep = axes_of(self, dim), int(keepdim)
         if not axes:  # a single number
             same = op.Abs(x)
             return op.CastLike(op.Not(op.Equal(x, number(0.0, x))), x) if ord == 0 else same
@@ -79,9 +79,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         spread = op.Div(total, divisor)
         return spread, mean if keep else op.Squeeze(mean, along(axes))
 
-    def standard_deviation(
+    def standard_deviation(  # type: ignore[no-untyped-def]
         self, dim: Sequence[int] | None = None, correction: float | None = None, keepdim: bool = False
-    ):  # type: ignore[no-untyped-def]
+    ):
         spread, _ = variance(self, axes_of(self, dim), 1.0 if correction is None else correction, keepdim)
         return root(spread)
 
