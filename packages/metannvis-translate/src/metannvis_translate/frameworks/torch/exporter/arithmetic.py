@@ -210,6 +210,43 @@ def translations() -> dict[Any, Callable[..., Any]]:
             x = op.Where(op.Less(x, low), low, op.Where(op.Greater(x, high), high, x))
         return op.Log(op.Div(x, op.Sub(one, x)))
 
+    def sinc(self):  # type: ignore[no-untyped-def]
+        one, angle = number(1.0, self), op.Mul(stop(self), number(math.pi, self))
+        small = op.Less(op.Abs(angle), number(0.3, self))
+        square, far = op.Mul(angle, angle), op.Where(small, one, angle)
+
+        def series(first: int) -> Any:
+            total = number(1 / math.factorial(first + 8), self)
+            for k in (6, 4, 2, 0):
+                total = op.Sub(number(1 / math.factorial(first + k), self), op.Mul(square, total))
+            return total
+
+        # close to zero the derivative is a difference of two that are nearly equal
+        wave = op.Where(small, series(1), op.Div(op.Sin(far), far))
+        bend = op.Mul(angle, op.Sub(series(3), series(2)))
+        slope = op.Where(small, bend, op.Div(op.Sub(op.Cos(far), wave), far))
+        return with_slopes(wave, (self, op.Mul(slope, number(math.pi, self))))
+
+    def binary_cross_entropy(self, target, weight=None, reduction: int = 1):  # type: ignore[no-untyped-def]
+        one, least = number(1.0, self), number(-100.0, self)
+        x, y = stop(self), stop(target)
+        there, elsewhere = op.Max(op.Log(x), least), op.Max(op.Log(op.Sub(one, x)), least)
+        loss = op.Neg(op.Add(op.Mul(y, there), op.Mul(op.Sub(one, y), elsewhere)))
+        width = op.Max(op.Mul(x, op.Sub(one, x)), number(1e-12, self))
+        loss = with_slopes(loss, (self, op.Div(op.Sub(x, y), width)), (target, op.Sub(elsewhere, there)))
+        loss = loss if weight is None else op.Mul(loss, weight)
+        if reduction == 0:
+            return loss
+        return op.ReduceMean(loss, keepdims=0) if reduction == 1 else op.ReduceSum(loss, keepdims=0)
+
+    def larger(self, other):  # type: ignore[no-untyped-def]
+        found = op.Max(self, other)
+        return op.Where(op.IsNaN(self), other, op.Where(op.IsNaN(other), self, found))
+
+    def smaller(self, other):  # type: ignore[no-untyped-def]
+        found = op.Min(self, other)
+        return op.Where(op.IsNaN(self), other, op.Where(op.IsNaN(other), self, found))
+
     def hypot(self, other):  # type: ignore[no-untyped-def]
         # squares of large numbers are infinite, those of tiny ones zero
         x, y = stop(self), stop(other)
@@ -283,6 +320,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.logaddexp2.default: logaddexp2,
         aten.hypot.default: hypot,
         aten.logit.default: logit,
+        aten.sinc.default: sinc,
+        aten.binary_cross_entropy.default: binary_cross_entropy,
+        aten.fmax.default: larger,
+        aten.fmin.default: smaller,
         aten.xlogy.Tensor: xlogy,
         aten.xlogy.Scalar_Self: xlogy_of_scalar,
         aten.xlogy.Scalar_Other: xlogy_with_scalar,

@@ -228,9 +228,7 @@ def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
     return op.Where(mask, op.Reshape(found, op.Shape(x)), x)
 
 
-def _bags(
-    weight: Any, indices: Any, offsets: Any, mode: int, shares: Any, ends: bool, padding: int | None
-) -> Any:
+def _bags(weight: Any, indices: Any, offsets: Any, mode: int, shares: Any, ends: bool, padding: int | None) -> Any:
     """Sums, means or extremes of rows, by bags that begin at given places of one long list."""
     from onnxscript import opset20 as op
 

@@ -36,8 +36,7 @@ def extreme(function: Reduction, beyond: float, every: Reduction) -> Reduction:
         dtype = keras.backend.standardize_dtype(x.dtype)
         if dtype == "bool":
             return every(x, axis=axis, keepdims=keepdims)
-        axes = axis if isinstance(axis, tuple) else (axis,)
-        if all(x.shape[k] != 0 for k in axes):
+        if 0 not in x.shape:
             return function(x, axis=axis, keepdims=keepdims)
         if "int" in dtype:
             limits = np.iinfo(dtype)
