@@ -145,6 +145,11 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     import onnx_ir as ir
     import torch
 
+    if not all(array.size for array in recorder.arrays):
+        # its inference of shapes divides by the number of elements, which ends the process
+        raise UnsupportedOperatorError(
+            type(recorder.model).__name__, reason="an input without elements is not exported by TorchScript"
+        )
     buffer = io.BytesIO()
     module = recorder.module(refused).eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
