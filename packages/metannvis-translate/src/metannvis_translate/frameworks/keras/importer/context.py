@@ -192,9 +192,7 @@ class KerasImporter(LayerMaker):
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
             if not hasattr(tensor, "_keras_history"):
-                raise UnsupportedOperatorError(
-                    "An output", reason=f"the output {port.name!r} does not depend on any input of the model"
-                )
+                tensor = self._constant_output(tensor)
             if any(tensor is given for given in self.inputs):
                 tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
@@ -203,6 +201,14 @@ class KerasImporter(LayerMaker):
             keras.tree.map_structure(lambda place: tensors[place], self._structure()),
             name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
         )
+
+    def _constant_output(self, value: Any) -> Any:
+        """A constant as an output, which in Keras has to come from an input: none of it is left in a sum of no entries."""
+        nothing = keras.ops.sum(keras.ops.zeros_like(self.inputs[0]))
+        array = np.asarray(value)
+        if array.dtype == bool:
+            return keras.ops.logical_or(keras.ops.cast(nothing, "bool"), array)
+        return keras.ops.add(keras.ops.cast(nothing, keras.backend.standardize_dtype(array.dtype)), array)
 
     def _structure(self) -> Any:
         """How the source returns its outputs, as places among them. Keras takes a list of one for its entry."""

@@ -42,7 +42,10 @@ EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 
 
 #: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
 TIED_CALLS = {
-    "aten.clamp": "bound",
+    # bounds that are tensors share the derivative
+    "aten.clamp.default": "bound",
+    "aten.clamp_min.default": "bound",
+    "aten.clamp_max.default": "bound",
     "aten.max.dim": "index",
     "aten.min.dim": "index",
     "aten.adaptive_max_pool": "index",
@@ -142,6 +145,11 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     import onnx_ir as ir
     import torch
 
+    if not all(array.size for array in recorder.arrays):
+        # its inference of shapes divides by the number of elements, which ends the process
+        raise UnsupportedOperatorError(
+            type(recorder.model).__name__, reason="an input without elements is not exported by TorchScript"
+        )
     buffer = io.BytesIO()
     module = recorder.module(refused).eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
