@@ -10,6 +10,7 @@ from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.dynamic_size_layers import overrides
+from metannvis_translate.frameworks.keras.free_sizes import free_sizes_as_tensors
 from metannvis_translate.frameworks.keras.masks import TensorMasks, quiet_masks, sets_masks
 from metannvis_translate.frameworks.requirements import require
 
@@ -113,7 +114,7 @@ def traced(
             inputs.append(mask)
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
-        with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
+        with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks(), free_sizes_as_tensors():
             outputs = call(*args, **kwargs)
             function = keras.Function(inputs, outputs)
             masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in function.outputs]
