@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -159,10 +159,6 @@ def _backbone(name: str, **settings: Any) -> Callable[[], Any]:
     return lambda: getattr(_models(), name)(**settings)
 
 
-def _task(name: str, backbone: Callable[[], Any], **settings: Any) -> Callable[[], Any]:
-    return lambda: getattr(_models(), name)(backbone=backbone(), **settings)
-
-
 def classes() -> set[str]:
     """The names of all backbones and tasks, without those that are there for others to build upon."""
     models = _models()
@@ -183,6 +179,8 @@ WITHOUT = {
         ),
         "others are built upon it",
     ),
+    "BLIP2Seq2SeqLM": "BLIP2CausalLM with another language model",
+    "Gemma4AssistantCausalLM": "it drafts for another model and has no call of its own",
 }  # fmt: skip
 
 _RESNET = _backbone("ResNetBackbone", **RESNET)
@@ -504,3 +502,47 @@ BACKBONES: dict[str, Member] = {
     "WhisperBackbone": Member(_backbone("WhisperBackbone", **TEXT, max_encoder_sequence_length=12, max_decoder_sequence_length=12), shapes={"encoder_features": (12, 80)}),
     "RQVAEBackbone": Member(lambda: _part("rqvae.rqvae_backbone.RQVAEBackbone")(input_dim=12, encoder_layer_dims=[16, 12], output_dim=8, decoder_layer_dims=[12, 16], num_embeddings=4, num_quantizers=2, decay=0.99, data_variance=1.0, commitment_cost=0.25)),
 }  # fmt: skip
+
+
+def _with_task(name: str, backbone: str, **settings: Any) -> dict[str, Member]:
+    """A task on a backbone of the table."""
+    member = BACKBONES[backbone]
+    return {name: replace(member, make=lambda: getattr(_models(), name)(backbone=member.make(), **settings))}
+
+
+def _on_each(suffix: str, *families: str, **settings: Any) -> dict[str, Member]:
+    return {k: v for name in families for k, v in _with_task(f"{name}{suffix}", f"{name}Backbone", **settings).items()}
+
+
+TASKS: dict[str, Member] = {
+    **_on_each("MaskedLM", "Albert", "Bert", "DebertaV3", "DistilBert", "FNet", "Roberta", "RoformerV2", "XLMRoberta"),
+    **_on_each(
+        "TextClassifier", "Albert", "Bert", "DebertaV3", "DistilBert", "FNet", "Roberta", "RoformerV2", "XLMRoberta", num_classes=3
+    ),
+    **_on_each("TextEmbedder", "Bert", "Gemma3", "Qwen3", "XLMRoberta"),
+    **_on_each(
+        "CausalLM", "Bloom", "Falcon", "GPT2", "GPTNeoX", "Gemma", "GptOss", "Llama", "Llama3", "Mistral", "Mixtral", "OPT", "Phi3",
+        "Qwen", "QwenMoe", "Qwen3", "Qwen3Moe", "Qwen3_5", "Qwen3_5Moe", "RWKV7", "SmolLM3",
+    ),
+    **_on_each("CausalLM", "BLIP2", "Gemma3", "Gemma3n", "Gemma4", "PARSeq", "PaliGemma", preprocessor=None),
+    **_on_each("Seq2SeqLM", "Bart", "EdRec", "T5", "T5Gemma", "T5Gemma2"),
+    **_on_each(
+        "ImageClassifier", "CSPNet", "DeiT", "DenseNet", "EfficientNet", "MiT", "MobileNet", "MobileNetV5", "ResNet",
+        "SwinTransformer", "VGG", "ViT", "Xception", num_classes=3,
+    ),
+    **_on_each("ImageClassifier", "HGNetV2", num_classes=3, preprocessor=None),
+    **_on_each("ImageSegmenter", "DeepLabV3", "SegFormer", num_classes=3),
+    **_on_each("ImageSegmenter", "BASNet", "SAM", "SAM3PromptableConcept"),
+    **_with_task("DFineObjectDetector", "DFineBackbone", num_classes=4),
+    **_with_task("RetinaNetObjectDetector", "RetinaNetBackbone", num_classes=3),
+    **_with_task("DepthAnythingDepthEstimator", "DepthAnythingBackbone", depth_estimation_type="relative"),
+    **_with_task("ESMMaskedPLM", "ESMBackbone"),
+    **_with_task("ESMProteinClassifier", "ESMBackbone", num_classes=3),
+    **_with_task("MoonshineAudioToText", "MoonshineBackbone"),
+    **_with_task("FluxTextToImage", "FluxBackbone", preprocessor=None),
+    **_with_task("StableDiffusion3TextToImage", "StableDiffusion3Backbone", preprocessor=None),
+    **_with_task("StableDiffusion3ImageToImage", "StableDiffusion3Backbone", preprocessor=None),
+    **_with_task("StableDiffusion3Inpaint", "StableDiffusion3Backbone", preprocessor=None),
+}  # fmt: skip
+
+MEMBERS = BACKBONES | TASKS

@@ -131,6 +131,12 @@ def _sliced(x: Any, sizes: list[Any]) -> tuple[Shape, Any]:
     return tuple(None if length == -1 else length for length in lengths), None
 
 
+def _padded(x: Any, sizes: list[Any], **options: Any) -> tuple[Shape, Any]:
+    widths = _known(sizes)
+    pairs = zip(x.shape, widths[::2], widths[1::2], strict=True)
+    return tuple(None if None in pair else sum(size for size in pair if size is not None) for pair in pairs), None
+
+
 def _tiled(x: Any, sizes: list[Any]) -> tuple[Shape, Any]:
     shape = [1] * (len(sizes) - len(x.shape)) + list(x.shape)
     times = [1] * (len(shape) - len(sizes)) + list(_known(sizes))
@@ -185,6 +191,11 @@ def _run_slice(x: Any, sizes: list[Any]) -> Any:
     return require("tensorflow").slice(x, sizes[:half], sizes[half:])
 
 
+def _run_pad(x: Any, sizes: list[Any], mode: str, fill: Any) -> Any:
+    pairs = list(zip(sizes[::2], sizes[1::2], strict=True))
+    return require("tensorflow").pad(x, pairs, mode=mode.upper(), constant_values=0 if fill is None else fill)
+
+
 def _run_arange(x: Any, sizes: list[Any], dtype: Any) -> Any:
     return require("keras").ops.arange(*sizes, dtype=dtype)
 
@@ -201,6 +212,7 @@ _RUN: dict[str, Callable[..., Any]] = {
     "arange": _run_arange,
     "full": _run_full,
     "getitem": _run_item,
+    "pad": _run_pad,
 }
 _SPECS: dict[str, Callable[..., tuple[Shape, Any]]] = {
     "reshape": _reshaped,
@@ -210,10 +222,11 @@ _SPECS: dict[str, Callable[..., tuple[Shape, Any]]] = {
     "arange": _arange,
     "full": _full,
     "getitem": _item,
+    "pad": _padded,
 }
 
 
-# --- in the place of the functions of keras.ops ---------------------------------------------------------------------------------
+# --- in the place of the functions of keras.ops -------------------------------------------------------------------------------
 
 
 def _flat(sizes: Any) -> list[Any]:
@@ -281,20 +294,21 @@ def _repeat(theirs: Any, x: Any, repeats: Any, axis: int | None = None) -> Any:
 def _arange_of(theirs: Any, start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     if not _any(start, stop, step):
         return theirs(start, stop, step, dtype=dtype)
-    begin, end = (0, start) if stop is None else (start, stop)
-    step = 1 if step is None else step
+    ends: list[Any] = [0, start] if stop is None else [start, stop]
+    ends.append(1 if step is None else step)
     keras = require("keras")
     if dtype is None:
-        kinds = [x.dtype if _is_symbolic(x) else type(x) for x in (begin, end, step)]
+        kinds: list[Any] = [x.dtype if _is_symbolic(x) else type(x) for x in ends]
         dtype = keras.backend.result_type(*kinds)
-    return _sized("arange", None, [begin, end, step], dtype=keras.backend.standardize_dtype(dtype))
+    return _sized("arange", None, ends, dtype=keras.backend.standardize_dtype(dtype))
 
 
 def _full_of(value: Any, theirs: Any, shape: Any, *args: Any, **kwargs: Any) -> Any:
     if not _any(shape):
         return theirs(shape, *args, **kwargs)
     if value is None:
-        value, *args = args if args else [kwargs.pop("fill_value")]
+        value, *rest = args if args else (kwargs.pop("fill_value"),)
+        args = tuple(rest)
     dtype = args[0] if args else kwargs.get("dtype")
     return _sized("full", value, _flat(shape), dtype=require("keras").backend.standardize_dtype(dtype))
 
@@ -305,11 +319,26 @@ def _slice(theirs: Any, inputs: Any, start_indices: Any, shape: Any) -> Any:
     return _sized("slice", inputs, [*_flat(start_indices), *_flat(shape)])
 
 
+def _pad(theirs: Any, x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
+    if not _any(pad_width) or _any(constant_values) or mode not in ("constant", "reflect"):
+        return theirs(x, pad_width, mode=mode, constant_values=constant_values)
+    widths = [width if isinstance(width, (list, tuple)) else (width, width) for width in _flat(pad_width)]
+    widths *= len(x.shape) if len(widths) == 1 else 1
+    return _sized("pad", x, [size for pair in widths for size in pair], mode=mode, fill=constant_values)
+
+
+def _clip(theirs: Any, x: Any, x_min: Any, x_max: Any) -> Any:
+    if not _any(x_min, x_max):
+        return theirs(x, x_min, x_max)
+    ops = require("keras").ops
+    return ops.minimum(ops.maximum(x, ops.cast(x_min, x.dtype)), ops.cast(x_max, x.dtype))
+
+
 def _getitem(theirs: Any, x: Any, key: Any) -> Any:
     keys = list(key) if isinstance(key, (tuple, list)) else [key]
     parts = [part for k in keys for part in ((k.start, k.stop, k.step) if isinstance(k, slice) else (k,))]
     if not any(_is_symbolic(part) and not part.shape for part in parts):
-        return theirs(x, key)
+        return theirs(x, key if isinstance(key, int) else tuple(keys))
     sizes: list[Any] = []
 
     def place(number: Any) -> int | None:
@@ -339,7 +368,17 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zeros": partial(_full_of, 0),
     "ones": partial(_full_of, 1),
     "slice": _slice,
+    "pad": _pad,
+    "clip": _clip,
 }
+#: Operators of a variable that does not know that the other operand may be symbolic.
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "matmul": "matmul", "pow": "power",
+}  # fmt: skip
+
+
+def _operator(theirs: Any, function: str, variable: Any, other: Any) -> Any:
+    return getattr(require("keras").ops, function)(variable, other) if _is_symbolic(other) else theirs(variable, other)
 
 
 @contextmanager
@@ -354,6 +393,11 @@ def free_sizes_as_tensors() -> Iterator[None]:
             for holder in (keras.ops, keras.ops.numpy, internal, internal.numpy, internal.core):
                 if getattr(holder, name, None) is theirs:
                     stack.enter_context(patched(holder, name, partial(ours, theirs)))
+        from keras.src.backend.common.variables import Variable
+
+        for name, function in _OPERATORS.items():
+            theirs = getattr(Variable, f"__{name}__")
+            stack.enter_context(patched(Variable, f"__{name}__", partial(_operator, theirs, function)))
         theirs = keras.KerasTensor.__getitem__
         stack.enter_context(patched(keras.KerasTensor, "__getitem__", lambda x, key: _getitem(theirs, x, key)))
         yield

@@ -131,7 +131,12 @@ def traced(
             inputs.append(mask)
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
-        with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks(), free_sizes_as_tensors(), _any_outputs():
+        with (
+            _untouched(layer) if is_layer(layer) else nullcontext(),
+            quiet_masks(),
+            free_sizes_as_tensors(),
+            _any_outputs(),
+        ):
             outputs = call(*args, **kwargs)
             tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
             function = keras.Function(inputs, tensors or inputs[:1])
@@ -189,7 +194,7 @@ def _any_outputs() -> Iterator[None]:
             outputs = _with(layer, overrides(layer)).call(*args, **kwargs)
         except UnsupportedOperatorError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever it does: then what it declares counts
             return layer.compute_output_spec(*args, **kwargs)
         return keras.tree.map_structure(
             lambda x: keras.KerasTensor(x.shape, dtype=x.dtype) if isinstance(x, keras.KerasTensor) else x, outputs

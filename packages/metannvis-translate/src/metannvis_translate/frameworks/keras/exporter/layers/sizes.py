@@ -26,15 +26,16 @@ def SizeOf(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 
 @keras_op("Sized")
 def Sized(e: KerasEmitter, op: Any, x: Any, sizes: Sequence[Any]) -> ir.Value:
-    return SIZED[op.function](e, op, None if x is None else e.tensor(x), list(sizes))
+    convert: Any = SIZED[op.function]
+    return convert(e, op, None if x is None else e.tensor(x), list(sizes))
 
 
 def vector(e: KerasEmitter, sizes: Sequence[Any]) -> ir.Value:
     """Sizes, numbers and scalars, as one value."""
     if all(isinstance(size, (int, np.integer)) for size in sizes):
-        return e.ints(*sizes)
+        return e.ints(*map(int, sizes))
     parts = [
-        e.ints(size) if isinstance(size, (int, np.integer)) else e.unsqueeze(e.cast(e.tensor(size), "int64"), [0])
+        e.ints(int(size)) if isinstance(size, (int, np.integer)) else e.unsqueeze(e.cast(e.tensor(size), "int64"), [0])
         for size in sizes
     ]
     return parts[0] if len(parts) == 1 else e.emit("Concat", *parts, axis=0, shape=[len(parts)], dtype="int64")
@@ -99,8 +100,8 @@ def _getitem(e: KerasEmitter, op: Any, x: ir.Value, sizes: list[Any]) -> ir.Valu
                 starts.append(0 if start is None else start)
                 ends.append(END if stop is None else stop)
                 steps.append(1 if step is None else step)
-                is_known = all(not hasattr(n, "dtype") for n in (start, stop)) and shape[axis] is not None
-                shape[axis] = len(range(*slice(start, stop, step).indices(shape[axis]))) if is_known else None
+                size = None if any(hasattr(n, "dtype") for n in (start, stop)) else shape[axis]
+                shape[axis] = None if size is None else len(range(*slice(start, stop, step).indices(size)))
         else:
             index = sizes[k]
             if hasattr(index, "dtype"):
@@ -118,6 +119,19 @@ def _getitem(e: KerasEmitter, op: Any, x: ir.Value, sizes: list[Any]) -> ir.Valu
     return e.unsqueeze(e.squeeze(x, dropped), added)
 
 
+def _pad(e: KerasEmitter, op: Any, x: ir.Value, sizes: list[Any]) -> ir.Value:
+    fill = op.options["fill"]
+    pads = vector(e, [*sizes[::2], *sizes[1::2]])
+    return e.emit(
+        "Pad",
+        x,
+        pads,
+        None if fill is None else e.tensor(fill, x.dtype),
+        mode=op.options["mode"],
+        shape=e.output_shape(),
+    )
+
+
 SIZED = {
     "reshape": _reshape,
     "broadcast_to": _broadcast_to,
@@ -126,4 +140,5 @@ SIZED = {
     "full": _full,
     "slice": _slice,
     "getitem": _getitem,
+    "pad": _pad,
 }
