@@ -75,7 +75,9 @@ def export_model(
         from metannvis_translate.frameworks.keras.copy import as_float64
 
         model = as_float64(model)
-    return _Exporter(model, inputs, objects, progress).run()
+    exporter = _Exporter(model, inputs, objects, progress)
+    exporter.emitter.is_double = dtype == "float64"
+    return exporter.run()
 
 
 class _Exporter:
@@ -120,6 +122,10 @@ class _Exporter:
             # Keras itself does not hold a Sequential model to the batch size it was built with.
             fixed = next((port.shape[0] for port in ports if port.shape and port.shape[0] is not None), None)
         values = [self.emitter.input(p.name, p.shape, p.dtype, free_batch=fixed is None) for p in ports]
+        if self.emitter.is_double:
+            self.emitter.single += [
+                f"Input: the model declares {p.name} as {p.dtype}" for p in ports if p.dtype == "float32"
+            ]
         structure = self.walk.model(self.model, values)
         outputs = self.distinct(keras.tree.flatten(structure), values)
         names = self.output_names(function, len(outputs))
