@@ -8,7 +8,7 @@ import numpy as np
 
 from metannvis_translate.graph.evaluation_budget import LARGEST_FOLD, inferred_elements
 from metannvis_translate.graph.metadata import exact_value
-from metannvis_translate.graph.reference_operators import replaced_operators
+from metannvis_translate.graph.reference_operators import reference_evaluator
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -37,7 +37,6 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
     """
     import onnx
     import onnx_ir as ir
-    from onnx.reference import ReferenceEvaluator
 
     if node.op_type in GROWING and (inferred_elements(node, arrays, opset) or 0) > LARGEST_FOLD:
         raise NotImplementedError(f"{node.op_type}: its result is too large to be computed beforehand")
@@ -55,7 +54,7 @@ def evaluate(node: ir.Node, arrays: list[Array | None], opset: int) -> list[Arra
     graph = onnx.helper.make_graph([proto], "fold", inputs, results)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
     try:
-        evaluator = ReferenceEvaluator(model, new_ops=list(replaced_operators()))
+        evaluator = reference_evaluator(model)
         for attribute in node.attributes.values():
             exact = exact_value(node, attribute.name)
             if exact is not None and attribute.type.name == "FLOAT":

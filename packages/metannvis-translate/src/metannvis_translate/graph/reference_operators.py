@@ -8,20 +8,38 @@ from __future__ import annotations
 import functools
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["replaced_operators"]
+__all__ = ["reference_evaluator"]
 
 Array = np.ndarray[Any, Any]
 #: The formats of the standard's ImageDecoder, as Pillow calls them.
 FORMATS = ("BMP", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 
+def reference_evaluator(proto: Any, operators: Sequence[type] = ()) -> Any:
+    """ONNX's evaluator of a graph, with our operators and those given, in the functions and branches of the graph as well."""
+    return _evaluator_class()(proto, new_ops=[*_replaced_operators(), *operators])
+
+
 @functools.cache
-def replaced_operators() -> tuple[type, ...]:
-    """Operators to give to an evaluator as ``new_ops=``, as a list."""
+def _evaluator_class() -> type:
+    from onnx.reference import ReferenceEvaluator
+
+    class Evaluator(ReferenceEvaluator):
+        """Operators that the standard defines by others (``Gelu``) are run by an evaluator of this class, without operators."""
+
+        def __init__(self, *args: Any, new_ops: Any = None, **kwargs: Any) -> None:
+            super().__init__(*args, new_ops=list(_replaced_operators()) if new_ops is None else new_ops, **kwargs)
+
+    return Evaluator
+
+
+@functools.cache
+def _replaced_operators() -> tuple[type, ...]:
     from onnx.reference.op_run import OpRun
 
     class ImageDecoder(OpRun):

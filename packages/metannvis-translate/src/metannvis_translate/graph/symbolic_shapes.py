@@ -46,11 +46,16 @@ def _floor_div(a: Any, b: Any) -> Any:
     return a // b
 
 
+def _mod(a: Any, b: Any) -> Any:
+    return a - a // b * b
+
+
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": lambda a, b: a + b,
     "Sub": lambda a, b: a - b,
     "Mul": lambda a, b: a * b,
     "Div": np.frompyfunc(_floor_div, 2, 1),
+    "Mod": np.frompyfunc(_mod, 2, 1),
     "Neg": lambda a: -a,
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.process.patches import patched
 
 __all__ = ["as_float64", "flatten_model"]
 
@@ -62,15 +63,22 @@ def as_float64(model: Any) -> Any:
 def _double_by_default() -> Iterator[None]:
     """Layers that a custom layer makes in its constructor are in no configuration: they take the default policy.
 
-    Keras keeps that one a thread, so nobody else sees the change.
+    Inputs that a model makes there take the default type. Keras keeps the policy a thread, the type is patched in this one:
+    nobody else sees the change.
     """
-    config = require("keras").config
-    before = config.dtype_policy()
-    config.set_dtype_policy("float64")
-    try:
-        yield
-    finally:
-        config.set_dtype_policy(before)
+    keras = require("keras")
+    from keras.src import backend
+
+    before = keras.config.dtype_policy()
+    with ExitStack() as stack:
+        for holder in (keras.config, keras.backend, backend, backend.config):
+            if hasattr(holder, "floatx"):
+                stack.enter_context(patched(holder, "floatx", lambda: "float64"))
+        keras.config.set_dtype_policy("float64")
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(before)
 
 
 def _in_double(config: Any, key: str = "") -> Any:

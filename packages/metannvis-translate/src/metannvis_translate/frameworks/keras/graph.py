@@ -14,7 +14,7 @@ from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.masks import Masks, TensorMasks, hand_on, masks_for
-from metannvis_translate.frameworks.keras.trace import Opened, is_layer, own_variables, standin_for, traced
+from metannvis_translate.frameworks.keras.trace import Opened, Place, is_layer, own_variables, standin_for, traced
 from metannvis_translate.frameworks.requirements import require
 
 Shape = tuple[int | None, ...]
@@ -133,6 +133,8 @@ class Walk:
         ``leaf`` hands masks on itself, because it calls the layers.
     weight
         ``weight(layer, variable)`` is a weight of the layer as a value.
+    constant
+        ``constant(tensor)`` is a tensor that a layer returns whatever it is given, as a value.
     """
 
     leaf: Callable[[Call], Any]
@@ -144,6 +146,7 @@ class Walk:
     masks: Masks = field(default_factory=TensorMasks)
     leaves_mask: bool = False
     weight: Callable[[Any, Any], Any] = lambda layer, variable: variable
+    constant: Callable[[Any], Any] = lambda tensor: tensor
     calls: Counter[str] = field(default_factory=Counter)
 
     def model(self, model: Any, values: Sequence[Any]) -> Any:
@@ -180,7 +183,8 @@ class Walk:
                         node.input_tensors,
                     )
                 )
-                for spec, value in zip(node.outputs, tree.flatten(outputs), strict=False):
+                made = [x for x in tree.flatten(outputs) if not _is_plain(x)]
+                for spec, value in zip(node.outputs, made, strict=False):
                     tensors[id(spec)] = value
                 for spec in node.input_tensors:
                     left[id(spec)] -= 1
@@ -224,17 +228,18 @@ class Walk:
 
     def through(self, opened: Opened, prefix: str) -> Any:
         """Run an opened ``call``."""
-        outputs = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
-        made: Sequence[Any] = ()
-        if any(isinstance(mask, int) for mask in opened.masks):
-            outputs, *made = outputs
-        masks = [made[mask - 1] if isinstance(mask, int) else mask for mask in opened.masks]
+        tree = require("keras").tree
+        results = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
+
+        def filled(x: Any) -> Any:
+            return results[x.number] if isinstance(x, Place) else x if _is_plain(x) else self.constant(x)
+
         for value in opened.cleared:
             self.masks.set(value, None)
-        for value, mask in zip(require("keras").tree.flatten(outputs), masks, strict=True):
+        for value, mask in zip(results, opened.masks, strict=False):
             if mask is not None and self.masks.get(value) is None:
-                self.masks.set(value, mask)
-        return outputs
+                self.masks.set(value, results[mask] if isinstance(mask, int) else mask)
+        return tree.map_structure(filled, opened.structure)
 
     def opened(self, layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Opened:
         """A layer's (or plain function's) ``call`` as a graph, and the values that go into it.
@@ -278,13 +283,14 @@ class Walk:
             value = self.weight(layer, variable)
             weights.append((name, standin_for(variable.shape, self.spec(value)[1])))
             standins.append((value, weights[-1][1]))
-        function, masks = traced(layer, args, kwargs, dict(weights))
+        function, masks, structure = traced(layer, args, kwargs, dict(weights))
         by_tensor = {id(tensor): value for value, tensor in standins}
         return Opened(
             function,
             [by_tensor[id(x)] for x in function.inputs],
             [x for x, tensor, _ in masked if getattr(tensor, "_keras_mask", None) is None],
             [mask if mask is None or isinstance(mask, int) else by_tensor[id(mask)] for mask in masks],
+            structure,
         )
 
     def _converted(self, function: Any, values: Sequence[Any]) -> list[Any]:
@@ -295,6 +301,11 @@ class Walk:
                 self.masks.set(cast, mask)
             found.append(cast)
         return found
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a layer returns it beside tensors: ``None``, a number, a text."""
+    return x is None or isinstance(x, (bool, int, float, str))
 
 
 def nested_inputs(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

@@ -53,6 +53,7 @@ def describe(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> Model
         cast=lambda x, dtype: x,
         parent=lambda call, outputs: note(call, keras.tree.flatten(outputs), parent=True),
         weight=lambda layer, variable: keras.KerasTensor(variable.shape, dtype=variable.dtype),
+        constant=lambda x: keras.KerasTensor(x.shape, dtype=keras.backend.standardize_dtype(x.dtype)),
     )
     tensors = _inputs(model, inputs)
     kept.extend(tensors)

@@ -97,7 +97,7 @@ def masks_for(
 
 def hand_on(layer: Any, outputs: Any, first: Any, previous: Any, masks: Masks) -> None:
     """Hang masks on what a layer returned, as ``Layer.__call__`` does, where none hangs there yet."""
-    flat = require("keras").tree.flatten(outputs)
+    flat = [x for x in require("keras").tree.flatten(outputs) if x is not None]
     if not layer.supports_masking or all(masks.get(x) is not None for x in flat):
         return
     found = masks.computed(layer, first, previous)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.dynamic_size_layers import overrides
+from metannvis_translate.frameworks.keras.free_sizes import free_sizes_as_tensors
 from metannvis_translate.frameworks.keras.masks import TensorMasks, quiet_masks, sets_masks
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.process.patches import patched
 
-__all__ = ["Opened", "is_layer", "own_variables", "standin_for", "traced"]
+__all__ = ["Opened", "Place", "Traced", "is_layer", "own_variables", "standin_for", "traced"]
 
 Shape = tuple[int | None, ...]
 _numbers = itertools.count()
@@ -37,13 +41,31 @@ class Opened:
     cleared
         Values that lose their masks on the way.
     masks
-        Masks that ``call`` itself hangs on its outputs: values, or numbers of what the graph, then a list, returns.
+        Masks that ``call`` itself hangs on the tensors it returns: values, or numbers of what the graph returns.
+    structure
+        What ``call`` returns, with a :class:`Place` where the graph's list of tensors has one.
     """
 
     function: Any
     values: list[Any]
     cleared: list[Any]
     masks: list[Any]
+    structure: Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """Stands for a tensor that a graph returns."""
+
+    number: int
+
+
+class Traced(NamedTuple):
+    """A ``call`` as a graph that returns a list of tensors; ``masks`` and ``structure`` as in :class:`Opened`."""
+
+    function: Any
+    masks: list[Any]
+    structure: Any
 
 
 @contextmanager
@@ -83,16 +105,11 @@ def _with(layer: Any, attributes: Mapping[str, Any]) -> Any:
 
 def traced(
     layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, Any] | None = None
-) -> tuple[Any, list[Any]]:
+) -> Traced:
     """What a layer's ``call`` does, as a graph of operations (``keras.Function``).
 
     ``args`` and ``kwargs`` hold fresh KerasTensors in the place of tensors, ``weights`` for weights by attribute name.
     The layer stays as it is.
-
-    Returns
-    -------
-    The graph, and for each output the mask that a layer of Keras' own has hung on it itself: one of the KerasTensors given, or
-    ``None``, or a number. Then the graph returns a list: what ``call`` does, and the masks with these numbers.
 
     Raises
     ------
@@ -103,8 +120,9 @@ def traced(
 
     keras = require("keras")
     call = _with(layer, overrides(layer) | dict(weights or {})).call if is_layer(layer) else layer
-    kwargs = dict(kwargs)
-    if getattr(layer, "_call_has_training_arg", False):
+    # Keras drops it on the way into a ``call`` that does not take it.
+    kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+    if getattr(layer, "_call_has_training_arg", "training" in _parameters(call)):
         kwargs["training"] = False
     inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
     inputs += (weights or {}).values()
@@ -113,23 +131,79 @@ def traced(
             inputs.append(mask)
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
-        with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
+        with (
+            _untouched(layer) if is_layer(layer) else nullcontext(),
+            quiet_masks(),
+            free_sizes_as_tensors(),
+            _any_outputs(),
+        ):
             outputs = call(*args, **kwargs)
-            function = keras.Function(inputs, outputs)
-            masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in function.outputs]
+            tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
+            function = keras.Function(inputs, tensors or inputs[:1])
+            masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in tensors]
             made = [mask for mask in masks if mask is not None and not any(mask is x for x in inputs)]
             if made:
-                function = keras.Function(inputs, [outputs, *made])
-                numbers = {id(mask): k for k, mask in enumerate(made, 1)}
+                function = keras.Function(inputs, [*tensors, *made])
+                numbers = {id(mask): k for k, mask in enumerate(made, len(tensors))}
                 masks = [numbers.get(id(mask), mask) for mask in masks]
     except UnsupportedOperatorError:
         raise
     except Exception as error:
-        why = str(error).strip().partition("\n")[0]
         raise UnsupportedOperatorError(
             class_name(layer),
             layer=name,
-            reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({why})",
+            reason=f"it has no converter, and its call cannot be traced on symbolic tensors ({_why(error)})",
             hint=HINT,
         ) from error
-    return function, masks
+    places = itertools.count()
+    structure = keras.tree.map_structure(
+        lambda x: Place(next(places)) if isinstance(x, keras.KerasTensor) else x, outputs
+    )
+    return Traced(function, masks, structure)
+
+
+def _parameters(call: Any) -> Collection[str]:
+    try:
+        return inspect.signature(call).parameters
+    except (TypeError, ValueError):
+        return ()
+
+
+def _why(error: Exception) -> str:
+    """What an exception says, without the arguments that Keras adds to it."""
+    text = str(error)
+    inner = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    return " ".join((inner[1] if inner else text).split())[:300]
+
+
+@contextmanager
+def _any_outputs() -> Iterator[None]:
+    """Inside, a layer may return what is no tensor (``None``, numbers) beside tensors, as it may where it runs."""
+    keras = require("keras")
+    import keras.src.layers.layer as layers
+    from keras.src.ops.node import Node
+
+    def node(*args: Any, outputs: Any = None, **kwargs: Any) -> Any:
+        tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
+        return Node(*args, outputs=tensors, **kwargs)
+
+    def symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(layer).__module__.startswith("keras.") or _is_graph_itself(layer):
+            return layer.compute_output_spec(*args, **kwargs)
+        try:  # what it declares may be that of the class it extends, whose ``call`` was another
+            outputs = _with(layer, overrides(layer)).call(*args, **kwargs)
+        except UnsupportedOperatorError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever it does: then what it declares counts
+            return layer.compute_output_spec(*args, **kwargs)
+        return keras.tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, dtype=x.dtype) if isinstance(x, keras.KerasTensor) else x, outputs
+        )
+
+    with patched(layers, "Node", node), patched(keras.layers.Layer, "symbolic_call", symbolic_call):
+        yield
+
+
+def _is_graph_itself(layer: Any) -> bool:
+    """Whether what it does is a graph of its own."""
+    return hasattr(layer, "_nodes_by_depth") or isinstance(layer, require("keras").Sequential)

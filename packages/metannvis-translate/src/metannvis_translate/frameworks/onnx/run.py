@@ -12,7 +12,7 @@ from metannvis_translate.errors import InvalidModelError
 from metannvis_translate.frameworks.onnx.exact_integers import with_exact_integers
 from metannvis_translate.frameworks.onnx.onnx_ml import as_array
 from metannvis_translate.frameworks.requirements import is_installed, require
-from metannvis_translate.graph.reference_operators import replaced_operators
+from metannvis_translate.graph.reference_operators import reference_evaluator
 
 if TYPE_CHECKING:
     import onnx
@@ -76,13 +76,10 @@ def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelPro
 
 
 def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
-    from onnx.reference import ReferenceEvaluator
-
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
-    operators = [*replaced_operators(), *([_batch_normalization()] if opset < 14 else [])]
     try:
-        evaluator = ReferenceEvaluator(proto, new_ops=operators)
+        evaluator = reference_evaluator(proto, [_batch_normalization()] if opset < 14 else [])
     except Exception as error:  # of its reader of attributes and constants, which has no class for it
         said = " ".join(str(error).split())[:400]
         raise InvalidModelError(f"no runtime takes the ONNX model: {said}; before that, {reason[:400]}") from error

@@ -55,6 +55,8 @@ class KerasEmitter(Emitter):
         self.inside_a_layer = False
         self.path = ""
         self.specs: Sequence[Any] = ()
+        #: whether the model that is exported is in double precision
+        self.is_double = False
         self.notes: list[str] = []
         self.single: list[str] = []
 

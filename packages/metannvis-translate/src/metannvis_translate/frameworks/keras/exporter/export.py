@@ -76,7 +76,9 @@ def export_model(
         from metannvis_translate.frameworks.keras.copy import as_float64
 
         model = as_float64(model)
-    return _Exporter(model, inputs, objects, progress).run()
+    exporter = _Exporter(model, inputs, objects, progress)
+    exporter.emitter.is_double = dtype == "float64"
+    return exporter.run()
 
 
 class _Exporter:
@@ -108,6 +110,7 @@ class _Exporter:
             strict=True,
             masks=HubMasks(self.emitter),
             weight=self.emitter.own_weight,
+            constant=self.emitter.tensor,
         )
         self.emitter.walk = self.walk
 
@@ -120,6 +123,10 @@ class _Exporter:
             # Keras itself does not hold a Sequential model to the batch size it was built with.
             fixed = next((port.shape[0] for port in ports if port.shape and port.shape[0] is not None), None)
         values = [self.emitter.input(p.name, p.shape, p.dtype, free_batch=fixed is None) for p in ports]
+        if self.emitter.is_double:
+            self.emitter.single += [
+                f"Input: the model declares {p.name} as {p.dtype}" for p in ports if p.dtype == "float32"
+            ]
         structure = self.walk.model(self.model, values)
         outputs = self.distinct(keras.tree.flatten(structure), values)
         names = self.output_names(function, len(outputs))
@@ -202,14 +209,14 @@ class _Exporter:
         e.operation, e.path = call.operation, call.path if not self.inside else before[1]
         e.inside_a_layer, self.inside = self.inside > 0, self.inside + 1
         try:
-            results = self.flat_outputs(self.convert(call), first)
+            outputs, results = self.flat_outputs(self.convert(call), first)
             self.settle(results, e.specs, call, is_outer=self.inside == 1)
         finally:
             self.inside -= 1
             e.operation, e.path, e.layer, e.specs = before
         if is_layer(call.operation) and not self.inside:
             self.record(call, results)
-        return results[0] if len(results) == 1 else results
+        return outputs
 
     def convert(self, call: Call) -> Any:
         e = self.emitter
@@ -230,6 +237,9 @@ class _Exporter:
             return row(e, operation, *args, **kwargs)
         row = find_layer_converter(operation)
         if row is not None:
+            first = next(iter(operation._call_signature.parameters), "")
+            if not args and first in kwargs:  # the argument that converters are given first, whatever Keras calls it
+                args = (kwargs.pop(first),)
             return row(e, operation, *args, **kwargs)
         return self.walk.through(self.walk.opened(operation, args, kwargs), f"{call.path}/")
 
@@ -253,15 +263,27 @@ class _Exporter:
         tree = require("keras").tree
         return tree.map_structure(autocast, (call.args, kwargs))
 
-    def flat_outputs(self, result: Any, first: int) -> list[ir.Value]:
-        """Flat outputs, each made by a node of this very call."""
+    def flat_outputs(self, result: Any, first: int) -> tuple[Any, list[ir.Value]]:
+        """Outputs, each made by a node of this very call: in their own structure, and flat."""
+        import onnx_ir as ir
+
         own = {id(value) for node in self.emitter.nodes[first:] for value in node.outputs}
-        flat = list(require("keras").tree.flatten(result))
-        for k, value in enumerate(flat):
-            if id(value) not in own or any(value is other for other in flat[:k]):
-                flat[k] = self.emitter.emit("Identity", value)
-                self.walk.masks.set(flat[k], self.walk.masks.get(value))
-        return flat
+        tree = require("keras").tree
+        flat: list[ir.Value] = []
+
+        def settled(value: Any) -> Any:
+            if not isinstance(value, ir.Value):
+                return value
+            if id(value) not in own or any(value is other for other in flat):
+                mask = self.walk.masks.get(value)
+                value = self.emitter.emit("Identity", value)
+                self.walk.masks.set(value, mask)
+            flat.append(value)
+            return value
+
+        outputs = tree.map_structure(settled, result)
+        single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if single else outputs, flat
 
     def settle(self, values: Sequence[ir.Value], specs: Sequence[Any], call: Call, *, is_outer: bool) -> None:
         """Give outputs the names and shapes that Keras knows them by."""
@@ -285,7 +307,7 @@ class _Exporter:
 
     def parent(self, call: Call, outputs: Any) -> None:
         if not self.inside:
-            self.record(call, require("keras").tree.flatten(outputs), parent=True)
+            self.record(call, [x for x in require("keras").tree.flatten(outputs) if self.walk.is_value(x)], parent=True)
 
 
 def _packed(structure: Any, arrays: list[Any]) -> Any:

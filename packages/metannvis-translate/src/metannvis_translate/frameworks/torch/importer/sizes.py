@@ -22,7 +22,7 @@ __all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate"]
 #: What is calculated with sizes.
 SIZE_OPERATORS = {
     "Identity", "Cast", "Concat", "Gather", "Unsqueeze", "Squeeze", "Reshape", "Slice", "ReduceProd", "Add", "Sub", "Mul",
-    "Div", "Neg", "Where",
+    "Div", "Mod", "Neg", "Where",
 }  # fmt: skip
 
 

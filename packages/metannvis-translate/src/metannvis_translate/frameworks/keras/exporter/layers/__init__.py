@@ -56,6 +56,7 @@ FAMILIES = (
     "reshape",
     "resize",
     "signal",
+    "sizes",
     "wrapping",
 )
 

@@ -160,10 +160,12 @@ def Clip(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 
 @keras_op("FloorDivide")
 def FloorDivide(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
-    quotient = e.emit("Div", e.tensor(x1, e.dtype), e.tensor(x2, e.dtype), shape=e.output_shape())
+    one, other = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
     if np.issubdtype(e.dtype_of(e.dtype).numpy(), np.integer):
-        e.refuse("ONNX rounds a division of integers towards zero")
-    return e.emit("Floor", quotient)
+        # ONNX rounds a quotient of integers towards zero, but its Mod has the sign of the divisor: what is left divides evenly
+        one = e.emit("Sub", one, e.emit("Mod", one, other, shape=e.output_shape()), shape=e.output_shape())
+        return e.emit("Div", one, other, shape=e.output_shape())
+    return e.emit("Floor", e.emit("Div", one, other, shape=e.output_shape()))
 
 
 @keras_op("Where")
@@ -182,6 +184,8 @@ def Where(e: KerasEmitter, op: Any, condition: Any, x1: Any = None, x2: Any = No
 
 @keras_op("Cast")
 def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    if e.is_double and e.dtype in ("float16", "bfloat16", "float32"):
+        e.single.append(f"Cast: the model itself casts to {e.dtype}")
     return e.cast(x, e.dtype)
 
 

@@ -94,7 +94,12 @@ class Table:
 
 def _is_keras(cls: type) -> bool:
     return cls.__module__.startswith(
-        ("keras.src.", "keras.layers", "metannvis_translate.frameworks.keras.dynamic_size_layers")
+        (
+            "keras.src.",
+            "keras.layers",
+            "metannvis_translate.frameworks.keras.dynamic_size_layers",
+            "metannvis_translate.frameworks.keras.free_sizes",
+        )
     )
 
 

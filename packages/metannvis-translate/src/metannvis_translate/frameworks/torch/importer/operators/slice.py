@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from torch import fx
 
 from metannvis_translate.frameworks.torch.importer.operators.pad import pad_pairs
 from metannvis_translate.frameworks.torch.importer.registry import converter
@@ -61,12 +62,12 @@ def Split(
 def cut(
     ctx: TorchImporter,
     data: Value,
-    starts: Sequence[int],
-    ends: Sequence[int],
+    starts: Sequence[Any],
+    ends: Sequence[Any],
     axes: Sequence[int],
     steps: Sequence[int],
 ) -> LaidOut:
-    """Slices along logical axes; a negative step turns the axis around."""
+    """Slices along logical axes, between numbers or sizes; a negative step turns the axis around."""
     x = ctx.placed(data)
     shape = ctx.shape(0) or (None,) * x.rank
     slices = [slice(None)] * x.rank
@@ -74,6 +75,12 @@ def cut(
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         axis %= x.rank
         size, dim = shape[axis], x.axis(axis)
+        if isinstance(start, fx.Node) or isinstance(end, fx.Node):
+            if step <= 0:
+                ctx.refuse("it steps backwards from a free size")
+            is_whole = not isinstance(end, fx.Node) and end >= 2**31 - 1
+            slices[dim] = slice(start, None if is_whole else end, step if step > 1 else None)
+            continue
         if step > 0:
             last = None if end >= (2**31 - 1 if size is None else size) else end
             slices[dim] = slice(start or None, last, step if step > 1 else None)
@@ -107,7 +114,7 @@ def Slice(
     ctx: TorchImporter, data: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None
 ) -> LaidOut:
     """Indexing."""
-    first, last = ctx.known(starts, "starts").tolist(), ctx.known(ends, "ends").tolist()
+    first, last = ctx.sizes(starts, "starts"), ctx.sizes(ends, "ends")
     along = list(range(len(first))) if axes is None else ctx.known(axes, "axes").tolist()
     return cut(ctx, data, first, last, along, [1] * len(first) if steps is None else ctx.known(steps, "steps").tolist())
 
