@@ -24,13 +24,19 @@ OPERATORS = {
 
 @dataclass(frozen=True)
 class HubPort:
-    """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`."""
+    """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`.
+
+    ``least_batch`` is the least size of a free first axis that the graph is right for, and ``batch_reason`` says why the first
+    axis is not free, or why that is the least.
+    """
 
     name: str
     value: str
     shape: tuple[int | None, ...]
     dtype: str
     axes: str = ""
+    least_batch: int = 1
+    batch_reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from metannvis_translate.importing import batch_limits
 from metannvis_translate.keras_objects import resampling
 
 __all__ = [
+    "BatchLimit",
     "BitCast",
     "BitShift",
     "BitwiseNot",
@@ -80,6 +82,19 @@ def operator_layer(function: Callable[..., Any]) -> Any:
     members = {"function": staticmethod(function), "__doc__": function.__doc__, "__module__": __name__}
     made = type(function.__name__, (OperatorLayer,), members)
     return keras.saving.register_keras_serializable(package="metannvis")(made)
+
+
+@operator_layer
+def BatchLimit(x: Any, *, axis: int, exact: int | None, least: int, text: str) -> Any:  # noqa: N802
+    """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
+    limit = batch_limits.BatchLimit(exact, least, text)
+    size = x.shape[axis]
+    if size is not None:
+        limit.check(size)
+        return tf.identity(x)
+    size = tf.shape(x)[axis]
+    with tf.control_dependencies([tf.debugging.Assert(limit.allows(size), [text, size])]):
+        return tf.identity(x)
 
 
 # --- integers -----------------------------------------------------------------------------------------------------------------

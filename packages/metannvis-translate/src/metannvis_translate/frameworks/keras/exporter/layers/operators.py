@@ -47,6 +47,11 @@ def own_layer(name: str) -> Callable[[F], F]:
     return decorate
 
 
+@own_layer("BatchLimit")
+def BatchLimit(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
+    return e.emit("Identity", x)
+
+
 # --- integers -----------------------------------------------------------------------------------------------------------------
 
 
