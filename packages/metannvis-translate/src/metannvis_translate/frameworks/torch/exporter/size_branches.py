@@ -39,7 +39,9 @@ class Asked:
     #: calls that take an axis of a free size out of a tensor if the size is one
     squeezes: list[str] = field(default_factory=list)
 
-    def squeeze(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def squeeze(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Handler of calls: a ``squeeze`` of a free size is noted, and told which axes it takes out at other sizes than one."""
         if name not in SQUEEZES or not args:
             return args, kwargs
