@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.graph.conventions import STANDARD, Conventions
-from metannvis_translate.graph.metadata import STOP_GRADIENT
+from metannvis_translate.graph.metadata import STOP_GRADIENT, WHOLE_SEQUENCE
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["OPERATORS", "ExportedGraph", "HubLayer", "HubPort"]
 OPERATORS = {
     "AdaptiveAveragePool": (1, 1), "AdaptiveMaxPool": (1, 1), "GLU": (1, 1), "GroupNormalization": (3, 3), "Linear": (2, 3),
     "Roll": (1, 1), "Softplus": (1, 1), STOP_GRADIENT: (1, 1), "Threshold": (1, 1),
+    WHOLE_SEQUENCE: (2, 2),
 }  # fmt: skip
 
 

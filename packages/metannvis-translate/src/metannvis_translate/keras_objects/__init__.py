@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from metannvis_translate.importing import batch_limits
+from metannvis_translate.importing import batch_limits, recurrence
 from metannvis_translate.keras_objects import resampling
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "TensorScatter",
     "Unique",
     "Unsigned64",
+    "WholeSequence",
     "operator_layer",
 ]
 
@@ -94,6 +95,17 @@ def BatchLimit(x: Any, *, axis: int, exact: int | None, least: int, text: str) -
         return tf.identity(x)
     size = tf.shape(x)[axis]
     with tf.control_dependencies([tf.debugging.Assert(limit.allows(size), [text, size])]):
+        return tf.identity(x)
+
+
+@operator_layer
+def WholeSequence(x: Any, lengths: Any, *, axis: int) -> Any:  # noqa: N802
+    """Padded sequences as they are, of which one has to be as long as there are steps."""
+    if tf.executing_eagerly():
+        recurrence.check_longest(int(tf.reduce_max(lengths)), int(x.shape[axis]))
+        return tf.identity(x)
+    longest, steps = tf.cast(tf.reduce_max(lengths), tf.int32), tf.shape(x)[axis]
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(longest, steps), [recurrence.TOO_SHORT, longest, steps])]):
         return tf.identity(x)
 
 

@@ -20,6 +20,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import computed_in_single
+from metannvis_translate.frameworks.torch.exporter.packed_sequences import keeping_padded
 from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
 from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
@@ -103,7 +104,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
                 ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
             )
         }
-    with quiet(), watching_branches() as asked:
+    with quiet(), keeping_padded(), watching_branches() as asked:
         program = torch.onnx.export(
             recorder.module(asked.squeeze) if dynamic else recorder.module(),
             recorder.tensors(),

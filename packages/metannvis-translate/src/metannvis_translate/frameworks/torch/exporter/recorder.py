@@ -19,7 +19,7 @@ from metannvis_translate.frameworks.torch.exporter.output_snapshots import Outpu
 from metannvis_translate.frameworks.torch.exporter.size_branches import SQUEEZES
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
-from metannvis_translate.frameworks.torch.hooks import recording, structure_of, tensors_in
+from metannvis_translate.frameworks.torch.hooks import holds_packed, recording, structure_of, tensors_in
 from metannvis_translate.frameworks.torch.model_state import ModelState, copied
 from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, WEIGHT
@@ -190,6 +190,8 @@ class Recorder:
                 watching = handled(reworded, *handlers, kept.before)
                 with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops):
                     output = recorder.call(self.model, args)
+                if holds_packed(output):
+                    raise NotImplementedError("the model returns a PackedSequence, whose rows depend on lengths that are data")
                 flat = tensors_in(output)
                 recorder.changed = kept.is_changed
                 recorder.structure = structure_of(output)
