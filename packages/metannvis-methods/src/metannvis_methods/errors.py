@@ -8,6 +8,7 @@
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
+    ├─ FixedBatchWarning                    a model takes one number of samples at a time; it is called in pieces
     ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
        ├─ MethodChoiceWarning               several toolsets have the method; one was taken
@@ -29,6 +30,7 @@ from metannvis_translate.errors import (
 
 __all__ = [
     "ChoiceWarning",
+    "FixedBatchWarning",
     "GradientWarning",
     "InvalidArgumentError",
     "LayerChoiceWarning",
@@ -56,6 +58,10 @@ class UnknownToolsetError(MetannvisError, LookupError):
 
 class ToolsetError(MetannvisError, RuntimeError):
     """The toolkit raised an error of its own, which is chained (``error.__cause__``)."""
+
+
+class FixedBatchWarning(UserWarning):
+    """A model takes one number of samples at a time: samples and steps pass through it in pieces."""
 
 
 class GradientWarning(UserWarning):

@@ -120,8 +120,8 @@ class Recurrence:
 
 #: What is said of sequences that are all shorter than what they are padded to.
 TOO_SHORT = (
-    "the source pads to the longest sequence, and this translation to as many steps as it is given: cut the input to the longest "
-    "one, translate with shapes= that leave the steps free, or give pad_packed_sequence a total_length="
+    "the source pads to the longest sequence, and this translation to as many steps as it is given: cut the input to the "
+    "longest one, translate with shapes= that leave the steps free, or give pad_packed_sequence a total_length="
 )
 
 

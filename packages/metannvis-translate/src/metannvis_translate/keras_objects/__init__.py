@@ -105,7 +105,9 @@ def WholeSequence(x: Any, lengths: Any, *, axis: int) -> Any:  # noqa: N802
         recurrence.check_longest(int(tf.reduce_max(lengths)), int(x.shape[axis]))
         return tf.identity(x)
     longest, steps = tf.cast(tf.reduce_max(lengths), tf.int32), tf.shape(x)[axis]
-    with tf.control_dependencies([tf.debugging.Assert(tf.equal(longest, steps), [recurrence.TOO_SHORT, longest, steps])]):
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.equal(longest, steps), [recurrence.TOO_SHORT, longest, steps])]
+    ):
         return tf.identity(x)
 
 

@@ -1,11 +1,11 @@
 """Packed sequences: ``pack_padded_sequence`` … ``pad_packed_sequence`` around recurrent layers.
 
-What is packed has as many rows as the lengths say, which are data. So while a model is traced, a sequence stays padded and its
-lengths go with it, and a recurrent layer becomes an operator that takes both, as ONNX's do (``sequence_lens``). It needs no order
-of lengths. Whatever else is done with a packed sequence is refused by name.
+What is packed has as many rows as the lengths say, which are data. So while a model is traced, a sequence stays padded and
+its lengths go with it, and a recurrent layer becomes an operator that takes both, as ONNX's do (``sequence_lens``). It needs
+no order of lengths. Whatever else is done with a packed sequence is refused by name.
 
-One thing is data still: without ``total_length`` a sequence is padded to its longest. The translation keeps the steps that it was
-given, and refuses lengths of which none is as long.
+One thing is data still: without ``total_length`` a sequence is padded to its longest. The translation keeps the steps that
+it was given, and refuses lengths of which none is as long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["keeping_padded", "translations"]
 
 FUNCTIONS = ("pack_padded_sequence", "pad_packed_sequence", "pack_sequence", "unpack_sequence")
 #: What each kind of layer is in ONNX, and where PyTorch has ONNX's gates.
-KINDS = {
+KINDS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "LSTM": ("LSTM", (0, 3, 1, 2), {}),
     "GRU": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),
     "RNN_TANH": ("RNN", (0,), {"activations": "Tanh"}),
@@ -48,17 +48,20 @@ def sequence_class() -> Any:
             self.padded, self.lengths, self.batch_first = padded, lengths, batch_first
             return self
 
-        def __iter__(self) -> NoReturn:  # type: ignore[override]
+        def __iter__(self) -> NoReturn:
             _refuse("takes apart")
 
-        def __getitem__(self, key: Any) -> NoReturn:  # type: ignore[override]
+        def __getitem__(self, key: Any) -> NoReturn:
             _refuse("takes apart")
 
-        def to(self, *args: Any, **kwargs: Any) -> NoReturn:  # type: ignore[override]
+        def to(self, *args: Any, **kwargs: Any) -> NoReturn:
             _refuse("converts")
 
+    def refusing(name: str) -> property:
+        return property(lambda self: _refuse(f"reads .{name} of"))
+
     for name in ("data", "batch_sizes", "sorted_indices", "unsorted_indices"):
-        setattr(PaddedSequence, name, property(lambda self, name=name: _refuse(f"reads .{name} of")))
+        setattr(PaddedSequence, name, refusing(name))
     return PaddedSequence
 
 
@@ -83,7 +86,9 @@ def operators() -> Any:
 
     def recurrence(x: Any, lengths: Any, states: Any, params: Any, kind: str, biases: bool, layers: int, both: bool, first: bool) -> Any:  # noqa: E501  # fmt: skip
         units = states[0].shape[2] * (2 if both else 1)
-        return x.new_empty((x.shape[0], x.shape[1], units)), *(torch.empty_like(states[k % len(states)]) for k in (0, 1))
+        return x.new_empty((x.shape[0], x.shape[1], units)), *(
+            torch.empty_like(states[k % len(states)]) for k in (0, 1)
+        )
 
     library.impl("packed_recurrence", recurrence, "Meta")
     library.impl("whole_sequence", lambda x, lengths, axis: torch.empty_like(x), "Meta")
@@ -135,7 +140,9 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     return called("pack_padded_sequence", input, lengths, batch_first, enforce_sorted)
 
 
-def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value: float = 0.0, total_length: Any = None) -> Any:  # fmt: skip
+def pad_packed_sequence(
+    sequence: Any, batch_first: bool = False, padding_value: float = 0.0, total_length: Any = None
+) -> Any:
     from metannvis_translate.frameworks.torch.exporter.packed_sequences import called
 
     return called("pad_packed_sequence", sequence, batch_first, padding_value, total_length)
@@ -196,7 +203,9 @@ def _pad(sequence: Any, batch_first: bool, padding_value: float, total_length: A
 
 
 def _pack_list(sequences: Any, enforce_sorted: bool) -> NoReturn:
-    raise NotImplementedError("pack_sequence of a list of tensors, whose lengths are fixed by it; use pack_padded_sequence")
+    raise NotImplementedError(
+        "pack_sequence of a list of tensors, whose lengths are fixed by it; use pack_padded_sequence"
+    )
 
 
 def _unpack(sequences: Any) -> NoReturn:
@@ -215,7 +224,6 @@ def _forward(theirs: Any) -> Any:
     """The forward pass of a recurrent module, which takes a padded sequence for a packed one."""
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
-        import torch
 
         if not isinstance(input, sequence_class()):
             return theirs(self, input, hx)
@@ -303,9 +311,7 @@ def _layers(
         first = layer * directions
         initial = [op.Slice(state, [first], [first + directions], [0]) for state in states]
         direction = "bidirectional" if bidirectional else "forward"
-        steps, *last = getattr(op, name)(
-            x, *weights, counts, *initial, direction=direction, hidden_size=units, **more
-        )
+        steps, *last = getattr(op, name)(x, *weights, counts, *initial, direction=direction, hidden_size=units, **more)
         for end, state in zip(ends, last, strict=True):
             end.append(state)
         # (steps, directions, batch, units)

@@ -191,7 +191,9 @@ class Recorder:
                 with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops):
                     output = recorder.call(self.model, args)
                 if holds_packed(output):
-                    raise NotImplementedError("the model returns a PackedSequence, whose rows depend on lengths that are data")
+                    raise NotImplementedError(
+                        "the model returns a PackedSequence, whose rows depend on lengths that are data"
+                    )
                 flat = tensors_in(output)
                 recorder.changed = kept.is_changed
                 recorder.structure = structure_of(output)

@@ -2,8 +2,8 @@
 
 ``torch.export`` takes the way that the example goes and, at sizes of one, does not even note that there was a choice. So while
 it traces, each condition on a free size that the model's own code asks is looked at: if some other size would have answered
-otherwise, the size cannot stay free. A ``squeeze`` asks such a question without a word: it takes out an axis of one sample. What
-is traced with several samples is then right for two or more.
+otherwise, the size cannot stay free. A ``squeeze`` asks such a question without a word: it takes out an axis of one sample.
+What is traced with several samples is then right for two or more.
 """
 
 from __future__ import annotations
