@@ -9,6 +9,7 @@ from metannvis_methods.__about__ import __version__
 from metannvis_methods.compare import compare
 from metannvis_methods.errors import (
     ChoiceWarning,
+    FixedBatchWarning,
     GradientWarning,
     LayerChoiceWarning,
     MethodChoiceWarning,
@@ -39,6 +40,7 @@ __all__ = [
     "ChoiceWarning",
     "Comparison",
     "Explanation",
+    "FixedBatchWarning",
     "GradientWarning",
     "Job",
     "LayerChoiceWarning",

@@ -9,6 +9,7 @@
 
     UserWarning
     ├─ UnfitWarning                         a method does not fit the model, or its result shows that it did not
+    ├─ FixedBatchWarning                    a model takes one number of samples at a time; it is called in pieces
     ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
        ├─ MethodChoiceWarning               several toolsets have the method; one was taken
@@ -30,6 +31,7 @@ from metannvis_translate.errors import (
 
 __all__ = [
     "ChoiceWarning",
+    "FixedBatchWarning",
     "GradientWarning",
     "InvalidArgumentError",
     "LayerChoiceWarning",
@@ -58,6 +60,10 @@ class UnknownToolsetError(MetannvisError, LookupError):
 
 class ToolsetError(MetannvisError, RuntimeError):
     """The toolkit raised an error of its own, which is chained (``error.__cause__``)."""
+
+
+class FixedBatchWarning(UserWarning):
+    """A model takes one number of samples at a time: samples and steps pass through it in pieces."""
 
 
 class GradientWarning(UserWarning):

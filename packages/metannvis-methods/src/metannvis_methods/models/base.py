@@ -101,6 +101,17 @@ class ModelAdapter:
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
         """Refuse inputs that the model says it cannot take (``InvalidArgumentError``)."""
 
+    def fixed_batch(self, model: Any) -> int | None:
+        """The only number of samples that the model says it takes; ``None`` if it takes any."""
+        return None
+
+    def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
+        """A model that computes the same of any multiple of so many samples; the model itself if there is no such thing.
+
+        ``tell`` is called when it is given more than so many.
+        """
+        return model
+
     def input_names(self, model: Any) -> tuple[str, ...]:
         """Names of the model's inputs in its own order; empty if it has none."""
         return ()

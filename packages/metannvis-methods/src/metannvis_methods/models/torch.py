@@ -30,6 +30,25 @@ __all__ = ["adapter"]
 AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 
 
+class InPieces(torch.nn.Module):
+    """A model that takes so many samples at a time, for any multiple of them."""
+
+    def __init__(self, model: torch.nn.Module, size: int, tell: Callable[[], None]) -> None:
+        super().__init__()
+        self.model, self.size, self.tell = model, size, tell
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """Piece after piece."""
+        count = inputs[0].shape[0]
+        if count <= self.size:
+            return self.model(*inputs)
+        self.tell()
+        parts = [self.model(*(x[start : start + self.size] for x in inputs)) for start in range(0, count, self.size)]
+        if isinstance(parts[0], torch.Tensor):
+            return torch.cat(parts)
+        return tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
+
+
 class TorchAdapter(ModelAdapter):
     """PyTorch modules."""
 
@@ -46,6 +65,10 @@ class TorchAdapter(ModelAdapter):
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself, and every module in it by its dotted name."""
         return model, {name: module for name, module in model.named_modules() if name}
+
+    def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
+        """A module that hands on so many samples at a time."""
+        return InPieces(model, size, tell)
 
     def layer_name(self, model: Any, layer: Any) -> str:
         """Dotted name of a module of the model."""

@@ -65,6 +65,13 @@ class Prepared:
             self.description = self.adapter.describe(self.source, self.examples)
         return self.description
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only number of samples that the translated model takes; ``None`` if it takes any."""
+        ports = self.translation.inputs if self.translation is not None else ()
+        sizes = {port.source_shape[0] for port in ports if port.source_shape}
+        return sizes.pop() if len(sizes) == 1 else None
+
     def is_current(self) -> bool:
         """Whether the caller's model still is what it was when it was translated."""
         return self.fingerprint is None or self.fingerprint == adapter_for(self.framework).fingerprint(self.source)

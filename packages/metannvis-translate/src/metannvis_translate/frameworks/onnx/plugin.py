@@ -51,6 +51,11 @@ __all__ = ["OnnxFramework", "framework"]
 Array = np.ndarray[Any, Any]
 #: Oldest and newest opset of the standard domain that can be taken in.
 OLDEST = 7
+#: Why a size on the first axis of an input is no free one.
+FIXED_BY_FILE = (
+    "the ONNX graph states that size. Give as many samples at a time, or export it with a free batch (dynamic_axes= or "
+    "dynamic_shapes= of torch.onnx.export)."
+)
 
 
 class OnnxFramework(FrameworkBase):
@@ -131,7 +136,9 @@ class OnnxFramework(FrameworkBase):
             if value.type is not None and not isinstance(value.type, ir.TensorType):
                 kind = type(value.type).__name__.removesuffix("Type").lower()
                 raise UnsupportedOperatorError(kind, opset=opset, reason=f"{value.name!r} is no tensor but a {kind}")
-        ports = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.inputs)
+        ports = tuple(
+            HubPort(v.name or "", v.name or "", _shape(v), _dtype(v), batch_reason=FIXED_BY_FILE) for v in graph.inputs
+        )
         batches = {port.shape[0] for port in ports if port.shape}
         fixed = next(iter(batches)) if len(batches) == 1 else None
         outputs = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.outputs)

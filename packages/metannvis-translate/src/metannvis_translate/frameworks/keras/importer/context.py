@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from metannvis_translate import keras_objects
 from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.importer.free_parameters import Parameters
 from metannvis_translate.frameworks.keras.importer.layer_builder import LayerMaker, policy
@@ -20,6 +21,7 @@ from metannvis_translate.graph import axes, layout
 from metannvis_translate.graph.layout import LaidOut, Order
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.symbolic_shapes import dims
+from metannvis_translate.importing.batch_limits import BatchLimit
 from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.layers import LayerInfo
 
@@ -76,6 +78,14 @@ class KerasImporter(LayerMaker):
         tensor = keras.Input(batch_shape=shape, dtype=dtype, name=name)
         self.inputs.append(tensor)
         return tensor
+
+    def limit_batch(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
+        """A layer, so that a saved and a rebuilt model refuse it too: Keras looks at every size but the first."""
+        layer = keras_objects.BatchLimit(
+            axis=axis, exact=limit.exact, least=limit.least, text=limit.text,
+            name=self.unique(f"{port.name}_batch"), dtype=policy(tensor),
+        )  # fmt: skip
+        return layer(tensor)
 
     def transpose(self, tensor: Any, perm: Order) -> Any:
         if perm[0] == 0 and len(perm) > 1:

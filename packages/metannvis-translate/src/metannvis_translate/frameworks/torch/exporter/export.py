@@ -128,7 +128,10 @@ def export_model(
             notes = (*notes, state_note)
         if recorder.autocast:
             notes = (*notes, AUTOCAST)
-        return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
+        if recorder.squeezes and dynamic:
+            notes = (*notes, f"it takes batches of two samples or more: {recorder.squeezes[0]}")
+        reason = failures[0].partition(": ")[2] if failures else ""
+        return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes, reason)
     raise refusal(recorder, engine, failures, last) from last
 
 
