@@ -110,6 +110,13 @@ class Replacement:
         exact = exact_value(self.node, attribute)
         return np.array(self.node.attributes[attribute].value if exact is None else exact, x.dtype.numpy())
 
+    def scalar(self, number: float) -> np.ndarray[Any, Any]:
+        """A number as a constant of the input's type."""
+        x = self.source()
+        if x.dtype is None:
+            raise UnsupportedOperatorError(self.node.op_type, reason="the type of its input is not known")
+        return np.array(number, x.dtype.numpy())
+
     def list_of(self, attribute: str) -> list[int]:
         """A list of integers among the node's attributes; empty if it is not there."""
         found = self.node.attributes.get(attribute)
@@ -222,6 +229,55 @@ def _glu(at: Replacement) -> ir.Value:
     return at.add("Mul", parts[0], at.add("Sigmoid", parts[1]))
 
 
+def _log1p(at: Replacement) -> ir.Value:
+    """The logarithm of the rounded sum, times how much more the sum was before it was rounded."""
+    x = at.source()
+    one, zero = at.scalar(1), at.scalar(0)
+    total = at.add("Add", x, one)
+    added = at.add("Sub", total, one)
+    is_same = at.add("Equal", added, x)
+    ratio = at.add("Where", is_same, one, at.add("Div", x, added))
+    return at.add("Where", at.add("Equal", added, zero), x, at.add("Mul", at.add("Log", total), ratio))
+
+
+def _expm1(at: Replacement) -> ir.Value:
+    """By the hyperbolic tangent of the half where the exponential is near one."""
+    x, one, half = at.source(), at.scalar(1), at.scalar(0.5)
+    tangent = at.add("Tanh", at.add("Mul", x, half))
+    near = at.add("Div", at.add("Add", tangent, tangent), at.add("Sub", one, tangent))
+    is_near = at.add("Less", at.add("Abs", x), half)
+    return at.add("Where", is_near, near, at.add("Sub", at.add("Exp", x), one))
+
+
+def _erfc(at: Replacement) -> ir.Value:
+    return at.add("Sub", at.scalar(1), at.add("Erf", at.source()))
+
+
+def _atan2(at: Replacement) -> ir.Value:
+    """The angle of the right half plane, turned by as much as the signs say, those of zeros among them."""
+    y, x = at.node.inputs
+    assert y is not None and x is not None
+    zero, one = at.scalar(0), at.scalar(1)
+
+    def is_negative(z: ir.Value) -> ir.Value:
+        return at.add("Or", at.add("Less", z, zero), at.add("Less", at.add("Reciprocal", z), zero))
+
+    def angle(share: float) -> np.ndarray[Any, Any]:
+        return at.scalar(share * np.pi)
+
+    sign = at.add("Where", is_negative(y), at.scalar(-1), one)
+    is_left = is_negative(x)
+    tangent = at.add("Atan", at.add("Div", y, x))
+    turned = at.add("Where", is_left, at.add("Mul", sign, angle(1)), zero)
+    result = at.add("Where", is_left, at.add("Add", tangent, turned), tangent)
+    axis = at.add("Mul", sign, angle(0.5))
+    origin = at.add("Where", at.add("Equal", y, zero), at.add("Where", is_left, turned, y), axis)
+    result = at.add("Where", at.add("Equal", x, zero), origin, result)
+    far = at.add("And", at.add("IsInf", x), at.add("IsInf", y))
+    corner = at.add("Mul", sign, at.add("Where", is_left, angle(0.75), angle(0.25)))
+    return at.add("Where", far, corner, result)
+
+
 def _stop(at: Replacement) -> ir.Value:
     """ONNX knows no gradients."""
     return at.add("Identity", at.source())
@@ -229,7 +285,11 @@ def _stop(at: Replacement) -> ir.Value:
 
 RULES: dict[str, Callable[[Replacement], Any]] = {
     STOP_GRADIENT: _stop,
+    "Atan2": _atan2,
+    "Erfc": _erfc,
+    "Expm1": _expm1,
     "Linear": _linear,
+    "Log1p": _log1p,
     "GroupNormalization": _group_norm,
     "Roll": _roll,
     "Softplus": _softplus,

@@ -29,10 +29,12 @@ UNARY = {
     "Cosh": "Cosh",
     "Erf": "Erf",
     "Exp": "Exp",
+    "Expm1": "Expm1",
     "Floor": "Floor",
     "Isinf": "IsInf",
     "Isnan": "IsNaN",
     "Log": "Log",
+    "Log1p": "Log1p",
     "LogicalNot": "Not",
     "Negative": "Neg",
     "Reciprocal": "Reciprocal",
@@ -127,18 +129,6 @@ def Square(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 @keras_op("Rsqrt")
 def Rsqrt(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.emit("Reciprocal", e.emit("Sqrt", e.promoted(x)))
-
-
-@keras_op("Log1p")
-def Log1p(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.promoted(x)
-    return e.emit("Log", e.emit("Add", x, e.scalar(1.0, x), shape=e.shape(x)))
-
-
-@keras_op("Expm1")
-def Expm1(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.emit("Exp", e.promoted(x))
-    return e.emit("Sub", x, e.scalar(1.0, x), shape=e.shape(x))
 
 
 @keras_op("Log2", "Log10")

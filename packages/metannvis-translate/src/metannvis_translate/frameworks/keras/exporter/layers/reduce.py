@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_op
+from metannvis_translate.graph.metadata import NUMBERS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -66,4 +67,5 @@ def ArgMax(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
         dtype="int64",
         shape=e.output_shape(),
     )
+    e.state(y, NUMBERS, "signed")
     return e.cast(y, e.dtype)
