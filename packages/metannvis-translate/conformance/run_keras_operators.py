@@ -65,7 +65,7 @@ def model_of(sample: Sample) -> Any:
         return keras.Model(inputs, Call(name="call")(*inputs))
 
 
-def native(sample: Sample, weights: Sequence[Array] | None, dtype: str = "float32") -> Any:
+def native(model: Any, sample: Sample, weights: Sequence[Array] | None, dtype: str = "float32") -> Any:
     """Outputs, gradients of a weighted sum of those that are floats, and the weights."""
     import keras
     import tensorflow as tf
@@ -74,7 +74,7 @@ def native(sample: Sample, weights: Sequence[Array] | None, dtype: str = "float3
     floats = [t for t in given if t.dtype.is_floating]
     with tf.GradientTape() as tape:
         tape.watch(floats)
-        found = [tf.convert_to_tensor(t) for t in keras.tree.flatten(sample.call(*given))]
+        found = [tf.convert_to_tensor(t) for t in keras.tree.flatten(model(given[0] if len(given) == 1 else given, training=False))]
         if weights is None:
             rng = np.random.default_rng(1)
             weights = [rng.standard_normal(tuple(t.shape)).astype("float32") for t in found]
@@ -127,11 +127,8 @@ def run_sample(sample: Sample) -> Outcome:
 
     keras.backend.clear_session()
     try:
-        wanted, slopes, weights = native(sample, None)
-    except Exception as error:  # noqa: BLE001
-        return Outcome("skipped", f"the function itself refuses it: {first_line(error)}")
-    try:
         model = model_of(sample)
+        wanted, slopes, weights = native(model, sample, None)
     except Exception as error:  # noqa: BLE001
         return Outcome("skipped", f"no model can be made of it: {first_line(error)}")
     if any(a.dtype.kind == "c" for a in wanted):
@@ -146,17 +143,19 @@ def run_sample(sample: Sample) -> Outcome:
         found, gradients = translated(translation, sample, weights)
     except Exception as error:  # noqa: BLE001
         return Outcome("crashed", f"when it runs: {type(error).__name__}: {first_line(error)}")
-    return compared(sample, (wanted, slopes, weights), found, gradients)
+    return compared(model, sample, (wanted, slopes, weights), found, gradients)
 
 
-def compared(sample: Sample, source: Any, found: list[Array], gradients: list[Array | None]) -> Outcome:
+def compared(model: Any, sample: Sample, source: Any, found: list[Array], gradients: list[Array | None]) -> Outcome:
     """``passed`` or ``wrong``."""
+    from metannvis_translate.frameworks.keras.copy import as_float64
+
     wanted, slopes, weights = source
     exact: list[Any] = []
 
     def double(part: int, k: int) -> Any:
         if not exact:
-            exact.append(native(sample, weights, "float64"))
+            exact.append(native(as_float64(model), sample, weights, "float64"))
         return exact[0][part][k]
 
     if len(found) != len(wanted):

@@ -59,7 +59,12 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
         return [tf.convert_to_tensor(x) for x in keras.tree.flatten(result)]
 
     first = len(e.nodes)
-    graph = _traced(e, operation, compute, specs)
+    try:
+        with keras.StatelessScope():
+            graph = tf.function(compute, autograph=False).get_concrete_function(*specs).graph
+    except Exception as error:
+        why = " ".join(str(error).split())[:200]
+        raise _refusal(e, operation, f"TensorFlow cannot trace it where sizes are free ({why})") from error
     for node in graph.get_operations():
         if node.type.startswith(ACTS):
             raise _refusal(e, operation, f"it acts beyond what it returns ({node.type})")
@@ -89,26 +94,6 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
 def _value(e: KerasEmitter, operation: Any, x: Any) -> ir.Value:
     """What flows along an edge as a value of the graph."""
     return Node(e, None, (), operation, {}).as_value(x)
-
-
-def _traced(e: KerasEmitter, operation: Any, compute: Callable[..., Any], specs: Sequence[Any]) -> Any:
-    """The graph of a function; where Python asks what a tensor is worth, as TensorFlow rewrites its source."""
-    keras, tf = require("keras"), require("tensorflow")
-    for autograph in (False, True):
-        try:
-            with keras.StatelessScope():
-                return tf.function(compute, autograph=autograph).get_concrete_function(*specs).graph
-        except tf.errors.OperatorNotAllowedInGraphError as error:
-            if autograph:
-                raise _untraceable(e, operation, error) from error
-        except Exception as error:
-            raise _untraceable(e, operation, error) from error
-    raise AssertionError
-
-
-def _untraceable(e: KerasEmitter, operation: Any, error: Exception) -> UnsupportedOperatorError:
-    why = " ".join(str(error).split())[:200]
-    return _refusal(e, operation, f"TensorFlow cannot trace it where sizes are free ({why})")
 
 
 def _refusal(e: KerasEmitter, operation: Any, reason: str) -> UnsupportedOperatorError:
@@ -270,7 +255,7 @@ def _computed(node: Any, operands: Sequence[Any]) -> list[Any]:
     """Results of an operator all of whose operands are numbers."""
     tf = require("tensorflow")
     given: dict[str, Any] = {}
-    left = list(operands)
+    left = [tf.constant(x, input_.dtype) for x, input_ in zip(operands, node.inputs, strict=True)]
     types = set()
     for argument in node.op_def.input_arg:
         if argument.number_attr or argument.type_list_attr:

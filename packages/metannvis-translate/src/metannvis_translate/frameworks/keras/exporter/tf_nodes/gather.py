@@ -25,7 +25,8 @@ def Gather(n: Node) -> Any:
     axis = n.ints(2)[0] % e.rank(x) if n.kind == "GatherV2" else 0
     count = int(n.attribute("batch_dims")) % max(e.rank(places), 1) if n.kind != "Gather" else 0
     if not count:
-        return n.emit("Gather", x, places, axis=axis)
+        shape = (*e.shape(x)[:axis], *e.shape(places), *e.shape(x)[axis + 1 :])
+        return e.emit("Gather", x, places, axis=axis, shape=shape)
     rank = e.rank(x)
     places = e.cast(places, "int64")
     front = [*range(count), axis, *(k for k in range(count, rank) if k != axis)]
@@ -64,14 +65,15 @@ def OneHot(n: Node) -> ir.Value:
 @tf_node("TopKV2")
 def TopKV2(n: Node) -> list[ir.Value]:
     x = n.value(0)
-    count = n.ints(1)[0]
+    size = n.e.shape(x)[-1]
+    count = size if size is not None and n.is_size_of(n.operand(1), x, n.e.rank(x) - 1) else n.ints(1)[0]
     if not n.attribute("sorted") and count > 1:
         n.refuse("sorted=False: its entries come in no order")
-    shapes = [n.shape(0), n.shape(1)]
+    shape = (*n.e.shape(x)[:-1], count)
     before = x.dtype
     if before is not None and before.name == "BOOL":
         x = n.e.cast(x, "int32")
-    values, places = n.e.emit_many("TopK", x, n.e.ints(count), axis=n.e.rank(x) - 1, outputs=2, shapes=shapes)
+    values, places = n.e.emit_many("TopK", x, n.e.ints(count), axis=n.e.rank(x) - 1, outputs=2, shapes=[shape, shape])
     return [n.e.cast(values, n.dtype(0)), n.e.cast(places, n.dtype(1))]
 
 

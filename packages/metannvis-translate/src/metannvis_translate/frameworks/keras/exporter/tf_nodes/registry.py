@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
+from metannvis_translate.graph.builder import KEEPS_SHAPE
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -178,7 +179,8 @@ class Node:
         if known is None:
             return False
         _, value, place = known
-        return place == axis and _root(value) is _root(x)
+        one, other = _source(value, place), _source(x, axis)
+        return one[0] is other[0] and one[1] == other[1]
 
     # --- what comes out -----------------------------------------------------------------------------------------------
 
@@ -198,12 +200,13 @@ class Node:
     def emit(self, op: str, *inputs: Any, dtype: Any = None, **attributes: Any) -> ir.Value:
         """A node that makes the (first) output, of the shape and dtype that TensorFlow knows it by."""
         shape = self.shape()
-        if shape is None:
-            shape = self._broadcast(inputs)
+        if shape is None or (None in shape and self.kind in ELEMENTWISE):
+            found = self._broadcast(inputs)
+            shape = found if shape is None else tuple(a if b is None else b for a, b in zip(found, shape, strict=True))
         return self.e.emit(op, *inputs, shape=shape, dtype=dtype or self.dtype(), **attributes)
 
     def _broadcast(self, inputs: Sequence[Any]) -> tuple[int | None, ...]:
-        """Shape of what is broadcast, where TensorFlow has lost it: inside a loop, behind a condition."""
+        """Shape of what is broadcast, where TensorFlow does not know it."""
         if self.kind not in ELEMENTWISE:
             self.refuse("the number of axes of its result is not known")
         shapes = [x.shape if isinstance(x, np.ndarray) else self.e.shape(x) for x in inputs]
@@ -228,8 +231,19 @@ class Node:
         return self.emit("Expand", x, self.value(k, "int64"))
 
 
-def _root(x: Any) -> Any:
-    """The value that another is a copy of, as far as its shape goes."""
-    while (node := x.producer()) is not None and node.op_type in ("Identity", "Cast", "StopGradient"):
+def _source(x: Any, axis: int) -> tuple[Any, int]:
+    """The value and axis that a size was taken over from."""
+    while (node := x.producer()) is not None:
+        if node.op_type == "Transpose":
+            axis = node.attributes["perm"].value[axis]
+        elif node.op_type == "Concat" and node.attributes["axis"].value == axis:
+            break
+        elif node.op_type == "Reshape":
+            places = node.inputs[1].producer()
+            sizes = places.attributes["value"].value.numpy() if places is not None and places.attributes else ()
+            if axis >= len(sizes) or sizes[axis] != 0 or "allowzero" in node.attributes:
+                break
+        elif node.op_type not in (*KEEPS_SHAPE, "StopGradient", "Concat"):
+            break
         x = node.inputs[0]
-    return x
+    return x, axis

@@ -31,6 +31,10 @@ def Reshape(n: Node) -> Any:
     if len(rest) > 1:
         return n.emit("Reshape", x, n.value(1, "int64"))
     places = [0 if k in kept else -1 if size is None else size for k, size in enumerate(sizes)]
+    others = [size for axis, size in enumerate(before) if axis not in kept]
+    if rest and None not in others:  # what is left over is known
+        places[rest[0]] = _product(others) // max(_product(sizes), 1)
+        result = tuple(None if size == 0 else size for size in places)
     return e.reshape(x, places, result=result)
 
 
@@ -169,9 +173,13 @@ def Slice(n: Node) -> Any:
 
 
 @tf_node("Pad", "PadV2")
-def Pad(n: Node) -> ir.Value:
-    x = n.value(0)
+def Pad(n: Node) -> Any:
     widths = n.array(1).astype(np.int64)
+    if isinstance(n.operand(0), Sizes):
+        one = n.ints(2)[0] if n.kind == "PadV2" else 0
+        before, after = widths[0]
+        return Sizes.of([*[one] * int(before), *n.entries(0), *[one] * int(after)], n.dtype())
+    x = n.value(0)
     fill = n.value(2) if n.kind == "PadV2" else None
     if (widths < 0).any():
         n.refuse("a negative width")

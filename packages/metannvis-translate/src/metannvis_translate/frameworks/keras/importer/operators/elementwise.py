@@ -289,6 +289,21 @@ def Atan2(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     return together(ctx, ops.arctan2, A, B)
 
 
+@converter("Gcd", domain=DOMAIN)
+def Gcd(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("gcd"), A, B)
+
+
+@converter("Lcm", domain=DOMAIN)
+def Lcm(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("lcm"), A, B)
+
+
+@converter("NextAfter", domain=DOMAIN)
+def NextAfter(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("nextafter"), A, B)
+
+
 @converter("IsInf", since=10)
 def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> LaidOut:
     x = ctx.placed(X)

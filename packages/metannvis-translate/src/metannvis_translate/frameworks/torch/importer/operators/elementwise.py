@@ -72,7 +72,9 @@ for _name, _function in BINARY.items():
     _binary(_name, _function, scalars=True)
 for _name, _function in BINARY_TENSORS.items():
     _binary(_name, _function, scalars=False)
-for _name, _function in {"Atan2": torch.atan2, "NextAfter": torch.nextafter}.items():
+for _name, _function in (
+    ("Atan2", torch.atan2), ("Gcd", torch.gcd), ("Lcm", torch.lcm), ("NextAfter", torch.nextafter)
+):  # fmt: skip
     _binary(_name, _function, scalars=False, domain=DOMAIN)
 
 
