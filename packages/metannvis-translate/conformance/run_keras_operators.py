@@ -53,6 +53,19 @@ def model_of(sample: Sample) -> Any:
         def call(self, *tensors: Any) -> Any:
             return sample.call(*tensors)
 
+        def compute_output_spec(self, *tensors: Any) -> Any:
+            """From the function itself, on the batch and twice that."""
+            arrays = tensors_of(sample)
+            one = sample.call(*map(keras.ops.convert_to_tensor, arrays))
+            two = one if sample.fixed else sample.call(*(keras.ops.concatenate([a, a], 0) for a in arrays))
+            return keras.tree.map_structure(
+                lambda a, b: keras.KerasTensor(
+                    [s if s == t else None for s, t in zip(a.shape, b.shape, strict=True)], a.dtype.name
+                ),
+                one,
+                two,
+            )
+
     inputs = [
         keras.Input(batch_shape=a.shape if sample.fixed else (None, *a.shape[1:]), dtype=str(a.dtype))
         for a in tensors_of(sample)
@@ -74,7 +87,10 @@ def native(model: Any, sample: Sample, weights: Sequence[Array] | None, dtype: s
     floats = [t for t in given if t.dtype.is_floating]
     with tf.GradientTape() as tape:
         tape.watch(floats)
-        found = [tf.convert_to_tensor(t) for t in keras.tree.flatten(model(given[0] if len(given) == 1 else given, training=False))]
+        found = [
+            tf.convert_to_tensor(t)
+            for t in keras.tree.flatten(model(given[0] if len(given) == 1 else given, training=False))
+        ]
         if weights is None:
             rng = np.random.default_rng(1)
             weights = [rng.standard_normal(tuple(t.shape)).astype("float32") for t in found]
@@ -99,7 +115,8 @@ def translated(translation: Any, sample: Sample, weights: Sequence[Array]) -> tu
     from torch.utils import _pytree as pytree
 
     given = [
-        torch.from_numpy(np.array(translation.to_target(a, index=k), order="C")) for k, a in enumerate(tensors_of(sample))
+        torch.from_numpy(np.array(translation.to_target(a, index=k), order="C"))
+        for k, a in enumerate(tensors_of(sample))
     ]
     floats = [(k, t.requires_grad_()) for k, t in enumerate(given) if t.is_floating_point()]
     found, terms = pytree.tree_leaves(translation.model(*given)), []
@@ -122,10 +139,8 @@ def translated(translation: Any, sample: Sample, weights: Sequence[Array]) -> tu
 
 def run_sample(sample: Sample) -> Outcome:
     """Translate one sample, compute, compare."""
-    import keras
     from metannvis_translate import MetannvisError, translate
 
-    keras.backend.clear_session()
     try:
         model = model_of(sample)
         wanted, slopes, weights = native(model, sample, None)
@@ -228,7 +243,7 @@ def summary(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(lines)
 
 
-def run_all(names: Sequence[str], results: Path, *, chunk: int = 300) -> dict[str, Outcome]:
+def run_all(names: Sequence[str], results: Path, *, chunk: int = 600) -> dict[str, Outcome]:
     """Run samples in child processes, a chunk each; what is in the file of results already is not run again."""
     while left := [name for name in names if name not in read_results(results)]:
         command = [sys.executable, "-m", __spec__.name if __spec__ else __name__, "--child", "--results", str(results)]

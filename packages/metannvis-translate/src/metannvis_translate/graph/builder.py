@@ -213,7 +213,11 @@ class Emitter:
             shape = shapes[k] if shapes is not None else None
             if shape is not None:
                 self.set_shape(output, shape)
-            elif (op in KEEPS_SHAPE or (op in FUNCTIONS and len(values) == 1)) and first is not None and first.shape is not None:
+            elif (
+                (op in KEEPS_SHAPE or (op in FUNCTIONS and len(values) == 1))
+                and first is not None
+                and first.shape is not None
+            ):
                 output.shape = ir.Shape(first.shape)
         self.nodes.append(node)
         return tuple(node.outputs)
@@ -332,7 +336,8 @@ class Emitter:
             outputs,
             nodes=self.nodes,
             initializers=list(self.initializers.values()),
-            opset_imports={"": max((LATER.get(node.op_type, OPSET) for node in self.nodes), default=OPSET)} | {node.domain: 1 for node in self.nodes if node.domain},
+            opset_imports={"": max((LATER.get(node.op_type, OPSET) for node in self.nodes), default=OPSET)}
+            | {node.domain: 1 for node in self.nodes if node.domain},
             name=re.sub(r"\W", "_", name) or "model",
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="metannvis")

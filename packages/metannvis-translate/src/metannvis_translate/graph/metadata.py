@@ -47,12 +47,25 @@ STOP_GRADIENT = "StopGradient"
 #: Operators of that domain that ONNX lacks: functions of one element or two, each exact where a composition of the
 #: standard's operators loses digits or has another derivative.
 FUNCTIONS = frozenset(
-    ["Atan2", "BesselI0", "BesselI0e", "Digamma", "Erfc", "Erfinv", "Expm1", "Gcd", "Lcm", "Lgamma", "Log1p", "NextAfter"]
+    [
+        "Atan2",
+        "BesselI0",
+        "BesselI0e",
+        "Digamma",
+        "Erfc",
+        "Erfinv",
+        "Expm1",
+        "Gcd",
+        "Lcm",
+        "Lgamma",
+        "Log1p",
+        "NextAfter",
+    ]
 )
 
 
 #: All operators of that domain that a converter of Keras emits.
-OWN = FUNCTIONS | {STOP_GRADIENT, "Roll"}
+OWN = FUNCTIONS | {STOP_GRADIENT, "Argsort", "Roll"}
 
 
 #: Node metadata: name of the source layer (with call number) the node came from.

@@ -87,12 +87,16 @@ class Replacement:
 
         return self._named(ir.node("Constant", [], {"value": ir.tensor(array)}))
 
-    def _named(self, made: ir.Node) -> ir.Value:
+    def fresh(self) -> str:
+        """A name that no value has."""
         number = len(self.made)
         while (name := f"{self.node.outputs[0].name}_{number}") in self.taken:
             number += 1
         self.taken.add(name)
-        made.outputs[0].name = name
+        return name
+
+    def _named(self, made: ir.Node) -> ir.Value:
+        made.outputs[0].name = self.fresh()
         self.made.append(made)
         return made.outputs[0]
 
@@ -249,6 +253,42 @@ def _expm1(at: Replacement) -> ir.Value:
     return at.add("Where", is_near, near, at.add("Sub", at.add("Exp", x), one))
 
 
+def _argsort(at: Replacement) -> ir.Value:
+    """All entries, the first ones in front."""
+    import onnx_ir as ir
+
+    x, axis = at.source(), int(at.node.attributes["axis"].value)
+    size = at.add("Shape", x, start=axis, end=axis + 1)
+    largest = int(at.node.attributes["descending"].value)
+    made = ir.node("TopK", [x, size], {"axis": axis, "largest": largest}, num_outputs=2)
+    made.outputs[0].name, made.outputs[1].name = at.fresh(), at.fresh()
+    at.made.append(made)
+    return made.outputs[1]
+
+
+def _gcd(at: Replacement) -> ir.Value:
+    """Euclid's algorithm: as many turns as consecutive Fibonacci numbers of the type can take."""
+    x, y = at.node.inputs
+    assert x is not None and y is not None and x.dtype is not None
+    zero = at.scalar(0)
+    a = at.add("Add", at.add("Abs", x), at.add("Mul", y, zero))  # of the common shape
+    b = at.add("Add", at.add("Abs", y), at.add("Mul", x, zero))
+    for _ in range(12 * x.dtype.numpy().itemsize):
+        is_done = at.add("Equal", b, zero)
+        rest = at.add("Mod", a, at.add("Where", is_done, at.scalar(1), b))
+        a, b = at.add("Where", is_done, a, b), at.add("Where", is_done, zero, rest)
+    return a
+
+
+def _lcm(at: Replacement) -> ir.Value:
+    """What both have beyond the greatest common divisor, times that."""
+    x, y = at.node.inputs
+    assert x is not None and y is not None
+    divisor = _gcd(at)
+    safe = at.add("Where", at.add("Equal", divisor, at.scalar(0)), at.scalar(1), divisor)
+    return at.add("Abs", at.add("Mul", at.add("Div", x, safe), y))
+
+
 def _erfc(at: Replacement) -> ir.Value:
     return at.add("Sub", at.scalar(1), at.add("Erf", at.source()))
 
@@ -285,11 +325,14 @@ def _stop(at: Replacement) -> ir.Value:
 
 RULES: dict[str, Callable[[Replacement], Any]] = {
     STOP_GRADIENT: _stop,
+    "Argsort": _argsort,
     "Atan2": _atan2,
     "Erfc": _erfc,
     "Expm1": _expm1,
+    "Lcm": _lcm,
     "Linear": _linear,
     "Log1p": _log1p,
+    "Gcd": _gcd,
     "GroupNormalization": _group_norm,
     "Roll": _roll,
     "Softplus": _softplus,

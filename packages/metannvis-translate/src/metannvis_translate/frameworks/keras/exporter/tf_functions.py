@@ -97,7 +97,8 @@ def _value(e: KerasEmitter, operation: Any, x: Any) -> ir.Value:
 
 
 def _refusal(e: KerasEmitter, operation: Any, reason: str) -> UnsupportedOperatorError:
-    return UnsupportedOperatorError(operation_name(operation), layer=e.layer or None, reason=reason, hint=HINT)
+    hint = HINT if is_layer(operation) else HINT.replace("keras_layer(YourLayer)", 'keras_op("Name")')
+    return UnsupportedOperatorError(operation_name(operation), layer=e.layer or None, reason=reason, hint=hint)
 
 
 class _Conversion:

@@ -22,11 +22,14 @@ def _axis(e: KerasEmitter, axis: Any, x: ir.Value) -> int:
     return int(axis) % e.rank(x)
 
 
-def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, largest: bool) -> tuple[ir.Value, ir.Value]:
+def first_entries(
+    e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, largest: bool
+) -> tuple[ir.Value, ir.Value]:
     """The largest or smallest entries and where they stand; of equal ones the first, in both frameworks."""
     size = e.shape(x)[axis] if count is None else count
-    if size is None:
-        e.refuse("an axis of unknown size")
+    if size is None:  # all of them, however many there are
+        places = e.emit("Argsort", x, axis=axis, descending=int(largest), dtype="int64", shape=e.shape(x))
+        return e.emit("GatherElements", x, places, axis=axis, shape=e.shape(x)), places
     shape = [size if k == axis else s for k, s in enumerate(e.shape(x))]
     if x.dtype is not None and x.dtype.name == "BOOL":  # which TopK does not take
         x = e.cast(x, "int32")
@@ -38,13 +41,17 @@ def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, larges
 
 @keras_op("Sort")
 def Sort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    values, _ = _first(e, x, None, _axis(e, op.axis, x), largest=False)
+    if op.axis is None:
+        x = e.reshape(x, [-1], result=e.output_shape())
+    values, _ = first_entries(e, x, None, _axis(e, -1 if op.axis is None else op.axis, x), largest=False)
     return values if x.dtype is None else e.cast(values, x.dtype)
 
 
 @keras_op("Argsort")
 def Argsort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    return e.cast(_first(e, x, None, _axis(e, op.axis, x), largest=False)[1], "int32")
+    if op.axis is None:
+        x = e.reshape(x, [-1], result=e.output_shape())
+    return e.cast(first_entries(e, x, None, _axis(e, -1 if op.axis is None else op.axis, x), largest=False)[1], "int32")
 
 
 @keras_op("TopK")
@@ -52,7 +59,7 @@ def TopK(e: KerasEmitter, op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Along the last axis."""
     if not op.sorted and int(op.k) > 1:
         e.refuse("sorted=False: its entries come in no order")
-    values, places = _first(e, x, int(op.k), e.rank(x) - 1, largest=True)
+    values, places = first_entries(e, x, int(op.k), e.rank(x) - 1, largest=True)
     return values, e.cast(places, "int32")
 
 
@@ -141,7 +148,7 @@ def Nanquantile(e: KerasEmitter, op: Any, x: ir.Value, q: Any = 0.5) -> ir.Value
     x = e.reshape(e.transpose(x, [*others, *axes]), [*[0] * len(others), size], result=[*lead, size])
     missing = e.emit("IsNaN", x)
     filled = e.emit("Where", missing, e.scalar(np.inf, x), x, shape=e.shape(x), dtype=x.dtype)
-    ordered, _ = _first(e, filled, None, len(others), largest=False)
+    ordered, _ = first_entries(e, filled, None, len(others), largest=False)
     numbers = e.cast(e.emit("Not", missing), "int64")
     count = e.reduce("ReduceSum", numbers, [len(others)], keepdims=False)
     lower, upper, share = _places(part.ravel(), size, getattr(op, "method", "linear"))

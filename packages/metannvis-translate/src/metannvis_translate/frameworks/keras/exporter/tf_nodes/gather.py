@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.frameworks.keras.exporter.layers.ordering import first_entries
 from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, Sizes, Variable, tf_node
 
 if TYPE_CHECKING:
@@ -66,14 +67,11 @@ def OneHot(n: Node) -> ir.Value:
 def TopKV2(n: Node) -> list[ir.Value]:
     x = n.value(0)
     size = n.e.shape(x)[-1]
-    count = size if size is not None and n.is_size_of(n.operand(1), x, n.e.rank(x) - 1) else n.ints(1)[0]
-    if not n.attribute("sorted") and count > 1:
+    is_all = n.is_size_of(n.operand(1), x, n.e.rank(x) - 1)
+    count = size if is_all else n.ints(1)[0]
+    if not n.attribute("sorted") and count != 1:
         n.refuse("sorted=False: its entries come in no order")
-    shape = (*n.e.shape(x)[:-1], count)
-    before = x.dtype
-    if before is not None and before.name == "BOOL":
-        x = n.e.cast(x, "int32")
-    values, places = n.e.emit_many("TopK", x, n.e.ints(count), axis=n.e.rank(x) - 1, outputs=2, shapes=[shape, shape])
+    values, places = first_entries(n.e, x, count, n.e.rank(x) - 1, largest=True)
     return [n.e.cast(values, n.dtype(0)), n.e.cast(places, n.dtype(1))]
 
 

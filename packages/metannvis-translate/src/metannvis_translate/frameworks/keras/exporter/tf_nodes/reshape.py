@@ -93,9 +93,7 @@ def Unpack(n: Node) -> list[Any]:
         return [np.asarray(x, n.dtype()) if isinstance(x, int) else x for x in n.entries(0)]
     x = n.value(0)
     axis = int(n.attribute("axis")) % n.e.rank(x)
-    return [
-        n.e.squeeze(cut(n.e, x, {axis: slice(k, k + 1)}), [axis]) for k in range(len(n.operation.outputs))
-    ]
+    return [n.e.squeeze(cut(n.e, x, {axis: slice(k, k + 1)}), [axis]) for k in range(len(n.operation.outputs))]
 
 
 @tf_node("Split", "SplitV")
@@ -113,9 +111,7 @@ def Split(n: Node) -> list[ir.Value]:
             n.refuse("the size of a part is not known")
         sizes[sizes.index(-1)] = total - sum(size for size in sizes if size != -1)
     ends = np.cumsum(sizes)
-    return [
-        cut(n.e, x, {axis: slice(int(end) - size, int(end))}) for size, end in zip(sizes, ends, strict=True)
-    ]
+    return [cut(n.e, x, {axis: slice(int(end) - size, int(end))}) for size, end in zip(sizes, ends, strict=True)]
 
 
 @tf_node("StridedSlice")

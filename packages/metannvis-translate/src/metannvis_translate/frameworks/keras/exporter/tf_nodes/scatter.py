@@ -46,7 +46,8 @@ def XlaDynamicUpdateSlice(n: Node) -> ir.Value:
         for start, size, width in zip(n.ints(2), sizes, block, strict=True)
     ]
     places = np.stack(
-        np.meshgrid(*(np.arange(a, a + int(w or 0)) for a, w in zip(starts, block, strict=True)), indexing="ij"), axis=-1
+        np.meshgrid(*(np.arange(a, a + int(w or 0)) for a, w in zip(starts, block, strict=True)), indexing="ij"),
+        axis=-1,
     )
     return n.emit("ScatterND", x, places.astype(np.int64), new, reduction="none")
 
