@@ -76,6 +76,8 @@ class UnsupportedOperatorError(MetannvisError, NotImplementedError):
         Name of the source layer that needs it, ``None`` if unknown.
     where
         ``file:line in function: code`` of the user's code that calls it, ``None`` if the exporter does not know.
+    reason
+        Why, ``""`` if it is only that there is none.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class UnsupportedOperatorError(MetannvisError, NotImplementedError):
         self.opset = opset
         self.layer = layer
         self.where = where
+        self.reason = reason
         what = f"{operator} (opset {opset})" if opset is not None else operator
         needed = f", needed by layer {layer!r}," if layer else ""
         at = f" [{where}]" if where else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.metadata import BUFFER, DOMAIN, LAYER, STOP_GRADIENT, WHOLE_SEQUENCE, set_exact
+from metannvis_translate.graph.metadata import BUFFER, DOMAIN, FUNCTIONS, LAYER, OWN, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -19,6 +19,8 @@ __all__ = ["OPSET", "Emitter", "Shape"]
 #: ``GroupNormalization`` takes a scale a channel, as every framework does. Newer ones bring nothing that a Keras layer
 #: needs, and fewer programs read them.
 OPSET = 21
+#: Operators that came later: a graph that holds one has the opset that it came with.
+LATER = {"BitCast": 26, "CumProd": 26}
 IR_VERSION = 10
 
 Array = np.ndarray[Any, Any]
@@ -191,7 +193,7 @@ class Emitter:
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         given = {name: value for name, value in attributes.items() if value is not None}
         name = self.name(f"{self.layer}/{op}" if self.layer else op)
-        domain = DOMAIN if op in (STOP_GRADIENT, WHOLE_SEQUENCE) else ""
+        domain = DOMAIN if op in OWN else ""
         node = ir.node(
             op, values, given, domain=domain, num_outputs=outputs, name=name, metadata_props=self._metadata()
         )
@@ -211,10 +213,20 @@ class Emitter:
             shape = shapes[k] if shapes is not None else None
             if shape is not None:
                 self.set_shape(output, shape)
-            elif op in KEEPS_SHAPE and first is not None and first.shape is not None:
+            elif (
+                (op in KEEPS_SHAPE or (op in FUNCTIONS and len(values) == 1))
+                and first is not None
+                and first.shape is not None
+            ):
                 output.shape = ir.Shape(first.shape)
         self.nodes.append(node)
         return tuple(node.outputs)
+
+    def state(self, value: ir.Value, key: str, text: str) -> None:
+        """Write metadata on the node that makes a value."""
+        node = value.producer()
+        if node is not None:
+            node.metadata_props[key] = text
 
     def _metadata(self) -> dict[str, str]:
         return {LAYER: self.layer} if self.layer else {}
@@ -252,6 +264,19 @@ class Emitter:
                 value.metadata_props[BUFFER] = "1"
             self.initializers[name] = self._weights[key] = value
         return self._weights[key]
+
+    def drop_unused(self, first: int, outputs: Sequence[ir.Value]) -> None:
+        """Take out nodes from ``first`` on that no output needs: what was tried in vain, sizes that were known after all."""
+        needed = {id(x) for x in outputs}
+        kept = []
+        for node in reversed(self.nodes[first:]):
+            if any(id(x) in needed for x in node.outputs):
+                needed.update(id(x) for x in node.inputs)
+                kept.append(node)
+            else:
+                for k, _ in enumerate(node.inputs):
+                    node.replace_input_with(k, None)
+        self.nodes[first:] = reversed(kept)
 
     # --- the few that everything needs --------------------------------------------------------------------------------
 
@@ -311,7 +336,8 @@ class Emitter:
             outputs,
             nodes=self.nodes,
             initializers=list(self.initializers.values()),
-            opset_imports={"": OPSET} | {node.domain: 1 for node in self.nodes if node.domain},
+            opset_imports={"": max((LATER.get(node.op_type, OPSET) for node in self.nodes), default=OPSET)}
+            | {node.domain: 1 for node in self.nodes if node.domain},
             name=re.sub(r"\W", "_", name) or "model",
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="metannvis")

@@ -18,9 +18,12 @@ __all__ = [
     "CORNERS",
     "DOMAIN",
     "EXACT_VALUES",
+    "FUNCTIONS",
     "KINK",
     "LAYER",
     "LINEAR_ABOVE",
+    "NUMBERS",
+    "OWN",
     "ROUNDING",
     "SINGLE",
     "STOP_GRADIENT",
@@ -42,6 +45,30 @@ DOMAIN = "metannvis"
 STOP_GRADIENT = "StopGradient"
 #: An operator that returns padded sequences as they are, of which at least one has to be as long as there are steps.
 WHOLE_SEQUENCE = "WholeSequence"
+
+
+#: Operators of that domain that ONNX lacks: functions of one element or two, each exact where a composition of the
+#: standard's operators loses digits or has another derivative.
+FUNCTIONS = frozenset(
+    [
+        "Atan2",
+        "BesselI0",
+        "BesselI0e",
+        "Digamma",
+        "Erfc",
+        "Erfinv",
+        "Expm1",
+        "Gcd",
+        "Lcm",
+        "Lgamma",
+        "Log1p",
+        "NextAfter",
+    ]
+)
+
+
+#: All operators of that domain that a converter of Keras emits.
+OWN = FUNCTIONS | {STOP_GRADIENT, WHOLE_SEQUENCE, "Argsort", "Roll"}
 
 
 #: Node metadata: name of the source layer (with call number) the node came from.
@@ -68,6 +95,11 @@ TIE_GRADIENT = "metannvis.ties"
 #: ``"inside"`` that between them (TensorFlow). At zero: on Selu ``"below"`` (PyTorch) or ``"above"`` (TensorFlow) that of the
 #: piece on that side, on Celu ``"both"`` the sum of the two, on PRelu ``"none"`` (TensorFlow). The target's own without it.
 KINK = "metannvis.kink"
+
+
+#: Node metadata of ArgMax and ArgMin: the place of what is no number is never the answer. ``"signed"`` if a negative zero
+#: is less than zero besides (Keras), ``"plain"`` if not (TensorFlow).
+NUMBERS = "metannvis.numbers"
 
 
 #: Node metadata: what the source computes in single precision there though its tensors are double, as a reason to read.

@@ -95,12 +95,16 @@ class Replacement:
 
         return self._named(ir.node("Constant", [], {"value": ir.tensor(array)}))
 
-    def _named(self, made: ir.Node) -> ir.Value:
+    def fresh(self) -> str:
+        """A name that no value has."""
         number = len(self.made)
         while (name := f"{self.node.outputs[0].name}_{number}") in self.taken:
             number += 1
         self.taken.add(name)
-        made.outputs[0].name = name
+        return name
+
+    def _named(self, made: ir.Node) -> ir.Value:
+        made.outputs[0].name = self.fresh()
         self.made.append(made)
         return made.outputs[0]
 
@@ -117,6 +121,13 @@ class Replacement:
             raise UnsupportedOperatorError(self.node.op_type, reason="the type of its input is not known")
         exact = exact_value(self.node, attribute)
         return np.array(self.node.attributes[attribute].value if exact is None else exact, x.dtype.numpy())
+
+    def scalar(self, number: float) -> np.ndarray[Any, Any]:
+        """A number as a constant of the input's type."""
+        x = self.source()
+        if x.dtype is None:
+            raise UnsupportedOperatorError(self.node.op_type, reason="the type of its input is not known")
+        return np.array(number, x.dtype.numpy())
 
     def list_of(self, attribute: str) -> list[int]:
         """A list of integers among the node's attributes; empty if it is not there."""
@@ -230,6 +241,91 @@ def _glu(at: Replacement) -> ir.Value:
     return at.add("Mul", parts[0], at.add("Sigmoid", parts[1]))
 
 
+def _log1p(at: Replacement) -> ir.Value:
+    """The logarithm of the rounded sum, times how much more the sum was before it was rounded."""
+    x = at.source()
+    one, zero = at.scalar(1), at.scalar(0)
+    total = at.add("Add", x, one)
+    added = at.add("Sub", total, one)
+    is_same = at.add("Equal", added, x)
+    ratio = at.add("Where", is_same, one, at.add("Div", x, added))
+    return at.add("Where", at.add("Equal", added, zero), x, at.add("Mul", at.add("Log", total), ratio))
+
+
+def _expm1(at: Replacement) -> ir.Value:
+    """By the hyperbolic tangent of the half where the exponential is near one."""
+    x, one, half = at.source(), at.scalar(1), at.scalar(0.5)
+    tangent = at.add("Tanh", at.add("Mul", x, half))
+    near = at.add("Div", at.add("Add", tangent, tangent), at.add("Sub", one, tangent))
+    is_near = at.add("Less", at.add("Abs", x), half)
+    return at.add("Where", is_near, near, at.add("Sub", at.add("Exp", x), one))
+
+
+def _argsort(at: Replacement) -> ir.Value:
+    """All entries, the first ones in front."""
+    import onnx_ir as ir
+
+    x, axis = at.source(), int(at.node.attributes["axis"].value)
+    size = at.add("Shape", x, start=axis, end=axis + 1)
+    largest = int(at.node.attributes["descending"].value)
+    made = ir.node("TopK", [x, size], {"axis": axis, "largest": largest}, num_outputs=2)
+    made.outputs[0].name, made.outputs[1].name = at.fresh(), at.fresh()
+    at.made.append(made)
+    return made.outputs[1]
+
+
+def _gcd(at: Replacement) -> ir.Value:
+    """Euclid's algorithm: as many turns as consecutive Fibonacci numbers of the type can take."""
+    x, y = at.node.inputs
+    assert x is not None and y is not None and x.dtype is not None
+    zero = at.scalar(0)
+    a = at.add("Add", at.add("Abs", x), at.add("Mul", y, zero))  # of the common shape
+    b = at.add("Add", at.add("Abs", y), at.add("Mul", x, zero))
+    for _ in range(12 * x.dtype.numpy().itemsize):
+        is_done = at.add("Equal", b, zero)
+        rest = at.add("Mod", a, at.add("Where", is_done, at.scalar(1), b))
+        a, b = at.add("Where", is_done, a, b), at.add("Where", is_done, zero, rest)
+    return a
+
+
+def _lcm(at: Replacement) -> ir.Value:
+    """What both have beyond the greatest common divisor, times that."""
+    x, y = at.node.inputs
+    assert x is not None and y is not None
+    divisor = _gcd(at)
+    safe = at.add("Where", at.add("Equal", divisor, at.scalar(0)), at.scalar(1), divisor)
+    return at.add("Abs", at.add("Mul", at.add("Div", x, safe), y))
+
+
+def _erfc(at: Replacement) -> ir.Value:
+    return at.add("Sub", at.scalar(1), at.add("Erf", at.source()))
+
+
+def _atan2(at: Replacement) -> ir.Value:
+    """The angle of the right half plane, turned by as much as the signs say, those of zeros among them."""
+    y, x = at.node.inputs
+    assert y is not None and x is not None
+    zero, one = at.scalar(0), at.scalar(1)
+
+    def is_negative(z: ir.Value) -> ir.Value:
+        return at.add("Or", at.add("Less", z, zero), at.add("Less", at.add("Reciprocal", z), zero))
+
+    def angle(share: float) -> np.ndarray[Any, Any]:
+        return at.scalar(share * np.pi)
+
+    sign = at.add("Where", is_negative(y), at.scalar(-1), one)
+    is_left = is_negative(x)
+    tangent = at.add("Atan", at.add("Div", y, x))
+    turned = at.add("Where", is_left, at.add("Mul", sign, angle(1)), zero)
+    result = at.add("Where", is_left, at.add("Add", tangent, turned), tangent)
+    axis = at.add("Mul", sign, angle(0.5))
+    origin = at.add("Where", at.add("Equal", y, zero), at.add("Where", is_left, turned, y), axis)
+    result = at.add("Where", at.add("Equal", x, zero), origin, result)
+    far = at.add("And", at.add("IsInf", x), at.add("IsInf", y))
+    corner = at.add("Mul", sign, at.add("Where", is_left, angle(0.75), angle(0.25)))
+    return at.add("Where", far, corner, result)
+
+
 def _stop(at: Replacement) -> ir.Value:
     """ONNX knows no gradients."""
     return at.add("Identity", at.source())
@@ -248,7 +344,14 @@ def _whole_sequence(at: Replacement) -> ir.Value:
 RULES: dict[str, Callable[[Replacement], Any]] = {
     STOP_GRADIENT: _stop,
     WHOLE_SEQUENCE: _whole_sequence,
+    "Argsort": _argsort,
+    "Atan2": _atan2,
+    "Erfc": _erfc,
+    "Expm1": _expm1,
+    "Lcm": _lcm,
     "Linear": _linear,
+    "Log1p": _log1p,
+    "Gcd": _gcd,
     "GroupNormalization": _group_norm,
     "Roll": _roll,
     "Softplus": _softplus,

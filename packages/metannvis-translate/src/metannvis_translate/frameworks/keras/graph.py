@@ -125,8 +125,6 @@ class Walk:
         ``cast(value, dtype)``
     parent
         ``parent(call, outputs)`` hears of each opened layer when it is done.
-    strict
-        A layer that cannot be opened is an error; else it is taken as one unit.
     masks
         Masks of the values.
     leaves_mask
@@ -142,7 +140,6 @@ class Walk:
     spec: Callable[[Any], tuple[Shape, str]]
     cast: Callable[[Any, str], Any]
     parent: Callable[[Call, Any], None] = lambda call, outputs: None
-    strict: bool = False
     masks: Masks = field(default_factory=TensorMasks)
     leaves_mask: bool = False
     weight: Callable[[Any, Any], Any] = lambda layer, variable: variable
@@ -217,8 +214,6 @@ class Walk:
             try:
                 opened = self.opened(call.operation, call.args, call.kwargs | call.masks)
             except UnsupportedOperatorError:
-                if self.strict:
-                    raise
                 return self.leaf(call)
             outputs = self.through(opened, f"{call.path}/")
         if isinstance(outputs, (list, tuple)) and len(outputs) == 1:

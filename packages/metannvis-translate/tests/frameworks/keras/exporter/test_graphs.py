@@ -264,19 +264,39 @@ def test_subclass_that_changes_what_a_layer_does_is_not_taken_for_it(compare_exp
     compare_export(model, batch=2)
 
 
-def test_raw_tensorflow_is_refused() -> None:
+def test_layer_of_raw_tensorflow_is_what_tensorflow_makes_of_it(randomized: Any, compare_export: Any) -> None:
+    tf = require("tensorflow")
+
+    class Raw(L.Layer):
+        def build(self, shape: Any) -> None:
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+        def call(self, x: Any) -> Any:
+            rows = tf.reshape(x, [tf.shape(x)[0], -1])
+            return tf.concat([tf.nn.relu(x) * self.scale, tf.broadcast_to(tf.reduce_max(rows), tf.shape(x))], axis=-1)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (*shape[:-1], 2 * shape[-1])
+
+    x = keras.Input((3, 4))
+    model = randomized(keras.Model(x, L.Dense(2, name="dense")(Raw(name="raw")(x))))
+    hub = compare_export(model, batch=2)
+    assert {layer.info.name for layer in hub.layers} >= {"raw", "dense"}
+
+
+def test_raw_tensorflow_without_converter_is_refused() -> None:
     tf = require("tensorflow")
 
     class Raw(L.Layer):
         def call(self, x: Any) -> Any:
-            return tf.nn.relu(x)
+            return x + tf.random.normal(tf.shape(x))
 
         def compute_output_shape(self, shape: Any) -> Any:
             return shape
 
     x = keras.Input((4,))
     model = keras.Model(x, Raw(name="raw")(x))
-    with pytest.raises(UnsupportedOperatorError, match=r"Raw.*'raw'.*keras_layer"):
+    with pytest.raises(UnsupportedOperatorError, match=r"Raw.*'raw'.*RandomStandardNormal.*keras_layer"):
         export(model)
 
 

@@ -19,10 +19,52 @@ from keras import layers as L  # noqa: E402
 from keras import ops as K  # noqa: E402
 
 SHAPE = (5, 4, 6)
+
+
+def missing(x: Any) -> Any:
+    """Some of the entries are no number."""
+    return K.where(x > 0.8, np.float32(np.nan), x)
+
+
 MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
 
 #: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
 OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
+    "ConvTranspose": [
+        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "same"),
+        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "valid"),
+    ],
+    "Corrcoef": [lambda x: K.corrcoef(K.reshape(x, (-1, 120)))],
+    "ExtractPatches": [
+        lambda x: K.image.extract_patches(x, 2, strides=1, padding="same"),
+        lambda x: K.image.extract_patches(x, (3, 2), strides=1, dilation_rate=2),
+    ],
+    "Gcd": [lambda x: K.cast(K.gcd(K.cast(x * 20, "int32"), 6), "float32")],
+    "IsIn": [
+        lambda x: K.cast(K.isin(K.cast(x * 3, "int32"), [0, 1, -2]), "float32"),
+        lambda x: K.cast(K.isin(K.round(x), [1.0, 2.0], invert=True), "float32"),
+    ],
+    "Kron": [lambda x: K.kron(x, np.linspace(-1, 1, 6, dtype="float32").reshape(1, 1, 2, 3))],
+    "Lcm": [lambda x: K.cast(K.lcm(K.cast(K.exp(x) + 1, "int32"), 6), "float32")],
+    "Nanmedian": [
+        lambda x: K.nanmedian(missing(x), axis=1),
+        lambda x: K.nanmedian(missing(x), axis=(1, -1), keepdims=True),
+    ],
+    "Nanpercentile": [lambda x: K.nanpercentile(missing(x), [20, 70], axis=2)],
+    "Nanquantile": [
+        lambda x: K.nanquantile(missing(x), 0.3, axis=1, method=method)
+        for method in ("linear", "lower", "higher", "midpoint", "nearest")
+    ],
+    "Resize": [
+        lambda x: K.image.resize(x, (7, 9)),
+        lambda x: K.image.resize(x, (3, 5), interpolation="nearest"),
+        lambda x: K.image.resize(x, (3, 5), interpolation="bicubic", antialias=True),
+    ],
+    "SeparableConv": [
+        lambda x: K.separable_conv(
+            x, np.linspace(-1, 1, 36).reshape(3, 2, 6, 1).astype("float32"), np.ones((1, 1, 6, 3), "float32"), 2, "same"
+        ),
+    ],
     "Deg2rad": [K.deg2rad],
     "DepthwiseConv": [
         lambda x: K.depthwise_conv(x, np.linspace(-1, 1, 72).reshape(3, 2, 6, 2).astype("float32"), 1, "same"),
@@ -271,12 +313,18 @@ def test_activation_of_the_callers_own_is_traced(compare_export: Any) -> None:
     both(keras.Model(x, L.Dense(3, activation=mine)(x)), compare_export, 1e-9)
 
 
-def test_operation_without_converter_is_refused() -> None:
+def test_operation_without_converter_is_what_tensorflow_makes_of_it(compare_export: Any) -> None:
+    x = keras.Input((4, 3))
+    assert "Median" not in set(operations)
+    both(keras.Model(x, K.median(x, axis=1)), compare_export, 1e-9)
+
+
+def test_operation_of_which_an_operator_has_no_converter_is_refused() -> None:
     from metannvis_translate.frameworks.keras.exporter.export import export_model
 
-    x = keras.Input((4,))
-    model = keras.Model(x, K.median(x, axis=-1))
-    with pytest.raises(UnsupportedOperatorError, match=r"keras\.ops\.Median.*keras_op"):
+    x = keras.Input((4, 4))
+    model = keras.Model(x, K.cholesky(x))
+    with pytest.raises(UnsupportedOperatorError, match=r"keras\.ops\.Cholesky.*TensorFlow's Cholesky.*keras_op"):
         export_model(model, None, dtype=None, progress=lambda *a: None)
 
 

@@ -15,13 +15,9 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.axes import role_of
 from metannvis_translate.frameworks.keras.conventions import CONVENTIONS, state_conventions
+from metannvis_translate.frameworks.keras.exporter import tf_functions
 from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
-from metannvis_translate.frameworks.keras.exporter.layers import (
-    HINT,
-    class_name,
-    find_layer_converter,
-    find_operation_converter,
-)
+from metannvis_translate.frameworks.keras.exporter.layers import HINT, find_layer_converter, find_operation_converter
 from metannvis_translate.frameworks.keras.exporter.masks import HubMasks
 from metannvis_translate.frameworks.keras.graph import (
     Call,
@@ -107,7 +103,6 @@ class _Exporter:
             spec=self.emitter.spec,
             cast=self.cast,
             parent=self.parent,
-            strict=True,
             masks=HubMasks(self.emitter),
             weight=self.emitter.own_weight,
             constant=self.emitter.tensor,
@@ -228,20 +223,41 @@ class _Exporter:
         kwargs |= call.masks
         if not is_layer(operation):
             row = find_operation_converter(operation)
-            if row is None:
-                raise UnsupportedOperatorError(
-                    class_name(operation),
-                    layer=e.layer,
-                    hint=HINT.replace("keras_layer(YourLayer)", 'keras_op("Name")'),
-                )
-            return row(e, operation, *args, **kwargs)
+            return tf_functions.converted(e, operation, args, kwargs) if row is None else self.tried(row, args, kwargs)
         row = find_layer_converter(operation)
         if row is not None:
             first = next(iter(operation._call_signature.parameters), "")
             if not args and first in kwargs:  # the argument that converters are given first, whatever Keras calls it
                 args = (kwargs.pop(first),)
+            return self.tried(row, args, kwargs)
+        return self.opened(call, args, kwargs)
+
+    def opened(self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a layer without a converter returns: what its ``call`` is made of, or TensorFlow makes of it."""
+        try:
+            opened = self.walk.opened(call.operation, args, kwargs)
+        except UnsupportedOperatorError as refusal:
+            try:
+                return tf_functions.converted(self.emitter, call.operation, args, kwargs)
+            except UnsupportedOperatorError as error:
+                reason = f"{refusal.reason}; and as a graph of TensorFlow: {error.reason}"
+                raise UnsupportedOperatorError(
+                    refusal.operator, layer=refusal.layer, reason=reason, hint=HINT
+                ) from refusal
+        return self.walk.through(opened, f"{call.path}/")
+
+    def tried(self, row: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a converter makes of an operation; what it refuses, TensorFlow's own operators may still say."""
+        e, operation = self.emitter, self.emitter.operation
+        first = len(e.nodes)
+        try:
             return row(e, operation, *args, **kwargs)
-        return self.walk.through(self.walk.opened(operation, args, kwargs), f"{call.path}/")
+        except UnsupportedOperatorError as refusal:
+            e.drop_unused(first, ())
+            try:
+                return tf_functions.converted(e, operation, args, kwargs)
+            except UnsupportedOperatorError:
+                raise refusal from None
 
     def arguments(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments as a converter wants them: cast as the layer casts, without what says nothing in inference."""

@@ -128,7 +128,7 @@ class Celu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
-        above, below = torch.where(x >= 0, x, 0.0), torch.where(x <= 0, x, 0.0)
+        above, below = torch.where(x < 0, 0.0, x), torch.where(x > 0, 0.0, x)
         return above + self.alpha * torch.expm1(below / self.alpha)
 
 

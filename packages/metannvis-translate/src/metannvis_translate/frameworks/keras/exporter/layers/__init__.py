@@ -16,7 +16,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from metannvis_translate.frameworks.keras.exporter.layers.registry import activations, layers, operations
+from metannvis_translate.frameworks.keras.exporter.layers.registry import (
+    activations,
+    layers,
+    operations,
+)
+from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name as class_name
 
 __all__ = [
     "FAMILIES",
@@ -59,16 +64,6 @@ FAMILIES = (
     "sizes",
     "wrapping",
 )
-
-
-def class_name(value: Any) -> str:
-    """``keras.layers.Conv2D``, ``keras.ops.Add``, or the full name of a class of the caller's own."""
-    cls = type(value)
-    if cls.__module__.startswith("keras.src.ops"):
-        return f"keras.ops.{cls.__qualname__}"
-    if cls.__module__.startswith("keras.src.layers"):
-        return f"keras.layers.{cls.__qualname__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 @cache

@@ -147,8 +147,9 @@ def soft_shrink(e: KerasEmitter, x: ir.Value, threshold: float = 0.5) -> ir.Valu
 
 @activation("hard_shrink")
 def hard_shrink(e: KerasEmitter, x: ir.Value, threshold: float = 0.5) -> ir.Value:
-    values = {"bias": 0.0, "lambd": float(threshold)}
-    return e.emit("Shrink", x, exact=values, bias=values["bias"], lambd=values["lambd"])
+    # Shrink of no bias, but that PyTorch's module hands on what is no number
+    above = e.emit("Greater", e.emit("Abs", x), e.scalar(float(threshold), x), shape=e.shape(x))
+    return e.emit("Where", above, x, e.scalar(0.0, x), shape=e.shape(x), dtype=x.dtype)
 
 
 @activation("threshold")

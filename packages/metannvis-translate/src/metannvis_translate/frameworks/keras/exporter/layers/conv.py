@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer, keras_op
 from metannvis_translate.graph import layout
 
@@ -279,3 +281,67 @@ def DepthwiseConvOp(e: KerasEmitter, op: Any, x: ir.Value, kernel: Any) -> ir.Va
         padding=op.padding.lower(),
     )
     return restore(e, y, op.data_format)
+
+
+@keras_op("SeparableConv")
+def SeparableConvOp(e: KerasEmitter, op: Any, x: ir.Value, depthwise_kernel: Any, pointwise_kernel: Any) -> ir.Value:
+    rank = e.rank(x) - 2
+    shape, perm = depthwise_shape(depthwise_kernel)
+    ones = (1,) * rank
+    y = convolution(
+        e,
+        image(e, x, op.data_format),
+        e.transpose(e.reshape(e.tensor(depthwise_kernel), shape, result=shape), perm),
+        None,
+        group=int(depthwise_kernel.shape[-2]),
+        strides=as_tuple(op.strides, rank),
+        dilations=as_tuple(op.dilation_rate, rank),
+        padding=op.padding.lower(),
+    )
+    weight = e.transpose(e.tensor(pointwise_kernel), kernel_perm(rank))
+    y = convolution(e, y, weight, None, group=1, strides=ones, dilations=ones, padding="valid")
+    return restore(e, y, op.data_format)
+
+
+@keras_op("ConvTranspose")
+def ConvTransposeOp(e: KerasEmitter, op: Any, x: ir.Value, kernel: Any) -> ir.Value:
+    rank = e.rank(x) - 2
+    extra = op.output_padding
+    y = transposed(
+        e,
+        image(e, x, op.data_format),
+        e.transpose(e.tensor(kernel), kernel_perm(rank)),
+        None,
+        strides=as_tuple(op.strides, rank),
+        dilations=as_tuple(op.dilation_rate, rank),
+        padding=op.padding.lower(),
+        output_padding=None if extra is None else as_tuple(extra, rank),
+    )
+    return restore(e, y, op.data_format)
+
+
+@keras_op("ExtractPatches")
+def ExtractPatches(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    """A convolution whose kernels are one at a single place each, as in Keras."""
+    size = as_tuple(op.size, len(op.size))
+    rank = len(size)
+    is_single = e.rank(x) == rank + 1
+    x = image(e, e.unsqueeze(x, [0]) if is_single else x, op.data_format)
+    channels = e.shape(x)[1]
+    if channels is None:
+        e.refuse("the number of channels is not known")
+    count = int(np.prod(size)) * channels
+    kind = x.dtype.numpy() if x.dtype is not None else np.dtype("float32")
+    kernel = np.eye(count, dtype=kind).reshape(*size, channels, count).transpose(kernel_perm(rank))
+    y = convolution(
+        e,
+        x,
+        e.buffer("patches", np.ascontiguousarray(kernel)),
+        None,
+        group=1,
+        strides=size if not op.strides else as_tuple(op.strides, rank),
+        dilations=as_tuple(op.dilation_rate, rank),
+        padding=op.padding.lower(),
+    )
+    y = restore(e, y, op.data_format)
+    return e.squeeze(y, [0]) if is_single else y

@@ -29,10 +29,12 @@ UNARY = {
     "Cosh": "Cosh",
     "Erf": "Erf",
     "Exp": "Exp",
+    "Expm1": "Expm1",
     "Floor": "Floor",
     "Isinf": "IsInf",
     "Isnan": "IsNaN",
     "Log": "Log",
+    "Log1p": "Log1p",
     "LogicalNot": "Not",
     "Negative": "Neg",
     "Reciprocal": "Reciprocal",
@@ -50,6 +52,8 @@ BINARY = {
     "Divide": "Div",
     "TrueDivide": "Div",
     "Power": "Pow",
+    "Gcd": "Gcd",
+    "Lcm": "Lcm",
     "Maximum": "Max",
     "Minimum": "Min",
 }
@@ -107,6 +111,7 @@ def _common(e: KerasEmitter, x1: Any, x2: Any) -> tuple[ir.Value, ir.Value]:
     import keras
     import onnx_ir as ir
 
+    x1, x2 = (np.asarray(keras.ops.convert_to_tensor(x)) if isinstance(x, (list, tuple)) else x for x in (x1, x2))
     kinds = [e.spec(x)[1] if isinstance(x, ir.Value) else getattr(x, "dtype", type(x)) for x in (x1, x2)]
     dtype = keras.backend.result_type(*kinds)
     return e.tensor(x1, dtype), e.tensor(x2, dtype)
@@ -127,18 +132,6 @@ def Square(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
 @keras_op("Rsqrt")
 def Rsqrt(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.emit("Reciprocal", e.emit("Sqrt", e.promoted(x)))
-
-
-@keras_op("Log1p")
-def Log1p(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.promoted(x)
-    return e.emit("Log", e.emit("Add", x, e.scalar(1.0, x), shape=e.shape(x)))
-
-
-@keras_op("Expm1")
-def Expm1(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    x = e.emit("Exp", e.promoted(x))
-    return e.emit("Sub", x, e.scalar(1.0, x), shape=e.shape(x))
 
 
 @keras_op("Log2", "Log10")
@@ -206,6 +199,36 @@ def Like(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     one = np.full(1, type(op).__name__ == "OnesLike", e.dtype_of(e.dtype).numpy())
     shape = e.emit("Shape", x, dtype="int64", shape=[e.rank(x)])
     return e.emit("ConstantOfShape", shape, value=ir.tensor(one), dtype=e.dtype, shape=e.output_shape())
+
+
+@keras_op("IsIn")
+def IsIn(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    """Whether one of the second operand's entries is equal."""
+    x1, x2 = _common(e, x1, x2)
+    wanted = e.shape(x2)
+    if None in wanted:
+        e.refuse("what is looked for is of free size")
+    count, rank = int(np.prod([int(size or 0) for size in wanted])), e.rank(x1)
+    line = e.reshape(x2, [count], result=[count])
+    hits = e.emit("Equal", e.unsqueeze(x1, [rank]), line, shape=(*e.shape(x1), count))
+    found = e.cast(e.reduce("ReduceMax", e.cast(hits, "int32"), [rank], keepdims=False), "bool")
+    return e.emit("Not", found) if op.invert else found
+
+
+@keras_op("Kron")
+def Kron(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    """Every product of two entries; the sizes of each axis are multiplied."""
+    x1, x2 = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
+    rank = max(e.rank(x1), e.rank(x2))
+    x1, x2 = (e.unsqueeze(x, range(rank - e.rank(x))) for x in (x1, x2))
+    one, other = e.shape(x1), e.shape(x2)
+    if None in one[1:] or None in other:
+        e.refuse("axes of free size")
+    x1 = e.unsqueeze(x1, range(1, 2 * rank, 2))
+    x2 = e.unsqueeze(x2, range(0, 2 * rank, 2))
+    y = e.emit("Mul", x1, x2, shape=[size for pair in zip(one, other, strict=True) for size in pair])
+    sizes = [None if a is None or b is None else a * b for a, b in zip(one, other, strict=True)]
+    return e.reshape(y, sizes, result=sizes)
 
 
 @keras_op("Matmul")

@@ -22,11 +22,14 @@ def _axis(e: KerasEmitter, axis: Any, x: ir.Value) -> int:
     return int(axis) % e.rank(x)
 
 
-def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, largest: bool) -> tuple[ir.Value, ir.Value]:
+def first_entries(
+    e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, largest: bool
+) -> tuple[ir.Value, ir.Value]:
     """The largest or smallest entries and where they stand; of equal ones the first, in both frameworks."""
     size = e.shape(x)[axis] if count is None else count
-    if size is None:
-        e.refuse("an axis of unknown size")
+    if size is None:  # all of them, however many there are
+        places = e.emit("Argsort", x, axis=axis, descending=int(largest), dtype="int64", shape=e.shape(x))
+        return e.emit("GatherElements", x, places, axis=axis, shape=e.shape(x)), places
     shape = [size if k == axis else s for k, s in enumerate(e.shape(x))]
     if x.dtype is not None and x.dtype.name == "BOOL":  # which TopK does not take
         x = e.cast(x, "int32")
@@ -38,13 +41,17 @@ def _first(e: KerasEmitter, x: ir.Value, count: int | None, axis: int, *, larges
 
 @keras_op("Sort")
 def Sort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    values, _ = _first(e, x, None, _axis(e, op.axis, x), largest=False)
+    if op.axis is None:
+        x = e.reshape(x, [-1], result=e.output_shape())
+    values, _ = first_entries(e, x, None, _axis(e, -1 if op.axis is None else op.axis, x), largest=False)
     return values if x.dtype is None else e.cast(values, x.dtype)
 
 
 @keras_op("Argsort")
 def Argsort(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    return e.cast(_first(e, x, None, _axis(e, op.axis, x), largest=False)[1], "int32")
+    if op.axis is None:
+        x = e.reshape(x, [-1], result=e.output_shape())
+    return e.cast(first_entries(e, x, None, _axis(e, -1 if op.axis is None else op.axis, x), largest=False)[1], "int32")
 
 
 @keras_op("TopK")
@@ -52,7 +59,7 @@ def TopK(e: KerasEmitter, op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Along the last axis."""
     if not op.sorted and int(op.k) > 1:
         e.refuse("sorted=False: its entries come in no order")
-    values, places = _first(e, x, int(op.k), e.rank(x) - 1, largest=True)
+    values, places = first_entries(e, x, int(op.k), e.rank(x) - 1, largest=True)
     return values, e.cast(places, "int32")
 
 
@@ -103,8 +110,8 @@ def OneHot(e: KerasEmitter, op: Any, x: Any) -> ir.Value:
 
 @keras_op("Roll")
 def Roll(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    if op.axis is None:
-        e.refuse("no axis: it goes through all samples of the batch together")
+    if op.axis is None:  # through all samples of the batch together
+        return e.emit("Roll", x, shifts=[int(np.sum(op.shift))], shape=e.shape(x))
     axes, shifts = (np.atleast_1d(given).tolist() for given in (op.axis, op.shift))
     shifts = shifts * len(axes) if len(shifts) == 1 else shifts
     for axis, shift in zip((axis % e.rank(x) for axis in axes), shifts, strict=True):
@@ -116,3 +123,63 @@ def Roll(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
             ahead, behind = cut(e, x, {axis: slice(first, size)}), cut(e, x, {axis: slice(0, first)})
             x = e.emit("Concat", ahead, behind, axis=axis, shape=e.shape(x))
     return x
+
+
+@keras_op("Nanmedian", "Nanquantile", "Nanpercentile")
+def Nanquantile(e: KerasEmitter, op: Any, x: ir.Value, q: Any = 0.5) -> ir.Value:
+    """Between entries of the sorted numbers, at places that follow from how many there are: from a table of all counts."""
+    import keras
+    import onnx_ir as ir
+
+    if isinstance(q, ir.Value) or op.axis in ((), []):
+        e.refuse("the quantile is computed, or no axis is reduced")
+    part = np.asarray(q, keras.config.floatx())
+    if type(op).__name__ == "Nanpercentile":
+        part = part / part.dtype.type(100)
+    x = e.promoted(x)
+    rank, kind = e.rank(x), x.dtype.numpy() if x.dtype is not None else np.dtype("float32")
+    axes = list(range(rank)) if op.axis is None else [int(axis) % rank for axis in np.atleast_1d(op.axis)]
+    others = [axis for axis in range(rank) if axis not in axes]
+    lead = [e.shape(x)[axis] for axis in others]
+    reduced = [e.shape(x)[axis] for axis in axes]
+    if None in reduced:
+        e.refuse("an axis of unknown size")
+    size = int(np.prod([int(length or 0) for length in reduced]))
+    x = e.reshape(e.transpose(x, [*others, *axes]), [*[0] * len(others), size], result=[*lead, size])
+    missing = e.emit("IsNaN", x)
+    filled = e.emit("Where", missing, e.scalar(np.inf, x), x, shape=e.shape(x), dtype=x.dtype)
+    ordered, _ = first_entries(e, filled, None, len(others), largest=False)
+    numbers = e.cast(e.emit("Not", missing), "int64")
+    count = e.reduce("ReduceSum", numbers, [len(others)], keepdims=False)
+    lower, upper, share = _places(part.ravel(), size, getattr(op, "method", "linear"))
+    shape = [*lead, part.size]
+    entries = []
+    for table in (lower, upper):
+        places = e.emit("Gather", table, count, axis=0, shape=shape)
+        entries.append(e.emit("GatherElements", ordered, places, axis=len(others), shape=shape))
+    weights = [e.emit("Gather", table.astype(kind), count, axis=0, shape=shape) for table in (1 - share, share)]
+    one, other = (e.emit("Mul", y, w, shape=shape) for y, w in zip(entries[::-1], weights, strict=True))
+    y = e.emit("Add", one, other, shape=shape)
+    none = e.unsqueeze(e.emit("Equal", count, e.scalar(0, count), shape=lead), [len(others)])
+    y = e.emit("Where", none, e.scalar(np.nan, y), y, shape=shape, dtype=y.dtype)
+    if part.ndim == 0:
+        y = e.squeeze(y, [len(others)])
+    else:
+        y = e.transpose(y, [len(others), *range(len(others))])
+    return e.unsqueeze(y, [axis + part.ndim for axis in sorted(axes)]) if op.keepdims else y
+
+
+def _places(q: Any, size: int, method: str) -> tuple[Any, Any, Any]:
+    """For each count of numbers up to ``size`` and each quantile: the entries around it, and the share of the lower one."""
+    exact = np.maximum(np.arange(size + 1.0) - 1, 0)[:, None] * q.astype(np.float64)
+    last = np.maximum(np.arange(size + 1) - 1, 0)[:, None]
+    rounded = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+    if method in rounded:
+        place = np.clip(rounded[method](exact).astype(np.int64), 0, last)
+        return place, place, np.zeros_like(exact)
+    lower, upper = (np.clip(f(exact).astype(np.int64), 0, last) for f in (np.floor, np.ceil))
+    if method == "midpoint":
+        return lower, upper, np.full_like(exact, 0.5)
+    lower = np.maximum(upper - 1, 0)
+    upper = np.minimum(lower + 1, last)
+    return lower, upper, upper - exact

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_op
+from metannvis_translate.graph.metadata import NUMBERS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -47,6 +48,24 @@ def Variance(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.emit("Sqrt", y) if type(op).__name__ == "Std" else y
 
 
+@keras_op("Corrcoef")
+def Corrcoef(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    x = e.cast(x, e.dtype) if e.dtype_of(e.dtype).is_floating_point() else x
+    if e.rank(x) != 2 or e.shape(x)[1] is None:
+        e.refuse("it is not of rows of known length")
+    rows, length = e.shape(x)
+    centred = e.emit("Sub", x, e.reduce("ReduceMean", x, [1], keepdims=True), shape=e.shape(x))
+    count = e.scalar(float(length or 0) - 1, x)
+    shape = (rows, rows)
+    covariance = e.emit("MatMul", centred, e.transpose(centred, [1, 0]), shape=shape)
+    covariance = e.emit("Div", covariance, count, shape=shape)
+    squares = e.reduce("ReduceSum", e.emit("Mul", centred, centred, shape=e.shape(x)), [1], keepdims=False)
+    deviation = e.emit("Sqrt", e.emit("Div", squares, count, shape=(rows,)))
+    scale = e.emit("Mul", e.unsqueeze(deviation, [1]), e.unsqueeze(deviation, [0]), shape=shape)
+    y = e.emit("Div", covariance, scale, shape=shape)
+    return e.emit("Max", e.emit("Min", y, e.scalar(1.0, y), shape=shape), e.scalar(-1.0, y), shape=shape)
+
+
 @keras_op("Any", "All")
 def AnyAll(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     how = "ReduceMax" if type(op).__name__ == "Any" else "ReduceMin"
@@ -66,4 +85,5 @@ def ArgMax(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
         dtype="int64",
         shape=e.output_shape(),
     )
+    e.state(y, NUMBERS, "signed")
     return e.cast(y, e.dtype)

@@ -7,7 +7,16 @@ from typing import Any, TypeVar
 
 from metannvis_translate.errors import MetannvisError
 
-__all__ = ["Table", "activation", "activations", "keras_layer", "keras_op", "layers", "operations"]
+__all__ = [
+    "Table",
+    "activation",
+    "activations",
+    "keras_layer",
+    "keras_op",
+    "layers",
+    "operation_name",
+    "operations",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Methods of a subclass that do not change what its layer computes once it is built.
@@ -106,6 +115,16 @@ def _is_keras(cls: type) -> bool:
 def full_name(cls: type) -> str:
     """``Conv2D`` for a class of Keras' own, ``package.module.MyLayer`` for any other."""
     return cls.__qualname__ if _is_keras(cls) else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def operation_name(value: Any) -> str:
+    """``keras.layers.Conv2D``, ``keras.ops.Add``, or the full name of a class of the caller's own."""
+    cls = type(value)
+    if cls.__module__.startswith("keras.src.ops"):
+        return f"keras.ops.{cls.__qualname__}"
+    if cls.__module__.startswith("keras.src.layers"):
+        return f"keras.layers.{cls.__qualname__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _owner(function: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.frameworks.keras.exporter.layers.conv import as_tuple
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer, keras_op
 from metannvis_translate.graph import layout
 
@@ -132,6 +133,28 @@ def GetItem(e: KerasEmitter, op: Any, x: ir.Value, key: Any) -> ir.Value:
             dropped.append(axis)
         axis += 1
     return e.unsqueeze(e.squeeze(cut(e, x, slices), dropped), added)
+
+
+@keras_op("BroadcastTo")
+def BroadcastTo(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    """A free size is one that the tensor has there already."""
+    sizes, before = list(op.shape), e.shape(x)
+    beyond = len(sizes) - len(before)
+    for axis, size in enumerate(sizes):
+        if size is None and (axis < beyond or before[axis - beyond] is not None):
+            e.refuse(f"the size of axis {axis} is not known")
+    return e.emit("Expand", x, np.asarray([1 if s is None else s for s in sizes], np.int64), shape=e.output_shape())
+
+
+@keras_op("Fold")
+def Fold(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    sizes, kernel, dilations, padding, strides = (
+        list(as_tuple(given, 2)) for given in (op.output_size, op.kernel_size, op.dilation, op.padding, op.stride)
+    )
+    return e.emit(
+        "Col2Im", x, e.ints(*sizes), e.ints(*kernel), dilations=dilations, pads=padding * 2, strides=strides,
+        shape=e.output_shape(),
+    )  # fmt: skip
 
 
 @keras_op("Pad")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.layers.conv import image, restore
-from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer
+from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer, keras_op
 from metannvis_translate.frameworks.keras.exporter.layers.reshape import cut
 from metannvis_translate.frameworks.requirements import require
 
@@ -118,6 +118,19 @@ def Resizing(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
         # a pixel half-way between two numbers goes up or down by the last bit of a sum
         e.refuse("it rounds what it interpolates of whole numbers; cast the images to floats first")
     return restore(e, resized(e, x, sizes, layer.interpolation, antialias=layer.antialias), layer.data_format)
+
+
+@keras_op("Resize")
+def ResizeOp(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    is_single = e.rank(x) == 3
+    x = image(e, e.unsqueeze(x, [0]) if is_single else x, op.data_format)
+    before, sizes = x.dtype, (int(op.size[0]), int(op.size[1]))
+    if op.crop_to_aspect_ratio or op.pad_to_aspect_ratio:
+        e.refuse("it keeps the ratio of the sides")
+    if (before is None or not before.is_floating_point()) and op.interpolation != "nearest":
+        e.refuse("it rounds what it interpolates of whole numbers; cast the images to floats first")
+    y = restore(e, resized(e, x, sizes, op.interpolation, antialias=bool(op.antialias)), op.data_format)
+    return e.squeeze(y, [0]) if is_single else y
 
 
 def _fitting(height: int, width: int, sizes: Sequence[int]) -> tuple[int, int]:

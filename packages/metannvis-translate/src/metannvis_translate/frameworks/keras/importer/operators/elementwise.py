@@ -15,6 +15,7 @@ from metannvis_translate.frameworks.keras.importer.operators.bitwise import is_u
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.sizes import Sizes
 from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
@@ -258,13 +259,26 @@ UNARY = {
 }
 
 
-def _register_unary(name: str, function: Callable[..., Any]) -> None:
+#: Functions that ONNX lacks, as far as Keras has them.
+FUNCTIONS = {"Erfc": "erfc", "Erfinv": "erfinv", "Expm1": "expm1", "Log1p": "log1p", "BesselI0": "i0"}
+
+
+def _own(name: str) -> Callable[..., Any]:
+    """A function of ``keras.ops``; refused where the Keras that is installed has none."""
+
+    def function(*tensors: Any) -> Any:
+        return getattr(ops, name)(*tensors)
+
+    return function
+
+
+def _register_unary(name: str, function: Callable[..., Any], domain: str = "") -> None:
     def convert(ctx: KerasImporter, X: Value) -> LaidOut:
         x = ctx.placed(X)
         return ctx.keep(x, function(x.tensor))
 
     convert.__name__ = convert.__qualname__ = name
-    converter(name, since=1)(convert)
+    converter(name, since=1, domain=domain)(convert)
 
 
 def _register_binary(name: str, function: Callable[..., Any]) -> None:
@@ -277,8 +291,30 @@ def _register_binary(name: str, function: Callable[..., Any]) -> None:
 
 for _name, _function in UNARY.items():
     _register_unary(_name, _function)
+for _name, _own_name in FUNCTIONS.items():
+    _register_unary(_name, _own(_own_name), DOMAIN)
 for _name, _function in COMPARISONS.items():
     _register_binary(_name, _function)
+
+
+@converter("Atan2", domain=DOMAIN)
+def Atan2(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, ops.arctan2, A, B)
+
+
+@converter("Gcd", domain=DOMAIN)
+def Gcd(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("gcd"), A, B)
+
+
+@converter("Lcm", domain=DOMAIN)
+def Lcm(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("lcm"), A, B)
+
+
+@converter("NextAfter", domain=DOMAIN)
+def NextAfter(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
+    return together(ctx, _own("nextafter"), A, B)
 
 
 @converter("IsInf", since=10)

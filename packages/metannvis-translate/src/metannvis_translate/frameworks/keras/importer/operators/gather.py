@@ -11,6 +11,7 @@ from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
         index = ctx.plain(indices).tensor
     tensor = ops.take(x.tensor, index, axis=axis % x.rank)
     return LaidOut(tensor, layout.identity(len(tensor.shape)))
+
+
+@converter("Argsort", domain=DOMAIN)
+def Argsort(ctx: KerasImporter, X: Value, *, axis: int, descending: int = 0) -> LaidOut:
+    """Places in order; of equal entries the first."""
+    x = ctx.placed(X)
+    ranked = ops.negative(x.tensor) if descending else x.tensor
+    return ctx.keep(x, ops.cast(ops.argsort(ranked, axis=x.axis(axis)), "int64"))
 
 
 @converter("TopK", since=1)

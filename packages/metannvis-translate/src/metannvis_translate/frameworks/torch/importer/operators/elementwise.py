@@ -14,6 +14,7 @@ from metannvis_translate.frameworks.torch.importer.modules import Add as AddModu
 from metannvis_translate.frameworks.torch.importer.modules import Clip, Maximum, Minimum
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ UNARY: dict[str, Callable[..., Any]] = {
     "Log": torch.log, "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Round": torch.round,
     "Sign": torch.sign, "Sin": torch.sin, "Sinh": torch.sinh, "Sqrt": torch.sqrt, "Tan": torch.tan,
 }  # fmt: skip
+#: Functions that ONNX lacks.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "BesselI0": torch.special.i0, "BesselI0e": torch.special.i0e, "Digamma": torch.digamma, "Erfc": torch.erfc,
+    "Erfinv": torch.erfinv, "Expm1": torch.expm1, "Lgamma": torch.lgamma, "Log1p": torch.log1p,
+}  # fmt: skip
 #: Operators of two operands that are one function, which takes numbers as well.
 BINARY: dict[str, Callable[..., Any]] = {
     "Sub": operator.sub, "Mul": operator.mul, "Equal": operator.eq, "Greater": operator.gt, "GreaterOrEqual": operator.ge,
@@ -38,32 +44,38 @@ BINARY_TENSORS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _unary(name: str, function: Callable[..., Any]) -> None:
+def _unary(name: str, function: Callable[..., Any], domain: str = "") -> None:
     def convert(ctx: TorchImporter, X: Value) -> LaidOut:
         x = ctx.placed(X)
         return LaidOut(ctx.function(function, x.tensor), x.order)
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``torch.{function.__name__}``."
-    converter(name)(convert)
+    converter(name, domain=domain)(convert)
 
 
-def _binary(name: str, function: Callable[..., Any], *, scalars: bool) -> None:
+def _binary(name: str, function: Callable[..., Any], *, scalars: bool, domain: str = "") -> None:
     def convert(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
         return elementwise(ctx, function, A, B, scalars=scalars)
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``{function.__name__}``, with NumPy's broadcasting."
     # before opset 7 operands were broadcast by attributes, which the converter does not have and so refuses
-    converter(name)(convert)
+    converter(name, domain=domain)(convert)
 
 
 for _name, _function in UNARY.items():
     _unary(_name, _function)
+for _name, _function in FUNCTIONS.items():
+    _unary(_name, _function, DOMAIN)
 for _name, _function in BINARY.items():
     _binary(_name, _function, scalars=True)
 for _name, _function in BINARY_TENSORS.items():
     _binary(_name, _function, scalars=False)
+for _name, _function in (
+    ("Atan2", torch.atan2), ("Gcd", torch.gcd), ("Lcm", torch.lcm), ("NextAfter", torch.nextafter)
+):  # fmt: skip
+    _binary(_name, _function, scalars=False, domain=DOMAIN)
 
 
 def operands(ctx: TorchImporter, values: Sequence[Value], *, scalars: bool = True) -> tuple[list[Any], tuple[int, ...]]:

@@ -13,6 +13,7 @@ from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import LaidOut, identity
+from metannvis_translate.graph.metadata import DOMAIN
 from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
@@ -115,6 +116,14 @@ def first_of(x: torch.Tensor, *, count: int, dim: int, largest: bool) -> tuple[t
     """The largest (or smallest) elements and where they stand; of equal ones the first, which ``torch.topk`` leaves open."""
     values, indices = torch.sort(x, dim=dim, descending=largest, stable=True)
     return values.narrow(dim, 0, count), indices.narrow(dim, 0, count)
+
+
+@converter("Argsort", domain=DOMAIN)
+def Argsort(ctx: TorchImporter, X: Value, *, axis: int, descending: int = 0) -> LaidOut:
+    """``torch.argsort`` that leaves equal entries in their order."""
+    x = ctx.placed(X)
+    options = {"dim": x.axis(axis), "descending": bool(descending), "stable": True}
+    return LaidOut(ctx.function(torch.argsort, x.tensor, **options), x.order)
 
 
 @converter("TopK", since=1)

@@ -13,6 +13,7 @@ from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.operators.pool import GLOBAL_AVERAGE, GLOBAL_MAX
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut, is_identity, kept_axes
+from metannvis_translate.graph.metadata import NUMBERS
 from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def reduce(ctx: TorchImporter, reduction: Reduction, data: Value, axes: Sequence
     if reduction in PICKING and any(shape[axis : axis + 1] == (0,) for axis in axes):
         largest = reduction is REDUCTIONS["ReduceMax"]
         return LaidOut(ctx.function(extremum_of_none, x.tensor, dims, bool(keepdims), largest=largest), order)
-    return LaidOut(reduction(ctx, x.tensor, dims, bool(keepdims)), order)
+    result = reduction(ctx, x.tensor, dims, bool(keepdims))
+    if ctx.is_integer() and reduction not in PICKING:  # which PyTorch adds up in 64 bits
+        result = ctx.method("to", result, getattr(torch, str(ctx.numpy_dtype(ctx.node.inputs[0]))))
+    return LaidOut(result, order)
 
 
 def extremum_of_none(x: torch.Tensor, dims: tuple[int, ...], keep: bool, *, largest: bool) -> torch.Tensor:
@@ -129,10 +133,26 @@ for _name, _reduction in REDUCTIONS.items():
     _register(_name, 13 if _name == "ReduceSum" else 18, _reduction)
 
 
+def place_of_number(x: Tensor, dim: int, keep: bool, *, largest: bool, signed: bool) -> Tensor:
+    """The first place of the largest or smallest number as TensorFlow looks for it: what is no number is none.
+
+    ``signed`` takes a negative zero for less than zero, as Keras does.
+    """
+    info = torch.finfo(x.dtype)
+    if signed:
+        x = torch.where((x == 0) & torch.signbit(x), -info.tiny, x)
+    x = torch.where(x > info.min, x, info.min) if largest else torch.where(x < info.max, x, info.max)
+    return (torch.argmax if largest else torch.argmin)(x, dim, keep)
+
+
 def _arg(ctx: TorchImporter, function: Callable[..., Any], data: Value, axis: int, keepdims: int, last: int) -> LaidOut:
     x = ctx.placed(data)
     dim = x.axis(axis)
     order = x.order if keepdims else kept_axes(x.order, (axis,))
+    numbers = ctx.stated(NUMBERS)
+    if numbers and not ctx.is_integer(0) and not last:
+        options = {"largest": function is torch.argmax, "signed": numbers == "signed"}
+        return LaidOut(ctx.function(place_of_number, x.tensor, dim, bool(keepdims), **options), order)
     if not last:
         return LaidOut(ctx.function(function, x.tensor, dim, bool(keepdims)), order)
     size = ctx.method("size", x.tensor, dim)
