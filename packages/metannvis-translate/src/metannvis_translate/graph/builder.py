@@ -327,6 +327,9 @@ class Emitter:
         left = [1 if k in gone else size for k, size in enumerate(shape) if keepdims or k not in gone]
         return self.emit(op, x, np.asarray(sorted(gone), np.int64), keepdims=int(keepdims), shape=left)
 
+    def _opset(self) -> int:
+        return max((LATER.get(node.op_type, OPSET) for node in self.nodes), default=OPSET)
+
     def model(self, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], name: str) -> ir.Model:
         """The finished model."""
         import onnx_ir as ir
@@ -336,8 +339,11 @@ class Emitter:
             outputs,
             nodes=self.nodes,
             initializers=list(self.initializers.values()),
-            opset_imports={"": max((LATER.get(node.op_type, OPSET) for node in self.nodes), default=OPSET)}
-            | {node.domain: 1 for node in self.nodes if node.domain},
+            opset_imports={"": self._opset()} | {node.domain: 1 for node in self.nodes if node.domain},
             name=re.sub(r"\W", "_", name) or "model",
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="metannvis")
+
+
+def _keeps_shape(op: str, operands: int) -> bool:
+    return op in KEEPS_SHAPE or (op in FUNCTIONS and operands == 1)

@@ -277,7 +277,9 @@ def _argsort(at: Replacement) -> ir.Value:
 def _gcd(at: Replacement) -> ir.Value:
     """Euclid's algorithm: as many turns as consecutive Fibonacci numbers of the type can take."""
     x, y = at.node.inputs
-    assert x is not None and y is not None and x.dtype is not None
+    assert x is not None
+    assert y is not None
+    assert x.dtype is not None
     zero = at.scalar(0)
     a = at.add("Add", at.add("Abs", x), at.add("Mul", y, zero))  # of the common shape
     b = at.add("Add", at.add("Abs", y), at.add("Mul", x, zero))
@@ -291,7 +293,8 @@ def _gcd(at: Replacement) -> ir.Value:
 def _lcm(at: Replacement) -> ir.Value:
     """What both have beyond the greatest common divisor, times that."""
     x, y = at.node.inputs
-    assert x is not None and y is not None
+    assert x is not None
+    assert y is not None
     divisor = _gcd(at)
     safe = at.add("Where", at.add("Equal", divisor, at.scalar(0)), at.scalar(1), divisor)
     return at.add("Abs", at.add("Mul", at.add("Div", x, safe), y))
@@ -304,7 +307,8 @@ def _erfc(at: Replacement) -> ir.Value:
 def _atan2(at: Replacement) -> ir.Value:
     """The angle of the right half plane, turned by as much as the signs say, those of zeros among them."""
     y, x = at.node.inputs
-    assert y is not None and x is not None
+    assert y is not None
+    assert x is not None
     zero, one = at.scalar(0), at.scalar(1)
 
     def is_negative(z: ir.Value) -> ir.Value:

@@ -52,7 +52,7 @@ OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     ],
     "Nanpercentile": [lambda x: K.nanpercentile(missing(x), [20, 70], axis=2)],
     "Nanquantile": [
-        lambda x: K.nanquantile(missing(x), 0.3, axis=1, method=method)
+        lambda x, method=method: K.nanquantile(missing(x), 0.3, axis=1, method=method)
         for method in ("linear", "lower", "higher", "midpoint", "nearest")
     ],
     "Resize": [

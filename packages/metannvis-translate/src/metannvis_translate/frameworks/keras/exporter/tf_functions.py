@@ -1,4 +1,4 @@
-"""Tracing by TensorFlow: what an operation or a layer computes as a graph of TensorFlow's own operators, each of them converted.
+"""Tracing by TensorFlow: what an operation or a layer computes as a graph of TensorFlow's operators, each of them converted.
 
 The way of everything that has no converter of its own: every function of ``keras.ops`` is made of TensorFlow's operators in the
 end, and so is a ``call`` that asks more of its tensors than a symbolic tensor of Keras has. Sizes that the model leaves free

@@ -141,8 +141,14 @@ def tanh_shrink(e: KerasEmitter, x: ir.Value) -> ir.Value:
 
 @activation("soft_shrink")
 def soft_shrink(e: KerasEmitter, x: ir.Value, threshold: float = 0.5) -> ir.Value:
-    values = {"bias": float(threshold), "lambd": float(threshold)}
-    return e.emit("Shrink", x, exact=values, bias=values["bias"], lambd=values["lambd"])
+    shape, zero = e.shape(x), e.scalar(0.0, x)
+    parts = (("Greater", "Sub", float(threshold)), ("Less", "Add", -float(threshold)))
+    y = zero  # what is no number is neither above nor below: Keras makes zero of it
+    for compare, operator, bound in parts[::-1]:
+        beyond = e.emit(compare, x, e.scalar(bound, x), shape=shape)
+        moved = e.emit(operator, x, e.scalar(abs(bound), x), shape=shape)
+        y = e.emit("Where", beyond, moved, y, shape=shape, dtype=x.dtype)
+    return y
 
 
 @activation("hard_shrink")

@@ -320,6 +320,34 @@ def ConvTransposeOp(e: KerasEmitter, op: Any, x: ir.Value, kernel: Any) -> ir.Va
     return restore(e, y, op.data_format)
 
 
+@keras_op("Unfold")
+def Unfold(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    """Windows of an image, channels first, as columns: a convolution whose kernels are one at a single place each."""
+    size, strides, dilations, padding = (as_tuple(v, 2) for v in (op.kernel_size, op.stride, op.dilation, op.padding))
+    batch, channels, *sizes = e.shape(x)
+    if channels is None:
+        e.refuse("the number of channels is not known")
+    count = int(np.prod(size)) * channels
+    kind = x.dtype.numpy() if x.dtype is not None else np.dtype("float32")
+    spans = [(k - 1) * d + 1 for k, d in zip(size, dilations, strict=True)]
+    after = [
+        None if n is None else (n + 2 * p - span) // s + 1
+        for n, p, span, s in zip(sizes, padding, spans, strides, strict=True)
+    ]
+    y = e.emit(
+        "Conv",
+        x,
+        e.buffer("windows", np.eye(count, dtype=kind).reshape(count, channels, *size)),
+        group=1,
+        kernel_shape=list(size),
+        strides=list(strides),
+        dilations=list(dilations),
+        pads=list(padding) * 2,
+        shape=(batch, count, *after),
+    )
+    return e.reshape(y, [0, count, -1], result=e.output_shape())
+
+
 @keras_op("ExtractPatches")
 def ExtractPatches(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     """A convolution whose kernels are one at a single place each, as in Keras."""

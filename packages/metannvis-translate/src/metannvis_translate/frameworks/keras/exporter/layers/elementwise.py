@@ -38,8 +38,6 @@ UNARY = {
     "LogicalNot": "Not",
     "Negative": "Neg",
     "Reciprocal": "Reciprocal",
-    "Round": "Round",
-    "Sign": "Sign",
     "Sin": "Sin",
     "Sinh": "Sinh",
     "Sqrt": "Sqrt",
@@ -121,6 +119,26 @@ def _common(e: KerasEmitter, x1: Any, x2: Any) -> tuple[ir.Value, ir.Value]:
 def NotEqual(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
     x1, x2 = _common(e, x1, x2)
     return e.emit("Not", e.emit("Equal", x1, x2, shape=e.output_shape()))
+
+
+@keras_op("Sign")
+def Sign(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return sign(e, e.promoted(x))
+
+
+def sign(e: KerasEmitter, x: ir.Value) -> ir.Value:
+    """The sign; what is no number has none, where PyTorch makes zero of it."""
+    y = e.emit("Sign", x)
+    if x.dtype is None or not x.dtype.is_floating_point():
+        return y
+    return e.emit("Where", e.emit("IsNaN", x), x, y, shape=e.shape(x), dtype=x.dtype)
+
+
+@keras_op("Round")
+def Round(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    if op.decimals:
+        e.refuse("to decimals")
+    return e.emit("Round", e.promoted(x))
 
 
 @keras_op("Square")

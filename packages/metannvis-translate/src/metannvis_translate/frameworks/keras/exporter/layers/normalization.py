@@ -113,8 +113,12 @@ def unit(e: KerasEmitter, x: ir.Value, axes: list[int], epsilon: float) -> ir.Va
     """``x · min(1 / |x|, 1 / epsilon)`` with the Euclidean norm over some axes, as ``keras.ops.normalize`` computes it."""
     shape = e.shape(x)
     total = e.reduce("ReduceSum", e.emit("Mul", x, x, shape=shape), axes, keepdims=True)
-    inverse = e.emit("Reciprocal", e.emit("Sqrt", total))
-    bounded = e.emit("Min", inverse, e.scalar(1.0 / epsilon, x), shape=e.shape(total))
+    sizes, most = e.shape(total), e.scalar(1.0 / epsilon, x)
+    # of nothing but zeros: the derivative of the root is infinite there, and counts for nothing in TensorFlow
+    none = e.emit("Equal", total, e.scalar(0.0, x), shape=sizes)
+    safe = e.emit("Where", none, e.scalar(1.0, x), total, shape=sizes, dtype=x.dtype)
+    inverse = e.emit("Min", e.emit("Reciprocal", e.emit("Sqrt", safe)), most, shape=sizes)
+    bounded = e.emit("Where", none, most, inverse, shape=sizes, dtype=x.dtype)
     return e.emit("Mul", x, bounded, shape=shape)
 
 

@@ -48,6 +48,11 @@ def Variance(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     return e.emit("Sqrt", y) if type(op).__name__ == "Std" else y
 
 
+@keras_op("Det")
+def Det(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
+    return e.emit("Det", x, shape=e.output_shape())
+
+
 @keras_op("Corrcoef")
 def Corrcoef(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
     x = e.cast(x, e.dtype) if e.dtype_of(e.dtype).is_floating_point() else x

@@ -245,9 +245,15 @@ def Unstack(e: KerasEmitter, op: Any, x: ir.Value) -> list[ir.Value]:
 
 @keras_op("Repeat")
 def Repeat(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    if not isinstance(op.repeats, int) or op.axis is None:
-        e.refuse("repeats that differ, or no axis")
+    if op.axis is None:
+        e.refuse("no axis")
     axis = int(op.axis) % e.rank(x)
+    if not isinstance(op.repeats, int):
+        size, counts = e.shape(x)[axis], np.ravel(op.repeats)
+        if size is None:
+            e.refuse("the size of its axis is not known")
+        places = np.repeat(np.arange(size), counts)
+        return e.emit("Gather", x, places.astype(np.int64), axis=axis, shape=e.output_shape())
     repeats = [1] * (e.rank(x) + 1)
     repeats[axis + 1] = op.repeats
     y = e.emit("Tile", e.unsqueeze(x, [axis + 1]), np.asarray(repeats, np.int64))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.frameworks.keras.conventions import SELU
+from metannvis_translate.frameworks.keras.exporter.layers.elementwise import sign
 from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import ELEMENTWISE, Node, Sizes, tf_node
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
@@ -20,7 +21,7 @@ UNARY = {
     "Elu": "Elu", "Erf": "Erf", "Erfc": "Erfc", "Erfinv": "Erfinv", "Exp": "Exp", "Expm1": "Expm1", "Floor": "Floor",
     "Inv": "Reciprocal", "Invert": "BitwiseNot", "IsInf": "IsInf", "IsNan": "IsNaN", "Lgamma": "Lgamma", "Log": "Log",
     "Log1p": "Log1p", "LogicalNot": "Not", "Neg": "Neg", "Reciprocal": "Reciprocal", "Relu": "Relu", "Rint": "Round",
-    "Sigmoid": "Sigmoid", "Sign": "Sign", "Sin": "Sin", "Sinh": "Sinh", "Softplus": "Softplus", "Softsign": "Softsign",
+    "Sigmoid": "Sigmoid", "Sin": "Sin", "Sinh": "Sinh", "Softplus": "Softplus", "Softsign": "Softsign",
     "Sqrt": "Sqrt", "Tan": "Tan", "Tanh": "Tanh",
 }  # fmt: skip
 #: One operator of two values that are broadcast.
@@ -67,6 +68,11 @@ def each(n: Node) -> list[Any]:
 @tf_node("StopGradient")
 def stopped(n: Node) -> Any:
     return n.operand(0) if n.is_known(0) else n.emit(STOP_GRADIENT, n.value(0))
+
+
+@tf_node("Sign")
+def Sign(n: Node) -> ir.Value:
+    return sign(n.e, n.value(0))
 
 
 @tf_node("Round")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 @tf_node("Reshape")
 def Reshape(n: Node) -> Any:
+    if isinstance(n.operand(0), Sizes) and n.shape() is not None and len(n.shape() or ()) < 2:
+        (first, *_), shape = n.entries(0), n.shape()
+        return n.operand(0) if shape else np.asarray(first, n.dtype()) if isinstance(first, int) else first
     e, x = n.e, n.value(0)
     entries = n.entries(1)
     before = e.shape(x)
@@ -97,7 +100,10 @@ def Unpack(n: Node) -> list[Any]:
 
 
 @tf_node("Split", "SplitV")
-def Split(n: Node) -> list[ir.Value]:
+def Split(n: Node) -> list[Any]:
+    if n.kind == "SplitV" and isinstance(n.operand(0), Sizes):
+        ends = np.cumsum(n.ints(1)).tolist()
+        return [Sizes.of(n.entries(0)[a:b], n.dtype()) for a, b in zip([0, *ends], ends, strict=False)]
     x = n.value(1 if n.kind == "Split" else 0)
     axis = n.ints(0 if n.kind == "Split" else 2)[0] % n.e.rank(x)
     shapes = [n.shape(k) for k in range(len(n.operation.outputs))]
@@ -127,10 +133,11 @@ def StridedSlice(n: Node) -> Any:
 
 def _indices(n: Node) -> tuple[dict[int, slice], list[int], list[int]]:
     """Slices by axis, axes that are dropped, and places in the result of new ones."""
-    begin, end, steps = n.ints(1), n.ints(2), n.ints(3)
+    begin, steps = n.ints(1), n.ints(3)
     masks = {name: int(n.attribute(f"{name}_mask")) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     rank = 1 if isinstance(n.operand(0), Sizes) else n.e.rank(n.value(0))
     has = {name: [bool(mask >> k & 1) for k in range(len(begin))] for name, mask in masks.items()}
+    end = _ends(n, masks["end"])
     taken = sum(not has["new_axis"][k] and not has["ellipsis"][k] for k in range(len(begin)))
     slices: dict[int, slice] = {}
     dropped, added, axis, place = [], [], 0, 0
@@ -150,6 +157,20 @@ def _indices(n: Node) -> tuple[dict[int, slice], list[int], list[int]]:
             )
             axis, place = axis + 1, place + 1
     return slices, dropped, added
+
+
+def _ends(n: Node, mask: int) -> list[int]:
+    """Where slices end: a free size that is the tensor's own is no end."""
+    far = int(np.iinfo(np.int64).max)
+    found = []
+    for k, entry in enumerate(n.entries(2)):
+        if isinstance(entry, int):
+            found.append(entry)
+        elif mask >> k & 1 or (not isinstance(n.operand(0), Sizes) and n.is_size_of(entry, n.value(0), k)):
+            found.append(far)
+        else:
+            n.refuse("where it ends depends on values, or on a size that is free")
+    return found
 
 
 @tf_node("Slice")
