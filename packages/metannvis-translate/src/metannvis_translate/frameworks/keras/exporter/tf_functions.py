@@ -83,7 +83,10 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
     outputs = [_value(e, operation, x) for x in _Conversion(e, operation).run(graph, env, graph.outputs)]
     e.drop_unused(first, outputs)
     if any(
-        node.op_type == "Cast" and node.inputs[0].dtype == ir.DataType.DOUBLE and x.dtype == ir.DataType.FLOAT
+        node.op_type == "Cast"
+        and node.inputs[0] is not None
+        and node.inputs[0].dtype == ir.DataType.DOUBLE
+        and x.dtype == ir.DataType.FLOAT
         for node in e.nodes[first:]
         for x in node.outputs
     ):
@@ -257,7 +260,7 @@ def _computed(node: Any, operands: Sequence[Any]) -> list[Any]:
     tf = require("tensorflow")
     given: dict[str, Any] = {}
     left = [tf.constant(x, input_.dtype) for x, input_ in zip(operands, node.inputs, strict=True)]
-    types = set()
+    types: set[str] = set()
     for argument in node.op_def.input_arg:
         if argument.number_attr or argument.type_list_attr:
             count = node.get_attr(argument.number_attr) if argument.number_attr else len(left)

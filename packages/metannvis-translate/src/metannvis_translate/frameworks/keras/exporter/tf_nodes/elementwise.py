@@ -29,7 +29,7 @@ BINARY = {
     "Add": "Add", "AddV2": "Add", "Atan2": "Atan2", "BitwiseAnd": "BitwiseAnd", "BitwiseOr": "BitwiseOr",
     "BitwiseXor": "BitwiseXor", "Div": "Div", "Equal": "Equal", "Greater": "Greater", "GreaterEqual": "GreaterOrEqual",
     "Less": "Less", "LessEqual": "LessOrEqual", "LogicalAnd": "And", "LogicalOr": "Or", "Maximum": "Max",
-    "Minimum": "Min", "Mul": "Mul", "NextAfter": "NextAfter", "Pow": "Pow", "RealDiv": "Div", "Sub": "Sub",
+    "Minimum": "Min", "Mul": "Mul", "Pow": "Pow", "RealDiv": "Div", "Sub": "Sub",
     "TruncateDiv": "Div",
 }  # fmt: skip
 

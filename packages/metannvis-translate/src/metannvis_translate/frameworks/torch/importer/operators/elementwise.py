@@ -72,9 +72,7 @@ for _name, _function in BINARY.items():
     _binary(_name, _function, scalars=True)
 for _name, _function in BINARY_TENSORS.items():
     _binary(_name, _function, scalars=False)
-for _name, _function in (
-    ("Atan2", torch.atan2), ("Gcd", torch.gcd), ("Lcm", torch.lcm), ("NextAfter", torch.nextafter)
-):  # fmt: skip
+for _name, _function in {"Atan2": torch.atan2, "Gcd": torch.gcd, "Lcm": torch.lcm}.items():
     _binary(_name, _function, scalars=False, domain=DOMAIN)
 
 
