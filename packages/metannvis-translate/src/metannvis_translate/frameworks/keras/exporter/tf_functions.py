@@ -82,14 +82,8 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
             env[inner.ref()] = np.asarray(outer)
     outputs = [_value(e, operation, x) for x in _Conversion(e, operation).run(graph, env, graph.outputs)]
     e.drop_unused(first, outputs)
-    if any(
-        node.op_type == "Cast"
-        and node.inputs[0] is not None
-        and node.inputs[0].dtype == ir.DataType.DOUBLE
-        and x.dtype == ir.DataType.FLOAT
-        for node in e.nodes[first:]
-        for x in node.outputs
-    ):
+    casts = [(node.inputs[0], node.outputs[0]) for node in e.nodes[first:] if node.op_type == "Cast"]
+    if any(x is not None and x.dtype == ir.DataType.DOUBLE and y.dtype == ir.DataType.FLOAT for x, y in casts):
         e.single.append(f"{operation_name(operation)}: TensorFlow computes a part of it in float32")
     return keras.tree.pack_sequence_as(structure[0], outputs)
 
