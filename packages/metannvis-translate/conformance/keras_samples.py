@@ -676,7 +676,7 @@ def _table() -> dict[str, list[tuple[Any, ...]]]:
         "searchsorted",
         (lambda v: K.searchsorted([0.0, 0.5, 1.0], v), x.ravel(), FIXED),
         (lambda v: K.searchsorted([0.0, 1.0, 1.0, 2.0], v, side="right"), TIES.ravel(), FIXED),
-        (lambda s, v: K.searchsorted(s, v), np.array([-1.0, 0.0, 0.0, 2.0]), TIES.ravel()),
+        (lambda s, v: K.searchsorted(s, v), np.array([-1.0, 0.0, 0.0, 2.0]), TIES.ravel(), FIXED),
     )
     add(
         "digitize",

@@ -6,12 +6,13 @@ import numpy as np
 
 from .arrays import BIG, BOOL, DIVISOR, SIGNED, SMALL, integers, positive, uniform
 from .case import Case
-from .formulas import erf
+from .formulas import erf, erfc
 
 __all__ = ["CASES"]
 
 ANY, POSITIVE = uniform(2, 3, 4, 5), positive(2, 3, 4, 5)
 INFINITE = np.array([[1.0, np.inf, -np.inf], [np.nan, 0.0, -np.inf]])
+SIGNED_ZEROS = np.array([[0.0, -0.0, 2.0], [1.0, -1.0, -3.0], [np.inf, -np.inf, 0.5]])
 INFINITE_ROW = np.array([[1.0, np.inf, -np.inf, np.nan]])
 
 CASES: list[Case] = [
@@ -69,6 +70,17 @@ CASES: list[Case] = [
         for operator in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
     ),
     *(Case(operator, (BOOL, ~BOOL[:, ::-1]), {}, 7, 2) for operator in ("And", "Or", "Xor")),
+    # functions that the standard lacks, where a composition of its operators loses digits
+    *(
+        Case(operator, (values,), {}, 20, domain="metannvis", formula=formula)
+        for operator, values, formula in (
+            ("Log1p", ANY / 1e5, np.log1p), ("Expm1", ANY / 1e5, np.expm1), ("Erfc", 3 + ANY, erfc), ("BesselI0", ANY, np.i0),
+            ("Erfinv", erf(ANY / 2), lambda x: ANY / 2),
+        )
+    ),
+    Case("Atan2", (SIGNED_ZEROS, -SIGNED_ZEROS.T), {}, 20, 2, domain="metannvis", formula=np.arctan2, batch_is_free=False),
+    Case("Gcd", (np.array([[12, -18, 0, 7]]), np.array([[8, 27, 5, -14]])), {}, 20, 2, domain="metannvis", formula=np.gcd),
+    Case("Lcm", (np.array([[12, -18, 1, 7]]), np.array([[8, 27, 5, -14]])), {}, 20, 2, domain="metannvis", formula=np.lcm),
     Case("IsInf", (INFINITE,), opset=20),
     Case("IsInf", (INFINITE,), {"detect_negative": 0}, opset=20, tag="positive"),
     Case("IsInf", (INFINITE,), {"detect_positive": 0}, opset=20, tag="negative"),

@@ -8,9 +8,9 @@ import numpy as np
 
 from .arrays import Array
 
-__all__ = ["as_float32", "erf", "split_heads"]
+__all__ = ["as_float32", "erf", "erfc", "split_heads"]
 
-erf = np.vectorize(math.erf)
+erf, erfc = np.vectorize(math.erf), np.vectorize(math.erfc)
 
 
 def as_float32(value: float) -> float:

@@ -16,6 +16,13 @@ CASES: list[Case] = [
     Case("Gather", (uniform(2, 5, 3), np.array(2)), {"axis": 1}, 13, tag="single"),
     Case("Gather", (uniform(2, 5, 3), np.array([[3, 0], [1, -1]])), {"axis": 1}, 13, 2, tag="computed", batch_is_free=False),
     Case("Gather", (uniform(2, 5, 3), np.array(-2)), {"axis": -1}, 13, tag="negative"),
+    *(
+        Case(
+            "Argsort", (np.asarray(_TIES),), {"axis": 1, "descending": down}, 20, tag=tag, domain="metannvis",
+            formula=lambda x, sign=sign: np.argsort(sign * x, 1, kind="stable"),
+        )
+        for down, sign, tag in ((0, 1, "up"), (1, -1, "down"))
+    ),
     Case("TopK", (uniform(2, 6, 3),), {"axis": 1, "k": 2}, 9, outputs=2, tag="attribute"),
     Case("TopK", (_TIES, ints(4)), {}, 11, outputs=2),
     Case("TopK", (_TIES, ints(4)), {"largest": 0}, 11, outputs=2, tag="smallest"),

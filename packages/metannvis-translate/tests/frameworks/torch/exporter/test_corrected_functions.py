@@ -86,3 +86,12 @@ def test_bags_leave_out_their_padding(mode: str, padding: int) -> None:
     skip = padding % 7
     rows = torch.tensor([[1, 3, skip, skip], [skip, skip, skip, skip], [3, skip, 4, 0]])
     np.testing.assert_allclose(translation.model(rows).detach(), bag(rows).detach(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [torch.log1p, torch.expm1])
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_functions_keep_their_digits_near_zero(function: Callable[..., Any], target: str) -> None:
+    x = torch.tensor([[1e-9, -1e-9, 1e-20, 3e-5, 0.5]])
+    translation = translate(Function(function), target, example_inputs=(torch.rand(2, 5),))
+    found = np.asarray(translation.predict(x.numpy()))
+    np.testing.assert_allclose(found, function(x.double()).numpy(), rtol=3e-7)

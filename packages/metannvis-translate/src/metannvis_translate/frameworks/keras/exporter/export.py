@@ -18,6 +18,7 @@ from metannvis_translate.frameworks.keras.conventions import CONVENTIONS, state_
 from metannvis_translate.frameworks.keras.exporter import tf_functions
 from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import HINT, find_layer_converter, find_operation_converter
+from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
 from metannvis_translate.frameworks.keras.exporter.masks import HubMasks
 from metannvis_translate.frameworks.keras.graph import (
     Call,
@@ -234,17 +235,20 @@ class _Exporter:
 
     def opened(self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a layer without a converter returns: what its ``call`` is made of, or TensorFlow makes of it."""
+        first = len(self.emitter.nodes)
         try:
-            opened = self.walk.opened(call.operation, args, kwargs)
+            return self.walk.through(self.walk.opened(call.operation, args, kwargs), f"{call.path}/")
         except UnsupportedOperatorError as refusal:
+            self.emitter.drop_unused(first, ())
             try:
                 return tf_functions.converted(self.emitter, call.operation, args, kwargs)
             except UnsupportedOperatorError as error:
+                if refusal.operator != operation_name(call.operation):  # it names what is inside already
+                    raise refusal from error
                 reason = f"{refusal.reason}; and as a graph of TensorFlow: {error.reason}"
                 raise UnsupportedOperatorError(
                     refusal.operator, layer=refusal.layer, reason=reason, hint=HINT
                 ) from refusal
-        return self.walk.through(opened, f"{call.path}/")
 
     def tried(self, row: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a converter makes of an operation; what it refuses, TensorFlow's own operators may still say."""

@@ -82,11 +82,8 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
             env[inner.ref()] = np.asarray(outer)
     outputs = [_value(e, operation, x) for x in _Conversion(e, operation).run(graph, env, graph.outputs)]
     e.drop_unused(first, outputs)
-    if any(
-        node.op_type == "Cast" and node.inputs[0].dtype == ir.DataType.DOUBLE and x.dtype == ir.DataType.FLOAT
-        for node in e.nodes[first:]
-        for x in node.outputs
-    ):
+    casts = [(node.inputs[0], node.outputs[0]) for node in e.nodes[first:] if node.op_type == "Cast"]
+    if any(x is not None and x.dtype == ir.DataType.DOUBLE and y.dtype == ir.DataType.FLOAT for x, y in casts):
         e.single.append(f"{operation_name(operation)}: TensorFlow computes a part of it in float32")
     return keras.tree.pack_sequence_as(structure[0], outputs)
 
@@ -257,7 +254,7 @@ def _computed(node: Any, operands: Sequence[Any]) -> list[Any]:
     tf = require("tensorflow")
     given: dict[str, Any] = {}
     left = [tf.constant(x, input_.dtype) for x, input_ in zip(operands, node.inputs, strict=True)]
-    types = set()
+    types: set[str] = set()
     for argument in node.op_def.input_arg:
         if argument.number_attr or argument.type_list_attr:
             count = node.get_attr(argument.number_attr) if argument.number_attr else len(left)

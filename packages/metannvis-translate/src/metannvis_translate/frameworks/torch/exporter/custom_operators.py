@@ -48,6 +48,15 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def roll(self, shifts: Sequence[int], dims: Sequence[int] = ()):  # type: ignore[no-untyped-def]
         return moved(self, shifts=list(shifts), dims=list(dims) or None)
 
+    def exact(name: str) -> Any:
+        """A function that a composition of the standard's operators would lose digits of."""
+        whole = operator(name, ())
+
+        def function(self):  # type: ignore[no-untyped-def]
+            return whole(self)
+
+        return function
+
     grouped = operator(
         "GroupNormalization", ("num_groups", "epsilon"), inputs=("X", "scale", "bias"), kinds=("INT", "FLOAT")
     )
@@ -102,6 +111,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_max_pool3d.default: adaptive_max_pool,
         aten.group_norm.default: group_norm,
         aten.roll.default: roll,
+        aten.log1p.default: exact("Log1p"),
+        aten.expm1.default: exact("Expm1"),
+        aten.special_expm1.default: exact("Expm1"),
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
         **activations.translations(operator),

@@ -173,7 +173,7 @@ def _places(q: Any, size: int, method: str) -> tuple[Any, Any, Any]:
     """For each count of numbers up to ``size`` and each quantile: the entries around it, and the share of the lower one."""
     exact = np.maximum(np.arange(size + 1.0) - 1, 0)[:, None] * q.astype(np.float64)
     last = np.maximum(np.arange(size + 1) - 1, 0)[:, None]
-    rounded = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+    rounded: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
     if method in rounded:
         place = np.clip(rounded[method](exact).astype(np.int64), 0, last)
         return place, place, np.zeros_like(exact)

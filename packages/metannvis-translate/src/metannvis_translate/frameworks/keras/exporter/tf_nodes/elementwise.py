@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 #: One operator of one value; those that ONNX lacks are the graph's own.
 UNARY = {
     "Abs": "Abs", "Acos": "Acos", "Acosh": "Acosh", "Asin": "Asin", "Asinh": "Asinh", "Atan": "Atan", "Atanh": "Atanh",
-    "BesselI0": "BesselI0", "BesselI0e": "BesselI0e", "Ceil": "Ceil", "Cos": "Cos", "Cosh": "Cosh", "Digamma": "Digamma",
+    "BesselI0": "BesselI0", "Ceil": "Ceil", "Cos": "Cos", "Cosh": "Cosh",
     "Elu": "Elu", "Erf": "Erf", "Erfc": "Erfc", "Erfinv": "Erfinv", "Exp": "Exp", "Expm1": "Expm1", "Floor": "Floor",
-    "Inv": "Reciprocal", "Invert": "BitwiseNot", "IsInf": "IsInf", "IsNan": "IsNaN", "Lgamma": "Lgamma", "Log": "Log",
+    "Inv": "Reciprocal", "Invert": "BitwiseNot", "IsInf": "IsInf", "IsNan": "IsNaN", "Log": "Log",
     "Log1p": "Log1p", "LogicalNot": "Not", "Neg": "Neg", "Reciprocal": "Reciprocal", "Relu": "Relu", "Rint": "Round",
     "Sigmoid": "Sigmoid", "Sin": "Sin", "Sinh": "Sinh", "Softplus": "Softplus", "Softsign": "Softsign",
     "Sqrt": "Sqrt", "Tan": "Tan", "Tanh": "Tanh",
@@ -29,7 +29,7 @@ BINARY = {
     "Add": "Add", "AddV2": "Add", "Atan2": "Atan2", "BitwiseAnd": "BitwiseAnd", "BitwiseOr": "BitwiseOr",
     "BitwiseXor": "BitwiseXor", "Div": "Div", "Equal": "Equal", "Greater": "Greater", "GreaterEqual": "GreaterOrEqual",
     "Less": "Less", "LessEqual": "LessOrEqual", "LogicalAnd": "And", "LogicalOr": "Or", "Maximum": "Max",
-    "Minimum": "Min", "Mul": "Mul", "NextAfter": "NextAfter", "Pow": "Pow", "RealDiv": "Div", "Sub": "Sub",
+    "Minimum": "Min", "Mul": "Mul", "Pow": "Pow", "RealDiv": "Div", "Sub": "Sub",
     "TruncateDiv": "Div",
 }  # fmt: skip
 

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 def Gather(n: Node) -> Any:
     e = n.e
     if isinstance(n.operand(0), Sizes) and n.is_known(1):
-        found = np.asarray(n.entries(0), object)[n.array(1)]
-        if found.ndim == 0 if isinstance(found, np.ndarray) else True:
-            entry = found.item() if isinstance(found, np.ndarray) else found
-            return np.asarray(entry, n.dtype()) if isinstance(entry, (int, np.integer)) else entry
-        return Sizes.of(list(found), n.dtype())
+        picked = [n.entries(0)[k] for k in n.ints(1)]
+        if n.array(1).ndim == 0:
+            return np.asarray(picked[0], n.dtype()) if isinstance(picked[0], int) else picked[0]
+        return Sizes.of(picked, n.dtype())
     x, places = n.value(0), n.value(1)
     axis = n.ints(2)[0] % e.rank(x) if n.kind == "GatherV2" else 0
     count = int(n.attribute("batch_dims")) % max(e.rank(places), 1) if n.kind != "Gather" else 0

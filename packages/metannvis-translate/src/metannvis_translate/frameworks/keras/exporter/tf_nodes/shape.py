@@ -19,7 +19,8 @@ def _sizes(n: Node, k: int, dtype: str) -> Any:
     value = n.value(k)
     e = n.e
     entries: list[Any] = []
-    for axis, size in enumerate(e.shape(value)):
+    for axis, known in enumerate(e.shape(value)):
+        size: Any = known
         if size is None:
             part = e.emit("Shape", value, start=axis, end=axis + 1, dtype="int64", shape=[1])
             size = e.squeeze(e.cast(part, dtype), [0])

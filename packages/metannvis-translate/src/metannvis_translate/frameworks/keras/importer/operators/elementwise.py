@@ -312,11 +312,6 @@ def Lcm(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     return together(ctx, _own("lcm"), A, B)
 
 
-@converter("NextAfter", domain=DOMAIN)
-def NextAfter(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
-    return together(ctx, _own("nextafter"), A, B)
-
-
 @converter("IsInf", since=10)
 def IsInf(ctx: KerasImporter, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> LaidOut:
     x = ctx.placed(X)
