@@ -191,6 +191,47 @@ def translations() -> dict[Any, Callable[..., Any]]:
         axes = op.Constant(value_ints=list(range(len(self.shape))) if dim is None else [dim])
         return op.ReduceMin(self, axes, keepdims=int(keepdim)), op.ReduceMax(self, axes, keepdims=int(keepdim))
 
+    def scatter_with(self, dim: int, index, src, reduce: str):  # type: ignore[no-untyped-def]
+        if not len(self.shape):
+            raise NotImplementedError("a reduction into a single number")
+        axes = list(range(len(self.shape)))
+        if list(src.shape) != list(index.shape):
+            src = op.Slice(src, [0] * len(axes), op.Shape(index), axes)
+        return op.ScatterElements(self, index, src, axis=dim, reduction={"add": "add", "multiply": "mul"}[reduce])
+
+    def scatter_number_with(self, dim: int, index, value: float, reduce: str):  # type: ignore[no-untyped-def]
+        if not len(self.shape):
+            raise NotImplementedError("a reduction into a single number")
+        number = op.CastLike(op.Constant(value=make_tensor("value", TensorProto.DOUBLE, [], [value])), self)
+        src = op.Expand(number, op.Shape(index))
+        return op.ScatterElements(self, index, src, axis=dim, reduction={"add": "add", "multiply": "mul"}[reduce])
+
+    def bilinear_antialiased(  # type: ignore[no-untyped-def]
+        self,
+        output_size: Sequence[int],
+        align_corners: bool,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+    ):
+        return resized_antialiased(self, output_size, align_corners, "linear")
+
+    def bicubic_antialiased(  # type: ignore[no-untyped-def]
+        self,
+        output_size: Sequence[int],
+        align_corners: bool,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+    ):
+        return resized_antialiased(self, output_size, align_corners, "cubic")
+
+    def resized_antialiased(x: Any, output_size: Sequence[int], align_corners: bool, mode: str) -> Any:
+        from onnxscript.function_libs.torch_lib.ops import nn as library
+
+        if align_corners:  # PyTorch places its windows neither as with aligned corners nor as without
+            raise NotImplementedError("an antialiased resizing with align_corners")
+        name = "_upsample_bilinear2d_aa" if mode == "linear" else "_upsample_bicubic2d_aa"
+        return getattr(library, f"aten_{name}")(x, output_size, align_corners)
+
     def copy(self, src, non_blocking: bool = False):  # type: ignore[no-untyped-def]
         # what is copied takes the type and the shape of what it is copied into
         values = op.CastLike(src, self)
@@ -202,6 +243,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     return {
         aten.copy.default: copy,
+        aten.scatter.reduce: scatter_with,
+        aten.scatter.value_reduce: scatter_number_with,
+        aten._upsample_bilinear2d_aa.default: bilinear_antialiased,
+        aten._upsample_bicubic2d_aa.default: bicubic_antialiased,
         aten.atleast_1d.default: one(1),
         aten.atleast_2d.default: one(2),
         aten.atleast_3d.default: one(3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_lowercase
+from string import ascii_letters, ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -108,10 +108,16 @@ def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> LaidOut:
 
 
 def without_dots(equation: str, ranks: Sequence[int]) -> str:
-    """The same equation without dots that stand for no axes, which TensorFlow asks for in the result too."""
-    terms = equation.partition("->")[0].split(",")
-    named = [sum(letter.isalpha() for letter in term) for term in terms]
-    return equation.replace("...", "") if named == list(ranks) else equation
+    """The same equation with letters for dots that the result has not, along which it is summed; TensorFlow refuses those."""
+    terms, _, result = equation.partition("->")
+    if "..." not in terms or "..." in result:
+        return equation
+    free = [letter for letter in ascii_letters if letter not in equation]
+    written = []
+    for term, rank in zip(terms.split(","), ranks, strict=True):
+        several = rank - sum(letter.isalpha() for letter in term)
+        written.append(term.replace("...", "".join(reversed(free[:several]))))
+    return f"{','.join(written)}->{result}"
 
 
 def in_small_letters(equation: str) -> str:
