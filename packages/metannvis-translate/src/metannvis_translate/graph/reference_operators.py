@@ -32,8 +32,8 @@ def _evaluator_class() -> type:
     class Evaluator(ReferenceEvaluator):
         """Operators that the standard defines by others (``Gelu``) are run by an evaluator of this class, without operators."""
 
-        def __init__(self, *args: Any, new_ops: Any = None, **kwargs: Any) -> None:
-            super().__init__(*args, new_ops=list(_replaced_operators()) if new_ops is None else new_ops, **kwargs)
+        def __init__(self, proto: Any, *, new_ops: Any = None, **kwargs: Any) -> None:
+            super().__init__(proto, new_ops=list(_replaced_operators()) if new_ops is None else new_ops, **kwargs)
 
     return Evaluator
 
