@@ -229,9 +229,7 @@ class OnnxFramework(FrameworkBase):
                 node.attributes["to"] = ir.AttrInt64("to", double.value)
             if node.op_type == "Constant":
                 _double_constant(node)
-            if node.op_type == "LayerNormalization" or (
-                node.op_type == "GroupNormalization" and copy.graph.opset_imports.get("", 1) >= 21
-            ):
+            if node.op_type == "GroupNormalization" and copy.graph.opset_imports.get("", 1) >= 21:
                 node.attributes["stash_type"] = ir.AttrInt64("stash_type", double.value)  # single by default
         return ir.to_proto(copy)
 
