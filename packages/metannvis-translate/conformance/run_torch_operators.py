@@ -69,6 +69,13 @@ NOT_RANDOM = r"(zeros|ones|full)_like"
 #: What is not compared: a pattern of operators, of edges, of what (``output``, ``gradient`` or either), of targets; and why.
 NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     (
+        r"isin",
+        r"missing.*",
+        "output",
+        "keras|torch",
+        "PyTorch finds what is not a number by its place in a sorted list, which nothing is equal to",
+    ),
+    (
         r"(bucketize|searchsorted)",
         r"(?!sample|repeated|no flag).*",
         "output",
