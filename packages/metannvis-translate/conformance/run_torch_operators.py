@@ -580,8 +580,12 @@ def read_table(framework: str) -> dict[str, tuple[str, str]]:
 
 
 def write_table(framework: str, outcomes: dict[str, Outcome]) -> None:
-    """Write what does not pass, one row a kind and reason."""
+    """Write what does not pass, one row a kind and reason; what was not run stays as it is."""
     rows = defaultdict(list)
+    if table_path(framework).exists():
+        outcomes = {
+            name: Outcome(*said) for name, said in read_table(framework).items() if name not in outcomes
+        } | outcomes
     for name, outcome in sorted(outcomes.items()):
         if outcome.status != "passed":
             rows[kind_of(name), outcome.status, short(outcome.reason)].append(name)
