@@ -127,13 +127,13 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def index_reduce(self, dim: int, index, source, reduce: str, include_self: bool = True):  # type: ignore[no-untyped-def]
         from metannvis_translate.frameworks.torch.exporter.corrected_functions import translations as corrected
 
+        reduced = corrected()[aten.scatter_reduce.two]
         if not len(self.shape):
-            raise NotImplementedError("a reduction into a single number")
-        kind = {"prod": "prod", "mean": "mean", "amax": "amax", "amin": "amin"}[reduce]
+            return reduced(self, 0, index, source, reduce, include_self)
         line = [1] * len(self.shape)
         line[dim] = -1
         places = op.Expand(op.Reshape(index, op.Constant(value_ints=line)), op.Shape(source))
-        return corrected()[aten.scatter_reduce.two](self, dim, places, source, kind, include_self)
+        return reduced(self, dim, places, source, reduce, include_self)
 
     def index_fill(self, dim: int, index, value):  # type: ignore[no-untyped-def]
         return filled(self, dim, index, op.CastLike(value, self))
