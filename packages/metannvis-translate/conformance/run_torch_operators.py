@@ -69,6 +69,13 @@ NOT_RANDOM = r"(zeros|ones|full)_like"
 #: What is not compared: a pattern of operators, of edges, of what (``output``, ``gradient`` or either), of targets; and why.
 NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     (
+        r"nn\.functional\.embedding(_bag)?",
+        r".*",
+        "gradient",
+        "keras|torch",
+        "the derivative by a table of weights, which PyTorch leaves out at padding and divides by frequencies",
+    ),
+    (
         r"isin",
         r"missing.*",
         "output",
