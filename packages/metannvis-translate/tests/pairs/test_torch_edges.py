@@ -86,13 +86,27 @@ PAIRS: Functions = {
     "maximum": torch.maximum,
     "pow": lambda x, y: x.abs() ** y,
 }
-VALUES = torch.tensor([0.0, -0.0, 1.0, -1.0, 2.5, -7.0, 0.5, 90.0, -120.0, 0.1, 3.0, 1e-30])
+VALUES = torch.tensor([0.0, -0.0, 1.0, -1.0, 2.5, -7.0, 0.5, 90.0, -120.0, 0.37, 3.0, 1e-30])
 
 
 @pytest.mark.parametrize("target", ["torch", "keras"])
 def test_arithmetic_at_zeros_ties_and_large_numbers(target: str) -> None:
     x, y = torch.meshgrid(VALUES, VALUES, indexing="ij")
     compare(PAIRS, (torch.rand(2, 12) + 0.5, torch.rand(2, 12) + 0.5), (x.contiguous(), y.contiguous()), target)
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_a_quotient_that_is_rounded_up_is_rounded_down_exactly(target: str) -> None:
+    functions: Functions = {
+        "floor": lambda x, y: torch.div(x.detach(), y.detach(), rounding_mode="floor"),
+        "rest": lambda x, y: torch.remainder(x, y.detach()),
+    }
+    compare(
+        functions,
+        (torch.rand(2, 2), torch.rand(2, 2)),
+        (torch.tensor([[1.0, 3.0]]), torch.tensor([[0.1, 0.3]])),
+        target,
+    )
 
 
 SINGLE: Functions = {
@@ -103,7 +117,8 @@ SINGLE: Functions = {
     # PyTorch's own derivative is exact to four digits at −120
     "log_ndtr": lambda x: torch.special.log_ndtr(x.clamp(min=-20)),
     "selu": functional.selu,
-    "prelu": lambda x: functional.prelu(x, torch.tensor([0.25])),
+    # a native layer in Keras, whose derivative at zero is zero, if its slope is known
+    "prelu": lambda x: functional.prelu(x, x.detach()[:1, 0] * 0 + 0.25),
     "std": lambda x: (x * 0).std(1),
     "norm": lambda x: torch.linalg.vector_norm(x * 0, dim=1),
     "norm of 3": lambda x: torch.linalg.vector_norm(x * 0, 3, dim=1),
@@ -159,7 +174,7 @@ def test_a_share_of_zero_leaves_out_what_is_added(target: str) -> None:
 def test_equal_extremes_share_the_derivative(reduce: str) -> None:
     index, edges = torch.tensor([[0, 0, 1, 1]]), (torch.zeros(3, 4), torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 3))
     functions = {
-        str(self): lambda x, y, self=self: x.scatter_reduce(1, index.expand(len(x), 4), y, reduce, include_self=self)
+        str(self): lambda x, y, self=self: x.scatter_reduce(1, index + 0 * y.long(), y, reduce, include_self=self)
         for self in (True, False)
     }
     for target in ("torch", "keras"):

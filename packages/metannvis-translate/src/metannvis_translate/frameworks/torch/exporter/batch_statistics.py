@@ -96,7 +96,18 @@ def translations() -> dict[Any, Callable[..., Any]]:
         y, mean, reciprocal = op.LayerNormalization(input, weight, bias, axis=first, epsilon=eps)
         return y, stop(mean), stop(reciprocal)
 
+    def group_norm(  # type: ignore[no-untyped-def]
+        input, weight=None, bias=None, N: int = 1, C: int = 1, HxW: int = 1, group: int = 1, eps: float = 1e-5
+    ):
+        from onnxscript.function_libs.torch_lib.ops.core import aten_native_group_norm
+
+        if 0 in list(input.shape):
+            raise NotImplementedError("a normalization of nothing")
+        y, mean, reciprocal = aten_native_group_norm(input, weight, bias, N, C, HxW, group, eps)
+        return y, stop(mean), stop(reciprocal)
+
     return {
+        aten.native_group_norm.default: group_norm,
         aten.native_layer_norm.default: layer_norm,
         aten.native_batch_norm.default: batch_norm,
         aten._native_batch_norm_legit.default: batch_norm,

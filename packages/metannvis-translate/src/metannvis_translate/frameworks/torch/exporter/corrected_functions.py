@@ -88,6 +88,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def shared_slopes(found: Any, x: Any, replaced: Any, dim: int, index: Any, src: Any) -> Any:
         """An extreme with its derivative shared by all that are equal to it; what is replaced counts, but has no part in it."""
         found, zero = stop(found), number(0.0, x)
+        # what is not a number is the extreme, which not every kernel sees
+        missing = op.CastLike(op.IsNaN(x), x)
+        missing = missing if replaced is None else op.Where(replaced, zero, missing)
+        missing = op.ScatterElements(missing, index, op.CastLike(op.IsNaN(src), src), axis=dim, reduction="add")
+        found = op.Where(op.Greater(missing, zero), number(math.nan, x), found)
 
         def move_of(values: Any, extreme: Any) -> tuple[Any, Any]:
             chosen = op.Equal(values, extreme)

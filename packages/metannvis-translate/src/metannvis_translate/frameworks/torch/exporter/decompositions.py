@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+from metannvis_translate.graph.metadata import STOP_GRADIENT
+
 __all__ = ["translations"]
 
 
@@ -17,6 +20,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
     from onnxscript import opset20 as op
 
     aten = torch.ops.aten
+    stop = operator(STOP_GRADIENT, ())
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def instance_norm(  # type: ignore[no-untyped-def]
@@ -73,7 +77,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
             raise NotImplementedError(f"distances of the norm {p}")
         apart = op.Sub(op.Unsqueeze(x1, [-2]), op.Unsqueeze(x2, [-3]))
         if p == math.inf:
-            return op.ReduceMax(op.Abs(apart), [-1], keepdims=0)
+            # each of several largest differences has the whole derivative
+            largest = stop(op.ReduceMax(op.Abs(apart), [-1], keepdims=1))
+            slopes = stop(op.Where(op.Equal(op.Abs(apart), largest), op.Sign(apart), op.Sub(apart, apart)))
+            moves = op.ReduceSum(op.Mul(op.Sub(apart, stop(apart)), slopes), [-1], keepdims=0)
+            return op.Add(op.Squeeze(largest, [-1]), moves)
         if p == 1:
             return op.ReduceSum(op.Abs(apart), [-1], keepdims=0)
 
@@ -119,13 +127,13 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def index_reduce(self, dim: int, index, source, reduce: str, include_self: bool = True):  # type: ignore[no-untyped-def]
         from metannvis_translate.frameworks.torch.exporter.corrected_functions import translations as corrected
 
+        reduced = corrected()[aten.scatter_reduce.two]
         if not len(self.shape):
-            raise NotImplementedError("a reduction into a single number")
-        kind = {"prod": "prod", "mean": "mean", "amax": "amax", "amin": "amin"}[reduce]
+            return reduced(self, 0, index, source, reduce, include_self)
         line = [1] * len(self.shape)
         line[dim] = -1
         places = op.Expand(op.Reshape(index, op.Constant(value_ints=line)), op.Shape(source))
-        return corrected()[aten.scatter_reduce.two](self, dim, places, source, kind, include_self)
+        return reduced(self, dim, places, source, reduce, include_self)
 
     def index_fill(self, dim: int, index, value):  # type: ignore[no-untyped-def]
         return filled(self, dim, index, op.CastLike(value, self))
