@@ -151,7 +151,11 @@ class Walk:
         function = functional_of(model)
         if function is None:
             args = values if len(values) == 1 else [list(values)]
-            return self.through(self.opened(model, tuple(args), {}), "")
+            try:
+                opened = self.opened(model, tuple(args), {})
+            except UnsupportedOperatorError:
+                return self.leaf(Call(model, model.name, model.name, tuple(args), {}))
+            return self.through(opened, "")
         return self.graph(function, self._converted(function, values))
 
     def graph(self, function: Any, values: Sequence[Any], prefix: str = "") -> Any:

@@ -284,6 +284,44 @@ def test_layer_of_raw_tensorflow_is_what_tensorflow_makes_of_it(randomized: Any,
     assert {layer.info.name for layer in hub.layers} >= {"raw", "dense"}
 
 
+def test_model_of_raw_tensorflow_is_what_tensorflow_makes_of_it(randomized: Any, compare_export: Any) -> None:
+    tf = require("tensorflow")
+
+    class Raw(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="raw")
+            self.dense = L.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return tf.nn.softmax(self.dense(tf.nn.relu(x)))
+
+    data = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    model = Raw()
+    model(data)
+    hub = compare_export(randomized(model), batch=2, inputs=[data])
+    assert len(hub.model.graph.initializers) == 2
+
+
+def test_layer_that_changes_its_variables_is_refused() -> None:
+    tf = require("tensorflow")
+
+    class Counting(L.Layer):
+        def build(self, shape: Any) -> None:
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.count.assign(tf.reduce_sum(x))
+            return tf.nn.relu(x) + self.count
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    x = keras.Input((4,))
+    model = keras.Model(x, Counting(name="counting")(x))
+    with pytest.raises(UnsupportedOperatorError, match=r"Counting.*'counting'.*it changes its variables"):
+        export(model)
+
+
 def test_raw_tensorflow_without_converter_is_refused() -> None:
     tf = require("tensorflow")
 

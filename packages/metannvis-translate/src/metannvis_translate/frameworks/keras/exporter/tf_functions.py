@@ -60,11 +60,13 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
 
     first = len(e.nodes)
     try:
-        with keras.StatelessScope():
+        with keras.StatelessScope() as scope:
             graph = tf.function(compute, autograph=False).get_concrete_function(*specs).graph
     except Exception as error:
         why = " ".join(str(error).split())[:200]
         raise _refusal(e, operation, f"TensorFlow cannot trace it where sizes are free ({why})") from error
+    if scope.state_mapping:
+        raise _refusal(e, operation, "it changes its variables")
     for node in graph.get_operations():
         if node.type.startswith(ACTS):
             raise _refusal(e, operation, f"it acts beyond what it returns ({node.type})")
