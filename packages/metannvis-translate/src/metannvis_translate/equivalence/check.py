@@ -96,9 +96,8 @@ def check_equivalence(
         if isinstance(target, Translation) or dtype == "float64":
             source, notes = in_precision(here, source, dtype)
             translation = dataclasses.replace(translation, notes=tuple(dict.fromkeys((*translation.notes, *notes))))
-        if dtype == "float64":
-            if translation.dtype != "float64":
-                translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
+        if dtype == "float64" and translation.dtype != "float64":
+            translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
         tolerance = tolerance or Tolerance()
         return compare(
             source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients

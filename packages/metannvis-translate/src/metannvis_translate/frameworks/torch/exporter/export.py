@@ -84,6 +84,9 @@ def export_model(
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
+    recorder.frozen = frozenset(
+        name for name, p in as_module(model).named_parameters(remove_duplicate=False) if not p.requires_grad
+    )
     if engine != "torchscript-fast":
         recorder.try_inputs()
         _refuse_changed_parameters(recorder, model)

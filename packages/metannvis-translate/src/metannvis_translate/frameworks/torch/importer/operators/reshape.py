@@ -36,7 +36,11 @@ def Transpose(ctx: TorchImporter, data: Value, *, perm: Sequence[int] | None = N
     perm = tuple(perm if perm is not None else reversed(range(data.rank)))
     if isinstance(data, ConstantValue):
         return ConstantValue(
-            data.array.transpose(perm), name=f"{data.name}.{perm}", exact=data.exact, trainable=data.trainable
+            data.array.transpose(perm),
+            name=f"{data.name}.{perm}",
+            exact=data.exact,
+            trainable=data.trainable,
+            frozen=data.frozen,
         )
     return LaidOut(data.tensor, tuple(perm.index(axis) for axis in data.order))
 
@@ -48,7 +52,11 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
     if isinstance(data, ConstantValue) and not any(isinstance(size, torch.fx.Node) for size in wanted):
         settled = [data.array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(wanted)]
         return ConstantValue(
-            data.array.reshape(settled), name=f"{data.name}.{settled}", exact=data.exact, trainable=data.trainable
+            data.array.reshape(settled),
+            name=f"{data.name}.{settled}",
+            exact=data.exact,
+            trainable=data.trainable,
+            frozen=data.frozen,
         )
     have = ctx.shape(0) or (None,) * data.rank
     batch_stays = wanted[0] == 0 and not allowzero if len(wanted) == 2 else False
@@ -99,7 +107,9 @@ def Squeeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = N
     gone = sorted(axis % data.rank for axis in axes)
     if isinstance(data, ConstantValue):
         array = data.array.squeeze(tuple(gone))
-        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return ConstantValue(
+            array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable, frozen=data.frozen
+        )
     dims = tuple(sorted(data.axis(axis) for axis in gone))
     return LaidOut(ctx.function(torch.squeeze, data.tensor, dims), layout.kept_axes(data.order, gone)) if gone else data
 
@@ -117,7 +127,9 @@ def Unsqueeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Valu
     new = sorted(axis % rank for axis in axes)
     if isinstance(data, ConstantValue):
         array = np.expand_dims(data.array, tuple(new))
-        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return ConstantValue(
+            array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable, frozen=data.frozen
+        )
     old = [axis for axis in range(rank) if axis not in new]
     order = [old[axis] for axis in data.order]
     tensor = data.tensor
