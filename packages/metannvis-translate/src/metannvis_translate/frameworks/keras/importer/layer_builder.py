@@ -163,7 +163,7 @@ class LayerMaker(GraphImporter):
         for part, array in weights.items():
             own = [const for const in trained if _is_of(array, const.array)]
             variable = getattr(layer, part, None)
-            if own and all(const.frozen for const in own) and hasattr(variable, "trainable"):
+            if own and all(const.frozen for const in own) and variable is not None:
                 variable.trainable = False
 
     def in_other_forms(self, const: Value | None) -> bool:

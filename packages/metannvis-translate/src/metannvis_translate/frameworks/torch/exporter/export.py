@@ -20,6 +20,7 @@ from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled, singled
+from metannvis_translate.frameworks.torch.hooks import backward_hooks
 from metannvis_translate.frameworks.torch.model_state import (
     ModelState,
     convert_plain_tensors,
@@ -37,6 +38,10 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+HOOKS = (
+    "backward hooks are no part of what a model computes, and are not translated ({}): a gradient that one of them changes is "
+    "not that of the translation"
+)
 AUTOCAST = (
     "forward asks for reduced precision by torch.autocast: the translation computes without, and was compared with the source "
     "without"
@@ -131,6 +136,8 @@ def export_model(
             notes = (*notes, state_note)
         if recorder.autocast:
             notes = (*notes, AUTOCAST)
+        if hooked := backward_hooks(model):
+            notes = (*notes, HOOKS.format(", ".join(hooked)))
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     raise refusal(recorder, engine, failures, last) from last
 

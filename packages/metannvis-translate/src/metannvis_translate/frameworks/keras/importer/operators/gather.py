@@ -42,8 +42,8 @@ def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, a
 @converter("Gather", since=1)
 def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """Entries along an axis. Negative indices count from the end."""
-    is_table = isinstance(data, ConstantValue) and data.rank == 2 and axis == 0 and not ctx.parameters.has(data)
-    if is_table and isinstance(indices, LaidOut):
+    is_table = data.rank == 2 and axis == 0 and isinstance(indices, LaidOut)
+    if is_table and isinstance(data, ConstantValue) and not ctx.parameters.has(data):
         i = ctx.plain(indices)
         table = data.array
         tensor = ctx.layer_of(
