@@ -18,6 +18,7 @@ __all__ = [
     "CORNERS",
     "DOMAIN",
     "EXACT_VALUES",
+    "FROZEN",
     "FUNCTIONS",
     "KINK",
     "LAYER",
@@ -33,6 +34,7 @@ __all__ = [
     "WHOLE_SEQUENCE",
     "exact_value",
     "exact_values",
+    "is_frozen",
     "is_weight",
     "set_exact",
 ]
@@ -114,6 +116,10 @@ BORDER = "metannvis.border"
 BUFFER = "metannvis.buffer"
 
 
+#: Value metadata of an initialiser that is a weight which the source does not train.
+FROZEN = "metannvis.frozen"
+
+
 #: Value metadata of an initialiser: the path of the weight in the source (``"encoder.pos_embedding"``).
 WEIGHT = "metannvis.weight"
 
@@ -128,6 +134,11 @@ def is_weight(hub: ExportedGraph, value: ir.Value | None) -> bool:
         return False
     is_float = value.dtype is not None and value.dtype.is_floating_point()
     return is_float and (hub.conventions.scalar_weights or value.const_value.size > 1)
+
+
+def is_frozen(value: ir.Value | None) -> bool:
+    """Whether a value is a weight that the source does not train."""
+    return value is not None and FROZEN in value.metadata_props
 
 
 def set_exact(node: ir.Node, values: Mapping[str, float | Sequence[float]]) -> None:

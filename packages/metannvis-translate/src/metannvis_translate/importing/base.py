@@ -22,7 +22,16 @@ from metannvis_translate.frameworks.protocol import BuiltModel, BuiltPort, Built
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.graph.layout import LaidOut, Order
-from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, WEIGHT, exact_value, exact_values, is_weight
+from metannvis_translate.graph.metadata import (
+    LAYER,
+    TIE_GRADIENT,
+    TRACE,
+    WEIGHT,
+    exact_value,
+    exact_values,
+    is_frozen,
+    is_weight,
+)
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.stack_trace import line_of_trace
@@ -175,7 +184,9 @@ class GraphImporter(LayoutTracking):
             if value.const_value is not None and name not in self.values:
                 array = self._floats(value.const_value.numpy())
                 path = value.metadata_props.get(WEIGHT, name)
-                self.values[name] = ConstantValue(array, name=path, trainable=is_weight(self.hub, value))
+                self.values[name] = ConstantValue(
+                    array, name=path, trainable=is_weight(self.hub, value), frozen=is_frozen(value)
+                )
         total = len(graph)
         for done, node in enumerate(graph):
             self.progress(done, total, "build")
@@ -271,7 +282,11 @@ class GraphImporter(LayoutTracking):
             trainable = self.follows_weights and array.dtype.kind == "f"
             recipe = WeightExpression(node, constants) if trainable else None
             self.values[value.name or ""] = ConstantValue(
-                self._floats(array), name=value.name or "", trainable=trainable, recipe=recipe
+                self._floats(array),
+                name=value.name or "",
+                trainable=trainable,
+                recipe=recipe,
+                frozen=all(weight.frozen for weight in weights),
             )
         return True
 

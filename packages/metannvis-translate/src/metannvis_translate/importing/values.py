@@ -22,7 +22,8 @@ class ConstantValue:
     """A value that is known when the model is built, in its logical layout.
 
     ``exact`` is the double behind a float32 scalar, where the exporter knew it. ``trainable``: it is a weight of the
-    source, to be kept as a weight of the target. ``recipe``: how it is computed from weights.
+    source, to be kept as a weight of the target; ``frozen``: one that the source does not train. ``recipe``: how it is
+    computed from weights.
     """
 
     array: Array
@@ -30,6 +31,7 @@ class ConstantValue:
     exact: float | None = None
     trainable: bool = False
     recipe: WeightExpression | None = None
+    frozen: bool = False
 
     @property
     def rank(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from metannvis_translate.graph.constants import constant_of
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.graph.evaluation_budget import Budget
-from metannvis_translate.graph.metadata import LAYER, WEIGHT, exact_value, is_weight, set_exact
+from metannvis_translate.graph.metadata import FROZEN, LAYER, WEIGHT, exact_value, is_frozen, is_weight, set_exact
 from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.symbolic_shapes import name_sizes, settle_shape, symbolic
@@ -126,6 +126,8 @@ def _fold_constant(
     if not still_weight:
         _replace_by_constant(hub, node, results[0], exact=exact)
         return
+    if _splits(first):
+        return
     others = [None if array is None else array.tobytes() for array in arrays[1:]]
     attributes = sorted((a.name, repr(a.value)) for a in node.attributes.values())
     key = (first, node.op_type, *others, *attributes)
@@ -134,6 +136,12 @@ def _fold_constant(
     # a module that is called again has the weight that it had the first time
     ir.convenience.replace_all_uses_with(node.outputs[0], moved[key], replace_graph_outputs=True)
     graph.remove(node, safe=True)
+
+
+def _splits(weight: ir.Value | None) -> bool:
+    """Whether a weight is read both as it is and transposed: a copy of one of the two would be a weight of its own."""
+    kinds = {user.op_type for user, _ in weight.uses()} if weight is not None else set()
+    return "Transpose" in kinds and len(kinds) > 1
 
 
 def _moved_weight(hub: ExportedGraph, node: ir.Node, array: Array) -> ir.Value:
@@ -152,6 +160,8 @@ def _moved_weight(hub: ExportedGraph, node: ir.Node, array: Array) -> ir.Value:
     path = weight.metadata_props.get(WEIGHT)
     if path:
         value.metadata_props[WEIGHT] = path + name.removeprefix(f"{weight.name}")
+    if is_frozen(weight):
+        value.metadata_props[FROZEN] = "1"
     initializers[name] = value
     return value
 

@@ -39,7 +39,7 @@ def doubled(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def singled(module: torch.nn.Module) -> bool:
-    """Make a module that holds half precision single, in place, and its code that asks for half, too; whether it held any."""
+    """Make a module that holds half precision single, in place, as well as what its code asks for; whether it held any."""
     torch = require("torch")
     halves = {torch.float16, torch.bfloat16}
     if not any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):

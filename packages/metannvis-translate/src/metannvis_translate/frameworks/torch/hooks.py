@@ -11,12 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["call_name", "holds_packed", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
+__all__ = ["backward_hooks", "call_name", "holds_packed", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
 
 
 def call_name(name: str, call: int, position: int = 0) -> str:
     """``conv``, ``conv:2`` for its second call, ``lstm#2`` for its second output tensor."""
     return name + (f":{call}" if call > 1 else "") + (f"#{position + 1}" if position else "")
+
+
+def backward_hooks(model: Any) -> list[str]:
+    """What of a model has hooks that gradients pass: modules by path, the model itself as such, and parameters."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        return []
+    found = [
+        path or type(module).__name__
+        for path, module in model.named_modules()
+        if getattr(module, "_backward_hooks", None) or getattr(module, "_backward_pre_hooks", None)
+    ]
+    found += [name for name, parameter in model.named_parameters() if parameter._backward_hooks]
+    return found
 
 
 def tensors_in(output: Any) -> list[torch.Tensor]:

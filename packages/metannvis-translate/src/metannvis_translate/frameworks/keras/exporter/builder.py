@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.keras.exporter.layers import (
     load_families,
 )
 from metannvis_translate.graph.builder import Emitter, Shape
+from metannvis_translate.graph.metadata import BUFFER, FROZEN
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -95,6 +96,8 @@ class KerasEmitter(Emitter):
             array,
             trainable=hasattr(variable, "trainable") and not any(one is variable for one in buffers),
         )
+        if BUFFER not in value.metadata_props and not getattr(variable, "trainable", True):
+            value.metadata_props[FROZEN] = "1"
         wanted = getattr(layer, "compute_dtype", None)
         return self.cast(value, wanted) if wanted and array.dtype.kind not in "iub" else value
 

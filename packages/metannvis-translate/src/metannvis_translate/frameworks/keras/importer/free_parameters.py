@@ -44,12 +44,23 @@ class Parameters:
             const.trainable or (const.array.dtype.kind == "f" and const.array.size > LARGE)
         )
 
+    def has(self, const: ConstantValue) -> bool:
+        """Whether a weight is a free parameter already, of which all that reads it has to be computed."""
+        return const.trainable and const.name in self._flat
+
+    def _looked_up(self, const: ConstantValue) -> Any:
+        """A weight that an embedding of the model holds: all its rows, looked up."""
+        rows = ops.add(np.arange(const.array.shape[0], dtype="int32"), self.row())
+        return self.ctx.tables[const.name](rows)
+
     def tensor(self, const: ConstantValue, shape: Sequence[int], order: Order) -> Any:
         """The constant as a tensor of logical shape ``shape`` (that of its array with axes of size one added)."""
         key = const.name or id(const)
         shape = tuple(shape)
         if (key, shape, order) in self._formed:
             return self._formed[key, shape, order]
+        if key not in self._flat and const.name in self.ctx.tables:
+            self._flat[key] = (self._looked_up(const), const.array.shape, layout.identity(const.rank))
         if key not in self._flat:
             self._flat[key] = (self._layer(const, const.array.reshape(shape).transpose(order)), shape, order)
         flat, first_shape, first_order = self._flat[key]
@@ -81,7 +92,7 @@ class Parameters:
             name=name,
             dtype=str(array.dtype),
             shared=False,
-            **({} if const.trainable else {"trainable": False}),
+            **({} if const.trainable and not const.frozen else {"trainable": False}),
         )
 
     def row(self) -> Any:

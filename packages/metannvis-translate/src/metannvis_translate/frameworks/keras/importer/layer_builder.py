@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,7 +15,10 @@ from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.graph.metadata import LAYER, WEIGHT, is_weight
 from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.importing.base import GraphImporter
-from metannvis_translate.importing.values import ConstantValue
+from metannvis_translate.importing.values import ConstantValue, Value
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["LayerMaker", "policy"]
 
@@ -57,6 +60,13 @@ class LayerMaker(GraphImporter):
             for name, value in hub.model.graph.initializers.items()
             if len(value.uses()) > 1 and is_weight(hub, value)
         }
+        self._forms = {
+            value.metadata_props.get(WEIGHT, name): set(_forms(value))
+            for name, value in hub.model.graph.initializers.items()
+            if value.metadata_props.get(WEIGHT, name) in self._several
+        }
+        #: Embeddings by the weights that they hold.
+        self.tables: dict[str, Any] = {}
         self._main = self._main_nodes()
 
     def _main_nodes(self) -> dict[str, str]:
@@ -134,11 +144,35 @@ class LayerMaker(GraphImporter):
         for argument in initializers.keys() & vars(layer).keys():
             # past Keras' own __setattr__, which looks for weights in what it is given
             object.__setattr__(layer, argument, keras.initializers.get(DEFAULTS.get(argument, "zeros")))
+        self._freeze(layer, weights or {})
         # a normalisation that is not trained would no longer follow the batches either
         follows = not self.hub.conventions.fixed_buffers or issubclass(cls, keras.layers.BatchNormalization)
         if weights and not follows and layer.trainable and not any(const.trainable for const in self._constants()):
             layer.trainable = False
         return result
+
+    def _freeze(self, layer: Any, weights: dict[str, Array]) -> None:
+        """Train no weight that the source does not train: the whole layer, or single weights where it is only those."""
+        trained = [const for const in self._constants() if const.trainable]
+        if not any(const.frozen for const in trained) or not weights:
+            return
+        # a normalisation that is not trained would no longer follow the batches either
+        if all(const.frozen for const in trained) and not isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+            return
+        for part, array in weights.items():
+            own = [const for const in trained if _is_of(array, const.array)]
+            variable = getattr(layer, part, None)
+            if own and all(const.frozen for const in own) and variable is not None:
+                variable.trainable = False
+
+    def in_other_forms(self, const: Value | None) -> bool:
+        """Whether a weight is read in several ways, as by an embedding and by the dense layer that is its transpose."""
+        if not isinstance(const, ConstantValue):
+            return False
+        if const.recipe is not None:
+            return any(self.in_other_forms(value) for value in const.recipe.inputs)
+        return const.trainable and len(self._forms.get(const.name, ())) > 1
 
     def _constants(self) -> list[ConstantValue]:
         """What the current node is given that is known now."""
@@ -172,6 +206,27 @@ class LayerMaker(GraphImporter):
         Its first operands may be constants; one at least is computed when the model runs.
         """
         return self.layer_of(cls, *tensors, dtype="float32", **options)
+
+
+def _is_of(array: Array, whole: Array) -> bool:
+    """Whether an array holds the elements of another one, or is a part of it."""
+    return np.shares_memory(array, whole) or (
+        array.size == whole.size and bool(np.array_equal(np.sort(array, axis=None), np.sort(whole, axis=None)))
+    )
+
+
+def _forms(value: ir.Value, turned: bool = False) -> Iterator[tuple[Any, ...]]:
+    """In which ways a weight is read: looked up, or multiplied from which side and beside which bias."""
+    for node, place in value.uses():
+        if node.op_type in ("Identity", "Cast"):
+            yield from _forms(node.outputs[0], turned)
+        elif node.op_type == "Transpose":
+            yield from _forms(node.outputs[0], not turned)
+        else:
+            is_turned = turned != bool("transB" in node.attributes and node.attributes["transB"].value)
+            operator = "dense" if node.op_type in ("Gemm", "MatMul", "Linear") else node.op_type
+            others = (other.name for k, other in enumerate(node.inputs) if other is not None and k != place)
+            yield (operator, place, is_turned, *(name for name in others if name in value.graph.initializers))  # type: ignore[union-attr]
 
 
 def policy(tensor: Any) -> str:

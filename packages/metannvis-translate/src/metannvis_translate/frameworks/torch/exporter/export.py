@@ -20,6 +20,7 @@ from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled, singled
+from metannvis_translate.frameworks.torch.hooks import backward_hooks
 from metannvis_translate.frameworks.torch.model_state import (
     ModelState,
     convert_plain_tensors,
@@ -37,6 +38,10 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+HOOKS = (
+    "backward hooks are no part of what a model computes, and are not translated ({}): a gradient that one of them changes is "
+    "not that of the translation"
+)
 AUTOCAST = (
     "forward asks for reduced precision by torch.autocast: the translation computes without, and was compared with the source "
     "without"
@@ -84,6 +89,9 @@ def export_model(
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
+    recorder.frozen = frozenset(
+        name for name, p in as_module(model).named_parameters(remove_duplicate=False) if not p.requires_grad
+    )
     if engine != "torchscript-fast":
         recorder.try_inputs()
         _refuse_changed_parameters(recorder, model)
@@ -130,6 +138,8 @@ def export_model(
             notes = (*notes, AUTOCAST)
         if recorder.squeezes and dynamic:
             notes = (*notes, f"it takes batches of two samples or more: {recorder.squeezes[0]}")
+        if hooked := backward_hooks(model):
+            notes = (*notes, HOOKS.format(", ".join(hooked)))
         reason = failures[0].partition(": ")[2] if failures else ""
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes, reason)
     raise refusal(recorder, engine, failures, last) from last

@@ -23,7 +23,7 @@ from metannvis_translate.frameworks.torch.hooks import holds_packed, recording, 
 from metannvis_translate.frameworks.torch.kinds import kind_of, role_of
 from metannvis_translate.frameworks.torch.model_state import ModelState, copied
 from metannvis_translate.frameworks.torch.state import autocast_disabled
-from metannvis_translate.graph.metadata import BUFFER, WEIGHT
+from metannvis_translate.graph.metadata import BUFFER, FROZEN, WEIGHT
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.layers import LayerInfo
 
@@ -65,6 +65,8 @@ class Recorder:
     reassigned: list[str] = field(default_factory=list)
     #: lines that take the batch out of a tensor where it is one sample, so that the graph is right for several
     squeezes: list[str] = field(default_factory=list)
+    #: names of parameters that the caller does not train
+    frozen: frozenset[str] = frozenset()
     #: whether ``forward`` asks for reduced precision by ``torch.autocast``
     autocast: bool = False
 
@@ -261,6 +263,8 @@ class Recorder:
             path = name.removeprefix(PREFIX)
             if path not in parameters:
                 value.metadata_props[BUFFER] = "1"
+            elif path in self.frozen:
+                value.metadata_props[FROZEN] = "1"
             value.metadata_props[WEIGHT] = path
         state_conventions(graph)
         order = [value.name or "" for value in graph.inputs]

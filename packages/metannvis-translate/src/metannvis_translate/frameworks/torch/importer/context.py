@@ -67,6 +67,8 @@ class TorchImporter(GraphImporter):
         #: modules, parameters and buffers of the target, by path
         self.parts: dict[str, Any] = {}
         self._weights: dict[tuple[str, str], nn.Parameter] = {}
+        #: values of weights that several nodes read
+        self._tied = [name for name, value in hub.model.graph.initializers.items() if len(value.uses()) > 1]
         self._free: dict[tuple[Any, ...], fx.Node] = {}
         self._stored: dict[str, tuple[fx.Node, tuple[int, ...], Order]] = {}
         self._exposed: set[fx.Node] = set()
@@ -232,8 +234,25 @@ class TorchImporter(GraphImporter):
         """
         key = (const.name, form)
         if not const.name or key not in self._weights:
-            self._weights[key] = nn.Parameter(tensor_of(const.array if array is None else array))
+            self._weights[key] = self._form(const, const.array if array is None else array)
         return self._weights[key]
+
+    def _form(self, const: ConstantValue, array: Array) -> nn.Parameter:
+        """A weight in some form: where the source has it in other forms elsewhere, one that shares its memory."""
+        for whole in map(self.values.get, self._tied if const.trainable else ()):
+            if not isinstance(whole, ConstantValue) or not np.shares_memory(array, whole.array):
+                continue
+            own = whole.array
+            if array is own or not own.flags.c_contiguous:
+                break
+            if array.shape == own.shape and array.strides == own.strides:
+                return self.weight(whole)
+            size = array.itemsize
+            offset = array.__array_interface__["data"][0] - own.__array_interface__["data"][0]
+            strides = [stride // size for stride in array.strides]
+            view = self.weight(whole).detach().as_strided(array.shape, strides, offset // size)
+            return nn.Parameter(view, requires_grad=not const.frozen)
+        return nn.Parameter(tensor_of(array), requires_grad=not const.frozen)
 
     def buffer(self, array: Array) -> torch.Tensor:
         """An array as a buffer, floats in the type that the model computes in."""
@@ -280,7 +299,7 @@ class TorchImporter(GraphImporter):
                 self.parts[path] = self.weight(const)
             else:
                 tensor = tensor_of(const.array.reshape(shape).transpose(order))
-                self.parts[path] = nn.Parameter(tensor) if const.trainable else tensor
+                self.parts[path] = nn.Parameter(tensor, requires_grad=not const.frozen) if const.trainable else tensor
             node = self.graph.create_node("get_attr", path, (), {}, name=identifier(path.replace(".", "_")))
             self._stored[const.name] = (node, shape, order)
         self._free[key] = node

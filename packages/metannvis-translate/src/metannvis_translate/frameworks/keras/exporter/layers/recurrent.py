@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.keras.exporter.builder import array_of
 from metannvis_translate.frameworks.keras.exporter.layers.recurrent_steps import Compaction, flipped, stepwise
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer
 from metannvis_translate.frameworks.keras.exporter.layers.reshape import cut
+from metannvis_translate.graph.metadata import FROZEN
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -95,6 +96,8 @@ def weights(e: KerasEmitter, cells: Sequence[Any]) -> list[ir.Value]:
     def add(name: str, arrays: list[Any]) -> None:
         key = (kind, name, *(id(cell.kernel) for cell in cells))
         value = e.weight(key, f"{e.path}/{name}", np.ascontiguousarray(np.stack(arrays)), trainable=True)
+        if not any(getattr(cell, name).trainable for cell in cells):
+            value.metadata_props[FROZEN] = "1"
         found.append(e.cast(value, dtype))
 
     for name in ("kernel", "recurrent_kernel"):

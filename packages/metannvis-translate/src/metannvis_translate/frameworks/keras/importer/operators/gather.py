@@ -43,7 +43,8 @@ def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, a
 @converter("Gather", since=1)
 def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) -> LaidOut:
     """Entries along an axis. Negative indices count from the end."""
-    if isinstance(data, ConstantValue) and isinstance(indices, LaidOut) and data.rank == 2 and axis == 0:
+    is_table = data.rank == 2 and axis == 0 and isinstance(indices, LaidOut)
+    if is_table and isinstance(data, ConstantValue) and not ctx.parameters.has(data):
         i = ctx.plain(indices)
         table = data.array
         tensor = ctx.layer_of(
@@ -53,6 +54,8 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
             input_dim=table.shape[0],
             output_dim=table.shape[1],
         )
+        if data.trainable and data.recipe is None:
+            ctx.tables[data.name] = tensor._keras_history.operation
         return LaidOut(tensor, layout.identity(i.rank + 1))
     x = ctx.plain(data)
     index: Any

@@ -43,6 +43,7 @@ def Gemm(
     if (
         isinstance(B, ConstantValue)
         and plain
+        and not ctx.in_other_forms(B)
         and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,))))
     ):
         kernel = B.array.T if transB else B.array
@@ -54,7 +55,8 @@ def Gemm(
     if alpha != 1.0:
         product = ops.multiply(product, alpha)
     if C is not None:
-        third = C.array if isinstance(C, ConstantValue) else ctx.plain(C).tensor
+        is_plain = isinstance(C, ConstantValue) and not C.trainable
+        third = C.array if is_plain else ctx.plain(C).tensor  # type: ignore[union-attr]
         product = add(product, third if beta == 1.0 else ops.multiply(third, beta))
     return ctx.keep(a, product)
 
@@ -62,7 +64,11 @@ def Gemm(
 @converter("Linear", since=1, domain="metannvis")
 def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> LaidOut:
     """``X @ W + B`` over the last logical axis: a native ``Dense``."""
-    return dense(ctx, ctx.plain(X), ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
+    x = ctx.plain(X)
+    if ctx.in_other_forms(W):
+        product = ctx.keep(x, ops.matmul(x.tensor, ctx.plain(W).tensor))
+        return product if B is None else ctx.keep(x, add(product.tensor, ctx.plain(B).tensor))
+    return dense(ctx, x, ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
 
 
 def dense(ctx: KerasImporter, x: LaidOut, kernel: Array, bias: Array | None) -> LaidOut:
@@ -89,7 +95,8 @@ def _of_features(ctx: KerasImporter, x: LaidOut, features: int) -> LaidOut:
 @converter("MatMul", since=1)
 def MatMul(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """NumPy's ``matmul``; a constant matrix on the right is a ``Dense`` without a bias."""
-    if isinstance(A, LaidOut) and isinstance(B, ConstantValue) and B.rank == 2 and A.rank > 1:
+    is_dense = isinstance(B, ConstantValue) and B.rank == 2 and not ctx.in_other_forms(B)
+    if isinstance(A, LaidOut) and isinstance(B, ConstantValue) and is_dense and A.rank > 1:
         return dense(ctx, ctx.plain(A), B.array, None)
     a, b = ctx.plain(A), ctx.plain(B)
     product = ops.matmul(a.tensor, b.tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -176,7 +177,7 @@ def GroupNormalization_18(
 
     def spread(value: Value) -> Value:
         if isinstance(value, ConstantValue):
-            return ConstantValue(np.repeat(value.array, each), value.name, trainable=value.trainable)
+            return dataclasses.replace(value, array=np.repeat(value.array, each), exact=None)
         x = ctx.plain(value)
         return ctx.keep(x, ops.repeat(x.tensor, each))
 

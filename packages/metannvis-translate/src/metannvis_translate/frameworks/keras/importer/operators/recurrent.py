@@ -260,6 +260,7 @@ def native(ctx: KerasImporter, call: Call, tensor: Any, mask: Any) -> tuple[Any,
         for k, cell in enumerate(cells):
             W, R = ctx.known(call.W, "weights"), ctx.known(call.R, "weights")
             assign(cell, kind, W[k], R[k], bias_of(call, k))
+        freeze(layer, cells, call)
     sequence, *last = results
     if call.how.reverse:
         sequence = ops.flip(sequence, axis=1)
@@ -271,6 +272,20 @@ def native(ctx: KerasImporter, call: Call, tensor: Any, mask: Any) -> tuple[Any,
 
 def bias_of(call: Call, direction: int) -> Array | None:
     return call.B.array[direction] if isinstance(call.B, ConstantValue) else None
+
+
+def freeze(layer: Any, cells: Sequence[Any], call: Call) -> None:
+    """Train no weight that the source does not train."""
+    values = {"kernel": call.W, "recurrent_kernel": call.R, "bias": call.B}
+    frozen = {
+        name: isinstance(value, ConstantValue) and value.frozen for name, value in values.items() if value is not None
+    }
+    if all(frozen.values()):
+        layer.trainable = False
+        return
+    for name in (name for name, is_frozen in frozen.items() if is_frozen):
+        for cell in cells:
+            getattr(cell, name).trainable = False
 
 
 def assign(cell: Any, kind: str, W: Array, R: Array, bias: Array | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,7 @@ def Transpose(ctx: TorchImporter, data: Value, *, perm: Sequence[int] | None = N
     """Nothing is moved: the result lies as the input does, its axes have other names."""
     perm = tuple(perm if perm is not None else reversed(range(data.rank)))
     if isinstance(data, ConstantValue):
-        return ConstantValue(
-            data.array.transpose(perm), name=f"{data.name}.{perm}", exact=data.exact, trainable=data.trainable
-        )
+        return dataclasses.replace(data, array=data.array.transpose(perm), name=f"{data.name}.{perm}")
     return LaidOut(data.tensor, tuple(perm.index(axis) for axis in data.order))
 
 
@@ -47,9 +46,7 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
     wanted = ctx.sizes(shape, "shape")
     if isinstance(data, ConstantValue) and not any(isinstance(size, torch.fx.Node) for size in wanted):
         settled = [data.array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(wanted)]
-        return ConstantValue(
-            data.array.reshape(settled), name=f"{data.name}.{settled}", exact=data.exact, trainable=data.trainable
-        )
+        return dataclasses.replace(data, array=data.array.reshape(settled), name=f"{data.name}.{settled}")
     have = ctx.shape(0) or (None,) * data.rank
     batch_stays = wanted[0] == 0 and not allowzero if len(wanted) == 2 else False
     if len(wanted) == 2 and data.rank > 1 and not isinstance(wanted[1], torch.fx.Node):
@@ -99,7 +96,7 @@ def Squeeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int] | None = N
     gone = sorted(axis % data.rank for axis in axes)
     if isinstance(data, ConstantValue):
         array = data.array.squeeze(tuple(gone))
-        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return dataclasses.replace(data, array=array, name=f"{data.name}.{array.shape}")
     dims = tuple(sorted(data.axis(axis) for axis in gone))
     return LaidOut(ctx.function(torch.squeeze, data.tensor, dims), layout.kept_axes(data.order, gone)) if gone else data
 
@@ -117,7 +114,7 @@ def Unsqueeze_1(ctx: TorchImporter, data: Value, *, axes: Sequence[int]) -> Valu
     new = sorted(axis % rank for axis in axes)
     if isinstance(data, ConstantValue):
         array = np.expand_dims(data.array, tuple(new))
-        return ConstantValue(array, name=f"{data.name}.{array.shape}", exact=data.exact, trainable=data.trainable)
+        return dataclasses.replace(data, array=array, name=f"{data.name}.{array.shape}")
     old = [axis for axis in range(rank) if axis not in new]
     order = [old[axis] for axis in data.order]
     tensor = data.tensor

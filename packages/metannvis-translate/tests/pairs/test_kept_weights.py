@@ -1,0 +1,150 @@
+"""Weights that a source ties or does not train: a translation's are one and frozen, too."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+from metannvis_translate import translate
+from torch import nn
+
+L = keras.layers
+RANDOM = np.random.default_rng(0)
+IDS = RANDOM.integers(0, 20, (2, 6))
+ROWS = RANDOM.standard_normal((2, 7)).astype("float32")
+
+
+class LanguageModel(nn.Module):
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.table = nn.Embedding(20, 6)
+        self.body = nn.Linear(6, 6)
+        self.head = nn.Linear(6, 20, bias=bias)
+        self.head.weight = self.table.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.body(self.table(x))))
+
+
+class Autoencoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 7))
+        self.bias = nn.Parameter(torch.randn(7))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(nn.functional.linear(x, self.weight).relu(), self.weight.t(), self.bias)
+
+
+class TwoBiases(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(7, 7), nn.Linear(7, 7)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.a(x).relu())
+
+
+def numpy_of(value: Any) -> Any:
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def is_same(array: Any, other: Any) -> bool:
+    return array.size == other.size and np.array_equal(np.sort(array, axis=None), np.sort(other, axis=None))
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [(lambda: LanguageModel(False), IDS), (lambda: LanguageModel(True), IDS), (Autoencoder, ROWS), (TwoBiases, ROWS)],
+    ids=["embedding and head", "head with a bias", "a matrix and its transpose", "two biases"],
+)
+def test_a_tied_weight_stays_one(make: Any, x: Any, to: str) -> None:
+    torch.manual_seed(0)
+    model = make().eval()
+    translation = translate(model, to, example_inputs=x)
+    shared = max(model.parameters(), key=lambda parameter: parameter.numel())
+    before = shared.detach().numpy().copy()
+    if to == "torch":
+        found = [p for p in translation.model.parameters() if is_same(p.detach().numpy(), before)]
+        with torch.no_grad():
+            found[0].mul_(1.5)
+    else:
+        found = [v for v in translation.model.trainable_variables if is_same(v.numpy(), before)]
+        assert len(found) == 1
+        found[0].assign(found[0].numpy() * 1.5)
+    with torch.no_grad():
+        shared.mul_(1.5)
+    after = numpy_of(translation.model(translation.to_target(x)))
+    np.testing.assert_allclose(after, model(torch.tensor(x)).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_tied_weight_is_one_parameter_where_its_form_is_one() -> None:
+    translated = translate(LanguageModel(False).eval(), "torch", example_inputs=IDS).model
+    assert sum(p.numel() for p in translated.parameters()) == 20 * 6 + 6 * 6 + 6
+    assert any(
+        p is q for p in [translated.get_submodule("table").weight] for q in [translated.get_submodule("head").weight]
+    )
+
+
+class Parts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.line, self.scale, self.out = nn.Linear(4, 5), nn.Parameter(torch.ones(5)), nn.Linear(5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.line(self.norm(self.conv(x)).relu().mean((2, 3))) * self.scale)
+
+
+@pytest.mark.parametrize("frozen", ["", "conv", "norm", "line.weight", "scale", "conv norm line scale out"])
+def test_frozen_weights_stay_frozen(frozen: str) -> None:
+    model = Parts().eval()
+    for name, parameter in model.named_parameters():
+        if any(name.startswith(part) for part in frozen.split()):
+            parameter.requires_grad_(False)
+    x = RANDOM.standard_normal((2, 3, 5, 5)).astype("float32")
+    trained = {name: p.requires_grad for name, p in model.named_parameters()}
+    canonical = translate(model, "torch", example_inputs=x).model
+    assert {name: p.requires_grad for name, p in canonical.named_parameters()} == trained
+    to_keras = translate(model, "keras", example_inputs=x).model
+    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert sum(v.numpy().size for v in to_keras.trainable_variables) == count
+    back = translate(to_keras, "torch").model
+    assert sum(p.numel() for p in back.parameters() if p.requires_grad) == count
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == trained
+
+
+def test_a_frozen_keras_layer_stays_frozen() -> None:
+    x = keras.Input((6, 4))
+    model = keras.Model(x, L.Dense(3, name="out")(L.LSTM(5, name="lstm")(L.Conv1D(4, 2, name="conv")(x))))
+    for names in (["conv"], ["lstm"], ["conv", "lstm"]):
+        for layer in model.layers:
+            layer.trainable = layer.name not in names
+        translated = translate(model, "torch").model
+        got = {
+            path
+            for path, module in translated.named_modules()
+            for p in module.parameters(recurse=False)
+            if not p.requires_grad
+        }
+        assert got == set(names)
+        again = translate(translated, "keras").model
+        assert sum(v.numpy().size for v in again.trainable_variables) == sum(
+            v.numpy().size for v in model.trainable_variables
+        )
+
+
+def test_backward_hooks_are_told() -> None:
+    model = nn.Sequential(nn.Linear(7, 3), nn.ReLU()).eval()
+    assert not any("hooks" in note for note in translate(model, "torch", example_inputs=ROWS).notes)
+    hooked = copy.deepcopy(model)
+    hooked[1].register_full_backward_hook(lambda module, before, after: None)
+    hooked[0].weight.register_hook(lambda gradient: gradient * 2)
+    (note,) = [note for note in translate(hooked, "torch", example_inputs=ROWS).notes if "hooks" in note]
+    assert "1, 0.weight" in note
