@@ -40,9 +40,7 @@ class Packed(nn.Module):
         packed = pack(x, lengths, batch_first=self.batch_first, enforce_sorted=self.enforce_sorted)
         steps, last = self.rnn(packed, start)
         if self.gives == "data":
-            steps = PackedSequence(
-                steps.data.relu(), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices
-            )
+            steps = PackedSequence(steps.data.relu(), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices)
         if self.gives == "packed":
             return steps
         last = last if isinstance(last, tuple) else (last,)
