@@ -1,4 +1,4 @@
-"""Reference recurrences: LSTM, GRU and RNN for ONNX's evaluator, whose own know neither lengths nor activations nor two ways."""
+"""Reference recurrences: LSTM, GRU and RNN for ONNX's evaluator, whose own know neither lengths nor activations."""
 
 from __future__ import annotations
 
@@ -37,61 +37,61 @@ def recurrent_operators() -> tuple[type, ...]:
     class LSTM(OpRun):
         op_domain = ""
 
-        def _run(self, X, W, R, B=None, sequence_lens=None, initial_h=None, initial_c=None, P=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, input_forget=None, layout=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
+        def _run(self, x, w, r, b=None, sequence_lens=None, initial_h=None, initial_c=None, p=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, input_forget=None, layout=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
             how = Recurrence.of(
                 "LSTM", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations,
                 clip=clip, direction=direction or "forward", layout=layout or 0, input_forget=input_forget or 0,
             )  # fmt: skip
-            return evaluated(how, X, W, R, B, sequence_lens, [initial_h, initial_c], P)
+            return evaluated(how, x, w, r, b, sequence_lens, [initial_h, initial_c], p)
 
     class GRU(OpRun):
         op_domain = ""
 
-        def _run(self, X, W, R, B=None, sequence_lens=None, initial_h=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, layout=None, linear_before_reset=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
+        def _run(self, x, w, r, b=None, sequence_lens=None, initial_h=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, layout=None, linear_before_reset=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
             how = Recurrence.of(
                 "GRU", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations,
                 clip=clip, direction=direction or "forward", layout=layout or 0,
                 linear_before_reset=linear_before_reset or 0,
             )  # fmt: skip
-            return evaluated(how, X, W, R, B, sequence_lens, [initial_h], None)
+            return evaluated(how, x, w, r, b, sequence_lens, [initial_h], None)
 
     class RNN(OpRun):
         op_domain = ""
 
-        def _run(self, X, W, R, B=None, sequence_lens=None, initial_h=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, layout=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
+        def _run(self, x, w, r, b=None, sequence_lens=None, initial_h=None, activation_alpha=None, activation_beta=None, activations=None, clip=None, direction=None, hidden_size=None, layout=None):  # type: ignore[no-untyped-def]  # noqa: E501  # fmt: skip
             how = Recurrence.of(
                 "RNN", activation_alpha=activation_alpha, activation_beta=activation_beta, activations=activations,
                 clip=clip, direction=direction or "forward", layout=layout or 0,
             )  # fmt: skip
-            return evaluated(how, X, W, R, B, sequence_lens, [initial_h], None)
+            return evaluated(how, x, w, r, b, sequence_lens, [initial_h], None)
 
     return (LSTM, GRU, RNN)
 
 
 def evaluated(
     how: Recurrence,
-    X: Array,
-    W: Array,
-    R: Array,
-    B: Array | None,
+    x: Array,
+    w: Array,
+    r: Array,
+    b: Array | None,
     lengths: Array | None,
     states: Sequence[Array | None],
-    P: Array | None,
+    p: Array | None,
 ) -> tuple[Array, ...]:
     """The node's outputs, in the precision of its input."""
     if how.batch_first:
-        X = X.swapaxes(0, 1)
+        x = x.swapaxes(0, 1)
         states = [None if state is None else state.swapaxes(0, 1) for state in states]
-    steps, batch, units = X.shape[0], X.shape[1], R.shape[-1]
+    steps, batch, units = x.shape[0], x.shape[1], r.shape[-1]
     outputs, ends = [], []
     for way in range(how.directions):
-        state = [np.zeros((batch, units), X.dtype) if s is None else s[way] for s in states]
-        bias = np.zeros(2 * R.shape[1], X.dtype) if B is None else B[way]
-        peepholes = np.zeros(3 * units, X.dtype) if P is None else P[way]
-        found = np.zeros((steps, batch, units), X.dtype)
+        state = [np.zeros((batch, units), x.dtype) if s is None else s[way] for s in states]
+        bias = np.zeros(2 * r.shape[1], x.dtype) if b is None else b[way]
+        peepholes = np.zeros(3 * units, x.dtype) if p is None else p[way]
+        found = np.zeros((steps, batch, units), x.dtype)
         backwards = how.reverse or way == 1
         for t in reversed(range(steps)) if backwards else range(steps):
-            new = _step(how, way, X[t], state, W[way], R[way], bias, peepholes)
+            new = _step(how, way, x[t], state, w[way], r[way], bias, peepholes)
             runs = np.ones((batch, 1), bool) if lengths is None else (np.asarray(lengths) > t)[:, None]
             state = [np.where(runs, after, before) for after, before in zip(new, state, strict=True)]
             found[t] = np.where(runs, new[0], 0)
@@ -100,17 +100,17 @@ def evaluated(
     results = [np.stack(outputs, 1), *(np.stack(parts) for parts in zip(*ends, strict=True))]
     if how.batch_first:
         results = [results[0].transpose(2, 0, 1, 3), *(state.swapaxes(0, 1) for state in results[1:])]
-    return tuple(result.astype(X.dtype) for result in results)
+    return tuple(result.astype(x.dtype) for result in results)
 
 
 def _step(
-    how: Recurrence, way: int, x: Array, state: Sequence[Array], W: Array, R: Array, bias: Array, peepholes: Array
+    how: Recurrence, way: int, x: Array, state: Sequence[Array], w: Array, r: Array, bias: Array, peepholes: Array
 ) -> list[Array]:
     functions = [functools.partial(_applied, row) for row in how.functions(way)]
     limit = np.inf if not how.clip else how.clip
-    h, units = state[0], R.shape[-1]
+    h, units = state[0], r.shape[-1]
     wb, rb = np.split(bias, 2)
-    from_x, from_h = x @ W.T + wb, h @ R.T + rb
+    from_x, from_h = x @ w.T + wb, h @ r.T + rb
 
     def clipped(value: Array) -> Array:
         return np.clip(value, -limit, limit)
@@ -121,7 +121,7 @@ def _step(
         xz, xr, xn = np.split(from_x, 3, -1)
         hz, hr, hn = np.split(from_h, 3, -1)
         update, reset = functions[0](clipped(xz + hz)), functions[0](clipped(xr + hr))
-        inner = reset * hn if how.linear_before_reset else (reset * h) @ R[2 * units :].T + rb[2 * units :]
+        inner = reset * hn if how.linear_before_reset else (reset * h) @ r[2 * units :].T + rb[2 * units :]
         return [(1 - update) * functions[1](clipped(xn + inner)) + update * h]
     c = state[1]
     i, o, f, g = np.split(from_x + from_h, 4, -1)
