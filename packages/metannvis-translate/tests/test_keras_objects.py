@@ -53,6 +53,7 @@ ROWS = {
         (draw(2, 5), whole(2, 3, below=5), draw(2, 3, seed=1)), options={"axis": 1, "reduction": "add"}
     ),
     "ReverseSequence": Row((draw(2, 5, 3), np.asarray([2, 5])), options={"seq_axis": 1, "batch_axis": 0}),
+    "WholeSequence": Row((draw(2, 5, 3), np.asarray([2, 5])), options={"axis": 1}),
     "InverseFourier": Row((draw(2, 8), draw(2, 8, seed=1))),
     "Resample": Row(
         (draw(2, 5, 6, 3),),

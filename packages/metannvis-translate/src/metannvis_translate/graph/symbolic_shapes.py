@@ -14,7 +14,7 @@ from metannvis_translate.graph.size_expressions import parse_size, quotient
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["dims", "evaluate_symbols", "is_made_up", "name_sizes", "settle_shape", "symbolic"]
+__all__ = ["dims", "evaluate_symbols", "is_made_up", "name_count", "name_sizes", "settle_shape", "symbolic"]
 
 Array = np.ndarray[Any, Any]
 #: Elements of an integer tensor that is followed, and parts of an expression in it.
@@ -221,6 +221,27 @@ def name_sizes(node: ir.Node, symbols: Mapping[str, Array]) -> None:
         not isinstance(text, str) or ("unk__" not in text and parse_size(text) == size)
         for text, size in zip(texts, sizes, strict=True)
     ):
+        output.shape = ir.Shape(texts)
+
+
+def name_count(node: ir.Node, symbols: Mapping[str, Array]) -> None:
+    """Write the sizes of the elements that a ``TopK`` picks on them, where their number is a free size."""
+    import onnx_ir as ir
+
+    have, count = dims(node.inputs[0]), node.inputs[1]
+    known = symbols.get(count.name or "") if count is not None else None
+    if have is None or known is None or known.size != 1:
+        return
+    sizes = have.tolist()
+    axis = node.attributes["axis"].value if "axis" in node.attributes else -1
+    sizes[axis] = known.ravel()[0]
+    texts = [int(size) if isinstance(size, (int, np.integer)) else str(size) for size in sizes]
+    before = [output.shape[axis] for output in node.outputs if output.shape]
+    made_up = {str(size) for size in before if is_made_up(size) and getattr(size, "value", None)}
+    for value in (value for other in node.graph or () for value in other.outputs):
+        if value.shape is not None and any(str(size) in made_up for size in value.shape):  # what follows from it
+            value.shape = ir.Shape([texts[axis] if str(size) in made_up else size for size in value.shape])
+    for output in node.outputs:
         output.shape = ir.Shape(texts)
 
 

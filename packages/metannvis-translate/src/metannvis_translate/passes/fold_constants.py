@@ -14,7 +14,7 @@ from metannvis_translate.graph.evaluation_budget import Budget
 from metannvis_translate.graph.metadata import FROZEN, LAYER, WEIGHT, exact_value, is_frozen, is_weight, set_exact
 from metannvis_translate.graph.model import ExportedGraph
 from metannvis_translate.graph.node_errors import interpreting
-from metannvis_translate.graph.symbolic_shapes import name_sizes, settle_shape, symbolic
+from metannvis_translate.graph.symbolic_shapes import name_count, name_sizes, settle_shape, symbolic
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -74,6 +74,8 @@ def _fold_node(
         if node.op_type in ("Reshape", "Expand"):
             name_sizes(node, symbols)
             settle_shape(node, symbols)
+        elif node.op_type == "TopK" and len(node.inputs) > 1:
+            name_count(node, symbols)
         return
     if all(isinstance(e, (int, np.integer)) for e in elements.ravel()):
         dtype = node.outputs[0].dtype

@@ -13,6 +13,7 @@ from metannvis_translate.frameworks.onnx.exact_integers import with_exact_intege
 from metannvis_translate.frameworks.onnx.onnx_ml import as_array
 from metannvis_translate.frameworks.requirements import is_installed, require
 from metannvis_translate.graph.reference_operators import reference_evaluator
+from metannvis_translate.importing.reference_recurrence import recurrent_operators
 
 if TYPE_CHECKING:
     import onnx
@@ -79,7 +80,9 @@ def _reference(proto: onnx.ModelProto, reason: str) -> Evaluate:
     logging.getLogger(__name__).info("running by ONNX's own evaluator: %s", reason)
     opset = next((row.version for row in proto.opset_import if row.domain in ("", "ai.onnx")), 14)
     try:
-        evaluator = reference_evaluator(proto, [_batch_normalization()] if opset < 14 else [])
+        evaluator = reference_evaluator(
+            proto, [*recurrent_operators(), *([_batch_normalization()] if opset < 14 else [])]
+        )
     except Exception as error:  # of its reader of attributes and constants, which has no class for it
         said = " ".join(str(error).split())[:400]
         raise InvalidModelError(f"no runtime takes the ONNX model: {said}; before that, {reason[:400]}") from error

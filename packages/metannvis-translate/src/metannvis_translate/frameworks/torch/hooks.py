@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["backward_hooks", "call_name", "holds_packed", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
+__all__ = [
+    "backward_hooks",
+    "call_name",
+    "holds_packed",
+    "recording",
+    "sound_batch_norms",
+    "structure_of",
+    "tensors_in",
+]
 
 
 def call_name(name: str, call: int, position: int = 0) -> str:

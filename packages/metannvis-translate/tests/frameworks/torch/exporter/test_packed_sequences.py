@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from metannvis_translate import InvalidArgumentError, UnsupportedOperatorError, translate
@@ -141,3 +144,31 @@ def test_what_else_is_done_with_one_is_refused_by_name(row: dict[str, Any], said
     with pytest.raises(UnsupportedOperatorError, match=said):
         translate(Packed(**row).eval(), "torch", example_inputs=(torch.randn(2, 6, 3), torch.tensor([4, 6])))
     assert pack(torch.ones(2, 3, 1), torch.tensor([3, 2]), batch_first=True).data.shape == (5, 1)  # it is itself again
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+def test_a_file_that_sorts_its_free_batch(to: str) -> None:
+    """PyTorch's exporter through TorchScript writes the sort of the lengths: as many of the largest as there are samples."""
+    model = Packed().eval()
+    example = torch.randn(2, STEPS, 3), torch.tensor([4, 6])
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, example, file, dynamo=False, opset_version=17, input_names=["x", "lengths"],
+            dynamic_axes={"x": {0: "n"}, "lengths": {0: "n"}},
+        )  # fmt: skip
+    translation = translate(onnx.load_from_string(file.getvalue()), to, example_inputs=[x.numpy() for x in example])
+    (port,) = translation.outputs
+    for lengths in ([6, 4], [6, 1, 6, 2], [6]):
+        given = torch.randn(len(lengths), STEPS, 3).numpy(), np.array(lengths)
+        (found,), (expected,) = run(translation.model, given, to), run(model, given, "torch")
+        np.testing.assert_allclose(found, expected.transpose(port.permutation), rtol=1e-4, atol=1e-6)
+
+
+def test_both_ways_to_onnx() -> None:
+    """The evaluator that takes derivatives in double precision knows lengths."""
+    model = Packed(gives="states", bidirectional=True).eval()
+    translation = translate(model, "onnx", example_inputs=(torch.randn(2, STEPS, 3), torch.tensor([4, 6])))
+    assert translation.report is not None
+    assert translation.report.gradients

@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
+from metannvis_translate.frameworks.keras.importer.sizes import is_number
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.graph.metadata import DOMAIN
@@ -89,20 +90,27 @@ def TopK_1(ctx: KerasImporter, X: Value, *, axis: int = -1, k: int) -> tuple[Lai
 def TopK(
     ctx: KerasImporter, X: Value, K: Value, *, axis: int = -1, largest: int = 1, sorted: int = 1
 ) -> tuple[LaidOut, LaidOut]:
-    return top(ctx, X, int(ctx.known(K, "k").reshape(())), axis, bool(largest))
+    (k,) = ctx.own_sizes(K, [axis])
+    if k is not None and not is_number(k):
+        ctx.refuse("its k depends on a free size")
+    return top(ctx, X, k, axis, bool(largest))
 
 
-def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> tuple[LaidOut, LaidOut]:
-    """The k largest (or smallest) elements along an axis, in order, and where they are; of equal ones the first."""
+def top(ctx: KerasImporter, value: Value, k: int | None, axis: int, largest: bool) -> tuple[LaidOut, LaidOut]:
+    """The k largest (or smallest) elements along an axis, in order, and where they are; of equal ones the first.
+
+    ``None`` stands for all of an axis of free size.
+    """
     x = ctx.placed(value)
     where = x.axis(axis)
     rows = ops.moveaxis(x.tensor, where, -1)
     dtype = keras.backend.standardize_dtype(rows.dtype)
     ranked = rows
-    if not largest:
+    if largest == (k is None):  # a sort gives the smallest first
         # an integer has no opposite at the end of its range, but always a complement
         ranked = ops.negative(rows) if "float" in dtype else ops.bitwise_not(rows)
-    index = ops.cast(ops.top_k(ranked, k, sorted=True)[1], "int64")
+    index = ops.argsort(ranked, axis=-1) if k is None else ops.top_k(ranked, k, sorted=True)[1]
+    index = ops.cast(index, "int64")
     picked = ops.take_along_axis(rows, index, axis=-1)
     return ctx.keep(x, ops.moveaxis(picked, -1, where)), ctx.keep(x, ops.moveaxis(index, -1, where))
 

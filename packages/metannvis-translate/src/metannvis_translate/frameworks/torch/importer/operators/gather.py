@@ -138,7 +138,7 @@ def TopK(
 ) -> tuple[LaidOut, LaidOut]:
     """``torch.topk``."""
     x = ctx.placed(X)
-    count = int(ctx.known(K, "K").reshape(()))
+    (count,) = ctx.sizes(K, "K")
     if ctx.ties == "any":
         both = ctx.function(torch.topk, x.tensor, count, x.axis(axis), bool(largest), bool(sorted))
     else:
