@@ -184,8 +184,6 @@ def Where(e: KerasEmitter, op: Any, condition: Any, x1: Any = None, x2: Any = No
 
 @keras_op("Cast")
 def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    if e.is_double and e.dtype in ("float16", "bfloat16", "float32"):
-        e.single.append(f"Cast: the model itself casts to {e.dtype}")
     return e.cast(x, e.dtype)
 
 
