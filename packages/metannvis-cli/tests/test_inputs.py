@@ -8,7 +8,7 @@ import click
 import numpy as np
 import pytest
 from metannvis_cli.inputs import read_inputs
-from metannvis_cli.options import InputOptions
+from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 from metannvis_methods.inputs import InputSpec
 from metannvis_translate import InvalidArgumentError, MissingArgumentError

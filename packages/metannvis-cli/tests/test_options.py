@@ -5,18 +5,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from metannvis_cli.options import (
-    InputOptions,
-    ModelOptions,
-    OutputOptions,
-    input_options,
-    literal,
-    model_options,
-    output_options,
-    parse_options,
-    raised_limits,
-    shape_of,
-)
+from metannvis_cli.options.command import raised_limits
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.method import literal, parse_options
+from metannvis_cli.options.model import ModelOptions, model_options
+from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.values import shape_of
 from metannvis_translate.process.limits import Limits, current_limits
 
 

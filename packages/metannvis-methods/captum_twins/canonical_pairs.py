@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import captum.attr
 import numpy as np
 import torch
 from metannvis_methods import explain
+from metannvis_methods.toolsets.captum.deep_lift_rules import own_rules
 from torch import nn
 
 from .canonical_networks import SHAPES, STYLES, made
@@ -84,7 +86,8 @@ def figures(network: str, style: str, cls: str, dtype: str = "float64") -> Figur
         explain(model, key, x[::-1] * x.dtype.type(0.7), toolset="captum", translation={"verify": False}, **others)
         found = explain(model, key, x, toolset="captum", translation={"verify": False}, **own)
     # activations that are modules of their own but work in place are made not to, for as long as the method runs
-    assert (found.translation is None) == (style == "in place, modules"), f"{network}, {style}: canonical form"
+    as_it_is = style == "in place, modules" or "DeepLift" in cls  # whose rules see functions, too
+    assert (found.translation is None) == as_it_is, f"{network}, {style}: canonical form"
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     return Figures(network, style, cls, theirs, relative(found.values, expected))
 
@@ -98,7 +101,7 @@ def source(network: str, style: str, dtype: str) -> nn.Module:
 @functools.cache
 def twin_values(network: str, cls: str, dtype: str) -> Array:
     """Captum on the module-style twin."""
-    return directly(made(network, "modules", dtype), cls, samples(network, dtype))
+    return directly(made(network, "modules", dtype), cls, samples(network, dtype), ruled=True)
 
 
 def samples(network: str, dtype: str) -> Array:
@@ -121,15 +124,16 @@ def call_of(cls: str, x: Array) -> dict[str, Any]:
     return words
 
 
-def directly(model: nn.Module, cls: str, x: Array) -> Array:
-    """Captum by its own documentation, on a copy."""
+def directly(model: nn.Module, cls: str, x: Array, *, ruled: bool = False) -> Array:
+    """Captum by its own documentation, on a copy; DeepLift with our rules if ``ruled``."""
     model = copy.deepcopy(model)
     words = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in call_of(cls, x).items()}
     layer = CLASSES[cls]
     with quiet():
         method = getattr(captum.attr, cls)
         method = method(model, model.get_submodule(layer)) if layer else method(model)
-        values: Array = method.attribute(torch.from_numpy(x).requires_grad_(), **words).detach().numpy()
+        with own_rules(model) if ruled and "DeepLift" in cls else nullcontext():
+            values: Array = method.attribute(torch.from_numpy(x).requires_grad_(), **words).detach().numpy()
     return values
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from . import captum_networks
 from .captum_cases import CASES, SEED, Case, words_of
 from .captum_networks import Network, Order, Target
+from .captum_twin_modules import LSTMByHand
 
 __all__ = ["TOLERANCES", "Pair", "faults", "methods_by_class", "pairs", "told"]
 
@@ -135,6 +136,10 @@ def _pair(net: Network, cls: str, case: Case, layer: str | None, score: bool) ->
         neuron = busy_neuron(net, module, given)
         call["neuron_selector"] = neuron
         words["neuron"] = tuple(neuron[order.index(k) - 1] for k in range(1, len(order)))
+    if "DeepLift" in cls:
+        for part in net.twin.modules():
+            if type(part) is nn.LSTM:
+                part.__class__ = LSTMByHand
     expected, error = natively(cls, twin, net.twin.get_submodule(module) if layer else None, given, init, call)
     pair = functools.partial(Pair, net.name, cls, layer)
     translated = translation(net.name, str(net.inputs.dtype), score)
@@ -187,12 +192,16 @@ def natively(
     init: Mapping[str, Any],
     call: Mapping[str, Any],
 ) -> tuple[Any, Exception | None]:
-    """Captum on the twin by its own documentation; channels first."""
+    """Captum on the twin by its own documentation; channels first. DeepLift by our rules, which Captum's are not equal to."""
     words = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in call.items()}
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
     try:
         with quiet():
+            if "DeepLift" in cls:
+                name = next((name for name, module in twin.named_modules() if module is layer), None)
+                key = methods_by_class()[cls]
+                return explain(twin, key, x, layer=name, toolset="captum", init_args=init, exec_args=words).values, None
             method = getattr(captum.attr, cls)
             method = method(twin, **init) if layer is None else method(twin, layer, **init)
             return method.attribute(x.clone().requires_grad_(), **words).detach().numpy(), None

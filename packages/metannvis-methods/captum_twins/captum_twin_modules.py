@@ -9,7 +9,17 @@ from captum.attr._utils.custom_modules import Addition_Module
 from torch import Tensor, nn
 
 __all__ = [
-    "LSTM", "DigitsCNN", "Inception", "Mobile", "ResNet", "SigmoidMLP", "SignalCNN", "TanhMLP", "UNet", "ViT",
+    "LSTM",
+    "DigitsCNN",
+    "Inception",
+    "LSTMByHand",
+    "Mobile",
+    "ResNet",
+    "SigmoidMLP",
+    "SignalCNN",
+    "TanhMLP",
+    "UNet",
+    "ViT",
 ]  # fmt: skip
 
 
@@ -207,6 +217,23 @@ class UNet(nn.Module):
         y = self.relu4(self.up2(self.relu3(self.bottom(self.pool2(b)))))
         y = self.relu5(self.back2(torch.cat([b, y], 1)))
         return self.classes(torch.cat([a, self.up1(y)], 1))
+
+
+class LSTMByHand(nn.LSTM):
+    """One layer, batch first, step by step in functions that DeepLift has rules for (PyTorch's own is one function)."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # type: ignore[override]
+        hidden = cell = torch.zeros(x.shape[0], self.hidden_size, dtype=x.dtype)
+        steps = []
+        for step in x.unbind(1):
+            gates = F.linear(step, self.weight_ih_l0, self.bias_ih_l0) + F.linear(
+                hidden, self.weight_hh_l0, self.bias_hh_l0
+            )
+            keep, forget, new, out = gates.chunk(4, -1)
+            cell = torch.sigmoid(forget) * cell + torch.sigmoid(keep) * torch.tanh(new)
+            hidden = torch.sigmoid(out) * torch.tanh(cell)
+            steps.append(hidden)
+        return torch.stack(steps, 1), (hidden[None], cell[None])
 
 
 class LSTM(nn.Module):

@@ -30,14 +30,17 @@ Differences are max|a − b| / max|b| of the worst sample.
 Each Keras network was translated without a check (`verify=False`) and explained through `explain`; the same class of Captum
 was run on a twin written by hand in PyTorch, weights copied by hand. A class that asks for a layer was asked about each layer
 of `captum_networks.py`. Random classes had the same seed. LayerFeaturePermutation, which refuses every target, was asked about
-networks of one output as well. GuidedGradCam is empty, with a warning, where a layer has no places.
+networks of one output as well. GuidedGradCam is empty, with a warning, where a layer has no places. DeepLift goes by rules of ours
+on both sides (Captum's are wrong where two activations are adjacent, windows of a pool overlap, or an activation has none); that
+these sum to the difference of the outputs is asserted in `tests/toolsets/test_deep_lift_rules.py`.
 
 """
 CANONICAL = """
 ## PyTorch networks that were not written for hooks
 
 Methods that hook on modules, against Captum on the same network with a module for each activation and addition (float64).
-First what Captum makes of the network as it is, then what `explain` does, which brings it into canonical form.
+First what Captum makes of the network as it is, then what `explain` does, which brings it into canonical form (not for DeepLift,
+whose rules of ours see functions as well; the reference has them, too).
 
 """
 

@@ -6,6 +6,7 @@ One row a method in ``CASES``; a method that is registered and has no row fails.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,6 +158,12 @@ def captum_directly(spec: MethodSpec, model: Any, x: np.ndarray, layer: str, neu
         call["target"] = TARGET
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
+    if "deep_lift" in spec.key:
+        model = copy.deepcopy(model)
+        init = {"layer": model.get_submodule(layer)} if init else {}
+        for module in model.modules():  # Captum takes two adjacent modules that it hooks on for one
+            if not list(module.children()):
+                module.register_forward_pre_hook(lambda _module, given: tuple(value.view_as(value) for value in given))
     method = cls(model, **init)
     return method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
 

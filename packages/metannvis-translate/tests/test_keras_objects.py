@@ -34,6 +34,7 @@ BITS = whole(2, 5, below=99), whole(2, 5, below=99, seed=1)
 ROWS = {
     **{f"Unsigned64-{name}": Row(UNSIGNED, options={"operation": name}) for name in ("add", "multiply", "equal")},
     **{f"BitwiseOperation-{name}": Row(BITS, options={"operation": name}) for name in ("and", "or", "xor")},
+    "BatchLimit": Row((draw(2, 5),), options={"axis": 0, "exact": 2, "least": 1, "text": "two"}),
     "BitwiseNot": Row(BITS[:1]),
     "BitShift": Row(
         (whole(2, 5, below=99, dtype="uint8"), whole(2, 5, below=9, dtype="uint8")), options={"left": False}

@@ -9,7 +9,7 @@ import click
 from metannvis_methods.inputs import InputSpec, Wording
 from metannvis_methods.inputs import read_inputs as read_files
 
-from metannvis_cli.options import InputOptions
+from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 
 __all__ = ["WORDING", "read_inputs"]

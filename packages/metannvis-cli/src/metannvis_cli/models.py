@@ -12,7 +12,8 @@ from typing import Any
 from metannvis_methods.inputs import InputSpec, input_specs
 
 from metannvis_cli.inputs import read_inputs
-from metannvis_cli.options import InputOptions, ModelOptions
+from metannvis_cli.options.inputs import InputOptions
+from metannvis_cli.options.model import ModelOptions
 from metannvis_cli.progress import Console
 
 __all__ = ["Opened", "open_model"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.options import DIRECTIONS, OutputOptions
+from metannvis_cli.options.outputs import DIRECTIONS, OutputOptions
 
 if TYPE_CHECKING:
     import numpy as np

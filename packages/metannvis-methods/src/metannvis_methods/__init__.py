@@ -9,10 +9,12 @@ from metannvis_methods.__about__ import __version__
 from metannvis_methods.compare import compare
 from metannvis_methods.errors import (
     ChoiceWarning,
+    FixedBatchWarning,
     GradientWarning,
     LayerChoiceWarning,
     MethodChoiceWarning,
     ToolsetError,
+    UnfitWarning,
     UnknownMethodError,
     UnknownToolsetError,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "ChoiceWarning",
     "Comparison",
     "Explanation",
+    "FixedBatchWarning",
     "GradientWarning",
     "Job",
     "LayerChoiceWarning",
@@ -50,6 +53,7 @@ __all__ = [
     "PendingExplanation",
     "Toolset",
     "ToolsetError",
+    "UnfitWarning",
     "UnknownMethodError",
     "UnknownToolsetError",
     "__version__",

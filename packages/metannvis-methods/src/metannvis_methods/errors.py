@@ -8,6 +8,8 @@
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
+    ├─ UnfitWarning                         a method does not fit the model, or its result shows that it did not
+    ├─ FixedBatchWarning                    a model takes one number of samples at a time; it is called in pieces
     ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
        ├─ MethodChoiceWarning               several toolsets have the method; one was taken
@@ -29,6 +31,7 @@ from metannvis_translate.errors import (
 
 __all__ = [
     "ChoiceWarning",
+    "FixedBatchWarning",
     "GradientWarning",
     "InvalidArgumentError",
     "LayerChoiceWarning",
@@ -37,6 +40,7 @@ __all__ = [
     "MissingArgumentError",
     "MissingFrameworkError",
     "ToolsetError",
+    "UnfitWarning",
     "UnknownFrameworkError",
     "UnknownLayerError",
     "UnknownMethodError",
@@ -58,8 +62,16 @@ class ToolsetError(MetannvisError, RuntimeError):
     """The toolkit raised an error of its own, which is chained (``error.__cause__``)."""
 
 
+class FixedBatchWarning(UserWarning):
+    """A model takes one number of samples at a time: samples and steps pass through it in pieces."""
+
+
 class GradientWarning(UserWarning):
     """The gradients of a translation are not the model's, which a method that needs none was run on all the same."""
+
+
+class UnfitWarning(UserWarning):
+    """A method does not fit the model, or its result shows that it did not; the message says in what."""
 
 
 class ChoiceWarning(UserWarning):

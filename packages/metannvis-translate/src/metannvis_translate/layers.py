@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from metannvis_translate.errors import UnknownLayerError
 
-__all__ = ["LayerInfo", "LayerMap", "LayerRow"]
+__all__ = ["ROLES", "LayerInfo", "LayerMap", "LayerRow", "ModelDescription", "first_role"]
+
+#: What a layer may be for; of one that does several of these it is the first.
+ROLES = ("convolution", "recurrent", "attention", "embedding", "normalization", "dense")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class LayerInfo:
         T tokens or time, F features, ``?`` not known.
     parent
         The layer holds other layers (a container such as ``layer4``, a nested model).
+    role
+        What the layer does, as its operators tell, whatever its class is called: one of :data:`ROLES`, or nothing. The layers
+        inside a container have roles, the container has that of what it does itself.
     """
 
     name: str
@@ -37,6 +43,7 @@ class LayerInfo:
     shape: tuple[int | None, ...] = ()
     axes: str = ""
     parent: bool = False
+    role: str = field(default="", compare=False)
 
     @property
     def layer(self) -> str:
@@ -48,6 +55,31 @@ class LayerInfo:
         """Which call of the layer this is, from 1."""
         _, sep, number = self.name.rpartition(":")
         return int(number) if sep and number.isdigit() else 1
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a framework says of a model: the axes of its inputs, and its layers.
+
+    Attributes
+    ----------
+    input_axes
+        One letter an axis of each input, as in :class:`LayerInfo`; nothing at all if the framework does not tell.
+    layers
+        As :func:`~metannvis_translate.list_layers` lists them.
+    indices
+        Places of the inputs whose whole numbers are looked up in a table, as those of tokens are.
+    """
+
+    input_axes: tuple[str, ...]
+    layers: tuple[LayerInfo, ...]
+    indices: tuple[int, ...] = ()
+
+
+def first_role(table: Mapping[str, Collection[str]], operators: Iterable[str]) -> str:
+    """The first of :data:`ROLES` whose entry in a framework's table holds one of the operators; nothing if none does."""
+    found = set(operators)
+    return next((role for role in ROLES if not found.isdisjoint(table.get(role, ()))), "")
 
 
 @dataclass(frozen=True)

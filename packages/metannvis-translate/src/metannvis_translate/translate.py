@@ -12,7 +12,7 @@ import numpy as np
 
 from metannvis_translate.data import check_inputs, inputs_for, ordered, to_arrays, with_constants
 from metannvis_translate.dynamic_axes import free_axes
-from metannvis_translate.equivalence.check import compare, verdict
+from metannvis_translate.equivalence.check import compare, in_precision, verdict
 from metannvis_translate.equivalence.report import Tolerance
 from metannvis_translate.equivalence.runs import WithConstants, by_name
 from metannvis_translate.errors import (
@@ -276,7 +276,8 @@ def _imported(request: Request, hub: ExportedGraph) -> Translation:
 def _checked(request: Request, translation: Translation, inputs: Arrays, *, gradients: bool) -> Translation:
     """The translation with its report; a report that did not pass is an error."""
     request.progress(0, 1, "check")
-    reference = request.source.as_float64(request.model) if request.dtype == "float64" else request.model
+    reference, notes = in_precision(request.source, request.model, request.dtype)
+    translation = dataclasses.replace(translation, notes=(*translation.notes, *notes))
     report = compare(
         reference,
         translation,

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from metannvis_cli.errors import Failure
-from metannvis_cli.options import (
-    InputOptions,
-    ModelOptions,
-    input_options,
-    json_option,
-    model_options,
-    tolerance_of,
-    tolerance_option,
-    work,
-)
+from metannvis_cli.options.check import tolerance_of, tolerance_option
+from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.model import ModelOptions, model_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from metannvis_cli.options import json_option, work
+from metannvis_cli.options.command import json_option, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 

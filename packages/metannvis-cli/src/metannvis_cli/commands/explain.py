@@ -8,22 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.options import (
-    CheckOptions,
-    InputOptions,
-    ModelOptions,
-    OutputOptions,
-    check_options,
-    input_options,
-    json_option,
-    method_option,
-    model_argument,
-    model_options,
-    output_options,
-    parse_options,
-    target_options,
-    work,
-)
+from metannvis_cli.options.check import CheckOptions, check_options
+from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.method import method_option, parse_options, target_options
+from metannvis_cli.options.model import ModelOptions, model_argument, model_options
+from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import click
 
-from metannvis_cli.options import (
-    InputOptions,
-    ModelOptions,
-    input_options,
-    json_option,
-    model_argument,
-    model_options,
-    work,
-)
+from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, shape_text, table
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from metannvis_cli.options import json_option, work
+from metannvis_cli.options.command import json_option, work
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, table
 

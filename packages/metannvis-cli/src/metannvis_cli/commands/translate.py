@@ -9,17 +9,11 @@ from typing import Any
 import click
 from metannvis_translate.errors import InvalidArgumentError
 
-from metannvis_cli.options import (
-    CheckOptions,
-    InputOptions,
-    ModelOptions,
-    axes_of,
-    check_options,
-    input_options,
-    json_option,
-    model_options,
-    work,
-)
+from metannvis_cli.options.check import CheckOptions, check_options
+from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.model import ModelOptions, model_options
+from metannvis_cli.options.values import axes_of
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 

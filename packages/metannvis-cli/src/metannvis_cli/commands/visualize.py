@@ -8,20 +8,11 @@ from typing import Any
 
 import click
 
-from metannvis_cli.options import (
-    InputOptions,
-    ModelOptions,
-    OutputOptions,
-    input_options,
-    json_option,
-    method_option,
-    model_argument,
-    model_options,
-    output_options,
-    parse_options,
-    target_options,
-    work,
-)
+from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.inputs import InputOptions, input_options
+from metannvis_cli.options.method import method_option, parse_options, target_options
+from metannvis_cli.options.model import ModelOptions, model_argument, model_options
+from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 

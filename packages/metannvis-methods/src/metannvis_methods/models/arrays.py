@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["in_order", "several", "to_numpy"]
+__all__ = ["in_order", "in_pieces", "several", "to_numpy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -62,3 +62,15 @@ def several(values: Any) -> bool:
     if isinstance(values, list):
         return bool(values) and all(hasattr(value, "shape") and value.ndim for value in values)
     return isinstance(values, (tuple, Mapping))
+
+
+def in_pieces(predict: Callable[[Sequence[Any]], list[Array]], inputs: Sequence[Any], size: int | None) -> list[Array]:
+    """Outputs for all samples of a model that takes so many at a time; any number if it is ``None``."""
+    counts = {int(value.shape[0]) for value in inputs if getattr(value, "shape", ())}
+    if size is None or len(counts) != 1 or counts == {size}:
+        return predict(inputs)
+    (count,) = counts
+    if count % size:
+        raise InvalidArgumentError(f"{count} samples, and the model takes exactly {size} at a time")
+    parts = [predict([value[start : start + size] for value in inputs]) for start in range(0, count, size)]
+    return [np.concatenate(pieces) if pieces[0].ndim else np.stack(pieces) for pieces in zip(*parts, strict=True)]

@@ -8,18 +8,22 @@ An adapter is the part of a framework's plug-in that methods need. The plug-in h
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks import get_framework
+from metannvis_translate.layers import ModelDescription
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 
 __all__ = ["ModelAdapter"]
 
+logger = logging.getLogger("metannvis_methods")
 Array = np.ndarray[Any, Any]
 
 
@@ -67,6 +71,21 @@ class ModelAdapter:
         """A value as a tensor that the model takes as its input ``index``; never the caller's own memory."""
         return np.array(value)
 
+    def as_inputs(self, model: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+        """All inputs of one call as tensors, see :meth:`as_input`; what one is may be seen by the others."""
+        return tuple(self.as_input(model, value, index) for index, value in enumerate(values))
+
+    def describe(self, model: Any, inputs: Sequence[Any]) -> ModelDescription:
+        """What the framework says of a model's inputs and layers; nothing if it cannot tell."""
+        framework = get_framework(self.key) if self.key else None
+        if framework is None:
+            return ModelDescription((), ())
+        try:
+            return framework.describe(model, [to_numpy(value) for value in inputs] or None)
+        except Exception as error:  # noqa: BLE001  # no examples, or whatever a model raises on inputs that it does not take
+            logger.info("nothing is known of the model's layers: %s", first_line(error))
+            return ModelDescription((), ())
+
     def as_index(self, model: Any, value: Any) -> Any:
         """A mask as a tensor of whole numbers."""
         return np.array(value, dtype=np.int64)
@@ -81,6 +100,17 @@ class ModelAdapter:
 
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
         """Refuse inputs that the model says it cannot take (``InvalidArgumentError``)."""
+
+    def fixed_batch(self, model: Any) -> int | None:
+        """The only number of samples that the model says it takes; ``None`` if it takes any."""
+        return None
+
+    def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
+        """A model that computes the same of any multiple of so many samples; the model itself if there is no such thing.
+
+        ``tell`` is called when it is given more than so many.
+        """
+        return model
 
     def input_names(self, model: Any) -> tuple[str, ...]:
         """Names of the model's inputs in its own order; empty if it has none."""

@@ -23,16 +23,6 @@ from metannvis_methods.models.fingerprint import digest, plain_attributes
 __all__ = ["adapter", "quiet"]
 
 AXES = {2: "NF", 3: "NTF", 4: "NHWC", 5: "NDHWC"}
-AXES_FIRST = {3: "NCL", 4: "NCHW", 5: "NCDHW"}
-SEQUENCE = (
-    "Conv1D",
-    "SeparableConv1D",
-    "DepthwiseConv1D",
-    "Conv1DTranspose",
-    "MaxPooling1D",
-    "AveragePooling1D",
-)
-TOKENS = ("Dense", "LayerNormalization", "MultiHeadAttention", "LSTM", "GRU", "SimpleRNN", "Embedding")
 
 
 @contextmanager
@@ -126,23 +116,8 @@ class KerasAdapter(ModelAdapter):
         return [to_numpy(tensor) for tensor in keras.tree.flatten(output)]
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
-        """Channels last unless a layer says otherwise; a signal if the model convolves over one axis."""
-        layers = [] if model is None else [layer for _, layer in _paths(model, "")]
-        return self._axes(layers, shape)
-
-    def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
-        """As for an input, by the kind of the layer; an activation has the model's axes."""
-        if type(layer).__name__ in SEQUENCE + TOKENS:
-            return self._axes([layer], shape)
-        return self.input_axes(model, shape)
-
-    def _axes(self, layers: Sequence[Any], shape: Sequence[int | None]) -> str:
-        rank = len(shape)
-        if rank in AXES_FIRST and any(getattr(layer, "data_format", "") == "channels_first" for layer in layers):
-            return AXES_FIRST[rank]
-        if rank == 3 and any(type(layer).__name__ in SEQUENCE for layer in layers):
-            return "NLC"
-        return AXES.get(rank, super().input_axes(None, shape))
+        """Channels last."""
+        return AXES.get(len(shape), super().input_axes(model, shape))
 
     def fingerprint(self, model: Any) -> str | None:
         """Weights, and the layers with their activations and plain attributes."""

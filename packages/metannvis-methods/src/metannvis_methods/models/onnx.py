@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import in_pieces, to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 
 __all__ = ["adapter"]
@@ -34,7 +34,13 @@ class OnnxAdapter(ModelAdapter):
         from metannvis_translate.frameworks import get_framework
 
         self.check_inputs(model, inputs)
-        return list(get_framework("onnx").run(model, list(inputs)).outputs)
+        framework = get_framework("onnx")
+        return in_pieces(lambda part: list(framework.run(model, list(part)).outputs), inputs, self.fixed_batch(model))
+
+    def fixed_batch(self, model: Any) -> int | None:
+        """The first size of every input, if it is one number."""
+        sizes = {_first_size(port) for port in _declared(model)}
+        return sizes.pop() if len(sizes) == 1 else None
 
     def as_input(self, model: Any, value: Any, index: int) -> Array:
         """An array of the dtype that the model declares."""
@@ -57,6 +63,9 @@ class OnnxAdapter(ModelAdapter):
             dims = port.type.tensor_type.shape.dim
             wanted = [dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or "?") for dim in dims]
             shape = to_numpy(value).shape
+            fixed = self.fixed_batch(model)
+            if fixed and shape and shape[0] % fixed == 0:  # piece by piece
+                wanted[0] = shape[0]
             if len(wanted) != len(shape) or any(
                 isinstance(w, int) and w not in (0, s) for w, s in zip(wanted, shape, strict=True)
             ):
@@ -77,6 +86,11 @@ def _declared(model: Any) -> list[Any]:
     """Graph inputs that are no weights."""
     weights = {initializer.name for initializer in model.graph.initializer}
     return [port for port in model.graph.input if port.name not in weights]
+
+
+def _first_size(port: Any) -> int | None:
+    dims = port.type.tensor_type.shape.dim
+    return dims[0].dim_value or None if len(dims) else None
 
 
 adapter = OnnxAdapter()

@@ -6,39 +6,57 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from metannvis_translate.frameworks.torch import framework, refuse_inference_tensors, sound_batch_norms
+from metannvis_translate.errors import first_line
+from metannvis_translate.frameworks.torch import (
+    ModelState,
+    convolves_over_one_axis,
+    framework,
+    refuse_inference_tensors,
+    sound_batch_norms,
+    takes_indices,
+)
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, ModelAdapter
+from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 
 __all__ = ["adapter"]
 
-IMAGE_AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
-SEQUENCE = (
-    torch.nn.Conv1d,
-    torch.nn.BatchNorm1d,
-    torch.nn.MaxPool1d,
-    torch.nn.AvgPool1d,
-    torch.nn.ConvTranspose1d,
-)
-TOKENS = (
-    torch.nn.Linear,
-    torch.nn.LayerNorm,
-    torch.nn.MultiheadAttention,
-    torch.nn.RNNBase,
-    torch.nn.Embedding,
-)
+AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
+
+
+class InPieces(torch.nn.Module):
+    """A model that takes so many samples at a time, for any multiple of them."""
+
+    def __init__(self, model: torch.nn.Module, size: int, tell: Callable[[], None]) -> None:
+        super().__init__()
+        self.model, self.size, self.tell = model, size, tell
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """Piece after piece."""
+        count = inputs[0].shape[0]
+        if count <= self.size:
+            return self.model(*inputs)
+        self.tell()
+        parts = [self.model(*(x[start : start + self.size] for x in inputs)) for start in range(0, count, self.size)]
+        if isinstance(parts[0], torch.Tensor):
+            return torch.cat(parts)
+        return tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
 
 
 class TorchAdapter(ModelAdapter):
     """PyTorch modules."""
 
     key = "torch"
+
+    def __init__(self) -> None:
+        #: Places of the inputs that a model was seen to look up in a table.
+        self._indices: WeakKeyDictionary[Any, frozenset[int]] = WeakKeyDictionary()
 
     def is_model(self, model: Any) -> bool:
         """An ``nn.Module``; an ``ExportedProgram`` is none."""
@@ -47,6 +65,10 @@ class TorchAdapter(ModelAdapter):
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself, and every module in it by its dotted name."""
         return model, {name: module for name, module in model.named_modules() if name}
+
+    def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
+        """A module that hands on so many samples at a time."""
+        return InPieces(model, size, tell)
 
     def layer_name(self, model: Any, layer: Any) -> str:
         """Dotted name of a module of the model."""
@@ -62,14 +84,40 @@ class TorchAdapter(ModelAdapter):
     def as_input(self, model: Any, value: Any, index: int) -> torch.Tensor:
         """A tensor of the weights' dtype and device.
 
-        Whole numbers stay whole numbers if the model has an embedding; otherwise they are counts or pixels.
+        Whole numbers stay whole numbers if the model declares them, or looks them up in a table; otherwise they are counts or
+        pixels.
         """
         like = _like(model)
+        declared = framework.declared_inputs(model)
         with torch.inference_mode(False):  # a tensor made in inference mode could never have a gradient
             tensor = _tensor(value)
-            if not tensor.is_floating_point() and _takes_indices(model):
+            if index < len(declared):
+                dtype = getattr(torch, declared[index].dtype)
+                return tensor.to(like.device, like.dtype if dtype.is_floating_point else dtype)
+            if not tensor.is_floating_point() and self._is_index(model, index):
                 return tensor.to(like.device)
             return tensor.to(like.device, like.dtype)
+
+    def as_inputs(self, model: Any, values: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+        """As :meth:`as_input`; which of several inputs a model looks up in a table is seen by running it on all of them."""
+        if isinstance(model, torch.nn.Module) and not framework.declared_inputs(model):
+            tensors = [_tensor(value) for value in values]
+            if any(not tensor.is_floating_point() for tensor in tensors):
+                self._learn_indices(model, tensors)
+        return super().as_inputs(model, values)
+
+    def _learn_indices(self, model: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> None:
+        try:
+            found = framework.describe(model, [to_numpy(tensor) for tensor in tensors]).indices
+        except Exception as error:  # noqa: BLE001  # whatever the model raises on whole numbers that it does not take
+            logger.info("the model does not run on whole numbers: %s", first_line(error))
+            self._indices.pop(model, None)
+            return
+        self._indices[model] = frozenset(found)
+
+    def _is_index(self, model: Any, index: int) -> bool:
+        known = self._indices.get(model)
+        return takes_indices(model) if known is None else index in known
 
     def as_index(self, model: Any, value: Any) -> torch.Tensor:
         """A tensor of int64 on the weights' device."""
@@ -115,17 +163,15 @@ class TorchAdapter(ModelAdapter):
         return callable(model)
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
-        """Channels first; three axes are a signal if the model convolves over one, else a sequence."""
+        """Channels first; three axes are a signal if the model has a layer for signals, else a sequence."""
         rank = len(shape)
-        if rank == 3 and model is not None and any(isinstance(module, SEQUENCE) for module in model.modules()):
+        if rank == 3 and isinstance(model, torch.nn.Module) and convolves_over_one_axis(model):
             return "NCL"
-        return IMAGE_AXES.get(rank, super().input_axes(model, shape))
+        return AXES.get(rank, super().input_axes(model, shape))
 
     def layer_axes(self, model: Any, layer: Any, shape: Sequence[int | None]) -> str:
-        """As for an input, by the kind of the layer; an activation has the model's axes."""
-        parts = list(layer.modules())
-        known = any(isinstance(part, SEQUENCE + TOKENS) for part in parts)
-        return self.input_axes(layer if known else model, shape)
+        """As for an input."""
+        return self.input_axes(model, shape)
 
     def fingerprint(self, model: Any) -> str:
         """Weights, buffers, structure, options that modules print or keep as plain attributes, and modes."""
@@ -149,14 +195,14 @@ class TorchAdapter(ModelAdapter):
         return digest(parts())
 
     def state(self, model: Any) -> Callable[[], None]:
-        """Modes, hooks, submodules, gradients, buffers.
+        """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes: buffers, plain tensors, lists.
 
         Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
         whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
         """
+        state = ModelState(model)
         modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-        buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
 
         def put_back() -> None:
             for module, attributes, registries in modules:
@@ -169,10 +215,7 @@ class TorchAdapter(ModelAdapter):
             for parameter, requires_grad, grad in parameters:
                 parameter.requires_grad_(requires_grad)
                 parameter.grad = grad
-            with torch.no_grad():
-                for buffer, before in buffers:  # ``forward`` may count its calls in one
-                    if not torch.equal(buffer, before):
-                        buffer.copy_(before)
+            state.put_back()
 
         return put_back
 
@@ -213,10 +256,6 @@ def _tensor(value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     return torch.from_numpy(np.array(to_numpy(value)))
-
-
-def _takes_indices(model: torch.nn.Module) -> bool:
-    return any(isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)) for module in model.modules())
 
 
 def _tensors(output: Any) -> list[torch.Tensor]:

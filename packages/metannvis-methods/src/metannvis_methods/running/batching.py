@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import first_line
 
-from metannvis_methods.errors import MetannvisError, ToolsetError
+from metannvis_methods.errors import FixedBatchWarning, InvalidArgumentError, MetannvisError, ToolsetError, UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+
+
+def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
+    """A call on a model that takes so many samples at a time and no others: its samples, steps and windows go in pieces.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The samples are no multiple of that, or the method looks at several of them together.
+    """
+    spec, options = call.spec, [argument.role for argument in call.spec.call]
+    counts = {int(tensor.shape[0]) for tensor in call.inputs if len(tensor.shape)}
+    count = max(counts, default=0)
+    if count % fixed or (count > fixed and not spec.batchable):
+        why = f"{count} samples were given" if count % fixed else f"{spec.key} looks at several samples together"
+        raise InvalidArgumentError(f"the model takes exactly {fixed} at a time, and {why}")
+
+    @functools.cache
+    def tell() -> None:
+        text = f"the model takes exactly {fixed} at a time: samples and steps pass through it in pieces of {fixed}"
+        warnings.warn(text, FixedBatchWarning, stacklevel=2)
+
+    if count > fixed:
+        tell()
+    if (
+        spec.kind == "primary" and not spec.needs_canonical
+    ):  # the toolkit looks at what goes in and comes out, and no further
+        looped = adapter.in_pieces(call.model, fixed, tell)
+        if looped is not call.model:
+            return dataclasses.replace(call, model=looped)
+    if "batch" in options or "per_eval" in options:
+        tell()
+    return dataclasses.replace(call, batch_size=min(fixed, call.batch_size or fixed))
 
 
 def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
@@ -35,7 +71,7 @@ def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
 def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
     try:
         return toolset.run(call)
-    except MetannvisError:
+    except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
         raise ToolsetError(

@@ -11,14 +11,14 @@ from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.arrays import in_order, in_pieces, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.batching import in_chunks
+from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.prepare import fingerprint_of, prepare
@@ -101,7 +101,8 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         _refuse_whole_numbers(spec, adapter, call.inputs)
     with guarded(adapter, prepared.model), seeded(call.seed):
         if call.inputs:
-            outputs = adapter.predict(prepared.model, (*call.inputs, *in_order(call.option("extra"))))
+            given = (*call.inputs, *in_order(call.option("extra")))
+            outputs = in_pieces(lambda part: adapter.predict(prepared.model, part), given, prepared.fixed_batch)
             if spec.by_role("target", "score") is not None and score is None:
                 settled, known = settle_target(translated_target(prepared, target), outputs)
                 recorded = known if target is None else target
@@ -109,6 +110,8 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
                     call = dataclasses.replace(call, target=settled)
         if score is not None:
             recorded = score_classes(score)
+        if prepared.fixed_batch is not None and call.inputs:
+            call = limited(call, adapter, prepared.fixed_batch)
         output = in_chunks(toolset, call)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)

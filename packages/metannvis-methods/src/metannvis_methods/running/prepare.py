@@ -190,8 +190,11 @@ def _examples(home: ModelAdapter, source: Any, framework: str, given: Sequence[A
     """Inputs to translate with: few samples, in the dtype that the source computes in."""
     if not given or any(is_foreign(value, framework) for value in given):
         return ()
-    tensors = tuple(home.as_input(source, value, index) for index, value in enumerate(given))
+    tensors = home.as_inputs(source, given)
     counts = {tuple(tensor.shape)[:1] for tensor in tensors}
+    fixed = home.fixed_batch(source)
+    if fixed is not None and len(counts) == 1:
+        return tuple(tensor[:fixed] for tensor in tensors)
     if home.any_batch and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
         tensors = tuple(tensor[:EXAMPLES] for tensor in tensors)
     return tensors

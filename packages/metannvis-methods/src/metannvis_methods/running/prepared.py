@@ -12,11 +12,12 @@ from metannvis_methods.models.registry import adapter_for
 
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, LayerRow, Translation
+    from metannvis_translate.layers import ModelDescription
 
 __all__ = ["Prepared", "auto_layer"]
 
-#: What kinds of layers whose output is tokens are called, in any framework.
-TOKEN_LAYERS = ("attention", "layernorm", "rmsnorm", "lstm", "gru", "rnn")
+#: Roles of layers whose output is tokens where its axes are.
+TOKEN_LAYERS = ("attention", "recurrent", "normalization")
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Prepared:
         What ``"auto"`` means, once it was asked for.
     fingerprint
         Of the caller's model when it was translated here; ``None`` if it was not.
+    description
+        What the framework says of a model that is not translated, once it was asked for.
     """
 
     source: Any
@@ -54,6 +57,20 @@ class Prepared:
     opened: Mapping[str, Any] = field(default_factory=dict)
     last: str | None = None
     fingerprint: str | None = None
+    description: ModelDescription | None = None
+
+    def described(self) -> ModelDescription:
+        """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
+        if self.description is None:
+            self.description = self.adapter.describe(self.source, self.examples)
+        return self.description
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only number of samples that the translated model takes; ``None`` if it takes any."""
+        ports = self.translation.inputs if self.translation is not None else ()
+        sizes = {port.source_shape[0] for port in ports if port.source_shape}
+        return sizes.pop() if len(sizes) == 1 else None
 
     def is_current(self) -> bool:
         """Whether the caller's model still is what it was when it was translated."""
@@ -65,7 +82,12 @@ class Prepared:
             return tuple(iter(self.translation.layers))
         from metannvis_translate import LayerRow, list_layers
 
-        infos = list_layers(self.source, example_inputs=self.examples or None)
+        infos = self.described().layers
+        if not infos:  # the framework has to say why
+            if self.examples and self.adapter.is_model(self.source):
+                with self.adapter.guarded(self.source):
+                    self.adapter.predict(self.source, self.examples)
+            infos = list_layers(self.source, example_inputs=self.examples or None)
         return tuple(LayerRow(info, info, tuple(range(len(info.shape)))) for info in infos)
 
     def find_layer(self, layer: Any) -> Any:
@@ -85,7 +107,8 @@ class Prepared:
 
         if name not in self.opened:
             raise UnknownLayerError(name, self.opened)
-        info = LayerInfo(name, type(self.opened[name]).__name__)
+        infos = {info.name: info for info in self.described().layers}
+        info = infos.get(name) or LayerInfo(name, type(self.opened[name]).__name__)
         self.row = LayerRow(info, info, None)
         return self.opened[name]
 
@@ -124,11 +147,16 @@ def auto_layer(rows: Sequence[LayerRow]) -> str:
     MissingArgumentError
         There is none.
     """
+    told = any(row.source.role for row in rows)
 
     def fits(info: LayerInfo) -> bool:
-        kind = info.kind.casefold()
-        tokens = len(info.shape) == 3 and any(word in kind for word in TOKEN_LAYERS)
-        return not info.parent and (tokens or ("conv" in kind and len(info.shape) > 2))
+        if info.parent or len(info.shape) < 3:
+            return False
+        if not told:  # a framework that says nothing but what its layers are called
+            return "conv" in info.kind.casefold()
+        if info.role == "convolution":
+            return not info.axes or any(letter in info.axes for letter in "LHW?")
+        return info.role in TOKEN_LAYERS and len(info.shape) == 3 and (info.axes == "NTF" or "?" in info.axes)
 
     names = [row.source.name for row in rows if fits(row.source)]
     if not names:

@@ -16,7 +16,7 @@ from metannvis_methods.running.convert import caller_array
 from metannvis_methods.running.prepared import Prepared
 
 if TYPE_CHECKING:
-    from metannvis_translate import Translation
+    from metannvis_translate import LayerInfo, Translation
 
 __all__ = ["caller_inputs", "restore", "translation_summary"]
 
@@ -68,7 +68,7 @@ def _from_input(prepared: Prepared, call: MethodCall, array: Array, index: int, 
     if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
         return array, ""
     if prepared.translation is None:
-        axes = prepared.adapter.input_axes(prepared.source, range(array.ndim + (not channels)))
+        axes = _own_input_axes(prepared, index, array.ndim + (not channels))
         return array, axes if channels else _without_channels(axes)
     port = prepared.translation.inputs[index]
     if channels:
@@ -82,7 +82,10 @@ def _from_layer(prepared: Prepared, call: MethodCall, array: Array, index: int, 
     if row is None:
         return array, _unknown(array.ndim)
     if prepared.translation is None:
-        axes = prepared.adapter.layer_axes(prepared.source, call.layer, range(array.ndim + (not channels)))
+        rank = array.ndim + (not channels)
+        axes = _of_rank(_output_axes(prepared, row.source, index), rank) or prepared.adapter.layer_axes(
+            prepared.source, call.layer, range(rank)
+        )
         return array, axes if channels else _without_channels(axes)
     if not channels:
         return _reduced(array, row.permutation, row.source.axes)
@@ -132,7 +135,25 @@ def _input_axes(prepared: Prepared, array: Array, index: int) -> str:
     if prepared.translation is not None:
         axes = prepared.translation.inputs[index].axes
         return axes if len(axes) == array.ndim else _unknown(array.ndim)
-    return adapter_for(prepared.framework).input_axes(prepared.source, array.shape)
+    return _own_input_axes(prepared, index, array.ndim)
+
+
+def _own_input_axes(prepared: Prepared, index: int, rank: int) -> str:
+    """Axes of an input of a model that is not translated: as it runs, else as its number of axes tells."""
+    axes = prepared.described().input_axes[index : index + 1]
+    return _of_rank("".join(axes), rank) or adapter_for(prepared.framework).input_axes(prepared.source, range(rank))
+
+
+def _output_axes(prepared: Prepared, layer: LayerInfo, index: int) -> str:
+    """Axes of one of the tensors that a layer of a model that is not translated returns."""
+    if not index:
+        return layer.axes
+    name = f"{layer.name}#{index + 1}"
+    return next((info.axes for info in prepared.described().layers if info.name == name), "")
+
+
+def _of_rank(axes: str, rank: int) -> str:
+    return axes if len(axes) == rank else ""
 
 
 def translation_summary(translation: Translation | None) -> dict[str, Any] | None:

@@ -30,12 +30,14 @@ from metannvis_translate.layers import LayerMap
 from metannvis_translate.process import exclusive, generators_kept
 from metannvis_translate.translation import Port, Translation
 
-__all__ = ["check_equivalence", "compare", "verdict"]
+__all__ = ["check_equivalence", "compare", "in_precision", "verdict"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 Arrays = list[Array]
 
+
+HALF = "the source is in half precision: a copy of it in single precision was compared, which is what was translated"
 
 #: How far from the inputs differences are taken where a kink may lie at them, relative and absolute; and the largest
 #: difference of derivatives there, which cross a few kinks on the step of a difference.
@@ -91,14 +93,23 @@ def check_equivalence(
             translation = _unrelated(source, target, here, arrays, layers, permutations)
         there = get_framework(translation.target_framework)
         name = dtype or "float32"
-        if dtype == "float64":
-            source = here.as_float64(source)
-            if translation.dtype != "float64":
-                translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
+        if isinstance(target, Translation) or dtype == "float64":
+            source, notes = in_precision(here, source, dtype)
+            translation = dataclasses.replace(translation, notes=tuple(dict.fromkeys((*translation.notes, *notes))))
+        if dtype == "float64" and translation.dtype != "float64":
+            translation = dataclasses.replace(translation, model=there.as_float64(translation.model))
         tolerance = tolerance or Tolerance()
         return compare(
             source, translation, here, there, arrays, tolerance, name, layers=translation.layers, gradients=gradients
         )
+
+
+def in_precision(framework: Framework, model: Any, dtype: str | None) -> tuple[Any, tuple[str, ...]]:
+    """The source as it is compared: in double precision if that is asked for, else in single; and what a reader should know."""
+    if dtype == "float64":
+        return framework.as_float64(model), ()
+    single = framework.as_float32(model)
+    return single, () if single is model else (HALF,)
 
 
 def _unrelated(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from metannvis_translate.errors import MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.layers import ModelDescription
 
 if TYPE_CHECKING:
     from metannvis_translate.graph.layout import Order
@@ -199,7 +200,13 @@ class Framework(Protocol):
     def as_float64(self, model: Any) -> Any:
         """A copy in double precision that computes the same; the model stays as it is."""
 
+    def as_float32(self, model: Any) -> Any:
+        """A copy in single precision of a model whose exported graph is in that and which is itself in half; else the model."""
+
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]: ...
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """Layers, what the axes of the inputs mean, and which of them are indices; inputs as for :meth:`list_layers`."""
 
     def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
         """What the model says of its inputs, in order; nothing if it does not say what it takes."""
@@ -263,6 +270,15 @@ class FrameworkBase:
 
     def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
         """Nothing is refused."""
+
+    def as_float32(self, model: Any) -> Any:
+        """The model is exported as it is."""
+        return model
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """The layers; nothing is said of the inputs."""
+        layers = self.list_layers(model, inputs)  # type: ignore[attr-defined]  # which every plug-in has itself
+        return ModelDescription((), tuple(layers))
 
     def declared_inputs(self, model: Any) -> Sequence[DeclaredInput]:
         """As the plug-in's example inputs are."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.graph.metadata import BUFFER, DOMAIN, LAYER, STOP_GRADIENT, set_exact
+from metannvis_translate.graph.metadata import BUFFER, DOMAIN, LAYER, STOP_GRADIENT, WHOLE_SEQUENCE, set_exact
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -191,7 +191,7 @@ class Emitter:
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         given = {name: value for name, value in attributes.items() if value is not None}
         name = self.name(f"{self.layer}/{op}" if self.layer else op)
-        domain = DOMAIN if op == STOP_GRADIENT else ""
+        domain = DOMAIN if op in (STOP_GRADIENT, WHOLE_SEQUENCE) else ""
         node = ir.node(
             op, values, given, domain=domain, num_outputs=outputs, name=name, metadata_props=self._metadata()
         )

@@ -27,6 +27,7 @@ __all__ = [
     "TIE_GRADIENT",
     "TRACE",
     "WEIGHT",
+    "WHOLE_SEQUENCE",
     "exact_value",
     "exact_values",
     "is_weight",
@@ -39,6 +40,8 @@ DOMAIN = "metannvis"
 
 #: Operator of that domain: its input, through which no gradient goes (PyTorch's ``detach``).
 STOP_GRADIENT = "StopGradient"
+#: An operator that returns padded sequences as they are, of which at least one has to be as long as there are steps.
+WHOLE_SEQUENCE = "WholeSequence"
 
 
 #: Node metadata: name of the source layer (with call number) the node came from.

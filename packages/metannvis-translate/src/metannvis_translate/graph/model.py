@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.graph.conventions import STANDARD, Conventions
-from metannvis_translate.graph.metadata import STOP_GRADIENT
+from metannvis_translate.graph.metadata import STOP_GRADIENT, WHOLE_SEQUENCE
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -19,18 +19,25 @@ __all__ = ["OPERATORS", "ExportedGraph", "HubLayer", "HubPort"]
 OPERATORS = {
     "AdaptiveAveragePool": (1, 1), "AdaptiveMaxPool": (1, 1), "GLU": (1, 1), "GroupNormalization": (3, 3), "Linear": (2, 3),
     "Roll": (1, 1), "Softplus": (1, 1), STOP_GRADIENT: (1, 1), "Threshold": (1, 1),
+    WHOLE_SEQUENCE: (2, 2),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class HubPort:
-    """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`."""
+    """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`.
+
+    ``least_batch`` is the least size of a free first axis that the graph is right for, and ``batch_reason`` says why the first
+    axis is not free, or why that is the least.
+    """
 
     name: str
     value: str
     shape: tuple[int | None, ...]
     dtype: str
     axes: str = ""
+    least_batch: int = 1
+    batch_reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ import numpy as np
 
 from metannvis_translate.errors import InvalidModelError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import BuiltModel, BuiltPort, BuiltValue, Progress
+from metannvis_translate.graph import layout
 from metannvis_translate.graph.evaluate import MOVES, NEVER_FOLD, evaluate
 from metannvis_translate.graph.layout import LaidOut, Order
 from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, WEIGHT, exact_value, exact_values, is_weight
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.stack_trace import line_of_trace
+from metannvis_translate.importing.batch_limits import BatchLimit, limit_of
 from metannvis_translate.importing.placement import LayoutTracking
 from metannvis_translate.importing.registry import Converter, Registry
 from metannvis_translate.importing.values import ConstantValue, Value, WeightExpression, is_container
@@ -57,6 +59,8 @@ class GraphImporter(LayoutTracking):
     registry: Registry
     #: what to say to somebody whose operator is missing
     register_hint = ""
+    #: Whether the target lays images out channels last.
+    images_channels_last = False
     #: Whether what is computed of weights alone is computed by the target too, so that the weights stay what is trained.
     follows_weights = False
 
@@ -73,7 +77,7 @@ class GraphImporter(LayoutTracking):
         self.opset = hub.model.graph.opset_imports.get("", 1)
         self._names: set[str] = set()
         self._of_weights: dict[str, LaidOut] = {}
-        self._wanted = {layer.value for layer in hub.layers}
+        self._wanted = {layer.value: layer.info.axes for layer in reversed(hub.layers)}
 
     # --- what a framework says -------------------------------------------------------------------------------------
 
@@ -83,6 +87,26 @@ class GraphImporter(LayoutTracking):
 
     def input_order(self, port: HubPort) -> Order:
         """How the target's input lies: channels first or last, as the target's users expect."""
+        raise NotImplementedError
+
+    def output_order(self, port: HubPort, order: Order) -> Order:
+        """How the target's output lies: as the source's, unless that is moved as images are between the two."""
+        usual = self.input_order(port) if self.images_channels_last != self.hub.conventions.channels_last else None
+        moved = layout.channels_last(len(order)) if self.images_channels_last else layout.channels_first(len(order))
+        if usual is not None and order in (usual, moved):
+            return order
+        return layout.identity(len(order))
+
+    def batch_in_front(self, placed: LaidOut, value: ir.Value) -> LaidOut:
+        """What a source layer returns with the batch as its first axis, along which methods count samples."""
+        axes = self._wanted.get(value.name or "", "")
+        batch = axes.find("N") if len(axes) == placed.rank else 0
+        if placed.rank < 2 or batch < 0 or placed.order[0] == batch:
+            return placed
+        return self.reorder(placed, (batch, *(axis for axis in range(placed.rank) if axis != batch)))
+
+    def limit_batch(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
+        """An input as it is, if its size along an axis is one that the model is right for; else the model refuses it."""
         raise NotImplementedError
 
     def expose(self, placed: LaidOut, value: ir.Value) -> LaidOut:
@@ -140,6 +164,9 @@ class GraphImporter(LayoutTracking):
             port = ports[value.name or ""]
             orders[port.value] = self.input_order(port)
             placed = LaidOut(self.add_input(port, orders[port.value]), orders[port.value])
+            limit = limit_of(port)
+            if limit is not None:
+                placed = LaidOut(self.limit_batch(placed.tensor, placed.axis(0), port, limit), placed.order)
             if value.name in self._wanted:
                 placed = self.expose_input(placed, value)
             self.values[port.value] = placed
@@ -159,7 +186,7 @@ class GraphImporter(LayoutTracking):
         missing = [port.name for port in self.hub.outputs if port.value not in self.values]
         if missing:
             raise InvalidModelError(f"nothing in the graph produces its outputs {', '.join(map(repr, missing))}")
-        placed_outputs = [self.placed(self.values[port.value]) for port in self.hub.outputs]
+        placed_outputs = [self._output(port) for port in self.hub.outputs]
         model = self.finish(placed_outputs)
         return BuiltModel(
             model=model,
@@ -169,6 +196,10 @@ class GraphImporter(LayoutTracking):
             object_names=self.object_names(model),
             output_places=self.output_places(),
         )
+
+    def _output(self, port: HubPort) -> LaidOut:
+        placed = self.placed(self.values[port.value])
+        return self.reorder(placed, self.output_order(port, placed.order))
 
     def _port(self, port: HubPort, order: Order) -> BuiltPort:
         shape = tuple(port.shape[axis] for axis in order) if len(port.shape) == len(order) else port.shape
@@ -189,7 +220,7 @@ class GraphImporter(LayoutTracking):
             if not value.name:
                 continue
             if isinstance(result, LaidOut) and value.name in self._wanted:
-                result = self.expose(result, value)
+                result = self.expose(self.batch_in_front(result, value), value)
             self.values[value.name] = result
             if isinstance(result, LaidOut):
                 self._record(value, result)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["ACTIVATIONS", "DEFAULTS", "Activation", "Recurrence"]
+from metannvis_translate.errors import InvalidArgumentError
+
+__all__ = ["ACTIVATIONS", "DEFAULTS", "Activation", "Recurrence", "check_longest"]
 
 #: Activations of one direction, if the node names none.
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
@@ -114,3 +116,22 @@ class Recurrence:
             rows.append(Activation(name, alpha, beta))
         each = len(DEFAULTS[self.kind])
         return tuple(rows[direction * each : (direction + 1) * each])
+
+
+#: What is said of sequences that are all shorter than what they are padded to.
+TOO_SHORT = (
+    "the source pads to the longest sequence, and this translation to as many steps as it is given: cut the input to the "
+    "longest one, translate with shapes= that leave the steps free, or give pad_packed_sequence a total_length="
+)
+
+
+def check_longest(longest: int, steps: int) -> None:
+    """Refuse lengths of which none is the number of steps.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It says what to do.
+    """
+    if longest != steps:
+        raise InvalidArgumentError(f"the longest sequence has {longest} steps of {steps}: {TOO_SHORT}")

@@ -178,5 +178,5 @@ def pad_index(size: int, pad: tuple[int, int], mode: str) -> Array:
     ``mode`` is ``"reflect"``, ``"edge"`` or ``"wrap"``; a negative amount cuts.
     """
     begin, end = pad
-    index = np.pad(np.arange(size), (max(begin, 0), max(end, 0)), mode=mode)  # type: ignore[call-overload]
-    return index[max(-begin, 0) : len(index) - max(-end, 0)].astype(np.int64)
+    left = np.arange(max(-begin, 0), size - max(-end, 0))  # what is cut off is not there to be repeated
+    return np.pad(left, (max(begin, 0), max(end, 0)), mode=mode).astype(np.int64)  # type: ignore[call-overload]

@@ -13,9 +13,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from metannvis_translate.importing import batch_limits, recurrence
 from metannvis_translate.keras_objects import resampling
 
 __all__ = [
+    "BatchLimit",
     "BitCast",
     "BitShift",
     "BitwiseNot",
@@ -37,6 +39,7 @@ __all__ = [
     "TensorScatter",
     "Unique",
     "Unsigned64",
+    "WholeSequence",
     "operator_layer",
 ]
 
@@ -80,6 +83,32 @@ def operator_layer(function: Callable[..., Any]) -> Any:
     members = {"function": staticmethod(function), "__doc__": function.__doc__, "__module__": __name__}
     made = type(function.__name__, (OperatorLayer,), members)
     return keras.saving.register_keras_serializable(package="metannvis")(made)
+
+
+@operator_layer
+def BatchLimit(x: Any, *, axis: int, exact: int | None, least: int, text: str) -> Any:  # noqa: N802
+    """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
+    limit = batch_limits.BatchLimit(exact, least, text)
+    size = x.shape[axis]
+    if size is not None:
+        limit.check(size)
+        return tf.identity(x)
+    size = tf.shape(x)[axis]
+    with tf.control_dependencies([tf.debugging.Assert(limit.allows(size), [text, size])]):
+        return tf.identity(x)
+
+
+@operator_layer
+def WholeSequence(x: Any, lengths: Any, *, axis: int) -> Any:  # noqa: N802
+    """Padded sequences as they are, of which one has to be as long as there are steps."""
+    if tf.executing_eagerly():
+        recurrence.check_longest(int(tf.reduce_max(lengths)), int(x.shape[axis]))
+        return tf.identity(x)
+    longest, steps = tf.cast(tf.reduce_max(lengths), tf.int32), tf.shape(x)[axis]
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.equal(longest, steps), [recurrence.TOO_SHORT, longest, steps])]
+    ):
+        return tf.identity(x)
 
 
 # --- integers -----------------------------------------------------------------------------------------------------------------

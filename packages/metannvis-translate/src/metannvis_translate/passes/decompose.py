@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.graph.metadata import DOMAIN, EXACT_VALUES, LAYER, STOP_GRADIENT, exact_value, set_exact
+from metannvis_translate.graph.metadata import (
+    DOMAIN,
+    EXACT_VALUES,
+    LAYER,
+    STOP_GRADIENT,
+    WHOLE_SEQUENCE,
+    exact_value,
+    set_exact,
+)
 from metannvis_translate.importing.windows import adaptive_windows
 
 if TYPE_CHECKING:
@@ -227,8 +235,19 @@ def _stop(at: Replacement) -> ir.Value:
     return at.add("Identity", at.source())
 
 
+def _whole_sequence(at: Replacement) -> ir.Value:
+    """Not a number where none is as long: ONNX refuses nothing for what tensors hold."""
+    x, lengths = at.source(), at.node.inputs[1]
+    axis = int(at.node.attributes["axis"].value)
+    steps = at.add("Gather", at.add("Shape", x), np.array(axis))
+    longest = at.add("Equal", at.add("ReduceMax", lengths, keepdims=0), steps)  # type: ignore[arg-type]
+    nothing = np.array("nan", x.dtype.numpy() if x.dtype is not None else "float32")
+    return at.add("Where", longest, x, nothing)
+
+
 RULES: dict[str, Callable[[Replacement], Any]] = {
     STOP_GRADIENT: _stop,
+    WHOLE_SEQUENCE: _whole_sequence,
     "Linear": _linear,
     "GroupNormalization": _group_norm,
     "Roll": _roll,

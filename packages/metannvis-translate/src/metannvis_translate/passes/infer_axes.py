@@ -11,8 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from metannvis_translate.graph.axes import image_axes
-from metannvis_translate.graph.model import ExportedGraph, HubPort
+from metannvis_translate.graph.metadata import LAYER
+from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 from metannvis_translate.graph.node_errors import interpreting
+from metannvis_translate.layers import ROLES as ORDER
+from metannvis_translate.layers import first_role
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -35,6 +38,23 @@ SAME = {
     "GroupNormalization", "LayerNormalization", "RMSNormalization", "CumSum", "Shrink", "Roll", "Threshold",
     "GLU",
 }  # fmt: skip
+#: Operators over time, whose first input is (T, N, F) or (N, T, F).
+RECURRENT = {"LSTM", "GRU", "RNN"}
+#: Operators over the features of tokens: three axes that nothing else explains are tokens where these pass.
+OVER_FEATURES = {"LayerNormalization", "RMSNormalization", "Attention", "Linear", "MatMul"}
+#: Operators that tell what a layer is for.
+ROLES = {
+    "convolution": ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv"),
+    "recurrent": tuple(RECURRENT),
+    "attention": ("Attention", "LinearAttention"),
+    "embedding": (),  # which is a Gather, told by what it reads
+    "normalization": (
+        "LayerNormalization", "RMSNormalization", "GroupNormalization", "BatchNormalization", "InstanceNormalization",
+    ),
+    "dense": ("Gemm", "Linear"),
+}  # fmt: skip
+#: Operators that only move elements: what they return is still what the operator in front put out.
+MOVING = {"Transpose", "Reshape", "Squeeze", "Identity", "Slice", "Concat"}
 REDUCE = {
     f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
 }
@@ -77,9 +97,20 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
         for value in (source, output):
             changed |= learn(value, image_axes(_rank(value)) if value is not None else "")
         return changed
+    if operator in RECURRENT:
+        return _recurrent(node, learn)
+    if is_embedding(node):
+        indices = node.inputs[1]
+        letters = of(indices) or {1: "N", 2: "NT"}.get(_rank(indices) if indices is not None else 0)
+        features = f"{letters}F" if letters and "F" not in letters else None
+        return learn(indices, letters) | learn(output, features)
+    if operator in ("Squeeze", "Reshape") and source is not None and (before := of(source)):
+        changed = learn(output, _joined(before, _sizes(source), _sizes(output)))
     if operator == "Gemm" or (operator in ("MatMul", "Linear") and _rank(output) == 2):
         return learn(source, "NF") | learn(output, "NF")
-    if operator == "Linear":  # a dense layer over the last axis; the others keep what they are
+    if operator == "Linear" or (
+        operator == "MatMul" and _is_over_features(node)
+    ):  # a dense layer over the last axis; the others keep what they are
         before, after = of(source), of(output)
         changed |= learn(output, before[:-1] + ("C" if "C" in before[-1:] else "F") if before else None)
         return changed | learn(source, after)
@@ -106,8 +137,92 @@ def _rule(node: ir.Node, of: Callable[..., str | None], learn: Callable[..., boo
     if operator in REDUCE and _rank(output) == _rank(source) if source is not None else False:
         return learn(output, of(source)) | learn(source, of(output))
     if operator in ("Flatten", "Reshape") and _rank(output) == 2:
-        return learn(output, "NF")
+        return changed | learn(output, "NF")
     return changed
+
+
+def is_embedding(node: ir.Node) -> bool:
+    """Whether a node looks rows up in a table of weights."""
+    if node.op_type != "Gather" or len(node.inputs) < 2 or node.inputs[0] is None or node.inputs[1] is None:
+        return False
+    table, indices = node.inputs[0], node.inputs[1]
+    axis = node.attributes["axis"].value if "axis" in node.attributes else 0
+    is_table = table.is_initializer() and table.dtype is not None and table.dtype.is_floating_point()
+    return bool(is_table and axis == 0 and _rank(table) == 2 and _rank(indices) > 0 and indices.const_value is None)
+
+
+def _is_over_features(node: ir.Node) -> bool:
+    """Whether a node computes along the last axis of its first input, by weights of its own."""
+    if node.op_type not in OVER_FEATURES or node.inputs[0].const_value is not None:  # type: ignore[union-attr]
+        return False
+    others = [value for value in node.inputs[1:] if value is not None]
+    return node.op_type == "Attention" or all(
+        value.is_initializer() or value.const_value is not None for value in others
+    )
+
+
+def _recurrent(node: ir.Node, learn: Callable[..., bool]) -> bool:
+    is_batch_first = bool(node.attributes["layout"].value) if "layout" in node.attributes else False
+    letters = ("NTF", "NT?F", "N?F") if is_batch_first else ("TNF", "T?NF", "?NF")
+    given, whole, state = letters
+    changed = learn(node.inputs[0], given) | learn(node.outputs[0], whole)
+    for value in node.outputs[1:]:
+        changed |= learn(value, state)
+    return changed
+
+
+def _sizes(value: ir.Value) -> tuple[int | None, ...] | None:
+    return None if value.shape is None else tuple(d if isinstance(d, int) else None for d in value.shape)
+
+
+def _joined(letters: str, before: tuple[int | None, ...] | None, after: tuple[int | None, ...] | None) -> str | None:
+    """Letters where an axis of no meaning is gone, dropped or joined with the one behind it; ``None`` if it is not so simple.
+
+    Two directions of a recurrent layer lie on such an axis.
+    """
+    if before is None or after is None or len(after) != len(before) - 1 or letters.count("?") != 1:
+        return None
+    place = letters.index("?")
+    kept, size = (*before[:place], *before[place + 1 :]), before[place]
+    if size is None:
+        return None
+    if place < len(kept):
+        behind = kept[place]
+        joined = (*kept[:place], None if behind is None else behind * size, *kept[place + 1 :])
+    else:
+        joined = kept
+    fits = all(None in (a, b) or a == b for a, b in zip(joined, after, strict=True))
+    return letters.replace("?", "") if fits else None
+
+
+def _roles(hub: ExportedGraph) -> list[str]:
+    """What each layer does, by the operators that came from it.
+
+    Operators that only move elements carry on what a recurrent layer returns, whose axes are turned behind it.
+    """
+    of_layers: dict[str, set[str]] = {}
+    of_values: dict[str, str] = {}
+    for node in hub.model.graph:
+        role = "embedding" if is_embedding(node) else first_role(ROLES, [node.op_type])
+        source = node.inputs[0] if node.inputs else None
+        if (
+            not role
+            and node.op_type in MOVING
+            and source is not None
+            and of_values.get(source.name or "") == "recurrent"
+        ):
+            role = "recurrent"
+        of_layers.setdefault(node.metadata_props.get(LAYER, ""), set()).add(role)
+        of_values.update({value.name or "": role for value in node.outputs})
+
+    def role_of(layer: HubLayer) -> str:
+        info = layer.info
+        if info.parent or "#" in info.name:
+            return info.role
+        roles = of_layers.get(info.layer, set()) | {of_values.get(layer.value, ""), info.role}
+        return next((role for role in ORDER if role in roles), "")
+
+    return [role_of(layer) for layer in hub.layers]
 
 
 def annotate(hub: ExportedGraph) -> ExportedGraph:
@@ -118,6 +233,16 @@ def annotate(hub: ExportedGraph) -> ExportedGraph:
     """
     graph = hub.model.graph
     found = infer_axes(graph)
+    for node in graph:
+        source = node.inputs[0] if node.inputs else None
+        if (
+            source is not None
+            and source.name
+            and source.name not in found
+            and _rank(source) == 3
+            and _is_over_features(node)
+        ):
+            found = infer_axes(graph, found | {source.name: "NTF"})
     for port in hub.inputs:
         if port.value not in found and (default := _default_axes(port, hub.conventions.channels_last)):
             found = infer_axes(graph, found | {port.value: default})
@@ -133,8 +258,10 @@ def annotate(hub: ExportedGraph) -> ExportedGraph:
         inputs=tuple(dataclasses.replace(p, axes=letters(p.value, p.shape)) for p in hub.inputs),
         outputs=tuple(dataclasses.replace(p, axes=letters(p.value, p.shape)) for p in hub.outputs),
         layers=tuple(
-            dataclasses.replace(row, info=dataclasses.replace(row.info, axes=letters(row.value, row.info.shape)))
-            for row in hub.layers
+            dataclasses.replace(
+                row, info=dataclasses.replace(row.info, axes=letters(row.value, row.info.shape), role=role)
+            )
+            for row, role in zip(hub.layers, _roles(hub), strict=True)
         ),
     )
 

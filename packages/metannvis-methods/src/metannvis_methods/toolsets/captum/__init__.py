@@ -27,6 +27,11 @@ class CaptumToolset(Toolset):
         """Activations that a method which hooks on modules would miss or get wrong."""
         if not spec.needs_canonical or not inputs:
             return ()
+        if spec.base in ("deep_lift", "deep_lift_shap"):
+            from metannvis_methods.toolsets.captum.deep_lift_rules import functions_without_rules
+
+            with adapter_for("torch").guarded(model):
+                return tuple(functions_without_rules(model, inputs))
         from metannvis_translate.frameworks import get_framework
 
         plugin = get_framework("torch")

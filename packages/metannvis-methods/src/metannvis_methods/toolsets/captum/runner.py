@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
+from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
@@ -13,6 +15,8 @@ from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
 
+#: Share of the size of attributions by which their sum may miss what it should be; single precision has 1e-5 at most.
+INCOMPLETE = 1e-3
 #: What Captum says of its own doings, which the guard undoes.
 EXPECTED = (
     "Setting forward, backward hooks and attributes on non-linear",
@@ -40,14 +44,43 @@ def run(call: MethodCall) -> MethodOutput:
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
         method = cls(call.model, **call.init_arguments)
-        values = method.attribute(**arguments)
+        with _rules(call):
+            values = method.attribute(**arguments)
     delta = None
     if asked is not None and arguments.get(asked.name):
         values, delta = values
         samples = len(call.inputs[0])
         if len(delta) != samples:  # one a random draw
             delta = delta.reshape(samples, -1).mean(dim=1)
+        if call.spec.key in ("deep_lift", "deep_lift_shap") and arguments.get("custom_attribution_func") is None:
+            _tell_incomplete(call, values, delta)
     return MethodOutput(values, over=_over(call.spec, arguments), delta=delta)
+
+
+def _rules(call: MethodCall) -> AbstractContextManager[Any]:
+    """What stands in for rules that the toolkit lacks or gets wrong, while the method runs."""
+    if call.spec.base not in ("deep_lift", "deep_lift_shap"):
+        return nullcontext()
+    from metannvis_methods.toolsets.captum.deep_lift_rules import own_rules
+
+    eps = call.init_arguments.get("eps")
+    return own_rules(call.model) if eps is None else own_rules(call.model, eps)
+
+
+def _tell_incomplete(call: MethodCall, values: Any, delta: Any) -> None:
+    """Warn if attributions do not sum to what they are said to (equation 1 of DeepLift): a function had no rule."""
+    if call.init_arguments.get("multiply_by_inputs") is False:
+        return
+    parts = values if isinstance(values, tuple) else (values,)
+    size = sum(part.abs().flatten(1).sum(1) for part in parts)
+    worst = float((delta.abs() / size.clamp_min(1e-30)).detach().max())
+    if worst > INCOMPLETE:
+        warnings.warn(
+            f"the attributions of {call.spec.key} miss the difference of the outputs by {worst:.1e} of their size: the model "
+            "computes something nonlinear that DeepLift has no rule for",
+            UnfitWarning,
+            stacklevel=2,
+        )
 
 
 def _over(spec: MethodSpec, arguments: Mapping[str, Any]) -> Literal["input", "layer", "features"]:

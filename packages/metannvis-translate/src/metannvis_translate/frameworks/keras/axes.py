@@ -7,13 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from metannvis_translate.graph.axes import image_axes
+from metannvis_translate.layers import first_role
 
-__all__ = ["Passage", "infer"]
+__all__ = ["Passage", "infer", "role_of"]
 
 #: Layers with a ``data_format`` whose output is no image any more.
 LEAVES_IMAGES = ("Flatten",)
 #: Layers over tokens or time, whose input and output are (N, T, F).
-SEQUENCES = ("Embedding", "MultiHeadAttention", "Attention", "LSTM", "GRU", "SimpleRNN", "PositionEmbedding")
+SEQUENCES = (
+    "MultiHeadAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention", "LSTM", "GRU", "SimpleRNN", "RNN",
+    "Bidirectional", "PositionEmbedding",
+)  # fmt: skip
+#: Layers along the last axis, which say that three axes are tokens where nothing else says what they are.
+OVER_FEATURES = ("Dense", "EinsumDense", "LayerNormalization", "RMSNormalization")
+#: Classes of layers and operations that tell what a layer is for, also one that inherits from them.
+ROLES = {
+    "convolution": (
+        "BaseConv", "BaseConvTranspose", "BaseDepthwiseConv", "BaseSeparableConv", "Conv", "ConvTranspose", "DepthwiseConv",
+        "SeparableConv", "ConvLSTM",
+    ),
+    "recurrent": ("RNN", "Bidirectional"),
+    "attention": ("MultiHeadAttention", "GroupedQueryAttention", "Attention", "DotProductAttention"),
+    "embedding": ("Embedding",),
+    "normalization": ("LayerNormalization", "RMSNormalization", "GroupNormalization", "BatchNormalization"),
+    "dense": ("Dense", "EinsumDense"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,16 @@ class Passage:
     operation: Any
     inputs: Sequence[tuple[int, int]]
     outputs: Sequence[tuple[int, int]]
+
+
+def role_of(operation: Any) -> str:
+    """What a layer does, see :class:`~metannvis_translate.LayerInfo`."""
+    return first_role(ROLES, class_names_of(operation))
+
+
+def class_names_of(operation: Any) -> list[str]:
+    """Name of the class of a layer or operation, and of those that it inherits from."""
+    return [kind.__name__ for kind in type(operation).__mro__]
 
 
 def infer(passages: Iterable[Passage], ports: Sequence[tuple[int, int]], *, shapes: dict[int, Any]) -> dict[int, str]:
@@ -35,6 +63,12 @@ def infer(passages: Iterable[Passage], ports: Sequence[tuple[int, int]], *, shap
         if key not in found and default:
             found[key] = default
             _spread(passages, found, shapes)
+    for passage in passages:
+        if not set(OVER_FEATURES).isdisjoint(class_names_of(passage.operation)):
+            for key, rank in passage.inputs[:1]:
+                if rank == 3 and key not in found:
+                    found[key] = "NTF"
+                    _spread(passages, found, shapes)
     return found
 
 
@@ -67,7 +101,12 @@ def _apply(passage: Passage, found: dict[int, str], shapes: dict[int, Any]) -> N
         return
     if kind in ("UpSampling1D", "ZeroPadding1D", "Cropping1D"):
         learn(both, "NLC")
-    elif kind in SEQUENCES:
+    elif "Embedding" in class_names_of(passage.operation):
+        learn(passage.inputs, "NT")
+        learn(passage.inputs, "N")
+        learn(passage.outputs, "NTF")
+        learn(passage.outputs, "NF")
+    elif not set(SEQUENCES).isdisjoint(class_names_of(passage.operation)):
         learn(both, "NTF")
         learn(both, "NF")
     elif kind == "Permute":

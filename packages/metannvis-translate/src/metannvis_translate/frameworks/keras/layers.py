@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from metannvis_translate.errors import MissingArgumentError
-from metannvis_translate.frameworks.keras.axes import Passage, infer
+from metannvis_translate.frameworks.keras.axes import Passage, infer, role_of
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer, numbered, output_specs
 from metannvis_translate.frameworks.requirements import require
-from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layers import LayerInfo, ModelDescription
 
-__all__ = ["list_layers"]
+__all__ = ["describe"]
 
 
-def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tuple[LayerInfo, ...]:
-    """Layers that run, in order of execution, containers behind what they hold; shapes and axes of their outputs."""
+def describe(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> ModelDescription:
+    """Layers that run, in order of execution, containers behind what they hold; axes of their outputs and of inputs."""
     keras = require("keras")
     rows: list[tuple[LayerInfo, Any]] = []
     passages: list[Passage] = []
@@ -31,7 +32,8 @@ def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tu
     def note(call: Call, outputs: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(outputs):
             name = numbered(call.name, 1, k)
-            rows.append((LayerInfo(name, type(call.operation).__name__, tuple(value.shape), "", parent), value))
+            role = "" if k else role_of(call.operation)
+            rows.append((LayerInfo(name, type(call.operation).__name__, tuple(value.shape), "", parent, role), value))
 
     def leaf(call: Call) -> Any:
         given = [x for x in keras.tree.flatten((call.args, call.kwargs)) if is_value(x)]
@@ -57,9 +59,14 @@ def list_layers(model: Any, inputs: Sequence[np.ndarray[Any, Any]] | None) -> tu
     kept.extend(tensors)
     walk.model(model, tensors)
     letters = infer(passages, [_key(x) for x in tensors], shapes={id(x): tuple(x.shape) for x in kept})
-    return tuple(
-        LayerInfo(info.name, info.kind, info.shape, letters.get(id(value)) or _unknown(info.shape), info.parent)
-        for info, value in rows
+    layers = tuple(
+        dataclasses.replace(info, axes=letters.get(id(value)) or _unknown(info.shape)) for info, value in rows
+    )
+    embedded = {key for row in passages if role_of(row.operation) == "embedding" for key, _ in row.inputs}
+    return ModelDescription(
+        tuple(letters.get(id(x)) or _unknown(x.shape) for x in tensors),
+        layers,
+        tuple(place for place, x in enumerate(tensors) if id(x) in embedded),
     )
 
 

@@ -22,7 +22,7 @@ from metannvis_translate.frameworks.keras.tf_graphs import signature_of
 from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Importer, Progress, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
-from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layers import LayerInfo, ModelDescription
 
 if TYPE_CHECKING:
     from metannvis_translate.graph.model import ExportedGraph
@@ -144,13 +144,17 @@ class TensorFlow(FrameworkBase):
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
         """Layers that run, in order, containers behind what they hold; none in a graph that is no Keras model."""
+        return self.describe(model, inputs).layers
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """By the layers that values pass; nothing is told of a graph that is no Keras model."""
         if not is_a(model, KERAS_MODEL):
-            return ()
-        from metannvis_translate.frameworks.keras.layers import list_layers
+            return ModelDescription((), ())
+        from metannvis_translate.frameworks.keras.layers import describe
 
         checked(model)
         _build(model, inputs)
-        return list_layers(model, inputs)
+        return describe(model, inputs)
 
     def declared_inputs(self, model: Any) -> list[DeclaredInput]:
         """The input tensors of a model that has any before it is called, or what the signature of a SavedModel takes."""

@@ -39,7 +39,7 @@ from metannvis_translate.frameworks.type_names import is_a
 from metannvis_translate.graph.layout import identity
 from metannvis_translate.graph.metadata import BUFFER, LAYER
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
-from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layers import LayerInfo, ModelDescription
 from metannvis_translate.passes.decompose import lower
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ __all__ = ["OnnxFramework", "framework"]
 Array = np.ndarray[Any, Any]
 #: Oldest and newest opset of the standard domain that can be taken in.
 OLDEST = 7
+#: Why a size on the first axis of an input is no free one.
+FIXED_BY_FILE = (
+    "the ONNX graph states that size. Give as many samples at a time, or export it with a free batch (dynamic_axes= or "
+    "dynamic_shapes= of torch.onnx.export)."
+)
 
 
 class OnnxFramework(FrameworkBase):
@@ -131,7 +136,9 @@ class OnnxFramework(FrameworkBase):
             if value.type is not None and not isinstance(value.type, ir.TensorType):
                 kind = type(value.type).__name__.removesuffix("Type").lower()
                 raise UnsupportedOperatorError(kind, opset=opset, reason=f"{value.name!r} is no tensor but a {kind}")
-        ports = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.inputs)
+        ports = tuple(
+            HubPort(v.name or "", v.name or "", _shape(v), _dtype(v), batch_reason=FIXED_BY_FILE) for v in graph.inputs
+        )
         batches = {port.shape[0] for port in ports if port.shape}
         fixed = next(iter(batches)) if len(batches) == 1 else None
         outputs = tuple(HubPort(v.name or "", v.name or "", _shape(v), _dtype(v)) for v in graph.outputs)
@@ -227,7 +234,11 @@ class OnnxFramework(FrameworkBase):
         return ir.to_proto(copy)
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
-        from metannvis_translate.passes.infer_axes import annotate
+        return self.describe(model, inputs).layers
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """By the operators of the graph."""
+        from metannvis_translate.passes.infer_axes import annotate, is_embedding
         from metannvis_translate.passes.infer_shapes import infer_shapes
 
         hub = self.export(model, inputs, dtype=None, engine="onnx", progress=lambda done, total, stage: None)
@@ -237,7 +248,13 @@ class OnnxFramework(FrameworkBase):
             HubLayer(dataclasses.replace(layer.info, shape=_shape(shapes[layer.value])), layer.value)
             for layer in hub.layers
         )
-        return tuple(layer.info for layer in annotate(hub).layers)
+        hub = annotate(hub)
+        embedded = {node.inputs[1].name for node in hub.model.graph if is_embedding(node)}  # type: ignore[union-attr]
+        return ModelDescription(
+            tuple(port.axes for port in hub.inputs),
+            tuple(layer.info for layer in hub.layers),
+            tuple(place for place, port in enumerate(hub.inputs) if port.value in embedded),
+        )
 
     def declared_inputs(self, model: Any) -> list[DeclaredInput]:
         """Inputs of the graph that are no weights."""

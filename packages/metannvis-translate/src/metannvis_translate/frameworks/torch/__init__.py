@@ -8,13 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metannvis_translate.frameworks.torch.hooks import sound_batch_norms
+from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, takes_indices
+from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.plugin import framework
 from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["addition_class", "framework", "refuse_inference_tensors", "sound_batch_norms"]
+__all__ = [
+    "ModelState",
+    "addition_class",
+    "convolves_over_one_axis",
+    "framework",
+    "refuse_inference_tensors",
+    "sound_batch_norms",
+    "takes_indices",
+]
 
 
 def addition_class() -> type[torch.nn.Module]:

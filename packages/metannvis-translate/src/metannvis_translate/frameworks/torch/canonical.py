@@ -59,6 +59,8 @@ def reasons(model: torch.nn.Module, inputs: Sequence[Array], *, relevance: bool 
 
     if any(type(module).__name__ == "InterpreterModule" for module in model.modules()):
         return ["it is an exported program, whose layers are functions"]
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        return ["TorchScript compiled it, so that hooks see none of its layers"]
     stack: list[tuple[str, str]] = [("", type(model).__name__)]
     adders = {name for name, module in model.named_modules() if _full_name(module) in ADDERS}
     found: dict[str, None] = {}

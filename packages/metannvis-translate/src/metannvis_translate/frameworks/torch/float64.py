@@ -1,4 +1,4 @@
-"""Copies of PyTorch models in double precision."""
+"""Copies of PyTorch models in double precision, and of those in half in single."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch.overrides import TorchFunctionMode
 
-__all__ = ["doubled"]
+__all__ = ["doubled", "singled"]
 
 
 def doubled(module: torch.nn.Module) -> torch.nn.Module:
@@ -38,6 +38,20 @@ def doubled(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
+def singled(module: torch.nn.Module) -> bool:
+    """Make a module that holds half precision single, in place, and its code that asks for half, too; whether it held any."""
+    torch = require("torch")
+    halves = {torch.float16, torch.bfloat16}
+    if not any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
+        return False
+    if not isinstance(module, torch.jit.ScriptModule):
+        module.register_forward_pre_hook(_enter_single, prepend=True)
+        module.register_forward_hook(_leave, always_call=True)
+        convert_plain_tensors(module, lambda tensor: tensor.float() if tensor.dtype in halves else tensor)
+    module.float()
+    return True
+
+
 class _Open(threading.local):
     """Modes of the modules that run just now, the innermost last."""
 
@@ -49,7 +63,15 @@ _open = _Open()
 
 
 def _enter(module: torch.nn.Module, args: Any) -> None:
-    mode = _raised()()
+    _open_mode("float64")
+
+
+def _enter_single(module: torch.nn.Module, args: Any) -> None:
+    _open_mode("float32")
+
+
+def _open_mode(dtype: str) -> None:
+    mode = _raised(dtype)()
     mode.__enter__()
     _open.modes.append(mode)
 
@@ -59,13 +81,16 @@ def _leave(module: torch.nn.Module, args: Any, output: Any) -> None:
 
 
 @functools.cache
-def _raised() -> type[TorchFunctionMode]:
-    """A mode in which a call that asks for single precision is given double."""
+def _raised(dtype: str) -> type[TorchFunctionMode]:
+    """A mode in which a call that asks for single precision is given double, or one that asks for half single."""
     import torch
     from torch.overrides import TorchFunctionMode
 
     calls: dict[Any, Any] = {torch.Tensor.float: torch.Tensor.double, torch.Tensor.cfloat: torch.Tensor.cdouble}
     types = {torch.float32: torch.float64, torch.complex64: torch.complex128}
+    if dtype == "float32":
+        calls = {torch.Tensor.half: torch.Tensor.float, torch.Tensor.bfloat16: torch.Tensor.float}
+        types = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
     def raised(value: Any) -> Any:
         return types.get(value, value) if isinstance(value, torch.dtype) else value

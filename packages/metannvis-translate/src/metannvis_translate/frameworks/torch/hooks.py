@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["call_name", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
+__all__ = ["call_name", "holds_packed", "recording", "sound_batch_norms", "structure_of", "tensors_in"]
 
 
 def call_name(name: str, call: int, position: int = 0) -> str:
@@ -25,11 +25,23 @@ def tensors_in(output: Any) -> list[torch.Tensor]:
 
     if isinstance(output, torch.Tensor):
         return [output]
+    if isinstance(output, torch.nn.utils.rnn.PackedSequence):  # as many rows as lengths say: no tensor of a layer
+        return []
     if isinstance(output, Mapping):
         output = tuple(output.values())
     if isinstance(output, (tuple, list)):
         return [tensor for item in output for tensor in tensors_in(item)]
     return []
+
+
+def holds_packed(output: Any) -> bool:
+    """Whether there is a packed sequence in what a module returns."""
+    import torch
+
+    if isinstance(output, torch.nn.utils.rnn.PackedSequence):
+        return True
+    entries = output.values() if isinstance(output, Mapping) else output if isinstance(output, (tuple, list)) else ()
+    return any(map(holds_packed, entries))
 
 
 def structure_of(output: Any) -> Any:

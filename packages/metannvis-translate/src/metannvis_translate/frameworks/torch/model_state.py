@@ -157,6 +157,13 @@ IGNORED = frozenset((
 
 
 def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, _Registry]]:
+    import torch
+
+    if isinstance(
+        module, torch.jit.ScriptModule
+    ):  # which is no object of Python's: only what is in its tensors can change
+        yield "", _Registry("dict", dict(module.named_buffers(recurse=False)))
+        return
     attributes = vars(module)
     yield "", _Registry("attributes", attributes)
     for name in REGISTRIES:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from metannvis_translate.graph.model import ExportedGraph
-    from metannvis_translate.layers import LayerInfo
+    from metannvis_translate.layers import LayerInfo, ModelDescription
 
 __all__ = ["TorchFramework", "framework"]
 
@@ -127,11 +127,39 @@ class TorchFramework(FrameworkBase):
             module.training = False
         return double
 
-    def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
-        from metannvis_translate.frameworks.torch.program import as_module, example_arrays
-        from metannvis_translate.frameworks.torch.run import layers_of
+    def as_float32(self, model: Any) -> Any:
+        """A copy in single precision of a module that has weights in half, as it is exported; else the model."""
+        from metannvis_translate.frameworks.torch.float64 import singled
+        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
+        from metannvis_translate.frameworks.torch.program import as_module
 
-        return layers_of(as_module(model), example_arrays(model, 2, 0) if inputs is None else inputs)
+        module = as_module(model)
+        if not any(t.dtype.itemsize == 2 and t.is_floating_point() for t in (*module.parameters(), *module.buffers())):
+            return model
+        single = copied(module)
+        singled(single)
+        mark_changing(single, changing(module))
+        return single
+
+    def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
+        """Modules that run.
+
+        Raises
+        ------
+        UnsupportedOperatorError
+            TorchScript compiled it: its layers run outside Python.
+        """
+        from metannvis_translate.frameworks.torch.state import refuse_compiled
+
+        refuse_compiled(model)
+        return self.describe(model, inputs).layers
+
+    def describe(self, model: Any, inputs: Sequence[Array] | None) -> ModelDescription:
+        """By the operators that run; of what TorchScript compiled, the inputs alone."""
+        from metannvis_translate.frameworks.torch.program import as_module, example_arrays
+        from metannvis_translate.frameworks.torch.run import described
+
+        return described(as_module(model), example_arrays(model, 2, 0) if inputs is None else inputs)
 
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         from metannvis_translate.frameworks.torch.program import example_arrays

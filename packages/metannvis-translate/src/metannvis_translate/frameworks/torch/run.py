@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.axes import Value, watching
 from metannvis_translate.frameworks.torch.hooks import recording, sound_batch_norms, tensors_in
+from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, kind_of, role_of, takes_indices
 from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
-from metannvis_translate.layers import LayerInfo
+from metannvis_translate.layers import LayerInfo, ModelDescription
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["layers_of", "run_model", "to_array", "to_tensors", "undisturbed"]
+__all__ = ["described", "run_model", "to_array", "to_tensors", "undisturbed"]
 
 Array = np.ndarray[Any, Any]
-#: Axes of what a layer returns, by its number of axes, for layers on images and for all others.
-IMAGE_AXES = {2: "NF", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+log = logging.getLogger(__name__)
+#: What axes usually are, by their number.
 PLAIN_AXES = {1: "N", 2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 
 
@@ -152,27 +157,104 @@ def _caller(model: torch.nn.Module, wanted: set[str], found: dict[str, Array]) -
     return Keeping(model).run
 
 
-def layers_of(model: torch.nn.Module, inputs: Sequence[Array]) -> tuple[LayerInfo, ...]:
-    """Layers that run, in execution order, containers behind what they hold."""
-    torch = require("torch")
+def described(model: torch.nn.Module, inputs: Sequence[Array]) -> ModelDescription:
+    """Layers that run, in execution order, containers behind what they hold; axes of their outputs and of the inputs.
+
+    What the axes mean, and what a layer does, is told by the operators that run. A model that cannot be watched is told by the
+    classes of its layers alone.
+    """
     batch = {array.shape[0] for array in inputs if array.ndim}
-    rows: list[LayerInfo] = []
+    tensors = to_tensors(model, inputs)
+    try:
+        with _listing(model) as listing, watching(listing.note) as passages:
+            given = [passages.value_of(tensor) for tensor in tensors]
+            listing.value_of = passages.value_of
+            model(*tensors)
+    # an operator that cannot run in this mode, or the model itself, which then raises again
+    except Exception as error:  # noqa: BLE001
+        log.info("the operators of the model cannot be watched: %s", first_line(error))
+        return _by_classes(model, tensors, batch)
+    letters = passages.infer(given)
+    rows = [row.info(batch, letters.get(row.value.key, "")) for row in listing.rows]
+    whole = [place for place, tensor in enumerate(tensors) if not tensor.is_floating_point()]
+    indices = [place for place in passages.looked_up(given) if place in whole]
+    return ModelDescription(tuple(letters.get(v.key, _unknown(v.shape)) for v in given), tuple(rows), tuple(indices))
+
+
+def _by_classes(model: torch.nn.Module, tensors: Sequence[torch.Tensor], batch: set[int]) -> ModelDescription:
+    torch = require("torch")
+    with _listing(model) as listing, torch.no_grad():
+        model(*tensors)
+    is_signal = convolves_over_one_axis(model)
+
+    def letters(rank: int) -> str:
+        return "NCL" if rank == 3 and is_signal else PLAIN_AXES.get(rank, "")
+
+    rows = tuple(row.info(batch, letters(len(row.value.shape))) for row in listing.rows)
+    indices = [place for place, t in enumerate(tensors) if not t.is_floating_point() and takes_indices(model)]
+    return ModelDescription(tuple(letters(t.ndim) or _unknown(t.shape) for t in tensors), rows, tuple(indices))
+
+
+@dataclass
+class _Output:
+    """A tensor that a layer returned, and the operators that ran in the layer itself."""
+
+    name: str
+    module: Any
+    value: Value
+    operators: Sequence[str]
+
+    def info(self, batch: set[int], axes: str) -> LayerInfo:
+        shape = self.value.shape
+        return LayerInfo(
+            self.name,
+            kind_of(self.module),
+            (None, *shape[1:]) if shape and shape[0] in batch else shape,
+            axes or _unknown(shape),
+            parent=next(self.module.children(), None) is not None,
+            role="" if "#" in self.name else role_of(self.operators, self.module),
+        )
+
+
+@dataclass
+class _Listing:
+    """Outputs of layers as they come, and the operators of the layers that are running, the innermost last."""
+
+    rows: list[_Output] = field(default_factory=list)
+    running: list[list[str]] = field(default_factory=list)
+    value_of: Callable[[Any], Value] = field(default=lambda tensor: Value(id(tensor), tuple(tensor.shape)))
+
+    def note(self, operator: str) -> None:
+        if self.running:
+            self.running[-1].append(operator)
+
+
+@contextmanager
+def _listing(model: torch.nn.Module) -> Iterator[_Listing]:
+    """Inside, what the layers of a model return when it runs is listed; afterwards the model is as it was."""
+    listing = _Listing()
+    handles: list[Any] = []
+
+    def enter(module: Any, args: Any) -> None:
+        listing.running.append([])
+
+    def leave(module: Any, args: Any, output: Any) -> None:
+        listing.running.pop()
 
     def sink(name: str, module: Any, tensor: Any) -> None:
-        sizes: tuple[int | None, ...] = tuple(tensor.shape)
-        if sizes and sizes[0] in batch:
-            sizes = (None, *sizes[1:])
-        kind = type(module).__name__
-        if kind == "InterpreterModule":  # of an exported program: the class it was
-            kind = str(module.type_name()).rpartition(".")[2]
-        parent = next(module.children(), None) is not None
-        rows.append(LayerInfo(name, kind, sizes, _axes(kind, tensor.ndim), parent=parent))
+        listing.rows.append(_Output(name, module, listing.value_of(tensor), listing.running[-1]))
 
-    with undisturbed(model), torch.no_grad(), recording(model, sink):
-        model(*to_tensors(model, inputs))
-    return tuple(rows)
+    with undisturbed(model), recording(model, sink):
+        try:
+            for name, module in model.named_modules():
+                if name:
+                    handles.append(module.register_forward_pre_hook(enter, prepend=True))
+                    handles.append(module.register_forward_hook(leave, always_call=True))
+            yield listing
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
-def _axes(kind: str, rank: int) -> str:
-    image = any(word in kind for word in ("Conv", "Pool", "BatchNorm", "InstanceNorm"))
-    return (IMAGE_AXES if image else PLAIN_AXES).get(rank, "N" + "?" * (rank - 1) if rank else "")
+def _unknown(shape: Sequence[Any]) -> str:
+    return "N" + "?" * (len(shape) - 1) if len(shape) else ""

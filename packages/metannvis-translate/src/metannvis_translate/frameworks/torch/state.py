@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.process import patched
 
-__all__ = ["autocast_disabled", "generators", "on_processor", "plain_mode", "refuse_inference_tensors"]
+__all__ = [
+    "autocast_disabled",
+    "generators",
+    "on_processor",
+    "plain_mode",
+    "refuse_compiled",
+    "refuse_inference_tensors",
+]
 
 #: Kinds of devices that autocast may be on for.
 DEVICES = ("cpu", "cuda")
@@ -81,6 +88,23 @@ def refuse_inference_tensors(model: Any) -> None:
             f"the model was made inside torch.inference_mode(), so that nothing can be differentiated through {name!r}: make "
             "it, or take copy.deepcopy(model), outside"
         )
+
+
+def refuse_compiled(model: Any) -> None:
+    """Refuse what TorchScript compiled: it runs outside Python, where no layer can be seen or compared."""
+    import torch
+
+    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
+    for path, module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedOperatorError(
+                type(module).__name__,
+                layer=path or None,
+                reason="it was compiled by TorchScript and runs outside Python, where its layers can be neither seen nor "
+                "compared",
+                hint="Translate the module that it was made from, or what torch.onnx.export(..., dynamo=False) makes of it: "
+                "an .onnx file is a model here.",
+            )
 
 
 @contextmanager

@@ -61,7 +61,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, DELTA, TO_LAYER_INPUT, CUSTOM, GRAD_KWARGS),
         summary="DeepLift of the layer's output",
         reference=DEEP_LIFT,
-        caveats=(CHANGING, UNIQUE),
+        caveats=(CHANGING,),
         needs_canonical=True,
     ),
     row(
@@ -140,7 +140,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, DISTRIBUTION, TARGET, EXTRA, DELTA, TO_LAYER_INPUT, CUSTOM),
         summary="DeepLift of the layer's output, averaged over several baselines",
         reference=SHAP,
-        caveats=("needs two baselines or more", UNIQUE),
+        caveats=("needs two baselines or more",),
         needs_canonical=True,
     ),
     row(

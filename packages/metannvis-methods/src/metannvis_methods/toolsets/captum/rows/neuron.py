@@ -59,7 +59,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, BASELINES, EXTRA, TO_NEURON_INPUT, CUSTOM),
         summary="DeepLift of one neuron",
         reference=DEEP_LIFT,
-        caveats=(CHANGING, UNIQUE),
+        caveats=(CHANGING,),
         needs_canonical=True,
     ),
     row(
@@ -122,7 +122,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, DISTRIBUTION, EXTRA, TO_NEURON_INPUT, CUSTOM),
         summary="DeepLift of one neuron, averaged over several baselines",
         reference=SHAP,
-        caveats=("needs two baselines or more", UNIQUE),
+        caveats=("needs two baselines or more",),
         needs_canonical=True,
     ),
     row(

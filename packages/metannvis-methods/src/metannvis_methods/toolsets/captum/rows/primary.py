@@ -79,7 +79,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, DELTA, CUSTOM),
         summary="differences from a baseline, carried back through rules for each activation",
         reference=DEEP_LIFT,
-        caveats=(CHANGING, UNIQUE),
+        caveats=(CHANGING,),
         needs_canonical=True,
     ),
     row(
@@ -129,7 +129,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, DISTRIBUTION, TARGET, EXTRA, DELTA, CUSTOM),
         summary="DeepLift, averaged over several baselines",
         reference=SHAP,
-        caveats=("needs two baselines or more", UNIQUE),
+        caveats=("needs two baselines or more",),
         needs_canonical=True,
     ),
     row(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.axes import role_of
 from metannvis_translate.frameworks.keras.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import (
@@ -300,6 +301,7 @@ class _Exporter:
                 kind=type(call.operation).__name__,
                 shape=self.emitter.shape(value),
                 parent=parent,
+                role="" if k else role_of(call.operation),
             )
             self.layers.append(HubLayer(info, value.name or "", self.objects.get(call.path)))
 

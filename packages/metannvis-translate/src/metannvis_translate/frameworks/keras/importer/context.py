@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from metannvis_translate import keras_objects
 from metannvis_translate.errors import MetannvisError, MissingFrameworkError, UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.importer.free_parameters import Parameters
 from metannvis_translate.frameworks.keras.importer.layer_builder import LayerMaker, policy
@@ -20,6 +21,7 @@ from metannvis_translate.graph import axes, layout
 from metannvis_translate.graph.layout import LaidOut, Order
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.symbolic_shapes import dims
+from metannvis_translate.importing.batch_limits import BatchLimit
 from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.layers import LayerInfo
 
@@ -42,6 +44,7 @@ class KerasImporter(LayerMaker):
     """See :class:`~metannvis_translate.importing.base.GraphImporter`; converters call :meth:`layer_of`."""
 
     registry = registry
+    images_channels_last = True
     follows_weights = True
     register_hint = (
         "Register a converter: from metannvis_translate.frameworks.keras.importer.registry import converter; "
@@ -75,6 +78,14 @@ class KerasImporter(LayerMaker):
         tensor = keras.Input(batch_shape=shape, dtype=dtype, name=name)
         self.inputs.append(tensor)
         return tensor
+
+    def limit_batch(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
+        """A layer, so that a saved and a rebuilt model refuse it too: Keras looks at every size but the first."""
+        layer = keras_objects.BatchLimit(
+            axis=axis, exact=limit.exact, least=limit.least, text=limit.text,
+            name=self.unique(f"{port.name}_batch"), dtype=policy(tensor),
+        )  # fmt: skip
+        return layer(tensor)
 
     def transpose(self, tensor: Any, perm: Order) -> Any:
         if perm[0] == 0 and len(perm) > 1:
@@ -191,9 +202,7 @@ class KerasImporter(LayerMaker):
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
             if not hasattr(tensor, "_keras_history"):
-                raise UnsupportedOperatorError(
-                    "An output", reason=f"the output {port.name!r} does not depend on any input of the model"
-                )
+                tensor = self._constant_output(tensor)
             if any(tensor is given for given in self.inputs):
                 tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
@@ -202,6 +211,14 @@ class KerasImporter(LayerMaker):
             keras.tree.map_structure(lambda place: tensors[place], self._structure()),
             name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
         )
+
+    def _constant_output(self, value: Any) -> Any:
+        """A constant as an output, which in Keras has to come from an input: none of it is left in a sum of no entries."""
+        nothing = keras.ops.sum(keras.ops.zeros_like(self.inputs[0]))
+        array = np.asarray(value)
+        if array.dtype == bool:
+            return keras.ops.logical_or(keras.ops.cast(nothing, "bool"), array)
+        return keras.ops.add(keras.ops.cast(nothing, keras.backend.standardize_dtype(array.dtype)), array)
 
     def _structure(self) -> Any:
         """How the source returns its outputs, as places among them. Keras takes a list of one for its entry."""

@@ -40,7 +40,16 @@ def translations(operator: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
     def threshold(self, threshold: float, value: float):  # type: ignore[no-untyped-def]
         return cut(self, threshold=threshold, value=value)
 
+    def safe_softmax(self, dim: int, dtype: int | None = None):  # type: ignore[no-untyped-def]
+        # of minus infinity alone it is zero, and so is its derivative
+        x = self if dtype in (None, -1) else op.Cast(self, to=dtype)
+        lowest = _like(x, -float("inf"))
+        none = op.Equal(op.ReduceMax(x, op.Constant(value_ints=[dim]), keepdims=1), lowest)
+        zero = _like(x, 0.0)
+        return op.Where(none, zero, op.Softmax(op.Where(none, zero, x), axis=dim))
+
     return {
+        aten._safe_softmax.default: safe_softmax,
         aten.elu.default: elu,
         aten.softplus.default: softplus,
         aten.glu.default: glu,

@@ -6,6 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+from metannvis_translate.graph.metadata import STOP_GRADIENT
+
 __all__ = ["translations"]
 
 
@@ -18,8 +22,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     aten = torch.ops.aten
 
-    def number(value: float, like: Any) -> Any:
-        return op.CastLike(op.Constant(value=make_tensor("number", TensorProto.DOUBLE, [], [value])), like)
+    stop = operator(STOP_GRADIENT, ())
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def log_sigmoid(self):  # type: ignore[no-untyped-def]
@@ -68,16 +71,38 @@ def translations() -> dict[Any, Callable[..., Any]]:
         touched = op.Greater(count, number(0.0, self))
         lowest, highest = (-math.inf, math.inf) if dtype.is_floating_point() else (None, None)
         neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": lowest, "amin": highest}[reduce]
+        before = self
         if not include_self:
             if neutral is None:
                 raise NotImplementedError(f"{reduce} of integers without those that are there")
             self = op.Where(touched, number(neutral, self), self)
         kind = {"sum": "add", "mean": "add", "prod": "mul", "amax": "max", "amin": "min"}[reduce]
         found = op.ScatterElements(self, index, src, axis=dim, reduction=kind)
+        if reduce in ("amax", "amin") and dtype.is_floating_point():
+            found = shared_slopes(found, before, None if include_self else touched, dim, index, src)
         if reduce == "mean":
             members = op.Add(count, number(1.0, self)) if include_self else op.Where(touched, count, number(1.0, self))
             found = op.Div(found, members)
         return op.Reshape(found, op.Constant(value_ints=[])) if scalar else found
+
+    def shared_slopes(found: Any, x: Any, replaced: Any, dim: int, index: Any, src: Any) -> Any:
+        """An extreme with its derivative shared by all that are equal to it; what is replaced counts, but has no part in it."""
+        found, zero = stop(found), number(0.0, x)
+
+        def move_of(values: Any, extreme: Any) -> tuple[Any, Any]:
+            chosen = op.Equal(values, extreme)
+            finite = op.And(chosen, op.Not(op.IsInf(values)))
+            values = op.Where(finite, values, zero)
+            return op.CastLike(chosen, x), op.Sub(values, stop(values))
+
+        there, own = move_of(x, found)
+        given, moves = move_of(src, op.GatherElements(found, index, axis=dim))
+        members = op.ScatterElements(there, index, given, axis=dim, reduction="add")
+        members = op.Max(members, number(1.0, x))
+        own = op.Div(own, members)
+        own = own if replaced is None else op.Where(replaced, zero, own)
+        moves = op.Div(moves, op.GatherElements(members, index, axis=dim))
+        return op.Add(found, op.ScatterElements(own, index, moves, axis=dim, reduction="add"))
 
     def window(name: str, **options: float) -> Callable[..., Any]:
         def values(length: int, dtype: int, **more: Any) -> Any:

@@ -17,6 +17,7 @@ def operator(
     *,
     inputs: Sequence[str] = ("X",),
     kinds: Sequence[str] = (),
+    types: Sequence[str] = (),
 ) -> Any:
     """An operator of tensors and lists of integers (or attributes of other kinds), for the exporter to call."""
     from onnx.defs import OpSchema
@@ -26,11 +27,14 @@ def operator(
         name,
         DOMAIN,
         1,
-        inputs=[OpSchema.FormalParameter(name, "T") for name in inputs],
+        inputs=[
+            OpSchema.FormalParameter(name, kind) for name, kind in zip(inputs, types or "T" * len(inputs), strict=True)
+        ],
         outputs=[OpSchema.FormalParameter(f"Y{k}", f"T{k or ''}") for k in range(outputs)],
         type_constraints=[
             ("T", _TYPES, ""),
             *((f"T{k}", ["tensor(int64)"], "") for k in range(1, outputs)),
+            *((kind, ["tensor(int64)"], "") for kind in dict.fromkeys(types) if kind != "T"),
         ],
         attributes=[
             OpSchema.Attribute(a, getattr(OpSchema.AttrType, kind), "", required=False)

@@ -12,11 +12,15 @@ from typing import Any
 
 from metannvis_translate.frameworks.torch.exporter import (
     activations,
+    arithmetic,
     attention,
+    batch_statistics,
     corrected_functions,
     decompositions,
     indexing,
+    packed_sequences,
     recurrent,
+    reductions,
     regions,
     stop_gradient,
 )
@@ -36,10 +40,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def adaptive_avg_pool(self, output_size: Sequence[int]):  # type: ignore[no-untyped-def]
-        return average(self, output_size=list(output_size))
+        return _batched(lambda x: average(x, output_size=list(output_size)), self, len(output_size))
 
     def adaptive_max_pool(self, output_size: Sequence[int]):  # type: ignore[no-untyped-def]
-        return largest(self, output_size=list(output_size))
+        return _batched(lambda x: largest(x, output_size=list(output_size)), self, len(output_size))
 
     def roll(self, shifts: Sequence[int], dims: Sequence[int] = ()):  # type: ignore[no-untyped-def]
         return moved(self, shifts=list(shifts), dims=list(dims) or None)
@@ -76,7 +80,8 @@ def translations() -> dict[Any, Callable[..., Any]]:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ):
-        return _average(self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return _batched(lambda x: _average(x, *options), self, len(kernel_size))
 
     def rrelu(  # type: ignore[no-untyped-def]
         self, noise, lower: float = 0.125, upper: float = 1 / 3, training: bool = False, generator: str = ""
@@ -100,14 +105,31 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.slice_scatter.default: slice_scatter,
         aten.select_scatter.default: select_scatter,
         **activations.translations(operator),
+        **arithmetic.translations(),
         **attention.translations(),
+        **batch_statistics.translations(),
         **corrected_functions.translations(),
         **decompositions.translations(),
         **indexing.translations(),
+        **packed_sequences.translations(),
         **recurrent.translations(),
+        **reductions.translations(),
         **regions.translations(),
         **stop_gradient.translations(),
     }
+
+
+def _batched(function: Callable[[Any], Any], x: Any, space: int) -> Any:
+    """A function of images, on a single one as well, which PyTorch's pools take for what it is."""
+    from onnxscript import opset20 as op
+
+    if x.shape is None or len(x.shape) != space + 1:
+        return function(x)
+    first = op.Constant(value_ints=[0])
+    found = function(op.Unsqueeze(x, first))
+    if isinstance(found, tuple):
+        return tuple(op.Squeeze(part, first) for part in found)
+    return op.Squeeze(found, first)
 
 
 def _average(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 __all__ = ["translations"]
@@ -33,10 +33,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.BatchNormalization(input, weight, bias, running_mean, running_var, epsilon=eps)
 
     def prod_dim(self, dim: int, keepdim: bool = False, dtype: int = -1):  # type: ignore[no-untyped-def]
+        if not len(self.shape):
+            return op.Identity(self)
         return op.ReduceProd(self, op.Constant(value_ints=[dim]), keepdims=int(keepdim))
-
-    def hypot(self, other):  # type: ignore[no-untyped-def]
-        return op.Sqrt(op.Add(op.Mul(self, self), op.Mul(other, other)))
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False):  # type: ignore[no-untyped-def]
         found = op.TopK(self, op.Constant(value_ints=[k]), axis=dim, largest=0, sorted=1)
@@ -55,15 +54,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def median_dim(self, dim: int, keepdim: bool = False):  # type: ignore[no-untyped-def]
         return kthvalue(self, (int(self.shape[dim]) + 1) // 2, dim, keepdim)
 
-    def sinc(self):  # type: ignore[no-untyped-def]
-        pi = op.CastLike(op.Constant(value=make_tensor("pi", TensorProto.DOUBLE, [], [math.pi])), self)
-        zero = op.CastLike(op.Constant(value_float=0.0), self)
-        one = op.CastLike(op.Constant(value_float=1.0), self)
-        # the limit where it is reached, and no division by zero beside it, which would spoil the derivative
-        at_zero = op.Equal(self, zero)
-        angle = op.Where(at_zero, one, op.Mul(self, pi))
-        return op.Where(at_zero, one, op.Div(op.Sin(angle), angle))
-
     def cumprod(self, dim: int, dtype: int = -1):  # type: ignore[no-untyped-def]
         size = self.shape[dim] if self.shape is not None and len(self.shape) else None
         if not isinstance(size, int):
@@ -79,9 +69,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return x
 
     def cdist(x1, x2, p: float, compute_mode: int | None = None):  # type: ignore[no-untyped-def]
-        if not 1 <= p < math.inf:
+        if p < 1:
             raise NotImplementedError(f"distances of the norm {p}")
         apart = op.Sub(op.Unsqueeze(x1, [-2]), op.Unsqueeze(x2, [-3]))
+        if p == math.inf:
+            return op.ReduceMax(op.Abs(apart), [-1], keepdims=0)
         if p == 1:
             return op.ReduceSum(op.Abs(apart), [-1], keepdims=0)
 
@@ -96,13 +88,137 @@ def translations() -> dict[Any, Callable[..., Any]]:
         root = op.Sqrt(total) if p == 2 else op.Pow(total, number(1 / p))
         return op.Where(equal, number(0.0), root)
 
+    def at_least(rank: int) -> Callable[..., Any]:
+        def raised(x: Any) -> Any:
+            have = len(x.shape)
+            if have >= rank:
+                return op.Identity(x)
+            # a line becomes the row of a matrix, a matrix the picture of one channel
+            axes = {(1, 0): [0], (2, 0): [0, 1], (2, 1): [0], (3, 0): [0, 1, 2], (3, 1): [0, 2], (3, 2): [2]}[
+                rank, have
+            ]
+            return op.Unsqueeze(x, op.Constant(value_ints=axes))
+
+        return raised
+
+    def one(rank: int) -> Callable[..., Any]:
+        def made(self):  # type: ignore[no-untyped-def]
+            return at_least(rank)(self)
+
+        return made
+
+    def several(rank: int) -> Callable[..., Any]:
+        def made(tensors: Sequence[Any]):  # type: ignore[no-untyped-def]
+            return [at_least(rank)(tensor) for tensor in tensors]
+
+        return made
+
+    def same(a):  # type: ignore[no-untyped-def]
+        return op.Identity(a)
+
+    def index_reduce(self, dim: int, index, source, reduce: str, include_self: bool = True):  # type: ignore[no-untyped-def]
+        from metannvis_translate.frameworks.torch.exporter.corrected_functions import translations as corrected
+
+        if not len(self.shape):
+            raise NotImplementedError("a reduction into a single number")
+        kind = {"prod": "prod", "mean": "mean", "amax": "amax", "amin": "amin"}[reduce]
+        line = [1] * len(self.shape)
+        line[dim] = -1
+        places = op.Expand(op.Reshape(index, op.Constant(value_ints=line)), op.Shape(source))
+        return corrected()[aten.scatter_reduce.two](self, dim, places, source, kind, include_self)
+
+    def index_fill(self, dim: int, index, value):  # type: ignore[no-untyped-def]
+        return filled(self, dim, index, op.CastLike(value, self))
+
+    def index_fill_with_scalar(self, dim: int, index, value: float):  # type: ignore[no-untyped-def]
+        return filled(
+            self,
+            dim,
+            index,
+            op.CastLike(op.Constant(value=make_tensor("value", TensorProto.DOUBLE, [], [value])), self),
+        )
+
+    def filled(x: Any, dim: int, index: Any, value: Any) -> Any:
+        sizes = list(x.shape)
+        if not sizes:
+            return op.Add(op.Mul(x, op.CastLike(op.Constant(value_float=0.0), x)), value)
+        line = [1] * len(sizes)
+        line[dim] = -1
+        index = op.Reshape(index, op.Constant(value_ints=line))
+        rows = op.Gather(x, op.Reshape(index, op.Constant(value_ints=[-1])), axis=dim)
+        shape = op.Shape(rows)
+        return op.ScatterElements(x, op.Expand(index, shape), op.Expand(value, shape), axis=dim)
+
+    def extreme_so_far(largest: bool) -> Callable[..., Any]:
+        def made(self, dim: int):  # type: ignore[no-untyped-def]
+            rank = len(self.shape)
+            if not rank:
+                return op.Identity(self), op.CastLike(op.Constant(value_int=0), op.Constant(value_int=0))
+            size = self.shape[dim]
+            if not isinstance(size, int):
+                raise NotImplementedError("extremes along an axis of free size")
+            along, done, x = op.Constant(value_ints=[dim]), 1, self
+            line = [1] * rank
+            line[dim] = size
+            index = op.Reshape(op.Constant(value_ints=list(range(size))), op.Constant(value_ints=line))
+            index = op.Expand(index, op.Shape(x))
+            while done < size:
+
+                def cut(t: Any, start: int, end: int) -> Any:
+                    return op.Slice(t, op.Constant(value_ints=[start]), op.Constant(value_ints=[end]), along)
+
+                new, old = cut(x, done, size), cut(x, 0, size - done)
+                better = op.Greater(old, new) if largest else op.Less(old, new)
+                if x.dtype is None or x.dtype.is_floating_point():
+                    # what is no number stays the extreme from where it stands
+                    better = op.And(op.Or(better, op.IsNaN(old)), op.Not(op.IsNaN(new)))
+                values, places = (
+                    op.Where(better, old, new),
+                    op.Where(better, cut(index, 0, size - done), cut(index, done, size)),
+                )
+                x, index = (
+                    op.Concat(cut(x, 0, done), values, axis=dim),
+                    op.Concat(cut(index, 0, done), places, axis=dim),
+                )
+                done *= 2
+            return x, index
+
+        return made
+
+    def aminmax(self, dim: int | None = None, keepdim: bool = False):  # type: ignore[no-untyped-def]
+        if not len(self.shape):
+            return op.Identity(self), op.Identity(self)
+        axes = op.Constant(value_ints=list(range(len(self.shape))) if dim is None else [dim])
+        return op.ReduceMin(self, axes, keepdims=int(keepdim)), op.ReduceMax(self, axes, keepdims=int(keepdim))
+
+    def copy(self, src, non_blocking: bool = False):  # type: ignore[no-untyped-def]
+        # what is copied takes the type and the shape of what it is copied into
+        values = op.CastLike(src, self)
+        sizes = list(self.shape)
+        if list(src.shape) == sizes:
+            return values
+        fixed = all(isinstance(size, int) for size in sizes)
+        return op.Expand(values, op.Constant(value_ints=sizes) if fixed else op.Shape(self))
+
     return {
+        aten.copy.default: copy,
+        aten.atleast_1d.default: one(1),
+        aten.atleast_2d.default: one(2),
+        aten.atleast_3d.default: one(3),
+        aten.atleast_1d.Sequence: several(1),
+        aten.atleast_2d.Sequence: several(2),
+        aten.atleast_3d.Sequence: several(3),
+        torch.ops.prims.view_of.default: same,
+        aten.index_reduce.default: index_reduce,
+        aten.index_fill.int_Tensor: index_fill,
+        aten.index_fill.int_Scalar: index_fill_with_scalar,
+        aten.cummax.default: extreme_so_far(largest=True),
+        aten.cummin.default: extreme_so_far(largest=False),
+        aten.aminmax.default: aminmax,
         aten.cumprod.default: cumprod,
         aten._cdist_forward.default: cdist,
-        aten.sinc.default: sinc,
         aten.instance_norm.default: instance_norm,
         aten.prod.dim_int: prod_dim,
-        aten.hypot.default: hypot,
         aten.kthvalue.default: kthvalue,
         aten.median.dim: median_dim,
         aten.sort.stable: sort_stable,

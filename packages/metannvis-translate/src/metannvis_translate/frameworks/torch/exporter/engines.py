@@ -20,6 +20,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import computed_in_single
+from metannvis_translate.frameworks.torch.exporter.packed_sequences import keeping_padded
 from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
 from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
@@ -42,7 +43,10 @@ EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 
 
 #: Traced calls whose derivative at a tie is not that of the operator they become, and the operators concerned.
 TIED_CALLS = {
-    "aten.clamp": "bound",
+    # bounds that are tensors share the derivative
+    "aten.clamp.default": "bound",
+    "aten.clamp_min.default": "bound",
+    "aten.clamp_max.default": "bound",
     "aten.max.dim": "index",
     "aten.min.dim": "index",
     "aten.adaptive_max_pool": "index",
@@ -62,9 +66,18 @@ class Recorder(Protocol):
     copies: bool
     #: whether the last trace had to, and did not
     changed: bool
+    #: how many samples the example inputs have
+    given_batch: int
+    #: lines that take the batch out of a tensor where it is one sample
+    squeezes: list[str]
 
     def module(self, *handlers: Handler) -> torch.nn.Module:
         """The model, wrapped so that it returns what every layer does; its calls go through the handlers."""
+
+    def keeps_batch(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Handler that refuses a call that depends on whether there is one sample."""
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Example inputs of the batch size to export with."""
@@ -94,9 +107,9 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
                 ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
             )
         }
-    with quiet(), watching_branches() as asked:
+    with quiet(), keeping_padded(), watching_branches() as asked:
         program = torch.onnx.export(
-            recorder.module(),
+            recorder.module(asked.squeeze) if dynamic else recorder.module(),
             recorder.tensors(),
             dynamo=True,
             optimize=False,
@@ -111,7 +124,8 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
         free_axes = [{0} if batched else set() for batched in recorder.batched]
         for axes, more in zip(free_axes, recorder.free_axes, strict=bool(recorder.free_axes)):
             axes.update(more)
-        refuse_branches(model.graph, free_axes, asked)
+        refuse_branches(model.graph, free_axes, asked, alone=recorder.given_batch == 1)
+        recorder.squeezes = asked.squeezes
     for node in model.graph:
         layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
         text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
@@ -142,8 +156,13 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     import onnx_ir as ir
     import torch
 
+    if not all(array.size for array in recorder.arrays):
+        # its inference of shapes divides by the number of elements, which ends the process
+        raise UnsupportedOperatorError(
+            type(recorder.model).__name__, reason="an input without elements is not exported by TorchScript"
+        )
     buffer = io.BytesIO()
-    module = recorder.module(refused).eval()
+    module = recorder.module(refused, *([recorder.keeps_batch] if dynamic else [])).eval()
     names = [f"input_{i}" for i in range(len(recorder.arrays))]
     axes = {n: {0: "batch"} for n, b in zip(names, recorder.batched, strict=True) if b} if dynamic else None
     with quiet(), symbolic(17):

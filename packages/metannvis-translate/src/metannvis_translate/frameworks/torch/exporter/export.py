@@ -19,7 +19,7 @@ from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
-from metannvis_translate.frameworks.torch.float64 import doubled
+from metannvis_translate.frameworks.torch.float64 import doubled, singled
 from metannvis_translate.frameworks.torch.model_state import (
     ModelState,
     convert_plain_tensors,
@@ -27,7 +27,7 @@ from metannvis_translate.frameworks.torch.model_state import (
     mark_changing,
 )
 from metannvis_translate.frameworks.torch.program import as_module
-from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
+from metannvis_translate.frameworks.torch.state import refuse_compiled, refuse_inference_tensors
 from metannvis_translate.graph.model import ExportedGraph
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def export_model(
         raise MissingArgumentError(
             "a PyTorch module does not say what it takes: give example_inputs=, e.g. torch.randn(1, 3, 224, 224)"
         )
-    _refuse_compiled(model)
+    refuse_compiled(model)
     originals = {path: id(module) for path, module in model.named_modules()} if hasattr(model, "named_modules") else {}
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
@@ -128,7 +128,10 @@ def export_model(
             notes = (*notes, state_note)
         if recorder.autocast:
             notes = (*notes, AUTOCAST)
-        return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
+        if recorder.squeezes and dynamic:
+            notes = (*notes, f"it takes batches of two samples or more: {recorder.squeezes[0]}")
+        reason = failures[0].partition(": ")[2] if failures else ""
+        return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes, reason)
     raise refusal(recorder, engine, failures, last) from last
 
 
@@ -148,25 +151,7 @@ def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:
         )
 
 
-def _refuse_compiled(model: Any) -> None:
-    """Refuse what TorchScript compiled: it runs outside Python, where no layer can be seen or compared."""
-    import torch
-
-    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
-    for path, module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            raise UnsupportedOperatorError(
-                type(module).__name__,
-                layer=path or None,
-                reason="it was compiled by TorchScript and runs outside Python, where its layers can be neither seen nor "
-                "compared",
-                hint="Translate the module that it was made from, or what torch.onnx.export(..., dynamo=False) makes of it: "
-                "an .onnx file is a model here.",
-            )
-
-
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
-    import torch
 
     module = as_module(model)
     empty = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
@@ -185,8 +170,5 @@ def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
         parameter.requires_grad_(False)
     if dtype == "float64":
         return doubled(module)
-    halves = {torch.float16, torch.bfloat16}
-    if any(tensor.dtype in halves for tensor in (*module.parameters(), *module.buffers())):
-        convert_plain_tensors(module, lambda tensor: tensor.float() if tensor.dtype in halves else tensor)
-        return module.float()
+    singled(module)
     return module

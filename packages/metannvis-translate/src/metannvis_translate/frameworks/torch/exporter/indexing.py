@@ -28,6 +28,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def index_put(self, indices: Sequence[INT64 | None], values, accumulate: bool = False):  # type: ignore[no-untyped-def]
         return _put(self, indices, values, accumulate)
 
+    def embedding_bag(  # type: ignore[no-untyped-def]
+        weight, indices, offsets, scale_grad_by_freq: bool = False, mode: int = 0, sparse: bool = False,
+        per_sample_weights=None, include_last_offset: bool = False, padding_idx: int | None = -1,
+    ):  # fmt: skip
+        found = _bags(weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx)
+        # what else PyTorch returns is for its own derivative
+        return found, offsets, offsets, offsets
+
     def masked_scatter(self, mask, source):  # type: ignore[no-untyped-def]
         return _fill_in_order(self, mask, source)
 
@@ -50,6 +58,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
     return {
         aten.index.Tensor: index,
         aten.index_put.default: index_put,
+        aten.embedding_bag.padding_idx: embedding_bag,
+        aten._embedding_bag.default: embedding_bag,
+        aten._embedding_bag_forward_only.default: embedding_bag,
         aten.masked_scatter.default: masked_scatter,
         aten.searchsorted.Tensor: searchsorted,
         aten.searchsorted.Scalar: searchsorted_scalar,
@@ -215,6 +226,40 @@ def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
     place = op.Mul(counted, shown)
     found = op.Gather(op.Reshape(source, line), place, axis=0)
     return op.Where(mask, op.Reshape(found, op.Shape(x)), x)
+
+
+def _bags(weight: Any, indices: Any, offsets: Any, mode: int, shares: Any, ends: bool, padding: int | None) -> Any:
+    """Sums, means or extremes of rows, by bags that begin at given places of one long list."""
+    from onnxscript import opset20 as op
+
+    first, last = op.Constant(value_ints=[0]), op.Constant(value_ints=[-1])
+    if ends:
+        offsets = op.Slice(offsets, first, last, first)
+    rows = op.Gather(weight, indices, axis=0)
+    if shares is not None:
+        rows = op.Mul(rows, op.Unsqueeze(shares, last))
+    ones = op.Add(op.Mul(indices, op.Constant(value_int=0)), op.Constant(value_int=1))
+    place = op.Sub(op.CumSum(ones, op.Constant(value_int=0)), op.Constant(value_int=1))
+    begun = op.CastLike(op.LessOrEqual(op.Unsqueeze(offsets, last), op.Unsqueeze(place, first)), indices)
+    # the bag that began last: of two that begin at one place the first is empty
+    bag = op.Unsqueeze(op.ReduceSum(begun, first, keepdims=0), first)
+    several = op.Add(op.Mul(offsets, op.Constant(value_int=0)), op.Constant(value_int=1))
+    number = op.Unsqueeze(op.CumSum(several, op.Constant(value_int=0)), last)
+    inside = op.Equal(bag, number)
+    if padding is not None and padding >= 0:
+        inside = op.And(inside, op.Unsqueeze(op.Not(op.Equal(indices, op.Constant(value_int=padding))), first))
+    share = op.CastLike(inside, rows)
+    zero = op.CastLike(op.Constant(value_float=0.0), rows)
+    if mode == 2:
+        lowest = op.CastLike(op.Constant(value_float=-float("inf")), rows)
+        within = op.Where(op.Unsqueeze(inside, last), op.Unsqueeze(rows, first), lowest)
+        none = op.Equal(op.ReduceMax(share, op.Constant(value_ints=[1]), keepdims=1), zero)
+        return op.Where(none, zero, op.ReduceMax(within, op.Constant(value_ints=[1]), keepdims=0))
+    total = op.MatMul(share, rows)
+    if mode == 0:
+        return total
+    count = op.ReduceSum(share, op.Constant(value_ints=[1]), keepdims=1)
+    return op.Div(total, op.Max(count, op.CastLike(op.Constant(value_float=1.0), rows)))
 
 
 def _search(sequence: Any, value: Any, right: bool, sorter: Any, out_int32: bool, *, rank: int | None = None) -> Any:

@@ -16,9 +16,11 @@ from metannvis_translate.frameworks.torch.exporter.call_interception import Hand
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line
 from metannvis_translate.frameworks.torch.exporter.output_snapshots import OutputSnapshots
+from metannvis_translate.frameworks.torch.exporter.size_branches import SQUEEZES
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
-from metannvis_translate.frameworks.torch.hooks import recording, structure_of, tensors_in
+from metannvis_translate.frameworks.torch.hooks import holds_packed, recording, structure_of, tensors_in
+from metannvis_translate.frameworks.torch.kinds import kind_of, role_of
 from metannvis_translate.frameworks.torch.model_state import ModelState, copied
 from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, WEIGHT
@@ -61,6 +63,8 @@ class Recorder:
     changing: list[str] = field(default_factory=list)
     #: names of what the last trace put something else into
     reassigned: list[str] = field(default_factory=list)
+    #: lines that take the batch out of a tensor where it is one sample, so that the graph is right for several
+    squeezes: list[str] = field(default_factory=list)
     #: whether ``forward`` asks for reduced precision by ``torch.autocast``
     autocast: bool = False
 
@@ -134,6 +138,23 @@ class Recorder:
         """What a model makes of inputs in order, which it may take by name."""
         return model(**dict(zip(self.keywords, given, strict=True))) if self.keywords else model(*given)
 
+    def keeps_batch(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Handler for a trace that knows no free sizes: refuse to take the first axis out, which may be the batch.
+
+        Raises
+        ------
+        NotImplementedError
+            For such a call.
+        """
+        sizes = _sizes(args[0]) if name in SQUEEZES and args else ()
+        if sizes and sizes[0] == self.batch:
+            axes = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+            if any(axis % len(sizes) == 0 for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))):
+                raise NotImplementedError("squeeze, which takes the batch out where it is one sample")
+        return args, kwargs
+
     def check_stops(self) -> None:
         """Refuse a model that stops gradients in a way that cannot be told in a graph."""
         given = [tensor.requires_grad_(tensor.is_floating_point()) for tensor in self.tensors()]
@@ -162,7 +183,8 @@ class Recorder:
                 def sink(name: str, module: torch.nn.Module, tensor: torch.Tensor) -> None:
                     shape = recorder.free(_sizes(tensor))
                     parent = next(module.children(), None) is not None
-                    info = LayerInfo(name, type(module).__name__, shape, parent=parent)
+                    role = "" if "#" in name else role_of((), module)
+                    info = LayerInfo(name, kind_of(module), shape, parent=parent, role=role)
                     recorder.layers.append((info, recorder.originals.get(info.layer.split("#")[0])))
                     kept.add(tensor)
 
@@ -170,6 +192,10 @@ class Recorder:
                 watching = handled(reworded, *handlers, kept.before)
                 with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops):
                     output = recorder.call(self.model, args)
+                if holds_packed(output):
+                    raise NotImplementedError(
+                        "the model returns a PackedSequence, whose rows depend on lengths that are data"
+                    )
                 flat = tensors_in(output)
                 recorder.changed = kept.is_changed
                 recorder.structure = structure_of(output)
@@ -206,7 +232,21 @@ class Recorder:
         known = [int(d) if isinstance(d, int) else None for d in sizes]
         return tuple(None if axis == 0 and d == self.batch else d for axis, d in enumerate(known))
 
-    def hub(self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...]) -> ExportedGraph:
+    def _batch_reason(self, fixed_batch: int | None, batched: bool, reason: str) -> str:
+        """Why the first axis of an input cannot be of any size."""
+        if not batched:
+            return (
+                "in the example inputs it is not as long as the first input's, so that it was taken for no batch. Translate it "
+                "with example inputs of the other size."
+            )
+        if fixed_batch is not None:
+            return f"{reason}. Translate it with example inputs of that many samples for another batch."
+        return f"with one sample an axis is taken out: {self.squeezes[0]}" if self.squeezes else ""
+
+    def hub(
+        self, exported: Exported, exporter: str, fixed_batch: int | None, notes: tuple[str, ...], reason: str = ""
+    ) -> ExportedGraph:
+        """The exported graph with its ports and layers; ``reason`` says why the batch is fixed, if it is."""
         graph = exported.model.graph
         count = len(self.outputs)
         values = {value.name: value for value in graph.outputs}
@@ -225,6 +265,7 @@ class Recorder:
         state_conventions(graph)
         order = [value.name or "" for value in graph.inputs]
         free = None if fixed_batch is None else fixed_batch
+        least = 2 if free is None and self.squeezes else 1
         ports = []
         several = self.free_axes or [()] * len(order)
         for name, given, array, batched, axes in zip(
@@ -232,7 +273,16 @@ class Recorder:
         ):
             shape = (free if batched else array.shape[0], *array.shape[1:]) if array.ndim else ()
             shape = tuple(None if axis in axes else size for axis, size in enumerate(shape))
-            ports.append(HubPort(name, given, shape, _dtype_name(graph, given, array)))
+            ports.append(
+                HubPort(
+                    name,
+                    given,
+                    shape,
+                    _dtype_name(graph, given, array),
+                    least_batch=least if batched else 1,
+                    batch_reason=self._batch_reason(fixed_batch, batched, reason),
+                )
+            )
         return ExportedGraph(
             model=exported.model,
             layers=tuple(

@@ -2,7 +2,8 @@
 
 ``torch.export`` takes the way that the example goes and, at sizes of one, does not even note that there was a choice. So while
 it traces, each condition on a free size that the model's own code asks is looked at: if some other size would have answered
-otherwise, the size cannot stay free.
+otherwise, the size cannot stay free. A ``squeeze`` asks such a question without a word: it takes out an axis of one sample.
+What is traced with several samples is then right for two or more.
 """
 
 from __future__ import annotations
@@ -35,6 +36,31 @@ class Asked:
     conditions: list[str] = field(default_factory=list)
     #: what becomes of it a Python number: ``len()``, ``range()``, ``int()``, a loop over an axis
     numbers: list[str] = field(default_factory=list)
+    #: calls that take an axis of a free size out of a tensor if the size is one
+    squeezes: list[str] = field(default_factory=list)
+
+    def squeeze(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Handler of calls: a ``squeeze`` of a free size is noted, and told which axes it takes out at other sizes than one."""
+        if name not in SQUEEZES or not args:
+            return args, kwargs
+        x = args[0]
+        axes = args[1] if len(args) > 1 else kwargs.get("dim", tuple(range(x.ndim)))
+        axes = [axis % x.ndim for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))] if x.ndim else []
+        free = [axis for axis in axes if getattr(getattr(x.shape[axis], "node", None), "expr", None) is not None]
+        free = [axis for axis in free if _varies_at_one(x.shape[axis])]
+        if not free:
+            return args, kwargs
+        self.squeezes.append(line_of_frame(sys._getframe(1)) or f"a call of {name}")
+        rest = tuple(axis for axis in axes if axis not in free)
+        if rest or name == "squeeze_":
+            return (x, rest), {}
+        return (x.unsqueeze(-1), (x.ndim,)), {}  # a call that changes nothing: the exporters fail at one of no axes
+
+
+#: Calls that take axes of size one out of a tensor.
+SQUEEZES = ("squeeze", "squeeze_")
 
 
 class SizeBranchError(NotImplementedError):
@@ -87,7 +113,7 @@ def watching_branches() -> Iterator[Asked]:
         yield found
 
 
-def refuse_branches(graph: ir.Graph, free: Sequence[Iterable[int]], asked: Asked) -> None:
+def refuse_branches(graph: ir.Graph, free: Sequence[Iterable[int]], asked: Asked, *, alone: bool) -> None:
     """Refuse what was exported of a model that decides by a size that was to stay free.
 
     Parameters
@@ -98,6 +124,8 @@ def refuse_branches(graph: ir.Graph, free: Sequence[Iterable[int]], asked: Asked
         For each input the axes whose size is free.
     asked
         What was noted meanwhile.
+    alone
+        Whether the example is of one sample, which is not what is exported.
 
     Raises
     ------
@@ -106,6 +134,8 @@ def refuse_branches(graph: ir.Graph, free: Sequence[Iterable[int]], asked: Asked
     """
     if asked.conditions:
         raise SizeBranchError(f"the model decides by a size that is free: {asked.conditions[0]}")
+    if alone and asked.squeezes:
+        raise SizeBranchError(f"an axis whose size is free is taken out where it is one: {asked.squeezes[0]}")
     for value, axes in zip(graph.inputs, free, strict=True):
         for axis in sorted(axes):
             if value.shape is not None and isinstance(value.shape[axis], int):
@@ -136,3 +166,10 @@ def _varies(condition: Any) -> bool:
     answers = (bool(condition.subs(dict(zip(symbols, row, strict=True)))) for row in rows)
     first = next(answers)
     return any(answer is not first for answer in answers)
+
+
+def _varies_at_one(size: Any) -> bool:
+    """Whether a size may be one, and may be another."""
+    symbols = sorted(getattr(size.node.expr, "free_symbols", ()), key=str)
+    rows = itertools.islice(itertools.product((1, 2, 3, 7), repeat=len(symbols)), 256)
+    return len({size.node.expr.subs(dict(zip(symbols, row, strict=True))) == 1 for row in rows}) > 1

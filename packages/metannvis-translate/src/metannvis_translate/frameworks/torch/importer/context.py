@@ -20,12 +20,13 @@ from metannvis_translate.frameworks.torch.importer.onnx2torch_fallback import co
 from metannvis_translate.frameworks.torch.importer.order import in_reading_order
 from metannvis_translate.frameworks.torch.importer.patterns import joined_nodes
 from metannvis_translate.frameworks.torch.importer.registry import registry
-from metannvis_translate.frameworks.torch.importer.sizes import SIZE_OPERATORS, Size, Sizes, calculate
+from metannvis_translate.frameworks.torch.importer.sizes import SIZE_OPERATORS, Size, Sizes, calculate, limited
 from metannvis_translate.frameworks.torch.program import PORTS
 from metannvis_translate.graph import axes, layout
 from metannvis_translate.graph.layout import LaidOut, Order
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.importing.base import GraphImporter
+from metannvis_translate.importing.batch_limits import BatchLimit
 from metannvis_translate.importing.values import ConstantValue, Value
 from metannvis_translate.layers import LayerInfo
 
@@ -80,6 +81,13 @@ class TorchImporter(GraphImporter):
     def add_input(self, port: HubPort, order: Order) -> fx.Node:
         """A placeholder."""
         return self.graph.placeholder(self.names.claim(identifier(port.name)))
+
+    def limit_batch(self, tensor: fx.Node, axis: int, port: HubPort, limit: BatchLimit) -> fx.Node:
+        """A function in the graph: what is hooked onto a model is lost where it is copied."""
+        name = self.names.claim(f"{identifier(port.name)}_batch")
+        return self.graph.create_node(
+            "call_function", limited, (tensor, axis, limit.exact, limit.least, limit.text), name=name
+        )
 
     def transpose(self, tensor: fx.Node, perm: Order) -> fx.Node:
         """``torch.permute``."""

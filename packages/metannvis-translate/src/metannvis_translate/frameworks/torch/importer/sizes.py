@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from torch import fx
 
 from metannvis_translate.graph.symbolic_shapes import evaluate_symbols
+from metannvis_translate.importing.batch_limits import BatchLimit
 from metannvis_translate.importing.values import ConstantValue
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    import torch
 
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
-__all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate"]
+__all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate", "limited"]
 
 #: What is calculated with sizes.
 SIZE_OPERATORS = {
@@ -91,3 +93,9 @@ def calculate(node: ir.Node, values: Sequence[ConstantValue]) -> Sizes | None:
 
 
 HIGHEST_DEGREE = 64
+
+
+def limited(x: torch.Tensor, axis: int, exact: int | None, least: int, text: str) -> torch.Tensor:
+    """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
+    BatchLimit(exact, least, text).check(x.shape[axis])
+    return x

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer
+from metannvis_translate.graph.metadata import WHOLE_SEQUENCE
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -45,6 +46,16 @@ def own_layer(name: str) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+@own_layer("BatchLimit")
+def BatchLimit(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
+    return e.emit("Identity", x)
+
+
+@own_layer("WholeSequence")
+def WholeSequence(e: KerasEmitter, layer: Any, x: ir.Value, lengths: ir.Value) -> ir.Value:
+    return e.emit(WHOLE_SEQUENCE, x, lengths, axis=layer.options["axis"], shape=e.shape(x))
 
 
 # --- integers -----------------------------------------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ def Selu(
     standard = np.float32(alpha) == np.float32(1.6732632423543772) and np.float32(gamma) == np.float32(
         1.0507009873554805
     )
-    if standard and not ctx.exact:
+    # at zero the derivative of Keras' own is the one from above, PyTorch's the one from below
+    if standard and not ctx.exact and ctx.stated(KINK) != "below":
         return activation(ctx, X, "selu")
     zero = np.zeros((), ctx.compute)
     curve = ops.multiply(ops.expm1(ops.minimum(x.tensor, zero)), alpha * gamma)

@@ -105,7 +105,18 @@ def Pow(ctx: KerasImporter, X: Value, Y: Value) -> LaidOut:
         base = ctx.keras_dtype(dtype.name)
         wide = "float64" if dtype.is_integer() and exponent.is_floating_point() else base
         return together(ctx, lambda x, y: ops.cast(ops.power(ops.cast(x, wide), ops.cast(y, wide)), base), X, Y)
+    if dtype is not None and dtype.is_floating_point() and not (isinstance(Y, ConstantValue) and Y.scalar()):
+        return together(ctx, power, X, Y)
     return together(ctx, ops.power, X, Y)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """A power; zero raised to zero has the derivative zero, where TensorFlow's is not a number."""
+    dtype = keras.backend.standardize_dtype((base if hasattr(base, "dtype") else exponent).dtype)
+    none = ops.logical_and(ops.equal(base, 0.0), ops.equal(exponent, 0.0))
+    return ops.power(
+        ops.where(none, np.ones((), dtype), np.asarray(base, dtype) if np.isscalar(base) else base), exponent
+    )
 
 
 @converter("Mod", since=10)
@@ -125,7 +136,9 @@ def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
 
 
 def remainder(a: Any, b: Any) -> Any:
-    return ops.multiply(ops.sign(a), ops.mod(ops.abs(a), ops.abs(b)))
+    """Remainder with the sign of the dividend; its derivative by the dividend is one, at zero as well."""
+    sign = ops.where(ops.less(a, ops.zeros_like(a)), -ops.ones_like(a), ops.ones_like(a))
+    return ops.multiply(sign, ops.mod(ops.multiply(sign, a), ops.abs(b)))
 
 
 @converter("Max", since=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,16 @@ def Einsum(ctx: KerasImporter, *Inputs: Value, equation: str) -> LaidOut:
     values = [ctx.plain(value).tensor for value in Inputs]
     if any("int" in keras.backend.standardize_dtype(tensor.dtype) for tensor in values):
         ctx.refuse("integers are not summed exactly")
-    result = ops.einsum(in_small_letters(explicit(equation)), *values)
+    equation = without_dots(explicit(equation), [len(tensor.shape) for tensor in values])
+    result = ops.einsum(in_small_letters(equation), *values)
     return LaidOut(result, tuple(range(len(result.shape))))
+
+
+def without_dots(equation: str, ranks: Sequence[int]) -> str:
+    """The same equation without dots that stand for no axes, which TensorFlow asks for in the result too."""
+    terms = equation.partition("->")[0].split(",")
+    named = [sum(letter.isalpha() for letter in term) for term in terms]
+    return equation.replace("...", "") if named == list(ranks) else equation
 
 
 def in_small_letters(equation: str) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.frameworks.keras.importer.unrolled_recurrence import by_steps
 from metannvis_translate.graph.layout import LaidOut
+from metannvis_translate.graph.metadata import DOMAIN, WHOLE_SEQUENCE
 from metannvis_translate.importing.recurrence import Recurrence
 from metannvis_translate.importing.values import ConstantValue, Value
 
@@ -27,6 +29,14 @@ NATIVE = {"tanh", "sigmoid", "relu", "softsign", "softplus"}
 #: How the gates of an ONNX weight follow each other in a Keras one: LSTM i o f c → i f c o, GRU z r h.
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
 LAYERS: dict[str, Any] = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN": layers.SimpleRNN}
+
+
+@converter(WHOLE_SEQUENCE, since=1, domain=DOMAIN)
+def WholeSequence(ctx: KerasImporter, X: Value, lengths: Value, *, axis: int) -> LaidOut:
+    """What went in, or an error."""
+    x = ctx.placed(X)
+    layer = ctx.operator_layer(keras_objects.WholeSequence, x.tensor, ctx.plain(lengths).tensor, axis=x.axis(axis))
+    return LaidOut(layer, x.order)
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,8 @@ def recurrent(
     if isinstance(P, ConstantValue) and not P.array.any():
         P = None
     known = all(isinstance(value, ConstantValue) for value in (W, R)) and (B is None or isinstance(B, ConstantValue))
-    if lengths is None and P is None and known and how.clip is None and not how.input_forget and native_names(how):
-        sequence, last = native(ctx, call, x.tensor)
+    if P is None and known and how.clip is None and not how.input_forget and native_names(how):
+        sequence, last = native(ctx, call, x.tensor, None if lengths is None else goes_on(ctx, x.tensor, lengths))
     else:
         if steps is None:
             ctx.refuse("its number of steps is free, and Keras has no layer that does what its attributes ask for")
@@ -195,8 +205,15 @@ def native_names(how: Recurrence) -> tuple[str, ...] | None:
     return way if NATIVE.issuperset(way) else None
 
 
-def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[Any]]]:
-    """A Keras layer, or ``Bidirectional`` of two."""
+def goes_on(ctx: KerasImporter, tensor: Any, lengths: Value) -> Any:
+    """(batch, steps): whether a sequence is as long as that."""
+    counts = ops.cast(ctx.plain(lengths).tensor, "int32")
+    step = ops.cumsum(ops.ones_like(tensor[:, :, 0], dtype="int32"), axis=1)
+    return ops.less_equal(step, ops.expand_dims(counts, 1))
+
+
+def native(ctx: KerasImporter, call: Call, tensor: Any, mask: Any) -> tuple[Any, list[list[Any]]]:
+    """A Keras layer, or ``Bidirectional`` of two; steps that a mask leaves out keep the state and return zero."""
     names = native_names(call.how) or ()
     kind, count = call.how.kind, call.how.directions
     units = call.R.array.shape[-1] if isinstance(call.R, ConstantValue) else 0
@@ -236,7 +253,8 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
         return layers.Bidirectional(layer, name=name, dtype=ctx.compute)
 
     layer, is_new = ctx.layer_for((kind, repr(config)), make)
-    results = layer(tensor) if initial is None else layer(tensor, initial_state=initial)
+    given = {"initial_state": initial} if initial is not None else {}
+    results = layer(tensor, **given) if mask is None else layer(tensor, mask=mask, **given)
     if is_new:
         cells = [layer.cell] if count == 1 else [layer.forward_layer.cell, layer.backward_layer.cell]
         for k, cell in enumerate(cells):
@@ -245,6 +263,8 @@ def native(ctx: KerasImporter, call: Call, tensor: Any) -> tuple[Any, list[list[
     sequence, *last = results
     if call.how.reverse:
         sequence = ops.flip(sequence, axis=1)
+    if mask is not None:
+        sequence = ops.where(ops.expand_dims(mask, -1), sequence, ops.zeros_like(sequence))
     each = len(call.states)
     return sequence, [[last[k * each + s] for k in range(count)] for s in range(each)]
 

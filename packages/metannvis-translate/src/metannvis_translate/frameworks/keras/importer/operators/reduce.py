@@ -24,6 +24,8 @@ Reduction = Callable[..., Any]
 def first(x: Any, extreme: Reduction, axis: int, *, keepdims: bool) -> Any:
     """Index of the first largest (or smallest) element. Keras' own ``argmax`` takes −0 for less than 0."""
     found = ops.equal(x, extreme(x, axis=axis, keepdims=True))
+    if "float" in keras.backend.standardize_dtype(x.dtype):  # what is not a number equals nothing, and is the extreme
+        found = ops.logical_or(found, ops.isnan(x))
     return ops.argmax(ops.cast(found, "int32"), axis=axis, keepdims=keepdims)
 
 
@@ -34,8 +36,7 @@ def extreme(function: Reduction, beyond: float, every: Reduction) -> Reduction:
         dtype = keras.backend.standardize_dtype(x.dtype)
         if dtype == "bool":
             return every(x, axis=axis, keepdims=keepdims)
-        axes = axis if isinstance(axis, tuple) else (axis,)
-        if all(x.shape[k] != 0 for k in axes):
+        if 0 not in x.shape:
             return function(x, axis=axis, keepdims=keepdims)
         if "int" in dtype:
             limits = np.iinfo(dtype)
@@ -56,6 +57,19 @@ def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     return total if keepdims else ops.squeeze(total, axis=axis)
 
 
+def norm(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The root of a sum of squares, none of which overflows; where it is zero its derivative is zero."""
+    if "float" not in keras.backend.standardize_dtype(x.dtype):
+        return ops.sqrt(ops.sum(ops.square(x), axis=axis, keepdims=keepdims))
+    size = ops.stop_gradient(largest(ops.abs(x), axis=axis, keepdims=True))
+    size = ops.where(ops.logical_and(ops.greater(size, 0.0), ops.isfinite(size)), size, ops.ones_like(size))
+    total = ops.sum(ops.square(ops.divide(x, size)), axis=axis, keepdims=True)
+    none = ops.equal(total, 0.0)
+    root = ops.sqrt(ops.where(none, ops.ones_like(total), total))
+    found = ops.multiply(ops.where(none, ops.zeros_like(total), root), size)
+    return found if keepdims else ops.squeeze(found, axis=axis)
+
+
 REDUCTIONS: dict[str, Reduction] = {
     "ReduceMean": ops.mean,
     "ReduceSum": ops.sum,
@@ -63,7 +77,7 @@ REDUCTIONS: dict[str, Reduction] = {
     "ReduceMin": smallest,
     "ReduceProd": ops.prod,
     "ReduceL1": lambda x, axis, keepdims: ops.sum(ops.abs(x), axis=axis, keepdims=keepdims),
-    "ReduceL2": lambda x, axis, keepdims: ops.sqrt(ops.sum(ops.square(x), axis=axis, keepdims=keepdims)),
+    "ReduceL2": lambda x, axis, keepdims: norm(x, axis, keepdims),
     "ReduceSumSquare": lambda x, axis, keepdims: ops.sum(ops.square(x), axis=axis, keepdims=keepdims),
     "ReduceLogSum": lambda x, axis, keepdims: ops.log(ops.sum(x, axis=axis, keepdims=keepdims)),
     "ReduceLogSumExp": lambda x, axis, keepdims: logsumexp(x, axis, keepdims),

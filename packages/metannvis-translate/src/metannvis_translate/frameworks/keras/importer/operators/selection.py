@@ -36,6 +36,8 @@ def Compress(ctx: KerasImporter, input: Value, condition: Value, *, axis: int | 
 @converter("NonZero", since=9)
 def NonZero(ctx: KerasImporter, X: Value) -> LaidOut:
     """How many there are is seen when the model runs."""
+    if X.rank == 0:
+        ctx.refuse("a single number has no places")
     return LaidOut(ctx.operator_layer(keras_objects.NonZero, ctx.plain(X).tensor), (0, 1))
 
 

@@ -107,7 +107,11 @@ def cut(
         elif size is None:
             ctx.refuse("a negative step over a free size")
         else:
-            backwards[where] = list(taken(start, end, step, size))
+            places = list(taken(start, end, step, size))
+            if places:
+                backwards[where] = places
+            else:  # a list of no places has no type
+                index[where] = slice(0, 0)
     tensor = x.tensor
     for where, places in sorted(backwards.items()):
         tensor = ops.take(tensor, places, axis=where)

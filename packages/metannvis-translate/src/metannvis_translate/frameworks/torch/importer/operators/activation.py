@@ -102,7 +102,7 @@ def PRelu(ctx: TorchImporter, X: Value, slope: Value) -> LaidOut:
     if not isinstance(slope, ConstantValue):
         zero = ctx.function(torch.zeros_like, x.tensor)
         scaled = ctx.function(torch.mul, x.tensor, ctx.broadcastable(slope, x.order))
-        return LaidOut(ctx.function(torch.where, ctx.function(torch.ge, x.tensor, zero), x.tensor, scaled), x.order)
+        return LaidOut(ctx.function(torch.where, ctx.function(torch.gt, x.tensor, zero), x.tensor, scaled), x.order)
     full = (1,) * (x.rank - slope.rank) + slope.array.shape
     lying = x.arrange(full)
     count = slope.array.size

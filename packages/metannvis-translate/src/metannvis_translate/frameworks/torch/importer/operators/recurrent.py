@@ -14,7 +14,8 @@ from metannvis_translate.frameworks.torch.importer.calls import calls
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.frameworks.torch.importer.unrolled_recurrence import recurrence
 from metannvis_translate.graph.layout import LaidOut
-from metannvis_translate.importing.recurrence import Recurrence
+from metannvis_translate.graph.metadata import DOMAIN, WHOLE_SEQUENCE
+from metannvis_translate.importing.recurrence import Recurrence, check_longest
 from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ Array = np.ndarray[Any, Any]
 #: Where ONNX's gates stand in PyTorch's order.
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 MODULES: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+
+
+def whole(x: torch.Tensor, lengths: torch.Tensor, axis: int) -> torch.Tensor:
+    """Padded sequences as they are, of which one has to be as long as there are steps."""
+    check_longest(int(lengths.max()), int(x.shape[axis]))
+    return x
+
+
+@converter(WHOLE_SEQUENCE, domain=DOMAIN)
+def WholeSequence(ctx: TorchImporter, X: Value, lengths: Value, *, axis: int) -> LaidOut:
+    """What went in, or an error."""
+    x = ctx.placed(X)
+    return LaidOut(ctx.function(whole, x.tensor, ctx.plain(lengths).tensor, x.axis(axis)), x.order)
 
 
 def layer(ctx: TorchImporter, how: Recurrence, inputs: Sequence[Value | None]) -> tuple[LaidOut, ...]:

@@ -1,0 +1,83 @@
+"""Options of a method: of what it explains, and the toolkit's own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metannvis_cli.options.grouping import together
+
+__all__ = ["literal", "method_option", "parse_options", "target_options"]
+
+#: Words of ``metannvis_methods.explain`` that have an option of their own.
+WORDS = {
+    "inputs": "--input",
+    "target": "--target",
+    "labels": "--labels",
+    "layer": "--layer",
+    "neuron": "--neuron",
+    "baselines": "--baseline",
+    "toolset": "--toolset",
+    "seed": "--seed",
+    "batch_size": "--batch-size",
+}
+
+target_options = together(
+    click.option(
+        "--target",
+        "-t",
+        "targets",
+        multiple=True,
+        metavar="CLASS",
+        help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
+        "several: one a sample. Default: the predicted class.",
+    ),
+    click.option(
+        "--labels",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Names of the classes, one a line, or a JSON list.",
+    ),
+)
+
+method_option = click.option(
+    "--option",
+    "-o",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the method, by the toolkit's name; the value is a Python literal.",
+)
+
+
+def literal(text: str) -> Any:
+    """A Python literal; other text is a string. Runs no code."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+
+
+def parse_options(texts: Sequence[str], taken: Mapping[str, str] = WORDS) -> dict[str, Any]:
+    """``NAME=VALUE`` texts as keyword arguments.
+
+    Raises
+    ------
+    click.BadParameter
+        A text has no ``=``, a name is no identifier, is given twice, or has an option of its own.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign or not name.isidentifier():
+            raise click.BadParameter(f"{text!r} has to read NAME=VALUE", param_hint="--option")
+        if name in taken:
+            raise click.BadParameter(f"{name} has an option of its own: {taken[name]}", param_hint="--option")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice", param_hint="--option")
+        found[name] = literal(value.strip())
+    return found
