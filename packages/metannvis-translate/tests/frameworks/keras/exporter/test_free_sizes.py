@@ -50,7 +50,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "causal mask": lambda x: _masked(x, _apart(x) >= 0),
     "sliding window": lambda x: _masked(x, (_apart(x) >= 0) & (_apart(x) < 2) | (-_apart(x) == 1)),
     "equality of tensors": lambda x: _masked(x, ops.logical_not(_steps(x)[:, None] == _steps(x)[None, :])),
-    "class token": lambda x: ops.concatenate([ops.broadcast_to(ops.ones((1, 1, 4)), (ops.shape(x)[0], 1, 4)), x], axis=1),
+    "class token": lambda x: ops.concatenate(
+        [ops.broadcast_to(ops.ones((1, 1, 4)), (ops.shape(x)[0], 1, 4)), x], axis=1
+    ),
     "zeros": lambda x: ops.concatenate([ops.zeros((ops.shape(x)[0], 1, 4)), x, ops.full(ops.shape(x), 2.0)], axis=1),
     "tile": lambda x: x + ops.tile(ops.convert_to_tensor([[[1.0, 2.0, 3.0, 4.0]]]), (1, ops.shape(x)[1], 1)),
     "repeat": lambda x: ops.repeat(ops.mean(x, axis=1, keepdims=True), ops.shape(x)[1], axis=1) - x,
