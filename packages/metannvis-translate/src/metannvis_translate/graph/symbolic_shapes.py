@@ -72,6 +72,8 @@ def symbolic(node: ir.Node, symbols: Mapping[str, Array]) -> Array | None:
         start = node.attributes["start"].value if "start" in node.attributes else 0
         end = node.attributes["end"].value if "end" in node.attributes else None
         return shape[start:end]
+    if operator == "Cast" and (node.outputs[0].dtype is None or not node.outputs[0].dtype.is_integer()):
+        return None
     values: list[Array] = []
     for value in node.inputs:
         if value is None:

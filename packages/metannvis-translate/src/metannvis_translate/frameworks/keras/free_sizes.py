@@ -13,7 +13,6 @@ from functools import cache, partial
 from math import prod
 from typing import Any
 
-from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process.patches import patched
 
@@ -24,28 +23,6 @@ Shape = tuple[int | None, ...]
 
 def _is_symbolic(x: Any) -> bool:
     return isinstance(x, require("keras").KerasTensor)
-
-
-@cache
-def _size_tensor_class() -> type:
-    base: Any = require("keras").KerasTensor
-
-    class SizeTensor(base):
-        """A size of ``source`` along ``axis``. What a program does for one size only is not what it does for all."""
-
-        def __eq__(self, other: object) -> bool:
-            if other is None or isinstance(other, base):
-                return self is other
-            raise UnsupportedOperatorError(
-                "keras.ops.shape", reason=f"a size that is left free is compared with {other!r}"
-            )
-
-        __hash__ = object.__hash__
-
-        def __ne__(self, other: object) -> bool:
-            return not self == other
-
-    return SizeTensor
 
 
 @cache
@@ -63,7 +40,7 @@ def size_class() -> type:
             return keras.ops.convert_to_tensor(keras.ops.shape(x)[self.axis], dtype="int32")
 
         def compute_output_spec(self, x: Any) -> Any:
-            size = _size_tensor_class()((), dtype="int32")
+            size = keras.KerasTensor((), dtype="int32")
             size.source = (x, self.axis)
             return size
 
@@ -265,7 +242,7 @@ def _broadcast_to(theirs: Any, x: Any, shape: Any) -> Any:
 
 
 def _is_size_of(x: Any) -> Callable[[Any, int], bool]:
-    return lambda size, axis: x.shape[axis] == size if not _is_symbolic(size) else _source(size) == (id(x), axis)
+    return lambda size, axis: _source(size) == (id(x), axis) if _is_symbolic(size) else x.shape[axis] == size
 
 
 def _source(size: Any) -> tuple[int, int] | None:
@@ -377,6 +354,14 @@ _OPERATORS = {
 }  # fmt: skip
 
 
+def _equal(theirs: Any, function: str, x: Any, other: Any) -> Any:
+    """What ``==`` is of tensors that have values, and of a symbolic one whether it is the other one itself."""
+    keras = require("keras")
+    if isinstance(other, (bool, int, float)) or _is_symbolic(other) or keras.ops.is_tensor(other):
+        return getattr(keras.ops, function)(x, other)
+    return theirs(x, other)
+
+
 def _operator(theirs: Any, function: str, variable: Any, other: Any) -> Any:
     return getattr(require("keras").ops, function)(variable, other) if _is_symbolic(other) else theirs(variable, other)
 
@@ -398,6 +383,9 @@ def free_sizes_as_tensors() -> Iterator[None]:
         for name, function in _OPERATORS.items():
             theirs = getattr(Variable, f"__{name}__")
             stack.enter_context(patched(Variable, f"__{name}__", partial(_operator, theirs, function)))
+        for name, function in (("__eq__", "equal"), ("__ne__", "not_equal")):
+            theirs = getattr(keras.KerasTensor, name)
+            stack.enter_context(patched(keras.KerasTensor, name, partial(_equal, theirs, function)))
         theirs = keras.KerasTensor.__getitem__
         stack.enter_context(patched(keras.KerasTensor, "__getitem__", lambda x, key: _getitem(theirs, x, key)))
         yield

@@ -131,13 +131,9 @@ def traced(
             inputs.append(mask)
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
-        with (
-            _untouched(layer) if is_layer(layer) else nullcontext(),
-            quiet_masks(),
-            free_sizes_as_tensors(),
-            _any_outputs(),
-        ):
-            outputs = call(*args, **kwargs)
+        with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
+            with free_sizes_as_tensors(), _any_outputs():
+                outputs = call(*args, **kwargs)
             tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
             function = keras.Function(inputs, tensors or inputs[:1])
             masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in tensors]

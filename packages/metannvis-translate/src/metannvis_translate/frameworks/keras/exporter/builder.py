@@ -125,6 +125,15 @@ class KerasEmitter(Emitter):
             value = self.constant(np.ascontiguousarray(array_of(x)))
         return value if dtype is None else self.cast(value, dtype)
 
+    def cast(self, x: ir.Value, dtype: Any) -> ir.Value:
+        """Cast; what a model in double precision casts to single precision itself is told."""
+        import onnx_ir as ir
+
+        wanted = self.dtype_of(dtype)
+        if self.is_double and x.dtype != wanted and wanted == ir.DataType.FLOAT and x.dtype != ir.DataType.BOOL:
+            self.single.append(f"{class_name(self.operation)}: the model itself computes it in float32")
+        return super().cast(x, dtype)
+
     # --- what Keras says ----------------------------------------------------------------------------------------------
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import fx
 
 from metannvis_translate.graph.symbolic_shapes import evaluate_symbols
@@ -69,6 +70,12 @@ class Size:
     def __rfloordiv__(self, other: Any) -> Size:
         return self._with(operator.floordiv, other, self)
 
+    def __truediv__(self, other: Any) -> Size:
+        return self._with(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Size:
+        return self._with(operator.truediv, other, self)
+
     def __neg__(self) -> Size:
         return self._with(operator.neg, self)
 
@@ -84,11 +91,15 @@ def calculate(node: ir.Node, values: Sequence[ConstantValue]) -> Sizes | None:
     """What a node computes from sizes; ``None`` if it computes something else."""
     if node.op_type == "Reshape" and not isinstance(values[0], Sizes):
         return None
-    elements = evaluate_symbols(node, [value.array.astype(object) for value in values])
-    if elements is None:
-        return None
     dtype = node.outputs[0].dtype
     before = next(value.dtype for value in values if isinstance(value, Sizes))
+    arrays = [value.array.astype(object) for value in values]
+    if node.op_type == "Div" and np.dtype(before).kind == "f":  # that of integers is rounded down
+        elements: Any = np.asarray(np.frompyfunc(operator.truediv, 2, 1)(*arrays), dtype=object)
+    else:
+        elements = evaluate_symbols(node, arrays)
+    if elements is None:
+        return None
     return Sizes(elements, name=node.outputs[0].name or "", dtype=before if dtype is None else dtype.numpy().name)
 
 

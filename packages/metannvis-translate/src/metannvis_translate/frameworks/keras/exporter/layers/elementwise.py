@@ -179,6 +179,18 @@ def FloorDivide(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
     return e.emit("Floor", e.emit("Div", one, other, shape=e.output_shape()))
 
 
+@keras_op("Mod")
+def Mod(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
+    one, other = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
+    if np.issubdtype(e.dtype_of(e.dtype).numpy(), np.integer):
+        return e.emit("Mod", one, other, shape=e.output_shape())
+    # ONNX' Mod of floats has the sign of the dividend, this one that of the divisor
+    shape = e.output_shape()
+    rest = e.emit("Mod", one, other, fmod=1, shape=shape)
+    is_off = e.emit("Less", e.emit("Mul", rest, other, shape=shape), e.scalar(0.0, rest), shape=shape)
+    return e.emit("Where", is_off, e.emit("Add", rest, other, shape=shape), rest, shape=shape, dtype=e.dtype)
+
+
 @keras_op("Where")
 def Where(e: KerasEmitter, op: Any, condition: Any, x1: Any = None, x2: Any = None) -> ir.Value:
     if x1 is None or x2 is None:
@@ -195,8 +207,6 @@ def Where(e: KerasEmitter, op: Any, condition: Any, x1: Any = None, x2: Any = No
 
 @keras_op("Cast")
 def Cast(e: KerasEmitter, op: Any, x: ir.Value) -> ir.Value:
-    if e.is_double and e.dtype in ("float16", "bfloat16", "float32"):
-        e.single.append(f"Cast: the model itself casts to {e.dtype}")
     return e.cast(x, e.dtype)
 
 

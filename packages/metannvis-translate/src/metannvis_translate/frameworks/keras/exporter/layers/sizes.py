@@ -104,13 +104,13 @@ def _getitem(e: KerasEmitter, op: Any, x: ir.Value, sizes: list[Any]) -> ir.Valu
                 shape[axis] = None if size is None else len(range(*slice(start, stop, step).indices(size)))
         else:
             index = sizes[k]
+            axes.append(axis)
+            starts.append(index)
+            steps.append(1)
             if hasattr(index, "dtype"):
-                x = e.emit("Gather", x, vector(e, [index]), axis=axis, shape=[*shape[:axis], 1, *shape[axis + 1 :]])
+                ends.append(e.emit("Add", index, e.scalar(1, index), shape=()))
             else:
-                axes.append(axis)
-                starts.append(index)
                 ends.append(index + 1 or END)
-                steps.append(1)
             shape[axis] = 1
             dropped.append(axis)
         axis += 1

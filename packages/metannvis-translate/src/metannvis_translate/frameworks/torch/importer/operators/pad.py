@@ -130,7 +130,16 @@ def Pad(
 ) -> LaidOut:
     """``F.pad``; no module, since padding has no rule of its own."""
     chosen = None if axes is None else ctx.known(axes, "axes").tolist()
-    amounts = axis_pads(ctx.known(pads, "pads").tolist(), chosen, data.rank)
+    widths = ctx.sizes(pads, "pads")
+    amounts = axis_pads(widths, chosen, data.rank)
+    if any(isinstance(width, fx.Node) for width in widths):
+        known = constant_value is None or isinstance(constant_value, ConstantValue)
+        if mode != "constant" or not known:
+            ctx.refuse("its pads depend on a free size")
+        x = ctx.placed(data)
+        pairs = [width for pair in reversed(list(x.arrange(amounts))) for width in pair]
+        fill = constant_value.scalar() if isinstance(constant_value, ConstantValue) else 0
+        return LaidOut(ctx.function(F.pad, x.tensor, pairs, "constant", fill), x.order)
     if constant_value is not None and not isinstance(constant_value, ConstantValue):
         if mode != "constant":
             ctx.refuse("its constant_value is computed when the model runs")
