@@ -202,7 +202,7 @@ class KerasImporter(LayerMaker):
         for port, output in zip(self.hub.outputs, outputs, strict=True):
             tensor = output.tensor
             if not hasattr(tensor, "_keras_history"):
-                tensor = self._constant_output(tensor)
+                tensor = self._constant_output(port.name, tensor)
             if any(tensor is given for given in self.inputs):
                 tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
@@ -212,8 +212,10 @@ class KerasImporter(LayerMaker):
             name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
         )
 
-    def _constant_output(self, value: Any) -> Any:
+    def _constant_output(self, name: str, value: Any) -> Any:
         """A constant as an output, which in Keras has to come from an input: none of it is left in a sum of no entries."""
+        if not self.inputs:
+            raise UnsupportedOperatorError("An output", reason=f"the output {name!r} does not depend on any input of the model")
         nothing = keras.ops.sum(keras.ops.zeros_like(self.inputs[0]))
         array = np.asarray(value)
         if array.dtype == bool:
