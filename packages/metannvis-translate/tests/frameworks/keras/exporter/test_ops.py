@@ -30,9 +30,17 @@ MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
 
 #: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
 OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
+    "BroadcastTo": [lambda x: K.broadcast_to(K.sum(x, axis=(0, 1)), (3, 4, 6))],
+    "Det": [lambda x: K.det(x[..., :4])],
+    "Fold": [lambda x: K.fold(K.reshape(x, (-1, 20, 6)), (3, 4), 2)],
+    "Unfold": [lambda x: K.unfold(x, 2), lambda x: K.unfold(x, (3, 2), dilation=1, padding=1, stride=2)],
     "ConvTranspose": [
-        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "same"),
-        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "valid"),
+        lambda x: K.conv_transpose(
+            x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "same", data_format="channels_last"
+        ),
+        lambda x: K.conv_transpose(
+            x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "valid", data_format="channels_last"
+        ),
     ],
     "Corrcoef": [lambda x: K.corrcoef(K.reshape(x, (-1, 120)))],
     "ExtractPatches": [
