@@ -30,10 +30,10 @@ MATRIX = np.linspace(-1, 1, 42).reshape(6, 7)
 
 #: By class of the operation: functions of one KerasTensor of shape (batch, 5, 4, 6). ``positive`` is exp of it.
 OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
-    "ConvTranspose": [
-        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "same"),
-        lambda x: K.conv_transpose(x, np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32"), 2, "valid"),
-    ],
+    "BroadcastTo": [lambda x: K.broadcast_to(K.sum(x, axis=(0, 1)), (3, 4, 6))],
+    "Det": [lambda x: K.det(x[..., :4])],
+    "Fold": [lambda x: K.fold(K.reshape(x, (-1, 20, 6)), (3, 4), 2)],
+    "Unfold": [lambda x: K.unfold(x, 2), lambda x: K.unfold(x, (3, 2), dilation=1, padding=1, stride=2)],
     "Corrcoef": [lambda x: K.corrcoef(K.reshape(x, (-1, 120)))],
     "ExtractPatches": [
         lambda x: K.image.extract_patches(x, 2, strides=1, padding="same"),
@@ -261,7 +261,7 @@ OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     "ZerosLike": [lambda x: x - K.zeros_like(x)],
 }
 #: TensorFlow computes these in single precision, in parts.
-SINGLE = {"Gelu", "gelu"}
+SINGLE = {"Gelu", "Resize", "gelu"}
 #: Activations of one argument; ``threshold`` wants more and is tested within another function.
 NAMES = sorted(set(dir(keras.activations)) & set(keras.src.activations.ALL_OBJECTS_DICT) - {"threshold"})
 
@@ -290,7 +290,23 @@ def test_operation_computes_the_same(name: str, compare_export: Any) -> None:
 
 def test_every_operation_has_a_row() -> None:
     load_families()
-    assert set(operations) == set(OPERATIONS)
+    assert set(operations) == set(OPERATIONS) | {"ConvTranspose"}
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_transposed_convolution_in_a_layer(padding: str, compare_export: Any) -> None:
+    """Keras computes it eagerly only: in a functional model its operation mixes up its own arguments."""
+    kernel = np.linspace(-1, 1, 72).reshape(3, 2, 2, 6).astype("float32")
+
+    class Transposed(L.Layer):
+        def call(self, x: Any) -> Any:
+            return K.conv_transpose(x, K.cast(kernel, x.dtype), 2, padding, data_format="channels_last")
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (shape[0], 10 + (padding == "valid"), 8, 2)
+
+    x = keras.Input(SHAPE)
+    compare_export(keras.Model(x, Transposed()(x)), batch=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
