@@ -69,6 +69,20 @@ NOT_RANDOM = r"(zeros|ones|full)_like"
 #: What is not compared: a pattern of operators, of edges, of what (``output``, ``gradient`` or either), of targets; and why.
 NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     (
+        r"nn\.functional\.adaptive_max_pool3d",
+        r"zeros.*|both signs|ties|halves",
+        "gradient",
+        "keras",
+        "which of several equal entries has the derivative, TensorFlow's pools in space decide for themselves",
+    ),
+    (
+        r"torch\.ops\.aten\._safe_softmax.*",
+        r"infinite.*|missing.*",
+        "output",
+        "keras",
+        "a softmax of infinite numbers is not a number in PyTorch, and partly zero in Keras' own layer",
+    ),
+    (
         r"nn\.functional\.embedding(_bag)?",
         r".*",
         "gradient",
@@ -129,7 +143,7 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
         (r"(nn\.functional\.(interpolate|upsample|conv|adaptive_avg_pool|avg_pool|grid_sample|embedding_bag|fold|unfold|layer_norm|group_norm|batch_norm|"
         r"instance_norm|local_response_norm|rms_norm|linear|bilinear).*|_?upsample.*|grid_sampler.*|native_.*norm|_native_batch_norm_legit|"
         r"std.*|var.*|matmul|mm|bmm|einsum|addmm.*|baddbmm|addbmm|addmv|addr|__rmatmul__|inner|tensordot|kron|"
-        r"linalg\.multi_dot|linalg\.matrix_power|cov|corrcoef|prod|cumprod|masked\.(var|std|prod|cumprod|normalize).*)"),
+        r"linalg\.multi_dot|linalg\.matrix_power|cov|corrcoef|c?dist|prod|cumprod|masked\.(var|std|prod|cumprod|normalize).*)"),
         r"infinite.*|missing.*",
         "output",
         "keras|torch",
@@ -568,6 +582,7 @@ def short(reason: str) -> str:
     reason = re.sub(r" ?Register a converter:.*", "", reason.split("\n")[0])
     reason = re.sub(r" \[sample \d+; \d+ of \d+\]", "", reason)
     reason = re.sub(r" \[[^\]]*\.py:\d+ in .*", "", reason)
+    reason = re.sub(r"\x1b\[\d*m", "", reason)
     reason = re.sub(r"0x[0-9a-f]+", "…", reason)
     return reason[:200].strip()
 
