@@ -173,7 +173,7 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
     def shared(a: Any, b: Any) -> Any:
-        mean = ops.multiply(add(a, b), 0.5)
+        mean = add(ops.multiply(a, 0.5), ops.multiply(b, 0.5))  # their sum may be beyond every number
         return ops.where(beyond(a, b), a, ops.where(beyond(b, a), b, mean))
 
     dtype = ctx.node.outputs[0].dtype
