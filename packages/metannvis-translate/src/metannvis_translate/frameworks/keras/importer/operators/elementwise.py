@@ -66,7 +66,8 @@ def Add(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """A sum of equal shapes is a layer, one that broadcasts an operation."""
     if isinstance(A, LaidOut) and isinstance(B, LaidOut) and A.rank == B.rank:
         order = ctx.common_order((A, B))
-        if tuple(ctx.broadcastable(A, order).shape) == tuple(ctx.broadcastable(B, order).shape):
+        shape = tuple(ctx.broadcastable(A, order).shape)
+        if shape == tuple(ctx.broadcastable(B, order).shape) and 0 not in shape:
             return merged(ctx, layers.Add, add, A, B)
     return together(ctx, add, A, B)
 
