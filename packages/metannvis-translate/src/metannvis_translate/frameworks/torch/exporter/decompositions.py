@@ -149,7 +149,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def filled(x: Any, dim: int, index: Any, value: Any) -> Any:
         sizes = list(x.shape)
         if not sizes:
-            return op.Add(op.Mul(x, op.CastLike(op.Constant(value_float=0.0), x)), value)
+            return op.Where(op.Equal(x, x), value, value)
         size = sizes[dim]
         if not isinstance(size, int):
             raise NotImplementedError("rows filled along an axis of free size")

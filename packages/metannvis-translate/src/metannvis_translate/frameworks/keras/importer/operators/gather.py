@@ -86,10 +86,14 @@ def top(ctx: KerasImporter, value: Value, k: int, axis: int, largest: bool) -> t
     where = x.axis(axis)
     rows = ops.moveaxis(x.tensor, where, -1)
     dtype = keras.backend.standardize_dtype(rows.dtype)
-    ranked = rows
+    if "float" in dtype:
+        # what is not a number is beyond all that are
+        ranked = ops.where(ops.isnan(rows), np.asarray(np.inf, dtype), rows)
+    else:
+        ranked = rows
     if not largest:
         # an integer has no opposite at the end of its range, but always a complement
-        ranked = ops.negative(rows) if "float" in dtype else ops.bitwise_not(rows)
+        ranked = ops.negative(ranked) if "float" in dtype else ops.bitwise_not(rows)
     index = ops.cast(ops.top_k(ranked, k, sorted=True)[1], "int64")
     picked = ops.take_along_axis(rows, index, axis=-1)
     return ctx.keep(x, ops.moveaxis(picked, -1, where)), ctx.keep(x, ops.moveaxis(index, -1, where))
