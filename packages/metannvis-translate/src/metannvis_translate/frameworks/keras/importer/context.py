@@ -215,7 +215,9 @@ class KerasImporter(LayerMaker):
     def _constant_output(self, name: str, value: Any) -> Any:
         """A constant as an output, which in Keras has to come from an input: none of it is left in a sum of no entries."""
         if not self.inputs:
-            raise UnsupportedOperatorError("An output", reason=f"the output {name!r} does not depend on any input of the model")
+            raise UnsupportedOperatorError(
+                "An output", reason=f"the output {name!r} does not depend on any input of the model"
+            )
         nothing = keras.ops.sum(keras.ops.zeros_like(self.inputs[0]))
         array = np.asarray(value)
         if array.dtype == bool:

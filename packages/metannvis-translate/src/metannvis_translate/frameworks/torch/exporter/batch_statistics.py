@@ -103,8 +103,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
         if 0 in list(input.shape):
             raise NotImplementedError("a normalization of nothing")
-        y, mean, reciprocal = aten_native_group_norm(input, weight, bias, N, C, HxW, group, eps)
-        return y, stop(mean), stop(reciprocal)
+        return aten_native_group_norm(input, weight, bias, N, C, HxW, group, eps)
 
     return {
         aten.native_group_norm.default: group_norm,

@@ -149,13 +149,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def filled(x: Any, dim: int, index: Any, value: Any) -> Any:
         sizes = list(x.shape)
         if not sizes:
-            return op.Add(op.Mul(x, op.CastLike(op.Constant(value_float=0.0), x)), value)
+            return op.Where(op.Equal(x, x), value, value)
+        size = sizes[dim]
+        if not isinstance(size, int):
+            raise NotImplementedError("rows filled along an axis of free size")
         line = [1] * len(sizes)
-        line[dim] = -1
-        index = op.Reshape(index, op.Constant(value_ints=line))
-        rows = op.Gather(x, op.Reshape(index, op.Constant(value_ints=[-1])), axis=dim)
-        shape = op.Shape(rows)
-        return op.ScatterElements(x, op.Expand(index, shape), op.Expand(value, shape), axis=dim)
+        line[dim] = size
+        # each of the places once, also where an index says it again
+        places = op.Unsqueeze(op.Constant(value_ints=list(range(size))), [1])
+        named = op.CastLike(op.Equal(places, op.Reshape(index, [1, -1])), op.Constant(value_int=0))
+        mask = op.Greater(op.ReduceSum(named, [1], keepdims=0), op.Constant(value_int=0))
+        return op.Where(op.Reshape(mask, op.Constant(value_ints=line)), value, x)
 
     def extreme_so_far(largest: bool) -> Callable[..., Any]:
         def made(self, dim: int):  # type: ignore[no-untyped-def]

@@ -67,7 +67,8 @@ def Add(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """A sum of equal shapes is a layer, one that broadcasts an operation."""
     if isinstance(A, LaidOut) and isinstance(B, LaidOut) and A.rank == B.rank:
         order = ctx.common_order((A, B))
-        if tuple(ctx.broadcastable(A, order).shape) == tuple(ctx.broadcastable(B, order).shape):
+        shape = tuple(ctx.broadcastable(A, order).shape)
+        if shape == tuple(ctx.broadcastable(B, order).shape) and 0 not in shape:
             return merged(ctx, layers.Add, add, A, B)
     return together(ctx, add, A, B)
 
@@ -174,7 +175,7 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
         return together(ctx, lambda *tensors: functools.reduce(function, tensors), *values)
 
     def shared(a: Any, b: Any) -> Any:
-        mean = ops.multiply(add(a, b), 0.5)
+        mean = add(ops.multiply(a, 0.5), ops.multiply(b, 0.5))  # their sum may be beyond every number
         return ops.where(beyond(a, b), a, ops.where(beyond(b, a), b, mean))
 
     dtype = ctx.node.outputs[0].dtype

@@ -106,9 +106,11 @@ def top(ctx: KerasImporter, value: Value, k: int | None, axis: int, largest: boo
     rows = ops.moveaxis(x.tensor, where, -1)
     dtype = keras.backend.standardize_dtype(rows.dtype)
     ranked = rows
+    if "float" in dtype:  # what is not a number is beyond all that are
+        ranked = ops.where(ops.isnan(rows), np.asarray(np.inf, dtype), rows)
     if largest == (k is None):  # a sort gives the smallest first
         # an integer has no opposite at the end of its range, but always a complement
-        ranked = ops.negative(rows) if "float" in dtype else ops.bitwise_not(rows)
+        ranked = ops.negative(ranked) if "float" in dtype else ops.bitwise_not(rows)
     index = ops.argsort(ranked, axis=-1) if k is None else ops.top_k(ranked, k, sorted=True)[1]
     index = ops.cast(index, "int64")
     picked = ops.take_along_axis(rows, index, axis=-1)

@@ -124,9 +124,14 @@ def Div(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     return LaidOut(ctx.function(operator.truediv, *args), order)
 
 
+def fmod_of(a: Any, b: Any) -> torch.Tensor:
+    """``torch.fmod``, which takes no number in front."""
+    return torch.fmod(a if isinstance(a, torch.Tensor) else torch.full_like(b, a), b)
+
+
 @converter("Mod", since=10)
 def Mod(ctx: TorchImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
-    return elementwise(ctx, torch.fmod if fmod else torch.remainder, A, B)
+    return elementwise(ctx, fmod_of if fmod else torch.remainder, A, B)
 
 
 @converter("Pow", since=1)

@@ -67,6 +67,9 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
         else:
             x = ctx.placed(data)
             sizes.append(ctx.method("size", x.tensor, x.axis(k)))
+    settled = [size for size in sizes if isinstance(size, int)]
+    if 0 in settled and -1 in settled:
+        ctx.refuse("of a tensor without elements no size is left to be found out")
     return LaidOut(ctx.function(torch.reshape, tensor, tuple(sizes)), identity(len(sizes)))
 
 
