@@ -179,6 +179,7 @@ WITHOUT = {
         ),
         "others are built upon it",
     ),
+    "PARSeqCausalLM": "it asks the tokenizer of its preprocessor while it is made",
     "BLIP2Seq2SeqLM": "BLIP2CausalLM with another language model",
     "Gemma4AssistantCausalLM": "it drafts for another model and has no call of its own",
 }  # fmt: skip
@@ -219,7 +220,7 @@ def _basnet() -> Any:
             "stackwise_num_strides": [1, 2, 2, 2],
         }
     )
-    return _models().BASNetBackbone(image_encoder=encoder, num_classes=1, projection_filters=8, prediction_heads=None)
+    return _models().BASNetBackbone(image_encoder=encoder, num_classes=1, prediction_heads=None)
 
 
 def _blip2(*, flan: bool = False) -> Any:
@@ -524,7 +525,7 @@ TASKS: dict[str, Member] = {
         "CausalLM", "Bloom", "Falcon", "GPT2", "GPTNeoX", "Gemma", "GptOss", "Llama", "Llama3", "Mistral", "Mixtral", "OPT", "Phi3",
         "Qwen", "QwenMoe", "Qwen3", "Qwen3Moe", "Qwen3_5", "Qwen3_5Moe", "RWKV7", "SmolLM3",
     ),
-    **_on_each("CausalLM", "BLIP2", "Gemma3", "Gemma3n", "Gemma4", "PARSeq", "PaliGemma", preprocessor=None),
+    **_on_each("CausalLM", "BLIP2", "Gemma3", "Gemma3n", "Gemma4", "PaliGemma", preprocessor=None),
     **_on_each("Seq2SeqLM", "Bart", "EdRec", "T5", "T5Gemma", "T5Gemma2"),
     **_on_each(
         "ImageClassifier", "CSPNet", "DeiT", "DenseNet", "EfficientNet", "MiT", "MobileNet", "MobileNetV5", "ResNet",

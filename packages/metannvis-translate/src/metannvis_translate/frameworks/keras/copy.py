@@ -9,6 +9,7 @@ from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
+from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process.patches import patched
 
@@ -31,7 +32,7 @@ def as_float64(model: Any) -> Any:
     keras = require("keras")
     try:
         config = _in_double(keras.saving.serialize_keras_object(model))
-        with keras.saving.custom_object_scope(_custom_objects(model)), _double_by_default(), warnings.catch_warnings():
+        with keras.saving.custom_object_scope(_custom_objects(model)), _double_by_default(), quiet_masks():
             # Of layers without a build of their own, which their first call in the copied graph builds.
             warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)

@@ -110,9 +110,13 @@ def hand_on(layer: Any, outputs: Any, first: Any, previous: Any, masks: Masks) -
 
 @contextmanager
 def quiet_masks() -> Iterator[None]:
-    """Keras says of a layer that loses a mask that it does, which its author knows; runs of ours do not say it again."""
+    """Keras says of a layer that loses a mask that it does, which its author knows; runs of ours do not say it again.
+
+    Nor that a softmax over one entry is 1, which comes of the inputs and would be an error where warnings are.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*was passed an input with a mask attached", UserWarning)
+        warnings.filterwarnings("ignore", "(?s).*You are using a softmax over axis", UserWarning)
         yield
 
 

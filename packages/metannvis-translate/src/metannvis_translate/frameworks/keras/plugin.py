@@ -14,6 +14,7 @@ from metannvis_translate.errors import (
     UntrustedModelError,
 )
 from metannvis_translate.frameworks.keras.copy import flatten_model
+from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.keras.run import KERAS_MODEL, checked, from_array, run_model, to_array
 from metannvis_translate.frameworks.keras.saved_models import load_saved_model
 from metannvis_translate.frameworks.keras.saving import is_loaded, save_file, save_folder
@@ -123,7 +124,8 @@ class TensorFlow(FrameworkBase):
         require("tensorflow")
         from metannvis_translate.frameworks.keras.importer.importer import build
 
-        return build(hub, dtype=dtype, progress=progress)
+        with quiet_masks():
+            return build(hub, dtype=dtype, progress=progress)
 
     def run(
         self,

@@ -122,3 +122,9 @@ def test_what_is_no_tensor_may_stand_beside_tensors() -> None:
     model = keras.Model(inputs, Block()(inputs))
     translation = translate(model, "torch", example_inputs=_x(2, 7))
     assert check_equivalence(model, translation, _x(3, 5)).passed
+
+
+def test_a_softmax_over_one_entry_warns_nobody() -> None:
+    """Warnings are errors in these tests; what Keras says of the caller's sizes is none of a translation's."""
+    model = _model(lambda x: ops.softmax(ops.matmul(x, ops.transpose(x, (0, 2, 1)))))
+    assert translate(model, "torch", example_inputs=_x(2, 1)).report is not None

@@ -131,15 +131,18 @@ def Pad(
     """``F.pad``; no module, since padding has no rule of its own."""
     chosen = None if axes is None else ctx.known(axes, "axes").tolist()
     widths = ctx.sizes(pads, "pads")
-    amounts = axis_pads(widths, chosen, data.rank)
     if any(isinstance(width, fx.Node) for width in widths):
         known = constant_value is None or isinstance(constant_value, ConstantValue)
         if mode != "constant" or not known:
             ctx.refuse("its pads depend on a free size")
         x = ctx.placed(data)
-        pairs = [width for pair in reversed(list(x.arrange(amounts))) for width in pair]
+        free: list[Any] = [(0, 0)] * x.rank
+        for k, axis in enumerate(range(x.rank) if chosen is None else chosen):
+            free[axis % x.rank] = (widths[k], widths[k + len(widths) // 2])
+        pairs = [width for pair in reversed(list(x.arrange(free))) for width in pair]
         fill = constant_value.scalar() if isinstance(constant_value, ConstantValue) else 0
         return LaidOut(ctx.function(F.pad, x.tensor, pairs, "constant", fill), x.order)
+    amounts = axis_pads(widths, chosen, data.rank)
     if constant_value is not None and not isinstance(constant_value, ConstantValue):
         if mode != "constant":
             ctx.refuse("its constant_value is computed when the model runs")
