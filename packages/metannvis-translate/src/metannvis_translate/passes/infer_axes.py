@@ -233,6 +233,9 @@ def annotate(hub: ExportedGraph) -> ExportedGraph:
     """
     graph = hub.model.graph
     found = infer_axes(graph)
+    for port in hub.inputs:
+        if port.value not in found and (default := _default_axes(port, hub.conventions.channels_last)):
+            found = infer_axes(graph, found | {port.value: default})
     for node in graph:
         source = node.inputs[0] if node.inputs else None
         if (
@@ -243,9 +246,6 @@ def annotate(hub: ExportedGraph) -> ExportedGraph:
             and _is_over_features(node)
         ):
             found = infer_axes(graph, found | {source.name: "NTF"})
-    for port in hub.inputs:
-        if port.value not in found and (default := _default_axes(port, hub.conventions.channels_last)):
-            found = infer_axes(graph, found | {port.value: default})
 
     def letters(name: str, shape: tuple[int | None, ...]) -> str:
         known = found.get(name, "")

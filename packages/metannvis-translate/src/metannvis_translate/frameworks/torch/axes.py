@@ -89,12 +89,12 @@ class Passages:
         """Letters by key: what the operators say; where they say nothing, what is usual."""
         found: dict[int, str] = {}
         self._spread(found)
-        for row in self.rows:
-            if row.operator in OVER_FEATURES and row.values and len(row.values[0].shape) == 3:
-                self._settle(row.values[0], "NTF", found)
         for value in inputs:
             rank = len(value.shape)
             self._settle(value, {1: "N", 2: "NF", 3: "NTF"}.get(rank) or image_axes(rank), found)
+        for row in self.rows:
+            if row.operator in OVER_FEATURES and row.values and len(row.values[0].shape) == 3:
+                self._settle(row.values[0], "NTF", found)
         return found
 
     def looked_up(self, inputs: Sequence[Value]) -> list[int]:

@@ -15,6 +15,7 @@ __all__ = [
     "backward_hooks",
     "call_name",
     "holds_packed",
+    "is_compiled",
     "recording",
     "sound_batch_norms",
     "structure_of",
@@ -89,6 +90,13 @@ def structure_of(output: Any) -> Any:
     return walk(output)
 
 
+def is_compiled(module: Any) -> bool:
+    """Whether TorchScript compiled a module, which then runs outside Python and takes no hooks."""
+    import torch
+
+    return isinstance(module, torch.jit.ScriptModule)
+
+
 @contextmanager
 def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torch.Tensor], None]) -> Iterator[None]:
     """Call ``sink(name, module, tensor)`` for each tensor that each submodule returns, in execution order.
@@ -109,7 +117,7 @@ def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torc
 
     try:
         for name, module in model.named_modules():
-            if name:
+            if name and not is_compiled(module):
                 handles.append(module.register_forward_hook(hook_for(name)))
         yield
     finally:

@@ -15,7 +15,7 @@ from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.axes import Value, watching
-from metannvis_translate.frameworks.torch.hooks import recording, sound_batch_norms, tensors_in
+from metannvis_translate.frameworks.torch.hooks import is_compiled, recording, sound_batch_norms, tensors_in
 from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, kind_of, role_of, takes_indices
 from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
@@ -247,7 +247,7 @@ def _listing(model: torch.nn.Module) -> Iterator[_Listing]:
     with undisturbed(model), recording(model, sink):
         try:
             for name, module in model.named_modules():
-                if name:
+                if name and not is_compiled(module):
                     handles.append(module.register_forward_pre_hook(enter, prepend=True))
                     handles.append(module.register_forward_hook(leave, always_call=True))
             yield listing
