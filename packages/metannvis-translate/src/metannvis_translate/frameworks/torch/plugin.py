@@ -33,7 +33,7 @@ class TorchFramework(FrameworkBase):
     key = "torch"
     label = "PyTorch"
     suffixes = (".pt2", ".pt", ".pth")
-    engines = ("torchscript-fast", "dynamo", "torchscript")
+    engines = ("trace", "torchscript-fast", "dynamo", "torchscript")
     former_engines = MappingProxyType({"quick": "torchscript-fast"})
     differentiable = True
     runs_by_name = True

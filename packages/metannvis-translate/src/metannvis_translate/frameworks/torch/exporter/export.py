@@ -37,6 +37,7 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
+FAST = ("trace", "torchscript-fast")
 AUTOCAST = (
     "forward asks for reduced precision by torch.autocast: the translation computes without, and was compared with the source "
     "without"
@@ -84,11 +85,11 @@ def export_model(
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
-    if engine != "torchscript-fast":
+    if engine not in FAST:
         recorder.try_inputs()
         _refuse_changed_parameters(recorder, model)
     failures: list[str] = []
-    for dynamic in (True,) if engine == "torchscript-fast" or free else (True, False):
+    for dynamic in (True,) if engine in FAST or free else (True, False):
         progress(0, 1, f"export ({engine})")
         # a batch of one is as good to the fast exporter, which keeps the batch where it is, and half the work
         if engine == "torchscript-fast":
@@ -98,17 +99,17 @@ def export_model(
         state = ModelState(recorder.model)
         try:
             exported = ENGINES[engine](recorder, dynamic)
-            changes = [*recorder.reassigned, *state.changes()] if engine == "torchscript-fast" else []
+            changes = [*recorder.reassigned, *state.changes()] if engine in FAST else []
             if changes:
                 raise EngineDeclinedError(recorder.name, reason=f"forward changes {', '.join(changes)}")
         except Exception as error:
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
-            if engine == "torchscript-fast":
+            if engine in FAST:
                 if not isinstance(error, EngineDeclinedError):
                     recorder.try_inputs()
                 raise EngineDeclinedError(
-                    type(model).__name__, reason=f"exporter torchscript-fast: {cause_in_a_line(error)}"
+                    type(model).__name__, reason=f"exporter {engine}: {cause_in_a_line(error)}"
                 ) from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{cause_in_a_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
