@@ -24,7 +24,6 @@ from metannvis_translate.frameworks.torch.exporter.operator_trace import Call, n
 from metannvis_translate.frameworks.torch.exporter.operator_translation import Rules, Translation
 from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
-from metannvis_translate.frameworks.torch.exporter.torchscript_fast_path import check_graph, check_modules
 from metannvis_translate.graph.constants import constant_array
 from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, set_exact
 from metannvis_translate.graph.stack_trace import written_line
@@ -365,18 +364,9 @@ def _keep_exact(node: ir.Node, text: str) -> None:
         set_exact(node, {"value": exact})
 
 
-def by_torchscript_fast(recorder: Recorder, dynamic: bool) -> Exported:
-    """The TorchScript exporter where it tells all there is to know, see ``torchscript_fast_path``."""
-    check_modules(recorder.model)
-    exported = by_torchscript(recorder, dynamic)
-    check_graph(exported.model, recorder.model)
-    return exported
-
-
 #: Ways to export, by name: ``engine(recorder, dynamic)``.
 ENGINES: dict[str, Callable[[Recorder, bool], Exported]] = {
     "trace": by_trace,
-    "torchscript-fast": by_torchscript_fast,
     "dynamo": by_dynamo,
     "torchscript": by_torchscript,
 }

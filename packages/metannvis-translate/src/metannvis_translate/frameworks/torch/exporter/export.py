@@ -7,6 +7,7 @@ TorchScript one where it fails: each fails where the other works.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
-from metannvis_translate.frameworks.torch.exporter.engines import ENGINES
+from metannvis_translate.frameworks.torch.exporter.engines import ENGINES, Exported
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
+from metannvis_translate.frameworks.torch.exporter.operator_trace import ModelChangedError
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled
 from metannvis_translate.frameworks.torch.model_state import (
@@ -37,7 +39,6 @@ __all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
-FAST = ("trace", "torchscript-fast")
 AUTOCAST = (
     "forward asks for reduced precision by torch.autocast: the translation computes without, and was compared with the source "
     "without"
@@ -64,7 +65,7 @@ def export_model(
     dtype
         ``"float64"`` exports a copy in double precision; ``None`` keeps single precision (half becomes single).
     engine
-        ``"torchscript-fast"``, ``"dynamo"`` or ``"torchscript"``.
+        ``"trace"``, ``"dynamo"`` or ``"torchscript"``.
     free
         For each input the axes beside the batch whose size is free; empty if none is. Only the dynamo exporter follows it.
 
@@ -85,29 +86,22 @@ def export_model(
     if free and engine != "dynamo":
         raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine} does not follow sizes that are free")
     recorder = Recorder(_inference_copy(model, dtype), inputs, dtype, originals, type(model).__name__, free)
-    if engine not in FAST:
+    if engine != "trace":
         recorder.try_inputs()
         _refuse_changed_parameters(recorder, model)
     failures: list[str] = []
-    for dynamic in (True,) if engine in FAST or free else (True, False):
+    for dynamic in (True,) if engine == "trace" or free else (True, False):
         progress(0, 1, f"export ({engine})")
-        # a batch of one is as good to the fast exporter, which keeps the batch where it is, and half the work
-        if engine == "torchscript-fast":
-            recorder.batch = 1
-        elif not dynamic:
+        if not dynamic:
             recorder.batch = recorder.given_batch
         state = ModelState(recorder.model)
         try:
-            exported = ENGINES[engine](recorder, dynamic)
-            changes = [*recorder.reassigned, *state.changes()] if engine in FAST else []
-            if changes:
-                raise EngineDeclinedError(recorder.name, reason=f"forward changes {', '.join(changes)}")
+            exported = _by_trace(recorder, model) if engine == "trace" else ENGINES[engine](recorder, dynamic)
         except Exception as error:
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
-            if engine in FAST:
-                if not isinstance(error, EngineDeclinedError):
-                    recorder.try_inputs()
+            if engine == "trace":
+                recorder.try_inputs()
                 raise EngineDeclinedError(
                     type(model).__name__, reason=f"exporter {engine}: {cause_in_a_line(error)}"
                 ) from error
@@ -131,6 +125,21 @@ def export_model(
             notes = (*notes, AUTOCAST)
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes)
     raise refusal(recorder, engine, failures, last) from last
+
+
+def _by_trace(recorder: Recorder, model: Any) -> Exported:
+    """What the model calls, from the state that it holds; whether ``forward`` changes that is not known beforehand."""
+    with contextlib.suppress(ModelChangedError):
+        exported = ENGINES["trace"](recorder, True)
+        if not recorder.reassigned:
+            return exported
+    recorder.try_inputs()
+    _refuse_changed_parameters(recorder, model)
+    exported = ENGINES["trace"](recorder, True)
+    unknown = set(recorder.reassigned) - set(recorder.changing)
+    if unknown:
+        raise EngineDeclinedError(recorder.name, reason=f"forward changes {', '.join(sorted(unknown))}")
+    return exported
 
 
 def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:

@@ -24,7 +24,7 @@ from metannvis_translate.graph.stack_trace import is_the_users
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Call", "Size", "Trace", "TracedValue", "numbers_in", "traced", "values_in"]
+__all__ = ["Call", "ModelChangedError", "Size", "Trace", "TracedValue", "numbers_in", "traced", "values_in"]
 
 #: Calls of a model that are recorded; one with more is left to another exporter, which says it better.
 MOST_CALLS = 50_000
@@ -89,6 +89,10 @@ class TraceError(NotImplementedError):
     """The model does something that is not recorded."""
 
 
+class ModelChangedError(TraceError):
+    """The model changes a tensor that it keeps, in place."""
+
+
 def traced(
     model: torch.nn.Module,
     names: Mapping[int, str],
@@ -121,7 +125,7 @@ def traced(
     second = _Recording(names, rules, batch, first)
     trace = _united(large, second.run(model, inputs), batch)
     if first.memory.is_model_changed or second.memory.is_model_changed:
-        raise TraceError("forward changes a tensor that the model keeps")
+        raise ModelChangedError("forward changes a tensor that the model keeps")
     return trace
 
 
@@ -243,6 +247,8 @@ class _Recording:
 
         if func.namespace == "prim":
             return func(*args, **kwargs)
+        if func._opname in ASSERTIONS:
+            return None
         tags = func.tags
         if torch.Tag.nondeterministic_seeded in tags and not _is_idle(func, args, kwargs):
             raise TraceError(f"{func} draws random numbers")
@@ -396,6 +402,10 @@ class _Recording:
         return path or "", line
 
 
+#: Operators that only look whether something is true, which is not a part of what a model computes.
+ASSERTIONS = {
+    "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "sym_constrain_range_for_size",
+}  # fmt: skip
 #: Operators that cut a tensor into pieces, and which of their arguments says along which axis.
 PIECES = {"unbind": 1, "split": 2, "split_with_sizes": 2, "chunk": 2, "tensor_split": 2, "unsafe_split": 2, "unsafe_chunk": 2}
 _USERS: dict[str, bool] = {}

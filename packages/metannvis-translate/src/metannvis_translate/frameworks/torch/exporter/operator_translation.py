@@ -169,7 +169,8 @@ class Translation:
         self.model = ir.Model(graph, ir_version=_constants.ONNX_IR_VERSION, producer_name="pytorch")
 
     def translate(self, trace: Trace) -> ir.Model:
-        from onnx_ir.passes.common import InlinePass, RemoveUnusedNodesPass
+        from torch.onnx import _constants
+        from torch.onnx._internal._lazy_import import onnxscript_apis as torch_apis
         from torch.onnx._internal.exporter import _ir_passes
 
         graph = self.model.graph
@@ -183,10 +184,8 @@ class Translation:
         for value in trace.outputs:
             graph.outputs.append(self._output(value))
         _ir_passes.add_opset_imports(self.model)
-        if self.model.functions:
-            InlinePass()(self.model)
-            self.model.functions.clear()
-        RemoveUnusedNodesPass()(self.model)
+        # what is not used goes, and functions are written out
+        torch_apis.convert_version(self.model, _constants.ONNX_DEFAULT_OPSET)
         for node in graph:
             place = node.metadata_props.pop(CALL, None)
             if place is not None:
