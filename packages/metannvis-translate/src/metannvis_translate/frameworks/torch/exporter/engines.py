@@ -1,6 +1,7 @@
 """Export engines: the exporters of PyTorch, made to keep provenance and exact numbers.
 
-Dynamo says for each node which module it came from and which traced call; TorchScript only in the node's name.
+The trace is our own recorder of operators, which makes the graph of the dynamo exporter in a tenth of its time. Dynamo says for
+each node which module it came from and which traced call; TorchScript only in the node's name.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Recorder(Protocol):
     model: torch.nn.Module
     arrays: list[np.ndarray[Any, Any]]
     batched: list[bool]
+    batch: int
     #: for each input the axes beside the batch whose size is free; empty if none is
     free_axes: Sequence[Sequence[int]]
     #: whether a trace has to copy what every layer returns
@@ -155,7 +157,7 @@ def by_trace(recorder: Recorder, dynamic: bool) -> Exported:
     rules = Rules(translations())
     with quiet():
         trace = traced(recorder.module(), names, inputs, recorder.batch, rules)
-        held = {}
+        held: dict[int, str] = {}
         for name, tensor in (
             *recorder.model.named_parameters(remove_duplicate=False),
             *recorder.model.named_buffers(remove_duplicate=False),

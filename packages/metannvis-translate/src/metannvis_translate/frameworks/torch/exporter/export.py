@@ -1,8 +1,8 @@
 """Export of PyTorch models to ONNX, with provenance.
 
-``torch.onnx`` exports; forward hooks add what every layer returns to the exported outputs, so that the value of each
-layer is recorded where it happens instead of guessed from names afterwards. The dynamo exporter comes first, the
-TorchScript one where it fails: each fails where the other works.
+Forward hooks add what every layer returns to the exported outputs, so that the value of each layer is recorded where it happens
+instead of guessed from names afterwards. Our own recorder of operators comes first: it is several times faster than the dynamo
+exporter, which comes next, and the TorchScript one where that fails: each fails where the other works.
 """
 
 from __future__ import annotations

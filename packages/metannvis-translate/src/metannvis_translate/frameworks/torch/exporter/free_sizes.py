@@ -107,12 +107,13 @@ def _method(function: Callable[..., Any]) -> Any:
     return compute
 
 
-for _name, _function in {
+_OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "floordiv": operator.floordiv, "mod": operator.mod,
     "int_floordiv": operator.floordiv, "truediv": operator.truediv, "int_truediv": operator.truediv, "neg": operator.neg,
     "pos": operator.pos, "abs": abs, "pow": operator.pow, "pow_by_natural": operator.pow, "eq": operator.eq, "ne": operator.ne,
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "sym_max": max, "sym_min": min,
     "sym_float": float, "sym_not": operator.not_, "and_": operator.and_, "or_": operator.or_, "sym_and": operator.and_,
     "sym_or": operator.or_, "is_non_overlapping_and_dense": lambda *_: True,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _OPERATIONS.items():
     setattr(FreeSize, _name, _method(_function))

@@ -14,12 +14,10 @@ __all__ = ["Memory", "functional_of"]
 
 #: Views of all elements, in another shape but in the same order.
 REGROUPING = {
-    "view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "_unsafe_view", "view_as", "reshape_as", "_reshape_alias",
+    "view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "_unsafe_view", "view_as", "reshape_as",
 }  # fmt: skip
 #: Views that are the tensor itself.
-SAME = {"alias", "detach", "contiguous", "to", "lift_fresh", "expand_as_self", "_to_copy", "positive", "dropout"}
-#: Views of pieces along an axis, and which argument says the axis.
-PIECES = {"split": 2, "split_with_sizes": 2, "chunk": 2, "tensor_split": 2}
+SAME = {"alias", "detach", "contiguous", "to", "positive", "dropout"}
 
 
 class _State:
@@ -141,7 +139,10 @@ def functional_of(func: Any) -> Callable[..., Any] | None:
     import torch
 
     aten = torch.ops.aten
-    name, written = func._opname, [a for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    name, written = (
+        func._opname,
+        [a for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write],
+    )
     if func.namespace != "aten" or torch.Tag.inplace_view in func.tags or written != func._schema.arguments[:1]:
         return None
     if name == "copy_":
@@ -170,7 +171,7 @@ def _whole(state: _State, part: torch.Tensor) -> torch.Tensor:
     aten = torch.ops.aten
     assert state.how is not None
     assert state.source is not None
-    func, args, kwargs, place = state.how
+    func, args, kwargs, _ = state.how
     source, name = state.source.tensor, func._opname
     given = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
     given |= {a.name: value for a, value in zip(func._schema.arguments, args, strict=False)} | kwargs
@@ -190,11 +191,7 @@ def _whole(state: _State, part: torch.Tensor) -> torch.Tensor:
         case "permute":
             order = [axis % part.ndim for axis in given["dims"]]
             return aten.permute.default(part, [order.index(axis) for axis in range(part.ndim)])
-        case "unbind":
-            return aten.select_scatter.default(source, part, given["dim"], place)
         case "narrow":
             start = given["start"]
             return aten.slice_scatter.default(source, part, given["dim"], start, start + given["length"], 1)
-        case "diagonal":
-            return aten.diagonal_scatter.default(source, part, given["offset"], given["dim1"], given["dim2"])
     raise NotImplementedError(f"a view of a tensor ({func}) is changed in place")

@@ -1,17 +1,16 @@
 """Operator trace: the calls of PyTorch's operators that a model makes, recorded on tensors without elements.
 
 The model runs once for each of two batch sizes, and what it calls has to be the same for both: a number is then the same too,
-or a multiple of the batch size plus a constant (:class:`Size`). Operators stay whole that PyTorch's ONNX exporter has a function
-for; others are taken apart by the decompositions that it takes. What changes a tensor in place is written as what makes a new
-one (:mod:`.in_place`).
+or a multiple of the batch size plus a constant (:class:`Size`). Operators stay whole that PyTorch's ONNX exporter has a
+function for; others are taken apart by the decompositions that it takes. What changes a tensor in place is written as what
+makes a new one (:mod:`.in_place`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -141,8 +140,8 @@ class _Recording:
         self.memory = Memory(self)
         #: shapes in the order in which values were made, as a later run for another size looks them up
         self.shapes: list[tuple[int | Size, ...]] = []
-        self.holders: dict[int, TracedValue] = {}
-        self.kept: list[Any] = []
+        #: the mode that sees the calls
+        self.mode: Any = None
 
     def run(self, model: torch.nn.Module, inputs: Sequence[tuple[tuple[int, ...], torch.dtype, bool]]) -> Trace:
         import torch
@@ -165,9 +164,8 @@ class _Recording:
 
     def _sizes(self) -> Any:
         """Inside, a model that asks for a size is given one that stands for all."""
-        from torch.overrides import TorchFunctionMode
-
         import torch
+        from torch.overrides import TorchFunctionMode
 
         recording = self
         shape = torch.Tensor.shape.__get__
@@ -252,8 +250,8 @@ class _Recording:
         tags = func.tags
         if torch.Tag.nondeterministic_seeded in tags and not _is_idle(func, args, kwargs):
             raise TraceError(f"{func} draws random numbers")
-        if torch.Tag.data_dependent_output in tags:
-            raise TraceError(f"what {func} returns depends on data")
+        if func._opname == "detach_":
+            return args[0]
         if func._schema.is_mutable:
             return self._changed(func, args, kwargs)
         apart = self.rules.apart(func, any(t.is_complex() for t in _tensors((args, kwargs))))
@@ -264,10 +262,8 @@ class _Recording:
                 raise TraceError(f"No ONNX function found for {func!r}")
             return result
         self._check_pieces(func, args, kwargs)
-        promoted = self.rules.promoted(func, args, kwargs)
-        if promoted is not None:
-            return self._promoted(func, *promoted, args, kwargs)
-        return self.recorded(func, args, kwargs)
+        wanted = self.rules.promoted(func, args, kwargs)
+        return self.recorded(func, args, kwargs) if wanted is None else self._promoted(func, wanted, args, kwargs)
 
     def recorded(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator and record it as it stands."""
@@ -348,33 +344,34 @@ class _Recording:
             self.memory.change(target, made)
         return target
 
-    def _promoted(
-        self, func: Any, new_args: tuple[Any, ...], new_kwargs: dict[str, Any], dtype: Any, args: Any, kwargs: Any
-    ) -> Any:
+    def _promoted(self, func: Any, wanted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record an operator behind the casts that PyTorch makes of its own accord."""
         import torch
 
-        def cast(item: Any, wanted: Any) -> Any:
-            if wanted is None:
+        new_args, new_kwargs, returned = wanted
+
+        def cast(item: Any, dtype: Any) -> Any:
+            if dtype is None:
                 return item
             if isinstance(item, torch.Tensor):
-                if item.dtype == wanted:
+                if item.dtype == dtype:
                     return item
-                return self.recorded(torch.ops.prims.convert_element_type.default, (item,), {"dtype": wanted})
+                return self.recorded(torch.ops.prims.convert_element_type.default, (item,), {"dtype": dtype})
             if isinstance(item, (tuple, list)):
-                return [cast(entry, wanted) for entry in item]
-            if isinstance(item, (bool, int, float)) and self.rules.dtype_of(item) != wanted:
-                return self.recorded(torch.ops.aten.scalar_tensor.default, (item,), {"dtype": wanted})
+                entries = [cast(entry, dtype) for entry in item]
+                return item if all(a is b for a, b in zip(entries, item, strict=True)) else entries
+            if isinstance(item, (bool, int, float)) and self.rules.dtype_of(item) != dtype:
+                return self.recorded(torch.ops.aten.scalar_tensor.default, (item,), {"dtype": dtype})
             return item
 
-        changed = tuple(cast(item, wanted) for item, wanted in zip(args, new_args, strict=True))
+        changed = tuple(cast(item, dtype) for item, dtype in zip(args, new_args, strict=True))
         options = {key: cast(item, new_kwargs.get(key)) for key, item in kwargs.items()}
         if all(a is b for a, b in zip(changed, args, strict=True)) and all(options[k] is kwargs[k] for k in kwargs):
             return self.recorded(func, args, kwargs)
         func = self.rules.overload(func, changed, options)
         result = self.recorded(func, changed, options)
-        if result.dtype != dtype:
-            result = self.recorded(torch.ops.prims.convert_element_type.default, (result,), {"dtype": dtype})
+        if result.dtype != returned:
+            result = self.recorded(torch.ops.prims.convert_element_type.default, (result,), {"dtype": returned})
         return result
 
     def _check_pieces(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -407,7 +404,15 @@ ASSERTIONS = {
     "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "sym_constrain_range_for_size",
 }  # fmt: skip
 #: Operators that cut a tensor into pieces, and which of their arguments says along which axis.
-PIECES = {"unbind": 1, "split": 2, "split_with_sizes": 2, "chunk": 2, "tensor_split": 2, "unsafe_split": 2, "unsafe_chunk": 2}
+PIECES = {
+    "unbind": 1,
+    "split": 2,
+    "split_with_sizes": 2,
+    "chunk": 2,
+    "tensor_split": 2,
+    "unsafe_split": 2,
+    "unsafe_chunk": 2,
+}
 _USERS: dict[str, bool] = {}
 
 

@@ -151,9 +151,7 @@ class Translation:
         ``annotate(node, call)`` notes on a node of a call where it comes from.
     """
 
-    def __init__(
-        self, rules: Rules, names: Mapping[int, str], annotate: Callable[[ir.Node, Call], None]
-    ) -> None:
+    def __init__(self, rules: Rules, names: Mapping[int, str], annotate: Callable[[ir.Node, Call], None]) -> None:
         import onnx_ir as ir
         from torch.onnx._internal.exporter import _constants, _core
 
@@ -187,9 +185,8 @@ class Translation:
         # what is not used goes, and functions are written out
         torch_apis.convert_version(self.model, _constants.ONNX_DEFAULT_OPSET)
         for node in graph:
-            place = node.metadata_props.pop(CALL, None)
-            if place is not None:
-                self.annotate(node, trace.calls[int(place)])
+            if CALL in node.metadata_props:
+                self.annotate(node, trace.calls[int(node.metadata_props.pop(CALL))])
         return self.model
 
     def _translate(self, call: Call) -> list[ir.Node]:
@@ -205,7 +202,11 @@ class Translation:
         if "dtype" in kwargs and kwargs["dtype"] is None:
             kwargs["dtype"] = -1
         nodes, made = self._run(function, args, kwargs)
-        if isinstance(call.result, list) and isinstance(made, ir.Value) and isinstance(made.type, ir.SequenceType | None):
+        if (
+            isinstance(call.result, list)
+            and isinstance(made, ir.Value)
+            and isinstance(made.type, ir.SequenceType | None)
+        ):
             pieces = []
             getitem = self.rules.function(operator.getitem)
             assert getitem is not None
@@ -233,7 +234,11 @@ class Translation:
             made = function(*args, **kwargs)
         for key, found in recorder.functions.items():
             if key not in self.model.functions:
-                whole = found if isinstance(found, ir.Function) else ir.serde.deserialize_function(found.to_function_proto())
+                whole = (
+                    found
+                    if isinstance(found, ir.Function)
+                    else ir.serde.deserialize_function(found.to_function_proto())
+                )
                 self.model.functions[key] = whole
         return recorder.nodes, made
 
@@ -270,9 +275,11 @@ class Translation:
 
     def _size(self, size: Size) -> Any:
         """A number that depends on the batch size, as a scalar that the graph computes."""
+        import onnx_ir as ir
         from onnxscript import opset20 as op
 
         if size not in self._sizes:
+
             def compute() -> Any:
                 if size == Size(1, 0):
                     source, axis = next(
@@ -289,8 +296,6 @@ class Translation:
 
             nodes, made = self._run(compute, [], {})
             made.name = self._name("size")
-            import onnx_ir as ir
-
             made.dtype, made.shape = ir.DataType.INT64, ir.Shape([])
             self.model.graph.extend(nodes)
             self._sizes[size] = made
@@ -338,4 +343,3 @@ class Translation:
 def _text(size: Size) -> str:
     text = "s0" if size.factor == 1 else f"{size.factor}*s0"
     return f"{text} + {size.offset}" if size.offset > 0 else f"{text} - {-size.offset}" if size.offset else text
-
