@@ -7,10 +7,12 @@ answer the same cannot be asked of it, nor can it become a Python number.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from metannvis_translate.frameworks.torch.exporter.size_branches import SIZES, SizeBranchError
+from metannvis_translate.graph.stack_trace import line_of_frame
 
 __all__ = ["PRIME", "FreeSize", "place_of", "sizes_of"]
 
@@ -55,7 +57,10 @@ class FreeSize:
         """The number, if it is the same for every size."""
         first = self.values[0]
         if any(value != first for value in self.values):
-            raise SizeBranchError("the model decides by a size that is free, or makes a Python number of it")
+            where = line_of_frame(sys._getframe(1))
+            raise SizeBranchError(
+                f"the model decides by a size that is free, or makes a Python number of it{f': {where}' if where else ''}"
+            )
         return first
 
     # What PyTorch asks of a node.

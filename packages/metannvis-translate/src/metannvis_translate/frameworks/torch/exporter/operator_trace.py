@@ -169,7 +169,7 @@ class _Recording:
 
         recording = self
         shape = torch.Tensor.shape.__get__
-        asked = {shape: None, torch.Tensor.size: None, torch.Tensor.__len__: 0}
+        asked = {shape: None, torch.Tensor.size: None, torch.Tensor.__len__: 0, torch.ops.aten.sym_size.int: None}
         counts = (torch.Tensor.numel, torch.Tensor.nelement, torch.numel)
 
         class Sizes(TorchFunctionMode):
