@@ -101,6 +101,7 @@ def export_model(
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
             if engine == "trace":
+                state.put_back()
                 recorder.try_inputs()
                 raise EngineDeclinedError(
                     type(model).__name__, reason=f"exporter {engine}: {cause_in_a_line(error)}"

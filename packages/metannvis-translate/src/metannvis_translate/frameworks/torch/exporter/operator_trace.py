@@ -170,6 +170,7 @@ class _Recording:
         recording = self
         shape = torch.Tensor.shape.__get__
         asked = {shape: None, torch.Tensor.size: None, torch.Tensor.__len__: 0, torch.ops.aten.sym_size.int: None}
+        assigned = torch.Tensor.data.__set__
         counts = (torch.Tensor.numel, torch.Tensor.nelement, torch.numel)
 
         class Sizes(TorchFunctionMode):
@@ -188,6 +189,8 @@ class _Recording:
                     for size in recording.free(args[0], plain):
                         count = count * size
                     return count
+                if func == assigned:
+                    raise ModelChangedError("forward puts other elements into a tensor by its .data")
                 return func(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()})
 
         return Sizes()
