@@ -25,7 +25,7 @@ def exported(key: str, model: Any, engine: str) -> tuple[Any, dict[str, ir.Node]
     return hub, {node.op_type: node for node in hub.model.graph}
 
 
-@pytest.mark.parametrize("engine", ["torchscript-fast", "dynamo", "torchscript"])
+@pytest.mark.parametrize("engine", ["trace", "dynamo", "torchscript"])
 def test_pytorch(engine: str) -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Hardsigmoid(), nn.ReLU6(), nn.Softmax(-1)).eval()
     hub, nodes = exported("torch", model, engine)

@@ -60,7 +60,7 @@ def test_a_class_is_no_model_and_the_message_says_so() -> None:
 def test_framework_and_engine_by_name() -> None:
     with pytest.raises(InvalidArgumentError, match="unknown framework 'jax'; there are: .*torch"):
         translate(network(), "jax", example_inputs=IMAGE)
-    with pytest.raises(InvalidArgumentError, match="engine='fast'.*'torchscript-fast', 'dynamo', 'torchscript'"):
+    with pytest.raises(InvalidArgumentError, match="engine='fast'.*'trace', 'dynamo', 'torchscript'"):
         translate(network(), "keras", example_inputs=IMAGE, engine="fast")
     with pytest.raises(InvalidArgumentError, match="dtype='float16'"):
         translate(network(), "keras", example_inputs=IMAGE, dtype="float16")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["described_frame", "is_the_users", "line_of_error", "line_of_frame", "line_of_trace"]
+__all__ = ["described_frame", "is_the_users", "line_of_error", "line_of_frame", "line_of_trace", "written_line"]
 
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)[^\S\n]*(?:\n[^\S\n]+([^\n]+))?')
 OURS = str(Path(__file__).parents[1]) + os.sep
@@ -33,6 +33,11 @@ def line_of_trace(text: str) -> str | None:
         return None
     file, number, function, code = found[-1].groups()
     return _described(file, int(number), function, code)
+
+
+def written_line(file: str, number: int, function: str) -> str:
+    """A line as Python prints it in a stack trace."""
+    return f'File "{file}", line {number}, in {function}\n    {linecache.getline(file, number).strip()}'
 
 
 def line_of_error(error: BaseException | None) -> tuple[str | None, Any]:

@@ -146,6 +146,7 @@ HIDDEN, CELL, PEEPHOLES = (
 SLOPES = {"activation_alpha": [0.25], "activation_beta": [0.5]}
 
 CASES: list[Case] = [
+    Case("WholeSequence", (uniform(2, 5, 3), np.array([5, 2])), {"axis": 1}, 20, 2, domain="metannvis", keep=(1,), formula=lambda x, lengths: x),
     *(_rnn(kind, direction) for kind in ("LSTM", "RNN") for direction in ("forward", "reverse", "bidirectional")),
     _rnn("LSTM", dynamic=4, tag="computed"),
     _rnn("LSTM", "bidirectional", clip=0.5, tag="clipped"),

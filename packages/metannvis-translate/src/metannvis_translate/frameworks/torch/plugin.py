@@ -33,8 +33,8 @@ class TorchFramework(FrameworkBase):
     key = "torch"
     label = "PyTorch"
     suffixes = (".pt2", ".pt", ".pth")
-    engines = ("torchscript-fast", "dynamo", "torchscript")
-    former_engines = MappingProxyType({"quick": "torchscript-fast"})
+    engines = ("trace", "dynamo", "torchscript")
+    former_engines = MappingProxyType({"quick": "trace", "torchscript-fast": "trace"})
     differentiable = True
     runs_by_name = True
     aliases = ("pytorch",)

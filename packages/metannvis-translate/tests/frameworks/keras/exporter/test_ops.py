@@ -34,6 +34,7 @@ OPERATIONS: dict[str, list[Callable[[Any], Any]]] = {
     "Det": [lambda x: K.det(x[..., :4])],
     "Fold": [lambda x: K.fold(K.reshape(x, (-1, 20, 6)), (3, 4), 2)],
     "Unfold": [lambda x: K.unfold(x, 2), lambda x: K.unfold(x, (3, 2), dilation=1, padding=1, stride=2)],
+    "Mod": [lambda x: K.mod(x, 0.5), lambda x: K.mod(1.25, x), lambda x: K.mod(x, K.abs(x[:, :1]) + 0.5)],
     "Corrcoef": [lambda x: K.corrcoef(K.reshape(x, (-1, 120)))],
     "ExtractPatches": [
         lambda x: K.image.extract_patches(x, 2, strides=1, padding="same"),
@@ -290,7 +291,8 @@ def test_operation_computes_the_same(name: str, compare_export: Any) -> None:
 
 def test_every_operation_has_a_row() -> None:
     load_families()
-    assert set(operations) == set(OPERATIONS) | {"ConvTranspose"}
+    # the last two stand for what a ``call`` does with free sizes: see ``test_free_sizes.py``
+    assert set(operations) == set(OPERATIONS) | {"ConvTranspose", "SizeOf", "Sized"}
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -52,7 +52,7 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_builds_keras_models_only() -> None:
     with pytest.raises(
-        InvalidArgumentError, match="engine='onnx2keras': from PyTorch to PyTorch there are 'auto', 'torchscript-fast'"
+        InvalidArgumentError, match="engine='onnx2keras': from PyTorch to PyTorch there are 'auto', 'trace'"
     ):
         translate(network(), "torch", example_inputs=IMAGE, engine="onnx2keras")
 

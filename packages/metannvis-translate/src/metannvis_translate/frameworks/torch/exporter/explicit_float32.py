@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["computed_in_single"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["SingleCall", "calls_of", "computed_in_single"]
 
 #: Calls that make or move numbers without rounding any; a cast rounds in one way only.
 EXACT_VALUES = {
@@ -16,28 +21,49 @@ EXACT_VALUES = {
 }  # fmt: skip
 
 
-def computed_in_single(program: Any) -> tuple[str, ...]:
-    """Calls of a traced program whose result, a rounded single, goes into a double, as ``operator: where``.
+@dataclass
+class SingleCall:
+    """A call: the operator, what it returns with the dtypes, what it is given, and the path of the module that makes it."""
+
+    operator: Any
+    returned: list[tuple[Any, torch.dtype]]
+    given: list[Any]
+    path: str
+
+
+def calls_of(program: Any) -> Iterator[SingleCall]:
+    """The calls of an exported program that return one tensor."""
+    import torch
+
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if node.op == "call_function" and isinstance(value, torch.Tensor):
+            scopes = list((node.meta.get("nn_module_stack") or {}).values())
+            path = scopes[-1][0].partition(".")[2] if scopes else ""
+            yield SingleCall(node.target, [(node, value.dtype)], node.all_input_nodes, path)
+
+
+def computed_in_single(calls: Iterable[SingleCall]) -> tuple[str, ...]:
+    """Calls whose result, a rounded single, goes into a double, as ``operator: where``.
 
     Two frameworks round such a result differently, however exact the translation is. What only becomes an index or a
     condition does not count.
     """
     import torch
 
-    rounded: dict[Any, frozenset[str]] = {}  # by node: the calls in single precision that its value comes from
+    rounded: dict[Any, frozenset[str]] = {}  # by value: the calls in single precision that it comes from
     found: dict[str, None] = {}
-    for node in program.graph.nodes:
-        value = node.meta.get("val")
-        if node.op != "call_function" or not isinstance(value, torch.Tensor) or not value.dtype.is_floating_point:
-            continue
-        calls = frozenset().union(*(rounded.get(given, ()) for given in node.all_input_nodes))
-        if value.dtype == torch.float64:
-            found |= dict.fromkeys(sorted(calls))
-            continue
-        name = getattr(node.target, "_opname", str(node.target))
-        if value.dtype == torch.float32 and name not in EXACT_VALUES:
-            scopes = list((node.meta.get("nn_module_stack") or {}).values())
-            path = scopes[-1][0].partition(".")[2] if scopes else ""
-            calls |= {f"{name}: {path or 'the model'} computes it in float32, whatever the model's dtype (1e-8)"}
-        rounded[node] = calls
+    for call in calls:
+        before = frozenset().union(*(rounded.get(given, ()) for given in call.given))
+        for value, dtype in call.returned:
+            if not dtype.is_floating_point:
+                continue
+            if dtype == torch.float64:
+                found |= dict.fromkeys(sorted(before))
+                continue
+            name = getattr(call.operator, "_opname", str(call.operator))
+            if dtype == torch.float32 and name not in EXACT_VALUES:
+                where = f"{name}: {call.path or 'the model'} computes it in float32, whatever the model's dtype (1e-8)"
+                before |= {where}
+            rounded[value] = before
     return tuple(found)
