@@ -279,8 +279,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     # --- bounds that are tensors ---
 
+    def is_number(bound):  # type: ignore[no-untyped-def]
+        # the exporters make a tensor of a number whose type is not that of what it bounds
+        return bound is None or (bound.shape is not None and len(bound.shape) == 0)
+
     def clamp(self, min=None, max=None):  # type: ignore[no-untyped-def]
         low, high = (None if bound is None else op.CastLike(bound, self) for bound in (min, max))
+        if is_number(min) and is_number(max):  # at its bound there is no derivative, as where bounds are attributes
+            return op.Clip(self, low, high)
         if low is None:
             return op.Identity(self) if high is None else op.Min(self, high)
         if high is None:
@@ -292,10 +298,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.Where(op.IsNaN(self), self, found) if self.dtype.is_floating_point() else found
 
     def clamp_min(self, min):  # type: ignore[no-untyped-def]
-        return op.Max(self, op.CastLike(min, self))
+        return clamp(self, min, None) if is_number(min) else op.Max(self, op.CastLike(min, self))
 
     def clamp_max(self, max):  # type: ignore[no-untyped-def]
-        return op.Min(self, op.CastLike(max, self))
+        return clamp(self, None, max) if is_number(max) else op.Min(self, op.CastLike(max, self))
 
     # --- products added to something, which does not count where its share is zero ---
 

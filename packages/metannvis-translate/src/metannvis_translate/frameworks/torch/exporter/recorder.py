@@ -143,7 +143,9 @@ class Recorder:
     def keeps_batch(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Handler for a trace that knows no free sizes: refuse to take the first axis out, which may be the batch.
+        """Handler for a trace that sees samples in some numbers only: refuse to take out an axis that may be the batch.
+
+        That is the first one, if it has as many entries as the trace has samples, or any whose size is no number.
 
         Raises
         ------
@@ -151,9 +153,10 @@ class Recorder:
             For such a call.
         """
         sizes = _sizes(args[0]) if name in SQUEEZES and args else ()
-        if sizes and sizes[0] == self.batch:
-            axes = args[1] if len(args) > 1 else kwargs.get("dim", 0)
-            if any(axis % len(sizes) == 0 for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))):
+        free = [k for k, n in enumerate(sizes) if not isinstance(n, int) or (k == 0 and n == self.batch)]
+        if free:
+            axes = args[1] if len(args) > 1 else kwargs.get("dim", tuple(range(len(sizes))))
+            if any(axis % len(sizes) in free for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))):
                 raise NotImplementedError("squeeze, which takes the batch out where it is one sample")
         return args, kwargs
 
