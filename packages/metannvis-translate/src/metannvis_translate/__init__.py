@@ -24,7 +24,7 @@ from metannvis_translate.errors import (
 )
 from metannvis_translate.files import load_model, save_model
 from metannvis_translate.frameworks.registry import detect_framework
-from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow
+from metannvis_translate.layers import LayerInfo, LayerMap, LayerRow, ModelDescription
 from metannvis_translate.process.limits import Limits, limits
 from metannvis_translate.translate import list_layers, translate, translate_data, translate_model
 from metannvis_translate.translation import Port, Translation
@@ -44,6 +44,7 @@ __all__ = [
     "MetannvisError",
     "MissingArgumentError",
     "MissingFrameworkError",
+    "ModelDescription",
     "Port",
     "Tolerance",
     "Translation",

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from metannvis_translate import ModelDescription
 from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks import get_framework
-from metannvis_translate.layers import ModelDescription
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy

@@ -11,8 +11,7 @@ from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 
 if TYPE_CHECKING:
-    from metannvis_translate import LayerInfo, LayerRow, Translation
-    from metannvis_translate.layers import ModelDescription
+    from metannvis_translate import LayerInfo, LayerRow, ModelDescription, Translation
 
 __all__ = ["Prepared", "auto_layer"]
 

@@ -279,7 +279,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     # --- bounds that are tensors ---
 
-    def is_number(bound):  # type: ignore[no-untyped-def]
+    def is_number(bound: Any) -> bool:
         # the exporters make a tensor of a number whose type is not that of what it bounds
         return bound is None or (bound.shape is not None and len(bound.shape) == 0)
 
@@ -298,10 +298,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.Where(op.IsNaN(self), self, found) if self.dtype.is_floating_point() else found
 
     def clamp_min(self, min):  # type: ignore[no-untyped-def]
-        return clamp(self, min, None) if is_number(min) else op.Max(self, op.CastLike(min, self))
+        return clamp(self, min, None) if is_number(min) else op.Max(self, op.CastLike(min, self))  # type: ignore[no-untyped-call]
 
     def clamp_max(self, max):  # type: ignore[no-untyped-def]
-        return clamp(self, None, max) if is_number(max) else op.Min(self, op.CastLike(max, self))
+        return clamp(self, None, max) if is_number(max) else op.Min(self, op.CastLike(max, self))  # type: ignore[no-untyped-call]
 
     # --- products added to something, which does not count where its share is zero ---
 
