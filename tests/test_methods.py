@@ -6,10 +6,12 @@ twins (``twins.py``) and the direct calls use nothing of ours. One row a method;
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from metannvis_translate.frameworks.requirements import require
 require("tensorflow")
 import captum.attr  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR  # noqa: E402
 
 import_quietly("tf_keras_vis")  # it warns when it is imported
 from tf_keras_vis.utils.scores import CategoricalScore  # noqa: E402
@@ -182,12 +185,35 @@ def filled(words: Mapping[str, Any], x: Array, layer: Array | None) -> dict[str,
 def captum_directly(case: Case, module: Any, x: Array, layer: str, words: Mapping[str, Any]) -> Array:
     """Captum on a PyTorch module, by its own documentation; channels first."""
     call = {k: torch.from_numpy(np.ascontiguousarray(v)) if isinstance(v, np.ndarray) else v for k, v in words.items()}
+    if "DeepLift" in case.cls:  # Captum takes two adjacent modules that it hooks on for one
+        module = copy.deepcopy(module)
+        for part in module.modules():
+            if not list(part.children()):
+                part.register_forward_pre_hook(lambda _module, given: tuple(value.view_as(value) for value in given))
     method = getattr(captum.attr, case.cls)
     method = method(module, module.get_submodule(layer)) if case.layer else method(module)
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
-    values: Array = method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
+    with patch.dict(SUPPORTED_NON_LINEAR, {torch.nn.MaxPool2d: rule_of_pools}):
+        values: Array = method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
     return values
+
+
+def rule_of_pools(module: Any, inputs: Any, outputs: Any, grad_input: Any, grad_output: Any, eps: float = 1e-10) -> Any:
+    """DeepLift's rule where windows overlap, whose shares Captum's own lets overwrite each other."""
+    (x, x0), (y, y0), (grad, _) = inputs.chunk(2), outputs.chunk(2), grad_output.chunk(2)
+    top = torch.maximum(y, y0)
+
+    def share(values: Any, weights: Any) -> Any:
+        with torch.enable_grad():
+            values = values.detach().requires_grad_()
+            size, stride, padding = module.kernel_size, module.stride, module.padding
+            pooled = torch.nn.functional.max_pool2d(values, size, stride, padding, module.dilation, module.ceil_mode)
+            return torch.autograd.grad((pooled * weights).sum(), values)[0]
+
+    gained, change = share(x, grad * (top - y0)) + share(x0, grad * (y - top)), x - x0
+    multiplier = torch.where(change.abs() < eps, grad_input.chunk(2)[0], gained / change)
+    return torch.cat([multiplier, multiplier])
 
 
 CAPTUM_SAYS = (
