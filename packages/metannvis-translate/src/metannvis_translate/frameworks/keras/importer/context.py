@@ -206,11 +206,27 @@ class KerasImporter(LayerMaker):
             if any(tensor is given for given in self.inputs):
                 tensor = keras.layers.Identity(name=self.unique(port.name), dtype=policy(tensor))(tensor)
             tensors.append(tensor)
+        self._tell_apart(tensors)
         return keras.Model(
             self.inputs[0] if len(self.inputs) == 1 else self.inputs,
             keras.tree.map_structure(lambda place: tensors[place], self._structure()),
             name=re.sub(r"[^0-9A-Za-z_]", "_", self.hub.name),
         )
+
+    def _tell_apart(self, outputs: Sequence[Any]) -> None:
+        """Give operations that Keras has numbered itself names that none of ours is called by."""
+        taken = {operation.name for operation in self._named.values()}
+        seen: set[int] = set()
+        waiting = [tensor._keras_history.operation for tensor in outputs]
+        while waiting:
+            operation = waiting.pop()
+            if id(operation) in seen:
+                continue
+            seen.add(id(operation))
+            if id(operation) not in self._named and operation.name in taken:
+                operation.name = self.unique(operation.name)
+            for node in operation._inbound_nodes:
+                waiting += [tensor._keras_history.operation for tensor in node.input_tensors]
 
     def _constant_output(self, name: str, value: Any) -> Any:
         """A constant as an output, which in Keras has to come from an input: none of it is left in a sum of no entries."""
