@@ -239,23 +239,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return loss
         return op.ReduceMean(loss, keepdims=0) if reduction == 1 else op.ReduceSum(loss, keepdims=0)
 
-    def cross_entropy(  # type: ignore[no-untyped-def]
-        self, target, weight=None, reduction: int = 1, ignore_index: int = -100, label_smoothing: float = 0.0
-    ):
-        from onnxscript.function_libs.torch_lib.ops.nn import aten_cross_entropy_loss
-
-        if label_smoothing:  # which PyTorch's exporter forgets
-            raise NotImplementedError("a cross entropy with label_smoothing")
-        if target.dtype is not None and target.dtype.is_floating_point():
-            raise NotImplementedError("a cross entropy with probabilities")
-        if len(self.shape) != 1:
-            return aten_cross_entropy_loss(self, target, weight, reduction, ignore_index, 0.0)
-        first = op.Constant(value_ints=[0])
-        found = aten_cross_entropy_loss(
-            op.Unsqueeze(self, first), op.Unsqueeze(target, first), weight, reduction, ignore_index, 0.0
-        )
-        return op.Squeeze(found, first) if reduction == 0 else found
-
     def larger(self, other):  # type: ignore[no-untyped-def]
         found = op.Max(self, other)
         return op.Where(op.IsNaN(self), other, op.Where(op.IsNaN(other), self, found))
@@ -276,6 +259,13 @@ def translations() -> dict[Any, Callable[..., Any]]:
         divisor = op.Where(op.Equal(found, number(0.0, self)), one, found)
         found = with_slopes(found, (self, op.Div(x, divisor)), (other, op.Div(y, divisor)))
         return op.Where(endless, number(math.inf, self), found)
+
+    def polar(abs, angle):  # type: ignore[no-untyped-def]
+        # PyTorch's derivative is that of a length, which is not negative
+        size = with_slopes(abs, (op.Where(op.IsInf(abs), number(0.0, abs), abs), op.Sign(abs)))
+        last = op.Constant(value_ints=[-1])
+        parts = [op.Unsqueeze(op.Mul(size, part(angle)), last) for part in (op.Cos, op.Sin)]
+        return op.Concat(*parts, axis=-1)
 
     # --- bounds that are tensors ---
 
@@ -342,10 +332,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.logaddexp.default: logaddexp,
         aten.logaddexp2.default: logaddexp2,
         aten.hypot.default: hypot,
+        aten.polar.default: polar,
         aten.logit.default: logit,
         aten.sinc.default: sinc,
         aten.binary_cross_entropy.default: binary_cross_entropy,
-        aten.cross_entropy_loss.default: cross_entropy,
         aten.fmax.default: larger,
         aten.fmin.default: smaller,
         aten.xlogy.Tensor: xlogy,

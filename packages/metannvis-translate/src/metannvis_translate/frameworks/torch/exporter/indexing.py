@@ -55,7 +55,24 @@ def translations() -> dict[Any, Callable[..., Any]]:
         value = op.CastLike(number, sorted_sequence)
         return _search(sorted_sequence, value, right or side == "right", sorter, out_int32, rank=0)
 
+    def bucketize(self, boundaries, out_int32: bool = False, right: bool = False):  # type: ignore[no-untyped-def]
+        return _search(boundaries, self, right, None, out_int32)
+
+    def repeat_interleave(repeats, output_size: int | None = None):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+        from onnxscript.function_libs.torch_lib.ops.core import aten_repeat_interleave_Tensor
+
+        if output_size is None:
+            return aten_repeat_interleave_Tensor(repeats)
+        # how many entries have all of their repetitions in front of a place
+        ends = op.CumSum(repeats, op.Constant(value_int=0))
+        places = op.Constant(value_ints=list(range(output_size)))
+        done = op.LessOrEqual(ends, op.Unsqueeze(op.CastLike(places, repeats), op.Constant(value_ints=[1])))
+        return op.ReduceSum(op.CastLike(done, repeats), op.Constant(value_ints=[1]), keepdims=0)
+
     return {
+        aten.bucketize.Tensor: bucketize,
+        aten.repeat_interleave.Tensor: repeat_interleave,
         aten.index.Tensor: index,
         aten.index_put.default: index_put,
         aten.embedding_bag.padding_idx: embedding_bag,
@@ -215,9 +232,9 @@ def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
     import onnx_ir as ir
     from onnxscript import opset20 as op
 
-    if len(mask.shape) > len(x.shape):
-        raise NotImplementedError("masked_scatter with a mask of more axes than what it masks")
     if list(mask.shape) != list(x.shape):
+        if len(mask.shape) > len(x.shape):
+            x = op.Where(mask, x, x)
         mask = op.Where(op.Equal(x, x), mask, mask)
     line = op.Constant(value_ints=[-1])
     shown = op.Cast(op.Reshape(mask, line), to=ir.DataType.INT64.value)

@@ -51,7 +51,7 @@ def pad(
     x = ctx.placed(data)
     amounts = list(x.arrange(axis_pads(pads, axes, x.rank)))
     tensor = x.tensor
-    if any(a < 0 or b < 0 for a, b in amounts):
+    if mode != "edge" and any(a < 0 or b < 0 for a, b in amounts):
         cuts = tuple(slice(-a if a < 0 else None, b if b < 0 else None) for a, b in amounts)
         tensor = tensor[cuts]
         amounts = [(max(a, 0), max(b, 0)) for a, b in amounts]
