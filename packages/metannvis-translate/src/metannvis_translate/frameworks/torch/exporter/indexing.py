@@ -39,6 +39,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def masked_scatter(self, mask, source):  # type: ignore[no-untyped-def]
         return _fill_in_order(self, mask, source)
 
+    def masked_select(self, mask):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+
+        line = op.Constant(value_ints=[-1])
+        if list(self.shape) != list(mask.shape):
+            self, mask = op.Where(mask, self, self), op.Where(op.Equal(self, self), mask, mask)
+        return op.Compress(op.Reshape(self, line), op.Reshape(mask, line), axis=0)
+
     def searchsorted(  # type: ignore[no-untyped-def]
         sorted_sequence, self, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
     ):
@@ -79,6 +87,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten._embedding_bag.default: embedding_bag,
         aten._embedding_bag_forward_only.default: embedding_bag,
         aten.masked_scatter.default: masked_scatter,
+        aten.masked_select.default: masked_select,
         aten.searchsorted.Tensor: searchsorted,
         aten.searchsorted.Scalar: searchsorted_scalar,
     }
