@@ -74,17 +74,16 @@ CASES: dict[str, Callable[[], nn.Module]] = {
     "cdist_1": lambda: Applied(lambda x: torch.cdist(x, x[:, :2] * 0.5 + 1, p=1.0)),
     "cdist_3": lambda: Applied(lambda x: torch.cdist(x, x[:, :2] * 0.5 + 1, p=3.0)),
     "cdist_half": lambda: Applied(lambda x: torch.cdist(x, x[:, :2] * 0.5 + 1, p=0.5)),
-    "median": lambda: Applied(lambda x: x.median(1).values + x.nanmedian(2, keepdim=True).values + x.flatten(1).median(1).values[:, None, None]),
+    "median": lambda: Applied(lambda x: x.median(1, keepdim=True).values + x.nanmedian(2, keepdim=True).values + x.flatten(1).median(1).values[:, None, None]),
     "mode": lambda: Applied(lambda x: (x * 0.3).round().mode(2).values * x.sum(2) + x.mode(1).values[:, :4]),
     "pairs": lambda: Applied(lambda x: functional.pdist(x.sum(0)).sum() * x.flatten(1)),
     "diagonal_scatter": lambda: Applied(lambda x: x.diagonal_scatter(x[:, 1, 1:], 1, 1, 2)),
-    "as_strided_scatter": lambda: Applied(lambda x: x.sum(0).as_strided_scatter(x[0, :2, :3], (2, 3), (2, 1), 1) * x),
+    "as_strided_scatter": lambda: Applied(lambda x: x.sum(0).as_strided_scatter(x[0, :2, :3], (2, 3), (5, 1), 0) * x),
     "put": lambda: Applied(lambda x: x.sum(0).put(ROWS, x[0, 0, :2]) + x.sum(0).put(ROWS - 3, x[0, 0, :2], accumulate=True) * x),
     "nonzero_static": lambda: Applied(lambda x: torch.nonzero_static(x.sum(0) > 0, size=30, fill_value=7).sum() * x),
     "repeat_interleave": lambda: Applied(lambda x: x.repeat_interleave(torch.tensor([1, 0, 3, 2]), 1, output_size=6)),
     "segments": lambda: Applied(lambda x: torch.segment_reduce(x.transpose(0, 1), "mean", lengths=torch.tensor([1, 3]), axis=0).transpose(0, 1)),
     "places_of_adaptive_pool": lambda: Applied(lambda x: pool_and_places(x[:, None])),
-    "scatter_products": lambda: Applied(lambda x: x.scatter(2, x.argsort(2)[:, :, :2], x[:, :, :2], reduce="multiply")),
     "smoothed_cross_entropy": lambda: Applied(
         lambda x: functional.cross_entropy(x.transpose(1, 2), x.argmax(2), label_smoothing=0.1, reduction="none")
         + functional.cross_entropy(x.transpose(1, 2), x.transpose(1, 2).softmax(1), torch.arange(1, 6, dtype=x.dtype), reduction="none")
