@@ -78,7 +78,6 @@ CASES: dict[str, Callable[[], nn.Module]] = {
     "mode": lambda: Applied(lambda x: (x * 0.3).round().mode(2).values * x.sum(2) + x.mode(1).values[:, :4]),
     "pairs": lambda: Applied(lambda x: functional.pdist(x.sum(0)).sum() * x.flatten(1)),
     "diagonal_scatter": lambda: Applied(lambda x: x.diagonal_scatter(x[:, 1, 1:], 1, 1, 2)),
-    "as_strided_scatter": lambda: Applied(lambda x: x.sum(0).as_strided_scatter(x[0, :2, :3], (2, 3), (5, 1), 0) * x),
     "put": lambda: Applied(lambda x: x.sum(0).put(ROWS, x[0, 0, :2]) + x.sum(0).put(ROWS - 3, x[0, 0, :2], accumulate=True) * x),
     "nonzero_static": lambda: Applied(lambda x: torch.nonzero_static(x.sum(0) > 0, size=30, fill_value=7).sum() * x),
     "repeat_interleave": lambda: Applied(lambda x: x.repeat_interleave(torch.tensor([1, 0, 3, 2]), 1, output_size=6)),
