@@ -676,6 +676,48 @@ def write_table(framework: str, outcomes: dict[str, Outcome]) -> None:
     table_path(framework).write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def documentation(outcomes: dict[str, dict[str, Outcome]], run: str) -> str:
+    """The page about the suite: counts by kind for each framework, and what is not compared."""
+    titles = {"keras": "Keras", "torch": "canonical PyTorch"}
+    words = ("passed", "refused", "wrong", "crashed", "skipped")
+    text = HEAD.format(run=run, count=len(operators()))
+    shares = []
+    for framework, found in outcomes.items():
+        counts: dict[str, Counter[str]] = {kind: Counter() for kind in ("plain", *KINDS)}
+        for name, outcome in found.items():
+            counts[kind_of(name)][outcome.status] += 1
+        counts["all"] = sum(counts.values(), Counter())
+        text += f"\n## To {titles[framework]}\n\n| kind | {' | '.join(words)} | of |\n| --- |{' ---: |' * (len(words) + 1)}\n"
+        for kind, count in counts.items():
+            text += f"| {kind} | {' | '.join(str(count[word]) for word in words)} | {count.total()} |\n"
+        plain = counts["plain"]
+        share = plain["passed"] / max(plain.total() - plain["skipped"], 1)
+        shares.append(f"{share:.1%} pass to {titles[framework]}")
+    text += f"\nOf the plain operators that compute something, {' and '.join(shares)}.\n"
+    text += (
+        "\n## What is not compared\n\n| operators | edges | what | target | why |\n| --- | --- | --- | --- | --- |\n"
+    )
+    for pattern, edge, what, target, why in NOT_COMPARED:
+        cells = (f"`{pattern}`", f"`{edge}`", what, target, why)
+        text += f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+    return text
+
+
+HEAD = """# PyTorch's operator database
+
+Each operator of PyTorch's own database (`op_db`, single precision: {count} operators and variants) is translated with samples of its own,
+to Keras and to canonical PyTorch, and compared with PyTorch on the sample and on edges made from it: zeros of both signs, ties, large,
+tiny, infinite and missing numbers, repeated indices. Outputs and gradients. `tox -e torch-operators` runs it;
+`conformance/torch_operators_keras.json` and `torch_operators_torch.json` say what does not pass and why.
+
+*Refused* is a documented refusal, *skipped* an operator that computes no tensor from others. Of decompositions of linear algebra, special
+functions that `keras.ops` lacks, random and in-place operators, complex and sparse ones no share is asked. Samples of plain operators that
+call a decomposition (the nuclear norm, a negative power of a matrix) or draw random numbers are of those kinds, and left out.
+
+{run}
+"""
+
+
 def summary(outcomes: dict[str, Outcome]) -> str:
     """Counts by kind."""
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in ("plain", *KINDS)}
@@ -779,9 +821,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="write the tables of what does not pass")
+    parser.add_argument("--document", metavar="RUN", help="write the page of the docs, with these words about the run")
     options = parser.parse_args()
     if options.child:
         run_here(options.frameworks, options.names, options.results, options.samples)
+        return 0
+    if options.document:
+        known = {f: {n: Outcome(*o) for n, o in read_table(f).items()} for f in options.frameworks}
+        page = documentation(
+            {f: {n: rows.get(n, Outcome("passed")) for n in operators()} for f, rows in known.items()}, options.document
+        )
+        (Path(__file__).parent.parent / "docs" / "torch_operators.md").write_text(page, encoding="utf-8")
         return 0
     names = options.names or [name for name in operators() if re.match(options.only, name)]
     start, bad = time.monotonic(), 0
@@ -793,9 +843,9 @@ def main() -> int:
         sys.stdout.write(f"{framework}\n{summary(outcomes[framework])}\n")
         if options.write:
             write_table(framework, outcomes[framework])
-        known = read_table(framework) if table_path(framework).exists() else {}
+        expected = read_table(framework) if table_path(framework).exists() else {}
         for name, outcome in outcomes[framework].items():
-            said = known.get(name, ("", ""))[0]
+            said = expected.get(name, ("", ""))[0]
             bad += outcome.status in ("wrong", "crashed") and outcome.status != said
     sys.stdout.write(f"{time.monotonic() - start:.0f} s\n")
     return 1 if bad else 0

@@ -271,7 +271,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     def is_number(bound: Any) -> bool:
         # the exporters make a tensor of a number whose type is not that of what it bounds
-        return bound is None or (bound.shape is not None and len(bound.shape) == 0)
+        return bound is None or (bound.shape is not None and len(bound.shape) == 0 and _is_constant(bound))
 
     def clamp(self, min=None, max=None):  # type: ignore[no-untyped-def]
         low, high = (None if bound is None else op.CastLike(bound, self) for bound in (min, max))
@@ -353,3 +353,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.addbmm.default: addbmm,
         aten.baddbmm.default: baddbmm,
     }
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value is made of constants alone."""
+    if value is None or value.const_value is not None or value.is_initializer():
+        return True
+    node = value.producer()
+    return node is not None and all(map(_is_constant, node.inputs))
