@@ -27,6 +27,7 @@ from metannvis_translate.frameworks.torch.exporter import (
     regions,
     scattering,
     segments,
+    special_functions,
     stop_gradient,
 )
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
@@ -148,6 +149,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         **regions.translations(),
         **scattering.translations(),
         **segments.translations(),
+        **special_functions.translations(),
         **stop_gradient.translations(),
     }
 
