@@ -34,21 +34,17 @@ def covariance(
     if aweights is not None:
         shares = aweights if fweights is None else fweights * aweights
     if shares is None:
-        count = x.shape[1]
-        mean = x.sum(1) / count
-        apart = x - mean.unsqueeze(1)
-        weighed, left = apart, max(count - correction, 0)
-        return (
-            (weighed @ apart.T / left).squeeze() if left else (weighed @ apart.T / torch.zeros_like(mean[:1])).squeeze()
-        )
-    total = shares.sum()
-    mean = (x * shares).sum(1) / total
-    apart = x - mean.unsqueeze(1)
-    freedom = total - correction
-    if aweights is not None and correction != 0:
-        freedom = total - correction * (shares * aweights).sum() / total
-    freedom = torch.where(freedom <= 0, torch.zeros_like(freedom), freedom)
-    return ((apart * shares) @ apart.T / freedom).squeeze()
+        apart = x - x.mean(1, keepdim=True)
+        found = apart @ apart.T / max(x.shape[1] - correction, 0)
+    else:
+        total = shares.sum()
+        apart = x - ((x * shares).sum(1) / total).unsqueeze(1)
+        freedom = total - correction
+        if aweights is not None and correction != 0:
+            freedom = total - correction * (shares * aweights).sum() / total
+        freedom = torch.where(freedom <= 0, torch.zeros_like(freedom), freedom)
+        found = (apart * shares) @ apart.T / freedom
+    return found.reshape(()) if x.shape[0] == 1 else found
 
 
 def correlation(input: torch.Tensor) -> torch.Tensor:
