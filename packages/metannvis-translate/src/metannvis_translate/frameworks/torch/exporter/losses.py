@@ -77,8 +77,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def multi_margin_loss(  # type: ignore[no-untyped-def]
         self, target, p: float = 1, margin: float = 1, weight=None, reduction: int = 1
     ):
-        classes = int(self.shape[-1])
-        own = op.Unsqueeze(target, ints(-1)) if len(target.shape) == len(self.shape) - 1 else target
+        classes = int(self.shape[-1]) if len(self.shape) else 1
+        if not len(self.shape):
+            self, own = op.Reshape(self, ints(-1)), op.Reshape(target, ints(-1))
+        else:
+            own = op.Unsqueeze(target, ints(-1)) if len(target.shape) == len(self.shape) - 1 else target
         apart = op.Add(op.Sub(number(float(margin), self), op.GatherElements(self, own, axis=-1)), self)
         zero = number(0.0, self)
         counts = op.And(op.Greater(apart, zero), op.Not(op.Equal(own, ints(*range(classes)))))
