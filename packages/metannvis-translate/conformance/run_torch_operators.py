@@ -130,7 +130,7 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     ),
     # --- as exact as single precision lets it be
     (
-        r"(nn\.functional\.conv_transpose.*|nn\.functional\.linear_cross_entropy.*|stft)",
+        r"(nn\.functional\.(conv_transpose.*|linear_cross_entropy.*|interpolate\.(linear|bilinear|bicubic|trilinear))|stft)",
         r"large",
         "output|gradient",
         "keras|torch",

@@ -127,6 +127,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return op.Identity(self) if self.dtype == ir.DataType.BOOL else op.Sign(self)
         return op.Where(op.IsNaN(self), number(0.0, self), op.Sign(self))
 
+    def heaviside(self, values):  # type: ignore[no-untyped-def]
+        zero = number(0.0, self)
+        step = op.Where(op.Greater(self, zero), number(1.0, self), zero)
+        return op.Where(op.Equal(self, zero), values, step)
+
     def is_negative(x: Any) -> Any:
         import onnx_ir as ir
 
@@ -325,6 +330,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.div.Scalar_mode: div_scalar_mode,
         aten.floor_divide.default: floor_divide,
         aten.sign.default: sign,
+        aten.heaviside.default: heaviside,
         aten.signbit.default: signbit,
         aten.angle.default: angle,
         aten.copysign.Tensor: copysign,

@@ -1,4 +1,4 @@
-"""Special functions: inverse error function and normal distribution, a Bessel function, mantissas and exponents."""
+"""Special functions: the error function's complement, its inverse, the normal distribution, a Bessel function."""
 
 from __future__ import annotations
 
@@ -113,6 +113,32 @@ def translations() -> dict[Any, Callable[..., Any]]:
             last, before = op.Add(op.Sub(op.Mul(twice, last), before), number(coefficient, t)), last
         return op.Add(op.Sub(op.Mul(t, last), before), number(float(coefficients[0]), t))
 
+    def scaled_complement(x: Any) -> Any:
+        """exp(x²) · erfc(x) of what is not negative."""
+        t = op.Div(number(2.0, x), op.Add(x, number(2.0, x)))
+        at = op.Sub(op.Mul(t, number(2.0, x)), number(1.0, x))
+        return op.Mul(t, op.Exp(chebyshev(at, _logarithm_of_complement)))
+
+    def erfcx(self):  # type: ignore[no-untyped-def]
+        below = op.Less(self, number(0.0, self))
+        size = op.Where(below, op.Neg(self), self)
+        found = scaled_complement(size)
+        square = op.Exp(op.Mul(op.Where(below, self, number(0.0, self)), self))
+        return op.Where(below, op.Sub(op.Mul(square, number(2.0, self)), found), found)
+
+    def complement(x: Any) -> Any:
+        """erfc(x), with all of its digits where one less the error function has none."""
+        far = op.Greater(x, number(0.5, x))
+        out = op.Where(far, x, number(0.5, x))
+        tail = op.Mul(scaled_complement(out), op.Exp(op.Neg(op.Mul(out, out))))
+        return op.Where(far, tail, op.Sub(number(1.0, x), op.Erf(op.Where(far, number(0.0, x), x))))
+
+    def erfc(self):  # type: ignore[no-untyped-def]
+        return complement(self)
+
+    def ndtr(self):  # type: ignore[no-untyped-def]
+        return op.Mul(complement(op.Mul(self, number(-math.sqrt(0.5), self))), number(0.5, self))
+
     def frexp(self):  # type: ignore[no-untyped-def]
         one, two = number(1.0, self), number(2.0, self)
         plain = op.Not(op.Or(op.Equal(self, number(0.0, self)), op.Or(op.IsInf(self), op.IsNaN(self))))
@@ -133,9 +159,13 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return mantissa, op.Cast(exponent, to=6)
 
     return {
+        aten.erfc.default: erfc,
         aten.erfinv.default: erfinv,
         aten.frexp.Tensor: frexp,
         aten.i0.default: i0,
+        aten.special_erfc.default: erfc,
+        aten.special_erfcx.default: erfcx,
+        aten.special_ndtr.default: ndtr,
         aten.special_ndtri.default: ndtri,
     }
 
@@ -157,3 +187,19 @@ def _scaled_bessel_far(t: Any) -> Any:
         term = term * (2 * k - 1) ** 2 / (8 * k * x)
         total = total + term
     return np.where(x > 200, total / math.sqrt(2 * math.pi), found)
+
+
+def _logarithm_of_complement(u: Any) -> Any:
+    """log(exp(x²) · erfc(x) / t) by where t = 2 / (2 + x) lies between 0 and 1."""
+    found = []
+    for t in (np.asarray(u).reshape(-1) + 1) / 2:
+        x = 2 / max(float(t), 1e-300) - 2
+        if x < 2:
+            value = math.exp(x * x) * math.erfc(x)
+        else:  # the continued fraction of the tail
+            fraction = x
+            for k in range(120, 0, -1):
+                fraction = x + k / 2 / fraction
+            value = 1 / (math.sqrt(math.pi) * fraction)
+        found.append(math.log(value / max(float(t), 1e-300)))
+    return np.asarray(found).reshape(np.shape(u))
