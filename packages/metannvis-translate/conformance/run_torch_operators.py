@@ -137,7 +137,7 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
         "rounding: sums of terms above a hundred million that nearly cancel, as exact as the order of adding up lets them be",
     ),
     (
-        r"(linalg\.vector_norm|corrcoef)",
+        r"(linalg\.vector_norm|corrcoef|nn\.functional\.cosine_similarity)",
         r"tiny",
         "gradient|output",
         "keras",
