@@ -136,9 +136,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def erfc(self):  # type: ignore[no-untyped-def]
         return complement(self)
 
-    def ndtr(self):  # type: ignore[no-untyped-def]
-        return op.Mul(complement(op.Mul(self, number(-math.sqrt(0.5), self))), number(0.5, self))
-
     def frexp(self):  # type: ignore[no-untyped-def]
         one, two = number(1.0, self), number(2.0, self)
         plain = op.Not(op.Or(op.Equal(self, number(0.0, self)), op.Or(op.IsInf(self), op.IsNaN(self))))
@@ -165,7 +162,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.i0.default: i0,
         aten.special_erfc.default: erfc,
         aten.special_erfcx.default: erfcx,
-        aten.special_ndtr.default: ndtr,
         aten.special_ndtri.default: ndtri,
     }
 
