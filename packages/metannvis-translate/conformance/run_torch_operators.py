@@ -197,6 +197,13 @@ NOT_COMPARED: tuple[tuple[str, str, str, str, str], ...] = (
         "Keras: its own layer of a softmax makes zeros of the finite numbers beside an infinite one, where PyTorch has no number",
     ),
     (
+        r"(linalg\.(slog)?det|logdet)",
+        r"(?!sample|missing|infinite).*",
+        "gradient",
+        "keras",
+        "Keras: TensorFlow has no derivative of a determinant that is zero, and raises",
+    ),
+    (
         r"nn\.functional\.embedding(_bag)?",
         r".*",
         "gradient",
@@ -468,7 +475,7 @@ def run_module(calls: Sequence[Call], framework: str) -> Outcome:
                 return Outcome("skipped", "the operator cannot compute its own sample's gradient")
             continue
         try:
-            sloped = any(slope is not None for slope in slopes)
+            sloped = is_compared(calls[0].name, edge, "gradient", framework) and any(s is not None for s in slopes)
             found, gradients = compute(translation, [t[None] for t in given], weights, sloped)
         except Exception as error:  # noqa: BLE001
             return Outcome("crashed", f"when it runs ({edge}): {type(error).__name__}: {first_line(error)}")
