@@ -13,7 +13,7 @@ from typing import Any
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
-__all__ = ["log_of_sum", "number", "translations", "with_slopes"]
+__all__ = ["log_of_sum", "no_integers", "number", "translations", "with_slopes"]
 
 
 def number(value: float, like: Any) -> Any:
@@ -23,6 +23,15 @@ def number(value: float, like: Any) -> Any:
     from onnxscript import opset20 as op
 
     return op.CastLike(op.Constant(value=make_tensor("number", TensorProto.DOUBLE, [], [value])), like)
+
+
+def no_integers() -> Any:
+    """A list of none: the shape of a single number, the places of nothing."""
+    from onnx import TensorProto
+    from onnx.helper import make_tensor
+    from onnxscript import opset20 as op
+
+    return op.Constant(value=make_tensor("none", TensorProto.INT64, [0], []))
 
 
 def log_of_sum(a: Any, b: Any, base: float = math.e) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
@@ -58,7 +58,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         if not isinstance(count, int):
             raise NotImplementedError("distances within a set of points of free size")
         pairs = [(k, j) for k in range(count) for j in range(k + 1, count)]
-        first, second = (op.Constant(value_ints=[pair[k] for pair in pairs]) for k in range(2))
+        if not pairs:
+            first = second = no_integers()
+        else:
+            first, second = (op.Constant(value_ints=[pair[k] for pair in pairs]) for k in range(2))
         return norm(op.Sub(op.Gather(self, first, axis=0), op.Gather(self, second, axis=0)), p)
 
     return {

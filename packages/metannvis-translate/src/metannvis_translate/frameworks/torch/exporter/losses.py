@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 
 __all__ = ["translations"]
 
@@ -109,7 +109,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         counts = op.And(op.And(op.Greater(apart, zero), others), op.Unsqueeze(counts, last))
         total = op.ReduceSum(op.Where(counts, apart, zero), ints(-2, -1), keepdims=0)
         return reduced(op.Div(total, number(float(classes), self)), reduction), (
-            op.Reshape(is_target, op.Constant(value_ints=[])) if single else is_target
+            op.Reshape(is_target, no_integers()) if single else is_target
         )
 
     return {

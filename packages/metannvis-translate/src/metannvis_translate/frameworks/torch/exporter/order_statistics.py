@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
@@ -150,7 +150,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         else:
             size, axis, x = known_size(self, dim, "runs"), dim % rank, self
             others = [k for k in range(rank) if k != axis]
-        line = ints(*range(size)) if size else op.Constant(value_ints=[])
+        line = ints(*range(size)) if size else no_integers()
         first = op.Cast(op.Equal(line, ints(0)), to=9)
         begins = first
         if size > 1:
@@ -166,7 +166,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         starts = op.Compress(line, begins, axis=0)
         ends = op.Concat(op.Slice(starts, ints(1), ints(size + 1), ints(0)), ints(size), axis=0)
         if dim is None and rank != 1:
-            inverse = op.Reshape(inverse, ints(*self.shape) if rank else op.Constant(value_ints=[]))
+            inverse = op.Reshape(inverse, ints(*self.shape) if rank else no_integers())
         return found, inverse, op.Sub(ends, starts)
 
     return {

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 
 __all__ = ["translations"]
 
@@ -31,7 +31,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.Reshape(x, ints(-1))
 
     def as_before(x: Any, sizes: Sequence[int]) -> Any:
-        return x if len(sizes) == 1 else op.Reshape(x, ints(*sizes) if sizes else op.Constant(value_ints=[]))
+        return x if len(sizes) == 1 else op.Reshape(x, ints(*sizes) if sizes else no_integers())
 
     def reduced(x: Any, dim: int, index: Any, src: Any, reduce: str) -> Any:
         kind = {"add": "add", "multiply": "mul"}[reduce]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 
 __all__ = ["translations"]
 
@@ -35,7 +35,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
             count = int(offsets.shape[axis])
             begins = op.Slice(offsets, ints(0), ints(count - 1), last)
             ends = op.Slice(offsets, ints(1), ints(count), last)
-        places = ints(*range(size)) if size else op.Constant(value_ints=[])
+        places = ints(*range(size)) if size else no_integers()
         behind = ints(axis + 1)
         begins, ends = op.Unsqueeze(begins, behind), op.Unsqueeze(ends, behind)
         inside = op.And(op.GreaterOrEqual(places, begins), op.Less(places, ends))
