@@ -178,5 +178,7 @@ def pad_index(size: int, pad: tuple[int, int], mode: str) -> Array:
     ``mode`` is ``"reflect"``, ``"edge"`` or ``"wrap"``; a negative amount cuts.
     """
     begin, end = pad
+    if mode == "edge":  # what is cut off is repeated where nothing else is left
+        return np.clip(np.arange(-begin, size + end), 0, size - 1).astype(np.int64)
     left = np.arange(max(-begin, 0), size - max(-end, 0))  # what is cut off is not there to be repeated
     return np.pad(left, (max(begin, 0), max(end, 0)), mode=mode).astype(np.int64)  # type: ignore[call-overload]

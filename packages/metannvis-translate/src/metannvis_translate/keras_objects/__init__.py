@@ -214,7 +214,12 @@ def Unique(x: Any, *, axis: int | None, sort: bool) -> Any:  # noqa: N802
         rows = tf.reshape(tf.experimental.numpy.moveaxis(found, where, 0), [-1, width])
         order = tf.range(number)
         for k in reversed(range(width)):  # by the last column first, keeping the order of equal ones
-            order = tf.gather(order, tf.argsort(tf.gather(rows[:, k], order), stable=True))
+            column = tf.gather(rows[:, k], order)
+            if kind.is_floating:  # what is not a number is behind all that are, the infinite ones too
+                missing = tf.math.is_nan(column)
+                order = tf.gather(order, tf.argsort(tf.where(missing, tf.cast(math.inf, kind), column), stable=True))
+                column = tf.cast(tf.math.is_nan(tf.gather(rows[:, k], order)), tf.int32)
+            order = tf.gather(order, tf.argsort(column, stable=True))
         found, first, counts = tf.gather(found, order, axis=where), tf.gather(first, order), tf.gather(counts, order)
         places = tf.gather(tf.cast(tf.argsort(order), tf.int64), places)
     return tf.cast(found, x.dtype), first, places, counts

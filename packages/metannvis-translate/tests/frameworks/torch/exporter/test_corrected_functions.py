@@ -95,3 +95,37 @@ def test_functions_keep_their_digits_near_zero(function: Callable[..., Any], tar
     translation = translate(Function(function), target, example_inputs=(torch.rand(2, 5),))
     found = translation.model(x).numpy() if target == "torch" else np.asarray(translation.model(x.numpy()))
     np.testing.assert_allclose(found, function(x.double()).numpy(), rtol=3e-7)
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high"),
+    [
+        (torch.erfc, -6.0, 26.0),
+        (torch.special.erfcx, -25.0, 60.0),
+        (torch.erfinv, -1.0, 1.0),
+        (torch.special.ndtri, 0.0, 1.0),
+        (torch.i0, -600.0, 600.0),
+    ],
+)
+def test_special_functions_keep_their_digits_in_double_precision(
+    function: Callable[..., Any], low: float, high: float
+) -> None:
+    ends = (high - low) * 10.0 ** -np.arange(1, 15)
+    x = np.concatenate([np.linspace(low, high, 501), low + ends, high - ends])[:, None]
+    model = translate(Function(function).double(), "torch", example_inputs=x[:4], verify=False, dtype="float64").model
+    results = []
+    for computed in (function, model):
+        given = torch.tensor(x).requires_grad_()
+        y = computed(given)
+        inner = torch.isfinite(y)
+        (slope,) = torch.autograd.grad(y[inner].sum(), given)
+        results.append((y.detach().numpy(), slope.numpy()[inner.numpy()]))
+    (wanted, slopes), (found, ours) = results
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(ours, slopes, rtol=1e-8, atol=1e-12)
+
+
+def test_a_step_of_what_is_no_number_is_none() -> None:
+    x = torch.tensor([[float("nan"), 0.0, -0.0, -1.0, 2.0]])
+    model = translate(Function(lambda x: torch.heaviside(x, x + 0.5)), "torch", example_inputs=torch.randn(2, 5)).model
+    np.testing.assert_array_equal(model(x).detach().numpy(), torch.heaviside(x, x + 0.5).numpy())

@@ -13,7 +13,7 @@ from typing import Any
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
-__all__ = ["log_of_sum", "number", "translations", "with_slopes"]
+__all__ = ["log_of_sum", "no_integers", "number", "translations", "with_slopes"]
 
 
 def number(value: float, like: Any) -> Any:
@@ -23,6 +23,15 @@ def number(value: float, like: Any) -> Any:
     from onnxscript import opset20 as op
 
     return op.CastLike(op.Constant(value=make_tensor("number", TensorProto.DOUBLE, [], [value])), like)
+
+
+def no_integers() -> Any:
+    """A list of none: the shape of a single number, the places of nothing."""
+    from onnx import TensorProto
+    from onnx.helper import make_tensor
+    from onnxscript import opset20 as op
+
+    return op.Constant(value=make_tensor("none", TensorProto.INT64, [0], []))
 
 
 def log_of_sum(a: Any, b: Any, base: float = math.e) -> Any:
@@ -126,6 +135,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
             return op.Identity(self) if self.dtype == ir.DataType.BOOL else op.Sign(self)
         return op.Where(op.IsNaN(self), number(0.0, self), op.Sign(self))
+
+    def heaviside(self, values):  # type: ignore[no-untyped-def]
+        zero = number(0.0, self)
+        step = op.Where(op.Greater(self, zero), number(1.0, self), zero)
+        return op.Where(op.Equal(self, zero), values, step)
 
     def is_negative(x: Any) -> Any:
         import onnx_ir as ir
@@ -239,23 +253,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return loss
         return op.ReduceMean(loss, keepdims=0) if reduction == 1 else op.ReduceSum(loss, keepdims=0)
 
-    def cross_entropy(  # type: ignore[no-untyped-def]
-        self, target, weight=None, reduction: int = 1, ignore_index: int = -100, label_smoothing: float = 0.0
-    ):
-        from onnxscript.function_libs.torch_lib.ops.nn import aten_cross_entropy_loss
-
-        if label_smoothing:  # which PyTorch's exporter forgets
-            raise NotImplementedError("a cross entropy with label_smoothing")
-        if target.dtype is not None and target.dtype.is_floating_point():
-            raise NotImplementedError("a cross entropy with probabilities")
-        if len(self.shape) != 1:
-            return aten_cross_entropy_loss(self, target, weight, reduction, ignore_index, 0.0)
-        first = op.Constant(value_ints=[0])
-        found = aten_cross_entropy_loss(
-            op.Unsqueeze(self, first), op.Unsqueeze(target, first), weight, reduction, ignore_index, 0.0
-        )
-        return op.Squeeze(found, first) if reduction == 0 else found
-
     def larger(self, other):  # type: ignore[no-untyped-def]
         found = op.Max(self, other)
         return op.Where(op.IsNaN(self), other, op.Where(op.IsNaN(other), self, found))
@@ -277,11 +274,18 @@ def translations() -> dict[Any, Callable[..., Any]]:
         found = with_slopes(found, (self, op.Div(x, divisor)), (other, op.Div(y, divisor)))
         return op.Where(endless, number(math.inf, self), found)
 
+    def polar(abs, angle):  # type: ignore[no-untyped-def]
+        # PyTorch's derivative is that of a length, which is not negative
+        size = with_slopes(abs, (op.Where(op.IsInf(abs), number(0.0, abs), abs), op.Sign(abs)))
+        last = op.Constant(value_ints=[-1])
+        parts = [op.Unsqueeze(op.Mul(size, part(angle)), last) for part in (op.Cos, op.Sin)]
+        return op.Concat(*parts, axis=-1)
+
     # --- bounds that are tensors ---
 
     def is_number(bound: Any) -> bool:
         # the exporters make a tensor of a number whose type is not that of what it bounds
-        return bound is None or (bound.shape is not None and len(bound.shape) == 0)
+        return bound is None or (bound.shape is not None and len(bound.shape) == 0 and _is_constant(bound))
 
     def clamp(self, min=None, max=None):  # type: ignore[no-untyped-def]
         low, high = (None if bound is None else op.CastLike(bound, self) for bound in (min, max))
@@ -335,6 +339,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.div.Scalar_mode: div_scalar_mode,
         aten.floor_divide.default: floor_divide,
         aten.sign.default: sign,
+        aten.heaviside.default: heaviside,
         aten.signbit.default: signbit,
         aten.angle.default: angle,
         aten.copysign.Tensor: copysign,
@@ -342,10 +347,10 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.logaddexp.default: logaddexp,
         aten.logaddexp2.default: logaddexp2,
         aten.hypot.default: hypot,
+        aten.polar.default: polar,
         aten.logit.default: logit,
         aten.sinc.default: sinc,
         aten.binary_cross_entropy.default: binary_cross_entropy,
-        aten.cross_entropy_loss.default: cross_entropy,
         aten.fmax.default: larger,
         aten.fmin.default: smaller,
         aten.xlogy.Tensor: xlogy,
@@ -363,3 +368,11 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.addbmm.default: addbmm,
         aten.baddbmm.default: baddbmm,
     }
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value is made of constants alone."""
+    if value is None or value.const_value is not None or value.is_initializer():
+        return True
+    node = value.producer()
+    return node is not None and all(map(_is_constant, node.inputs))

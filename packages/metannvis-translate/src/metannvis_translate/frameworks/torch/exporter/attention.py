@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+from metannvis_translate.graph.metadata import STOP_GRADIENT
+
 __all__ = ["translations"]
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
     import torch
+
+    stop = operator(STOP_GRADIENT, ())
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def attention(  # type: ignore[no-untyped-def]
@@ -29,23 +34,53 @@ def translations() -> dict[Any, Callable[..., Any]]:
         sign = -1.0 if scale is not None and scale < 0 else 1.0
         return _attention(query, key, value, mask, root, sign)
 
-    return {torch.ops.aten.scaled_dot_product_attention.default: attention}
+    def attention_and_sums(  # type: ignore[no-untyped-def]
+        query, key, value, dropout_p: float = 0.0, is_causal: bool = False, attn_mask=None, scale: float | None = None
+    ):
+        from onnxscript import opset20 as op
+
+        found = attention(query, key, value, attn_mask, dropout_p, is_causal, scale)
+        factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+        scores = _scores(query, key, math.sqrt(abs(factor)), math.copysign(1.0, factor))
+        if is_causal:
+            scores = op.Where(_causal(query, key), scores, _number(-math.inf, query))
+        elif attn_mask is not None:
+            scores = op.Add(scores, attn_mask)
+        # which PyTorch gives no derivative
+        return found, stop(op.ReduceLogSumExp(scores, op.Constant(value_ints=[-1]), keepdims=0))
+
+    aten = torch.ops.aten
+    return {
+        aten.scaled_dot_product_attention.default: attention,
+        aten._scaled_dot_product_flash_attention_for_cpu.default: attention_and_sums,
+    }
+
+
+def _number(x: float, like: Any) -> Any:
+    import onnx_ir as ir
+    from onnxscript import opset20 as op
+
+    return op.Constant(value=ir.tensor(x, dtype=like.dtype))
+
+
+def _scores(query: Any, key: Any, root: float, sign: float) -> Any:
+    """Q · kᵀ · scale; as in PyTorch, ``root`` of the scale goes to the query and to the key."""
+    from onnxscript import opset20 as op
+
+    rank = len(query.shape)
+    turned = op.Transpose(key, perm=[*range(rank - 2), rank - 1, rank - 2])
+    return op.MatMul(op.Mul(query, _number(sign * root, query)), op.Mul(turned, _number(root, query)))
 
 
 def _attention(query: Any, key: Any, value: Any, mask: Any, root: float, sign: float) -> Any:
-    """softmax(q · kᵀ · scale + mask) · v over the last two axes, the others being batches; zero for a query that sees nothing.
-
-    As in PyTorch, ``root`` of the scale goes to the query and to the key.
-    """
+    """softmax(q · kᵀ · scale + mask) · v over the last two axes, the others batches; zero for a query that sees nothing."""
     import onnx_ir as ir
     from onnxscript import opset20 as op
 
     def number(x: float) -> Any:
-        return op.Constant(value=ir.tensor(x, dtype=query.dtype))
+        return _number(x, query)
 
-    rank = len(query.shape)
-    turned = op.Transpose(key, perm=[*range(rank - 2), rank - 1, rank - 2])
-    scores = op.MatMul(op.Mul(query, number(sign * root)), op.Mul(turned, number(root)))
+    scores = _scores(query, key, root, sign)
     if mask is None:
         return op.MatMul(op.Softmax(scores, axis=-1), value)
     if mask.dtype == ir.DataType.BOOL:

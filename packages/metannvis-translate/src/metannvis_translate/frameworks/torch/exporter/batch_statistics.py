@@ -5,6 +5,7 @@ PyTorch's exporter writes the running statistics instead, whatever the model ask
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,7 +103,9 @@ def translations() -> dict[Any, Callable[..., Any]]:
         from onnxscript.function_libs.torch_lib.ops.core import aten_native_group_norm
 
         if 0 in list(input.shape):
-            raise NotImplementedError("a normalization of nothing")
+            # nothing has no mean; of no samples there are none
+            missing = op.Expand(number(math.nan, input), op.Constant(value_ints=[N, group]))
+            return op.Identity(input), missing, missing
         return aten_native_group_norm(input, weight, bias, N, C, HxW, group, eps)
 
     return {

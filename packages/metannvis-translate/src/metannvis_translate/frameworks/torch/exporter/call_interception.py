@@ -71,9 +71,17 @@ def refused(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[t
         raise NotImplementedError("atan2, which is exported with another sign on the negative axis")
     if name in ("scatter_reduce", "scatter_reduce_"):
         raise NotImplementedError("scatter_reduce, whose mean is exported as the last entry")
+    if name in ("masked_select", "masked_scatter", "masked_scatter_") and _sizes(args[0]) != _sizes(
+        kwargs.get("mask", (args[1:] or [None])[0])
+    ):
+        raise NotImplementedError(f"{name} with a mask of another shape")
     if name in ("cdist", "_cdist_forward"):
         raise NotImplementedError("cdist, which is exported as something else")
     return args, kwargs
+
+
+def _sizes(value: Any) -> tuple[int, ...] | None:
+    return None if value is None else tuple(map(int, value.shape))
 
 
 def _holds_integers(value: Any) -> bool:

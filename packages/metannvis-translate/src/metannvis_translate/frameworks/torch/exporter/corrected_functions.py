@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number
+from metannvis_translate.frameworks.torch.exporter.arithmetic import no_integers, number
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
@@ -83,7 +83,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         if reduce == "mean":
             members = op.Add(count, number(1.0, self)) if include_self else op.Where(touched, count, number(1.0, self))
             found = op.Div(found, members)
-        return op.Reshape(found, op.Constant(value_ints=[])) if scalar else found
+        return op.Reshape(found, no_integers()) if scalar else found
 
     def shared_slopes(found: Any, x: Any, replaced: Any, dim: int, index: Any, src: Any) -> Any:
         """An extreme with its derivative shared by all that are equal to it; what is replaced counts, but has no part in it."""

@@ -17,11 +17,17 @@ from metannvis_translate.frameworks.torch.exporter import (
     batch_statistics,
     corrected_functions,
     decompositions,
+    distances,
     indexing,
+    losses,
+    order_statistics,
     packed_sequences,
     recurrent,
     reductions,
     regions,
+    scattering,
+    segments,
+    special_functions,
     stop_gradient,
 )
 from metannvis_translate.frameworks.torch.exporter.custom_op import operator
@@ -97,9 +103,20 @@ def translations() -> dict[Any, Callable[..., Any]]:
     ):
         from onnxscript import opset20 as op
 
+        if training:
+            raise NotImplementedError("rrelu in training mode, whose slopes are random")
         return op.LeakyRelu(self, alpha=(lower + upper) / 2), op.Identity(noise)
 
+    def grid_sampler_3d(  # type: ignore[no-untyped-def]
+        input, grid, interpolation_mode: int, padding_mode: int, align_corners: bool
+    ):
+        from onnxscript import opset20 as op
+
+        mode, padding = ("linear", "nearest")[interpolation_mode], ("zeros", "border", "reflection")[padding_mode]
+        return op.GridSample(input, grid, align_corners=int(align_corners), mode=mode, padding_mode=padding)
+
     return {
+        aten.grid_sampler_3d.default: grid_sampler_3d,
         aten.avg_pool2d.default: avg_pool,
         aten.avg_pool3d.default: avg_pool,
         aten.rrelu_with_noise_functional.default: rrelu,
@@ -122,11 +139,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
         **batch_statistics.translations(),
         **corrected_functions.translations(),
         **decompositions.translations(),
+        **distances.translations(),
         **indexing.translations(),
+        **losses.translations(),
+        **order_statistics.translations(),
         **packed_sequences.translations(),
         **recurrent.translations(),
         **reductions.translations(),
         **regions.translations(),
+        **scattering.translations(),
+        **segments.translations(),
+        **special_functions.translations(),
         **stop_gradient.translations(),
     }
 

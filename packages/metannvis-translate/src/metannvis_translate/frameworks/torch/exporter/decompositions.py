@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
-
-from metannvis_translate.frameworks.torch.exporter.custom_op import operator
-from metannvis_translate.graph.metadata import STOP_GRADIENT
 
 __all__ = ["translations"]
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
+    import onnx_ir as ir
     import torch
     from onnx import TensorProto
     from onnx.helper import make_tensor
+    from onnx.numpy_helper import from_array
     from onnxscript import opset20 as op
 
     aten = torch.ops.aten
-    stop = operator(STOP_GRADIENT, ())
 
     # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
     def instance_norm(  # type: ignore[no-untyped-def]
@@ -41,29 +38,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
             return op.Identity(self)
         return op.ReduceProd(self, op.Constant(value_ints=[dim]), keepdims=int(keepdim))
 
-    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False):  # type: ignore[no-untyped-def]
-        found = op.TopK(self, op.Constant(value_ints=[k]), axis=dim, largest=0, sorted=1)
-        last, end = op.Constant(value_ints=[k - 1]), op.Constant(value_ints=[k])
-        along = op.Constant(value_ints=[dim])
-        picked = [op.Slice(part, last, end, along) for part in found]
-        return tuple(picked if keepdim else [op.Squeeze(part, along) for part in picked])
-
-    def sort_stable(self, stable: bool | None = None, dim: int = -1, descending: bool = False):  # type: ignore[no-untyped-def]
-        # of equal entries the first comes first, in either order
-        size = self.shape[dim] if self.shape is not None and len(self.shape) else None
-        if not isinstance(size, int):
-            raise NotImplementedError("sorting along an axis of free size")
-        return op.TopK(self, op.Constant(value_ints=[size]), axis=dim, largest=int(descending), sorted=1)
-
-    def median_dim(self, dim: int, keepdim: bool = False):  # type: ignore[no-untyped-def]
-        return kthvalue(self, (int(self.shape[dim]) + 1) // 2, dim, keepdim)
-
     def cumprod(self, dim: int, dtype: int = -1):  # type: ignore[no-untyped-def]
-        size = self.shape[dim] if self.shape is not None and len(self.shape) else None
+        x = self if dtype == -1 else op.Cast(self, to=dtype)
+        if not len(self.shape):
+            return op.Identity(x)
+        size = self.shape[dim]
         if not isinstance(size, int):
             raise NotImplementedError("products along an axis of free size")
         along, done = op.Constant(value_ints=[dim]), 1
-        x = self if dtype == -1 else op.Cast(self, to=dtype)
         while done < size:  # each entry is the product of twice as many as before
             head = op.Slice(x, [0], [done], along)
             x = op.Concat(
@@ -71,30 +53,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
             )
             done *= 2
         return x
-
-    def cdist(x1, x2, p: float, compute_mode: int | None = None):  # type: ignore[no-untyped-def]
-        if p < 1:
-            raise NotImplementedError(f"distances of the norm {p}")
-        apart = op.Sub(op.Unsqueeze(x1, [-2]), op.Unsqueeze(x2, [-3]))
-        if p == math.inf:
-            # each of several largest differences has the whole derivative
-            largest = stop(op.ReduceMax(op.Abs(apart), [-1], keepdims=1))
-            slopes = stop(op.Where(op.Equal(op.Abs(apart), largest), op.Sign(apart), op.Sub(apart, apart)))
-            moves = op.ReduceSum(op.Mul(op.Sub(apart, stop(apart)), slopes), [-1], keepdims=0)
-            return op.Add(op.Squeeze(largest, [-1]), moves)
-        if p == 1:
-            return op.ReduceSum(op.Abs(apart), [-1], keepdims=0)
-
-        def number(value: float) -> Any:
-            return op.CastLike(op.Constant(value=make_tensor("p", TensorProto.DOUBLE, [], [value])), x1)
-
-        powers = op.Mul(apart, apart) if p == 2 else op.Pow(op.Abs(apart), number(p))
-        total = op.ReduceSum(powers, [-1], keepdims=0)
-        # equal points: PyTorch's derivative is zero there, and no infinite one is multiplied by it
-        equal = op.Equal(total, number(0.0))
-        total = op.Where(equal, number(1.0), total)
-        root = op.Sqrt(total) if p == 2 else op.Pow(total, number(1 / p))
-        return op.Where(equal, number(0.0), root)
 
     def at_least(rank: int) -> Callable[..., Any]:
         def raised(x: Any) -> Any:
@@ -203,21 +161,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
         axes = op.Constant(value_ints=list(range(len(self.shape))) if dim is None else [dim])
         return op.ReduceMin(self, axes, keepdims=int(keepdim)), op.ReduceMax(self, axes, keepdims=int(keepdim))
 
-    def scatter_with(self, dim: int, index, src, reduce: str):  # type: ignore[no-untyped-def]
-        if not len(self.shape):
-            raise NotImplementedError("a reduction into a single number")
-        axes = list(range(len(self.shape)))
-        if list(src.shape) != list(index.shape):
-            src = op.Slice(src, [0] * len(axes), op.Shape(index), axes)
-        return op.ScatterElements(self, index, src, axis=dim, reduction={"add": "add", "multiply": "mul"}[reduce])
-
-    def scatter_number_with(self, dim: int, index, value: float, reduce: str):  # type: ignore[no-untyped-def]
-        if not len(self.shape):
-            raise NotImplementedError("a reduction into a single number")
-        number = op.CastLike(op.Constant(value=make_tensor("value", TensorProto.DOUBLE, [], [value])), self)
-        src = op.Expand(number, op.Shape(index))
-        return op.ScatterElements(self, index, src, axis=dim, reduction={"add": "add", "multiply": "mul"}[reduce])
-
     def bilinear_antialiased(  # type: ignore[no-untyped-def]
         self,
         output_size: Sequence[int],
@@ -239,10 +182,41 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def resized_antialiased(x: Any, output_size: Sequence[int], align_corners: bool, mode: str) -> Any:
         from onnxscript.function_libs.torch_lib.ops import nn as library
 
-        if align_corners:  # PyTorch places its windows neither as with aligned corners nor as without
-            raise NotImplementedError("an antialiased resizing with align_corners")
+        if align_corners:
+            return resized_by_shares(x, output_size, mode)
         name = "_upsample_bilinear2d_aa" if mode == "linear" else "_upsample_bicubic2d_aa"
         return getattr(library, f"aten_{name}")(x, output_size, align_corners)
+
+    def resized_by_shares(x: Any, output_size: Sequence[int], mode: str) -> Any:
+        """A product with each pixel's share in each of the result's, an axis at a time.
+
+        With aligned corners PyTorch places its windows as no resizing of the standard does: it is asked for the shares itself.
+        """
+        function = aten._upsample_bilinear2d_aa if mode == "linear" else aten._upsample_bicubic2d_aa
+        for axis, count in zip((-2, -1), output_size, strict=True):
+            size = x.shape[axis] if axis == -1 or x.shape is not None else None
+            if not isinstance(size, int):
+                raise NotImplementedError("an antialiased resizing of an image of free size, with align_corners")
+            # a row for each pixel, that has this one alone
+            rows = torch.eye(size, dtype=torch.float64)[None, None]
+            shares = function.default(rows, [size, count], True)[0, 0].numpy()
+            if axis == -2:
+                shares = shares.T
+            matrix = op.CastLike(op.Constant(value=from_array(shares.copy())), x)
+            shape = x.shape
+            x = op.MatMul(matrix, x) if axis == -2 else op.MatMul(x, matrix)
+            x.shape = ir.Shape([*shape[:axis], count, *(shape[axis + 1 :] if axis != -1 else ())])
+        return x
+
+    def pixel_unshuffle(self, downscale_factor: int):  # type: ignore[no-untyped-def]
+        from onnxscript.function_libs.torch_lib.ops.core import aten_pixel_unshuffle
+
+        sizes, by = list(self.shape), downscale_factor
+        if 0 not in sizes or not all(isinstance(size, int) for size in sizes):
+            return aten_pixel_unshuffle(self, by)
+        # of nothing no size is found by counting
+        new = [*sizes[:-3], sizes[-3] * by * by, sizes[-2] // by, sizes[-1] // by]
+        return op.Reshape(self, op.Constant(value_ints=new), allowzero=1)
 
     def copy(self, src, non_blocking: bool = False):  # type: ignore[no-untyped-def]
         # what is copied takes the type and the shape of what it is copied into
@@ -255,8 +229,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
     return {
         aten.copy.default: copy,
-        aten.scatter.reduce: scatter_with,
-        aten.scatter.value_reduce: scatter_number_with,
+        aten.pixel_unshuffle.default: pixel_unshuffle,
         aten._upsample_bilinear2d_aa.default: bilinear_antialiased,
         aten._upsample_bicubic2d_aa.default: bicubic_antialiased,
         aten.atleast_1d.default: one(1),
@@ -273,10 +246,6 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.cummin.default: extreme_so_far(largest=False),
         aten.aminmax.default: aminmax,
         aten.cumprod.default: cumprod,
-        aten._cdist_forward.default: cdist,
         aten.instance_norm.default: instance_norm,
         aten.prod.dim_int: prod_dim,
-        aten.kthvalue.default: kthvalue,
-        aten.median.dim: median_dim,
-        aten.sort.stable: sort_stable,
     }

@@ -39,6 +39,14 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def masked_scatter(self, mask, source):  # type: ignore[no-untyped-def]
         return _fill_in_order(self, mask, source)
 
+    def masked_select(self, mask):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+
+        line = op.Constant(value_ints=[-1])
+        if list(self.shape) != list(mask.shape):
+            self, mask = op.Where(mask, self, self), op.Where(op.Equal(self, self), mask, mask)
+        return op.Compress(op.Reshape(self, line), op.Reshape(mask, line), axis=0)
+
     def searchsorted(  # type: ignore[no-untyped-def]
         sorted_sequence, self, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
     ):
@@ -55,13 +63,31 @@ def translations() -> dict[Any, Callable[..., Any]]:
         value = op.CastLike(number, sorted_sequence)
         return _search(sorted_sequence, value, right or side == "right", sorter, out_int32, rank=0)
 
+    def bucketize(self, boundaries, out_int32: bool = False, right: bool = False):  # type: ignore[no-untyped-def]
+        return _search(boundaries, self, right, None, out_int32)
+
+    def repeat_interleave(repeats, output_size: int | None = None):  # type: ignore[no-untyped-def]
+        from onnxscript import opset20 as op
+        from onnxscript.function_libs.torch_lib.ops.core import aten_repeat_interleave_Tensor
+
+        if output_size is None:
+            return aten_repeat_interleave_Tensor(repeats)
+        # how many entries have all of their repetitions in front of a place
+        ends = op.CumSum(repeats, op.Constant(value_int=0))
+        places = op.Constant(value_ints=list(range(output_size)))
+        done = op.LessOrEqual(ends, op.Unsqueeze(op.CastLike(places, repeats), op.Constant(value_ints=[1])))
+        return op.ReduceSum(op.CastLike(done, repeats), op.Constant(value_ints=[1]), keepdims=0)
+
     return {
+        aten.bucketize.Tensor: bucketize,
+        aten.repeat_interleave.Tensor: repeat_interleave,
         aten.index.Tensor: index,
         aten.index_put.default: index_put,
         aten.embedding_bag.padding_idx: embedding_bag,
         aten._embedding_bag.default: embedding_bag,
         aten._embedding_bag_forward_only.default: embedding_bag,
         aten.masked_scatter.default: masked_scatter,
+        aten.masked_select.default: masked_select,
         aten.searchsorted.Tensor: searchsorted,
         aten.searchsorted.Scalar: searchsorted_scalar,
     }
@@ -215,9 +241,9 @@ def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
     import onnx_ir as ir
     from onnxscript import opset20 as op
 
-    if len(mask.shape) > len(x.shape):
-        raise NotImplementedError("masked_scatter with a mask of more axes than what it masks")
     if list(mask.shape) != list(x.shape):
+        if len(mask.shape) > len(x.shape):
+            x = op.Where(mask, x, x)
         mask = op.Where(op.Equal(x, x), mask, mask)
     line = op.Constant(value_ints=[-1])
     shown = op.Cast(op.Reshape(mask, line), to=ir.DataType.INT64.value)

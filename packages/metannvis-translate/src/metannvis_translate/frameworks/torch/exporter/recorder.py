@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.torch.exporter.call_interception import Hand
 from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line
 from metannvis_translate.frameworks.torch.exporter.output_snapshots import OutputSnapshots
+from metannvis_translate.frameworks.torch.exporter.rewritten_functions import rewritten
 from metannvis_translate.frameworks.torch.exporter.size_branches import SQUEEZES
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, marking, torch_function_disabled
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
@@ -195,7 +196,7 @@ class Recorder:
 
                 # not self.model: torch.export puts a proxy there, for which a module on two paths is two modules
                 watching = handled(reworded, *handlers, kept.before)
-                with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops):
+                with recorder.held(), recording(recorder.model, sink), watching, marking(recorder.stops), rewritten():
                     output = recorder.call(self.model, args)
                 if holds_packed(output):
                     raise NotImplementedError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,12 @@ def AdaptiveAveragePool(ctx: KerasImporter, X: Value, *, output_size: Sequence[i
 
 
 @converter("AdaptiveMaxPool", since=1, domain=DOMAIN)
-def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
+def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut | tuple[LaidOut, LaidOut]:
     """Native ``MaxPooling``; where windows overlap, one axis after the other. Ties go to the first element, as in PyTorch."""
-    if ctx.used_outputs() > 1:
-        ctx.refuse("its second output (indices) is not supported")
     x = image(ctx, X, output_size)
+    if ctx.used_outputs() > 1:
+        best, places = largest_and_places(x.tensor, known_sizes(ctx, x), output_size)
+        return ctx.keep(x, best), ctx.keep(x, places)
     windows: list[Any]
     if None in x.tensor.shape[1:-1] and all(count == 1 for count in output_size):
         windows = [[(0, None)]] * len(output_size)
@@ -63,6 +65,31 @@ def AdaptiveMaxPool(ctx: KerasImporter, X: Value, *, output_size: Sequence[int])
         parts = [largest(ctx, tensor[(slice(None),) * axis + (slice(*window),)], axis) for window in windows[axis - 1]]
         tensor = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
     return ctx.keep(x, tensor)
+
+
+def largest_and_places(tensor: Any, sizes: Sequence[int], counts: Sequence[int]) -> tuple[Any, Any]:
+    """The largest element of each window, and where in the image it stands, counted through all of its axes."""
+    n, channels = len(sizes), tensor.shape[-1]
+    strides = [math.prod(sizes[k + 1 :]) for k in range(n)]
+    table, widths = np.zeros((1,) * 2 * n, dtype=np.int64), []
+    for k, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        windows = adaptive_windows(size, count)
+        widths.append(max(end - begin for begin, end in windows))
+        # a window that is narrower than the widest has its last entry several times
+        index = np.array([[min(begin + j, end - 1) for j in range(widths[-1])] for begin, end in windows])
+        shape = [1] * 2 * n
+        shape[k], shape[n + k] = index.shape
+        table = table + index.reshape(shape) * strides[k]
+    inside = math.prod(widths)
+    table = table.reshape(-1)  # windows, and the entries of each
+    line = ops.take(ops.reshape(tensor, (-1, math.prod(sizes), channels)), table.tolist(), axis=1)
+    entries = ops.reshape(line, (-1, math.prod(counts), inside, channels))
+    index = first(entries, ops.max, 2, keepdims=True)
+    best = ops.take_along_axis(entries, index, axis=2)
+    line_of = ops.reshape(ops.convert_to_tensor(table), (1, math.prod(counts), inside, 1))
+    there = ops.equal(index, np.arange(inside).reshape(1, 1, inside, 1))
+    places = ops.sum(ops.where(there, line_of, ops.zeros_like(line_of)), axis=2)
+    return ops.reshape(best, (-1, *counts, channels)), ops.reshape(places, (-1, *counts, channels))
 
 
 def image(ctx: KerasImporter, X: Value, output_size: Sequence[int]) -> LaidOut:

@@ -66,7 +66,7 @@ def Gather(ctx: KerasImporter, data: Value, indices: Value, *, axis: int = 0) ->
             where = axis % x.rank
             tensor = x.tensor[(slice(None),) * where + (int(index),)]
             return LaidOut(tensor, layout.identity(x.rank - 1))
-        index = index.tolist()
+        index = index.tolist() if index.size else index.astype("int32")  # an empty list would be one of floats
     else:
         index = ctx.plain(indices).tensor
     tensor = ops.take(x.tensor, index, axis=axis % x.rank)

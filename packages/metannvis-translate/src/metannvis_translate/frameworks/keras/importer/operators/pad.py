@@ -51,7 +51,8 @@ def pad(
     x = ctx.placed(data)
     amounts = list(x.arrange(axis_pads(pads, axes, x.rank)))
     tensor = x.tensor
-    if any(a < 0 or b < 0 for a, b in amounts):
+    cuts_off = any(a < 0 or b < 0 for a, b in amounts)
+    if cuts_off and mode == "constant":
         cuts = tuple(slice(-a if a < 0 else None, b if b < 0 else None) for a, b in amounts)
         tensor = tensor[cuts]
         amounts = [(max(a, 0), max(b, 0)) for a, b in amounts]
@@ -70,14 +71,14 @@ def pad(
         return ctx.keep(x, ctx.layer_of(ZERO_PADDING[n], tensor, padding=inner[0] if n == 1 else tuple(inner)))
     if mode == "constant":
         return ctx.keep(x, ops.pad(tensor, amounts, constant_values=value))
-    if mode == "reflect":
+    if mode == "reflect" and not cuts_off and 0 not in tensor.shape:  # TensorFlow mirrors nothing
         return ctx.keep(x, ops.pad(tensor, amounts, mode=mode))
     return ctx.keep(x, by_index(ctx, tensor, amounts, mode))
 
 
 def by_index(ctx: KerasImporter, tensor: Any, amounts: Sequence[tuple[int, int]], mode: str) -> Any:
-    """``edge`` and ``wrap`` padding by picking entries."""
-    if mode not in ("edge", "wrap"):
+    """Padding with other entries, by picking them."""
+    if mode not in ("edge", "wrap", "reflect"):
         ctx.refuse(f"its mode {mode!r} is not known")
     for axis, amount in enumerate(amounts):
         if amount == (0, 0):

@@ -57,6 +57,10 @@ def Reshape(ctx: KerasImporter, data: Value, shape: Value, *, allowzero: int = 0
     reshaped = by_groups(ctx, ctx.placed(data), wanted, allowzero)
     if reshaped is not None:
         return reshaped
+    target = dims(ctx.node.outputs[0])
+    if target is not None and 0 in target and all(is_number(size) for size in target):
+        wanted = [int(size) for size in target]
+        return LaidOut(ops.reshape(in_sequence(ctx, data).tensor, wanted), layout.identity(len(wanted)))
     wanted = [int(d) for d in ctx.known(shape, "shape")]
     x = in_sequence(ctx, data)
     have = logical_shape(x)
@@ -104,6 +108,13 @@ def by_groups(ctx: KerasImporter, x: LaidOut, wanted: Sequence[Any], allowzero: 
     if shape.count(-1) > 1:
         return None
     return LaidOut(ops.reshape(tensor, shape), after)
+
+
+def within_batch(ctx: KerasImporter, tensor: Any, shape: Sequence[int]) -> Any:
+    """Each sample in another shape; of samples without elements their number is not found by counting."""
+    if 0 in shape:
+        return ctx.layer_of(layers.Reshape, tensor, target_shape=tuple(shape))
+    return ops.reshape(tensor, (-1, *shape))
 
 
 def in_sequence(ctx: KerasImporter, value: Value) -> LaidOut:
@@ -225,8 +236,8 @@ def DepthToSpace(ctx: KerasImporter, input: Value, *, blocksize: int, mode: str 
         split, order = (height, width, blocksize, blocksize, depth), (0, 1, 3, 2, 4, 5)
     else:
         split, order = (height, width, depth, blocksize, blocksize), (0, 1, 4, 2, 5, 3)
-    tensor = ops.transpose(ops.reshape(x.tensor, (-1, *split)), order)
-    return LaidOut(ops.reshape(tensor, (-1, height * blocksize, width * blocksize, depth)), x.order)
+    tensor = ops.transpose(within_batch(ctx, x.tensor, split), order)
+    return LaidOut(within_batch(ctx, tensor, (height * blocksize, width * blocksize, depth)), x.order)
 
 
 @converter("SpaceToDepth", since=1)
@@ -243,6 +254,6 @@ def space_to_depth(ctx: KerasImporter, input: Value, blocksize: int, mode: str =
     x = ctx.channels_last(input)
     height, width, channels = sizes(ctx, x)
     down, across = height // blocksize, width // blocksize
-    tensor = ops.reshape(x.tensor, (-1, down, blocksize, across, blocksize, channels))
+    tensor = within_batch(ctx, x.tensor, (down, blocksize, across, blocksize, channels))
     tensor = ops.transpose(tensor, (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
-    return LaidOut(ops.reshape(tensor, (-1, down, across, channels * blocksize**2)), x.order)
+    return LaidOut(within_batch(ctx, tensor, (down, across, channels * blocksize**2)), x.order)

@@ -70,7 +70,9 @@ class Samples:
             if self.padding == "zeros":
                 inside = ops.logical_and(ops.greater_equal(pixel, 0.0), ops.less_equal(pixel, size - 1.0))
                 weight = ops.where(inside, weight, ops.zeros_like(weight))
-            yield ops.cast(ops.clip(self.within(pixel, size), 0.0, size - 1.0), "int32"), weight
+            index = ops.clip(self.within(pixel, size), 0.0, size - 1.0)
+            # a place that is no number is none of the image, and its weight is no number either
+            yield ops.cast(ops.where(ops.isnan(index), ops.zeros_like(index), index), "int32"), weight
 
     def read(self, axes: Sequence[list[tuple[Any, Any]]]) -> Any:
         """Weighted sum over all combinations of neighbours."""

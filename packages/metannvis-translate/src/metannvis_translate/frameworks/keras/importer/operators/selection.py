@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import keras
+import numpy as np
+
 from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
@@ -12,6 +15,9 @@ from metannvis_translate.importing.values import Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
+
+
+ops = keras.ops
 
 
 @converter("ReverseSequence", since=10)
@@ -36,8 +42,10 @@ def Compress(ctx: KerasImporter, input: Value, condition: Value, *, axis: int | 
 @converter("NonZero", since=9)
 def NonZero(ctx: KerasImporter, X: Value) -> LaidOut:
     """How many there are is seen when the model runs."""
-    if X.rank == 0:
-        ctx.refuse("a single number has no places")
+    if X.rank == 0:  # it has as many places as there are, but no axis to say where
+        line = ops.reshape(ctx.plain(X).tensor, (1,))
+        places = ctx.operator_layer(keras_objects.NonZero, line)
+        return LaidOut(ops.take(places, np.zeros(0, np.int32), axis=0), (0, 1))
     return LaidOut(ctx.operator_layer(keras_objects.NonZero, ctx.plain(X).tensor), (0, 1))
 
 

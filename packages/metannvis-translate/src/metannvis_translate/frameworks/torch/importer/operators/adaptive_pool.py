@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,13 @@ def AdaptiveAveragePool(ctx: TorchImporter, X: Value, *, output_size: Sequence[i
 
 
 @converter("AdaptiveMaxPool", domain=DOMAIN)
-def AdaptiveMaxPool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut:
+def AdaptiveMaxPool(ctx: TorchImporter, X: Value, *, output_size: Sequence[int]) -> LaidOut | tuple[LaidOut, LaidOut]:
     """``nn.AdaptiveMaxPool1d`` and its siblings."""
-    if ctx.used_outputs() > 1:
-        ctx.refuse("its indices are used, which ONNX has no word for")
     x, rank = image(ctx, X, "max pool")
+    if ctx.used_outputs() > 1:
+        both = ctx.module(GLOBAL_MAX[rank - 1](_size(output_size), return_indices=True), x.tensor)
+        largest, index = (ctx.function(operator.getitem, both, k) for k in range(2))
+        return LaidOut(largest, identity(x.rank)), LaidOut(index, identity(x.rank))
     return LaidOut(ctx.module(GLOBAL_MAX[rank - 1](_size(output_size)), x.tensor), identity(x.rank))
 
 

@@ -48,6 +48,9 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
         settled = [data.array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(wanted)]
         return dataclasses.replace(data, array=data.array.reshape(settled), name=f"{data.name}.{settled}")
     have = ctx.shape(0) or (None,) * data.rank
+    known = list(ctx.node.outputs[0].shape or ())
+    if 0 in known and all(isinstance(size, int) for size in known):  # none is found out by counting elements
+        return LaidOut(ctx.function(torch.reshape, in_sequence(ctx, data), tuple(known)), identity(len(known)))
     batch_stays = wanted[0] == 0 and not allowzero if len(wanted) == 2 else False
     if len(wanted) == 2 and data.rank > 1 and not isinstance(wanted[1], torch.fx.Node):
         inner = None if None in have[1:] else math.prod(size or 0 for size in have[1:])

@@ -77,7 +77,9 @@ def Dropout(
 ) -> LaidOut | tuple[LaidOut, LaidOut]:
     """``nn.Dropout``, which does nothing in inference."""
     if training_mode is not None and ctx.known(training_mode, "training_mode").any():
-        ctx.refuse("it is in training mode")
+        share = 0.5 if ratio is None else float(ctx.known(ratio, "ratio").reshape(-1)[0])
+        if share:
+            ctx.refuse("it is in training mode")
     return Dropout_7(ctx, data, ratio=float(ratio.array.reshape(())) if isinstance(ratio, ConstantValue) else 0.5)
 
 
