@@ -133,7 +133,9 @@ class Member:
         random = np.random.default_rng([seed, batch])
         names = [x._keras_history.operation.name for x in model.inputs]
         found = {name: self._input(random, name, x, batch) for name, x in zip(names, model.inputs, strict=True)}
-        return found if isinstance(model._inputs_struct, dict) else found[names[0]]
+        if isinstance(model._inputs_struct, dict):
+            return found
+        return list(found.values()) if len(found) > 1 else found[names[0]]
 
     def _input(self, random: np.random.Generator, name: str, x: Any, batch: int) -> Array:
         sizes = self.shapes.get(name, x.shape[1:])
@@ -432,7 +434,7 @@ BACKBONES: dict[str, Member] = {
     "SAM3PromptableConceptBackbone": Member(_sam3, values={"box_labels": _integers(2), "boxes": _uniform(0.2, 0.8)}),
     "SegFormerBackbone": Member(lambda: _models().SegFormerBackbone(image_encoder=_MIT(), projection_filters=8)),
     "SwinTransformerBackbone": Member(_backbone("SwinTransformerBackbone", image_shape=(32, 32, 3), embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4)),
-    "VGGBackbone": Member(_backbone("VGGBackbone", stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 8], image_shape=(16, 16, 3))),
+    "VGGBackbone": Member(_backbone("VGGBackbone", stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 8], image_shape=(32, 32, 3))),
     "ViTBackbone": Member(_VIT),
     "ViTDetBackbone": Member(_backbone("ViTDetBackbone", image_shape=(24, 24, 3), patch_size=4, hidden_size=8, num_layers=2, global_attention_layer_indices=[1], intermediate_dim=16, num_heads=2, num_output_channels=4, window_size=4)),
     "VideoPrismBackbone": Member(_backbone("VideoPrismBackbone", image_shape=(16, 16, 3), num_frames=4, patch_size=4, hidden_dim=16, intermediate_dim=24, num_heads=2, num_spatial_layers=1, num_temporal_layers=1, num_auxiliary_layers=1, vocabulary_size=0, num_text_layers=0)),

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.float64 import mark_lifted
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.requirements import require
@@ -22,7 +23,8 @@ def as_float64(model: Any) -> Any:
     """A copy of a Keras model in double precision, nested models and constants included.
 
     The copy is made from the model's configuration, in which every floating dtype is replaced, and takes over the
-    weights. The model given stays as it is.
+    weights. What its code asks for in single precision is double in it where the exporter and the plug-in call it, unless the
+    model is in double precision itself. The model given stays as it is.
 
     Raises
     ------
@@ -57,6 +59,7 @@ def as_float64(model: Any) -> Any:
         if type(old) is type(own) and own.name != old.name:
             own.name = old.name  # made in a constructor, and so named anew
     _copy_statistics(model, copy)
+    mark_lifted(copy, model)
     return copy
 
 

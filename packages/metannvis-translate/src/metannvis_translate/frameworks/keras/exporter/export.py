@@ -20,6 +20,7 @@ from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import HINT, find_layer_converter, find_operation_converter
 from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
 from metannvis_translate.frameworks.keras.exporter.masks import HubMasks
+from metannvis_translate.frameworks.keras.float64 import in_double, is_double
 from metannvis_translate.frameworks.keras.graph import (
     Call,
     Walk,
@@ -29,6 +30,7 @@ from metannvis_translate.frameworks.keras.graph import (
     objects_by_path,
     output_specs,
 )
+from metannvis_translate.frameworks.keras.run import run_model
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
@@ -74,8 +76,9 @@ def export_model(
 
         model = as_float64(model)
     exporter = _Exporter(model, inputs, objects, progress)
-    exporter.emitter.is_double = dtype == "float64"
-    return exporter.run()
+    exporter.emitter.is_double = dtype == "float64" or is_double(model)
+    with in_double(model):
+        return exporter.run()
 
 
 class _Exporter:
@@ -98,6 +101,8 @@ class _Exporter:
         self.emitter = KerasEmitter()
         self.layers: list[HubLayer] = []
         self.inside = 0
+        self.ports: list[HubPort] = []
+        self.declared_wrongly = False
         self.walk = Walk(
             leaf=self.leaf,
             is_value=lambda x: isinstance(x, ir.Value),
@@ -113,7 +118,7 @@ class _Exporter:
     def run(self) -> ExportedGraph:
         keras = require("keras")
         function = functional_of(self.model)
-        ports = self.input_ports(function)
+        ports = self.ports = self.input_ports(function)
         fixed = None
         if function is not None and not isinstance(self.model, keras.Sequential):
             # Keras itself does not hold a Sequential model to the batch size it was built with.
@@ -220,7 +225,7 @@ class _Exporter:
         if getattr(operation, "quantization_mode", None) is not None:
             e.refuse("it is quantised")
         args, kwargs = self.arguments(call)
-        e.specs = output_specs(call, args, kwargs, self.walk.is_value, e.spec)
+        e.specs = output_specs(call, args, kwargs, self.walk.is_value, e.spec, anew=self.declared_wrongly)
         kwargs |= call.masks
         if not is_layer(operation):
             row = find_operation_converter(operation)
@@ -311,8 +316,24 @@ class _Exporter:
             if is_outer:
                 value.name = self.emitter.name(numbered(call.name, 1, k))
             own = (None,) * len(spec.shape) if value.shape is None else self.emitter.shape(value)
-            if len(own) == len(spec.shape):  # what Keras declares is wrong of some layers: what was emitted counts
-                self.emitter.set_shape(value, [s if o is None else o for o, s in zip(own, spec.shape, strict=True)])
+            if len(own) != len(spec.shape):  # what Keras declares is wrong of some layers: what was emitted counts
+                continue
+            says_more = any(o is None and s is not None for o, s in zip(own, spec.shape, strict=True))
+            if says_more and self.is_wrong(call, k, tuple(spec.shape)):
+                self.declared_wrongly = True
+                continue
+            self.emitter.set_shape(value, [s if o is None else o for o, s in zip(own, spec.shape, strict=True)])
+
+    def is_wrong(self, call: Call, place: int, declared: tuple[int | None, ...]) -> bool:
+        """Whether the sizes that a layer of the caller's own declares are others than it returns on the example inputs."""
+        if not is_layer(call.operation) or find_layer_converter(call.operation) is not None or self.given is None:
+            return False
+        values = self.given if not isinstance(self.given, Mapping) else [self.given[port.name] for port in self.ports]
+        name = numbered(call.name, 1, place)
+        found = run_model(self.model, list(values), layers=[name]).layers.get(name)
+        if found is None or found.ndim != len(declared):
+            return found is not None
+        return any(size is not None and size != real for size, real in zip(declared, found.shape, strict=True))
 
     def record(self, call: Call, values: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(values):
