@@ -61,6 +61,27 @@ def test_agree_in_double(name: str) -> None:
     assert translation.single_precision == ()
 
 
+def test_layers_inside_are_seen_in_double_as_in_single() -> None:
+    @keras.saving.register_keras_serializable("metannvis-tests")
+    class Block(keras.layers.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(4, name="dense")
+
+        def build(self, shape: Any) -> None:
+            self.dense.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(_rotary(x)) + ops.arange(ops.shape(x)[1], dtype="float32")[:, None]
+
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, Block(name="block")(inputs))
+    single, double = (
+        translate(model, "torch", example_inputs=X.astype("float32"), dtype=dtype) for dtype in (None, "float64")
+    )
+    assert [pair.source for pair in single.layers] == [pair.source for pair in double.layers]
+
+
 def test_a_norm_is_that_of_float64() -> None:
     model = _model(_norm)
     (y,) = run_model(as_float64(model), [X]).outputs

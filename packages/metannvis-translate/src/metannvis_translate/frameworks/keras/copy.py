@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks.keras.float64 import mark_lifted
+from metannvis_translate.frameworks.keras.float64 import is_double, lifted, mark_lifted
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.requirements import require
@@ -34,7 +34,7 @@ def as_float64(model: Any) -> Any:
     keras = require("keras")
     try:
         config = _in_double(keras.saving.serialize_keras_object(model))
-        with keras.saving.custom_object_scope(_custom_objects(model)), _double_by_default(), quiet_masks():
+        with keras.saving.custom_object_scope(_custom_objects(model)), _made_in_double(model), quiet_masks():
             # Of layers without a build of their own, which their first call in the copied graph builds.
             warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
@@ -61,6 +61,13 @@ def as_float64(model: Any) -> Any:
     _copy_statistics(model, copy)
     mark_lifted(copy, model)
     return copy
+
+
+@contextmanager
+def _made_in_double(model: Any) -> Iterator[None]:
+    """Layers are called while a copy is made, some of them make constants there."""
+    with _double_by_default(), nullcontext() if is_double(model) else lifted():
+        yield
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache, partial
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import patches
 from metannvis_translate.process.patches import patched
 
-__all__ = ["in_double", "is_double", "is_lifted", "mark_lifted"]
+__all__ = ["asked", "in_double", "is_double", "is_lifted", "lifted", "mark_lifted"]
 
 #: Functions of ``keras.ops`` that take a type for what they return.
 FUNCTIONS = (
@@ -27,6 +28,7 @@ FUNCTIONS = (
     "multi_hot", "one_hot", "ones", "ones_like", "tri", "zeros", "zeros_like",
 )  # fmt: skip
 MARK = "_metannvis_in_double"
+_active: ContextVar[bool] = ContextVar("_active", default=False)
 
 
 def mark_lifted(copy: Any, model: Any) -> None:
@@ -51,20 +53,23 @@ def is_lifted(model: Any) -> bool:
 
 def in_double(model: Any) -> Any:
     """A context in which a model is called: such a copy gets double precision for single."""
-    return _lifted() if is_lifted(model) else nullcontext()
+    return lifted() if is_lifted(model) else nullcontext()
 
 
 @contextmanager
-def _lifted() -> Iterator[None]:
+def lifted() -> Iterator[None]:
+    """A context in which code that asks for single precision gets double."""
     keras, tf = require("keras"), require("tensorflow")
     import keras.src.ops as internal
 
     with ExitStack() as stack:
+        stack.callback(_active.reset, _active.set(True))
         for name in FUNCTIONS:
             theirs = getattr(internal, name, None)
             if theirs is None:
                 continue
-            ours = partial(_call, theirs, _position(theirs))
+            # one and the same in all places, by which whoever patches them further knows them
+            ours = patches.in_this_thread(partial(_call, theirs, _position(theirs)), theirs)
             for holder in (
                 keras.ops,
                 keras.ops.numpy,
@@ -75,7 +80,8 @@ def _lifted() -> Iterator[None]:
                 internal.nn,
             ):
                 if getattr(holder, name, None) is theirs:
-                    stack.enter_context(patched(holder, name, ours))
+                    stack.callback(setattr, holder, name, theirs)
+                    setattr(holder, name, ours)
         stack.enter_context(patched(tf, "cast", partial(_cast, tf.cast)))
         yield
 
@@ -84,6 +90,12 @@ def _lifted() -> Iterator[None]:
 def _position(function: Callable[..., Any]) -> int:
     """Where a function takes its type."""
     return list(inspect.signature(function).parameters).index("dtype")
+
+
+def asked(dtype: Any) -> str:
+    """The type that a caller asks for, by name; inside :func:`lifted` double for single."""
+    found = require("keras").backend.standardize_dtype(_doubled(dtype) if _active.get() else dtype)
+    return str(found)
 
 
 def _is_own() -> bool:
