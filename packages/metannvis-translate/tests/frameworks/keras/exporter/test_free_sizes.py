@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_translate import UnsupportedOperatorError, check_equivalence, translate
+from metannvis_translate import InvalidArgumentError, UnsupportedOperatorError, check_equivalence, translate
 from metannvis_translate.frameworks.requirements import require
 
 tf = require("tensorflow")
@@ -123,11 +124,76 @@ def test_every_size_is_right(name: str) -> None:
         assert report.passed, str(report)
 
 
-def test_a_size_that_decides_is_refused() -> None:
-    model = _model(lambda x: x * 2)
-    model.layers[-1].call = lambda x: x * 2 if ops.shape(x)[1] > 3 else x
+def _loop(x: Any) -> Any:
+    state, found = ops.zeros_like(x[:, 0]), []
+    for step in range(ops.shape(x)[1]):
+        state = state * 0.5 + ops.tanh(x[:, step])
+        found.append(state)
+    return ops.stack(found, axis=1)
+
+
+#: What a layer can do with one number of steps only.
+DECIDING: dict[str, Callable[[Any], Any]] = {
+    "a branch": lambda x: x * 2 if ops.shape(x)[1] > 3 else x,
+    "a loop": _loop,
+    "another shape by size": lambda x: ops.cond(
+        ops.equal(ops.shape(x)[1], 3), lambda: ops.ones((ops.shape(x)[0], 4)), lambda: ops.reshape(x, (-1, 4))
+    ),
+}
+
+
+def _deciding(name: str) -> Any:
+    """A model that Keras makes without a look at what the layer does."""
+
+    class Decides(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return DECIDING[name](x)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape if name != "another shape by size" else (None, 4)
+
+    inputs = keras.Input((None, 4))
+    return keras.Model(inputs, Decides()(inputs))
+
+
+@pytest.mark.parametrize("name", DECIDING)
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+def test_a_size_that_decides_is_fixed_and_told(name: str, to: str) -> None:
+    model = _deciding(name)
+    translation = translate(model, to, example_inputs=_x(2, 7))
+    assert any("fixed beside the batch" in note for note in translation.notes)
+    assert translation.inputs[0].source_shape == (None, 7, 4)
+    assert check_equivalence(model, translation, _x(3, 7)).passed
+    if to == "torch":
+        torch = require("torch")
+        with pytest.raises(InvalidArgumentError, match=r"a size of 5 on axis 1: the input .* takes exactly 7"):
+            translation.model(torch.tensor(_x(2, 5)))
+
+
+def test_a_size_that_decides_is_refused_where_nobody_says_it() -> None:
     with pytest.raises(UnsupportedOperatorError, match="boolean"):
-        translate(model, "torch", example_inputs=_x(2, 7))
+        translate(_deciding("a branch"), "torch")
+
+
+def test_a_layer_keeps_no_symbols() -> None:
+    """A ``call`` that notes something once for all calls is not spoilt by being traced."""
+
+    class Noting(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            if not hasattr(self, "first"):
+                self.first = ops.shape(x)[1] * 2
+            return tf.nn.relu(x) * ops.cast(self.first, x.dtype)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    inputs = keras.Input((None, 4))
+    layer = Noting()
+    model = keras.Model(inputs, layer(inputs))
+    vars(layer).pop("first", None)
+    with contextlib.suppress(UnsupportedOperatorError):
+        translate(model, "torch", example_inputs=_x(2, 7), verify=False)
+    assert not hasattr(layer, "first")
 
 
 def test_what_is_no_tensor_may_stand_beside_tensors() -> None:

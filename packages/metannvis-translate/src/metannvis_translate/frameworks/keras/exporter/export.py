@@ -7,6 +7,7 @@ Keras' own layout: a convolution of channels-last images is Transpose, Conv, Tra
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def export_model(
     *,
     dtype: str | None,
     progress: Progress,
+    fixed: bool = False,
 ) -> ExportedGraph:
     """Export a Keras model in inference mode.
 
@@ -61,6 +63,8 @@ def export_model(
         Example inputs, needed where the model does not declare its shapes; or a mapping of input names to them.
     dtype
         ``"float64"`` exports a copy in double precision.
+    fixed
+        Sizes that the model leaves free become those of the inputs, but for the batch.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def export_model(
         from metannvis_translate.frameworks.keras.copy import as_float64
 
         model = as_float64(model)
-    exporter = _Exporter(model, inputs, objects, progress)
+    exporter = _Exporter(model, inputs, objects, progress, fixed=fixed)
     exporter.emitter.is_double = dtype == "float64" or is_double(model)
     with in_double(model):
         return exporter.run()
@@ -90,11 +94,14 @@ class _Exporter:
         inputs: Sequence[Array] | Mapping[str, Array] | None,
         objects: Mapping[str, int],
         progress: Progress,
+        *,
+        fixed: bool,
     ) -> None:
         import onnx_ir as ir
 
         self.model = model
         self.given = inputs
+        self.fixed = fixed
         self.objects = objects
         self.progress = progress
         self.total = max(len(objects), 1)
@@ -118,7 +125,7 @@ class _Exporter:
     def run(self) -> ExportedGraph:
         keras = require("keras")
         function = functional_of(self.model)
-        ports = self.ports = self.input_ports(function)
+        ports = self.ports = [self.fixed_port(k, port) for k, port in enumerate(self.input_ports(function))]
         fixed = None
         if function is not None and not isinstance(self.model, keras.Sequential):
             # Keras itself does not hold a Sequential model to the batch size it was built with.
@@ -137,8 +144,7 @@ class _Exporter:
             model=graph,
             layers=tuple(self.layers),
             inputs=tuple(
-                HubPort(port.name, value.name or "", port.shape, port.dtype)
-                for port, value in zip(ports, values, strict=True)
+                dataclasses.replace(port, value=value.name or "") for port, value in zip(ports, values, strict=True)
             ),
             outputs=tuple(
                 HubPort(name, value.name or "", self.emitter.shape(value), self.emitter.spec(value)[1])
@@ -178,6 +184,17 @@ class _Exporter:
             HubPort(name, "", (None, *array.shape[1:]), self._float(array.dtype.name))
             for name, array in zip(names, arrays, strict=True)
         ]
+
+    def fixed_port(self, place: int, port: HubPort) -> HubPort:
+        """An input whose free sizes beside the batch are those of the example, if they are to be."""
+        if not self.fixed or self.given is None:
+            return port
+        array = self.given[port.name] if isinstance(self.given, Mapping) else self.given[place]
+        if array.ndim != len(port.shape):
+            return port  # what is wrong with it is said where it is used
+        axes = tuple(k for k, size in enumerate(port.shape) if size is None and k)
+        shape = tuple(array.shape[k] if k in axes else size for k, size in enumerate(port.shape))
+        return dataclasses.replace(port, shape=shape, fixed=axes)
 
     def _float(self, dtype: str) -> str:
         return str(self.model.compute_dtype) if dtype.startswith("float") else dtype

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from metannvis_translate.frameworks.keras.exporter.tf_nodes import (
     Variable,
     find_node_converter,
 )
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import are_alike, depends_on_sizes
 from metannvis_translate.frameworks.keras.exporter.tf_nodes.signal import product
-from metannvis_translate.frameworks.keras.trace import is_layer
+from metannvis_translate.frameworks.keras.trace import is_layer, no_symbols_left
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process.patches import patched
 
@@ -78,7 +79,7 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
 
     first = len(e.nodes)
     try:
-        with keras.StatelessScope() as scope:
+        with keras.StatelessScope() as scope, no_symbols_left(operation) if is_layer(operation) else nullcontext():
             graph = tf.function(compute, autograph=False).get_concrete_function(*specs).graph
     except Exception as error:
         why = " ".join(str(error).split())[:200]
@@ -239,12 +240,15 @@ class _Conversion:
         for tensor, one, other in zip(node.outputs, *ways, strict=True):
             if isinstance(one, TensorList) or isinstance(other, TensorList):
                 raise _refusal(e, self.operation, "a list of tensors depends on a condition on values")
+            one, other = (_value(e, self.operation, x) for x in (one, other))
+            if depends_on_sizes(condition) and not are_alike(one, other):
+                raise _refusal(e, self.operation, "which of two shapes comes out depends on a size that is free")
             results.append(
                 e.emit(
                     "Where",
                     e.cast(condition, "bool"),
-                    _value(e, self.operation, one),
-                    _value(e, self.operation, other),
+                    one,
+                    other,
                     shape=tuple(tensor.shape) if tensor.shape.rank is not None else None,
                     dtype=tensor.dtype.name,
                 )

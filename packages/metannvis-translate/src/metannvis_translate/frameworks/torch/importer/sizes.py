@@ -118,5 +118,5 @@ HIGHEST_DEGREE = 64
 
 def limited(x: torch.Tensor, axis: int, exact: int | None, least: int, text: str) -> torch.Tensor:
     """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
-    BatchLimit(exact, least, text).check(x.shape[axis])
+    BatchLimit(exact, least, text, axis).check(x.shape[axis])
     return x

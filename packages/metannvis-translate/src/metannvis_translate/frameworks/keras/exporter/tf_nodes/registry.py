@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 
-__all__ = ["Complex", "Node", "Sizes", "TensorList", "Variable", "nodes", "tf_node"]
+__all__ = ["Complex", "Node", "Sizes", "TensorList", "Variable", "are_alike", "depends_on_sizes", "nodes", "tf_node"]
 
 Array = np.ndarray[Any, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -263,3 +263,34 @@ def _source(x: Any, axis: int) -> tuple[Any, int]:
             break
         x = node.inputs[0]
     return x, axis
+
+
+def depends_on_sizes(x: Any) -> bool:
+    """Whether a value is computed from nothing but sizes that are free and numbers."""
+    waiting, seen = [x], set()
+    while waiting:
+        value = waiting.pop()
+        if value is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        node = value.producer()
+        if node is None:
+            return False
+        if node.op_type not in ("Shape", "Size"):
+            waiting.extend(node.inputs)
+    return True
+
+
+def are_alike(one: ir.Value, other: ir.Value) -> bool:
+    """Whether two values are known to be of one shape."""
+    if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
+        return False
+    for axis, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)):
+        if isinstance(a, int) and isinstance(b, int):
+            if a != b:
+                return False
+            continue
+        (x, k), (y, j) = _source(one, axis), _source(other, axis)
+        if x is not y or k != j:
+            return False
+    return True
