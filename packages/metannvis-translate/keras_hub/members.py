@@ -438,7 +438,7 @@ BACKBONES: dict[str, Member] = {
     "RetinaNetBackbone": Member(_retinanet),
     "SAMBackbone": Member(_sam, is_fixed=True, shapes={"points": (2, 2), "labels": (2,), "boxes": (1, 2, 2), "masks": (0, 16, 16, 1)}, values={"labels": _integers(2)}),
     # a mask of one axis less than its attention takes lets it run one image at a time
-    "SAM3PromptableConceptBackbone": Member(_sam3, batches=(1, 1), values={"box_labels": _integers(2), "boxes": _uniform(0.2, 0.8)}),
+    "SAM3PromptableConceptBackbone": Member(_sam3, batches=(1, 1), is_fixed=True, values={"box_labels": _integers(2), "boxes": _uniform(0.2, 0.8)}),
     "SegFormerBackbone": Member(lambda: _models().SegFormerBackbone(image_encoder=_MIT(), projection_filters=8)),
     "SwinTransformerBackbone": Member(_backbone("SwinTransformerBackbone", image_shape=(32, 32, 3), embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4)),
     "VGGBackbone": Member(_backbone("VGGBackbone", stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 8], image_shape=(32, 32, 3))),
