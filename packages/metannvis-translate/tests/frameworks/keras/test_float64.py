@@ -97,3 +97,22 @@ def test_a_model_in_double_precision_means_what_it_says() -> None:
     translation = translate(model, "torch", example_inputs=X)
     assert translation.report is not None and translation.report.passed
     assert any("float32" in text for text in translation.single_precision)
+
+
+@keras.saving.register_keras_serializable("metannvis-tests")
+class Tied(keras.Model):
+    """A language model whose constructor puts a tensor, its embeddings, into the graph."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        tokens, table = keras.Input((None,), dtype="int32"), keras.layers.Embedding(7, 4)
+        super().__init__(tokens, ops.matmul(table(tokens), ops.transpose(table.embeddings)), **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+def test_a_constructor_that_is_run_again_makes_no_constants_of_its_own() -> None:
+    model, x = Tied(), np.array([[1, 2, 3], [6, 5, 4]], "int32")
+    (y,), (z,) = (run_model(m, [x]).outputs for m in (model, as_float64(model)))
+    assert np.abs(y - z).max() < 1e-6
+    assert translate(model, "torch", example_inputs=x, dtype="float64").report is not None

@@ -59,6 +59,7 @@ def as_float64(model: Any) -> Any:
         if type(old) is type(own) and own.name != old.name:
             own.name = old.name  # made in a constructor, and so named anew
     _copy_statistics(model, copy)
+    _copy_constants(model, copy)
     mark_lifted(copy, model)
     return copy
 
@@ -143,6 +144,35 @@ def _copy_statistics(model: Any, copy: Any) -> None:
                 value = getattr(old, name, None)
                 if value is not None:
                     setattr(new, name, require("tensorflow").cast(value, "float64"))
+
+
+def _copy_constants(model: Any, copy: Any) -> None:
+    """Tensors that stand in a graph: a constructor that is run again makes them of weights that are not the model's yet."""
+    keras, tf = require("keras"), require("tensorflow")
+    for old, new in zip(model._flatten_layers(), copy._flatten_layers(), strict=False):
+        if type(old) is not type(new) or not (hasattr(old, "_nodes_by_depth") and hasattr(new, "_nodes_by_depth")):
+            continue
+        for one, other in zip(_arguments(old), _arguments(new), strict=False):
+            values, places = (keras.tree.flatten((x.args, x.kwargs)) for x in (one, other))
+            if len(values) != len(places):
+                continue
+            found = {
+                id(place): tf.cast(value, place.dtype)
+                for value, place in zip(values, places, strict=True)
+                if isinstance(value, tf.Tensor) and isinstance(place, tf.Tensor) and value.shape == place.shape
+            }
+            if found:
+                other.args, other.kwargs = keras.tree.map_structure(
+                    lambda x, found=found: found.get(id(x), x), (other.args, other.kwargs)
+                )
+
+
+def _arguments(function: Any) -> Iterator[Any]:
+    """What the calls in a graph are given, in the graph's order."""
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node.arguments
 
 
 def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:
