@@ -105,6 +105,10 @@ class Member:
         What an input is filled with that is neither tokens nor a mask of padding nor noise.
     tokens
         How many there are.
+    batches
+        Sizes of the batch that it is translated and tried with.
+    is_fixed
+        Its code asks for the number of steps, or of images: the translation is for that of the example alone, and says so.
     """
 
     make: Callable[[], Any]
@@ -113,6 +117,8 @@ class Member:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     values: Mapping[str, Values] = field(default_factory=dict)
     tokens: int = 37
+    batches: tuple[int, int] = (2, 3)
+    is_fixed: bool = False
 
     def model(self) -> Any:
         """The model with random weights."""
@@ -133,7 +139,9 @@ class Member:
         random = np.random.default_rng([seed, batch])
         names = [x._keras_history.operation.name for x in model.inputs]
         found = {name: self._input(random, name, x, batch) for name, x in zip(names, model.inputs, strict=True)}
-        return found if isinstance(model._inputs_struct, dict) else found[names[0]]
+        if isinstance(model._inputs_struct, dict):
+            return found
+        return list(found.values()) if len(found) > 1 else found[names[0]]
 
     def _input(self, random: np.random.Generator, name: str, x: Any, batch: int) -> Array:
         sizes = self.shapes.get(name, x.shape[1:])
@@ -428,11 +436,12 @@ BACKBONES: dict[str, Member] = {
     "ResNetBackbone, bottlenecks before activations": Member(_backbone("ResNetBackbone", **RESNET | {"block_type": "bottleneck_block", "use_pre_activation": True})),
     "ResNetBackbone, vd": Member(_backbone("ResNetBackbone", **RESNET | {"block_type": "basic_block_vd", "input_conv_filters": [4, 4, 64], "input_conv_kernel_sizes": [3, 3, 3]})),
     "RetinaNetBackbone": Member(_retinanet),
-    "SAMBackbone": Member(_sam, shapes={"points": (2, 2), "labels": (2,), "boxes": (1, 2, 2), "masks": (0, 16, 16, 1)}, values={"labels": _integers(2)}),
-    "SAM3PromptableConceptBackbone": Member(_sam3, values={"box_labels": _integers(2), "boxes": _uniform(0.2, 0.8)}),
+    "SAMBackbone": Member(_sam, is_fixed=True, shapes={"points": (2, 2), "labels": (2,), "boxes": (1, 2, 2), "masks": (0, 16, 16, 1)}, values={"labels": _integers(2)}),
+    # a mask of one axis less than its attention takes lets it run one image at a time
+    "SAM3PromptableConceptBackbone": Member(_sam3, batches=(1, 1), is_fixed=True, values={"box_labels": _integers(2), "boxes": _uniform(0.2, 0.8)}),
     "SegFormerBackbone": Member(lambda: _models().SegFormerBackbone(image_encoder=_MIT(), projection_filters=8)),
     "SwinTransformerBackbone": Member(_backbone("SwinTransformerBackbone", image_shape=(32, 32, 3), embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4)),
-    "VGGBackbone": Member(_backbone("VGGBackbone", stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 8], image_shape=(16, 16, 3))),
+    "VGGBackbone": Member(_backbone("VGGBackbone", stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 8], image_shape=(32, 32, 3))),
     "ViTBackbone": Member(_VIT),
     "ViTDetBackbone": Member(_backbone("ViTDetBackbone", image_shape=(24, 24, 3), patch_size=4, hidden_size=8, num_layers=2, global_attention_layer_indices=[1], intermediate_dim=16, num_heads=2, num_output_channels=4, window_size=4)),
     "VideoPrismBackbone": Member(_backbone("VideoPrismBackbone", image_shape=(16, 16, 3), num_frames=4, patch_size=4, hidden_dim=16, intermediate_dim=24, num_heads=2, num_spatial_layers=1, num_temporal_layers=1, num_auxiliary_layers=1, vocabulary_size=0, num_text_layers=0)),
@@ -470,9 +479,9 @@ BACKBONES: dict[str, Member] = {
     "QwenMoeBackbone": Member(_backbone("QwenMoeBackbone", **GROUPED, **EXPERTS, shared_expert_intermediate_dim=12, norm_top_k_prob=True)),
     "Qwen3Backbone": Member(_backbone("Qwen3Backbone", **GROUPED, head_dim=8)),
     "Qwen3MoeBackbone": Member(_backbone("Qwen3MoeBackbone", **GROUPED, **EXPERTS, head_dim=8, norm_top_k_prob=True)),
-    "Qwen3_5Backbone": Member(_backbone("Qwen3_5Backbone", **LINEAR)),
-    "Qwen3_5MoeBackbone": Member(_backbone("Qwen3_5MoeBackbone", **{k: v for k, v in LINEAR.items() if k != "intermediate_dim"}, **EXPERTS, shared_expert_intermediate_size=12)),
-    "RWKV7Backbone": Member(_backbone("RWKV7Backbone", vocabulary_size=37, hidden_size=16, num_layers=2, head_size=4, intermediate_dim=24, gate_lora=8, mv_lora=8, aaa_lora=8, decay_lora=8), steps=16),
+    "Qwen3_5Backbone": Member(_backbone("Qwen3_5Backbone", **LINEAR), is_fixed=True),
+    "Qwen3_5MoeBackbone": Member(_backbone("Qwen3_5MoeBackbone", **{k: v for k, v in LINEAR.items() if k != "intermediate_dim"}, **EXPERTS, shared_expert_intermediate_size=12), is_fixed=True),
+    "RWKV7Backbone": Member(_backbone("RWKV7Backbone", vocabulary_size=37, hidden_size=16, num_layers=2, head_size=4, intermediate_dim=24, gate_lora=8, mv_lora=8, aaa_lora=8, decay_lora=8), steps=16, is_fixed=True),
     "RobertaBackbone": Member(_backbone("RobertaBackbone", **POSITIONS)),
     "RoformerV2Backbone": Member(_backbone("RoformerV2Backbone", **TEXT, head_size=8)),
     "SmolLM3Backbone": Member(_backbone("SmolLM3Backbone", vocabulary_size=37, hidden_dim=16, intermediate_dim=24, num_layers=2, num_attention_heads=4, num_key_value_heads=2, attention_bias=False, attention_dropout=0.0, rope_layer_enabled_list=[True, False], layer_types=["attention", "attention"], mlp_bias=False, layer_norm_epsilon=1e-5, max_position_embeddings=16, rope_theta=10000.0, partial_rotary_factor=1.0)),
@@ -488,8 +497,8 @@ BACKBONES: dict[str, Member] = {
     "CLIPVisionEncoder": Member(_backbone("CLIPVisionEncoder", patch_size=8, hidden_dim=16, num_layers=2, num_heads=2, intermediate_dim=24, image_shape=(24, 24, 3))),
     "FluxBackbone": Member(_backbone("FluxBackbone", input_channels=8, hidden_size=32, mlp_ratio=2.0, num_heads=2, depth=1, depth_single_blocks=1, axes_dim=[4, 6, 6], theta=10_000, use_bias=True, guidance_embed=True, image_shape=(6, 8), text_shape=(5, 12), image_ids_shape=(6, 3), text_ids_shape=(5, 3), y_shape=(9,))),
     "Gemma3Backbone, with images": Member(partial(_gemma3, vision=True), steps=12, shapes={"images": (2, 16, 16, 3), "vision_indices": (8,)}, values={"vision_mask": _always([False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]), "vision_indices": _always([2, 3, 4, 5, 7, 8, 9, 10])}),
-    "Gemma3nBackbone, with images and sound": Member(partial(_gemma3n, multimodal=True), shapes={"images": (1, 16, 16, 3), "input_features": (1, 8, 16), "input_features_mask": (1, 8)}, values={"input_features_mask": _integers(1)}, steps=8),
-    "Gemma4Backbone, with images": Member(partial(_gemma4, vision=True), steps=12, shapes={"pixel_values": (2, 16, 48), "pixel_position_ids": (2, 16, 2), "vision_indices": (8,)}, values={"pixel_position_ids": _integers(4), "position_ids": _always(range(12)), "vision_mask": _always([False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]), "vision_indices": _always([2, 3, 4, 5, 7, 8, 9, 10])}),
+    "Gemma3nBackbone, with images and sound": Member(partial(_gemma3n, multimodal=True), is_fixed=True, shapes={"images": (1, 16, 16, 3), "input_features": (1, 8, 16), "input_features_mask": (1, 8)}, values={"input_features_mask": _integers(1)}, steps=8),
+    "Gemma4Backbone, with images": Member(partial(_gemma4, vision=True), is_fixed=True, steps=12, shapes={"pixel_values": (2, 16, 48), "pixel_position_ids": (2, 16, 2), "vision_indices": (8,)}, values={"pixel_position_ids": _integers(4), "position_ids": _always(range(12)), "vision_mask": _always([False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]), "vision_indices": _always([2, 3, 4, 5, 7, 8, 9, 10])}),
     "MetaCLIP2Backbone": Member(partial(_two_encoders, "MetaCLIP2"), steps=9),
     "MetaCLIP2TextEncoder": Member(_backbone("MetaCLIP2TextEncoder", **POSITIONS, embedding_dim=16), steps=12),
     "MetaCLIP2VisionEncoder": Member(_backbone("MetaCLIP2VisionEncoder", patch_size=8, hidden_dim=16, num_layers=2, num_heads=2, intermediate_dim=24, image_shape=(24, 24, 3))),

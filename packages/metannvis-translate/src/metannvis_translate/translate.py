@@ -93,8 +93,8 @@ def translate(
     shapes
         For a PyTorch source, sizes that are free beside the batch: the shape of the input, or of each input (in a list, or
         by name), with ``None`` for a free size, as in ``(None, 3, None, None)``. A model that needs one size (a dense layer
-        behind a flattened image) is refused. An exported program says itself which sizes are free; where they cannot stay
-        so, they become those of the example inputs, and a note tells.
+        behind a flattened image) is refused. An exported program and a Keras model say themselves which sizes are free; where
+        they cannot stay so, they become those of the example inputs, a note tells, and the translation refuses others.
     progress
         Called ``progress(done, total, stage)``. One translation is made at a time in a process; other threads wait, and are
         told so.
@@ -140,11 +140,17 @@ def translate(
         try:
             return _by_exporters(request)
         except UnsupportedOperatorError as error:
-            if not request.free or shapes is not None:
+            fixes = source.fixes_sizes and example_inputs is not None and _leaves_free(source, model)
+            if shapes is not None or not (request.free or fixes):
                 raise
-            # nobody asked for the sizes that a program leaves free
+            # nobody asked for the sizes that a model leaves free
             note = f"the sizes of the inputs are fixed beside the batch: {first_line(error)}"
-            return _by_exporters(dataclasses.replace(request, free=(), notes=(note,)))
+            return _by_exporters(dataclasses.replace(request, free=(), fixed=fixes, notes=(note,)))
+
+
+def _leaves_free(source: Framework, model: Any) -> bool:
+    """Whether a model says that some sizes beside the batch are free."""
+    return any(None in declared.shape[1:] for declared in source.declared_inputs(model) if declared.shape is not None)
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,8 @@ class Request:
         ``"float64"`` for double precision, ``None`` for the source's own; ``single`` if the caller insists on single precision.
     free
         An entry an input: the axes beside the batch whose sizes are free.
+    fixed
+        Sizes that the source leaves free become those of the inputs, but for the batch.
     notes
         What a reader of the result should know of the way so far.
     """
@@ -177,6 +185,7 @@ class Request:
     bind: Mapping[str, Any] | None
     free: Sequence[Sequence[int]]
     progress: Progress
+    fixed: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -226,6 +235,8 @@ def _translated(request: Request, exporter: str) -> Translation:
 def _exported(request: Request, exporter: str) -> tuple[ExportedGraph, Arrays, dict[int, Array], list[str]]:
     """The source as a graph, its inputs in the graph's order, those that are bound by their places, and all names."""
     options: dict[str, Any] = {"free": request.free} if request.free else {}
+    if request.fixed:
+        options["fixed"] = True
     with gc_paused():
         hub = request.source.export(
             request.model,

@@ -141,6 +141,8 @@ class Framework(Protocol):
     packages: Sequence[str]
     #: Whether images have their channels last by custom; ``None`` if there is none, and sizes have to tell.
     channels_last: bool | None
+    #: Whether sizes that its models leave free can be fixed when they are exported.
+    fixes_sizes: bool
     #: Whether names without an ending are among what it saves: folders.
     saves_folders: bool
 
@@ -174,7 +176,8 @@ class Framework(Protocol):
 
         ``inputs`` are example inputs, ``None`` if the model declares its own shapes. ``dtype="float64"`` exports a
         copy in double precision. One that has :meth:`declared_shapes` takes ``free=`` too: for each input the axes of free
-        size beside the batch.
+        size beside the batch. One that ``fixes_sizes`` takes ``fixed=True``: free sizes beside the
+        batch become those of the inputs.
         """
 
     def check(self, model: Any, inputs: Sequence[Array] | Mapping[str, Array] | None) -> None:
@@ -261,6 +264,7 @@ class FrameworkBase:
     aliases: Sequence[str] = ()
     packages: Sequence[str] = ()
     channels_last: bool | None = None
+    fixes_sizes: bool = False
     saves_folders: bool = False
 
     @property

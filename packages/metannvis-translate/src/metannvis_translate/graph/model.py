@@ -28,7 +28,7 @@ class HubPort:
     """An input or output of the source, and the hub value that is exactly it. ``axes`` as in :class:`LayerInfo`.
 
     ``least_batch`` is the least size of a free first axis that the graph is right for, and ``batch_reason`` says why the first
-    axis is not free, or why that is the least.
+    axis is not free, or why that is the least. ``fixed`` are axes behind it that the source leaves free, the graph does not.
     """
 
     name: str
@@ -38,6 +38,7 @@ class HubPort:
     axes: str = ""
     least_batch: int = 1
     batch_reason: str = ""
+    fixed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from metannvis_translate.graph.metadata import (
 from metannvis_translate.graph.model import ExportedGraph, HubPort
 from metannvis_translate.graph.node_errors import interpreting
 from metannvis_translate.graph.stack_trace import line_of_trace
-from metannvis_translate.importing.batch_limits import BatchLimit, limit_of
+from metannvis_translate.importing.batch_limits import BatchLimit, limits_of
 from metannvis_translate.importing.placement import LayoutTracking
 from metannvis_translate.importing.registry import Converter, Registry
 from metannvis_translate.importing.values import ConstantValue, Value, WeightExpression, is_container
@@ -114,7 +114,7 @@ class GraphImporter(LayoutTracking):
             return placed
         return self.reorder(placed, (batch, *(axis for axis in range(placed.rank) if axis != batch)))
 
-    def limit_batch(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
+    def limit_size(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
         """An input as it is, if its size along an axis is one that the model is right for; else the model refuses it."""
         raise NotImplementedError
 
@@ -173,9 +173,8 @@ class GraphImporter(LayoutTracking):
             port = ports[value.name or ""]
             orders[port.value] = self.input_order(port)
             placed = LaidOut(self.add_input(port, orders[port.value]), orders[port.value])
-            limit = limit_of(port)
-            if limit is not None:
-                placed = LaidOut(self.limit_batch(placed.tensor, placed.axis(0), port, limit), placed.order)
+            for limit in limits_of(port):
+                placed = LaidOut(self.limit_size(placed.tensor, placed.axis(limit.axis), port, limit), placed.order)
             if value.name in self._wanted:
                 placed = self.expose_input(placed, value)
             self.values[port.value] = placed

@@ -1,4 +1,4 @@
-"""Batch limits: the sizes of the first axis that a translation computes rightly, where it does not for all."""
+"""Limits of sizes: those of the first axis, and of axes that are fixed, that a translation computes rightly."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.graph.model import HubPort
 
-__all__ = ["BatchLimit", "limit_of"]
+__all__ = ["BatchLimit", "limits_of"]
 
 
 @dataclass(frozen=True)
 class BatchLimit:
-    """What an input's first axis has to be.
+    """What an axis of an input has to be.
 
     Attributes
     ----------
@@ -22,11 +22,14 @@ class BatchLimit:
         Its least size.
     text
         What it is told for, without the size that was given.
+    axis
+        Which axis it is.
     """
 
     exact: int | None
     least: int
     text: str
+    axis: int = 0
 
     def allows(self, size: int) -> bool:
         """Whether it may be that size."""
@@ -41,14 +44,19 @@ class BatchLimit:
             It says which size it has to be, and why.
         """
         if not self.allows(size):
-            raise InvalidArgumentError(f"a size of {size} on the first axis: {self.text}")
+            place = "the first axis" if self.axis == 0 else f"axis {self.axis}"
+            raise InvalidArgumentError(f"a size of {size} on {place}: {self.text}")
 
 
-def limit_of(port: HubPort) -> BatchLimit | None:
-    """The limit of an input's first axis; ``None`` if any size is right."""
+def limits_of(port: HubPort) -> list[BatchLimit]:
+    """The limits of an input's axes, as the source counts them; none where any size is right."""
+    limits = []
     exact = port.shape[0] if port.shape else None
-    if exact is None and port.least_batch < 2:
-        return None
-    sizes = f"exactly {exact}" if exact is not None else f"{port.least_batch} or more"
-    reason = port.batch_reason or "the model says so itself"
-    return BatchLimit(exact, port.least_batch, f"the input {port.name!r} takes {sizes} there: {reason}")
+    if exact is not None or port.least_batch > 1:
+        sizes = f"exactly {exact}" if exact is not None else f"{port.least_batch} or more"
+        reason = port.batch_reason or "the model says so itself"
+        limits.append(BatchLimit(exact, port.least_batch, f"the input {port.name!r} takes {sizes} there: {reason}"))
+    for axis in port.fixed:
+        text = f"the input {port.name!r} takes exactly {port.shape[axis]} there: the model was translated for that size alone"
+        limits.append(BatchLimit(port.shape[axis], 1, text, axis))
+    return limits

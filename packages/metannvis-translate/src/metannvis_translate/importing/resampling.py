@@ -51,9 +51,8 @@ class Line:
     def positions(self) -> Array:
         """Where each new element lies among the old ones, shape (new,)."""
         at = np.arange(self.new, dtype=np.float64)
-        if self.single and self.coordinates == "half_pixel":
-            scale = np.float32(self.old) / np.float32(self.new)
-            return ((at.astype(np.float32) + np.float32(0.5)) * scale - np.float32(0.5)).astype(np.float64)
+        if self.single and self.coordinates in ("half_pixel", "asymmetric", "align_corners"):
+            return self._single(at.astype(np.float32)).astype(np.float64)
         match self.coordinates:
             case "align_corners":
                 return at * (self.old - 1) / (self.new - 1) if self.new > 1 else at * 0.0
@@ -68,6 +67,14 @@ class Line:
                 offset = self.old / 2 * (1 - self.new / (self.scale * self.old))
                 return offset + (at + 0.5) / self.scale - 0.5
         return (at + 0.5) / self.scale - 0.5
+
+    def _single(self, at: Array) -> Array:
+        """The same by arithmetic of single precision, as TensorFlow has it."""
+        if self.coordinates == "align_corners":
+            return at * (np.float32(self.old - 1) / np.float32(max(self.new - 1, 1)))
+        scale = np.float32(self.old) / np.float32(self.new)
+        half = np.float32(0.5 if self.coordinates == "half_pixel" else 0)
+        return (at + half) * scale - half
 
     def outside(self) -> Array:
         """Which new elements lie beyond the old ones, shape (new,), bool."""

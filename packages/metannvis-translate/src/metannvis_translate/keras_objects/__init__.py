@@ -88,7 +88,7 @@ def operator_layer(function: Callable[..., Any]) -> Any:
 @operator_layer
 def BatchLimit(x: Any, *, axis: int, exact: int | None, least: int, text: str) -> Any:  # noqa: N802
     """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
-    limit = batch_limits.BatchLimit(exact, least, text)
+    limit = batch_limits.BatchLimit(exact, least, text, axis)
     size = x.shape[axis]
     if size is not None:
         limit.check(size)

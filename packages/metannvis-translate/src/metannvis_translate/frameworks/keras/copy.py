@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.float64 import is_double, lifted, mark_lifted
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.requirements import require
@@ -22,7 +23,8 @@ def as_float64(model: Any) -> Any:
     """A copy of a Keras model in double precision, nested models and constants included.
 
     The copy is made from the model's configuration, in which every floating dtype is replaced, and takes over the
-    weights. The model given stays as it is.
+    weights. What its code asks for in single precision is double in it where the exporter and the plug-in call it, unless the
+    model is in double precision itself. The model given stays as it is.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def as_float64(model: Any) -> Any:
     keras = require("keras")
     try:
         config = _in_double(keras.saving.serialize_keras_object(model))
-        with keras.saving.custom_object_scope(_custom_objects(model)), _double_by_default(), quiet_masks():
+        with keras.saving.custom_object_scope(_custom_objects(model)), _made_in_double(model), quiet_masks():
             # Of layers without a build of their own, which their first call in the copied graph builds.
             warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
@@ -57,7 +59,16 @@ def as_float64(model: Any) -> Any:
         if type(old) is type(own) and own.name != old.name:
             own.name = old.name  # made in a constructor, and so named anew
     _copy_statistics(model, copy)
+    _copy_constants(model, copy)
+    mark_lifted(copy, model)
     return copy
+
+
+@contextmanager
+def _made_in_double(model: Any) -> Iterator[None]:
+    """Layers are called while a copy is made, some of them make constants there."""
+    with _double_by_default(), nullcontext() if is_double(model) else lifted():
+        yield
 
 
 @contextmanager
@@ -133,6 +144,35 @@ def _copy_statistics(model: Any, copy: Any) -> None:
                 value = getattr(old, name, None)
                 if value is not None:
                     setattr(new, name, require("tensorflow").cast(value, "float64"))
+
+
+def _copy_constants(model: Any, copy: Any) -> None:
+    """Tensors that stand in a graph: a constructor that is run again makes them of weights that are not the model's yet."""
+    keras, tf = require("keras"), require("tensorflow")
+    for old, new in zip(model._flatten_layers(), copy._flatten_layers(), strict=False):
+        if type(old) is not type(new) or not (hasattr(old, "_nodes_by_depth") and hasattr(new, "_nodes_by_depth")):
+            continue
+        for one, other in zip(_arguments(old), _arguments(new), strict=False):
+            values, places = (keras.tree.flatten((x.args, x.kwargs)) for x in (one, other))
+            if len(values) != len(places):
+                continue
+            found = {
+                id(place): tf.cast(value, place.dtype)
+                for value, place in zip(values, places, strict=True)
+                if isinstance(value, tf.Tensor) and isinstance(place, tf.Tensor) and value.shape == place.shape
+            }
+            if found:
+                other.args, other.kwargs = keras.tree.map_structure(
+                    lambda x, found=found: found.get(id(x), x), (other.args, other.kwargs)
+                )
+
+
+def _arguments(function: Any) -> Iterator[Any]:
+    """What the calls in a graph are given, in the graph's order."""
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node.arguments
 
 
 def flatten_model(model: Any, *, expose: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:

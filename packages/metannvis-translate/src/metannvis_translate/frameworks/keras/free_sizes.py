@@ -13,6 +13,7 @@ from functools import cache, partial
 from math import prod
 from typing import Any
 
+from metannvis_translate.frameworks.keras.float64 import asked
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process.patches import patched
 
@@ -277,7 +278,7 @@ def _arange_of(theirs: Any, start: Any, stop: Any = None, step: Any = None, dtyp
     if dtype is None:
         kinds: list[Any] = [x.dtype if _is_symbolic(x) else type(x) for x in ends]
         dtype = keras.backend.result_type(*kinds)
-    return _sized("arange", None, ends, dtype=keras.backend.standardize_dtype(dtype))
+    return _sized("arange", None, ends, dtype=asked(dtype))
 
 
 def _full_of(value: Any, theirs: Any, shape: Any, *args: Any, **kwargs: Any) -> Any:
@@ -287,7 +288,7 @@ def _full_of(value: Any, theirs: Any, shape: Any, *args: Any, **kwargs: Any) -> 
         value, *rest = args if args else (kwargs.pop("fill_value"),)
         args = tuple(rest)
     dtype = args[0] if args else kwargs.get("dtype")
-    return _sized("full", value, _flat(shape), dtype=require("keras").backend.standardize_dtype(dtype))
+    return _sized("full", value, _flat(shape), dtype=asked(dtype))
 
 
 def _slice(theirs: Any, inputs: Any, start_indices: Any, shape: Any) -> Any:

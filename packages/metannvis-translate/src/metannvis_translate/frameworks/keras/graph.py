@@ -317,13 +317,19 @@ def nested_inputs(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def output_specs(
-    call: Call, args: Any, kwargs: Any, is_value: Callable[[Any], bool], spec: Callable[[Any], Any]
+    call: Call,
+    args: Any,
+    kwargs: Any,
+    is_value: Callable[[Any], bool],
+    spec: Callable[[Any], Any],
+    *,
+    anew: bool = False,
 ) -> list[Any]:
-    """KerasTensors of a call's outputs, for the shapes that really come in."""
+    """KerasTensors of a call's outputs, for the shapes that really come in; ``anew`` if those declared are wrong."""
     keras = require("keras")
     shapes = [tuple(spec(x)[0]) for x in keras.tree.flatten((args, kwargs)) if is_value(x)]
     declared = [tuple(x.shape) for x in call.declared]
-    if len(shapes) == len(declared) and all(map(_says_no_more, shapes, declared)):
+    if not anew and len(shapes) == len(declared) and all(map(_says_no_more, shapes, declared)):
         return list(call.specs)
 
     def swap(x: Any) -> Any:

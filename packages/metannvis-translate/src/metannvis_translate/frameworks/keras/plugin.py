@@ -62,6 +62,7 @@ class TensorFlow(FrameworkBase):
     aliases = ("keras", "tf", "tf2")
     packages = ("tensorflow",)
     channels_last = True
+    fixes_sizes = True
     saves_folders = True
     plain_mode = staticmethod(plain_mode)
     generators = staticmethod(generators)
@@ -107,6 +108,7 @@ class TensorFlow(FrameworkBase):
         dtype: str | None,
         engine: str = "keras",
         progress: Progress,
+        fixed: bool = False,
     ) -> ExportedGraph:
         """Model to ONNX: layer by layer if it is a Keras 3 model, by ``tf2onnx`` if it is another TensorFlow graph."""
         if not is_a(model, KERAS_MODEL):
@@ -117,7 +119,7 @@ class TensorFlow(FrameworkBase):
 
         checked(model)
         _build(model, inputs)
-        return export_model(model, inputs, dtype=dtype, progress=progress)
+        return export_model(model, inputs, dtype=dtype, progress=progress, fixed=fixed)
 
     def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """ONNX to a Keras model."""

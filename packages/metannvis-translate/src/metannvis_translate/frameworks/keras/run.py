@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkError, UnsupportedOperatorError
+from metannvis_translate.frameworks.keras.float64 import in_double
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.keras.tf_graphs import call_graph, signature_of
 from metannvis_translate.frameworks.protocol import Run
@@ -79,7 +80,7 @@ def run_model(
     taped = [k for k, x in enumerate(tensors) if x.dtype.is_floating] if cotangents is not None else []
     seen: dict[str, Any] = {}
     # weights are not on the tape, nor is anything if no gradient is asked for: values are let go as soon as they are used
-    with tf.GradientTape(watch_accessed_variables=False) as tape, _stateless(keras), quiet_masks():
+    with tf.GradientTape(watch_accessed_variables=False) as tape, _stateless(keras), quiet_masks(), in_double(model):
         for k in taped:
             tape.watch(tensors[k])
         if signature is not None:
@@ -125,7 +126,7 @@ def _recorded(model: Any, tensors: Sequence[Any], wanted: set[str], seen: dict[s
     walk = Walk(
         leaf=leaf,
         is_value=tf.is_tensor,
-        spec=lambda x: ((None, *x.shape[1:]), x.dtype.name),
+        spec=lambda x: ((None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype)),
         cast=lambda x, dtype: tf.cast(x, dtype),
         parent=note,
         leaves_mask=True,

@@ -17,7 +17,7 @@ from metannvis_translate.frameworks.keras.masks import TensorMasks, quiet_masks,
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process.patches import patched
 
-__all__ = ["Opened", "Place", "Traced", "is_layer", "own_variables", "standin_for", "traced"]
+__all__ = ["Opened", "Place", "Traced", "is_layer", "no_symbols_left", "own_variables", "standin_for", "traced"]
 
 Shape = tuple[int | None, ...]
 _numbers = itertools.count()
@@ -74,11 +74,39 @@ def _untouched(layer: Any) -> Iterator[None]:
     layers = list(layer._flatten_layers())
     before = [(list(one._inbound_nodes), list(one._outbound_nodes)) for one in layers]
     try:
-        yield
+        with no_symbols_left(layer):
+            yield
     finally:
         for one, (inbound, outbound) in zip(layers, before, strict=True):
             one._inbound_nodes[:] = inbound
             one._outbound_nodes[:] = outbound
+
+
+@contextmanager
+def no_symbols_left(layer: Any) -> Iterator[None]:
+    """Take away what a ``call`` on symbolic tensors notes of them as attributes of a layer and those it holds."""
+    layers = list(layer._flatten_layers())
+    before = [dict(vars(one)) for one in layers]
+    try:
+        yield
+    finally:
+        for one, attributes in zip(layers, before, strict=True):
+            now = vars(one)
+            for name in [
+                name for name, value in now.items() if value is not attributes.get(name) and _is_symbol(value)
+            ]:
+                now.pop(name)
+                if name in attributes:
+                    now[name] = attributes[name]
+
+
+def _is_symbol(x: Any) -> bool:
+    """Whether it is, or holds, a tensor without values."""
+    keras, tf = require("keras"), require("tensorflow")
+    return any(
+        isinstance(leaf, keras.KerasTensor) or (tf.is_tensor(leaf) and tf.is_symbolic_tensor(leaf))
+        for leaf in keras.tree.flatten(x)
+    )
 
 
 def own_variables(layer: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Keras' own layout: a convolution of channels-last images is Transpose, Conv, Tra
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import HINT, find_layer_converter, find_operation_converter
 from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
 from metannvis_translate.frameworks.keras.exporter.masks import HubMasks
+from metannvis_translate.frameworks.keras.float64 import in_double, is_double
 from metannvis_translate.frameworks.keras.graph import (
     Call,
     Walk,
@@ -29,6 +31,7 @@ from metannvis_translate.frameworks.keras.graph import (
     objects_by_path,
     output_specs,
 )
+from metannvis_translate.frameworks.keras.run import run_model
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
@@ -48,6 +51,7 @@ def export_model(
     *,
     dtype: str | None,
     progress: Progress,
+    fixed: bool = False,
 ) -> ExportedGraph:
     """Export a Keras model in inference mode.
 
@@ -59,6 +63,8 @@ def export_model(
         Example inputs, needed where the model does not declare its shapes; or a mapping of input names to them.
     dtype
         ``"float64"`` exports a copy in double precision.
+    fixed
+        Sizes that the model leaves free become those of the inputs, but for the batch.
 
     Raises
     ------
@@ -73,9 +79,10 @@ def export_model(
         from metannvis_translate.frameworks.keras.copy import as_float64
 
         model = as_float64(model)
-    exporter = _Exporter(model, inputs, objects, progress)
-    exporter.emitter.is_double = dtype == "float64"
-    return exporter.run()
+    exporter = _Exporter(model, inputs, objects, progress, fixed=fixed)
+    exporter.emitter.is_double = dtype == "float64" or is_double(model)
+    with in_double(model):
+        return exporter.run()
 
 
 class _Exporter:
@@ -87,17 +94,22 @@ class _Exporter:
         inputs: Sequence[Array] | Mapping[str, Array] | None,
         objects: Mapping[str, int],
         progress: Progress,
+        *,
+        fixed: bool,
     ) -> None:
         import onnx_ir as ir
 
         self.model = model
         self.given = inputs
+        self.fixed = fixed
         self.objects = objects
         self.progress = progress
         self.total = max(len(objects), 1)
         self.emitter = KerasEmitter()
         self.layers: list[HubLayer] = []
         self.inside = 0
+        self.ports: list[HubPort] = []
+        self.declared_wrongly = False
         self.walk = Walk(
             leaf=self.leaf,
             is_value=lambda x: isinstance(x, ir.Value),
@@ -113,7 +125,7 @@ class _Exporter:
     def run(self) -> ExportedGraph:
         keras = require("keras")
         function = functional_of(self.model)
-        ports = self.input_ports(function)
+        ports = self.ports = [self.fixed_port(k, port) for k, port in enumerate(self.input_ports(function))]
         fixed = None
         if function is not None and not isinstance(self.model, keras.Sequential):
             # Keras itself does not hold a Sequential model to the batch size it was built with.
@@ -132,8 +144,7 @@ class _Exporter:
             model=graph,
             layers=tuple(self.layers),
             inputs=tuple(
-                HubPort(port.name, value.name or "", port.shape, port.dtype)
-                for port, value in zip(ports, values, strict=True)
+                dataclasses.replace(port, value=value.name or "") for port, value in zip(ports, values, strict=True)
             ),
             outputs=tuple(
                 HubPort(name, value.name or "", self.emitter.shape(value), self.emitter.spec(value)[1])
@@ -173,6 +184,17 @@ class _Exporter:
             HubPort(name, "", (None, *array.shape[1:]), self._float(array.dtype.name))
             for name, array in zip(names, arrays, strict=True)
         ]
+
+    def fixed_port(self, place: int, port: HubPort) -> HubPort:
+        """An input whose free sizes beside the batch are those of the example, if they are to be."""
+        if not self.fixed or self.given is None:
+            return port
+        array = self.given[port.name] if isinstance(self.given, Mapping) else self.given[place]
+        if array.ndim != len(port.shape):
+            return port  # what is wrong with it is said where it is used
+        axes = tuple(k for k, size in enumerate(port.shape) if size is None and k)
+        shape = tuple(array.shape[k] if k in axes else size for k, size in enumerate(port.shape))
+        return dataclasses.replace(port, shape=shape, fixed=axes)
 
     def _float(self, dtype: str) -> str:
         return str(self.model.compute_dtype) if dtype.startswith("float") else dtype
@@ -220,7 +242,7 @@ class _Exporter:
         if getattr(operation, "quantization_mode", None) is not None:
             e.refuse("it is quantised")
         args, kwargs = self.arguments(call)
-        e.specs = output_specs(call, args, kwargs, self.walk.is_value, e.spec)
+        e.specs = output_specs(call, args, kwargs, self.walk.is_value, e.spec, anew=self.declared_wrongly)
         kwargs |= call.masks
         if not is_layer(operation):
             row = find_operation_converter(operation)
@@ -311,8 +333,24 @@ class _Exporter:
             if is_outer:
                 value.name = self.emitter.name(numbered(call.name, 1, k))
             own = (None,) * len(spec.shape) if value.shape is None else self.emitter.shape(value)
-            if len(own) == len(spec.shape):  # what Keras declares is wrong of some layers: what was emitted counts
-                self.emitter.set_shape(value, [s if o is None else o for o, s in zip(own, spec.shape, strict=True)])
+            if len(own) != len(spec.shape):  # what Keras declares is wrong of some layers: what was emitted counts
+                continue
+            says_more = any(o is None and s is not None for o, s in zip(own, spec.shape, strict=True))
+            if says_more and self.is_wrong(call, k, tuple(spec.shape)):
+                self.declared_wrongly = True
+                continue
+            self.emitter.set_shape(value, [s if o is None else o for o, s in zip(own, spec.shape, strict=True)])
+
+    def is_wrong(self, call: Call, place: int, declared: tuple[int | None, ...]) -> bool:
+        """Whether the sizes that a layer of the caller's own declares are others than it returns on the example inputs."""
+        if not is_layer(call.operation) or find_layer_converter(call.operation) is not None or self.given is None:
+            return False
+        values = self.given if not isinstance(self.given, Mapping) else [self.given[port.name] for port in self.ports]
+        name = numbered(call.name, 1, place)
+        found = run_model(self.model, list(values), layers=[name]).layers.get(name)
+        if found is None or found.ndim != len(declared):
+            return found is not None
+        return any(size is not None and size != real for size, real in zip(declared, found.shape, strict=True))
 
     def record(self, call: Call, values: Sequence[Any], *, parent: bool = False) -> None:
         for k, value in enumerate(values):

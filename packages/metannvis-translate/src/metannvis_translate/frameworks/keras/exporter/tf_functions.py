@@ -8,7 +8,8 @@ stay free; what depends on numbers alone is computed here; variables stay weight
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,18 @@ import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.exporter.layers import HINT
 from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
-from metannvis_translate.frameworks.keras.exporter.tf_nodes import Node, TensorList, Variable, find_node_converter
-from metannvis_translate.frameworks.keras.trace import is_layer
+from metannvis_translate.frameworks.keras.exporter.tf_nodes import (
+    Complex,
+    Node,
+    TensorList,
+    Variable,
+    find_node_converter,
+)
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import are_alike, depends_on_sizes
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.signal import product
+from metannvis_translate.frameworks.keras.trace import is_layer, no_symbols_left
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.process.patches import patched
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -31,6 +41,14 @@ __all__ = ["converted"]
 ACTS = ("Assign", "ResourceScatter", "ResourceApply", "PyFunc", "EagerPyFunc", "Print", "Write", "Save")
 #: Turns of a loop that are written one after the other.
 TURNS = 1000
+#: Operators of which a complex tensor's parts are those of its parts.
+BY_PARTS = frozenset(
+    [
+        "Add", "AddN", "AddV2", "BroadcastTo", "ConcatV2", "ExpandDims", "GatherV2", "Identity", "MatrixDiagPartV3", "Mean",
+        "Neg", "Pack", "Pad", "Reshape", "ReverseV2", "Roll", "SelectV2", "Slice", "Snapshot", "Split", "SplitV", "Squeeze",
+        "StopGradient", "StridedSlice", "Sub", "Sum", "Tile", "Transpose", "Unpack",
+    ]
+)  # fmt: skip
 
 
 def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -54,13 +72,14 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
         own, named = keras.tree.map_structure(lambda x: by_value.get(id(x), x), (tuple(args), dict(kwargs)))
         if getattr(operation, "_call_has_training_arg", False):
             named = {**named, "training": False}
-        result = operation(*own, **named)
+        with _maps_at_once():
+            result = operation(*own, **named)
         structure[:] = [result]
         return [tf.convert_to_tensor(x) for x in keras.tree.flatten(result)]
 
     first = len(e.nodes)
     try:
-        with keras.StatelessScope() as scope:
+        with keras.StatelessScope() as scope, no_symbols_left(operation) if is_layer(operation) else nullcontext():
             graph = tf.function(compute, autograph=False).get_concrete_function(*specs).graph
     except Exception as error:
         why = " ".join(str(error).split())[:200]
@@ -88,6 +107,24 @@ def converted(e: KerasEmitter, operation: Any, args: Sequence[Any], kwargs: Mapp
     if any(x is not None and x.dtype == ir.DataType.DOUBLE and y.dtype == ir.DataType.FLOAT for x, y in casts):
         e.single.append(f"{operation_name(operation)}: TensorFlow computes a part of it in float32")
     return keras.tree.pack_sequence_as(structure[0], outputs)
+
+
+@contextmanager
+def _maps_at_once() -> Iterator[None]:
+    """Inside, ``keras.ops.map`` over an axis of free size is computed for all its entries at once instead of one by one."""
+    from keras.src.backend.tensorflow import core
+
+    tf = require("tensorflow")
+
+    def at_once(function: Any, xs: Any) -> Any:
+        xs = tf.nest.map_structure(tf.convert_to_tensor, xs)
+        if all(x.shape.rank and x.shape[0] is not None for x in tf.nest.flatten(xs)):
+            return one_by_one(function, xs)
+        return tf.vectorized_map(function, xs, fallback_to_while_loop=False)
+
+    one_by_one = core.map
+    with patched(core, "map", at_once):
+        yield
 
 
 def _value(e: KerasEmitter, operation: Any, x: Any) -> ir.Value:
@@ -150,11 +187,28 @@ class _Conversion:
         row = find_node_converter(node.type)
         if row is None:
             raise _refusal(self.e, self.operation, f"TensorFlow's {node.type}, of which it is made, has no converter")
-        results = row(Node(self.e, node, operands, self.operation, self.origin))
-        results = results if isinstance(results, (list, tuple)) else [results]
+        results = self.of(row, node, operands)
         for tensor, value in zip(node.outputs, results, strict=False):
             _settle(self.e, tensor, value)
-        return list(results)
+        return results
+
+    def of(self, row: Callable[[Node], Any], node: Any, operands: list[Any]) -> list[Any]:
+        """What a converter makes of an operator; of complex operands where it knows only real ones."""
+        operands = [
+            Complex(x.real, x.imag) if isinstance(x, np.ndarray) and x.dtype.kind == "c" else x for x in operands
+        ]
+        is_complex = any(isinstance(x, Complex) for x in operands)
+        if is_complex and node.type == "Mul":
+            return [product(Node(self.e, node, operands, self.operation, self.origin))]
+        if not is_complex or node.type not in BY_PARTS:
+            results = row(Node(self.e, node, operands, self.operation, self.origin))
+            return list(results) if isinstance(results, (list, tuple)) else [results]
+        parts = []
+        for name in ("real", "imaginary"):
+            own = [getattr(x, name) if isinstance(x, Complex) else x for x in operands]
+            results = row(Node(self.e, node, own, self.operation, self.origin))
+            parts.append(list(results) if isinstance(results, (list, tuple)) else [results])
+        return [Complex(one, other) for one, other in zip(*parts, strict=True)]
 
     # --- functions and control flow -----------------------------------------------------------------------------------
 
@@ -186,12 +240,15 @@ class _Conversion:
         for tensor, one, other in zip(node.outputs, *ways, strict=True):
             if isinstance(one, TensorList) or isinstance(other, TensorList):
                 raise _refusal(e, self.operation, "a list of tensors depends on a condition on values")
+            one, other = (_value(e, self.operation, x) for x in (one, other))
+            if depends_on_sizes(condition) and not are_alike(one, other):
+                raise _refusal(e, self.operation, "which of two shapes comes out depends on a size that is free")
             results.append(
                 e.emit(
                     "Where",
                     e.cast(condition, "bool"),
-                    _value(e, self.operation, one),
-                    _value(e, self.operation, other),
+                    one,
+                    other,
                     shape=tuple(tensor.shape) if tensor.shape.rank is not None else None,
                     dtype=tensor.dtype.name,
                 )

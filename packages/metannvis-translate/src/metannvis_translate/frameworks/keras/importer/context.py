@@ -79,7 +79,7 @@ class KerasImporter(LayerMaker):
         self.inputs.append(tensor)
         return tensor
 
-    def limit_batch(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
+    def limit_size(self, tensor: Any, axis: int, port: HubPort, limit: BatchLimit) -> Any:
         """A layer, so that a saved and a rebuilt model refuse it too: Keras looks at every size but the first."""
         layer = keras_objects.BatchLimit(
             axis=axis, exact=limit.exact, least=limit.least, text=limit.text,

@@ -84,7 +84,7 @@ class TorchImporter(GraphImporter):
         """A placeholder."""
         return self.graph.placeholder(self.names.claim(identifier(port.name)))
 
-    def limit_batch(self, tensor: fx.Node, axis: int, port: HubPort, limit: BatchLimit) -> fx.Node:
+    def limit_size(self, tensor: fx.Node, axis: int, port: HubPort, limit: BatchLimit) -> fx.Node:
         """A function in the graph: what is hooked onto a model is lost where it is copied."""
         name = self.names.claim(f"{identifier(port.name)}_batch")
         return self.graph.create_node(

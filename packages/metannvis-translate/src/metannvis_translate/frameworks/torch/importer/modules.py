@@ -24,6 +24,7 @@ __all__ = [
     "PReLU",
     "Resample",
     "RoundedSoftmax",
+    "SameAvgPool",
     "SamePad",
     "Shrink",
     "Take",
@@ -165,6 +166,16 @@ class RoundedSoftmax(nn.Softmax):
         return powers / powers.sum(self.dim, True)
 
 
+def same_pads_of(x: Tensor, extent: Sequence[int], stride: Sequence[int], *, lower: bool) -> list[tuple[int, int]]:
+    """Pads (begin, end) of each spatial axis with which a window gives ``ceil(size / stride)`` results."""
+    pairs = []
+    for size, wide, step in zip(x.shape[2:], extent, stride, strict=True):
+        total = max((-(-size // step) - 1) * step + wide - size, 0)
+        before = -(-total // 2) if lower else total // 2
+        pairs.append((before, total - before))
+    return pairs
+
+
 class SamePad(nn.Module):
     """Pads the spatial axes so that a window with this stride gives ``ceil(size / stride)`` results.
 
@@ -179,12 +190,8 @@ class SamePad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, *space)`` to ``(N, C, *padded)``."""
-        pads: list[int] = []
-        for size, extent, stride in zip(x.shape[2:], self.extent, self.stride, strict=True):
-            total = max((-(-size // stride) - 1) * stride + extent - size, 0)
-            before = -(-total // 2) if self.lower else total // 2
-            pads = [before, total - before, *pads]
-        return F.pad(x, pads, value=self.value)
+        pairs = same_pads_of(x, self.extent, self.stride, lower=self.lower)
+        return F.pad(x, [width for pair in reversed(pairs) for width in pair], value=self.value)
 
 
 class AvgPool(nn.Module):
@@ -231,6 +238,34 @@ class AvgPool(nn.Module):
             extent = dilation * (kernel - 1) + 1
             x = x.unfold(2 + k, extent, stride)[..., ::dilation].sum(-1)
         return x
+
+
+class SameAvgPool(nn.Module):
+    """Average pooling of an input of free size that gives ``ceil(size / stride)`` results.
+
+    Pads are counted with ``include_pad`` only.
+    """
+
+    def __init__(
+        self,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        dilation: Sequence[int],
+        *,
+        include_pad: bool,
+        lower: bool,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.dilation = tuple(kernel), tuple(stride), tuple(dilation)
+        self.include_pad, self.lower = include_pad, lower
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, *space)`` to ``(N, C, *pooled)``."""
+        extent = [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        begins, ends = zip(*same_pads_of(x, extent, self.stride, lower=self.lower), strict=True)
+        pads = (*begins, *ends)
+        pool = AvgPool(self.kernel, self.stride, pads, self.dilation, include_pad=self.include_pad, ceil=False)
+        return pool(x)
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):

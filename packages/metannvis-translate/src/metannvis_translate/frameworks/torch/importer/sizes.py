@@ -5,9 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import fx
 
 from metannvis_translate.graph.symbolic_shapes import evaluate_symbols
@@ -16,7 +18,6 @@ from metannvis_translate.importing.values import ConstantValue
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-    import torch
 
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
 
@@ -25,7 +26,7 @@ __all__ = ["SIZE_OPERATORS", "Size", "Sizes", "calculate", "limited"]
 #: What is calculated with sizes.
 SIZE_OPERATORS = {
     "Identity", "Cast", "Concat", "Gather", "Unsqueeze", "Squeeze", "Reshape", "Slice", "ReduceProd", "Add", "Sub", "Mul",
-    "Div", "Mod", "Neg", "Where",
+    "Div", "Mod", "Neg", "Where", "Max", "Min",
 }  # fmt: skip
 
 
@@ -96,6 +97,9 @@ def calculate(node: ir.Node, values: Sequence[ConstantValue]) -> Sizes | None:
     arrays = [value.array.astype(object) for value in values]
     if node.op_type == "Div" and np.dtype(before).kind == "f":  # that of integers is rounded down
         elements: Any = np.asarray(np.frompyfunc(operator.truediv, 2, 1)(*arrays), dtype=object)
+    elif node.op_type in ("Max", "Min"):
+        extreme = partial(_extreme, torch.sym_max if node.op_type == "Max" else torch.sym_min)
+        elements = np.asarray(reduce(np.frompyfunc(extreme, 2, 1), arrays), dtype=object)
     else:
         elements = evaluate_symbols(node, arrays)
     if elements is None:
@@ -103,10 +107,16 @@ def calculate(node: ir.Node, values: Sequence[ConstantValue]) -> Sizes | None:
     return Sizes(elements, name=node.outputs[0].name or "", dtype=before if dtype is None else dtype.numpy().name)
 
 
+def _extreme(function: Any, a: Any, b: Any) -> Any:
+    """The larger or smaller of two sizes."""
+    size = next((x for x in (a, b) if isinstance(x, Size)), None)
+    return function(a, b) if size is None else size._with(function, a, b)
+
+
 HIGHEST_DEGREE = 64
 
 
 def limited(x: torch.Tensor, axis: int, exact: int | None, least: int, text: str) -> torch.Tensor:
     """A tensor as it is, if its size along an axis is the exact one or at least the least one."""
-    BatchLimit(exact, least, text).check(x.shape[axis])
+    BatchLimit(exact, least, text, axis).check(x.shape[axis])
     return x

@@ -32,8 +32,16 @@ SINGLE = "Resize: keras.ops.image.resize computes in float32 (1e-7)"
 BY_WHOLE = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
-def resized(e: KerasEmitter, x: ir.Value, sizes: Sequence[int], mode: str, *, antialias: bool = False) -> ir.Value:
-    """An image (N, C, height, width) of other sizes."""
+def resized(
+    e: KerasEmitter,
+    x: ir.Value,
+    sizes: Sequence[int],
+    mode: str,
+    *,
+    antialias: bool = False,
+    corners: str = "half_pixel",
+) -> ir.Value:
+    """An image (N, C, height, width) of other sizes; ``corners`` as ONNX has it."""
     batch, channels, *before = e.shape(x)
     is_double = x.dtype is not None and x.dtype.numpy() == np.float64
     if list(before) == list(sizes):
@@ -46,7 +54,10 @@ def resized(e: KerasEmitter, x: ir.Value, sizes: Sequence[int], mode: str, *, an
     if mode == "nearest" or (mode in MODES and not antialias):
         kept = e.emit("Shape", x, start=0, end=2, dtype="int64", shape=[2])
         wanted = e.emit("Concat", kept, e.ints(*sizes), axis=0, shape=[4])
-        return e.emit("Resize", x, None, None, wanted, shape=shape, **MODES[mode])
+        attributes = MODES[mode] | {"coordinate_transformation_mode": corners}
+        if mode == "nearest" and corners == "asymmetric":
+            attributes["nearest_mode"] = "floor"
+        return e.emit("Resize", x, None, None, wanted, shape=shape, **attributes)
     rows, columns = (
         weights(int(old or 0), new, mode, antialias=antialias) for old, new in zip(before, sizes, strict=True)
     )

@@ -7,11 +7,30 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, Sizes, TensorList, Variable, nodes
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import (
+    Complex,
+    Node,
+    Sizes,
+    TensorList,
+    Variable,
+    nodes,
+)
 
-__all__ = ["FAMILIES", "Node", "Sizes", "TensorList", "Variable", "find_node_converter", "load_families"]
+__all__ = ["FAMILIES", "Complex", "Node", "Sizes", "TensorList", "Variable", "find_node_converter", "load_families"]
 
-FAMILIES = ("elementwise", "gather", "image", "linear", "lists", "reduce", "reshape", "scatter", "selection", "shape")
+FAMILIES = (
+    "elementwise",
+    "gather",
+    "image",
+    "linear",
+    "lists",
+    "reduce",
+    "reshape",
+    "scatter",
+    "selection",
+    "shape",
+    "signal",
+)
 
 
 @cache

@@ -8,7 +8,13 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.conventions import SELU
 from metannvis_translate.frameworks.keras.exporter.layers.elementwise import sign
-from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import ELEMENTWISE, Node, Sizes, tf_node
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import (
+    ELEMENTWISE,
+    Complex,
+    Node,
+    Sizes,
+    tf_node,
+)
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
 if TYPE_CHECKING:
@@ -227,8 +233,23 @@ def Shift(n: Node) -> ir.Value:
     return n.emit("BitShift", n.value(0), n.value(1), direction=n.kind[: -len("Shift")].upper())
 
 
+def root_of_squares(n: Node, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The length of a vector of two entries; its derivative at zero is zero."""
+    squares = n.emit("Add", n.emit("Mul", x, x), n.emit("Mul", y, y))
+    return _unless_zero(n, squares, lambda safe: n.emit("Sqrt", safe), 1.0)
+
+
 @tf_node("Cast")
 def Cast(n: Node) -> Any:
+    if n.is_complex():
+        x = n.operand(0)
+        if not isinstance(x, Complex):
+            real = n.e.cast(n.value(0), n.dtype())
+            zeros = n.e.emit("Mul", real, n.e.scalar(0.0, real), shape=n.e.shape(real))
+            return Complex(real, n.emit(STOP_GRADIENT, zeros))
+        return Complex(*(n.e.cast(n.as_value(part), n.dtype()) for part in (x.real, x.imaginary)))
+    if isinstance(n.operand(0), Complex):
+        return n.e.cast(n.as_value(n.operand(0).real), n.dtype())
     if isinstance(n.operand(0), Sizes) and n.dtype() in ("int32", "int64"):
         return Sizes.of(n.entries(0), n.dtype())
     return n.e.cast(n.value(0), n.dtype())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from metannvis_translate.frameworks.keras.exporter.layers.conv import image, restore
 from metannvis_translate.frameworks.keras.exporter.layers.reshape import cut
+from metannvis_translate.frameworks.keras.exporter.layers.resize import resized
 from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, tf_node
 from metannvis_translate.graph.metadata import STOP_GRADIENT
 
@@ -65,6 +67,18 @@ def HSVToRGB(n: Node) -> ir.Value:
         parts.append(emit("Mul", emit("Add", share, emit("Mul", saturation, clipped)), value))
     y = n.emit("Concat", *parts, axis=n.e.rank(n.value(0)) - 1)
     return n.emit(STOP_GRADIENT, y)  # TensorFlow has no derivative of it
+
+
+@tf_node("ResizeBilinear", "ResizeNearestNeighbor")
+def Resize(n: Node) -> ir.Value:
+    """Linear weights, or the nearest element; what comes of a linear one is in single precision whatever comes in."""
+    corners = "half_pixel" if n.attribute("half_pixel_centers") else "asymmetric"
+    if n.attribute("align_corners"):
+        corners = "align_corners"
+    mode = "bilinear" if n.kind == "ResizeBilinear" else "nearest"
+    x = image(n.e, n.value(0), "channels_last")
+    y = resized(n.e, x, n.ints(1), mode, corners=corners)
+    return n.e.cast(restore(n.e, y, "channels_last"), n.dtype())
 
 
 @tf_node("ImageProjectiveTransformV3", "ImageProjectiveTransformV2")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, tf_node
+from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, Sizes, tf_node
 from metannvis_translate.graph.metadata import NUMBERS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+#: Of sizes, one after the other.
+FOLDS = {"Sum": "Add", "Prod": "Mul", "Max": "Max", "Min": "Min"}
 
 
 def _axes(n: Node) -> list[int]:
@@ -18,9 +22,12 @@ def _axes(n: Node) -> list[int]:
 
 
 @tf_node("Sum", "Mean", "Max", "Min", "Prod")
-def reduction(n: Node) -> ir.Value:
+def reduction(n: Node) -> Any:
     if not n.ints(1):
         return n.value(0)
+    if isinstance(n.operand(0), Sizes) and n.kind in FOLDS and not n.attribute("keep_dims"):
+        values = [n.as_value(x if not isinstance(x, int) else np.asarray(x, n.dtype())) for x in n.entries(0)]
+        return reduce(lambda a, b: n.e.emit(FOLDS[n.kind], a, b, shape=(), dtype=n.dtype()), values)
     return n.e.reduce(f"Reduce{n.kind}", n.value(0), _axes(n), bool(n.attribute("keep_dims")))
 
 

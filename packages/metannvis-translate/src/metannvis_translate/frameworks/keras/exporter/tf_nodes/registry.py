@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 
-__all__ = ["Node", "Sizes", "TensorList", "Variable", "nodes", "tf_node"]
+__all__ = ["Complex", "Node", "Sizes", "TensorList", "Variable", "are_alike", "depends_on_sizes", "nodes", "tf_node"]
 
 Array = np.ndarray[Any, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,6 +53,14 @@ class TensorList:
     """A list of tensors, ``None`` where nothing has been written."""
 
     items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A complex tensor: its parts, values or numbers."""
+
+    real: Any
+    imaginary: Any
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,8 @@ class Node:
 
     def as_value(self, found: Any) -> ir.Value:
         """Numbers, sizes or a value, as a value of the graph."""
+        if isinstance(found, Complex):
+            self.refuse("complex numbers")
         if isinstance(found, (Variable, TensorList)) or found is None:
             self.refuse("an operand is no tensor")
         if isinstance(found, np.ndarray):
@@ -190,8 +200,13 @@ class Node:
         return None if shape.rank is None else tuple(shape)
 
     def dtype(self, k: int = 0) -> str:
-        """Dtype of an output."""
-        return str(np.dtype(self.operation.outputs[k].dtype.as_numpy_dtype).name)
+        """Dtype of an output; of a complex one that of its parts."""
+        name = str(np.dtype(self.operation.outputs[k].dtype.as_numpy_dtype).name)
+        return {"complex64": "float32", "complex128": "float64"}.get(name, name)
+
+    def is_complex(self) -> bool:
+        """Whether the output is of complex numbers."""
+        return bool(self.operation.outputs[0].dtype.is_complex)
 
     def is_float(self) -> bool:
         """Whether the output is of floats."""
@@ -240,10 +255,42 @@ def _source(x: Any, axis: int) -> tuple[Any, int]:
             break
         elif node.op_type == "Reshape":
             places = node.inputs[1].producer()
-            sizes = places.attributes["value"].value.numpy() if places is not None and places.attributes else ()
+            is_known = places is not None and "value" in places.attributes
+            sizes = places.attributes["value"].value.numpy() if is_known else ()
             if axis >= len(sizes) or sizes[axis] != 0 or "allowzero" in node.attributes:
                 break
         elif node.op_type not in (*KEEPS_SHAPE, "StopGradient", "Concat"):
             break
         x = node.inputs[0]
     return x, axis
+
+
+def depends_on_sizes(x: Any) -> bool:
+    """Whether a value is computed from nothing but sizes that are free and numbers."""
+    waiting, seen = [x], set()
+    while waiting:
+        value = waiting.pop()
+        if value is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        node = value.producer()
+        if node is None:
+            return False
+        if node.op_type not in ("Shape", "Size"):
+            waiting.extend(node.inputs)
+    return True
+
+
+def are_alike(one: ir.Value, other: ir.Value) -> bool:
+    """Whether two values are known to be of one shape."""
+    if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
+        return False
+    for axis, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)):
+        if isinstance(a, int) and isinstance(b, int):
+            if a != b:
+                return False
+            continue
+        (x, k), (y, j) = _source(one, axis), _source(other, axis)
+        if x is not y or k != j:
+            return False
+    return True

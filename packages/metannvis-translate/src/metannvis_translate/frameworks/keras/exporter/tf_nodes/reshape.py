@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.frameworks.keras.exporter.layers.reshape import cut
+from metannvis_translate.frameworks.keras.exporter.layers.reshape import END, cut
 from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import Node, Sizes, tf_node
 
 if TYPE_CHECKING:
@@ -124,16 +124,60 @@ def Split(n: Node) -> list[Any]:
 def StridedSlice(n: Node) -> Any:
     slices, dropped, added = _indices(n)
     if isinstance(n.operand(0), Sizes):
+        _check_known(n, slices)
         entries = n.entries(0)[slices.get(0, slice(None))]
         if dropped:
             return np.asarray(entries[0], n.dtype()) if isinstance(entries[0], int) else entries[0]
         return Sizes.of(list(entries), n.dtype())
-    return n.e.unsqueeze(n.e.squeeze(cut(n.e, n.value(0), slices), dropped), added)
+    e = n.e
+    # a single entry whose place is not known yet may be asked for as the one at -1, which is no slice
+    picked = {axis: slices.pop(axis).start for axis in dropped if not isinstance(slices[axis].start, int)}
+    x = _cut_at(n, n.value(0), slices)
+    for axis, place in picked.items():
+        shape = [1 if k == axis else size for k, size in enumerate(e.shape(x))]
+        x = e.emit("Gather", x, e.unsqueeze(place, [0]), axis=axis, shape=shape)
+    return e.unsqueeze(e.squeeze(x, dropped), added)
+
+
+def _is_known(part: slice) -> bool:
+    return all(place is None or isinstance(place, (int, np.integer)) for place in (part.start, part.stop))
+
+
+def _check_known(n: Node, slices: dict[int, slice]) -> None:
+    if not all(map(_is_known, slices.values())):
+        n.refuse("where it starts or ends depends on values, or on a size that is free")
+
+
+def _cut_at(n: Node, x: ir.Value, slices: dict[int, slice]) -> ir.Value:
+    """Slice some axes, at places that may be known only when the model runs."""
+    e = n.e
+    x = cut(e, x, {axis: part for axis, part in slices.items() if _is_known(part)})
+    free = {axis: part for axis, part in slices.items() if not _is_known(part)}
+    if not free:
+        return x
+    if any(part.step is not None and part.step < 0 for part in free.values()):
+        n.refuse("a step back from a place that depends on values, or on a size that is free")
+    places = [
+        _vector(n, [default if place is None else place for place in found])
+        for default, found in (
+            (0, [part.start for part in free.values()]),
+            (END, [part.stop for part in free.values()]),
+        )
+    ]
+    steps = e.ints(*(part.step or 1 for part in free.values()))
+    shape = [None if axis in free else size for axis, size in enumerate(e.shape(x))]
+    return e.emit("Slice", x, *places, e.ints(*free), steps, shape=shape)
+
+
+def _vector(n: Node, entries: list[Any]) -> ir.Value:
+    """Places, integers and values of a single one, as one value."""
+    found = [int(x) if isinstance(x, (int, np.integer)) else n.e.cast(x, "int64") for x in entries]
+    return n.as_value(Sizes.of(found, "int64"))
 
 
 def _indices(n: Node) -> tuple[dict[int, slice], list[int], list[int]]:
     """Slices by axis, axes that are dropped, and places in the result of new ones."""
-    begin, steps = n.ints(1), n.ints(3)
+    begin, steps = _places(n, 1), n.ints(3)
     masks = {name: int(n.attribute(f"{name}_mask")) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     rank = 1 if isinstance(n.operand(0), Sizes) else n.e.rank(n.value(0))
     has = {name: [bool(mask >> k & 1) for k in range(len(begin))] for name, mask in masks.items()}
@@ -148,7 +192,7 @@ def _indices(n: Node) -> tuple[dict[int, slice], list[int], list[int]]:
             added.append(place)
             place += 1
         elif has["shrink_axis"][k]:
-            slices[axis] = slice(first, first + 1 or None)
+            slices[axis] = slice(first, first + 1 or None if isinstance(first, int) else None)
             dropped.append(axis)
             axis += 1
         else:
@@ -159,18 +203,20 @@ def _indices(n: Node) -> tuple[dict[int, slice], list[int], list[int]]:
     return slices, dropped, added
 
 
-def _ends(n: Node, mask: int) -> list[int]:
+def _places(n: Node, k: int) -> list[Any]:
+    """Where slices start or end: integers, and values of a single one."""
+    return n.ints(k) if n.is_known(k) else n.entries(k)
+
+
+def _ends(n: Node, mask: int) -> list[Any]:
     """Where slices end: a free size that is the tensor's own is no end."""
-    far = int(np.iinfo(np.int64).max)
-    found = []
-    for k, entry in enumerate(n.entries(2)):
-        if isinstance(entry, int):
-            found.append(entry)
-        elif mask >> k & 1 or (not isinstance(n.operand(0), Sizes) and n.is_size_of(entry, n.value(0), k)):
-            found.append(far)
-        else:
-            n.refuse("where it ends depends on values, or on a size that is free")
-    return found
+
+    def is_no_end(k: int, entry: Any) -> bool:
+        return bool(mask >> k & 1) or (not isinstance(n.operand(0), Sizes) and n.is_size_of(entry, n.value(0), k))
+
+    return [
+        entry if isinstance(entry, int) or not is_no_end(k, entry) else END for k, entry in enumerate(_places(n, 2))
+    ]
 
 
 @tf_node("Slice")
@@ -183,10 +229,20 @@ def Slice(n: Node) -> Any:
     for axis, (start, size) in enumerate(zip(n.entries(1), n.entries(2), strict=True)):
         if isinstance(start, int) and start == 0 and (size == -1 or n.is_size_of(size, x, axis)):
             continue
-        if not isinstance(start, int) or not isinstance(size, int):
-            n.refuse("where it starts or ends depends on values, or on a size that is free")
-        slices[axis] = slice(start, None if size == -1 else start + size)
-    return cut(n.e, x, slices)
+        slices[axis] = slice(start, None if isinstance(size, int) and size == -1 else _sum(n, start, size))
+    return _cut_at(n, x, slices)
+
+
+def _sum(n: Node, one: Any, other: Any) -> Any:
+    """Of two places, each an integer or a value of a single one."""
+    if isinstance(one, int) and isinstance(other, int):
+        return one + other
+    if isinstance(one, int) and one == 0:
+        return other
+    values = [
+        n.e.constant(np.asarray(x, np.int64)) if isinstance(x, int) else n.e.cast(x, "int64") for x in (one, other)
+    ]
+    return n.e.emit("Add", *values, shape=(), dtype="int64")
 
 
 @tf_node("Pad", "PadV2")
@@ -280,13 +336,43 @@ def _matrix_sizes(n: Node, x: ir.Value) -> tuple[int, int]:
 
 @tf_node("MatrixBandPart")
 def MatrixBandPart(n: Node) -> ir.Value:
-    x = n.value(0)
-    rows, columns = _matrix_sizes(n, x)
-    lower, upper = n.ints(1)[0], n.ints(2)[0]
-    apart = np.arange(columns) - np.arange(rows)[:, None]
-    mask = (apart >= -lower if lower >= 0 else True) & (apart <= upper if upper >= 0 else True)
-    mask = np.broadcast_to(mask, (rows, columns)).copy()
-    return n.emit("Where", mask, x, n.e.scalar(0, x) if x.dtype != n.e.dtype_of("bool") else np.zeros((), bool))
+    """Entries not further than so many places below and above the diagonal; a negative number sets no limit."""
+    e, x = n.e, n.value(0)
+    rows, columns = (_steps(n, x, axis) for axis in (-2, -1))
+    if isinstance(rows, np.ndarray) and isinstance(columns, np.ndarray):
+        below: Any = rows[:, None] - columns
+    else:
+        shape = e.shape(x)[-2:]
+        below = e.emit("Sub", e.unsqueeze(n.as_value(rows), [1]), n.as_value(columns), shape=shape, dtype="int64")
+    masks = [_within(n, below, k) for k in (1, 2)]
+    if all(isinstance(mask, np.ndarray) for mask in masks):
+        mask: Any = masks[0] & masks[1]
+    else:
+        mask = e.emit("And", *masks, shape=e.shape(x)[-2:], dtype="bool")
+    return n.emit("Where", mask, x, e.scalar(0, x) if x.dtype != e.dtype_of("bool") else np.zeros((), bool))
+
+
+def _steps(n: Node, x: ir.Value, axis: int) -> Any:
+    """0, 1, 2, … along an axis."""
+    e, size = n.e, n.e.shape(x)[axis]
+    if size is not None:
+        return np.arange(size, dtype=np.int64)
+    axis %= e.rank(x)
+    count = e.squeeze(e.emit("Shape", x, start=axis, end=axis + 1, dtype="int64", shape=[1]), [0])
+    return e.emit("Range", np.asarray(0, np.int64), count, np.asarray(1, np.int64), shape=[None], dtype="int64")
+
+
+def _within(n: Node, below: Any, k: int) -> Any:
+    """Where a matrix lies within a limit, below the diagonal (operand 1) or above it (operand 2)."""
+    e = n.e
+    if n.is_known(k) and isinstance(below, np.ndarray):
+        limit = n.ints(k)[0]
+        return (below <= limit if k == 1 else below >= -limit) if limit >= 0 else np.ones_like(below, bool)
+    below = n.as_value(below)
+    shape, most = e.shape(below), n.value(k, "int64")
+    far = below if k == 1 else e.emit("Neg", below, shape=shape)
+    inside = e.emit("LessOrEqual", far, most, shape=shape)
+    return e.emit("Or", inside, e.emit("Less", most, np.asarray(0, np.int64), shape=()), shape=shape)
 
 
 def _offset(n: Node, k: int) -> int:

@@ -11,6 +11,7 @@ from torch import nn
 
 from metannvis_translate.frameworks.torch.importer.calls import call
 from metannvis_translate.frameworks.torch.importer.registry import converter
+from metannvis_translate.frameworks.torch.importer.sizes import Sizes
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.graph.metadata import DOMAIN
@@ -35,7 +36,11 @@ def Gather(ctx: TorchImporter, data: Value, indices: Value, *, axis: int = 0) ->
         module.weight = ctx.weight(data)
         x = ctx.plain(indices)
         return LaidOut(ctx.module(module, x.tensor), identity(x.rank + 1))
-    if isinstance(indices, ConstantValue) and indices.rank <= 1:
+    if isinstance(indices, Sizes) and indices.rank == 0:
+        x = ctx.placed(data)
+        tensor = ctx.function(torch.select, x.tensor, x.axis(axis), *ctx.sizes(indices, "indices"))
+        return LaidOut(tensor, layout.kept_axes(x.order, (axis,)))
+    if isinstance(indices, ConstantValue) and not isinstance(indices, Sizes) and indices.rank <= 1:
         x = ctx.placed(data)
         if indices.rank == 0:
             tensor = ctx.function(torch.select, x.tensor, x.axis(axis), int(ctx.known(indices, "indices")))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metannvis_translate.frameworks.torch.importer.calls import call
-from metannvis_translate.frameworks.torch.importer.modules import AvgPool
+from metannvis_translate.frameworks.torch.importer.modules import AvgPool, SameAvgPool
 from metannvis_translate.frameworks.torch.importer.operators.pad import node_pads, pad_pairs, split_pads
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut, identity
@@ -149,8 +149,11 @@ def AveragePool(
     x, rank = image(ctx, X, "average pool")
     kernel, (stride, dilation) = tuple(kernel_shape), steps(strides, dilations, rank)
     sizes = (ctx.shape(0) or (None,) * (rank + 2))[2:]
-    if auto_pad.startswith("SAME") and None in sizes and any(s > 1 for s in stride):
-        ctx.refuse(f"its auto_pad {auto_pad!r} depends on a size that is free")
+    if auto_pad.startswith("SAME") and any(n is None and s > 1 for n, s in zip(sizes, stride, strict=True)):
+        same = SameAvgPool(
+            kernel, stride, dilation, include_pad=bool(count_include_pad), lower=auto_pad == "SAME_LOWER"
+        )
+        return LaidOut(ctx.module(same, x.tensor), identity(x.rank))
     _, pads = node_pads(ctx, x.tensor, auto_pad, pads, kernel, stride, dilation)
     padding, rest = split_pads(pads)
     module: nn.Module

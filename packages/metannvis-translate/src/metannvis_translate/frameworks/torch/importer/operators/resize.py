@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,9 @@ def resize(
     if not steps:
         return x
     # TensorFlow's weights, whose exporter says so, are those of places in single precision, in double precision too
-    single = ctx.stated(SINGLE) is not None and ctx.dtype == "float64" and mode != "nearest"
+    # (places between elements that are a power of two as dense are the same in both)
+    halves = how.half_pixel and all(math.frexp(scales[axis])[0] == 0.5 for axis in steps)
+    single = ctx.stated(SINGLE) is not None and ctx.dtype == "float64" and mode != "nearest" and not halves
     if not how.antialias and steps[0] >= 2 and x.rank in LINEAR and not single:
         image = ctx.plain(x)
         space = tuple(scales[2:])

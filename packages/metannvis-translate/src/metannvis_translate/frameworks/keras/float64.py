@@ -1,0 +1,134 @@
+"""Double precision: code of a model that asks for single precision gets double in a copy that computes in double.
+
+Norms, softmax and rotations of many models are computed in single precision whatever comes in
+(``ops.cast(x, "float32")``, ``ops.arange(steps, dtype="float32")``), so that half precision may be trained in. What their
+rounding leaves would be all that two models in double precision differ by.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import cache, partial
+from types import FrameType
+from typing import Any
+
+from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.process import patches
+from metannvis_translate.process.patches import patched
+
+__all__ = ["asked", "in_double", "is_double", "is_lifted", "lifted", "mark_lifted"]
+
+#: Functions of ``keras.ops`` that take a type for what they return.
+FUNCTIONS = (
+    "arange", "array", "cast", "convert_to_tensor", "empty", "eye", "full", "full_like", "identity", "linspace", "logspace",
+    "multi_hot", "one_hot", "ones", "ones_like", "tri", "zeros", "zeros_like",
+)  # fmt: skip
+MARK = "_metannvis_in_double"
+_active: ContextVar[bool] = ContextVar("_active", default=False)
+
+
+def mark_lifted(copy: Any, model: Any) -> None:
+    """Note on a copy in double precision that what its code asks for in single precision is double as well.
+
+    A model that is in double precision itself means what it says.
+    """
+    if not is_double(model):
+        setattr(copy, MARK, True)
+
+
+def is_double(model: Any) -> bool:
+    """Whether a model is in double precision: all its floating weights and inputs."""
+    floats = [x.dtype for x in (*model.weights, *(getattr(model, "inputs", None) or ())) if "float" in str(x.dtype)]
+    return bool(floats) and all(dtype == "float64" for dtype in floats)
+
+
+def is_lifted(model: Any) -> bool:
+    """Whether it is such a copy."""
+    return bool(getattr(model, MARK, False))
+
+
+def in_double(model: Any) -> Any:
+    """A context in which a model is called: such a copy gets double precision for single."""
+    return lifted() if is_lifted(model) else nullcontext()
+
+
+@contextmanager
+def lifted() -> Iterator[None]:
+    """A context in which code that asks for single precision gets double."""
+    keras, tf = require("keras"), require("tensorflow")
+    import keras.src.ops as internal
+
+    with ExitStack() as stack:
+        stack.callback(_active.reset, _active.set(True))
+        for name in FUNCTIONS:
+            theirs = getattr(internal, name, None)
+            if theirs is None:
+                continue
+            # one and the same in all places, by which whoever patches them further knows them
+            ours = patches.in_this_thread(partial(_call, theirs, _position(theirs)), theirs)
+            for holder in (
+                keras.ops,
+                keras.ops.numpy,
+                keras.ops.nn,
+                internal,
+                internal.numpy,
+                internal.core,
+                internal.nn,
+            ):
+                if getattr(holder, name, None) is theirs:
+                    stack.callback(setattr, holder, name, theirs)
+                    setattr(holder, name, ours)
+        stack.enter_context(patched(tf, "cast", partial(_cast, tf.cast)))
+        yield
+
+
+@cache
+def _position(function: Callable[..., Any]) -> int:
+    """Where a function takes its type."""
+    return list(inspect.signature(function).parameters).index("dtype")
+
+
+def asked(dtype: Any) -> str:
+    """The type that a caller asks for, by name; inside :func:`lifted` double for single."""
+    found = require("keras").backend.standardize_dtype(_doubled(dtype) if _active.get() else dtype)
+    return str(found)
+
+
+def _is_own() -> bool:
+    """Whether Keras or TensorFlow itself calls: what their kernels and layers do in single precision stays so."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") == patches.__name__:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__", "").startswith(("keras.src.", "tensorflow."))
+
+
+def _call(theirs: Any, position: int, *args: Any, **kwargs: Any) -> Any:
+    if _is_own():
+        return theirs(*args, **kwargs)
+    if len(args) > position:
+        args = (*args[:position], _doubled(args[position]), *args[position + 1 :])
+    elif "dtype" in kwargs:
+        kwargs["dtype"] = _doubled(kwargs["dtype"])
+    return theirs(*args, **kwargs)
+
+
+def _doubled(dtype: Any) -> Any:
+    if dtype is None:
+        return None
+    name = require("keras").backend.standardize_dtype(dtype)
+    return "float64" if name in ("float32", "float16", "bfloat16") else dtype
+
+
+def _cast(theirs: Any, x: Any, dtype: Any, name: str | None = None) -> Any:
+    """``tf.cast``: to single precision only what is in that already."""
+    tf = require("tensorflow")
+    wanted = tf.as_dtype(dtype)
+    own = getattr(x, "dtype", None)
+    is_less = own is not None and tf.as_dtype(own).is_floating and tf.as_dtype(own) != tf.float64
+    if wanted in (tf.float32, tf.float16, tf.bfloat16) and not is_less and not _is_own():
+        wanted = tf.float64
+    return theirs(x, wanted, name)

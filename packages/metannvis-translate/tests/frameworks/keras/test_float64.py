@@ -1,0 +1,118 @@
+"""Double precision of Keras models whose code asks for single precision: the two agree to the last digits of double."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from metannvis_translate import check_equivalence, translate
+from metannvis_translate.frameworks.keras.copy import as_float64
+from metannvis_translate.frameworks.keras.run import run_model
+from metannvis_translate.frameworks.requirements import require
+
+tf = require("tensorflow")
+keras = require("keras")
+ops = keras.ops
+
+
+def _norm(x: Any) -> Any:
+    y = ops.cast(x, "float32")
+    y = y * ops.rsqrt(ops.mean(ops.square(y), axis=-1, keepdims=True) + 1e-6)
+    return ops.cast(y, x.dtype)
+
+
+def _rotary(x: Any) -> Any:
+    places = ops.arange(ops.shape(x)[1], dtype="float32")
+    angles = ops.einsum("i,j->ij", places, 1 / ops.power(10.0, ops.arange(0, 4, dtype="float32") / 4))
+    return x * ops.cast(ops.cos(angles), x.dtype)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "norm": _norm,
+    "rotary embedding": _rotary,
+    "softmax": lambda x: ops.cast(ops.softmax(ops.cast(x, dtype="float32")), x.dtype),
+    "half precision": lambda x: ops.cast(ops.exp(ops.cast(x, "float16")), x.dtype),
+    "constants": lambda x: x * ops.cast(ops.linspace(0.1, 1, 4, dtype="float32") ** 0.3, x.dtype),
+    "TensorFlow's cast": lambda x: tf.cast(tf.nn.softmax(tf.cast(x, tf.float32) / 3), x.dtype),
+}
+
+
+def _model(call: Callable[[Any], Any], dtype: str = "float32") -> Any:
+    @keras.saving.register_keras_serializable("metannvis-tests")
+    class Asks(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return call(x)
+
+    inputs = keras.Input((None, 4), dtype=dtype)
+    return keras.Model(inputs, Asks(dtype=dtype)(inputs))
+
+
+X = np.random.default_rng(0).standard_normal((2, 5, 4))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_agree_in_double(name: str) -> None:
+    model = _model(CALLS[name])
+    translation = translate(model, "torch", example_inputs=X.astype("float32"), dtype="float64")
+    report = check_equivalence(model, translation, X[:, :3].astype("float32"), dtype="float64")
+    assert report.passed, str(report)
+    assert translation.single_precision == ()
+
+
+def test_layers_inside_are_seen_in_double_as_in_single() -> None:
+    @keras.saving.register_keras_serializable("metannvis-tests")
+    class Block(keras.layers.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(4, name="dense")
+
+        def build(self, shape: Any) -> None:
+            self.dense.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(_rotary(x)) + ops.arange(ops.shape(x)[1], dtype="float32")[:, None]
+
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, Block(name="block")(inputs))
+    single, double = (
+        translate(model, "torch", example_inputs=X.astype("float32"), dtype=dtype) for dtype in (None, "float64")
+    )
+    assert [pair.source for pair in single.layers] == [pair.source for pair in double.layers]
+
+
+def test_a_norm_is_that_of_float64() -> None:
+    model = _model(_norm)
+    (y,) = run_model(as_float64(model), [X]).outputs
+    assert np.abs(y - X / np.sqrt((X**2).mean(-1, keepdims=True) + 1e-6)).max() < 1e-15
+    (single,) = run_model(model, [X.astype("float32")]).outputs
+    assert single.dtype == np.float32
+
+
+def test_a_model_in_double_precision_means_what_it_says() -> None:
+    model = _model(_norm, "float64")
+    (y,) = run_model(as_float64(model), [X]).outputs
+    assert 1e-9 < np.abs(y - X / np.sqrt((X**2).mean(-1, keepdims=True) + 1e-6)).max() < 1e-6
+    translation = translate(model, "torch", example_inputs=X)
+    assert translation.report is not None and translation.report.passed
+    assert any("float32" in text for text in translation.single_precision)
+
+
+@keras.saving.register_keras_serializable("metannvis-tests")
+class Tied(keras.Model):
+    """A language model whose constructor puts a tensor, its embeddings, into the graph."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        tokens, table = keras.Input((None,), dtype="int32"), keras.layers.Embedding(7, 4)
+        super().__init__(tokens, ops.matmul(table(tokens), ops.transpose(table.embeddings)), **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+def test_a_constructor_that_is_run_again_makes_no_constants_of_its_own() -> None:
+    model, x = Tied(), np.array([[1, 2, 3], [6, 5, 4]], "int32")
+    (y,), (z,) = (run_model(m, [x]).outputs for m in (model, as_float64(model)))
+    assert np.abs(y - z).max() < 1e-6
+    assert translate(model, "torch", example_inputs=x, dtype="float64").report is not None
