@@ -210,7 +210,7 @@ def compare(
         no_gradient = "the outputs have other shapes"
     elif gradients:
         no_gradient = "it is no float tensor, or no output is"
-        if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
+        if all(any(a.dtype.kind == "f" for a in side) for side in (inputs, outputs)):
             try:
                 pairs = gradient_pairs(source, translation, here, there, inputs, outputs, report)
             except NoGradientError as error:
