@@ -78,7 +78,9 @@ def test_boxes_are_the_detectors_own(name: str) -> None:
         # labels of SSD start behind the background
         first = 1 if name.startswith("ssd") else 0
         rows = torch.cat([ours["boxes"][k], 100 * ours["scores"][k][:, None], 100.0 * ours["labels"][k][:, None]], 1)
-        table = torch.cat([theirs["boxes"], 100 * theirs["scores"][:, None], 100.0 * (theirs["labels"] - first)[:, None]], 1)
+        table = torch.cat(
+            [theirs["boxes"], 100 * theirs["scores"][:, None], 100.0 * (theirs["labels"] - first)[:, None]], 1
+        )
         assert contained(rows, table)
         assert torch.allclose(ours["scores"][k].max(), theirs["scores"].max())
 

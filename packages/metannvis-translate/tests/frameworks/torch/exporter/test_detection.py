@@ -19,12 +19,19 @@ def detector() -> nn.Module:
     ).eval()
 
 
-def test_a_shape_that_is_data_is_refused_with_the_line_and_with_parts_that_are_not(capfd: Any) -> None:
+@pytest.mark.parametrize(
+    "images", [torch.rand(2, 3, 64, 96), ([torch.rand(3, 64, 96), torch.rand(3, 56, 80)],)], ids=["batch", "list"]
+)
+def test_a_shape_that_is_data_is_refused_with_the_line_and_with_parts_that_are_not(images: Any, capfd: Any) -> None:
     model = detector()
     parts = re.escape("model.backbone, model.rpn.head")
     with pytest.raises(UnsupportedOperatorError, match=rf"(?s)rpn\.py:\d+ in filter_proposals: .*translated: {parts}"):
-        translate(model, "keras", example_inputs=np.random.default_rng(0).random((2, 3, 64, 96), "float32"))
+        translate(model, "keras", example_inputs=images)
     assert "def forward" not in capfd.readouterr().err
+
+
+def test_the_features_of_a_detector_have_the_names_of_their_levels() -> None:
+    model = detector()
     features = translate(model.backbone, "keras", example_inputs=np.zeros((2, 3, 64, 96), "float32"))
     assert [port.name for port in features.outputs] == ["0", "1", "pool"]
 

@@ -73,9 +73,9 @@ def _advice(recorder: Recorder, last: BaseException) -> str:
         parts = [f"model.{name}" for name in _finished(recorder)]
         if parts:
             return (
-                f"A shape there depends on data. What runs before can be translated: {', '.join(parts[:4])}, each apart, or "
-                "together in a module of your own that calls them; what is decided by data (suppression of boxes, a choice by "
-                "score) stays outside."
+                f"A shape there depends on data. What runs before can be translated: {', '.join(parts[:4])}, each apart (a "
+                "list of tensors goes in as example_inputs=([a, b],)), or together in a module of your own that calls them; "
+                "what is decided by data (suppression of boxes, a choice by score) stays outside."
             )
     return (
         "A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where."
