@@ -29,9 +29,10 @@ ROWS = [
 def test_part(name: str, part: str, to: str, dtype: str) -> None:
     row = parts(name)[part]
     model = row.make(detector(name))
-    translation = translate(model, to, example_inputs=row.inputs(2, 0), dtype=dtype)
+    batch = 1 if name.startswith("ssd300") else 2  # its features are large
+    translation = translate(model, to, example_inputs=row.inputs(batch, 0), dtype=dtype)
     assert not any("fixed" in note for note in translation.notes), translation.notes
-    report = check_equivalence(model, translation, row.inputs(3, 1), dtype=dtype)
+    report = check_equivalence(model, translation, row.inputs(batch + 1, 1), dtype=dtype)
     assert report.passed, str(report)
 
 

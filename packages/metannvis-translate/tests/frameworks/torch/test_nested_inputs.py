@@ -92,7 +92,22 @@ def test_layers_are_those_of_the_model_and_the_model_stays_as_it_is() -> None:
         np.testing.assert_array_equal(ours.detach(), theirs.detach())
 
 
-def test_a_program_does_not_take_lists() -> None:
-    program = torch.export.export(nn.Linear(3, 2), (torch.rand(2, 3),))
+@pytest.mark.parametrize("name", ["list", "dict"])
+def test_a_program_takes_the_tensors_one_by_one(name: str, capfd: Any) -> None:
+    torch.manual_seed(0)
+    make, inputs, _ = CASES[name]
+    model = make().double()
+    program = torch.export.export(model, inputs(2))
+    (structure,) = inputs(2)
+    flat = list(structure.values()) if isinstance(structure, dict) else list(structure)
+    translation = translate(program, "keras", example_inputs=flat)
+    assert check_equivalence(model, translation, inputs(2), dtype="float64").passed
+    assert translate(program, "torch", example_inputs=inputs(2)).report is not None
+    assert translate(program, "torch").report is not None
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_module_does_not_take_lists() -> None:
     with pytest.raises(InvalidArgumentError, match="plain nn.Module"):
-        translate(program, "keras", example_inputs=([torch.rand(2, 3)],))
+        translate(torch.jit.script(nn.ReLU()), "keras", example_inputs=([torch.rand(2, 3)],))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import InvalidArgumentError
+from metannvis_translate.frameworks.torch.program import is_program
 
 if TYPE_CHECKING:
     import torch
@@ -31,28 +32,30 @@ def flattened(model: Any, values: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     model
-        A module, whose class says what ``forward`` is.
+        A module, whose class says what ``forward`` is, or an exported program, which takes tensors one by one as it is.
     values
         Arguments: a tuple or list of them, or a dict by keyword. What is no tensor inside a list or dict stays what it is.
 
     Raises
     ------
     InvalidArgumentError
-        The lists hold tensors, but the model is no plain module.
+        The lists hold tensors, but the model is neither.
     """
     import torch
 
     arguments = values.values() if isinstance(values, Mapping) else values if isinstance(values, (tuple, list)) else ()
     if not any(_is_nest(argument) for argument in arguments):
         return model, values
+    named = values if isinstance(values, Mapping) else dict(zip(_parameters(model, len(values)), values, strict=True))
+    flat: dict[str, Any] = {}
+    structure = {name: _structure(value, name, flat) for name, value in named.items()}
+    if is_program(model):
+        return model, list(flat.values())
     if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule) or "forward" in vars(model):
         raise InvalidArgumentError(
             f"example inputs in a list or dict are put together for a plain nn.Module only, not for {type(model).__name__}: "
             "translate the module that it was made from, or one that takes the tensors one by one"
         )
-    named = values if isinstance(values, Mapping) else dict(zip(_parameters(model, len(values)), values, strict=True))
-    flat: dict[str, Any] = {}
-    structure = {name: _structure(value, name, flat) for name, value in named.items()}
     return _taking(model, structure, tuple(flat), by_name=isinstance(values, Mapping)), list(flat.values())
 
 
@@ -66,12 +69,9 @@ def _is_nest(value: Any) -> bool:
     return any(_is_tensor(entry) or _is_nest(entry) for entry in entries)
 
 
-def _parameters(model: torch.nn.Module, count: int) -> list[str]:
-    names = [
-        parameter.name
-        for parameter in inspect.signature(model.forward).parameters.values()
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ][:count]
+def _parameters(model: Any, count: int) -> list[str]:
+    parameters = () if is_program(model) else inspect.signature(model.forward).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
     return names + [f"input_{k}" for k in range(len(names), count)]
 
 
