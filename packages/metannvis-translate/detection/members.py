@@ -87,7 +87,23 @@ def detector(name: str) -> nn.Module:
                 tensor += 0.1 * torch.randn_like(tensor)
             elif path.endswith(("running_var", "weight")):
                 tensor *= 1 + 0.2 * torch.rand_like(tensor)
+        if name.startswith("ssdlite"):
+            _normalize(model, SIZES[name])
     return model
+
+
+def _normalize(model: Any, size: tuple[int, int]) -> None:
+    """Take the statistics of random images: with others nothing is left of an image so deep in a network, and all boxes tie."""
+    import torch
+
+    from .parts import Heads
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+            module.reset_running_stats()
+    Heads(model).train()(torch.randn(4, 3, *size))
+    model.eval()
 
 
 def parts(name: str) -> dict[str, Part]:
