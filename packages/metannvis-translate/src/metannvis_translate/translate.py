@@ -74,7 +74,8 @@ def translate(
         module for each use of an activation.
     example_inputs
         Array, tensor, or a tuple, list or dict of them, batch on axis 0, in the source's layout. Needed for a bare
-        ``nn.Module``; made from the declared shapes otherwise.
+        ``nn.Module``; made from the declared shapes otherwise. A module whose ``forward`` takes lists or dicts of tensors is
+        given them so, as in ``([first, second],)``: the translation, and ``translation.source``, take the tensors one by one.
     engine
         ``"auto"`` takes the first exporter whose result passes the check; or the name of one of them. ``"onnx2keras"``
         builds the Keras model by the package of that name (single precision; its models hold Lambda layers where it knows no
@@ -118,6 +119,7 @@ def translate(
     model = opened(model)
     with exclusive(model, progress=progress), generators_kept():
         source = get_framework(detect_framework(model))
+        model, example_inputs = source.flattened(model, example_inputs)
         names = [declared.name for declared in source.declared_inputs(model)] if bind else []
         inputs = with_constants(inputs_for(model, source, example_inputs), bind, names)
         exporters, importer = exporters_and_importer(engine, source, target)
@@ -354,6 +356,7 @@ def list_layers(model: Any, *, example_inputs: Any = None) -> tuple[LayerInfo, .
     model = opened(model)
     framework = get_framework(detect_framework(model))
     with exclusive(model), generators_kept():
+        model, example_inputs = framework.flattened(model, example_inputs)
         inputs = None if example_inputs is None else to_arrays(example_inputs, framework)
         if isinstance(inputs, dict):
             inputs = list(inputs.values())

@@ -64,7 +64,7 @@ def check_equivalence(
     source, target
         Two models of any frameworks. ``target`` may be a :class:`Translation`, which knows its layers and permutations.
     inputs
-        Array, tensor, or several, in the source's layout.
+        Array, tensor, or several, in the source's layout; in lists and dicts where the source takes them so.
     layers
         Which layer of one is which of the other; without it layers are not compared, and the report says so.
     permutations
@@ -84,6 +84,7 @@ def check_equivalence(
     model = target.model if isinstance(target, Translation) else target
     with exclusive(source, model), generators_kept():
         here = get_framework(detect_framework(source))
+        source, inputs = here.flattened(source, inputs)
         arrays = ordered(to_arrays(inputs, here), None)
         for framework, graph in ((here, source), (get_framework(detect_framework(model)), model)):
             framework.check(graph, arrays if graph is source else None)
@@ -210,7 +211,7 @@ def compare(
         no_gradient = "the outputs have other shapes"
     elif gradients:
         no_gradient = "it is no float tensor, or no output is"
-        if any(a.dtype.kind == "f" for a in inputs) and all(a.dtype.kind == "f" for a in outputs):
+        if all(any(a.dtype.kind == "f" for a in side) for side in (inputs, outputs)):
             try:
                 pairs = gradient_pairs(source, translation, here, there, inputs, outputs, report)
             except NoGradientError as error:

@@ -32,13 +32,13 @@ def gradient_pairs(
     report: EquivalenceReport,
     step: float = STEP,
 ) -> list[tuple[Array | None, Array | None]]:
-    """Input gradients (target's, source's) of a random combination of the outputs, in the source's layout.
+    """Input gradients (target's, source's) of a random combination of the float outputs, in the source's layout.
 
     Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
     as central differences in double precision.
     """
     random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
-    cotangents = [np.asarray(random.standard_normal(array.shape), array.dtype) for array in outputs]
+    cotangents = [_cotangent(array, random) for array in outputs]
     directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
     whole = here.differentiable and there.differentiable
     by_samples = _by_samples(inputs, outputs)
@@ -78,6 +78,12 @@ def gradient_pairs(
                 found = _differences(framework, model, given, weights, moved, step, by_samples=by_samples)
         sides.append(found)
     return list(zip(*sides, strict=True))
+
+
+def _cotangent(output: Array, random: np.random.Generator) -> Array:
+    """Weights of an output's numbers in the combination: zeros for places and labels, which have no derivative."""
+    weights = np.asarray(random.standard_normal(output.shape))
+    return weights.astype(output.dtype) if output.dtype.kind == "f" else np.zeros_like(weights)
 
 
 def _by_samples(inputs: Arrays, outputs: Arrays) -> bool:

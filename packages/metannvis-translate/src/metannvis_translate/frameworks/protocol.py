@@ -217,6 +217,9 @@ class Framework(Protocol):
     def declared_shapes(self, model: Any) -> Mapping[str, tuple[int | None, ...]] | None:
         """Shapes by name of input, ``None`` a free size, if the exporter has to be told which sizes are free; else ``None``."""
 
+    def flattened(self, model: Any, values: Any) -> tuple[Any, Any]:
+        """A model that takes one by one the tensors that are given in lists and dicts, and these; both as given without any."""
+
     def example_inputs(self, model: Any, batch: int, seed: int) -> list[Array]:
         """Random inputs of the declared shapes; ``MissingArgumentError`` if the model declares none."""
 
@@ -297,6 +300,10 @@ class FrameworkBase:
     def declared_shapes(self, model: Any) -> Mapping[str, tuple[int | None, ...]] | None:
         """The exporter sees for itself which sizes are free."""
         return None
+
+    def flattened(self, model: Any, values: Any) -> tuple[Any, Any]:
+        """The model takes its inputs one by one."""
+        return model, values
 
     def model_adapter(self) -> Any:
         """None in the plug-in itself."""

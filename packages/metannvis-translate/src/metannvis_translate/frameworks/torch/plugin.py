@@ -92,6 +92,11 @@ class TorchFramework(FrameworkBase):
 
         return {name: shape for name, shape, _ in declared_inputs(model)}
 
+    def flattened(self, model: Any, values: Any) -> tuple[Any, Any]:
+        from metannvis_translate.frameworks.torch.nested_inputs import flattened
+
+        return flattened(model, values)
+
     def build(self, hub: ExportedGraph, *, dtype: str | None, progress: Progress) -> BuiltModel:
         """A ``torch.fx.GraphModule`` of native modules, in inference mode."""
         require("torch")

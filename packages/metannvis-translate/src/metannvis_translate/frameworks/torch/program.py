@@ -76,7 +76,20 @@ def as_module(model: Any) -> torch.nn.Module:
     for part in module.modules():
         part.training = False
     module.meta[PORTS] = ports
+    _take_one_by_one(module, len(ports))
     return module
+
+
+def _take_one_by_one(module: Any, count: int) -> None:
+    """Let the module of a program that was exported with tensors in lists and dicts take them one by one."""
+    from torch.utils import _pytree
+
+    signature = module.module_call_graph[0].signature
+    if signature.in_spec.num_leaves != count:
+        return  # numbers among them
+    args, kwargs = _pytree.tree_unflatten(range(count), signature.in_spec)
+    if not all(isinstance(place, int) for place in (*args, *kwargs.values())):
+        signature.in_spec = _pytree.tree_structure((tuple(range(count)), {}))
 
 
 def declared_inputs(model: Any) -> list[tuple[str, tuple[int | None, ...], str]]:

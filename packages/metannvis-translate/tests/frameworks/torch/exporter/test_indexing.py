@@ -177,16 +177,6 @@ def test_regions_are_no_samples(options, count: int) -> None:
     assert all(row.passed for row in translation.report.gradients)
 
 
-def test_a_shape_that_is_data_is_refused_with_the_line_and_with_parts_that_are_not() -> None:
-    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
-        weights=None, weights_backbone=None, min_size=64, max_size=96, num_classes=3
-    )
-    with pytest.raises(UnsupportedOperatorError, match=r"(?s)\.py:\d+ in .*model\.backbone"):
-        translate(model.eval(), "keras", example_inputs=np.random.default_rng(0).random((2, 3, 64, 96), "float32"))
-    features = translate(model.backbone, "keras", example_inputs=np.zeros((2, 3, 64, 96), "float32"))
-    assert [port.name for port in features.outputs] == ["0", "1", "pool"]
-
-
 def test_regions_whose_points_are_data_are_refused_with_the_reason() -> None:
     inputs = (np.zeros((2, 2, 8, 6), "float32"), np.array([[0, 1, 1, 4, 5]], "float32"))
     with pytest.raises(UnsupportedOperatorError, match="sampling_ratio"):

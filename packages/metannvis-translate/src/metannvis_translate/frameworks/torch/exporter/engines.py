@@ -111,7 +111,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
                 ({0: batch} if batched else {}) | axes for batched, axes in zip(recorder.batched, free, strict=True)
             )
         }
-    with quiet(), keeping_padded(), watching_branches() as asked:
+    with quiet(), _no_graph_printed(), keeping_padded(), watching_branches() as asked:
         program = torch.onnx.export(
             recorder.module(asked.squeeze) if dynamic else recorder.module(),
             recorder.tensors(),
@@ -314,6 +314,16 @@ def quiet() -> Iterator[None]:
         bindings._jit_is_onnx_log_enabled = asked
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _no_graph_printed() -> Iterator[None]:
+    """Inside, ``torch.export`` does not print the graph of a model whose shapes depend on data on standard error."""
+    from torch.export import _trace
+
+    vars(_trace).setdefault("print", print)
+    with patched(_trace, "print", lambda *args, **kwargs: None):
+        yield
 
 
 def _scope(name_scopes: str) -> str:

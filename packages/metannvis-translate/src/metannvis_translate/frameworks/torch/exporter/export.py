@@ -18,7 +18,7 @@ from metannvis_translate.errors import InvalidArgumentError, MissingArgumentErro
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES, Exported
-from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, refusal
+from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, is_decided_by_data, refusal
 from metannvis_translate.frameworks.torch.exporter.operator_trace import ModelChangedError
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 from metannvis_translate.frameworks.torch.float64 import doubled, singled
@@ -103,23 +103,24 @@ def export_model(
         if not dynamic:
             recorder.batch = recorder.given_batch
         state = ModelState(recorder.model)
+        tries = len(failures)
         try:
             exported = _by_trace(recorder, model) if engine == "trace" else ENGINES[engine](recorder, dynamic)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The exporters raise whatever the model's code or their own passes raise; a fixed batch may still work, and if
             # it does not, both causes are in the message.
-            if engine == "trace":
-                state.put_back()
-                recorder.try_inputs()
-                raise EngineDeclinedError(
-                    type(model).__name__, reason=f"exporter {engine}: {cause_in_a_line(error)}"
-                ) from error
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{cause_in_a_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
             last = error
-            continue
         finally:
             state.put_back()
+        if len(failures) > tries:
+            if engine == "trace":
+                recorder.try_inputs()  # not while the error is handled, of which what the model says is not a consequence
+                raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine}: {failures[-1]}") from last
+            if is_decided_by_data(last):
+                break  # with a fixed batch too
+            continue
         progress(1, 1, f"export ({engine})")
         if recorder.stops:
             recorder.check_stops()

@@ -14,7 +14,10 @@ from metannvis_translate.graph.stack_trace import line_of_error, line_of_trace
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
 
-__all__ = ["refusal"]
+__all__ = ["cause_in_a_line", "is_decided_by_data", "refusal"]
+
+#: What tracers raise where a size is data.
+BY_DATA = {"GuardOnDataDependentSymNode", "DataDependentOutputException", "DynamicOutputShapeException"}
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ def cause_in_a_line(error: BaseException) -> str:
     while refused is not None and not isinstance(refused, NotImplementedError):
         refused = refused.__cause__ or refused.__context__
     cause = refused or cause  # what a translation of an operator says about itself
+    if is_decided_by_data(cause):
+        return f"{type(cause).__name__}: a shape depends on data"
     text = str(cause).strip().splitlines()
     return f"{type(cause).__name__}: {text[0] if text else ''}"[:300]
 
@@ -49,28 +54,40 @@ def refusal(recorder: Recorder, engine: str, failures: Sequence[str], last: Base
         layer=paths.get(id(module)),
         where=where,
         reason=f"exporter {engine}: {'; '.join(dict.fromkeys(failures))}",
-        hint=_advice(recorder, failures, paths.get(id(module))),
+        hint=_advice(recorder, last),
     )
 
 
-def _advice(recorder: Recorder, failures: Sequence[str], failing: str | None) -> str:
+def is_decided_by_data(error: BaseException | None) -> bool:
+    """Whether a tracer gave up because a size, or a decision by one, is known only when the model runs on data."""
+    while error is not None:
+        if type(error).__name__ in BY_DATA or "data-dependent" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _advice(recorder: Recorder, last: BaseException) -> str:
     """What to do about a model that cannot be exported: which of its parts may be, where a shape is data."""
-    if any("data-dependent" in failure or "DataDependent" in failure for failure in failures):
-        top = (failing or "").partition(".")[0]
-        parts = [
-            name
-            for name, part in recorder.model.named_children()
-            if name != top and next(part.parameters(), None) is not None
-        ]
+    if is_decided_by_data(last):
+        parts = [f"model.{name}" for name in _finished(recorder)]
         if parts:
-            names = ", ".join(f"model.{name}" for name in parts[:3])
             return (
-                f"A shape there depends on data. Translate parts whose shapes do not, e.g. {names}, and what is decided by "
-                "data (suppression of boxes, a choice by score) apart from them."
+                f"A shape there depends on data. What runs before can be translated: {', '.join(parts[:4])}, each apart (a "
+                "list of tensors goes in as example_inputs=([a, b],)), or together in a module of your own that calls them; "
+                "what is decided by data (suppression of boxes, a choice by score) stays outside."
             )
     return (
         "A model whose control flow depends on data cannot be exported; torch.export.export(model, args) shows where."
     )
+
+
+def _finished(recorder: Recorder) -> list[str]:
+    """Paths of the outermost modules with weights that had returned when the last export failed."""
+    ran = list(dict.fromkeys(re.split("[#:]", info.name)[0] for info, _ in recorder.layers))
+    known = dict(recorder.model.named_modules())
+    weighty = {name for name in ran if name in known and next(known[name].parameters(), None) is not None}
+    return [name for name in ran if name in weighty and not any(name.startswith(f"{outer}.") for outer in weighty)]
 
 
 def _call_of(recorder: Recorder, operator: str) -> tuple[str | None, str | None]:

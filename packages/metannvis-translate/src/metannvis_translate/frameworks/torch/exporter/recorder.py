@@ -26,6 +26,7 @@ from metannvis_translate.frameworks.torch.model_state import ModelState, copied
 from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, FROZEN, WEIGHT
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
+from metannvis_translate.graph.stack_trace import line_of_error
 from metannvis_translate.layers import LayerInfo
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ class Recorder:
                 if batch != self.given_batch:
                     continue
                 shapes = ", ".join(f"{a.dtype.name} {tuple(a.shape)}" for a in self.arrays)
+                line, _ = line_of_error(error)
+                where = f" [{line}]" if line else ""
                 raise InvalidArgumentError(
-                    f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}"
+                    f"{self.name} does not take the example inputs ({shapes}): {cause_in_a_line(error)}{where}"
                 ) from error
             finally:
                 state.put_back()

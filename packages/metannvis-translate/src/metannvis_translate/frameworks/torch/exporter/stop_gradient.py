@@ -214,7 +214,8 @@ def torch_function_disabled() -> Any:
 def functions_opened(see: Callable[[Any, Callable[..., Any], tuple[Any, ...]], Any]) -> Iterator[None]:
     """Inside, a ``torch.autograd.Function`` is what its ``forward`` does; ``see(class, apply, arguments)`` is told first.
 
-    In other threads, where somebody may be training a model, it keeps its own derivative.
+    One that PyTorch made for an operator with a derivative of its own stays: the operator is translated, and its derivative
+    with it. In other threads, where somebody may be training a model, every one keeps its own derivative.
     """
     import torch
 
@@ -222,6 +223,8 @@ def functions_opened(see: Callable[[Any, Callable[..., Any], tuple[Any, ...]], A
     own = kind.__dict__["apply"]
 
     def opened(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if _is_an_operators(cls):
+            return closed(cls, *args, **kwargs)
         see(cls, own.__get__(None, cls), args)
         return forward_of(cls, *args, **kwargs)
 
@@ -233,6 +236,14 @@ def functions_opened(see: Callable[[Any, Callable[..., Any], tuple[Any, ...]], A
         yield
     finally:
         kind.apply = own
+
+
+def _is_an_operators(cls: Any) -> bool:
+    """Whether PyTorch made a ``torch.autograd.Function`` of what ``torch.library.register_autograd`` was given."""
+    from torch._library import autograd
+
+    code = getattr(cls.forward, "__code__", None)
+    return code is not None and code.co_filename == autograd.__file__
 
 
 def forward_of(cls: Any, *args: Any, **kwargs: Any) -> Any:
