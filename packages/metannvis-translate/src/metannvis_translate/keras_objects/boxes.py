@@ -88,7 +88,7 @@ def RoiAlign(  # noqa: N802
     K. He et al., "Mask R-CNN", 2017, section 3.
     """
     sizes = tf.shape(image)
-    corners = rois * tf.cast(scale, rois.dtype) - (0.5 if half else 0.0)
+    corners = rois * scale - (0.5 if half else 0.0)
     axes = []
     for axis, count in enumerate((height, width)):
         first, last = corners[:, 1 - axis], corners[:, 3 - axis]
