@@ -52,7 +52,8 @@ FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 
 #: Why what is left of control flow cannot be converted.
 CONTROL_FLOW = {
-    "If": "its condition is computed when the model runs, but has to be known beforehand",
+    "If": "its condition is computed when the model runs, and has to be known beforehand where its branches have results of "
+    "different or unknown shapes",
     "Loop": "its number of steps is computed when the model runs, but has to be known beforehand",
     "Scan": "its number of steps is computed when the model runs, but has to be known beforehand",
 }

@@ -51,4 +51,5 @@ CASES: list[Case] = [
         for dynamic in (1, 3)
     ),
     Case("Gemm", (_LARGE, _LARGE.T.copy(), _LARGE[0, :3]), {}, 13, tag="integers-plain", batch_is_free=False, formula=lambda a, b, c: a @ b + c),
+    Case("Linear", (uniform(5), uniform(5, 3), uniform(3)), {}, 20, domain="metannvis", tag="vector", formula=lambda x, w, b: x @ w + b),
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from metannvis_translate.frameworks.onnx.checks import check_model
 from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
 from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values
+from metannvis_translate.frameworks.onnx.old_opsets import OLDEST, modern, modernize
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxFramework", "framework"]
 
 Array = np.ndarray[Any, Any]
-#: Oldest and newest opset of the standard domain that can be taken in.
-OLDEST = 7
 #: Why a size on the first axis of an input is no free one.
 FIXED_BY_FILE = (
     "the ONNX graph states that size. Give as many samples at a time, or export it with a free batch (dynamic_axes= or "
@@ -108,12 +107,9 @@ class OnnxFramework(FrameworkBase):
             modules.setdefault(row.value, []).append(row)
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
-        if opset < OLDEST:
-            raise UnsupportedOperatorError(
-                "the standard operators", opset=opset, hint=f"Convert the model to opset {OLDEST} or newer."
-            )
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
+        modernize(graph_model)
         drop_false_exacts(graph_model)
         drop_conventions(graph_model)
         notes = lower_ml(graph)
@@ -190,7 +186,7 @@ class OnnxFramework(FrameworkBase):
         """Run by ONNX Runtime where it is installed and has exact kernels, else by ONNX's own evaluator."""
         if cotangents is not None:
             raise InvalidArgumentError("an ONNX graph has no gradients of its own")
-        proto = inlined(_proto(model))
+        proto = modern(inlined(_proto(model)))
         own = [value.name for value in proto.graph.output]
         wanted = _values_by_layer(proto)
         found = {name: wanted[name] for name in layers if name in wanted}

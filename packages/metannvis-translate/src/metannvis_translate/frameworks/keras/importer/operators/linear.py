@@ -69,7 +69,7 @@ def Gemm(
 def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> LaidOut:
     """``X @ W + B`` over the last logical axis: a native ``Dense``."""
     x = ctx.plain(X)
-    if ctx.in_other_forms(W) or is_whole(ctx):
+    if ctx.in_other_forms(W) or is_whole(ctx) or x.rank < 2:  # a layer takes a batch
         product = ctx.keep(x, product_of(ctx, x.tensor, ctx.plain(W).tensor))
         return product if B is None else ctx.keep(x, add(product.tensor, ctx.plain(B).tensor))
     return dense(ctx, x, ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
