@@ -20,13 +20,15 @@ from metannvis_translate.process import patched
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ModelState", "changing", "convert_plain_tensors", "copied", "mark_changing"]
+__all__ = ["ModelState", "changing", "convert_plain_tensors", "copied", "is_small", "mark_changing"]
 
 #: Registries of a module that ``forward`` may put something else into.
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 #: What holds no state of a model: code, and objects of these packages (graphs, devices, generators, records of provenance).
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 OPAQUE = ("torch", "metannvis_translate", "logging", "threading", "weakref", "enum", "inspect", "re")
+#: Bytes of parameters up to which copies of them cost next to nothing.
+SMALL = 1 << 24
 #: How far objects are followed into one another: a cache is an object with a list of objects with tensors.
 DEPTH = 8
 
@@ -338,6 +340,20 @@ def mark_changing(model: torch.nn.Module, names: Iterable[str]) -> None:
     for name in names:
         if name in parameters:
             _changing()[parameters[name]] = True
+
+
+def is_small(model: torch.nn.Module) -> bool:
+    """Whether copies of all parameters are cheap. Those that are brought to a norm by ``forward`` are marked on the way."""
+    import torch
+
+    normed = [
+        f"{path}.weight" if path else "weight"
+        for path, module in model.named_modules()
+        if getattr(module, "max_norm", None) is not None
+    ]
+    mark_changing(model, normed)
+    sizes = [p.numel() * p.element_size() for p in model.parameters() if not torch.nn.parameter.is_lazy(p)]
+    return sum(sizes) <= SMALL
 
 
 def changing(model: torch.nn.Module) -> list[str]:
