@@ -16,6 +16,7 @@ from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.axes import Value, watching
+from metannvis_translate.frameworks.torch.changing_parameters import is_small
 from metannvis_translate.frameworks.torch.hooks import (
     backward_hooks_disabled,
     is_compiled,
@@ -24,7 +25,7 @@ from metannvis_translate.frameworks.torch.hooks import (
     tensors_in,
 )
 from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, kind_of, role_of, takes_indices
-from metannvis_translate.frameworks.torch.model_state import ModelState, is_small
+from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
 from metannvis_translate.layers import LayerInfo, ModelDescription
 
