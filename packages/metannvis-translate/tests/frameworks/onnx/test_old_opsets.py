@@ -111,3 +111,45 @@ def test_training_is_refused(operator: str) -> None:
     row = Row(operator, 6, lambda x: x, STATISTICS if operator == "BatchNormalization" else ())
     with pytest.raises(UnsupportedOperatorError, match="is_test is 0"):
         translate(model_of(row), "torch", example_inputs=row.x)
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+@pytest.mark.parametrize("opset", [3, 6])
+def test_old_network(opset: int, to: str) -> None:
+    """As PyTorch and Caffe2 wrote them: a free batch, weights among the inputs, a bias along the channels."""
+    old = {"consumed_inputs": [0, 0, 0, 1, 1]} if opset < 6 else {}
+    weights = {
+        "w": draw(4, 3, 3, 3), "scale": np.abs(draw(4)) + 0.5, "shift": draw(4, seed=1), "mean": draw(4, seed=2),
+        "variance": np.abs(draw(4, seed=3)) + 0.5, "bias": draw(4, seed=4), "v": draw(5, 4, seed=5), "b": draw(5, seed=6),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["n"], is_test=1, epsilon=1e-3, **old),
+        helper.make_node("Add", ["n", "bias"], ["m"], broadcast=1, axis=1),
+        helper.make_node("Relu", ["m"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("Dropout", ["g"], ["d", "mask"], is_test=1, ratio=0.5),
+        helper.make_node("Flatten", ["d"], ["f"]),
+        helper.make_node("Gemm", ["f", "v", "b"], ["y"], broadcast=1, transB=1),
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "old",
+        [
+            helper.make_tensor_value_info("x", 1, ["n_samples", 3, 4, 5]),
+            *(helper.make_tensor_value_info(name, 1, array.shape) for name, array in weights.items()),
+        ],
+        [helper.make_tensor_value_info("y", 1, ["n_samples", 5])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=3)
+    translation = translate(proto, to, example_inputs=X)
+    assert translation.report is not None and translation.report.passed
+    import torch
+
+    with torch.no_grad():
+        convolved = torch.nn.functional.conv2d(torch.tensor(X), torch.tensor(weights["w"]), padding=1).numpy()
+    normed = normalized(convolved, *(weights[name] for name in ("scale", "shift", "mean", "variance")))
+    pooled = np.maximum(normed + weights["bias"][:, None, None], 0).mean((2, 3))
+    found = np.asarray(translation.to_source(translation.model(translation.to_target(X)), role="output"))
+    np.testing.assert_allclose(found, pooled @ weights["v"].T + weights["b"], rtol=1e-4, atol=1e-5)

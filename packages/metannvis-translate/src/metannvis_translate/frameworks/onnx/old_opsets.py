@@ -26,6 +26,16 @@ OLDEST = 7
 #: Operators whose second operand was broadcast by attributes.
 BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less")
 
+#: Operators whose result has as many axes as their first operand.
+KEEPING = frozenset((
+    *BROADCAST, "Abs", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Conv", "ConvTranspose",
+    "DepthToSpace", "Dropout", "Elu", "Exp", "Floor", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "HardSigmoid",
+    "Hardmax", "Identity", "InstanceNormalization", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "LpPool", "Max",
+    "MaxPool", "Mean", "Min", "Neg", "Not", "PRelu", "Pad", "Reciprocal", "Relu", "Selu", "Sigmoid", "Slice", "Softmax",
+    "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "Transpose",
+    "Upsample",
+))  # fmt: skip
+
 
 def modernize(model: ir.Model) -> None:
     """Bring the nodes of a graph of an opset before 7 to that opset, in place.
@@ -110,11 +120,10 @@ class _Place:
 
     def rank(self, position: int) -> int:
         """Number of an input's axes."""
-        value = self.node.inputs[position]
-        shape = None if value is None else value.shape
-        if shape is None:
+        rank = _rank(self.node.inputs[position])
+        if rank is None:
             raise self.refusal("it is broadcast along axes of an operand whose shape is not known")
-        return len(shape)
+        return rank
 
     def refusal(self, reason: str) -> UnsupportedOperatorError:
         """The documented refusal."""
@@ -125,6 +134,14 @@ class _Place:
             reason=reason,
             hint=f"Convert the model to opset {OLDEST} or newer.",
         )
+
+
+def _rank(value: ir.Value | None) -> int | None:
+    """Number of a value's axes, as stated or inferred (few of the first operators are), or that of what it is made of."""
+    while value is not None and value.shape is None:
+        node = value.producer()
+        value = node.inputs[0] if node is not None and node.op_type in KEEPING and node.inputs else None
+    return None if value is None or value.shape is None else len(value.shape)
 
 
 def _broadcast(place: _Place) -> None:
