@@ -79,10 +79,12 @@ KINDS = (
     "float8/int4",
     "quantised",
     "sequence",
+    "optional",
     "control flow",
     "string",
     "random",
     "training",
+    "image file",
 )
 
 
@@ -140,9 +142,11 @@ def kind_of(name: str, proto: onnx.ModelProto, bound: bool) -> str:
         return "string"
     if "training" in name or name.startswith(("test_adagrad", "test_adam", "test_momentum", "test_nesterov")):
         return "training"
-    if re.search(r"sequence_type|optional_type", types) or any(
-        "Sequence" in o and o != "ReverseSequence" for o in operators
-    ):
+    if "optional_type" in types or any("Optional" in operator for operator in operators):
+        return "optional"
+    if "ImageDecoder" in operators:
+        return "image file"
+    if "sequence_type" in types or any("Sequence" in o and o != "ReverseSequence" for o in operators):
         return "sequence"
     if any(mark in element for element in elements for mark in SMALL_FLOATS):
         return "float8/int4"
@@ -214,7 +218,7 @@ def run_case(case: Case, framework: str, *, saved: bool = False) -> Outcome:
             if len(port.permutation) == ours.ndim:
                 ours = ours.transpose(np.argsort(port.permutation).astype(int))
             difference = differs(ours, theirs, case.rtol, case.atol)
-            if difference:
+            if difference and not closer(ours, theirs, port.name, case, given):
                 return Outcome("wrong", f"{port.name}: {difference}")
     return Outcome("passed")
 
@@ -333,6 +337,22 @@ def differs(ours: Array, theirs: Any, rtol: float, atol: float) -> str:
         return ""
     with np.errstate(all="ignore"):
         return f"{np.count_nonzero(~close)} of {theirs.size} elements differ, by up to {np.nanmax(np.abs(ours - theirs)):.3g}"
+
+
+def closer(ours: Array, theirs: Any, name: str, case: Case, given: dict[str, Any]) -> bool:
+    """Whether what is wanted is further from the result in double precision than ours, wherever they differ.
+
+    Elements of Fourier transforms that cancel are wanted as the rounding of the evaluator that wrote the test.
+    """
+    if {node.op_type for node in nodes_of(case.proto.graph)} != {"DFT"} or ours.dtype != np.float32:
+        return False
+    from metannvis_translate.frameworks.onnx.plugin import framework
+    from onnx.reference import ReferenceEvaluator
+
+    doubles = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in given.items()}
+    (exact,) = ReferenceEvaluator(framework.as_float64(case.proto)).run([name], doubles)
+    apart = ~np.isclose(ours, theirs, rtol=case.rtol, atol=case.atol)
+    return bool(ours.shape == exact.shape and (np.abs(ours - exact) <= np.abs(theirs - exact))[apart].all())
 
 
 def first_line(error: BaseException) -> str:

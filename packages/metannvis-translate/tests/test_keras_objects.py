@@ -42,6 +42,23 @@ ROWS = {
     "Shape": Row((draw(2, 5),), options={"start": 0, "end": None}),
     "Size": Row((draw(2, 5),)),
     "EyeLike": Row((draw(2, 5),), options={"k": 1, "to": "float64"}),
+    "Filled": Row((np.asarray([2, 3]),), options={"value": 1.5, "to": "float64"}),
+    "Range": Row(tuple(np.asarray([x]) for x in (2, 11, 3))),
+    "Window": Row((np.asarray([7]),), options={"parts": [0.5, 0.5, 0.0], "periodic": False, "to": "float64"}),
+    "MelWeights": Row(
+        tuple(np.asarray([x]) for x in (8, 64, 16000)), (np.float32([20]), np.float32([7600])), {"to": "float64"}
+    ),
+    "OneHot": Row((whole(2, 5, below=4), np.asarray([4, 4])[:1]), (np.asarray([0.5, 2.0]),), {"axis": 1}),
+    "IntegerProduct": Row((whole(2, 5, below=2**30), whole(5, 3, below=2**30))),
+    "NonMaxSuppression": Row(
+        (np.abs(draw(2, 9, 4)).astype("float32"), np.abs(draw(2, 3, 9)).astype("float32")),
+        (np.asarray([4]), np.asarray([0.3], "float32"), np.asarray([0.2], "float32")),
+        {"centre": True},
+    ),
+    "RoiAlign": Row(
+        (draw(2, 7, 8, 3), np.asarray([[3.0, 2, 11, 9], [-3, -2, 5, 20]]), np.asarray([1, 0])),
+        options={"height": 2, "width": 3, "ratio": 0, "scale": 0.3, "half": True, "largest": False},
+    ),
     "NonZero": Row((whole(2, 5, below=2),)),
     "Compress": Row((draw(2, 5),), (np.asarray([True, False, True, True, False]),), {"axis": 1}),
     "Unique": Row((whole(2, 5, below=4),), options={"axis": None, "sort": True}),
@@ -71,8 +88,6 @@ ROWS = {
 #: Layers that are refused on the way, and why.
 REASONS = {
     "BitCast": "newer than the opset of the hub",
-    "Filled": "sizes that are data, which PyTorch's modules do not take",
-    "Range": "as many numbers as the data says, which PyTorch's modules do not make",
     "TensorScatter": "newer than the opset of the hub",
 }
 
@@ -84,7 +99,12 @@ def test_every_layer_has_a_row_or_a_reason() -> None:
 
 def model_of(name: str) -> Any:
     row = ROWS[name]
-    inputs = [keras.Input(x.shape[1:], dtype=x.dtype.name, name=f"x{k}") for k, x in enumerate(row.inputs)]
+    # what has a batch has one of two
+    shapes = [(None if len(x) == 2 and x.ndim > 1 else len(x), *x.shape[1:]) for x in row.inputs]
+    inputs = [
+        keras.Input(batch_shape=shape, dtype=x.dtype.name, name=f"x{k}")
+        for k, (x, shape) in enumerate(zip(row.inputs, shapes, strict=True))
+    ]
     layer = getattr(keras_objects, name.partition("-")[0])(dtype="float64", **row.options)
     given = [*inputs, *row.constants]
     return keras.Model(inputs, layer(given if len(given) > 1 else given[0])), layer

@@ -148,3 +148,35 @@ def test_backward_hooks_are_told() -> None:
     hooked[0].weight.register_hook(lambda gradient: gradient * 2)
     (note,) = [note for note in translate(hooked, "torch", example_inputs=ROWS).notes if "hooks" in note]
     assert "1, 0.weight" in note
+
+
+class DoublesGradients(nn.Module):
+    """A hook on a tensor, which ``forward`` sets where there are gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(7, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.body(x)
+        if y.requires_grad:
+            y.register_hook(lambda gradient: gradient * 2)
+        return torch.tanh(y)
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+def test_gradients_are_compared_without_hooks_that_change_them(to: str) -> None:
+    hooked = nn.Sequential(nn.Linear(7, 3), nn.Tanh()).eval()
+    hooked[0].register_full_backward_hook(lambda module, before, after: tuple(2 * g for g in before))
+    for model, named in ((hooked, "(0)"), (DoublesGradients().eval(), "(forward)")):
+        translation = translate(model, to, example_inputs=ROWS)
+        assert translation.report is not None and translation.report.passed
+        (note,) = [note for note in translation.notes if "hooks" in note]
+        assert named in note
+        x = torch.tensor(ROWS, requires_grad=True)
+        model(x).sum().backward()
+        assert x.grad is not None
+        after = x.grad.clone()
+        weights = (model[0] if isinstance(model, nn.Sequential) else model.body).weight
+        plain = (1 - model(x).detach() ** 2) @ weights.detach()
+        torch.testing.assert_close(after, 2 * plain)  # the model's own hooks are as they were

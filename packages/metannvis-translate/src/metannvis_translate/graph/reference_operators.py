@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -63,4 +64,65 @@ def _replaced_operators() -> tuple[type, ...]:
         def _run(self, x: Array) -> tuple[Array]:
             return (erf(x).astype(x.dtype),)
 
-    return (Erf, ImageDecoder)
+    return (Erf, ImageDecoder, _grid_sample())
+
+
+def _grid_sample() -> type:
+    from onnx.reference.ops.op_grid_sample import GridSample as Standard
+
+    standard: Any = Standard
+
+    class GridSample(standard):
+        """With the modes' names of before opset 20; bicubic as PyTorch and ONNX Runtime compute it, in double precision."""
+
+        op_domain = ""
+
+        def _run(
+            self, image: Array, grid: Array, mode: Any = None, padding_mode: Any = None, align_corners: Any = None
+        ) -> Any:
+            mode = (mode or self.mode).removeprefix("bi")
+            padding, corners = padding_mode or self.padding_mode, align_corners or self.align_corners
+            if mode == "cubic":
+                return (_bicubic(image, grid.astype(np.float64), padding, bool(corners)).astype(image.dtype),)
+            return super()._run(image, grid, mode, padding, corners)
+
+    return GridSample
+
+
+def _bicubic(image: Array, grid: Array, padding: str, corners: bool) -> Array:
+    """Samples by Keys' formula (a = −0.75), padded pixel by pixel."""
+    sizes = image.shape[2:]
+    axes = []
+    for k, size in enumerate(sizes):
+        at = grid[..., len(sizes) - 1 - k]
+        place = (at + 1) / 2 * (size - 1) if corners else ((at + 1) * size - 1) / 2
+        low = np.floor(place)
+        taps = []
+        for step in range(-1, 3):
+            far = np.abs(place - low - step)
+            near = (1.25 * far - 2.25) * far**2 + 1
+            weight = np.where(far <= 1, near, ((-0.75 * far + 3.75) * far - 6) * far + 3)
+            pixel = low + step
+            if padding == "zeros":
+                weight = np.where((pixel >= 0) & (pixel < size), weight, 0)
+            elif padding == "reflection":
+                pixel = _folded(pixel, size, corners)
+            taps.append((np.clip(pixel, 0, size - 1).astype(np.int64), weight))
+        axes.append(taps)
+    result = np.zeros((*image.shape[:2], *grid.shape[1:-1]))
+    for sample in range(len(image)):
+        for corner in itertools.product(*axes):
+            index = tuple(pixel[sample] for pixel, _ in corner)
+            weight = math.prod((w[sample] for _, w in corner), start=np.ones(()))
+            result[sample] += image[sample][(slice(None), *index)] * weight
+    return result
+
+
+def _folded(pixel: Array, size: int, corners: bool) -> Array:
+    """Pixels reflected at the border until they lie within."""
+    low, span = (0.0, size - 1.0) if corners else (-0.5, float(size))
+    if span == 0:
+        return np.zeros_like(pixel)
+    away = np.abs(pixel - low)
+    rest = np.mod(away, span)
+    return low + np.where(np.floor(away / span) % 2 == 0, rest, span - rest)

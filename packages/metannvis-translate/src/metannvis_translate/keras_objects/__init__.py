@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from metannvis_translate.importing import batch_limits, recurrence
-from metannvis_translate.keras_objects import resampling
+from metannvis_translate.keras_objects import boxes, resampling, windows
 
 __all__ = [
     "BatchLimit",
@@ -26,12 +26,17 @@ __all__ = [
     "EyeLike",
     "Filled",
     "GatherND",
+    "IntegerProduct",
     "InverseFourier",
+    "MelWeights",
+    "NonMaxSuppression",
     "NonZero",
+    "OneHot",
     "OperatorLayer",
     "Range",
     "Resample",
     "ReverseSequence",
+    "RoiAlign",
     "ScatterElements",
     "ScatterND",
     "Shape",
@@ -40,6 +45,7 @@ __all__ = [
     "Unique",
     "Unsigned64",
     "WholeSequence",
+    "Window",
     "operator_layer",
 ]
 
@@ -120,6 +126,7 @@ _UNSIGNED = {
     "multiply": tf.multiply,
     "divide": tf.math.floordiv,
     "mod": tf.math.floormod,
+    "power": tf.pow,
     "maximum": tf.maximum,
     "minimum": tf.minimum,
     "equal": tf.equal,
@@ -170,6 +177,23 @@ def BitCast(x: Any, *, to: str) -> Any:  # noqa: N802
     return tf.bitcast(x, tf.as_dtype(to))
 
 
+@operator_layer
+def IntegerProduct(a: Any, b: Any) -> Any:  # noqa: N802
+    """NumPy's ``matmul`` of integers, in 64 bits."""
+    kind = a.dtype
+    x, y = (tf.bitcast(v, tf.int64) if kind == tf.uint64 else tf.cast(v, tf.int64) for v in (a, b))
+    if len(a.shape) == 1:
+        x = x[None]
+    if len(b.shape) == 1:
+        y = y[:, None]
+    product = tf.linalg.matmul(x, y)
+    if len(b.shape) == 1:
+        product = product[..., 0]
+    if len(a.shape) == 1:
+        product = product[..., 0] if len(b.shape) == 1 else product[..., 0, :]
+    return tf.bitcast(product, tf.uint64) if kind == tf.uint64 else tf.cast(product, kind)
+
+
 # --- sizes that depend on data, and sizes as data -----------------------------------------------------------------------------
 
 
@@ -197,6 +221,15 @@ def EyeLike(x: Any, *, k: int, to: str) -> Any:  # noqa: N802
 def Filled(shape: Any, *, value: float, to: str) -> Any:  # noqa: N802
     """A tensor of that shape with one value everywhere."""
     return tf.fill(shape, tf.constant(value, to))
+
+
+@operator_layer
+def OneHot(indices: Any, depth: Any, values: Any, *, axis: int) -> Any:  # noqa: N802
+    """Rows of as many classes as a tensor says, with the values that a tensor holds."""
+    count = tf.cast(tf.reshape(depth, []), tf.int64)
+    index = tf.expand_dims(tf.cast(indices, tf.int64), axis)
+    classes = tf.reshape(tf.range(count), [-1 if k == axis else 1 for k in range(len(index.shape))])
+    return tf.where(tf.equal(tf.where(index < 0, index + count, index), classes), values[1], values[0])
 
 
 @operator_layer
@@ -334,6 +367,10 @@ def InverseFourier(real: Any, imaginary: Any) -> Any:  # noqa: N802
     return tf.math.real(found), tf.math.imag(found)
 
 
-# --- images of free size ------------------------------------------------------------------------------------------------
+# --- images of free size, boxes, windows --------------------------------------------------------------------------------
 
 Resample = operator_layer(resampling.Resample)
+NonMaxSuppression = operator_layer(boxes.NonMaxSuppression)
+RoiAlign = operator_layer(boxes.RoiAlign)
+Window = operator_layer(windows.Window)
+MelWeights = operator_layer(windows.MelWeights)

@@ -238,8 +238,31 @@ def _steps(value: ir.Value, axis: int, what: str) -> int:
 
 
 def _branch(place: _Place) -> list[ir.Value]:
-    holds = bool(_known(place, place.node.inputs[0], "its condition").reshape(-1)[0])
+    try:
+        holds = bool(_known(place, place.node.inputs[0], "its condition").reshape(-1)[0])
+    except _UnknownError:
+        return _either(place)
     return place.inline(place.body("then_branch" if holds else "else_branch"), [])
+
+
+def _either(place: _Place) -> list[ir.Value]:
+    """Both branches, between whose results the condition chooses when the model runs; they have to be of one shape."""
+    import onnx_ir as ir
+
+    then, other = place.body("then_branch"), place.body("else_branch")
+    for a, b in zip(then.outputs, other.outputs, strict=True):
+        if a.shape is None or b.shape is None or a.dtype is None or a.dtype != b.dtype:
+            raise _UnknownError("its condition depends on the data, and its branches have results of unknown shapes")
+        if not all(isinstance(size, int) for size in a.shape) or list(a.shape) != list(b.shape):
+            raise _UnknownError("its condition depends on the data, and its branches have results of different shapes")
+    condition = place.add("Reshape", [place.node.inputs[0], place.constant(np.zeros(0, np.int64))])
+    condition.shape, condition.dtype = ir.Shape(()), ir.DataType.BOOL
+    results = []
+    for a, b in zip(place.inline(then, []), place.inline(other, []), strict=True):
+        chosen = place.add("Where", [condition, a, b])
+        chosen.type, chosen.shape = a.type, a.shape
+        results.append(chosen)
+    return results
 
 
 def _loop(place: _Place) -> list[ir.Value]:
@@ -266,42 +289,69 @@ def _loop(place: _Place) -> list[ir.Value]:
 
 
 def _scan(place: _Place) -> list[ir.Value]:
-    import onnx_ir as ir
-
-    if place.graph.opset_imports.get("", 1) < 9:
-        raise _UnknownError("the scan of opset 8 runs sample by sample")
-    node, body = place.node, place.body("body")
+    node = place.node
     count = int(node.attributes["num_scan_inputs"].value)
+    if place.graph.opset_imports.get("", 1) < 9:
+        return _scan_of_samples(place, count)
     states = [value for value in node.inputs[: len(node.inputs) - count] if value is not None]
     scanned = [value for value in node.inputs[len(node.inputs) - count :] if value is not None]
-    axes = place.ints("scan_input_axes", [0] * count)
     backward = place.ints("scan_input_directions", [0] * count)
-    outputs = len(body.outputs) - len(states)
-    out_axes = place.ints("scan_output_axes", [0] * outputs)
-    out_backward = place.ints("scan_output_directions", [0] * outputs)
+    states, rows = _scanned(place, states, scanned, place.ints("scan_input_axes", [0] * count), backward)
+    out_axes = place.ints("scan_output_axes", [0] * len(rows))
+    out_backward = place.ints("scan_output_directions", [0] * len(rows))
+    rows = [row[::-1] if reverse else row for row, reverse in zip(rows, out_backward, strict=True)]
+    return [*states, *(_gathered(place, row, axis) for row, axis in zip(rows, out_axes, strict=True))]
+
+
+def _scan_of_samples(place: _Place, count: int) -> list[ir.Value]:
+    """A scan of opset 8, whose body sees one sample of a batch at a time: the samples one after the other."""
+    lengths, *rest = place.node.inputs
+    if lengths is not None:
+        raise _UnknownError("its sequences have lengths of their own")
+    values = [value for value in rest if value is not None]
+    batch = {_steps(value, 0, "its batch") for value in values}
+    if len(batch) != 1:
+        raise _UnknownError(f"its inputs have batches of {sorted(batch)}")
+    finished: list[list[ir.Value]] = []
+    for sample in range(next(iter(batch))):
+        parts = [_entry(place, value, sample, 0) for value in values]
+        here = len(parts) - count
+        states, rows = _scanned(place, parts[:here], parts[here:], [0] * count, place.ints("directions", [0] * count))
+        finished.append([*states, *(_gathered(place, row, 0) for row in rows)])
+    return [_gathered(place, list(results), 0) for results in zip(*finished, strict=True)]
+
+
+def _entry(place: _Place, value: ir.Value, where: int, axis: int) -> ir.Value:
+    """One entry of a value along an axis."""
+    import onnx_ir as ir
+
+    part = place.add("Gather", [value, place.constant(np.array(where, np.int64))], {"axis": axis})
+    part.type = value.type
+    if value.shape is not None:
+        part.shape = ir.Shape([size for k, size in enumerate(value.shape) if k != axis % len(value.shape)])
+    return part
+
+
+def _scanned(
+    place: _Place, states: list[ir.Value], scanned: list[ir.Value], axes: Sequence[int], backward: Sequence[int]
+) -> tuple[list[ir.Value], list[list[ir.Value]]]:
+    """The steps of a scan: the last states, and the values of all steps of what it gathers."""
+    body = place.body("body")
     lengths = {_steps(value, axis, "its number of steps") for value, axis in zip(scanned, axes, strict=True)}
     if len(lengths) != 1:
         raise _UnknownError(f"its inputs have {sorted(lengths)} steps")
     (length,) = lengths
     if not length:
         raise _UnknownError("it makes no step")
-    made: list[list[ir.Value]] = [[] for _ in range(outputs)]
+    made: list[list[ir.Value]] = [[] for _ in body.outputs[len(states) :]]
     for step in range(length):
         places = [length - 1 - step if reverse else step for reverse in backward]
-        parts = [
-            place.add("Gather", [value, place.constant(np.array(where, np.int64))], {"axis": axis})
-            for value, where, axis in zip(scanned, places, axes, strict=True)
-        ]
-        for part, value, axis in zip(parts, scanned, axes, strict=True):
-            part.type = value.type
-            if value.shape is not None:
-                part.shape = ir.Shape([size for k, size in enumerate(value.shape) if k != axis % len(value.shape)])
+        parts = [_entry(place, value, where, axis) for value, where, axis in zip(scanned, places, axes, strict=True)]
         results = place.inline(body, [*states, *parts])
-        states = results[: len(states)]
+        states = list(results[: len(states)])
         for row, value in zip(made, results[len(states) :], strict=True):
             row.append(value)
-    rows = [row[::-1] if reverse else row for row, reverse in zip(made, out_backward, strict=True)]
-    return [*states, *(_gathered(place, row, axis) for row, axis in zip(rows, out_axes, strict=True))]
+    return states, made
 
 
 def _gathered(place: _Place, values: Sequence[ir.Value], axis: int) -> ir.Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from .arrays import BIG, DIVISOR, INTEGERS, SIGNED, SMALL, float32s, uniform
+from .arrays import BIG, BOOL, DIVISOR, INTEGERS, SIGNED, SMALL, float32s, uniform
 from .case import Case
 
 __all__ = ["CASES"]
@@ -28,4 +28,7 @@ CASES: list[Case] = [
          formula=lambda x, y: np.right_shift(x, y)),
     Case("BitShift", (INTEGERS.astype(np.uint8), np.array([[1, 0, 2]], np.uint8)), {"direction": "LEFT"}, 11, 2),
     Case("BitShift", (INTEGERS.astype(np.uint8), np.array([[1, 0, 2]], np.uint8)), {"direction": "RIGHT"}, 11, 2, tag="right"),
+    Case("BitCast", (BOOL,), {"to": TensorProto.UINT8}, 26, tag="bool", batch_is_free=False),
+    Case("BitShift", (BIG, np.array([[1, 0, 63], [64, 33, 2]], np.uint64)), {"direction": "RIGHT"}, opset=11, dynamic=2, tag="right-all", batch_is_free=False,
+         formula=lambda x, y: np.where(y > 63, 0, x >> np.minimum(y, 63)).astype(np.uint64)),
 ]  # fmt: skip

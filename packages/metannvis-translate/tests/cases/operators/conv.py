@@ -79,4 +79,9 @@ CASES: list[Case] = [
     Case("ConvTranspose", (IMAGE, uniform(6, 4, 3, 3)), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}, 11, tag="same-upper"),
     Case("ConvTranspose", (IMAGE, uniform(6, 4, 3, 3)), {"strides": [2, 2], "pads": [2, 1, 1, 1]}, 11, tag="more-before"),
     Case("ConvTranspose", (IMAGE, uniform(6, 4, 3, 3)), {"strides": [2, 2], "output_shape": [18, 22]}, 11, tag="output-shape", formula=_cropped),
+    *(
+        Case("ConvTranspose", (uniform(2, 4, 5, 6), uniform(4, 3, 3, 2), uniform(3)), {"strides": [2, 2], "output_shape": [15, 14]}, 11, dynamic, tag=f"larger-{dynamic}", batch_is_free=False, formula=lambda x, w, b: np.pad(_transposed(x, w, (2, 2)), [(0, 0), (0, 0), (2, 2), (1, 1)]) + b[:, None, None])
+        for dynamic in (1, 3)
+    ),
+    Case("ConvTranspose", (uniform(2, 4, 5), uniform(4, 3, 3)), {"group": 2, "strides": [2], "output_shape": [14]}, 11, tag="larger-groups", batch_is_free=False, formula=lambda x, w: np.pad(_transposed(x, w, (2,), (1,), 2), [(0, 0), (0, 0), (1, 2)])),
 ]  # fmt: skip

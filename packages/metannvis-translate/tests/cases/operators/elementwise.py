@@ -87,4 +87,21 @@ CASES: list[Case] = [
     Case("IsInf", (INFINITE_ROW,), {}, 10),
     Case("IsInf", (INFINITE_ROW,), {"detect_negative": 0}, 10, tag="positive"),
     Case("IsInf", (INFINITE_ROW,), {"detect_positive": 0}, 10, tag="negative"),
+    *(
+        Case(operator, (BIG, np.where(BIG > 9, SMALL, BIG)), opset=14, dynamic=2, batch_is_free=False, tag="uint64", formula=formula)
+        for operator, formula in (
+            ("Greater", np.greater), ("GreaterOrEqual", np.greater_equal), ("Less", np.less), ("LessOrEqual", np.less_equal),
+            ("Equal", np.equal), ("Sum", np.add),
+        )
+    ),
+    Case("Div", (BIG, BIG[::-1].copy()), {}, 14, 2, tag="uint64-by-large", batch_is_free=False, formula=np.floor_divide),
+    Case("Mod", (BIG, BIG[::-1].copy()), {}, 14, 2, tag="uint64-by-large", batch_is_free=False, formula=np.mod),
+    Case("Where", (BOOL, BIG, SMALL), {}, 16, 3, tag="uint64", batch_is_free=False, formula=np.where),
+    Case("Sign", (BIG,), {}, 13, tag="uint64", batch_is_free=False, formula=np.sign),
+    Case("Abs", (BIG,), {}, 13, tag="uint64", batch_is_free=False, formula=np.abs),
+    Case("Pow", (uniform(2, 3), np.array([[2, 3, 0], [1, 5, 4]], np.uint64)), {}, 15, 2, tag="uint64-exponent", batch_is_free=False, formula=lambda x, y: x ** y.astype(float)),
+    Case("Pow", (-(1 - 1e-7 * positive(2, 2)), np.array([[2**24 + 1, 2**24 + 2], [3, 2**25 + 1]])), {}, 15, 2, tag="large-exponent", batch_is_free=False),
+    # a number that single precision rounds
+    Case("Greater", (np.array([[0.1, 0.1 + 1e-12, 0.1 - 1e-12]]), np.array(0.1)), {}, 13, tag="number", batch_is_free=False),
+    Case("LessOrEqual", (np.array([[0.1, 0.1 + 1e-12, 0.1 - 1e-12]]), np.array(0.1)), {}, 13, tag="number", batch_is_free=False),
 ]  # fmt: skip

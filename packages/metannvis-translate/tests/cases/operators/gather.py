@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import integers, ints, uniform
+from .arrays import BIG, integers, ints, uniform
 from .case import Case
 
 __all__ = ["CASES"]
@@ -43,4 +43,8 @@ CASES: list[Case] = [
          formula=lambda indices, depth, values: np.eye(3, dtype=int)[indices] * 5),
     Case("OneHot", (np.array([[0, 2], [-1, 5]]), np.array(4), np.array([0.5, 2.0])), {}, 11),
     Case("OneHot", (np.array([[0, 2], [-1, 3]]), np.array(4), np.array([0.0, 1.0])), {"axis": 1}, 11, tag="axis"),
+    Case("OneHot", (np.array([[0, 2], [-1, 5]]), np.array(4), np.array([0.5, 2.0])), {"axis": 1}, 11, 3, tag="computed", batch_is_free=False),
+    Case("OneHot", (np.array([0, 3]), np.array(4), np.array([1.5, 2.5])), {}, 11, 1, tag="fractions"),
+    Case("OneHot", (np.array([0, 3]), np.array(4), np.array([1, 2**63 + 1], np.uint64)), {}, 11, 1, tag="uint64", formula=lambda i, depth, values: np.where(np.eye(4, dtype=bool)[i], values[1], values[0])),
+    Case("TopK", (BIG, ints(2)), {"largest": 0}, 11, outputs=2, tag="uint64", batch_is_free=False),
 ]  # fmt: skip

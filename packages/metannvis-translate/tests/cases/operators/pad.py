@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import IMAGE, ints, uniform
+from .arrays import BIG, IMAGE, integers, ints, uniform
 from .case import Case
 
 __all__ = ["CASES"]
@@ -22,4 +22,6 @@ CASES: list[Case] = [
     Case("Pad", (uniform(2, 3), ints(1, 0, 2, -1), np.array(1.5)), {}, 18, 1, tag="computed-value", batch_is_free=False),
     Case("Pad", (uniform(2, 3, 4), ints(0, 2, 0, 0, 1, 0)), {"mode": "reflect"}, 18, tag="tokens", batch_is_free=False),
     Case("Pad", (uniform(2, 6), ints(2, 3), np.array(0.0), ints(1)), {}, 18, tag="axes"),
+    Case("Pad", (BIG, ints(1, 0, 0, 2), np.array(2**63 + 3, np.uint64)), {}, 13, tag="uint64", batch_is_free=False),
+    Case("Pad", (integers(2, 3), ints(1, 0, 0, 2), np.array(2**60 + 3)), {}, 13, tag="large", batch_is_free=False),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import LINE, VOLUME, Array, ints, positive, uniform
+from .arrays import BIG, LINE, VOLUME, Array, integers, ints, positive, uniform
 from .case import Case
 
 __all__ = ["CASES"]
@@ -51,4 +51,15 @@ CASES: list[Case] = [
     Case("CumSum", (np.arange(6, dtype=np.int32).reshape(2, 3), np.array(1)), {}, 14, tag="int32"),
     Case("CumSum", (uniform(2, 5), np.array(1)), {}, 14),
     Case("CumSum", (uniform(2, 5), np.array(-1)), {"exclusive": 1, "reverse": 1}, 14, tag="both"),
+    Case("ReduceMean", (integers(3, 5), ints(1)), {}, 18, tag="integers", formula=lambda x, axes: np.trunc(x.mean(1, keepdims=True)).astype(x.dtype)),
+    *(
+        Case(operator, (BIG, ints(1)), {}, 18 if operator != "ReduceSum" else 13, tag="uint64", batch_is_free=False, formula=lambda x, axes, f=formula: f(x))
+        for operator, formula in (
+            ("ReduceSum", lambda x: x.sum(1, keepdims=True)), ("ReduceProd", lambda x: x.prod(1, keepdims=True)),
+            ("ReduceSumSquare", lambda x: (x * x).sum(1, keepdims=True)), ("ReduceMax", lambda x: x.max(1, keepdims=True)),
+            ("ReduceMin", lambda x: x.min(1, keepdims=True)),
+        )
+    ),
+    Case("ArgMax", (BIG,), {"axis": 1}, 13, tag="uint64", batch_is_free=False),
+    Case("CumSum", (BIG, np.array(1)), {}, 14, tag="uint64", batch_is_free=False),
 ]  # fmt: skip

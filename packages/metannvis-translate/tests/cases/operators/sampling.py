@@ -80,6 +80,9 @@ def _affine(theta: Array) -> Array:
     return np.einsum("hwk,nik->nhwi", points, theta)
 
 
+#: Regions within, partly and wholly beside the images, of no size, and turned over.
+_REGIONS = np.array([[3.0, 2, 11, 9], [-3, -2, 5, 20], [5, 5, 5, 5], [6, 6, 2, 1], [100, 100, 120, 130]])
+
 CASES: list[Case] = [
     Case("DeformConv", (uniform(2, 4, 5, 6), uniform(4, 2, 3, 2), uniform(2, 24, 5, 7), uniform(4), positive(2, 12, 5, 7)), {"pads": [1, 1, 1, 1], "group": 2, "offset_group": 2}, 19, 5, batch_is_free=False, formula=_deformed),
     Case("GridSample", (uniform(2, 3, 5, 6), _GRID), {}, 20, 2, formula=_grid_sample),
@@ -93,4 +96,15 @@ CASES: list[Case] = [
     Case("AffineGrid", (_MAPS, ints(2, 3, 4, 5)), {}, 20, formula=lambda theta, size: _affine(theta)),
     Case("RoiAlign", (uniform(2, 3, 7, 8), np.array([[3.0, 2, 11, 9], [2, 3, 7.5, 8]]), ints(1, 0)), {"output_height": 2, "output_width": 3, "sampling_ratio": 2, "spatial_scale": 0.5}, 16, 3, batch_is_free=False, formula=_roi_align),
     Case("RoiAlign", (uniform(2, 3, 7, 8), np.array([[3.0, 2, 11, 9], [2, 3, 7.5, 8]]), ints(1, 0)), {"output_height": 2, "output_width": 3, "sampling_ratio": 2, "spatial_scale": 0.5}, 10, 3, tag="pixels", batch_is_free=False, formula=lambda x, rois, b: _roi_align(x, rois + 1, b)),
+    *(
+        Case("GridSample", (uniform(2, 3, 5, 6), _GRID * 2), {"mode": "cubic", "padding_mode": padding, "align_corners": corners}, 20, 2, tag=f"cubic-{padding}-{corners}", formula=_torch_grid_sample("bicubic", padding, bool(corners)))
+        for padding in ("border", "reflection")
+        for corners in (0, 1)
+    ),
+    *(
+        Case("RoiAlign", (uniform(2, 3, 7, 8), _REGIONS, ints(1, 0, 1, 0, 1)), {"output_height": 2, "output_width": 3, "sampling_ratio": ratio, "spatial_scale": 0.5, "mode": mode, "coordinate_transformation_mode": place}, 16, 3, tag=f"{mode}-{ratio}-{place}", batch_is_free=False)
+        for mode in ("avg", "max")
+        for ratio in (0, 3)
+        for place in ("half_pixel", "output_half_pixel")
+    ),
 ]  # fmt: skip

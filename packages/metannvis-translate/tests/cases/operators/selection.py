@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import TIED, float32s, ints, uniform
+from .arrays import BIG, TIED, float32s, ints, uniform
 from .case import Case
 
 __all__ = ["CASES"]
 
 REPEATED = np.array([[2.0, 1.0, 2.0], [3.0, 1.0, 2.0], [2.0, 1.0, 2.0]])
+
+#: Boxes of two images, some turned over, some equal, and scores of three classes with ties.
+_BOXES = float32s(
+    np.concatenate([uniform(2, 12, 4, low=0, high=1), uniform(2, 3, 4, low=0, high=1), np.full((2, 2, 4), 0.25)], 1),
+    np.round(uniform(2, 3, 17, low=0, high=1), 1),
+)
 
 CASES: list[Case] = [
     Case("NonZero", (np.array([[0.0, 1.0, 2.0], [3.0, 0.0, -1.0]]),), {}, 13, batch_is_free=False),
@@ -27,4 +33,11 @@ CASES: list[Case] = [
     Case("ReverseSequence", (uniform(3, 4, 2), ints(4, 1, 3)), {"batch_axis": 0, "time_axis": 1}, 10, 2, tag="batch-first", batch_is_free=False),
     Case("ReverseSequence", (uniform(3, 4, 2), ints(1, 4, 3)), {"time_axis": 1, "batch_axis": 0}, opset=10, dynamic=2),
     Case("NonMaxSuppression", (*float32s([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [1, 1, 0, 0], [0, 10, 1, 11]]], [[[0.9, 0.75, 0.6, 0.95]]]), ints(3), *float32s([0.5], [0.0])), {}, 11, 2, keep=(0, 1, 2, 3, 4), batch_is_free=False),
+    *(
+        Case("NonMaxSuppression", (*_BOXES, ints(most), *float32s([overlap], [least])), {"center_point_box": centre}, 11, 2, keep=(0, 1, 2, 3, 4), tag=tag, batch_is_free=False)
+        for tag, most, overlap, least, centre in (("all", 100, 0.5, -1.0, 0), ("few", 2, 0.2, 0.4, 0), ("centres", 5, 0.3, 0.2, 1), ("none", 0, 0.5, 0.0, 0))
+    ),
+    Case("NonMaxSuppression", (*_BOXES, ints(4)), {}, 10, 3, keep=(0, 1, 2), tag="computed-limit", batch_is_free=False),
+    Case("NonMaxSuppression", _BOXES, {}, 11, 2, keep=(0, 1), tag="no-limit", batch_is_free=False),
+    Case("Unique", (np.concatenate([BIG, BIG]),), {}, 11, outputs=4, tag="uint64", batch_is_free=False),
 ]  # fmt: skip

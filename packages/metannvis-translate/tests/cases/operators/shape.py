@@ -40,4 +40,8 @@ CASES: list[Case] = [
     Case("Trilu", (uniform(2, 4, 5), np.array(-1)), {"upper": 0}, opset=14, tag="lower"),
     Case("Trilu", (uniform(2, 4, 5),), {}, 14),
     Case("Trilu", (uniform(2, 4, 5), np.array(-1)), {"upper": 0}, 14, tag="lower"),
+    Case("ConstantOfShape", (ints(2, 0, 3),), {}, opset=9, tag="empty", batch_is_free=False),
+    Case("ConstantOfShape", (ints(2, 3),), {"value": helper.make_tensor("value", TensorProto.BOOL, [1], [True])}, opset=9, tag="bool", batch_is_free=False),
+    Case("Range", (np.array(9), np.array(2), np.array(3)), opset=11, dynamic=3, tag="none"),
+    Case("Range", (np.array(5), np.array(-6), np.array(-3)), opset=11, dynamic=2, tag="down-by-constant"),
 ]  # fmt: skip

@@ -27,7 +27,7 @@ def model(
     **more: Any,
 ) -> onnx.ModelProto:
     graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
-    opsets = [helper.make_opsetid("", 17), *more.pop("opsets", [])]
+    opsets = [helper.make_opsetid("", more.pop("opset", 17)), *more.pop("opsets", [])]
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=9, **more)
     onnx.checker.check_model(proto, full_check=True)
     return proto
@@ -151,6 +151,43 @@ def scan(*, backward: int = 0) -> Made:
     ]
 
 
+def scan_of_samples() -> Made:
+    """The same as opset 8 had it: sample by sample, the steps along the second axis."""
+    body = [node("MatMul", ["part", "w"], ["a"]), node("Add", ["a", "state"], ["b"]), node("Tanh", ["b"], ["next"])]
+    body.append(node("Identity", ["next"], ["row"]))
+    inside = helper.make_graph(
+        body, "body", [info("state", F, [4]), info("part", F, [4])], [info("next", F, [4]), info("row", F, [4])]
+    )
+    nodes = [
+        node("Scan", ["", "h", "x"], ["last", "rows"], body=inside, num_scan_inputs=1, directions=[1], name="scan")
+    ]
+    weights = [tensor("h", values(2, 4)), tensor("w", values(4, 4))]
+    outputs = [info("last", F, [2, 4]), info("rows", F, [2, 6, 4])]
+    return model(nodes, [info("x", F, [2, 6, 4])], outputs, weights, opset=8), [values(2, 6, 4)]
+
+
+def branch_of_one_shape() -> Made:
+    """The mean of an image decides between branches whose results are of one shape, which the file states."""
+    nodes = [
+        node("ReduceMean", ["x"], ["mean"], keepdims=0),
+        node("Greater", ["mean", "zero"], ["light"]),
+        node(
+            "If", ["light"], ["y", "z"], name="choice",
+            then_branch=helper.make_graph(
+                [node("Relu", ["x"], ["a"]), node("MatMul", ["x", "w"], ["c"])], "a", [],
+                [info("a", F, [3, 4]), info("c", F, [3, 4])],
+            ),
+            else_branch=helper.make_graph(
+                [node("Neg", ["x"], ["b"]), node("Tanh", ["b"], ["d"])], "b", [],
+                [info("b", F, [3, 4]), info("d", F, [3, 4])],
+            ),
+        ),
+    ]  # fmt: skip
+    outputs = [info("y", F, [3, 4]), info("z", F, [3, 4])]
+    weights = [tensor("zero", 0.0), tensor("w", values(4, 4))]
+    return model(nodes, [info("x", F, [3, 4])], outputs, weights), [values(3, 4)]
+
+
 def function() -> Made:
     """Functions that call each other, one with an attribute, as PyTorch's and Keras' exporters write them."""
     bend = helper.make_function(
@@ -224,6 +261,8 @@ MODELS: dict[str, Callable[[], Made]] = {
     "loop_until": lambda: loop(until=True),
     "loop_with_branch": loop_with_branch,
     "scan": scan,
+    "scan_of_samples": scan_of_samples,
+    "branch_of_one_shape": branch_of_one_shape,
     "scan_backward": lambda: scan(backward=1),
     "function": function,
 }

@@ -53,3 +53,36 @@ def test_doubles_are_exact(name: str) -> None:
     (found,) = framework.run(framework.as_float64(model), [x]).outputs
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, formula(x), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("opset", [16, 20])
+@pytest.mark.parametrize("corners", [0, 1])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_bicubic_samples_are_those_of_pytorch(padding: str, corners: int, opset: int) -> None:
+    """In double precision, for which ONNX Runtime has no kernel, by the names of before opset 20 too."""
+    import torch
+
+    random = np.random.default_rng(0)
+    image, grid = random.standard_normal((2, 3, 5, 6)), random.uniform(-2.5, 2.5, (2, 7, 4, 2))
+    mode = "bicubic" if opset < 20 else "cubic"
+    node = helper.make_node("GridSample", ["x", "g"], ["y"], mode=mode, padding_mode=padding, align_corners=corners)
+    inputs = [helper.make_tensor_value_info(n, 11, a.shape) for n, a in (("x", image), ("g", grid))]
+    graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", 11, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    (found,) = get_framework("onnx").run(model, [image, grid]).outputs
+    expected = torch.nn.functional.grid_sample(
+        torch.tensor(image), torch.tensor(grid), "bicubic", padding, bool(corners)
+    )
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def test_transforms_of_doubles_are_exact() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 10, 2))
+    node = helper.make_node("DFT", ["x"], ["y"], inverse=1)
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", 11, x.shape)], [helper.make_tensor_value_info("y", 11, None)]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (found,) = get_framework("onnx").run(model, [x]).outputs
+    expected = np.fft.ifft(x[..., 0] + 1j * x[..., 1], axis=1)
+    np.testing.assert_allclose(found, np.stack([expected.real, expected.imag], -1), rtol=0, atol=1e-15)

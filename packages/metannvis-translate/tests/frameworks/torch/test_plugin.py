@@ -108,6 +108,30 @@ def test_run_leaves_the_model_as_it_is(net: Any) -> None:
     np.testing.assert_array_equal(run.gradients[0], torch.autograd.grad(y.sum(), tensor)[0])
 
 
+@pytest.mark.parametrize("kind", ["embedding", "bag", "function", "data"])
+def test_weights_that_forward_changes_are_put_back(kind: str) -> None:
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            made = {"embedding": nn.Embedding, "bag": nn.EmbeddingBag}.get(kind)
+            self.table = made(9, 4, max_norm=0.5) if made else nn.Embedding(9, 4)
+
+        def forward(self, x: Any) -> Any:
+            if kind == "function":
+                return F.embedding(x, self.table.weight, max_norm=0.5)
+            if kind == "data":
+                self.table.weight.data.clamp_(-0.1, 0.1)
+            return self.table(x)
+
+    model = Normed()
+    before = model.table.weight.detach().clone()
+    ids = np.arange(9).reshape(3, 3)
+    framework.run(model, [ids])
+    assert torch.equal(model.table.weight, before)
+    framework.list_layers(model, [ids])
+    assert torch.equal(model.table.weight, before)
+
+
 def test_run_leaves_the_model_as_it_is_when_it_fails(net: Any) -> None:
     net.train()
     before = fingerprint(net)

@@ -11,6 +11,7 @@ from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
+from metannvis_methods.toolsets.captum.recurrent_layers import first_tensors
 from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
@@ -43,8 +44,8 @@ def run(call: MethodCall) -> MethodOutput:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        method = cls(call.model, **call.init_arguments)
-        with _rules(call):
+        with first_tensors(call) as init_arguments, _rules(call):
+            method = cls(call.model, **init_arguments)
             values = method.attribute(**arguments)
     delta = None
     if asked is not None and arguments.get(asked.name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks.onnx.checks import check_model
+from metannvis_translate.frameworks.onnx.double_precision import doubled
 from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
 from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values
+from metannvis_translate.frameworks.onnx.old_opsets import OLDEST, modern, modernize
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
 from metannvis_translate.frameworks.onnx.saving import has_data, needs_data, save_with_data
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxFramework", "framework"]
 
 Array = np.ndarray[Any, Any]
-#: Oldest and newest opset of the standard domain that can be taken in.
-OLDEST = 7
 #: Why a size on the first axis of an input is no free one.
 FIXED_BY_FILE = (
     "the ONNX graph states that size. Give as many samples at a time, or export it with a free batch (dynamic_axes= or "
@@ -108,12 +108,9 @@ class OnnxFramework(FrameworkBase):
             modules.setdefault(row.value, []).append(row)
         graph = graph_model.graph
         opset = graph.opset_imports.get("", OLDEST)
-        if opset < OLDEST:
-            raise UnsupportedOperatorError(
-                "the standard operators", opset=opset, hint=f"Convert the model to opset {OLDEST} or newer."
-            )
         for value in [value for value in graph.inputs if value.name in graph.initializers]:
             graph.inputs.remove(value)  # an initialiser listed as an input too, as files before IR version 4 do
+        modernize(graph_model)
         drop_false_exacts(graph_model)
         drop_conventions(graph_model)
         notes = lower_ml(graph)
@@ -190,7 +187,7 @@ class OnnxFramework(FrameworkBase):
         """Run by ONNX Runtime where it is installed and has exact kernels, else by ONNX's own evaluator."""
         if cotangents is not None:
             raise InvalidArgumentError("an ONNX graph has no gradients of its own")
-        proto = inlined(_proto(model))
+        proto = modern(inlined(_proto(model)))
         own = [value.name for value in proto.graph.output]
         wanted = _values_by_layer(proto)
         found = {name: wanted[name] for name in layers if name in wanted}
@@ -210,28 +207,7 @@ class OnnxFramework(FrameworkBase):
         """A copy whose floats are doubles: initialisers, constants, casts and declared types."""
         import onnx_ir as ir
 
-        copy = self._copy(model)
-        double, single = ir.DataType.DOUBLE, ir.DataType.FLOAT
-        nodes = list(ir.traversal.RecursiveGraphIterator(copy.graph))
-        for body in (copy.graph, *_bodies(nodes)):
-            for value in (
-                *body.inputs,
-                *body.outputs,
-                *body.initializers.values(),
-                *(o for n in body for o in n.outputs),
-            ):
-                if value.dtype == single:
-                    value.dtype = double
-                if value.const_value is not None and value.const_value.dtype == single:
-                    value.const_value = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
-        for node in nodes:
-            if node.op_type == "Cast" and node.attributes["to"].value == single.value:
-                node.attributes["to"] = ir.AttrInt64("to", double.value)
-            if node.op_type == "Constant":
-                _double_constant(node)
-            if node.op_type == "GroupNormalization" and copy.graph.opset_imports.get("", 1) >= 21:
-                node.attributes["stash_type"] = ir.AttrInt64("stash_type", double.value)  # single by default
-        return ir.to_proto(copy)
+        return ir.to_proto(doubled(self._copy(model)))
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
         return self.describe(model, inputs).layers
@@ -373,33 +349,6 @@ def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
                     found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
     found.update({value.name: value.name for value in proto.graph.input})
     return found
-
-
-def _bodies(nodes: Iterable[ir.Node]) -> Iterator[ir.Graph]:
-    """The graphs inside nodes: branches, bodies of loops."""
-    import onnx_ir as ir
-
-    for node in nodes:
-        for attribute in node.attributes.values():
-            if attribute.type == ir.AttributeType.GRAPH:
-                yield attribute.as_graph()
-            elif attribute.type == ir.AttributeType.GRAPHS:
-                yield from attribute.as_graphs()
-
-
-def _double_constant(node: ir.Node) -> None:
-    import onnx_ir as ir
-
-    from metannvis_translate.graph.constants import constant_array
-    from metannvis_translate.graph.metadata import exact_value
-
-    array = constant_array(node)
-    if array.dtype != np.float32:
-        return
-    exact = exact_value(node, "value")
-    double = np.full(array.shape, exact) if exact is not None else array.astype(np.float64)
-    node.attributes.clear()
-    node.attributes["value"] = ir.AttrTensor("value", ir.tensor(double))
 
 
 framework = OnnxFramework()

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.requirements import require
-from metannvis_translate.frameworks.torch.model_state import convert_plain_tensors
+from metannvis_translate.frameworks.torch.model_copies import convert_plain_tensors
 
 if TYPE_CHECKING:
     import torch

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+import types
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "backward_hooks",
+    "backward_hooks_disabled",
     "call_name",
     "holds_packed",
     "is_compiled",
@@ -29,7 +33,7 @@ def call_name(name: str, call: int, position: int = 0) -> str:
 
 
 def backward_hooks(model: Any) -> list[str]:
-    """What of a model has hooks that gradients pass: modules by path, the model itself as such, and parameters."""
+    """What of a model has hooks that gradients pass: modules by path, the model itself as such, parameters, and forward."""
     import torch
 
     if not isinstance(model, torch.nn.Module):
@@ -40,7 +44,56 @@ def backward_hooks(model: Any) -> list[str]:
         if getattr(module, "_backward_hooks", None) or getattr(module, "_backward_pre_hooks", None)
     ]
     found += [name for name, parameter in model.named_parameters() if parameter._backward_hooks]
+    hooking = {kind for kind in map(type, model.modules()) if _hooks_tensors(kind)}
+    found += [
+        f"{path}.forward" if path else "forward" for path, module in model.named_modules() if type(module) in hooking
+    ]
     return found
+
+
+def _hooks_tensors(kind: Any) -> bool:
+    """Whether a method of a class, or of one that it is made of, calls ``register_hook``."""
+    own = [base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ("torch", "builtins")]
+    codes = [getattr(value, "__code__", None) for base in own for value in vars(base).values()]
+    while codes:
+        code = codes.pop()
+        if isinstance(code, types.CodeType):
+            if "register_hook" in code.co_names:
+                return True
+            codes += code.co_consts
+    return False
+
+
+def _as_it_lies(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.contiguous()
+
+
+@contextmanager
+def backward_hooks_disabled(model: torch.nn.Module) -> Iterator[None]:
+    """Inside, the gradients of a model that is known to have backward hooks are those of what it computes."""
+    import torch
+
+    if not backward_hooks(model):
+        yield
+        return
+    kind: Any = torch.Tensor
+    register = kind.register_hook
+
+    def left_out(tensor: torch.Tensor, hook: Any) -> Any:
+        return register(tensor, hook if hook is _as_it_lies else lambda gradient: None)
+
+    names = ("_backward_hooks", "_backward_pre_hooks")
+    kept = [
+        (module, {name: vars(module)[name] for name in names if name in vars(module)}) for module in model.modules()
+    ]
+    try:
+        for module, hooks in kept:
+            vars(module).update({name: OrderedDict() for name in hooks})
+        with patched(kind, "register_hook", left_out):
+            yield
+    finally:
+        for module, hooks in kept:
+            vars(module).update(hooks)
 
 
 def tensors_in(output: Any) -> list[torch.Tensor]:
@@ -141,7 +194,7 @@ def sound_batch_norms(model: torch.nn.Module) -> Iterator[None]:
 
     def after(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.requires_grad and output.shape[0] == 1:
-            output.register_hook(lambda gradient: gradient.contiguous())
+            output.register_hook(_as_it_lies)
 
     handles: list[Any] = []
     try:

@@ -6,21 +6,20 @@ in, so every run, trace and comparison has to start from it, and has to put it b
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.process import patched
+from metannvis_translate.frameworks.torch.changing_parameters import is_changing
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ModelState", "changing", "convert_plain_tensors", "copied", "mark_changing"]
+__all__ = ["DEPTH", "IGNORED", "ModelState", "is_followed", "is_plain"]
 
 #: Registries of a module that ``forward`` may put something else into.
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -40,7 +39,7 @@ class ModelState:
         Keep copies of the tensors; without, only which tensor stands where, as a trace needs it.
     parameters
         Keep copies of the parameters as well. Hardly any model changes one, and they may be large: without, only those that are
-        known to change (:func:`mark_changing`).
+        known to change (:func:`~.changing_parameters.mark_changing`).
     """
 
     def __init__(self, model: torch.nn.Module, *, values: bool = True, parameters: bool = False) -> None:
@@ -87,10 +86,10 @@ class ModelState:
             return self._known[id(value)]
         if isinstance(value, torch.Tensor):
             kept = _Kept("tensor", value, {})
-            is_parameter = isinstance(value, torch.nn.Parameter) and not self._parameters and not _is_changing(value)
+            is_parameter = isinstance(value, torch.nn.Parameter) and not self._parameters and not is_changing(value)
             kept.copy = _copy(value) if self._values and not is_parameter else None
             kept.version = _version(value)
-            kept.memory = value.detach() if is_parameter and self._values and _is_plain(value) else None
+            kept.memory = value.detach() if is_parameter and self._values and is_plain(value) else None
         elif isinstance(value, _Registry):
             return self._within(_Kept(value.kind, value.content, {}), value.content.items(), depth)
         elif isinstance(value, dict):
@@ -105,7 +104,7 @@ class ModelState:
         elif type(value).__module__ == "numpy" and type(value).__name__ == "ndarray":
             kept = _Kept("array", value, {})
             kept.copy = value.copy()
-        elif _is_followed(value) and depth < DEPTH:
+        elif is_followed(value) and depth < DEPTH:
             return self._within(_Kept("object", value, {}), vars(value).items(), depth)
         else:
             kept = _Kept("leaf", value, {})
@@ -171,7 +170,7 @@ def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, _Registry]]:
             yield "", _Registry("registry", attributes[name])
 
 
-def _is_followed(value: Any) -> bool:
+def is_followed(value: Any) -> bool:
     """Whether an object may hold a part of a model's state."""
     import torch
 
@@ -182,7 +181,7 @@ def _is_followed(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] not in OPAQUE
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
+def is_plain(tensor: torch.Tensor) -> bool:
     """Whether it has elements that can be looked at: no lazy parameter, nothing on ``meta``, no tensor of a trace."""
     import torch
 
@@ -195,7 +194,7 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor | None:
-    return tensor.detach().clone() if _is_plain(tensor) else None
+    return tensor.detach().clone() if is_plain(tensor) else None
 
 
 def _version(tensor: torch.Tensor) -> int | None:
@@ -225,7 +224,7 @@ def _same(kept: _Kept, value: Any, depth: int = 0) -> bool:
         if value is kept.value and kept.copy is None:
             moved = kept.memory is not None and kept.memory.data_ptr() != value.data_ptr()
             return not moved and kept.version == _version(value)
-        if before is None or not _is_plain(value):
+        if before is None or not is_plain(value):
             return value is kept.value
         return _equal(before, value.detach())
     if kept.kind in ("dict", "list", "tuple", "object", "registry", "attributes"):
@@ -283,7 +282,7 @@ def _restore_tensor(kept: _Kept) -> None:
     if kept.memory is not None and kept.memory.data_ptr() != tensor.data_ptr():
         tensor.data = kept.memory  # another tensor was assigned to its ``.data``
     before = kept.copy
-    if before is None or not _is_plain(tensor):
+    if before is None or not is_plain(tensor):
         return
     with torch.inference_mode(tensor.is_inference()), torch.no_grad():
         if tensor.shape != before.shape or tensor.dtype != before.dtype:
@@ -314,92 +313,7 @@ def _renewed(value: Any, copies: dict[int, torch.Tensor], depth: int) -> Any:
         value.extend(items)
     elif type(value) is tuple:
         return tuple(map(again, value))
-    elif _is_followed(value):
+    elif is_followed(value):
         for key in list(vars(value)):
             vars(value)[key] = again(vars(value)[key])
     return value
-
-
-@functools.cache
-def _changing() -> Any:
-    """Parameters that ``forward`` was seen to change."""
-    from torch.utils.weak import WeakIdKeyDictionary
-
-    return WeakIdKeyDictionary()
-
-
-def _is_changing(parameter: torch.Tensor) -> bool:
-    return parameter in _changing()
-
-
-def mark_changing(model: torch.nn.Module, names: Iterable[str]) -> None:
-    """Say of parameters that ``forward`` changes them: from now on they are put back with the rest of a model's state."""
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    for name in names:
-        if name in parameters:
-            _changing()[parameters[name]] = True
-
-
-def changing(model: torch.nn.Module) -> list[str]:
-    """Names of a model's parameters that were marked so."""
-    return [name for name, parameter in model.named_parameters(remove_duplicate=False) if _is_changing(parameter)]
-
-
-def convert_plain_tensors(model: torch.nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Put tensors that are no buffers, also those in lists and objects, through a function: ``module.to()`` leaves them."""
-    import torch
-
-    done: dict[int, torch.Tensor] = {}
-
-    def walk(value: Any, depth: int) -> Any:
-        if depth > DEPTH:
-            return value
-        if isinstance(value, torch.Tensor):
-            if not _is_plain(value) or isinstance(value, torch.nn.Parameter):
-                return value
-            if id(value) not in done:
-                done[id(value)] = convert(value)
-            return done[id(value)]
-        if isinstance(value, dict):
-            for key in list(value):
-                found = walk(value[key], depth + 1)
-                if found is not value[key]:
-                    value[key] = found
-        elif isinstance(value, list):
-            value[:] = [walk(item, depth + 1) for item in value]
-        elif type(value) is tuple:
-            return tuple(walk(item, depth + 1) for item in value)
-        elif _is_followed(value):
-            walk(vars(value), depth + 1)
-        return value
-
-    for module in model.modules():
-        attributes = vars(module)
-        for name in [name for name in attributes if name not in IGNORED]:
-            found = walk(attributes[name], 0)
-            if found is not attributes[name]:
-                attributes[name] = found
-
-
-def copied(model: torch.nn.Module) -> torch.nn.Module:
-    """A deep copy, also of a model that holds results of computations.
-
-    ``copy.deepcopy`` refuses a tensor that has a history (the weight that ``torch.nn.utils.weight_norm`` computes, an attribute
-    made from a parameter); a copy of it is a tensor without one.
-    """
-    import copy
-
-    import torch
-
-    kind: Any = torch.Tensor
-    own = kind.__deepcopy__
-
-    def deep(tensor: torch.Tensor, memo: dict[int, Any]) -> Any:
-        if tensor.is_leaf or id(tensor) in memo:
-            return own(tensor, memo)
-        memo[id(tensor)] = tensor.detach().clone()
-        return memo[id(tensor)]
-
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(patched(kind, "__deepcopy__", deep))
-        return copy.deepcopy(model)

@@ -121,8 +121,9 @@ class TorchFramework(FrameworkBase):
         return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents, names=names)
 
     def as_float64(self, model: Any) -> torch.nn.Module:
+        from metannvis_translate.frameworks.torch.changing_parameters import changing, mark_changing
         from metannvis_translate.frameworks.torch.float64 import doubled
-        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
+        from metannvis_translate.frameworks.torch.model_copies import copied
         from metannvis_translate.frameworks.torch.program import as_module
 
         model = as_module(model)
@@ -134,8 +135,9 @@ class TorchFramework(FrameworkBase):
 
     def as_float32(self, model: Any) -> Any:
         """A copy in single precision of a module that has weights in half, as it is exported; else the model."""
+        from metannvis_translate.frameworks.torch.changing_parameters import changing, mark_changing
         from metannvis_translate.frameworks.torch.float64 import singled
-        from metannvis_translate.frameworks.torch.model_state import changing, copied, mark_changing
+        from metannvis_translate.frameworks.torch.model_copies import copied
         from metannvis_translate.frameworks.torch.program import as_module
 
         module = as_module(model)

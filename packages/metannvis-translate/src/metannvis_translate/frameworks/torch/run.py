@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,14 @@ from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.protocol import Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.axes import Value, watching
-from metannvis_translate.frameworks.torch.hooks import is_compiled, recording, sound_batch_norms, tensors_in
+from metannvis_translate.frameworks.torch.changing_parameters import is_small
+from metannvis_translate.frameworks.torch.hooks import (
+    backward_hooks_disabled,
+    is_compiled,
+    recording,
+    sound_batch_norms,
+    tensors_in,
+)
 from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, kind_of, role_of, takes_indices
 from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.state import autocast_disabled, refuse_inference_tensors
@@ -57,7 +65,7 @@ def to_tensors(model: torch.nn.Module, inputs: Sequence[Array]) -> list[torch.Te
 def undisturbed(model: torch.nn.Module) -> Iterator[None]:
     """Inference mode inside; afterwards mode and state are as before, even where ``forward`` wrote to them."""
     modes = [(module, module.training) for module in model.modules()]
-    state = ModelState(model)
+    state = ModelState(model, parameters=is_small(model))
     try:
         for module, _ in modes:
             # not eval(): modules may override it, and those of exported programs refuse it
@@ -93,7 +101,8 @@ def run_model(
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         for tensor in floats:
             tensor.requires_grad_(cotangents is not None)
-        with recording(model, sink), sound_batch_norms(model), autocast_disabled():
+        hooks = backward_hooks_disabled(model) if cotangents is not None else contextlib.nullcontext()
+        with hooks, recording(model, sink), sound_batch_norms(model), autocast_disabled():
             call = _caller(model, wanted, found)
             by_name = dict(zip(names, tensors, strict=True)) if _are_keywords(model, names) else {}
             outputs = tensors_in(call(**by_name) if by_name else call(*tensors))

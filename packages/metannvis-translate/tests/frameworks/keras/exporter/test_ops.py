@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metannvis_translate import translate
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.keras.dynamic_size_layers import band_class
 from metannvis_translate.frameworks.keras.exporter.layers import activations, keras_op, load_families, operations
@@ -357,3 +358,15 @@ def test_operation_can_be_registered(compare_export: Any) -> None:
         both(keras.Model(x, K.median(x, axis=-1)), compare_export, 1e-9)
     finally:
         operations.remove("Median")
+
+
+@pytest.mark.parametrize("name", ["mod", "greater", "less_equal", "equal"])
+def test_numbers_that_keras_rounds_to_single_precision(name: str) -> None:
+    """Keras makes a tensor of single precision of a number that a remainder or a comparison meets, in double precision too."""
+    x = keras.Input((6,), dtype="float64")
+    model = keras.Model(x, keras.ops.cast(getattr(keras.ops, name)(x, 0.3), "float64"))
+    near = float(np.float32(0.3))
+    values = np.array([[0.3, near, near - 1e-9, near + 1e-9, 1.7, -0.2], [-1.1, 0.9, 2.5, 0.31, 0.29, 5.0]])
+    translation = translate(model, "torch", example_inputs=values, dtype="float64", verify=False)
+    found = translation.model(translation.to_target(values)).numpy()
+    np.testing.assert_allclose(found, np.asarray(model(values)), rtol=0, atol=1e-12)

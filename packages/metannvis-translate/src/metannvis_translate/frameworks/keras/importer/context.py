@@ -16,6 +16,7 @@ from metannvis_translate.frameworks.keras.importer.free_parameters import Parame
 from metannvis_translate.frameworks.keras.importer.layer_builder import LayerMaker, policy
 from metannvis_translate.frameworks.keras.importer.registry import registry
 from metannvis_translate.frameworks.keras.importer.sizes import Sizes, is_number, size_tensor
+from metannvis_translate.frameworks.keras.importer.unsigned import as_signed, as_unsigned
 from metannvis_translate.frameworks.protocol import Progress
 from metannvis_translate.graph import axes, layout
 from metannvis_translate.graph.layout import LaidOut, Order
@@ -115,6 +116,12 @@ class KerasImporter(LayerMaker):
         for value in node.outputs:
             dtype = self.float_dtype(value.dtype.name) if value.dtype is not None else "int64"
             self.values[value.name or ""] = Sizes(np.asarray(symbols[value.name or ""], dtype=object), name=dtype)
+
+    def operands_of(self, node: ir.Node, inputs: list[Value | None]) -> list[Value | None]:
+        return as_signed(self, node, inputs)
+
+    def results_of(self, node: ir.Node, results: Sequence[Value]) -> Sequence[Value]:
+        return as_unsigned(self, node, results)
 
     def _results(self, node: ir.Node, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
         try:

@@ -21,11 +21,12 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import SingleCall, calls_of, computed_in_single
-from metannvis_translate.frameworks.torch.exporter.operator_trace import Call, numbers_in, traced, values_in
+from metannvis_translate.frameworks.torch.exporter.operator_trace import traced
 from metannvis_translate.frameworks.torch.exporter.operator_translation import Rules, Translation
 from metannvis_translate.frameworks.torch.exporter.packed_sequences import keeping_padded
 from metannvis_translate.frameworks.torch.exporter.size_branches import refuse_branches, watching_branches
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import symbolic
+from metannvis_translate.frameworks.torch.exporter.traced_calls import Call, numbers_in, values_in
 from metannvis_translate.graph.constants import constant_array
 from metannvis_translate.graph.metadata import LAYER, TIE_GRADIENT, TRACE, set_exact
 from metannvis_translate.graph.stack_trace import written_line

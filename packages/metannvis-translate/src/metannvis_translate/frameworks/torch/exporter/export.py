@@ -17,18 +17,15 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.frameworks.torch.changing_parameters import mark_changing
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES, Exported
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, is_decided_by_data, refusal
-from metannvis_translate.frameworks.torch.exporter.operator_trace import ModelChangedError
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
+from metannvis_translate.frameworks.torch.exporter.traced_calls import ModelChangedError
 from metannvis_translate.frameworks.torch.float64 import doubled, singled
 from metannvis_translate.frameworks.torch.hooks import backward_hooks
-from metannvis_translate.frameworks.torch.model_state import (
-    ModelState,
-    convert_plain_tensors,
-    copied,
-    mark_changing,
-)
+from metannvis_translate.frameworks.torch.model_copies import convert_plain_tensors, copied
+from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.program import as_module
 from metannvis_translate.frameworks.torch.state import refuse_compiled, refuse_inference_tensors
 from metannvis_translate.graph.model import ExportedGraph

@@ -1,7 +1,7 @@
 """Operator trace: the calls of PyTorch's operators that a model makes, recorded on tensors without elements.
 
-The model runs once for each of two batch sizes, and what it calls has to be the same for both: a number is then the same too,
-or a multiple of the batch size plus a constant (:class:`Size`). Operators stay whole that PyTorch's ONNX exporter has a
+The model runs once for each of two batch sizes, and what it calls has to be the same for both (:mod:`.united_trace`): a number
+is then the same too, or a multiple of the batch size plus a constant. Operators stay whole that PyTorch's ONNX exporter has a
 function for; others are taken apart by the decompositions that it takes. What changes a tensor in place is written as what
 makes a new one (:mod:`.in_place`).
 """
@@ -11,85 +11,31 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.torch.exporter.free_sizes import PRIME, FreeSize, place_of, sizes_of
 from metannvis_translate.frameworks.torch.exporter.in_place import Memory, functional_of
+from metannvis_translate.frameworks.torch.exporter.size_requests import size_requests
 from metannvis_translate.frameworks.torch.exporter.stop_gradient import torch_function_disabled
+from metannvis_translate.frameworks.torch.exporter.traced_calls import (
+    Call,
+    ModelChangedError,
+    Size,
+    Trace,
+    TracedValue,
+    TraceError,
+)
+from metannvis_translate.frameworks.torch.exporter.united_trace import united
 from metannvis_translate.graph.stack_trace import is_the_users
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Call", "ModelChangedError", "Size", "Trace", "TracedValue", "numbers_in", "traced", "values_in"]
+__all__ = ["traced"]
 
 #: Calls of a model that are recorded; one with more is left to another exporter, which says it better.
 MOST_CALLS = 50_000
-
-
-@dataclass(frozen=True)
-class Size:
-    """``factor`` times the batch size plus ``offset``; the factor is not zero."""
-
-    factor: int
-    offset: int
-
-
-@dataclass(eq=False)
-class TracedValue:
-    """A tensor that a call returned, an input, or a tensor of the model."""
-
-    dtype: torch.dtype
-    shape: tuple[int | Size, ...]
-    #: the tensor itself where the model holds it
-    tensor: torch.Tensor | None = None
-
-
-@dataclass
-class Call:
-    """A call of an operator; a value stands where a tensor stood."""
-
-    operator: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    #: what it returned: a value, a sequence of them, or something else
-    result: Any
-    #: path of the innermost module, and the line of the user's that runs
-    layer: str
-    line: tuple[str, int, str] | None
-
-
-@dataclass
-class Trace:
-    """What a model does."""
-
-    inputs: list[TracedValue]
-    calls: list[Call] = field(default_factory=list)
-    outputs: list[TracedValue] = field(default_factory=list)
-
-
-def values_in(item: Any) -> list[TracedValue]:
-    """The values in what a call is given or returned."""
-    if isinstance(item, TracedValue):
-        return [item]
-    return [value for entry in item for value in values_in(entry)] if isinstance(item, (list, tuple)) else []
-
-
-def numbers_in(item: Any) -> list[float]:
-    """The numbers with a point in what a call is given."""
-    if isinstance(item, float):
-        return [item]
-    return [number for entry in item for number in numbers_in(entry)] if isinstance(item, (list, tuple)) else []
-
-
-class TraceError(NotImplementedError):
-    """The model does something that is not recorded."""
-
-
-class ModelChangedError(TraceError):
-    """The model changes a tensor that it keeps, in place."""
 
 
 def traced(
@@ -122,7 +68,7 @@ def traced(
     first = _Recording(names, rules, PRIME, None)
     large = first.run(model, inputs)
     second = _Recording(names, rules, batch, first)
-    trace = _united(large, second.run(model, inputs), batch)
+    trace = united(large, second.run(model, inputs), batch)
     if first.memory.is_model_changed or second.memory.is_model_changed:
         raise ModelChangedError("forward changes a tensor that the model keeps")
     return trace
@@ -155,45 +101,12 @@ class _Recording:
                 self.memory.add(tensor, value)
                 self.trace.inputs.append(value)
                 given.append(tensor)
-            with self._sizes(), torch._C._AutoDispatchBelowAutograd(), self._calls():
+            with size_requests(self), torch._C._AutoDispatchBelowAutograd(), self._calls():
                 outputs = model(*given)
                 self.trace.outputs = [self.memory.value(tensor) for tensor in outputs]
         return self.trace
 
     # --- sizes --------------------------------------------------------------------------------------------------------------
-
-    def _sizes(self) -> Any:
-        """Inside, a model that asks for a size is given one that stands for all."""
-        import torch
-        from torch.overrides import TorchFunctionMode
-
-        recording = self
-        shape = torch.Tensor.shape.__get__
-        asked = {shape: None, torch.Tensor.size: None, torch.Tensor.__len__: 0, torch.ops.aten.sym_size.int: None}
-        assigned = torch.Tensor.data.__set__
-        counts = (torch.Tensor.numel, torch.Tensor.nelement, torch.numel)
-
-        class Sizes(TorchFunctionMode):
-            def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                kwargs = kwargs or {}
-                if func in asked:
-                    with torch_function_disabled():
-                        plain = tuple(shape(args[0]))
-                    axis = kwargs.get("dim", (args[1:] or (asked[func],))[0])
-                    sizes = recording.free(args[0], plain)
-                    return torch.Size(sizes) if axis is None else sizes[axis]
-                if func in counts:
-                    with torch_function_disabled():
-                        plain = tuple(shape(args[0]))
-                    count: Any = 1
-                    for size in recording.free(args[0], plain):
-                        count = count * size
-                    return count
-                if func == assigned:
-                    raise ModelChangedError("forward puts other elements into a tensor by its .data")
-                return func(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()})
-
-        return Sizes()
 
     def free(self, tensor: torch.Tensor, plain: tuple[int, ...]) -> tuple[Any, ...]:
         """Sizes of a tensor as the model's own code is to see them."""
@@ -431,22 +344,6 @@ def _modules_file() -> str:
     return str(torch.nn.Module._call_impl.__code__.co_filename)
 
 
-def _plain(item: Any) -> Any:
-    """An argument as PyTorch is to see it: a size is that of the run."""
-    import torch
-
-    if isinstance(item, torch.SymInt) and isinstance(item.node, FreeSize):
-        return item.node.now()
-    if isinstance(item, (torch.SymFloat, torch.SymBool)):
-        raise TraceError("a number that depends on the batch size goes into an operator")
-    if type(item) in (tuple, list, torch.Size):
-        parts = [_plain(entry) for entry in item]
-        return parts if any(a is not b for a, b in zip(parts, item, strict=True)) else item
-    if isinstance(item, slice):
-        return slice(_plain(item.start), _plain(item.stop), _plain(item.step))
-    return item
-
-
 def _told(size: int) -> int | Size:
     """A size of the run with the prime batch."""
     factor = round(size / PRIME)
@@ -489,50 +386,3 @@ def _plain_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-# --- both runs ----------------------------------------------------------------------------------------------------------------
-
-
-def _united(large: Trace, small: Trace, batch: int) -> Trace:
-    """The trace for every batch size, from that for the prime one and that for another."""
-    known: dict[TracedValue, TracedValue] = dict(zip(small.inputs, large.inputs, strict=True))
-    if len(large.calls) != len(small.calls):
-        raise TraceError("the model makes other calls for another batch size")
-
-    def one(a: Any, b: Any) -> Any:
-        if isinstance(a, TracedValue) and isinstance(b, TracedValue):
-            if known.setdefault(b, a) is not a or not _is_the_same(a, b):
-                raise TraceError("the model computes with other tensors for another batch size")
-            return a
-        if type(a) is not type(b):
-            raise TraceError("the model calls an operator otherwise for another batch size")
-        if isinstance(a, list):
-            if len(a) != len(b):
-                raise TraceError("the model calls an operator otherwise for another batch size")
-            return [one(x, y) for x, y in zip(a, b, strict=True)]
-        if a == b or (a != a and b != b):
-            return a
-        if type(a) is int:
-            factor, rest = divmod(a - b, PRIME - batch)
-            offset = b - factor * batch
-            if rest == 0 and abs(offset) < PRIME // 2 and abs(factor) < PRIME // 2:
-                return Size(factor, offset)
-        raise TraceError(f"a number depends on the batch size in another way than as a multiple of it: {b}")
-
-    for first, second in zip(large.calls, small.calls, strict=True):
-        if first.operator is not second.operator or first.kwargs.keys() != second.kwargs.keys():
-            raise TraceError("the model makes other calls for another batch size")
-        first.args = tuple(one(list(first.args), list(second.args)))
-        first.kwargs = {key: one(value, second.kwargs[key]) for key, value in first.kwargs.items()}
-        one(first.result, second.result)
-    one(large.outputs, small.outputs)
-    return large
-
-
-def _is_the_same(a: TracedValue, b: TracedValue) -> bool:
-    import torch
-
-    if a.tensor is None or b.tensor is None:
-        return a.tensor is b.tensor
-    return a.tensor is b.tensor or (a.dtype == b.dtype and torch.equal(a.tensor, b.tensor))

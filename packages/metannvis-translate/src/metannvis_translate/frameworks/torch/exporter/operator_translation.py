@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.exporter.operator_trace import Call, Size, Trace, TracedValue, values_in
+from metannvis_translate.frameworks.torch.exporter.traced_calls import Call, Size, Trace, TracedValue, values_in
 
 if TYPE_CHECKING:
     import onnx_ir as ir

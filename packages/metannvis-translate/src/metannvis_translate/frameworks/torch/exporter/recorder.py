@@ -22,7 +22,8 @@ from metannvis_translate.frameworks.torch.exporter.stop_gradient import Stops, m
 from metannvis_translate.frameworks.torch.exporter.stop_gradient_check import check_stops
 from metannvis_translate.frameworks.torch.hooks import holds_packed, recording, structure_of, tensors_in
 from metannvis_translate.frameworks.torch.kinds import kind_of, role_of
-from metannvis_translate.frameworks.torch.model_state import ModelState, copied
+from metannvis_translate.frameworks.torch.model_copies import copied
+from metannvis_translate.frameworks.torch.model_state import ModelState
 from metannvis_translate.frameworks.torch.state import autocast_disabled
 from metannvis_translate.graph.metadata import BUFFER, FROZEN, WEIGHT
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort

@@ -14,7 +14,7 @@ import torch
 from torch import fx, nn
 
 from metannvis_translate.frameworks.protocol import Progress
-from metannvis_translate.frameworks.torch.importer.integers import LACKING, MOVING, UNSIGNED, widened
+from metannvis_translate.frameworks.torch.importer.integers import LACKING, narrowed, widened
 from metannvis_translate.frameworks.torch.importer.names import Names, identifier
 from metannvis_translate.frameworks.torch.importer.onnx2torch_fallback import convert_by_onnx2torch
 from metannvis_translate.frameworks.torch.importer.order import in_reading_order
@@ -182,18 +182,8 @@ class TorchImporter(GraphImporter):
 
     def results_of(self, node: ir.Node, results: Sequence[Value]) -> Sequence[Value]:
         """Unsigned integers in the bits that the graph says."""
-        narrow = []
-        for value, result in zip(node.outputs, results, strict=False):
-            dtype = self.numpy_dtype(value)
-            if (
-                isinstance(result, LaidOut)
-                and dtype is not None
-                and dtype.name in UNSIGNED
-                and node.op_type not in MOVING
-            ):
-                result = LaidOut(self.method("to", result.tensor, getattr(torch, dtype.name)), result.order)
-            narrow.append(result)
-        return narrow
+        rows = zip(node.outputs, results, strict=False)
+        return [narrowed(self, node, value, result) for value, result in rows]
 
     # --- what converters use ---------------------------------------------------------------------------------------
 

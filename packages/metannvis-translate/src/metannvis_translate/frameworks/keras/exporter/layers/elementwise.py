@@ -112,7 +112,14 @@ def _common(e: KerasEmitter, x1: Any, x2: Any) -> tuple[ir.Value, ir.Value]:
     x1, x2 = (np.asarray(keras.ops.convert_to_tensor(x)) if isinstance(x, (list, tuple)) else x for x in (x1, x2))
     kinds = [e.spec(x)[1] if isinstance(x, ir.Value) else getattr(x, "dtype", type(x)) for x in (x1, x2)]
     dtype = keras.backend.result_type(*kinds)
-    return e.tensor(x1, dtype), e.tensor(x2, dtype)
+    return e.tensor(_as_tensor(x1), dtype), e.tensor(_as_tensor(x2), dtype)
+
+
+def _as_tensor(x: Any) -> Any:
+    """A number as Keras' remainders and comparisons see it, which make a tensor of single precision of it first."""
+    import keras
+
+    return float(np.asarray(keras.ops.convert_to_tensor(x))) if isinstance(x, float) else x
 
 
 @keras_op("NotEqual")
@@ -181,7 +188,7 @@ def FloorDivide(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
 
 @keras_op("Mod")
 def Mod(e: KerasEmitter, op: Any, x1: Any, x2: Any) -> ir.Value:
-    one, other = e.tensor(x1, e.dtype), e.tensor(x2, e.dtype)
+    one, other = e.tensor(_as_tensor(x1), e.dtype), e.tensor(_as_tensor(x2), e.dtype)
     if np.issubdtype(e.dtype_of(e.dtype).numpy(), np.integer):
         return e.emit("Mod", one, other, shape=e.output_shape())
     # ONNX' Mod of floats has the sign of the dividend, this one that of the divisor

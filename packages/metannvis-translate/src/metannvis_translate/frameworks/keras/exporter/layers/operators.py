@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_translate.frameworks.keras.exporter.layers.registry import keras_layer
 from metannvis_translate.graph.metadata import WHOLE_SEQUENCE
+from metannvis_translate.importing.window_functions import WINDOWS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -71,6 +72,11 @@ def BitwiseOperation(e: KerasEmitter, layer: Any, *inputs: ir.Value) -> ir.Value
     return e.emit(BITWISE[layer.options["operation"]], *inputs, shape=e.output_shape())
 
 
+@own_layer("IntegerProduct")
+def IntegerProduct(e: KerasEmitter, layer: Any, a: ir.Value, b: ir.Value) -> ir.Value:
+    return e.emit("MatMul", a, b, shape=e.output_shape(), dtype=e.dtype)
+
+
 @own_layer("BitwiseNot")
 def BitwiseNot(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     return e.emit("BitwiseNot", x, shape=e.output_shape())
@@ -99,6 +105,47 @@ def Size(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 @own_layer("EyeLike")
 def EyeLike(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     return e.cast(e.emit("EyeLike", x, k=layer.options["k"], shape=e.output_shape()), layer.options["to"])
+
+
+@own_layer("Filled")
+def Filled(e: KerasEmitter, layer: Any, shape: ir.Value) -> ir.Value:
+    import onnx_ir as ir
+
+    fill = ir.tensor(np.full(1, layer.options["value"], layer.options["to"]))
+    return e.emit("ConstantOfShape", e.cast(shape, "int64"), value=fill, shape=e.output_shape(), dtype=e.dtype)
+
+
+@own_layer("Range")
+def Range(e: KerasEmitter, layer: Any, *inputs: ir.Value) -> ir.Value:
+    ends = [e.reshape(value, ()) for value in inputs]
+    return e.emit("Range", *ends, shape=e.output_shape(), dtype=e.dtype)
+
+
+@own_layer("Window")
+def Window(e: KerasEmitter, layer: Any, size: ir.Value) -> ir.Value:
+    (name,) = (name for name, parts in WINDOWS.items() if list(parts) == list(layer.options["parts"]))
+    periodic = int(layer.options["periodic"])
+    return e.emit(
+        name,
+        e.reshape(size, ()),
+        periodic=periodic,
+        output_datatype=int(e.dtype_of(layer.options["to"])),
+        shape=e.output_shape(),
+        dtype=layer.options["to"],
+    )
+
+
+@own_layer("MelWeights")
+def MelWeights(e: KerasEmitter, layer: Any, *inputs: ir.Value) -> ir.Value:
+    sizes = [e.reshape(value, ()) for value in inputs[:3]]
+    sizes += [e.reshape(e.cast(value, "float32"), ()) for value in inputs[3:]]
+    to = layer.options["to"]
+    return e.emit("MelWeightMatrix", *sizes, output_datatype=int(e.dtype_of(to)), shape=e.output_shape(), dtype=to)
+
+
+@own_layer("OneHot")
+def OneHot(e: KerasEmitter, layer: Any, indices: ir.Value, depth: ir.Value, values: ir.Value) -> ir.Value:
+    return e.emit("OneHot", indices, depth, values, axis=layer.options["axis"], shape=e.output_shape(), dtype=e.dtype)
 
 
 @own_layer("NonZero")
@@ -161,6 +208,39 @@ def InverseFourier(e: KerasEmitter, layer: Any, *inputs: ir.Value) -> tuple[ir.V
     y = e.emit("DFT", pair, None, np.asarray(rank - 1, np.int64), inverse=1, shape=(*shape, 2))
     parts = e.emit_many("Split", y, axis=rank, num_outputs=2, outputs=2, shapes=[(*shape, 1)] * 2)
     return tuple(e.squeeze(part, [rank]) for part in parts)
+
+
+# --- boxes --------------------------------------------------------------------------------------------------------------------
+
+
+@own_layer("NonMaxSuppression")
+def NonMaxSuppression(e: KerasEmitter, layer: Any, boxes: ir.Value, scores: ir.Value, *rest: ir.Value) -> ir.Value:
+    limit, *bounds = rest
+    numbers = [e.reshape(e.cast(limit, "int64"), (1,)), *(e.reshape(e.cast(x, "float32"), (1,)) for x in bounds)]
+    tensors = [e.cast(boxes, "float32"), e.cast(scores, "float32"), *numbers]
+    centre = int(layer.options["centre"])
+    return e.emit("NonMaxSuppression", *tensors, center_point_box=centre, shape=e.output_shape(), dtype="int64")
+
+
+@own_layer("RoiAlign")
+def RoiAlign(e: KerasEmitter, layer: Any, x: ir.Value, rois: ir.Value, batch: ir.Value) -> ir.Value:
+    options = layer.options
+    regions, height, width, channels = e.output_shape()
+    cells = e.emit(
+        "RoiAlign",
+        e.transpose(x, (0, 3, 1, 2)),
+        rois,
+        e.cast(batch, "int64"),
+        mode="max" if options["largest"] else "avg",
+        coordinate_transformation_mode="half_pixel" if options["half"] else "output_half_pixel",
+        output_height=height,
+        output_width=width,
+        sampling_ratio=options["ratio"],
+        spatial_scale=options["scale"],
+        exact={"spatial_scale": options["scale"]},
+        shape=(regions, channels, height, width),
+    )
+    return e.transpose(cells, (0, 2, 3, 1))
 
 
 # --- images of free size ------------------------------------------------------------------------------------------------------

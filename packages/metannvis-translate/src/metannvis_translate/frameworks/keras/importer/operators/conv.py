@@ -184,9 +184,6 @@ def ConvTranspose(
     )
     if amounts is None:
         ctx.refuse("its output_shape needs to know the input's size, which is free")
-    if output_shape or auto_pad not in ("NOTSET", "VALID"):
-        # larger than the result: filled up with zeros at the end
-        amounts = [(0, sum(pad)) if sum(pad) < 0 else pad for pad in amounts]
     if not isinstance(W, ConstantValue) or not (B is None or isinstance(B, ConstantValue)):
         ends = [o - p for (_, p), o in zip(amounts, more, strict=True)]
         if None in x.tensor.shape[1:] or None in kernel.shape:
@@ -196,7 +193,8 @@ def ConvTranspose(
     kernel, bias = spread(W.array, dilations), None if B is None else B.array
     # Keras' own output has max(k − s, 0) more than (i·s): what ONNX lacks or has beyond that is added before the bias
     ends = [o - p - max(s - k, 0) for (_, p), o, s, k in zip(amounts, more, strides, size, strict=True)]
-    late_bias = bias is not None and (group > 1 or any(end > 0 for end in ends))
+    begins = [begin for begin, _ in amounts]  # less than none where output_shape is larger than the result
+    late_bias = bias is not None and (group > 1 or any(end > 0 for end in ends) or min(begins) < 0)
     tensors = [x.tensor] if group == 1 else ops.split(x.tensor, group, axis=-1)
     parts = []
     for index, (tensor, part) in enumerate(zip(tensors, np.split(kernel, group), strict=True)):
@@ -216,7 +214,7 @@ def ConvTranspose(
         if len(parts) == 1
         else layers.Concatenate(axis=-1, name=ctx.unique(ctx.name("concat")), dtype=ctx.compute)(parts)
     )
-    return ctx.keep(x, cropped(ctx, result, [begin for begin, _ in amounts], ends, B if late_bias else None))
+    return ctx.keep(x, cropped(ctx, result, begins, ends, B if late_bias else None))
 
 
 def reach(ctx: KerasImporter, size: Sequence[int | None], dilations: Sequence[int]) -> tuple[int, ...]:
@@ -228,14 +226,14 @@ def reach(ctx: KerasImporter, size: Sequence[int | None], dilations: Sequence[in
 
 
 def cropped(ctx: KerasImporter, tensor: Any, begins: Sequence[int], ends: Sequence[int], bias: Value | None) -> Any:
-    """Cut at the beginnings; cut (where negative) or grown with zeros at the ends; and the bias."""
+    """Cut at the beginnings (grown with zeros where negative); grown (cut where negative) at the ends; and the bias."""
     n, dtype = len(begins), tensor.dtype
-    crops = [(begin, max(-end, 0)) for begin, end in zip(begins, ends, strict=True)]
+    crops = [(max(begin, 0), max(-end, 0)) for begin, end in zip(begins, ends, strict=True)]
     if any(begin or end for begin, end in crops):
         crop = CROPPING[n](crops[0] if n == 1 else crops, name=ctx.unique(ctx.name("crop")), dtype=dtype)
         tensor = crop(tensor)
-    if any(end > 0 for end in ends):
-        grow = [(0, max(end, 0)) for end in ends]
+    grow = [(max(-begin, 0), max(end, 0)) for begin, end in zip(begins, ends, strict=True)]
+    if any(map(any, grow)):
         pad = ZERO_PADDING[n](grow[0] if n == 1 else grow, name=ctx.unique(ctx.name("pad")), dtype=dtype)
         tensor = pad(tensor)
     return tensor if bias is None else ops.add(tensor, ctx.plain(bias).tensor)

@@ -43,6 +43,16 @@ def together(ctx: KerasImporter, function: Callable[..., Any], *values: Value) -
     return LaidOut(function(*(operand(ctx, value, order) for value in values)), order)
 
 
+def typed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Keras that makes a number a tensor of single precision, given numbers of the type of what they meet."""
+
+    def call(*values: Any) -> Any:
+        kind = next((keras.backend.standardize_dtype(x.dtype) for x in values if hasattr(x, "dtype")), None)
+        return function(*(np.asarray(x, kind) if isinstance(x, (int, float)) else x for x in values))
+
+    return call
+
+
 def is_float(ctx: KerasImporter) -> bool:
     """Whether the current node returns floats."""
     dtype = ctx.node.outputs[0].dtype
@@ -105,8 +115,19 @@ def Pow(ctx: KerasImporter, X: Value, Y: Value) -> LaidOut:
         return ctx.keep(X, ops.square(X.tensor))
     if dtype is not None and exponent is not None and dtype != exponent:
         base = ctx.keras_dtype(dtype.name)
-        wide = "float64" if dtype.is_integer() and exponent.is_floating_point() else base
-        return together(ctx, lambda x, y: ops.cast(ops.power(ops.cast(x, wide), ops.cast(y, wide)), base), X, Y)
+        # whole numbers of many bits are not all in single precision: even and odd exponents are told apart
+        large = exponent.name in ("INT32", "UINT32", "INT64", "UINT64")
+        wide = (
+            "float64" if dtype.is_integer() == exponent.is_floating_point() and (dtype.is_integer() or large) else base
+        )
+
+        def raised(x: Any, y: Any) -> Any:
+            return ops.cast(ops.power(ops.cast(x, wide), ops.cast(y, wide)), base)
+
+        if "uint64" in (base, wide):
+            ctx.refuse("Keras has no such operation on uint64")
+        order = ctx.common_order((X, Y))
+        return LaidOut(raised(operand(ctx, X, order), operand(ctx, Y, order)), order)
     if dtype is not None and dtype.is_floating_point() and not (isinstance(Y, ConstantValue) and Y.scalar()):
         return together(ctx, power, X, Y)
     return together(ctx, ops.power, X, Y)
@@ -125,16 +146,8 @@ def power(base: Any, exponent: Any) -> Any:
 def Mod(ctx: KerasImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
     """With ``fmod`` the remainder has the dividend's sign, else the divisor's."""
     dtype = ctx.node.outputs[0].dtype
-    kind = ctx.float_dtype(dtype.name) if dtype is not None else ctx.compute
     function = remainder if fmod and (dtype is None or dtype.is_signed()) else ops.mod
-    if is_unsigned_64(ctx):
-        return together(ctx, function, A, B)
-
-    def typed(a: Any, b: Any) -> Any:
-        # Keras makes a number a tensor of single precision here, whatever it meets
-        return function(*(np.asarray(x, kind) if isinstance(x, (int, float)) else x for x in (a, b)))
-
-    return together(ctx, typed, A, B)
+    return together(ctx, function if is_unsigned_64(ctx) else typed(function), A, B)
 
 
 def remainder(a: Any, b: Any) -> Any:
@@ -185,6 +198,8 @@ def extreme(ctx: KerasImporter, function: Any, beyond: Any, values: tuple[Value,
 
 @converter("Sum", since=8)
 def Sum(ctx: KerasImporter, *data_0: Value) -> LaidOut:
+    if is_unsigned_64(ctx):
+        return unsigned(ctx, UNSIGNED[add], *data_0)
     return together(ctx, lambda *tensors: functools.reduce(add, tensors), *data_0)
 
 
@@ -245,7 +260,7 @@ UNARY = {
     "Not": ops.logical_not,
     "Reciprocal": lambda x: ops.divide(1.0, x),
     "Round": ops.round,
-    "Sign": ops.sign,
+    "Sign": lambda x: ops.sign(x) if "uint" not in str(x.dtype) else ops.cast(ops.not_equal(x, 0), x.dtype),
     "Sin": ops.sin,
     "Sqrt": ops.sqrt,
     "Tan": ops.tan,
@@ -284,7 +299,7 @@ def _register_unary(name: str, function: Callable[..., Any], domain: str = "") -
 
 def _register_binary(name: str, function: Callable[..., Any]) -> None:
     def convert(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
-        return together(ctx, function, A, B)
+        return together(ctx, function if is_unsigned_64(ctx) else typed(function), A, B)
 
     convert.__name__ = convert.__qualname__ = name
     converter(name, since=7)(convert)
@@ -300,17 +315,17 @@ for _name, _function in COMPARISONS.items():
 
 @converter("Atan2", domain=DOMAIN)
 def Atan2(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
-    return together(ctx, ops.arctan2, A, B)
+    return together(ctx, typed(ops.arctan2), A, B)
 
 
 @converter("Gcd", domain=DOMAIN)
 def Gcd(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
-    return together(ctx, _own("gcd"), A, B)
+    return together(ctx, typed(_own("gcd")), A, B)
 
 
 @converter("Lcm", domain=DOMAIN)
 def Lcm(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
-    return together(ctx, _own("lcm"), A, B)
+    return together(ctx, typed(_own("lcm")), A, B)
 
 
 @converter("IsInf", since=10)

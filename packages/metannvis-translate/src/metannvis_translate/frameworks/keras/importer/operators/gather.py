@@ -24,6 +24,12 @@ layers, ops = keras.layers, keras.ops
 @converter("OneHot", since=9)
 def OneHot(ctx: KerasImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> LaidOut:
     """An index beyond the depth, counted from the front or the end, gives a row of "off"."""
+    if isinstance(depth, LaidOut):
+        where = axis % (indices.rank + 1)
+        tensors = [ctx.plain(value).tensor for value in (indices, depth, values)]
+        return LaidOut(
+            ctx.operator_layer(keras_objects.OneHot, *tensors, axis=where), layout.identity(indices.rank + 1)
+        )
     count = int(ctx.known(depth, "depth").reshape(()).item())
     i = ctx.plain(indices).tensor
     if "int" not in i.dtype:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut
@@ -38,11 +39,14 @@ def Gemm(
 ) -> LaidOut:
     """Native ``Dense`` for a constant matrix and a bias vector, else ``alpha · A' B' + beta · C``."""
     a = ctx.plain(A)
+    if is_whole(ctx):
+        alpha, beta = int(alpha), int(beta)
     bias = C.array if isinstance(C, ConstantValue) else None
     plain = alpha == 1.0 and (C is None or beta == 1.0) and not transA
     if (
         isinstance(B, ConstantValue)
         and plain
+        and not is_whole(ctx)
         and not ctx.in_other_forms(B)
         and (C is None or (bias is not None and bias.ndim <= 2 and bias.size == max(bias.shape or (1,))))
     ):
@@ -51,7 +55,7 @@ def Gemm(
             return dense(ctx, a, kernel, None if bias is None else bias.reshape(-1))
     left = ops.transpose(a.tensor) if transA else a.tensor
     right = ctx.plain(B).tensor
-    product = ops.matmul(left, ops.transpose(right) if transB else right)
+    product = product_of(ctx, left, ops.transpose(right) if transB else right)
     if alpha != 1.0:
         product = ops.multiply(product, alpha)
     if C is not None:
@@ -65,10 +69,23 @@ def Gemm(
 def Linear(ctx: KerasImporter, X: Value, W: Value, B: Value | None = None) -> LaidOut:
     """``X @ W + B`` over the last logical axis: a native ``Dense``."""
     x = ctx.plain(X)
-    if ctx.in_other_forms(W):
-        product = ctx.keep(x, ops.matmul(x.tensor, ctx.plain(W).tensor))
+    if ctx.in_other_forms(W) or is_whole(ctx) or x.rank < 2:  # a layer takes a batch
+        product = ctx.keep(x, product_of(ctx, x.tensor, ctx.plain(W).tensor))
         return product if B is None else ctx.keep(x, add(product.tensor, ctx.plain(B).tensor))
     return dense(ctx, x, ctx.known(W, "weight"), None if B is None else ctx.known(B, "bias"))
+
+
+def product_of(ctx: KerasImporter, a: Any, b: Any) -> Any:
+    """NumPy's ``matmul``; of integers by a layer of ours, since Keras' own computes it in single precision."""
+    if "int" not in keras.backend.standardize_dtype(a.dtype):
+        return ops.matmul(a, b)
+    return ctx.operator_layer(keras_objects.IntegerProduct, a, b)
+
+
+def is_whole(ctx: KerasImporter) -> bool:
+    """Whether the current node works on integers, of which no ``Dense`` layer is made."""
+    first = ctx.node.inputs[0]
+    return first is not None and first.dtype is not None and first.dtype.is_integer()
 
 
 def dense(ctx: KerasImporter, x: LaidOut, kernel: Array, bias: Array | None) -> LaidOut:
@@ -95,11 +112,11 @@ def _of_features(ctx: KerasImporter, x: LaidOut, features: int) -> LaidOut:
 @converter("MatMul", since=1)
 def MatMul(ctx: KerasImporter, A: Value, B: Value) -> LaidOut:
     """NumPy's ``matmul``; a constant matrix on the right is a ``Dense`` without a bias."""
-    is_dense = isinstance(B, ConstantValue) and B.rank == 2 and not ctx.in_other_forms(B)
+    is_dense = isinstance(B, ConstantValue) and B.rank == 2 and not ctx.in_other_forms(B) and not is_whole(ctx)
     if isinstance(A, LaidOut) and isinstance(B, ConstantValue) and is_dense and A.rank > 1:
         return dense(ctx, ctx.plain(A), B.array, None)
     a, b = ctx.plain(A), ctx.plain(B)
-    product = ops.matmul(a.tensor, b.tensor)
+    product = product_of(ctx, a.tensor, b.tensor)
     return LaidOut(product, tuple(range(len(product.shape))))
 
 

@@ -71,7 +71,7 @@ def norm(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 REDUCTIONS: dict[str, Reduction] = {
-    "ReduceMean": ops.mean,
+    "ReduceMean": lambda x, axis, keepdims: mean(x, axis, keepdims),
     "ReduceSum": ops.sum,
     "ReduceMax": largest,
     "ReduceMin": smallest,
@@ -82,6 +82,17 @@ REDUCTIONS: dict[str, Reduction] = {
     "ReduceLogSum": lambda x, axis, keepdims: ops.log(ops.sum(x, axis=axis, keepdims=keepdims)),
     "ReduceLogSumExp": lambda x, axis, keepdims: logsumexp(x, axis, keepdims),
 }
+
+
+def mean(x: Any, axis: Any, keepdims: bool) -> Any:
+    """A mean; of integers with the fraction cut off."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if "int" not in dtype:
+        return ops.mean(x, axis=axis, keepdims=keepdims)
+    total = ops.sum(ops.cast(x, "int64"), axis=axis, keepdims=keepdims)
+    count = ops.sum(ops.ones_like(x, dtype="int64"), axis=axis, keepdims=keepdims)
+    whole = ops.floor_divide(ops.abs(total), ops.maximum(count, 1))
+    return ops.cast(ops.multiply(whole, ops.sign(total)), dtype)
 
 
 def reduction(

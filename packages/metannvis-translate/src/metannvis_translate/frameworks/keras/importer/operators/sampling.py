@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.add import add
 from metannvis_translate.frameworks.keras.importer.dynamic_conv import dynamic_conv
 from metannvis_translate.frameworks.keras.importer.operators.activation import strict_clip
@@ -30,14 +31,12 @@ ops = keras.ops
 class Samples:
     """Reads a channels-last image of known size at places given as one tensor of pixel coordinates a spatial axis.
 
-    The places have the shape ``(batch, …)``; what is read has ``(batch, …, channels)``. ``samples`` says which image of the
-    batch each place is in, if not that of its own row.
+    The places have the shape ``(batch, …)``; what is read has ``(batch, …, channels)``.
     """
 
     image: Any
     padding: str = "zeros"
     corners: bool = False
-    samples: Any = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -78,10 +77,8 @@ class Samples:
         """Weighted sum over all combinations of neighbours."""
         sizes = self.sizes
         flat = ops.reshape(self.image, (-1, self.image.shape[-1]))
-        row = self.samples
-        if row is None:
-            one = ops.ones_like(axes[0][0][0])
-            row = ops.subtract(ops.cumsum(one, axis=0), one)
+        one = ops.ones_like(axes[0][0][0])
+        row = ops.subtract(ops.cumsum(one, axis=0), one)
         total = None
         for combination in itertools.product(*axes):
             index = row
@@ -146,8 +143,8 @@ def GridSample(
 ) -> LaidOut:
     """Reads an image at places that run from −1 to 1 along each axis, the last axis' coordinate first.
 
-    Where a place beyond the image lies is settled before the nearest pixel is (PyTorch) or after (ONNX); likewise for
-    bicubic weights.
+    Where a place beyond the image lies is settled before the nearest pixel is (PyTorch) or after (ONNX). Of bicubic weights it
+    is settled pixel by pixel, as PyTorch and ONNX Runtime do; ONNX's evaluator moves places to the border first.
     """
     x, g = image_of(ctx, X), ctx.plain(grid).tensor
     samples = Samples(x.tensor, padding_mode, bool(align_corners))
@@ -158,29 +155,16 @@ def GridSample(
             places.append(ops.multiply(at, (size - 1) / 2))
         else:
             places.append(ops.divide(ops.subtract(ops.multiply(at, float(size)), 1.0), 2.0))
-    places_first = ctx.stated(BORDER) == "place"
     mode = mode.removeprefix("bi")
     if mode == "nearest":
-        if places_first:
+        if ctx.stated(BORDER) == "place":
             places = [samples.within(at, size) for at, size in zip(places, samples.sizes, strict=True)]
         result = samples.nearest([ops.round(at) for at in places])
     elif mode == "cubic":
-        if not places_first:
-            places = [beyond(samples, at, size) for at, size in zip(places, samples.sizes, strict=True)]
         result = samples.cubic(places)
     else:
         result = samples.linear(places)
     return LaidOut(result, channels_last(x.rank))
-
-
-def beyond(samples: Samples, at: Any, size: int) -> Any:
-    """Coordinates of which those outside the image's border are brought in, and no others."""
-    if samples.padding == "zeros":
-        return at
-    low, high = (0.0, size - 1.0) if samples.corners else (-0.5, size - 0.5)
-    outside = ops.logical_or(ops.less(at, low), ops.greater(at, high))
-    moved = samples.folded(at, size) if samples.padding == "reflection" else ops.clip(at, 0.0, size - 1.0)
-    return ops.where(outside, moved, at)
 
 
 @converter("AffineGrid", since=20)
@@ -238,53 +222,14 @@ def RoiAlign(
     sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
 ) -> LaidOut:
-    """Regions ``(regions, 4)`` of images, each in cells of which some points are read and averaged.
-
-    References
-    ----------
-    K. He et al., "Mask R-CNN", 2017, section 3.
-    """
-    if sampling_ratio <= 0:
-        ctx.refuse("how many points it reads depends on the regions' sizes")
-    x = image_of(ctx, X)
-    corners = ops.multiply(ctx.plain(rois).tensor, spatial_scale)
-    half = coordinate_transformation_mode == "half_pixel"
-    axes: list[list[tuple[Any, Any]]] = []
-    counts = (output_height, output_width)
-    height, width = x.tensor.shape[1:3]
-    for axis, (count, size) in enumerate(zip(counts, (height, width), strict=True)):
-        first, last = corners[:, 1 - axis], corners[:, 3 - axis]
-        if half:
-            first, last = ops.subtract(first, 0.5), ops.subtract(last, 0.5)
-        length = ops.subtract(last, first) if half else ops.maximum(ops.subtract(last, first), 1.0)
-        parts = (np.arange(count * sampling_ratio) + 0.5) / (count * sampling_ratio)
-        shape = [1, 1, 1]
-        shape[1 + axis] = count * sampling_ratio
-        at = add(
-            ops.reshape(first, (-1, 1, 1)),
-            ops.multiply(ops.reshape(length, (-1, 1, 1)), parts.reshape(shape).astype(ctx.compute)),
-        )
-        inside = ops.logical_and(ops.greater_equal(at, -1.0), ops.less_equal(at, float(size)))
-        at = ops.clip(at, 0.0, size - 1.0)
-        low = ops.floor(at)
-        part = ops.subtract(at, low)
-        zero = ops.zeros_like(part)
-        axes.append(
-            [
-                (ops.cast(low, "int32"), ops.where(inside, ops.subtract(1.0, part), zero)),
-                (ops.cast(ops.minimum(ops.add(low, 1.0), size - 1.0), "int32"), ops.where(inside, part, zero)),
-            ]
-        )
-    row = ops.reshape(ops.cast(ctx.plain(batch_indices).tensor, "int32"), (-1, 1, 1))
-    samples = Samples(x.tensor, samples=row)
-    if mode == "max":  # of the four weighted corners, as the standard's evaluators do
-        weighted = [samples.read([[a], [b]]) for a in axes[0] for b in axes[1]]
-        points = functools.reduce(ops.maximum, weighted)
-    else:
-        points = samples.read(axes)
-    cells = ops.reshape(points, (-1, output_height, sampling_ratio, output_width, sampling_ratio, points.shape[-1]))
-    reduce = ops.max if mode == "max" else ops.mean
-    return LaidOut(reduce(cells, axis=(2, 4)), channels_last(4))
+    """Regions ``(regions, 4)`` of images, each in cells of which some points are read and averaged."""
+    x = ctx.channels_last(X)
+    tensor = ctx.operator_layer(
+        keras_objects.RoiAlign, x.tensor, ctx.plain(rois).tensor, ctx.plain(batch_indices).tensor,
+        height=output_height, width=output_width, ratio=sampling_ratio, scale=spatial_scale,
+        half=coordinate_transformation_mode == "half_pixel", largest=mode == "max",
+    )  # fmt: skip
+    return LaidOut(tensor, channels_last(4))
 
 
 @converter("DeformConv", since=19)

@@ -1,4 +1,4 @@
-"""Selection of elements by condition and once each; reversed sequences. Sizes of results may depend on the data."""
+"""Selection of elements by condition, by score, once each; reversed sequences. Sizes of results may depend on the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph import layout
 from metannvis_translate.graph.layout import LaidOut
-from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.values import ConstantValue, Value
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -61,3 +61,27 @@ def Unique(
     found, *others = ctx.operator_layer(keras_objects.Unique, x.tensor, axis=where, sort=bool(sorted))
     first, places, counts = (LaidOut(tensor, (0,)) for tensor in others)
     return LaidOut(found, layout.identity(len(found.shape))), first, places, counts
+
+
+@converter("NonMaxSuppression", since=10)
+def NonMaxSuppression(
+    ctx: KerasImporter,
+    boxes: Value,
+    scores: Value,
+    max_output_boxes_per_class: Value | None = None,
+    iou_threshold: Value | None = None,
+    score_threshold: Value | None = None,
+    *,
+    center_point_box: int = 0,
+) -> LaidOut:
+    """How many boxes are kept is seen when the model runs."""
+    inputs: list[Value] = [
+        boxes,
+        scores,
+        max_output_boxes_per_class or ConstantValue(np.zeros((), np.int64)),
+        iou_threshold or ConstantValue(np.zeros((), np.float32)),
+    ]
+    inputs += [] if score_threshold is None else [score_threshold]
+    tensors = [ctx.plain(value).tensor for value in inputs]
+    kept = ctx.operator_layer(keras_objects.NonMaxSuppression, *tensors, centre=bool(center_point_box))
+    return LaidOut(kept, (0, 1))

@@ -58,7 +58,7 @@ def EyeLike(ctx: KerasImporter, input: Value, *, dtype: int | None = None, k: in
 
 
 @converter("Range", since=11)
-def Range(ctx: KerasImporter, start: Value, limit: Value, delta: Value) -> LaidOut:
+def Range(ctx: KerasImporter, start: Value, limit: Value, delta: Value, *, stash_type: int = 1) -> LaidOut:
     tensors = [ctx.plain(value).tensor for value in (start, limit, delta)]
     return LaidOut(ctx.operator_layer(keras_objects.Range, *tensors), (0,))
 

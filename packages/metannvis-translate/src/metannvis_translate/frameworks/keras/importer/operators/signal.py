@@ -1,4 +1,4 @@
-"""Fourier transforms. Complex numbers are pairs on the last axis."""
+"""Fourier transforms, windows and filter banks. Complex numbers are pairs on the last axis."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from metannvis_translate import keras_objects
 from metannvis_translate.frameworks.keras.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut, identity
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.window_functions import WINDOWS
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.keras.importer.context import KerasImporter
@@ -130,3 +131,34 @@ def STFT(
     if weights is not None:
         frames = ops.multiply(frames, ops.expand_dims(weights, -1))
     return fourier(ctx, LaidOut(frames, identity(4)), None, 2, 0, onesided)
+
+
+def _window(name: str) -> None:
+    def convert(ctx: KerasImporter, size: Value, *, output_datatype: int = 1, periodic: int = 1) -> LaidOut:
+        options = {"parts": list(WINDOWS[name]), "periodic": bool(periodic), "to": ctx.dtype_named(output_datatype)}
+        return LaidOut(ctx.operator_layer(keras_objects.Window, ctx.plain(size).tensor, **options), (0,))
+
+    convert.__name__ = convert.__qualname__ = name
+    converter(name, since=17)(convert)
+
+
+for _name in WINDOWS:
+    _window(_name)
+
+
+@converter("MelWeightMatrix", since=17)
+def MelWeightMatrix(
+    ctx: KerasImporter,
+    num_mel_bins: Value,
+    dft_length: Value,
+    sample_rate: Value,
+    lower_edge_hertz: Value,
+    upper_edge_hertz: Value,
+    *,
+    output_datatype: int = 1,
+) -> LaidOut:
+    inputs = (num_mel_bins, dft_length, sample_rate, lower_edge_hertz, upper_edge_hertz)
+    tensors = [ctx.plain(value).tensor for value in inputs]
+    return LaidOut(
+        ctx.operator_layer(keras_objects.MelWeights, *tensors, to=ctx.dtype_named(output_datatype)), identity(2)
+    )

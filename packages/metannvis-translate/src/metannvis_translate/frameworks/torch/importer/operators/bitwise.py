@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
-from metannvis_translate.frameworks.torch.importer.operators.elementwise import elementwise
+from metannvis_translate.frameworks.torch.importer.operators.elementwise import elementwise, operands
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import Value
@@ -53,17 +53,14 @@ def BitCast(ctx: TorchImporter, input: Value, *, to: int) -> LaidOut:
     """``Tensor.view``."""
     dtype = torch_dtype(ctx, to)
     before = ctx.numpy_dtype(ctx.node.inputs[0])
-    if (
-        dtype is None
-        or before is None
-        or np.dtype(before).itemsize != dtype.itemsize
-        or "bool" in (str(before), str(dtype))
-    ):
+    if dtype is None or before is None or np.dtype(before).itemsize != dtype.itemsize:
         ctx.refuse("it is not between types of as many bits that PyTorch has")
     return call(ctx, bit_cast, input, rank=input.rank, dtype=dtype)
 
 
 @converter("BitShift", since=11)
 def BitShift(ctx: TorchImporter, X: Value, Y: Value, *, direction: str) -> LaidOut:
-    shift = torch.bitwise_left_shift if direction == "LEFT" else torch.bitwise_right_shift
-    return elementwise(ctx, shift, X, Y)
+    if direction == "LEFT":
+        args, order = operands(ctx, (X, Y))
+        return LaidOut(ctx.function(torch.bitwise_left_shift, *args), order)
+    return elementwise(ctx, torch.bitwise_right_shift, X, Y)

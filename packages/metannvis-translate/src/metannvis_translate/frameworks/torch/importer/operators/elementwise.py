@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from metannvis_translate.frameworks.torch.importer.integers import is_unsigned_64, of_unsigned
 from metannvis_translate.frameworks.torch.importer.modules import Add as AddModule
 from metannvis_translate.frameworks.torch.importer.modules import Clip, Maximum, Minimum
 from metannvis_translate.frameworks.torch.importer.registry import converter
@@ -46,7 +47,7 @@ BINARY_TENSORS: dict[str, Callable[..., Any]] = {
 def _unary(name: str, function: Callable[..., Any], domain: str = "") -> None:
     def convert(ctx: TorchImporter, X: Value) -> LaidOut:
         x = ctx.placed(X)
-        return LaidOut(ctx.function(function, x.tensor), x.order)
+        return LaidOut(ctx.function(of_unsigned(ctx, function), x.tensor), x.order)
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``torch.{function.__name__}``."
@@ -86,8 +87,9 @@ def operands(ctx: TorchImporter, values: Sequence[Value], *, scalars: bool = Tru
 
 def elementwise(ctx: TorchImporter, function: Callable[..., Any], *values: Value, scalars: bool = True) -> LaidOut:
     """Call a function on operands that are brought to lie alike."""
-    args, order = operands(ctx, values, scalars=scalars)
-    return LaidOut(ctx.function(function, *args), order)
+    own = of_unsigned(ctx, function)
+    args, order = operands(ctx, values, scalars=scalars and own is function)
+    return LaidOut(ctx.function(own, *args), order)
 
 
 def add(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
@@ -118,6 +120,8 @@ def Mean(ctx: TorchImporter, *data_0: Value) -> LaidOut:
 @converter("Div", since=1)
 def Div(ctx: TorchImporter, A: Value, B: Value) -> LaidOut:
     """Integers are divided with the fraction cut off."""
+    if is_unsigned_64(ctx, ctx.node):
+        return elementwise(ctx, torch.div, A, B)
     args, order = operands(ctx, (A, B))
     if ctx.is_integer(0):
         return LaidOut(ctx.function(torch.div, *args, rounding_mode="trunc"), order)
@@ -134,10 +138,21 @@ def Mod(ctx: TorchImporter, A: Value, B: Value, *, fmod: int = 0) -> LaidOut:
     return elementwise(ctx, fmod_of if fmod else torch.remainder, A, B)
 
 
+def whole_power(base: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+    """A power of a fraction by a whole number, in double precision."""
+    return torch.pow(base.double(), exponent.double()).to(base.dtype)
+
+
 @converter("Pow", since=1)
 def Pow(ctx: TorchImporter, X: Value, Y: Value) -> LaidOut:
     """The result has the type of the base."""
-    result = elementwise(ctx, torch.pow, X, Y)
+    if is_unsigned_64(ctx, ctx.node) and ctx.is_integer(0) and not ctx.is_integer(1):
+        ctx.refuse("PyTorch has no power of unsigned integers of 64 bits by a fraction")
+    # a tensor of exponents is taken in the type of the base, which may not hold every integer
+    whole = (
+        ctx.is_integer(1) and not ctx.is_integer(0) and not (isinstance(Y, ConstantValue) and Y.scalar() is not None)
+    )
+    result = elementwise(ctx, whole_power if whole else torch.pow, X, Y, scalars=not whole)
     if ctx.is_integer(0) and not ctx.is_integer(1):
         dtype = ctx.numpy_dtype(ctx.node.inputs[0])
         return LaidOut(ctx.method("to", result.tensor, getattr(torch, str(dtype))), result.order)

@@ -97,9 +97,20 @@ def _not_negative(ctx: TorchImporter, data: LaidOut, indices: Value, axis: int) 
     return ctx.function(torch.remainder, ctx.plain(indices).tensor, count)
 
 
+def one_hot(indices: torch.Tensor, depth: torch.Tensor, values: torch.Tensor, *, axis: int) -> torch.Tensor:
+    """Rows of as many classes as a tensor says, with the values that a tensor holds."""
+    count = int(depth)
+    index = indices.long().unsqueeze(axis)
+    shape = [-1 if k == axis else 1 for k in range(index.ndim)]
+    classes = torch.arange(count, device=indices.device).reshape(shape)
+    return torch.where(torch.where(index < 0, index + count, index) == classes, values[1], values[0])
+
+
 @converter("OneHot", since=9)
 def OneHot(ctx: TorchImporter, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> LaidOut:
     """``F.one_hot``; an index out of range gives no one at all."""
+    if isinstance(depth, LaidOut) or isinstance(values, LaidOut):
+        return call(ctx, one_hot, indices, depth, values, rank=indices.rank + 1, axis=axis % (indices.rank + 1))
     x = ctx.plain(indices)
     count = int(ctx.known(depth, "depth").reshape(()))
     off, on = ctx.known(values, "values").tolist()

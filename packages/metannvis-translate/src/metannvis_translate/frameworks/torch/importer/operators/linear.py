@@ -38,6 +38,9 @@ def Linear(ctx: TorchImporter, X: Value, W: Value, B: Value | None = None) -> La
     """``nn.Linear``."""
     if not isinstance(W, ConstantValue) or not (B is None or isinstance(B, ConstantValue)):
         ctx.refuse("its weights are computed when the model runs")
+    if ctx.is_integer():  # of which no module has weights
+        product = MatMul(ctx, X, W)
+        return product if B is None else add(ctx, product, B)
     return dense(ctx, X, W, B)
 
 
@@ -69,7 +72,9 @@ def Gemm(
         a = ctx.placed(A)
         A = LaidOut(a.tensor, tuple(1 - axis for axis in a.order))
     is_bias = False
-    if isinstance(B, ConstantValue) and isinstance(A, LaidOut) and alpha == 1:
+    if ctx.is_integer():
+        alpha, beta = int(alpha), int(beta)
+    if isinstance(B, ConstantValue) and isinstance(A, LaidOut) and alpha == 1 and not ctx.is_integer():
         width = B.array.shape[0 if transB else 1]
         is_bias = (
             isinstance(C, ConstantValue) and beta == 1 and C.array.size == width and C.array.shape[-1:] == (width,)

@@ -76,7 +76,8 @@ def pad(ctx: TorchImporter, data: Value, pads: Pads, mode: str, value: Any) -> L
     while pairs[-2:] == [0, 0]:
         del pairs[-2:]
     if mode == "constant":
-        return LaidOut(ctx.function(F.pad, x.tensor, pairs, "constant", value), x.order)
+        # F.pad takes a fill of double precision, in which not every large integer is
+        return LaidOut(ctx.function(torch.constant_pad_nd, x.tensor, pairs, value), x.order)
     if mode not in MODES:
         ctx.refuse(f"its mode {mode!r} is not known")
     # PyTorch pads the last one to three axes of tensors with exactly two more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from metannvis_translate.frameworks.torch.importer.calls import call
+from metannvis_translate.frameworks.torch.importer.integers import UNSIGNED
 from metannvis_translate.frameworks.torch.importer.operators.pool import GLOBAL_AVERAGE, GLOBAL_MAX
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut, is_identity, kept_axes
@@ -48,8 +50,16 @@ def _sum_of(before: Callable[..., Any] | None, after: Callable[..., Any] | None)
     return reduce
 
 
+def whole_mean(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
+    """A mean of integers, with the fraction cut off."""
+    count = math.prod(x.shape[dim] for dim in dims)
+    return torch.div(x.sum(dims, keep), max(count, 1), rounding_mode="trunc")
+
+
 REDUCTIONS: dict[str, Reduction] = {
-    "ReduceMean": _function(torch.mean),
+    "ReduceMean": lambda ctx, x, dims, keep: ctx.function(
+        whole_mean if ctx.is_integer() else torch.mean, x, dims, keep
+    ),
     "ReduceSum": _function(torch.sum),
     # where several are the largest, `amax` gives each its part of the gradient, as TensorFlow does
     "ReduceMax": _function(torch.amax),
@@ -180,9 +190,9 @@ def CumSum(ctx: TorchImporter, x: Value, axis: Value, *, exclusive: int = 0, rev
     tensor = placed.tensor
     if reverse:
         tensor = ctx.function(torch.flip, tensor, (dim,))
-    options = {}
-    if ctx.is_integer():  # which PyTorch adds up in 64 bits
-        options["dtype"] = getattr(torch, str(ctx.numpy_dtype(ctx.node.inputs[0])))
+    options, dtype = {}, ctx.numpy_dtype(ctx.node.inputs[0])
+    if dtype is not None and dtype.kind in "iub" and dtype.name not in UNSIGNED:  # which PyTorch adds up in 64 bits
+        options["dtype"] = getattr(torch, str(dtype))
     total = ctx.function(torch.cumsum, tensor, dim, **options)
     if exclusive:
         total = ctx.function(torch.sub, total, tensor)

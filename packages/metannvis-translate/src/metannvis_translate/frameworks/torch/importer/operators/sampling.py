@@ -1,4 +1,4 @@
-"""Image sampling: grids of places, kernels with offsets."""
+"""Image sampling: grids of places, regions, kernels with offsets."""
 
 from __future__ import annotations
 
@@ -127,3 +127,115 @@ def GridSample(
         F.grid_sample, x.tensor, points.tensor, modes.get(mode, mode), padding_mode, bool(align_corners)
     )
     return LaidOut(tensor, x.order)
+
+
+def _points(first: Tensor, length: Tensor, cells: int, ratio: int, size: int) -> tuple[Tensor, ...]:
+    """The points ``(regions, cells, points)`` that are read along an axis: two pixels, their weights, which points there are.
+
+    Cells of regions of different sizes have different numbers of points, of which the largest is taken.
+    """
+    number = torch.full_like(length, ratio) if ratio else torch.ceil(length / cells).clamp(min=0)
+    most = ratio or int(number.max().clamp(min=1)) if number.numel() else max(ratio, 1)
+    point = torch.arange(most, device=first.device, dtype=first.dtype)
+    cell = torch.arange(cells, device=first.device, dtype=first.dtype)[:, None]
+    share = (point + 0.5) / number.clamp(min=1)[:, None, None]
+    at = first[:, None, None] + (cell + share) * (length / cells)[:, None, None]
+    within = (at >= -1) & (at <= size)
+    at = at.clamp(0, size - 1)
+    low = at.floor()
+    part = at - low
+    there = (point < number[:, None, None]).expand_as(at)
+    return low.long(), (low + 1).clamp(max=size - 1).long(), (1 - part) * within, part * within, there
+
+
+def roi_align(
+    x: Tensor,
+    rois: Tensor,
+    batch: Tensor,
+    *,
+    cells: tuple[int, int],
+    ratio: int,
+    scale: float,
+    half: bool,
+    largest: bool,
+) -> Tensor:
+    """Regions ``(regions, 4)`` of images, each in cells of which some points are read and averaged (or the largest taken).
+
+    Without a ratio a cell has a point a pixel, so that how many are read depends on the regions.
+    """
+    axes = []
+    for axis, (count, size) in enumerate(zip(cells, x.shape[2:], strict=True)):
+        first, last = (rois[:, k] * scale - (0.5 if half else 0.0) for k in (1 - axis, 3 - axis))
+        length = last - first if half else (last - first).clamp(min=1)
+        axes.append(_points(first, length, count, ratio, size))
+    (top, bottom, *rows, below), (left, right, *columns, beside) = axes
+    pixels = x.permute(0, 2, 3, 1).flatten(0, 2)
+    start = (batch.long() * x.shape[2])[:, None, None]
+    there = (below[:, :, :, None, None] & beside[:, None, None])[
+        ..., None
+    ]  # (regions, rows, points, columns, points, 1)
+    parts = []
+    for row, down in zip((top, bottom), rows, strict=True):
+        for column, along in zip((left, right), columns, strict=True):
+            index = (start + row)[:, :, :, None, None] * x.shape[3] + column[:, None, None]
+            weight = down[:, :, :, None, None] * along[:, None, None]
+            parts.append(pixels[index] * weight[..., None])
+    if largest:  # of the four weighted corners, as the standard's evaluators do
+        highest = torch.where(there, torch.stack(parts).amax(0), -torch.inf).amax((2, 4))
+        result = torch.where(there.any(4).any(2), highest, 0.0)
+    else:
+        total = torch.where(there, parts[0] + parts[1] + parts[2] + parts[3], 0.0).sum((2, 4))
+        result = total / there.sum((2, 4)).clamp(min=1)
+    return result.permute(0, 3, 1, 2)
+
+
+def _aligned(
+    ctx: TorchImporter, X: Value, rois: Value, batch_indices: Value, *, half: bool, mode: str, **options: Any
+) -> LaidOut:
+    return call(ctx, roi_align, X, rois, batch_indices, rank=4, half=half, largest=mode == "max", **options)
+
+
+@converter("RoiAlign", since=10)
+def RoiAlign_10(
+    ctx: TorchImporter,
+    X: Value,
+    rois: Value,
+    batch_indices: Value,
+    *,
+    mode: str = "avg",
+    output_height: int = 1,
+    output_width: int = 1,
+    sampling_ratio: int = 0,
+    spatial_scale: float = 1.0,
+) -> LaidOut:
+    """Before opset 16: corners of a region are pixels."""
+    return _aligned(
+        ctx, X, rois, batch_indices, half=False, mode=mode, cells=(output_height, output_width),
+        ratio=sampling_ratio, scale=spatial_scale,
+    )  # fmt: skip
+
+
+@converter("RoiAlign", since=16)
+def RoiAlign(
+    ctx: TorchImporter,
+    X: Value,
+    rois: Value,
+    batch_indices: Value,
+    *,
+    coordinate_transformation_mode: str = "half_pixel",
+    mode: str = "avg",
+    output_height: int = 1,
+    output_width: int = 1,
+    sampling_ratio: int = 0,
+    spatial_scale: float = 1.0,
+) -> LaidOut:
+    """Its arithmetic, as a function.
+
+    References
+    ----------
+    K. He et al., "Mask R-CNN", 2017, section 3.
+    """
+    return _aligned(
+        ctx, X, rois, batch_indices, half=coordinate_transformation_mode == "half_pixel", mode=mode,
+        cells=(output_height, output_width), ratio=sampling_ratio, scale=spatial_scale,
+    )  # fmt: skip

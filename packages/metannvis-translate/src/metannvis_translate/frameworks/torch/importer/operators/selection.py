@@ -45,22 +45,21 @@ def unique(x: Tensor, *, dim: int | None, ordered: bool) -> tuple[Tensor, Tensor
     """Each element (or slice) once, where it first stands, which of them each one is, and how often there is one."""
     if dim is None:
         x = x.flatten()
-    values, inverse, counts = torch.unique(x, sorted=True, return_inverse=True, return_counts=True, dim=dim)
+    # PyTorch does not sort bfloat16, which single precision holds
+    wide = x.float() if x.dtype == torch.bfloat16 else x
+    values, inverse, counts = torch.unique(wide, sorted=True, return_inverse=True, return_counts=True, dim=dim)
     places = torch.arange(inverse.numel(), device=x.device)
     first = torch.full_like(counts, inverse.numel()).scatter_reduce(0, inverse, places, "amin")
     if not ordered:
         order = first.argsort()
         values = values.index_select(dim or 0, order)
         first, counts, inverse = first[order], counts[order], order.argsort()[inverse]
-    return values, first, inverse, counts
+    return values.to(x.dtype), first, inverse, counts
 
 
 @converter("Unique", since=11)
 def Unique(ctx: TorchImporter, X: Value, *, axis: int | None = None, sorted: int = 1) -> tuple[LaidOut, ...]:
     """``torch.unique``."""
-    dtype = ctx.numpy_dtype(ctx.node.inputs[0])
-    if dtype is None or dtype.kind == "V":
-        ctx.refuse(f"PyTorch does not sort {dtype}")
     dim = None if axis is None else axis % X.rank
     ranks = (1 if dim is None else X.rank, 1, 1, 1)
     return calls(ctx, unique, X, ranks=ranks, dim=dim, ordered=bool(sorted))
@@ -86,29 +85,36 @@ def ReverseSequence(
 def suppress(
     boxes: Tensor, scores: Tensor, limit: Tensor | None, overlap: Tensor | None, least: Tensor | None, *, centre: bool
 ) -> Tensor:
-    """``(batch, class, box)`` of the boxes that are kept: the best ones, and those that do not overlap them too much."""
-    most = 0 if limit is None else int(limit)
+    """``(batch, class, box)`` of the boxes that are kept: the best ones, and those that do not overlap them too much.
+
+    One box of each class is chosen at a time: the best of those that are left.
+    """
+    most = 0 if limit is None else min(int(limit), scores.shape[2])
     bound = 0.0 if overlap is None else float(overlap)
     a, b = boxes[..., :2], boxes[..., 2:]
     low, high = (a - b / 2, a + b / 2) if centre else (torch.minimum(a, b), torch.maximum(a, b))
+    order = torch.argsort(scores, dim=-1, descending=True, stable=True)
+    low, high = (
+        x[:, None].expand(-1, scores.shape[1], -1, -1).gather(2, order[..., None].expand(-1, -1, -1, 2))
+        for x in (low, high)
+    )
     area = (high - low).prod(-1)
-    kept: list[list[int]] = []
-    for n in range(scores.shape[0]):
-        for c in range(scores.shape[1]):
-            order = torch.argsort(scores[n, c], descending=True, stable=True).tolist()
-            chosen: list[int] = []
-            for i in order:
-                if len(chosen) >= most or (least is not None and not bool(scores[n, c, i] > least.reshape(()))):
-                    break
-                over = [
-                    (torch.minimum(high[n, i], high[n, j]) - torch.maximum(low[n, i], low[n, j])).clamp(min=0).prod()
-                    for j in chosen
-                ]
-                # zero over zero is no number, which is not more than anything
-                if not any(bool(o / (area[n, i] + area[n, j] - o) > bound) for o, j in zip(over, chosen, strict=True)):
-                    chosen.append(i)
-            kept += [[n, c, i] for i in chosen]
-    return torch.tensor(kept, dtype=torch.int64, device=boxes.device).reshape(-1, 3)
+    left = torch.ones_like(order, dtype=torch.bool)
+    if least is not None:
+        left = scores.gather(2, order) > least.reshape(())
+    chosen = torch.full((*order.shape[:2], 0), -1, dtype=torch.int64, device=boxes.device)
+    for _ in range(most):
+        if not bool(left.any()):
+            break
+        best = left.to(torch.int8).argmax(-1, keepdim=True)
+        corner = best[..., None].expand(-1, -1, -1, 2)
+        shared = torch.minimum(high, high.gather(2, corner)) - torch.maximum(low, low.gather(2, corner))
+        common = shared.clamp(min=0).prod(-1)
+        chosen = torch.cat([chosen, torch.where(left.any(-1, keepdim=True), order.gather(2, best), -1)], -1)
+        # zero over zero is no number, which is not more than anything
+        left = (left & ~(common / (area + area.gather(2, best) - common) > bound)).scatter(2, best, False)
+    places = torch.nonzero(chosen >= 0)
+    return torch.stack([places[:, 0], places[:, 1], chosen[chosen >= 0]], -1)
 
 
 @converter("NonMaxSuppression", since=10)
@@ -122,6 +128,6 @@ def NonMaxSuppression(
     *,
     center_point_box: int = 0,
 ) -> LaidOut:
-    """Box by box, as a function."""
+    """By arithmetic on all classes at once, as a function."""
     inputs = (boxes, scores, max_output_boxes_per_class, iou_threshold, score_threshold)
     return call(ctx, suppress, *inputs, rank=2, centre=bool(center_point_box))

@@ -119,10 +119,21 @@ def Size(ctx: TorchImporter, data: Value) -> Value:
     return call(ctx, size_of, data, rank=0)
 
 
+def filled(shape: Tensor, *, value: Any, dtype: torch.dtype) -> Tensor:
+    """A tensor of a computed shape with one value everywhere."""
+    return torch.full(tuple(shape.tolist()), value, dtype=dtype, device=shape.device)
+
+
 @converter("ConstantOfShape", since=9)
 def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> Value:
     """``torch.full``."""
     fill = np.zeros(1, np.float32) if value is None else np.asarray(value.numpy())
+    if isinstance(input, LaidOut):
+        rank = (ctx.shape(0) or (None,))[0]
+        if rank is None:
+            ctx.refuse("how many axes it has is computed when the model runs")
+        to = getattr(torch, ctx.float_dtype(str(fill.dtype)))
+        return call(ctx, filled, input, rank=rank, value=fill.reshape(()).item(), dtype=to)
     sizes = ctx.sizes(input, "shape")
     array = ctx._floats(fill)
     if not any(isinstance(size, fx.Node) for size in sizes):
@@ -132,9 +143,19 @@ def ConstantOfShape(ctx: TorchImporter, input: Value, *, value: Any = None) -> V
     return LaidOut(tensor, identity(len(sizes)))
 
 
+def steps_between(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    """Numbers from ``start`` up or down to ``limit``, without it; of floats in double precision, as many as that says."""
+    wide = torch.float64 if start.is_floating_point() else torch.int64
+    first, last, step = (x.to(wide).reshape(()) for x in (start, limit, delta))
+    count = int(((last - first).double() / step.double()).ceil())
+    return (first + torch.arange(max(count, 0), dtype=wide, device=start.device) * step).to(start.dtype)
+
+
 @converter("Range", since=11)
-def Range(ctx: TorchImporter, start: Value, limit: Value, delta: Value) -> Value:
+def Range(ctx: TorchImporter, start: Value, limit: Value, delta: Value, *, stash_type: int = 1) -> Value:
     """``torch.arange``."""
+    if any(isinstance(value, LaidOut) for value in (start, limit, delta)):
+        return call(ctx, steps_between, start, limit, delta, rank=1)
     dtype = ctx.numpy_dtype(ctx.node.outputs[0]) or ctx.known(delta, "delta").dtype
     ends = [ctx.sizes(value, "bounds")[0] for value in (start, limit, delta)]
     if not any(isinstance(end, fx.Node) for end in ends):

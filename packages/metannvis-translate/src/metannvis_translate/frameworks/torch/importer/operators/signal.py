@@ -1,18 +1,18 @@
-"""Fourier transforms and windows. Complex numbers are pairs on the last axis."""
+"""Fourier transforms, windows and filter banks. Complex numbers are pairs on the last axis."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from metannvis_translate.frameworks.torch.importer.calls import call, torch_dtype
 from metannvis_translate.frameworks.torch.importer.registry import converter
 from metannvis_translate.graph.layout import LaidOut
-from metannvis_translate.graph.metadata import ROUNDING
 from metannvis_translate.importing.values import Value
+from metannvis_translate.importing.window_functions import WINDOWS
 
 if TYPE_CHECKING:
     from metannvis_translate.frameworks.torch.importer.context import TorchImporter
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 def fourier(x: Tensor, *, length: int | None, dim: int, inverse: bool, onesided: bool) -> Tensor:
     """Discrete Fourier transform of pairs (or real numbers) along an axis, cut or filled up with zeros to ``length``."""
-    wide = x
     if x.shape[-1] == 1:
-        values = torch.complex(wide[..., 0], torch.zeros_like(wide[..., 0]))
+        values = torch.complex(x[..., 0], torch.zeros_like(x[..., 0]))
     else:
-        values = torch.view_as_complex(wide.contiguous())
+        values = torch.view_as_complex(x.contiguous())
     if inverse and onesided:
         return torch.fft.irfft(values, length, dim).unsqueeze(-1).to(x.dtype)
     if inverse:
@@ -39,9 +38,6 @@ def _transform(
     ctx: TorchImporter, x: Value, dft_length: Value | None, axis: int, inverse: int, onesided: int
 ) -> LaidOut:
     length = None if dft_length is None else int(ctx.known(dft_length, "length").reshape(()))
-    single = ctx.stated(ROUNDING) != "kernel" and ctx.numpy_dtype(ctx.node.inputs[0]) == np.float32
-    if single and inverse and not onesided:
-        ctx.refuse("sums that cancel come out of single precision with other rounding than the standard's evaluator's")
     options = {"length": length, "dim": axis % x.rank, "inverse": bool(inverse), "onesided": bool(onesided)}
     return call(ctx, fourier, x, rank=x.rank, **options)
 
@@ -101,10 +97,6 @@ def STFT(
     return call(ctx, short_time_fourier, signal, window, rank=4, **options)
 
 
-#: What windows weigh the cosines of 0, 1 and 2 turns with.
-WINDOWS = {"HannWindow": (0.5, 0.5, 0.0), "HammingWindow": (25 / 46, 21 / 46, 0.0), "BlackmanWindow": (0.42, 0.5, 0.08)}
-
-
 def window_of(size: Tensor, *, weights: tuple[float, ...], periodic: bool, dtype: torch.dtype) -> Tensor:
     """A window that is a sum of cosines, as long as ``size`` says."""
     turns = torch.arange(int(size), dtype=torch.float64, device=size.device) * (2 * torch.pi)
@@ -125,3 +117,37 @@ def _window(name: str) -> None:
 
 for _name in WINDOWS:
     _window(_name)
+
+
+def mel_weights(
+    bins: Tensor, length: Tensor, rate: Tensor, lowest: Tensor, highest: Tensor, *, dtype: torch.dtype
+) -> Tensor:
+    """Triangular filters ``(frequencies, bins)`` whose corners are spread evenly over the mel scale."""
+    count, frequencies = int(bins), int(length) // 2 + 1
+    low, high = (2595 * torch.log1p(edge.double().reshape(()) / 700) / math.log(10) for edge in (lowest, highest))
+    corners = low + torch.arange(count + 2, device=bins.device) * ((high - low) / (count + 2))
+    hertz = 700 * torch.expm1(corners / 2595 * math.log(10))
+    at = torch.div((length.double().reshape(()) + 1) * hertz, rate.double().reshape(()), rounding_mode="floor")
+    left, middle, right = at[:-2], at[1:-1], at[2:]
+    frequency = torch.arange(frequencies, device=bins.device)[:, None]
+    rising, falling = middle - left, right - middle
+    up = torch.where(rising > 0, (frequency - left) / rising.clamp(min=1), 1.0)
+    down = (right - frequency) / falling.clamp(min=1)
+    inside = torch.where((frequency >= left) & (frequency <= middle), up, 0.0)
+    return torch.where((frequency >= middle) & (frequency < right), down, inside).to(dtype)
+
+
+@converter("MelWeightMatrix", since=17)
+def MelWeightMatrix(
+    ctx: TorchImporter,
+    num_mel_bins: Value,
+    dft_length: Value,
+    sample_rate: Value,
+    lower_edge_hertz: Value,
+    upper_edge_hertz: Value,
+    *,
+    output_datatype: int = 1,
+) -> LaidOut:
+    """Its arithmetic, as a function."""
+    inputs = (num_mel_bins, dft_length, sample_rate, lower_edge_hertz, upper_edge_hertz)
+    return call(ctx, mel_weights, *inputs, rank=2, dtype=torch_dtype(ctx, output_datatype))
