@@ -34,6 +34,7 @@ from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Ou
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.running.target import SegmentationTarget
 
 __all__ = [
     "Argument",
@@ -51,6 +52,7 @@ __all__ = [
     "ModelAdapter",
     "Outcome",
     "PendingExplanation",
+    "SegmentationTarget",
     "Toolset",
     "ToolsetError",
     "UnfitWarning",

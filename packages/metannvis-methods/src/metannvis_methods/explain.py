@@ -30,6 +30,7 @@ def explain(
     inputs: Any = None,
     *,
     target: Any = None,
+    output: int | str | None = None,
     labels: Sequence[str] | None = None,
     layer: Any = None,
     neuron: Any = None,
@@ -60,7 +61,13 @@ def explain(
         of the *other* framework is taken to be in that framework's layout.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
-        dense output; ``None``: the only output, else the class predicted for each sample.
+        dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
+        the only output. A :class:`SegmentationTarget`: a class over a region of a dense output. A function of the output:
+        it gets a tensor of the model's framework in the model's own layout, shape ``(N, …)``, whichever framework the
+        method runs in (of that framework for an ONNX model), and returns one number a sample.
+    output
+        Which output of several: its index, its name, or its path in nested dicts, tuples, named tuples and dataclasses
+        (``"logits"``, ``"scores.0"``). One tensor in such a wrapping needs none.
     labels
         Class names, in order.
     layer
@@ -125,6 +132,7 @@ def explain(
         exec_args=exec_args,
         translation=translation,
         may_find_target=True,
+        output=output,
         labels=None if labels is None else tuple(labels),
         seed=seed,
         batch_size=batch_rows(batch_size),

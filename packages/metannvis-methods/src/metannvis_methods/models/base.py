@@ -20,6 +20,7 @@ from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.view import View
 
 __all__ = ["ModelAdapter"]
 
@@ -120,6 +121,31 @@ class ModelAdapter:
         """The model's outputs."""
         output = model(*inputs)
         return [to_numpy(part) for part in (output if isinstance(output, (tuple, list)) else [output])]
+
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """The model's outputs, each with its path in what the model returns (``"scores.0"``); a sole tensor has none."""
+        arrays = self.predict(model, inputs)
+        return [("" if len(arrays) == 1 else str(place), array) for place, array in enumerate(arrays)]
+
+    def view(self, model: Any, view: View) -> Any:
+        """A model over the same layers that is seen as ``view`` says.
+
+        A framework that does not know how gives the model itself, if its first output is asked for.
+        """
+        if view.place or view.score is not None:
+            raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
+        return model
+
+    def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The value of a caller's function of an output, and its derivative times a cotangent, as NumPy.
+
+        The function gets a tensor of this framework, shape ``(N, …)``.
+        """
+
+        def no_gradient(_: Array) -> Array:
+            raise InvalidArgumentError("a target function of this framework's arrays has no gradients")
+
+        return to_numpy(function(output)), no_gradient
 
     def gradients(self, model: Any, inputs: Sequence[Any], cotangents: Sequence[Array]) -> list[Array | None]:
         """Derivative of the sum of all outputs times their cotangents, for each input; ``None`` for whole numbers.

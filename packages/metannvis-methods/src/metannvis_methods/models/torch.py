@@ -24,6 +24,9 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.torch_view import ViewedModule
+from metannvis_methods.models.view import View
 
 __all__ = ["adapter"]
 
@@ -149,6 +152,10 @@ class TorchAdapter(ModelAdapter):
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
+        return [array for _, array in self.outputs(model, inputs)]
+
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """Tensors in whatever ``forward`` returns, with their paths."""
         try:
             with torch.no_grad():
                 output = model(*inputs)
@@ -156,7 +163,30 @@ class TorchAdapter(ModelAdapter):
             given = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
-        return [to_numpy(tensor) for tensor in _tensors(output)]
+        return [(path, to_numpy(tensor)) for path, tensor in leaves(output, torch.is_tensor)]
+
+    def view(self, model: Any, view: View) -> Any:
+        """A module around the model."""
+        return ViewedModule(model, view)
+
+    def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The function is called with a tensor that requires a gradient."""
+        with torch.enable_grad():
+            tensor = torch.from_numpy(output.copy()).requires_grad_(output.dtype.kind == "f")
+            value = function(tensor)
+        if not isinstance(value, torch.Tensor):
+            value = torch.as_tensor(value)
+
+        def derivative(cotangent: Array) -> Array:
+            if not value.requires_grad:
+                raise InvalidArgumentError(
+                    "the target function has no gradient: compute it from the output with PyTorch, or take a method "
+                    "that needs predictions only"
+                )
+            (found,) = torch.autograd.grad(value, tensor, torch.from_numpy(cotangent.copy()), retain_graph=True)
+            return to_numpy(found)
+
+        return to_numpy(value), derivative
 
     def needs_examples(self, model: Any) -> bool:
         """A module says nothing of its inputs."""
@@ -256,16 +286,6 @@ def _tensor(value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     return torch.from_numpy(np.array(to_numpy(value)))
-
-
-def _tensors(output: Any) -> list[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        return [output]
-    if isinstance(output, Mapping):
-        output = tuple(output.values())
-    if isinstance(output, (tuple, list)):
-        return [tensor for part in output for tensor in _tensors(part)]
-    return []
 
 
 adapter = TorchAdapter()

@@ -57,7 +57,11 @@ class MethodCall:
     progress
         To be called with ``(done, total, stage)`` where the toolkit says how far it is.
     output
-        Which of the model's outputs is explained; ``None``: its only one.
+        Which of the model's outputs is explained: an index, a name or a path; ``None``: its only one. For a toolset: ``None``,
+        since it is shown a model with one output.
+    score
+        A function of the output that is explained instead of a target, or one a sample. For a toolset: ``None``, since it is
+        shown a model whose output is the score, shape ``(N,)``.
     framework
         Key of the framework of ``model``.
     several
@@ -82,6 +86,7 @@ class MethodCall:
     seed: int | None = None
     progress: Progress | None = None
     output: Any = None
+    score: Any = None
     framework: str = ""
     several: bool = False
     labels: tuple[str, ...] | None = None

@@ -14,6 +14,7 @@ from metannvis_translate.errors import first_line
 from metannvis_methods.errors import FixedBatchWarning, InvalidArgumentError, MetannvisError, ToolsetError, UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.view import View
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 
 
@@ -50,33 +51,58 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
     return dataclasses.replace(call, batch_size=min(fixed, call.batch_size or fixed))
 
 
-def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
-    """Run a call at once, or in pieces of ``batch_size`` samples if each sample stands for itself."""
+def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
+    """Run a call at once, or in pieces of ``batch_size`` samples if each sample stands for itself.
+
+    A score that is another one for each sample takes one sample at a time, since a toolkit does not say which of its rows
+    belong to which.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is such a score, and the method looks at several samples together.
+    """
     size = call.batch_size
     samples = {int(tensor.shape[0]) for tensor in call.inputs}
     count = samples.pop() if len(samples) == 1 else 0
+    if isinstance(call.score, list):
+        if not call.spec.batchable:
+            raise InvalidArgumentError(
+                f"{call.spec.key} looks at several samples together, and the target is another region in each: give a mask "
+                "that is the same for all"
+            )
+        size = 1
     if size is None or count <= size or not call.spec.batchable:
-        return _attempt(toolset, _sized(call, size, count))
+        return _attempt(toolset, _sized(call, size, count), adapter)
     outputs = []
     for start in range(0, count, size):
         if call.progress is not None:
             call.progress(start, count, "run")
         piece = _cut(call, start, min(start + size, count), count)
-        outputs.append(_attempt(toolset, _sized(piece, size, min(size, count - start))))
+        outputs.append(_attempt(toolset, _sized(piece, size, min(size, count - start)), adapter))
     if call.progress is not None:
         call.progress(count, count, "run")
     return _joined(call, outputs)
 
 
-def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
+def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
     try:
-        return toolset.run(call)
+        return toolset.run(_shown(call, adapter))
     except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
         raise ToolsetError(
             f"{call.spec.key} of {call.spec.toolset} failed with {type(error).__name__}: {first_line(error)}"
         ) from error
+
+
+def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
+    """The call on the model as its toolkit is to see it: the one output that is explained, or the score of it."""
+    score = call.score[0] if isinstance(call.score, list) else call.score
+    if score is None and call.output is None:
+        return call
+    model = adapter.view(call.model, View(place=call.output or 0, score=score))
+    return dataclasses.replace(call, model=model, output=None, score=None)
 
 
 def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
@@ -110,8 +136,8 @@ def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
     for argument in call.spec.call:
         if argument.role in per_sample and argument.name in options:
             options[argument.name] = part(options[argument.name], ranks if argument.role in like_inputs else None)
-    target = call.target[start:stop] if isinstance(call.target, list) else call.target
-    return dataclasses.replace(call, inputs=part(call.inputs), call_options=options, target=target)
+    target, score = (value[start:stop] if isinstance(value, list) else value for value in (call.target, call.score))
+    return dataclasses.replace(call, inputs=part(call.inputs), call_options=options, target=target, score=score)
 
 
 def _joined(call: MethodCall, outputs: Sequence[MethodOutput]) -> MethodOutput:

@@ -11,8 +11,9 @@ from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import in_order, in_pieces, to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
@@ -21,14 +22,18 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.guard import guarded, seeded, set_aside
+from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.request import toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.running.target import (
+    SegmentationTarget,
     class_index,
+    describe_target,
     plain_target,
     score_classes,
+    scores_for,
     settle_target,
     translated_target,
 )
@@ -94,25 +99,20 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
-    recorded: Any = target
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
         _refuse_whole_numbers(spec, adapter, call.inputs)
+    recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
         if call.inputs:
-            given = (*call.inputs, *in_order(call.option("extra")))
-            outputs = in_pieces(lambda part: adapter.predict(prepared.model, part), given, prepared.fixed_batch)
-            if spec.by_role("target", "score") is not None and score is None:
-                settled, known = settle_target(translated_target(prepared, target), outputs)
-                recorded = known if target is None else target
-                if settled is not target:
-                    call = dataclasses.replace(call, target=settled)
+            call, known = _aimed(asked, call, prepared)
+            recorded = known if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
-        output = in_chunks(toolset, call)
+        output = in_chunks(toolset, call, adapter)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     inputs, input_axes = caller_inputs(prepared, asked)
@@ -133,6 +133,30 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         seconds=seconds,
         options={**asked.recorded, **({} if asked.seed is None else {"seed": asked.seed})},
     )
+
+
+def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Any]:
+    """The call with what it explains settled by a prediction: which output, which target or score of it; and what to record."""
+    spec, adapter, home = asked.spec, prepared.adapter, adapter_for(prepared.framework)
+    given = (*call.inputs, *in_order(call.option("extra")))
+    outputs = predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size)
+    has_target = spec.by_role("target", "score") is not None
+    if not has_target and asked.output is None:
+        return call, None
+    chosen = choose_output(prepared, home, asked.output, outputs)
+    output = in_caller_layout(chosen, outputs[chosen.place][1])
+    place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
+    known = None
+    if asked.score is not None:
+        asked_score = asked.score
+        if isinstance(asked_score, SegmentationTarget):
+            asked_score = class_index(asked_score, asked.labels)
+        score = scores_for(asked_score, prepared, home, chosen, output)
+        return dataclasses.replace(call, output=place, score=score, target=None), None
+    if has_target and asked.option("target", "score") is None:
+        settled, known = settle_target(plain_target(call.target), output)
+        call = dataclasses.replace(call, target=translated_target(prepared, settled, chosen.index))
+    return dataclasses.replace(call, output=place), known
 
 
 def _refuse_whole_numbers(spec: MethodSpec, adapter: ModelAdapter, inputs: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.prepare import open_source, order_inputs
-from metannvis_methods.running.target import is_score
+from metannvis_methods.running.target import is_function_of_output, is_score
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -34,6 +34,7 @@ def resolve(
     exec_args: Mapping[str, Any] | None,
     translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
+    output: Any = None,
     labels: tuple[str, ...] | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
@@ -77,7 +78,18 @@ def resolve(
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
-    if not is_score(bound.of("target", "score")):  # a function stays where the toolkit takes it
+    aimed, score = bound.of("target", "score"), None
+    named = isinstance(aimed, str) and labels is not None and aimed in labels
+    if (
+        arguments.get("target") is not None
+        and aimed is arguments["target"]
+        and is_function_of_output(aimed)
+        and not named
+    ):
+        score = bound.take("target", "score")
+    if score is None and not is_score(
+        aimed
+    ):  # a function given by the toolkit's own name stays where the toolkit takes it
         target = bound.take("target", "score")
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
@@ -90,6 +102,8 @@ def resolve(
         init_options=bound.init,
         call_options=bound.call,
         target=target,
+        output=output,
+        score=score,
         seed=seed,
         progress=progress,
         framework=framework,
