@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from metannvis_methods import SegmentationTarget, explain
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_translate import save_model
 from metannvis_translate.frameworks.requirements import require
 
 torch = require("torch")

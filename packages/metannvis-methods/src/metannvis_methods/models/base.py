@@ -39,10 +39,13 @@ class ModelAdapter:
         Of the framework; empty if it is not known.
     any_batch
         Whether its models take any number of samples; ``False`` if a model may demand one.
+    bounds_rows
+        Whether :meth:`view` bounds the rows that pass through the model at once.
     """
 
     key: str = ""
     any_batch: bool = True
+    bounds_rows: bool = False
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -132,7 +135,7 @@ class ModelAdapter:
 
         A framework that does not know how gives the model itself, if its first output is asked for.
         """
-        if view.place or view.score is not None:
+        if view.place or view.scores or view.targets:
             raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
         return model
 

@@ -168,7 +168,7 @@ class KerasAdapter(ModelAdapter):
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
         output = keras.tree.flatten(model.outputs)[view.place]
-        return keras.Model(model.inputs, output if view.score is None else Scored(view.score)(output))
+        return keras.Model(model.inputs, Scored(view.scores[0])(output) if view.scores else output)
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The function is called with a TensorFlow tensor, eagerly."""

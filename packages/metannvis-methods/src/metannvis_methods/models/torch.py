@@ -56,6 +56,7 @@ class TorchAdapter(ModelAdapter):
     """PyTorch modules."""
 
     key = "torch"
+    bounds_rows = True
 
     def __init__(self) -> None:
         #: Places of the inputs that a model was seen to look up in a table.

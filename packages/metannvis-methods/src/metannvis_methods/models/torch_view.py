@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,26 +31,47 @@ class ViewedModule(torch.nn.Module):
         if rows is None or count is None or count <= rows:
             return self.seen(inputs)
         pieces = [_piece(inputs, count, start, min(start + rows, count)) for start in range(0, count, rows)]
-        if not torch.is_grad_enabled() or not any(torch.is_tensor(x) and x.requires_grad for x in inputs):
+        wanted = [k for k, x in enumerate(inputs) if torch.is_tensor(x) and x.requires_grad and _counts(x, count)]
+        if not wanted or not torch.is_grad_enabled():
             return torch.cat([self.seen(piece) for piece in pieces])
-        tensors = [x for x in inputs if torch.is_tensor(x)]
-        result: torch.Tensor = _InPieces.apply(self, inputs, count, *tensors)
+        result: torch.Tensor = _InPieces.apply(self, wanted, pieces, *(inputs[k] for k in wanted))
         return result
 
     def seen(self, inputs: Sequence[Any]) -> torch.Tensor:
         """One pass through the model."""
         view = self.view
-        if view.before_pass is not None:
-            view.before_pass(_count(inputs) or 1)
+        inputs, which = (inputs[:-1], inputs[-1]) if view.by_row else (inputs, None)
         output = self.model(*inputs)
         tensor = next(itertools.islice((t for _, t in leaves(output, torch.is_tensor)), view.place, None))
-        if view.score is not None:
-            scored: torch.Tensor = _Scored.apply(tensor, view.score)
-            return scored
-        if view.target is None:
+        if view.scores:
+            return _by_row(tensor, which, [functools.partial(_scored, score) for score in view.scores])
+        if not view.targets:
             return tensor
-        place = view.target if isinstance(view.target, tuple) else (view.target,)
-        return tensor[(slice(None), *place)]
+        places = [target if isinstance(target, tuple) else (target,) for target in view.targets]
+        return _by_row(tensor, which, [functools.partial(_at, place) for place in places])
+
+
+def _scored(score: OutputScore, rows: torch.Tensor) -> torch.Tensor:
+    result: torch.Tensor = _Scored.apply(rows, score)
+    return result
+
+
+def _at(place: tuple[int, ...], rows: torch.Tensor) -> torch.Tensor:
+    return rows[(slice(None), *place)]
+
+
+def _by_row(
+    tensor: torch.Tensor, which: torch.Tensor | None, functions: Sequence[Callable[[torch.Tensor], torch.Tensor]]
+) -> torch.Tensor:
+    """One of the functions of each row, shape ``(N,)``."""
+    if which is None:
+        return functions[0](tensor)
+    parts, places = [], []
+    for index in which.unique().tolist():
+        rows = (which == index).nonzero().reshape(-1)
+        parts.append(functions[index](tensor.index_select(0, rows)))
+        places.append(rows)
+    return torch.cat(parts).index_select(0, torch.cat(places).argsort())
 
 
 class _Scored(torch.autograd.Function):
@@ -73,33 +95,23 @@ class _InPieces(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, viewed: ViewedModule, inputs: Sequence[Any], count: int, *tensors: torch.Tensor
+        ctx: Any, viewed: ViewedModule, wanted: Sequence[int], pieces: Sequence[Sequence[Any]], *tensors: torch.Tensor
     ) -> torch.Tensor:
-        wanted = [k for k, x in enumerate(inputs) if torch.is_tensor(x) and x.requires_grad and _counts(x, count)]
-        gradients: list[list[torch.Tensor]] = [[] for _ in wanted]
-        rows = []
-        for start in range(0, count, viewed.view.rows or count):
-            stop = min(start + (viewed.view.rows or count), count)
-            piece = list(_piece([x.detach() if torch.is_tensor(x) else x for x in inputs], count, start, stop))
-            for k in wanted:
-                piece[k] = piece[k].requires_grad_()
+        rows, gradients = [], []
+        for piece in pieces:
+            inputs = [x.detach() if torch.is_tensor(x) else x for x in piece]
+            points = [inputs[k].requires_grad_() for k in wanted]
             with torch.enable_grad():
-                scores = viewed.seen(piece)
-            found = torch.autograd.grad(scores.sum(), [piece[k] for k in wanted], allow_unused=True)
+                scores = viewed.seen(inputs)
+                found = torch.autograd.grad(scores.sum(), points, allow_unused=True)
             rows.append(scores.detach())
-            for gradient, part, k in zip(gradients, found, wanted, strict=True):
-                gradient.append(torch.zeros_like(piece[k]) if part is None else part)
-        ctx.places = [sum(torch.is_tensor(x) for x in inputs[:k]) for k in wanted]
-        ctx.count = len(tensors)
-        ctx.gradients = [torch.cat(parts) for parts in gradients]
+            gradients.append([torch.zeros_like(x) if g is None else g for x, g in zip(points, found, strict=True)])
+        ctx.gradients = [torch.cat(parts) for parts in zip(*gradients, strict=True)]
         return torch.cat(rows)
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        found: list[torch.Tensor | None] = [None] * ctx.count
-        for place, gradient in zip(ctx.places, ctx.gradients, strict=True):
-            found[place] = gradient * cotangent.reshape(-1, *[1] * (gradient.ndim - 1))
-        return (None, None, None, *found)
+        return (None, None, None, *(g * cotangent.reshape(-1, *[1] * (g.ndim - 1)) for g in ctx.gradients))
 
 
 def _count(inputs: Sequence[Any]) -> int | None:

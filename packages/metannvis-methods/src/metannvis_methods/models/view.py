@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from metannvis_methods.models.scores import OutputScore
@@ -18,19 +17,19 @@ class View:
     ----------
     place
         Which of the model's outputs is seen, in the order in which its framework flattens them.
-    score
-        A function of it that is seen in its stead, shape ``(N,)``.
-    target
-        A class, or a position, of it that is seen in its stead, shape ``(N,)``, where rows are bounded.
+    scores
+        Functions of it that are seen in its stead, shape ``(N,)``: one for all rows, or with :attr:`by_row` one for some.
+    targets
+        Classes, or positions, of it that are seen in its stead, the same way.
+    by_row
+        The last input says for each row which of the scores or targets is seen, as an index, shape ``(N,)``.
     rows
         Most rows that pass through the model at once. Rows stand for themselves: the model is called again, and each
-        call's gradients are worked out before the next.
-    before_pass
-        Called before each pass with its number of rows; what it raises ends the method.
+        call's gradients are worked out before the next; where they are wanted, what is seen has to be of shape ``(N,)``.
     """
 
     place: int = 0
-    score: OutputScore | None = None
-    target: int | tuple[int, ...] | None = None
+    scores: tuple[OutputScore, ...] = ()
+    targets: tuple[int | tuple[int, ...], ...] = ()
+    by_row: bool = False
     rows: int | None = None
-    before_pass: Callable[[int], None] | None = None

@@ -145,6 +145,9 @@ class MethodSpec:
         of it.
     defaults
         Call arguments that this row sets unless the caller does.
+    rows_a_sample
+        Rows that a sample adds to a pass through the model: 1; 2 where input and baseline share a pass; ``None``: as many as
+        there are steps, draws or windows.
     """
 
     key: str
@@ -163,6 +166,7 @@ class MethodSpec:
     batchable: bool = True
     defaults: tuple[tuple[str, Any], ...] = ()
     gradients: bool | None = None
+    rows_a_sample: int | None = None
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"

@@ -12,7 +12,7 @@ import numpy as np
 from metannvis_translate.errors import first_line
 
 from metannvis_methods.errors import FixedBatchWarning, InvalidArgumentError, MetannvisError, ToolsetError, UnfitWarning
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.view import View
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
@@ -52,37 +52,59 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
 
 
 def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
-    """Run a call at once, or in pieces of ``batch_size`` samples if each sample stands for itself.
+    """Run a call at once, or in pieces of samples if each stands for itself, so that ``batch_size`` bounds the rows of a pass.
 
-    A score that is another one for each sample takes one sample at a time, since a toolkit does not say which of its rows
-    belong to which.
+    Random numbers are of the whole set: a method that draws some is run on all samples, and its rows are bounded where they
+    pass through the model. A score that is another one for each sample takes one sample at a time where a toolkit cannot be
+    told which of its rows belong to which.
 
     Raises
     ------
     InvalidArgumentError
         There is such a score, and the method looks at several samples together.
     """
-    size = call.batch_size
+    spec, bound = call.spec, call.batch_size
     samples = {int(tensor.shape[0]) for tensor in call.inputs}
     count = samples.pop() if len(samples) == 1 else 0
-    if isinstance(call.score, list):
-        if not call.spec.batchable:
+    viewed = _bounded_by_view(call, adapter)
+    size = None if bound is None else max(1, bound // (spec.rows_a_sample or 1))
+    if isinstance(call.score, list) and not _tells_rows(call, adapter):
+        if not spec.batchable:
             raise InvalidArgumentError(
-                f"{call.spec.key} looks at several samples together, and the target is another region in each: give a mask "
+                f"{spec.key} looks at several samples together, and the target is another region in each: give a mask "
                 "that is the same for all"
             )
         size = 1
-    if size is None or count <= size or not call.spec.batchable:
-        return _attempt(toolset, _sized(call, size, count), adapter)
+    drawn = spec.stochastic and (viewed or spec.rows_a_sample is None)
+    if size is None or count <= size or not spec.batchable or drawn:
+        return _attempt(toolset, _sized(call, bound, count), adapter)
     outputs = []
     for start in range(0, count, size):
         if call.progress is not None:
             call.progress(start, count, "run")
         piece = _cut(call, start, min(start + size, count), count)
-        outputs.append(_attempt(toolset, _sized(piece, size, min(size, count - start)), adapter))
+        outputs.append(_attempt(toolset, _sized(piece, bound, min(size, count - start)), adapter))
     if call.progress is not None:
         call.progress(count, count, "run")
     return _joined(call, outputs)
+
+
+def _tells_rows(call: MethodCall, adapter: ModelAdapter) -> bool:
+    """Whether a toolkit takes a further input, which it repeats with the rows, so that each says which sample it is of."""
+    return adapter.bounds_rows and call.spec.by_role("extra") is not None
+
+
+def _bounded_by_view(call: MethodCall, adapter: ModelAdapter) -> bool:
+    """Whether the rows of a pass are bounded where they pass through the model.
+
+    A method that looks into the model would see its layers run in pieces, and one that pairs rows would lose the pairs.
+    """
+    return (
+        call.batch_size is not None
+        and call.spec.kind == "primary"
+        and call.spec.rows_a_sample is None
+        and _tells_rows(call, adapter)
+    )
 
 
 def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
@@ -97,12 +119,41 @@ def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> Metho
 
 
 def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
-    """The call on the model as its toolkit is to see it: the one output that is explained, or the score of it."""
-    score = call.score[0] if isinstance(call.score, list) else call.score
-    if score is None and call.output is None:
+    """The call on the model as its toolkit is to see it: the output that is explained or a score of it, so many rows a pass."""
+    spec, scores = call.spec, call.score if isinstance(call.score, list) else [call.score]
+    rows = call.batch_size if _bounded_by_view(call, adapter) else None
+    targets: list[Any] = []
+    if rows is not None and call.score is None and call.target is not None and spec.differentiates:
+        targets = (
+            call.target if isinstance(call.target, list) else [call.target]
+        )  # what has a gradient is one number a row
+    if scores == [None] and call.output is None and rows is None:
         return call
-    model = adapter.view(call.model, View(place=call.output or 0, score=score))
-    return dataclasses.replace(call, model=model, output=None, score=None)
+    choices = [choice for choice in (targets or scores) if choice is not None]
+    distinct = list(dict.fromkeys(choices)) if targets else choices
+    by_row = len(distinct) > 1
+    view = View(
+        place=call.output or 0,
+        scores=() if targets else tuple(distinct),
+        targets=tuple(distinct) if targets else (),
+        by_row=by_row,
+        rows=rows,
+    )
+    options = dict(call.call_options)
+    extra = spec.by_role("extra")
+    if by_row and extra is not None:
+        index = adapter.as_index(
+            call.model, [distinct.index(choice) for choice in choices] if targets else range(len(choices))
+        )
+        options[extra.name] = (*in_order(options.get(extra.name)), index)
+    return dataclasses.replace(
+        call,
+        model=adapter.view(call.model, view),
+        output=None,
+        score=None,
+        target=None if targets else call.target,
+        call_options=options,
+    )
 
 
 def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:

@@ -79,12 +79,12 @@ def resolve(
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
     aimed, score = bound.of("target", "score"), None
-    named = isinstance(aimed, str) and labels is not None and aimed in labels
+    is_label = isinstance(aimed, str) and labels is not None and aimed in labels
     if (
         arguments.get("target") is not None
         and aimed is arguments["target"]
         and is_function_of_output(aimed)
-        and not named
+        and not is_label
     ):
         score = bound.take("target", "score")
     if score is None and not is_score(

@@ -43,9 +43,8 @@ def run(call: MethodCall) -> MethodOutput:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        method = cls(call.model, **call.init_arguments)
-        with _rules(call):
-            values = method.attribute(**arguments)
+        with _rules(call), _bounded(call):
+            values = _attribute(cls, call, arguments)
     delta = None
     if asked is not None and arguments.get(asked.name):
         values, delta = values
@@ -55,6 +54,30 @@ def run(call: MethodCall) -> MethodOutput:
         if call.spec.key in ("deep_lift", "deep_lift_shap") and arguments.get("custom_attribution_func") is None:
             _tell_incomplete(call, values, delta)
     return MethodOutput(values, over=_over(call.spec, arguments), delta=delta)
+
+
+def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """Construct the method on the model and call it."""
+    drawn = call.spec.by_role("distribution")
+    if call.batch_size is None or drawn is None or call.spec.base != "deep_lift_shap":
+        return cls(call.model, **call.init_arguments).attribute(**arguments)
+    import captum.attr
+
+    from metannvis_methods.toolsets.captum.row_bounds import baselines_one_by_one
+
+    one = getattr(captum.attr, cls.__name__.replace("Shap", ""))(call.model, **call.init_arguments)
+    return baselines_one_by_one(
+        lambda baseline: one.attribute(**{**arguments, drawn.name: baseline}), arguments[drawn.name]
+    )
+
+
+def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
+    """What bounds the rows of a pass where the toolkit has no option for it."""
+    if call.batch_size is None or call.spec.key not in ("layer_gradient_shap", "neuron_gradient_shap"):
+        return nullcontext()
+    from metannvis_methods.toolsets.captum.row_bounds import draws_in_pieces
+
+    return draws_in_pieces(call.batch_size)
 
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
