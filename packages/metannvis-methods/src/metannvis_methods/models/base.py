@@ -94,6 +94,14 @@ class ModelAdapter:
         """A mask as a tensor of whole numbers."""
         return np.array(value, dtype=np.int64)
 
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Numbers drawn from the standard normal distribution by the framework's global generator, float32."""
+        return np.random.standard_normal(tuple(shape)).astype(np.float32)  # noqa: NPY002  # the call seeds the global one
+
+    def same_kind(self, tensor: Any, array: Array) -> Any:
+        """An array as a tensor of the dtype, and on the device, of another one."""
+        return np.asarray(array, to_numpy(tensor).dtype)
+
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
         return to_numpy(tensor).dtype.kind == "f"
@@ -138,6 +146,14 @@ class ModelAdapter:
         if view.place or view.scores or view.targets:
             raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
         return model
+
+    def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> Any:
+        """What a layer returns for these inputs of the model, as a tensor without a gradient."""
+        raise InvalidArgumentError("indices have no gradients, and what embeds them cannot be held here: name a layer")
+
+    def tapped(self, layer: Any, place: int) -> Any:
+        """A layer that returns one tensor of what another one returns, which is a tuple; the model is guarded."""
+        return layer
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The value of a caller's function of an output, and its derivative times a cotangent, as NumPy.

@@ -75,6 +75,26 @@ class Scored(keras.layers.Layer):
         return scored(output)
 
 
+class Held(keras.layers.Layer):
+    """A tensor that is the same whatever is given."""
+
+    def __init__(self, value: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.value = value
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy of the layer is made from, within this process."""
+        return {**super().get_config(), "value": self.value}
+
+    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
+        """Shape and dtype of the tensor, the batch as it is given."""
+        return keras.KerasTensor((given.shape[0], *self.value.shape[1:]), self.value.dtype)
+
+    def call(self, given: Any) -> Any:
+        """The tensor."""
+        return self.value
+
+
 class KerasAdapter(ModelAdapter):
     """Keras 3 models on TensorFlow."""
 
@@ -117,6 +137,10 @@ class KerasAdapter(ModelAdapter):
     def as_index(self, model: Any, value: Any) -> Any:
         """A tensor of int64."""
         return tf.constant(to_numpy(value), dtype="int64")
+
+    def same_kind(self, tensor: Any, array: Array) -> Any:
+        """A tensor of that dtype."""
+        return tf.constant(array, dtype=tensor.dtype)
 
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
@@ -167,8 +191,15 @@ class KerasAdapter(ModelAdapter):
 
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
-        output = keras.tree.flatten(model.outputs)[view.place]
-        return keras.Model(model.inputs, Scored(view.scores[0])(output) if view.scores else output)
+        inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
+        if view.constants:
+            held = dict(view.constants)
+            free = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for k, x in enumerate(inputs) if k not in held]
+            rest = iter(free)
+            given = [Held(held[k])(free[0]) if k in held else next(rest) for k in range(len(inputs))]
+            inputs, outputs = free, keras.tree.flatten(keras.Model(inputs, outputs)(given))
+        output = outputs[view.place]
+        return keras.Model(inputs, Scored(view.scores[0])(output) if view.scores else output)
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The function is called with a TensorFlow tensor, eagerly."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["leaves"]
+__all__ = ["leaves", "with_leaf"]
 
 
 def leaves(
@@ -35,3 +35,23 @@ def leaves(
         items = ((item.name, getattr(value, item.name)) for item in dataclasses.fields(value))
     for name, part in items:
         yield from leaves(part, is_tensor, by_key=by_key, path=f"{path}.{name}" if path else str(name))
+
+
+def with_leaf(value: Any, is_tensor: Callable[[Any], bool], place: int, replace: Callable[[Any], Any]) -> Any:
+    """The same structure, its tensor number ``place`` replaced; dicts, tuples, lists and named tuples are made anew."""
+    seen = -1
+
+    def walk(part: Any) -> Any:
+        nonlocal seen
+        if is_tensor(part):
+            seen += 1
+            return replace(part) if seen == place else part
+        if isinstance(part, dict):
+            return type(part)({key: walk(item) for key, item in part.items()})
+        if isinstance(part, tuple) and hasattr(part, "_fields"):
+            return type(part)(*(walk(item) for item in part))
+        if isinstance(part, (tuple, list)):
+            return type(part)(walk(item) for item in part)
+        return part
+
+    return walk(value)

@@ -24,7 +24,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.fingerprint import digest, plain_attributes
-from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.structures import leaves, with_leaf
 from metannvis_methods.models.torch_view import ViewedModule
 from metannvis_methods.models.view import View
 
@@ -127,6 +127,14 @@ class TorchAdapter(ModelAdapter):
         """A tensor of int64 on the weights' device."""
         return _tensor(value).to(_like(model).device, torch.int64)
 
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Drawn by PyTorch's global generator, as Captum's ``NoiseTunnel`` does."""
+        return to_numpy(torch.normal(0.0, torch.ones(tuple(shape))))
+
+    def same_kind(self, tensor: Any, array: Array) -> torch.Tensor:
+        """A tensor of that dtype and device."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(tensor)
+
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
         return bool(tensor.is_floating_point())
@@ -169,6 +177,26 @@ class TorchAdapter(ModelAdapter):
     def view(self, model: Any, view: View) -> Any:
         """A module around the model."""
         return ViewedModule(model, view)
+
+    def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> torch.Tensor:
+        """The layer's output of its first call."""
+        seen: list[torch.Tensor] = []
+        hook = layer.register_forward_hook(lambda _, given, output: seen.append(output))
+        try:
+            self.outputs(model, inputs)
+        finally:
+            hook.remove()
+        return seen[0].detach()
+
+    def tapped(self, layer: Any, place: int) -> torch.nn.Module:
+        """An identity through which that tensor passes from now on; the guard takes it out again."""
+        tap, forward = torch.nn.Identity(), layer.forward
+
+        def through(*inputs: Any, **options: Any) -> Any:
+            return with_leaf(forward(*inputs, **options), torch.is_tensor, place, tap)
+
+        layer.__dict__["forward"] = through
+        return tap
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The function is called with a tensor that requires a gradient."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,21 @@ class ViewedModule(torch.nn.Module):
         """One pass through the model."""
         view = self.view
         inputs, which = (inputs[:-1], inputs[-1]) if view.by_row else (inputs, None)
-        output = self.model(*inputs)
+        embedded, inputs = (inputs[0], inputs[1:]) if view.embedding is not None else (None, inputs)
+        places = view.order or range(len(inputs))
+        ordered = [inputs[place] for place in sorted(range(len(inputs)), key=lambda k: places[k])]
+        with ExitStack() as stack:
+            if view.embedding is not None:
+                hook = view.embedding.register_forward_hook(lambda *_: embedded)
+                stack.callback(hook.remove)
+            output = self.model(*ordered)
         tensor = next(itertools.islice((t for _, t in leaves(output, torch.is_tensor)), view.place, None))
         if view.scores:
             return _by_row(tensor, which, [functools.partial(_scored, score) for score in view.scores])
         if not view.targets:
             return tensor
-        places = [target if isinstance(target, tuple) else (target,) for target in view.targets]
-        return _by_row(tensor, which, [functools.partial(_at, place) for place in places])
+        targets = [target if isinstance(target, tuple) else (target,) for target in view.targets]
+        return _by_row(tensor, which, [functools.partial(_at, target) for target in targets])
 
 
 def _scored(score: OutputScore, rows: torch.Tensor) -> torch.Tensor:

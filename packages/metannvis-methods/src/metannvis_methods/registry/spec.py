@@ -145,6 +145,8 @@ class MethodSpec:
         of it.
     defaults
         Call arguments that this row sets unless the caller does.
+    moves_inputs
+        A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample
         Rows that a sample adds to a pass through the model: 1; 2 where input and baseline share a pass; ``None``: as many as
         there are steps, draws or windows.
@@ -167,6 +169,7 @@ class MethodSpec:
     defaults: tuple[tuple[str, Any], ...] = ()
     gradients: bool | None = None
     rows_a_sample: int | None = None
+    moves_inputs: bool = False
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"

@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
+from metannvis_methods.vocabulary import SmoothGrad
 
 __all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "reasons_of", "runs_in"]
 
@@ -62,6 +63,13 @@ class MethodCall:
     score
         A function of the output that is explained instead of a target, or one a sample. For a toolset: ``None``, since it is
         shown a model whose output is the score, shape ``(N,)``.
+    held
+        Inputs by their places that are held as they are while the others are explained: indices, which have no gradients.
+        For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
+    embedding
+        A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    noise
+        The method is run over noisy copies of the inputs. Nothing that a toolset looks at.
     framework
         Key of the framework of ``model``.
     several
@@ -87,6 +95,9 @@ class MethodCall:
     progress: Progress | None = None
     output: Any = None
     score: Any = None
+    held: Mapping[int, Any] = field(default_factory=dict)
+    embedding: Any = None
+    noise: SmoothGrad | None = None
     framework: str = ""
     several: bool = False
     labels: tuple[str, ...] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.view import View
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+from metannvis_methods.running import notices
 
 
 def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
@@ -36,7 +36,7 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
     @functools.cache
     def tell() -> None:
         text = f"the model takes exactly {fixed} at a time: samples and steps pass through it in pieces of {fixed}"
-        warnings.warn(text, FixedBatchWarning, stacklevel=2)
+        notices.tell(text, FixedBatchWarning)
 
     if count > fixed:
         tell()
@@ -121,13 +121,14 @@ def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> Metho
 def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
     """The call on the model as its toolkit is to see it: the output that is explained or a score of it, so many rows a pass."""
     spec, scores = call.spec, call.score if isinstance(call.score, list) else [call.score]
+    extra = spec.by_role("extra")
     rows = call.batch_size if _bounded_by_view(call, adapter) else None
     targets: list[Any] = []
     if rows is not None and call.score is None and call.target is not None and spec.differentiates:
         targets = (
             call.target if isinstance(call.target, list) else [call.target]
         )  # what has a gradient is one number a row
-    if scores == [None] and call.output is None and rows is None:
+    if scores == [None] and call.output is None and rows is None and not call.held:
         return call
     choices = [choice for choice in (targets or scores) if choice is not None]
     distinct = list(dict.fromkeys(choices)) if targets else choices
@@ -138,9 +139,13 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         targets=tuple(distinct) if targets else (),
         by_row=by_row,
         rows=rows,
+        embedding=call.embedding,
+        order=_order(call) if call.held and extra is not None else (),
+        constants=tuple(call.held.items()) if extra is None else (),
     )
     options = dict(call.call_options)
-    extra = spec.by_role("extra")
+    if call.held and extra is not None:
+        options[extra.name] = (*call.held.values(), *in_order(options.get(extra.name)))
     if by_row and extra is not None:
         index = adapter.as_index(
             call.model, [distinct.index(choice) for choice in choices] if targets else range(len(choices))
@@ -151,9 +156,20 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         model=adapter.view(call.model, view),
         output=None,
         score=None,
+        held={},
+        embedding=None,
         target=None if targets else call.target,
         call_options=options,
     )
+
+
+def _order(call: MethodCall) -> tuple[int, ...]:
+    """Places in the model's own order of the inputs that are explained, those that are held, and the further ones."""
+    explained = 0 if call.embedding is not None else len(call.inputs)
+    further = len(in_order(call.option("extra")))
+    count = explained + len(call.held)
+    free = [place for place in range(count) if place not in call.held]
+    return (*free, *call.held, *range(count, count + further))
 
 
 def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
@@ -188,7 +204,10 @@ def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
         if argument.role in per_sample and argument.name in options:
             options[argument.name] = part(options[argument.name], ranks if argument.role in like_inputs else None)
     target, score = (value[start:stop] if isinstance(value, list) else value for value in (call.target, call.score))
-    return dataclasses.replace(call, inputs=part(call.inputs), call_options=options, target=target, score=score)
+    held = {place: part(value) for place, value in call.held.items()}
+    return dataclasses.replace(
+        call, inputs=part(call.inputs), call_options=options, target=target, score=score, held=held
+    )
 
 
 def _joined(call: MethodCall, outputs: Sequence[MethodOutput]) -> MethodOutput:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, to_numpy
-from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
+from metannvis_methods.registry.spec import Argument
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.guard import guarded, seeded, set_aside
+from metannvis_methods.running.held_inputs import hold_indices, with_held
+from metannvis_methods.running.noise import over_noise
+from metannvis_methods.running.notices import noticing
 from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
+from metannvis_methods.running.prediction import prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.request import toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
+from metannvis_methods.running.sharing import shared
 from metannvis_methods.running.target import (
-    SegmentationTarget,
     class_index,
     describe_target,
     plain_target,
@@ -37,6 +40,7 @@ from metannvis_methods.running.target import (
     settle_target,
     translated_target,
 )
+from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = ["execute"]
 
@@ -55,10 +59,11 @@ def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation |
     """
     source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
-    with set_aside():
+    with set_aside(), noticing() as told:
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
         with exclusive(*models, progress=call.progress):
-            return _execute(toolset_of(call.spec), call, prepared, fingerprint)
+            result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
+    return dataclasses.replace(result, warnings=tuple(told)) if isinstance(result, Explanation) else result
 
 
 def _execute(
@@ -101,18 +106,24 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     target: Target = plain_target(class_index(asked.target, asked.labels))
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
-    if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
-        _refuse_whole_numbers(spec, adapter, call.inputs)
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
+        if layer is not None and prepared.row is not None:
+            call = dataclasses.replace(call, layer=prepared.tapped(layer))
+        seen = Seen()
         if call.inputs:
-            call, known = _aimed(asked, call, prepared)
-            recorded = known if target is None and asked.score is None else recorded
+            call, seen = _aimed(asked, call, prepared)
+            recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
-        output = in_chunks(toolset, call, adapter)
+        call = hold_indices(call, prepared)
+
+        def run(part: MethodCall) -> MethodOutput:
+            return in_chunks(toolset, part, adapter)
+
+        output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     inputs, input_axes = caller_inputs(prepared, asked)
@@ -132,38 +143,44 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
         options={**asked.recorded, **({} if asked.seed is None else {"seed": asked.seed})},
+        output=seen.output,
+        prediction=seen.prediction,
     )
 
 
-def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Any]:
+@dataclass(frozen=True)
+class Seen:
+    """What a prediction for what is explained has shown, to be recorded."""
+
+    target: Any = None
+    output: str | None = None
+    prediction: tuple[Mapping[str, Any], ...] | None = None
+
+
+def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Seen]:
     """The call with what it explains settled by a prediction: which output, which target or score of it; and what to record."""
     spec, adapter, home = asked.spec, prepared.adapter, adapter_for(prepared.framework)
     given = (*call.inputs, *in_order(call.option("extra")))
-    outputs = predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size)
+    outputs = shared(
+        (id(prepared.model), *map(id, asked.inputs), *map(id, in_order(asked.option("extra")))),
+        (prepared.model, asked),
+        lambda: predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size),
+    )
     has_target = spec.by_role("target", "score") is not None
-    if not has_target and asked.output is None:
-        return call, None
+    if not has_target and asked.output is None and len(outputs) > 1:
+        return call, Seen()
     chosen = choose_output(prepared, home, asked.output, outputs)
     output = in_caller_layout(chosen, outputs[chosen.place][1])
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
-    known = None
+    known: Any = None
+    seen = Seen(None, chosen.name if len(outputs) > 1 else None, prediction_of(output, asked.labels))
     if asked.score is not None:
         asked_score = asked.score
         if isinstance(asked_score, SegmentationTarget):
             asked_score = class_index(asked_score, asked.labels)
         score = scores_for(asked_score, prepared, home, chosen, output)
-        return dataclasses.replace(call, output=place, score=score, target=None), None
+        return dataclasses.replace(call, output=place, score=score, target=None), seen
     if has_target and asked.option("target", "score") is None:
         settled, known = settle_target(plain_target(call.target), output)
         call = dataclasses.replace(call, target=translated_target(prepared, settled, chosen.index))
-    return dataclasses.replace(call, output=place), known
-
-
-def _refuse_whole_numbers(spec: MethodSpec, adapter: ModelAdapter, inputs: Sequence[Any]) -> None:
-    """Token indices have no gradient; a toolkit would say so in words of its own."""
-    for tensor in inputs:
-        if not adapter.is_floating(tensor):
-            raise InvalidArgumentError(
-                f"{spec.key} of {spec.toolset} needs gradients, and the model takes whole numbers (indices), which have "
-                "none: take a layer's variant, with the layer that embeds them"
-            )
+    return dataclasses.replace(call, output=place), dataclasses.replace(seen, target=known)

@@ -104,12 +104,26 @@ class Prepared:
             return found
         from metannvis_translate import LayerInfo, LayerRow
 
-        if name not in self.opened:
-            raise UnknownLayerError(name, self.opened)
         infos = {info.name: info for info in self.described().layers}
-        info = infos.get(name) or LayerInfo(name, type(self.opened[name]).__name__)
+        whole = name.partition("#")[0] if name in infos else name  # one of several tensors of a layer
+        if whole not in self.opened:
+            raise UnknownLayerError(name, self.opened)
+        info = infos.get(name) or LayerInfo(name, type(self.opened[whole]).__name__)
         self.row = LayerRow(info, info, None)
-        return self.opened[name]
+        return self.opened[whole]
+
+    def tapped(self, layer: Any) -> Any:
+        """The layer, or where it returns several tensors a layer that returns the first, or the one that was named.
+
+        The model is guarded. A translated layer returns one tensor.
+        """
+        if self.translation is not None or self.row is None:
+            return layer
+        name, _, place = self.row.source.name.partition("#")
+        names = {info.name for info in self.described().layers}
+        if not place and f"{name}#2" not in names:
+            return layer
+        return self.adapter.tapped(layer, int(place or 1) - 1)
 
     def layer_name(self, layer: Any) -> str:
         """Name in the caller's model of what the caller gave: a name, ``"auto"``, a layer object, a row."""

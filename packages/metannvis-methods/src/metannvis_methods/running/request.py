@@ -13,6 +13,7 @@ from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.noise import noise_word
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
 
@@ -35,6 +36,7 @@ def resolve(
     translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
     output: Any = None,
+    noise: Any = None,
     labels: tuple[str, ...] | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
@@ -104,6 +106,7 @@ def resolve(
         target=target,
         output=output,
         score=score,
+        noise=noise_word(noise),
         seed=seed,
         progress=progress,
         framework=framework,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,10 @@ from metannvis_methods.models.scores import FunctionScore, NegativeScore, Output
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.outputs import ChosenOutput
 from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = [
     "NEGATIVE",
-    "SegmentationTarget",
     "class_index",
     "describe_target",
     "is_function_of_output",
@@ -39,43 +38,6 @@ Array = np.ndarray[Any, Any]
 
 #: The target that speaks against the only output.
 NEGATIVE = "negative"
-REDUCTIONS = ("sum", "mean", "count")
-
-
-@dataclass(frozen=True)
-class SegmentationTarget:
-    """A class of a dense output, over a region of it: what a segmentation network is explained for.
-
-    Attributes
-    ----------
-    class_
-        Index of the class, or its name (with ``labels``).
-    where
-        The region, which is settled once, from the prediction for what is explained: ``"argmax"``, where the class is the
-        largest; a number, where the class' output is above it; ``"otsu"``, where it is above Otsu's threshold (IEEE
-        Transactions on Systems, Man, and Cybernetics 9, 1979); or an array of weights, shape ``(H, W)`` or ``(N, H, W)``.
-    reduce
-        ``"sum"`` or ``"mean"`` of the class' output over the region; ``"count"`` of the places there at which the class is the
-        largest, for methods that need predictions only.
-    """
-
-    class_: int | str
-    where: Any = "argmax"
-    reduce: str = "sum"
-
-    def __post_init__(self) -> None:
-        if self.reduce not in REDUCTIONS:
-            raise InvalidArgumentError(
-                f"SegmentationTarget: reduce is one of {', '.join(REDUCTIONS)}, not {self.reduce!r}"
-            )
-        if isinstance(self.where, str) and self.where not in ("argmax", "otsu"):
-            raise InvalidArgumentError(
-                f"SegmentationTarget: where is 'argmax', 'otsu', a number or a mask, not {self.where!r}"
-            )
-
-    def __str__(self) -> str:
-        where = self.where if isinstance(self.where, (str, int, float)) else "mask"
-        return f"class {self.class_} where {where}, {self.reduce}"
 
 
 def class_index(target: Any, labels: Sequence[str] | None) -> Any:

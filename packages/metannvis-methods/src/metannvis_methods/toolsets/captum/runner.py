@@ -10,6 +10,7 @@ from typing import Any, Literal
 from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.running.notices import tell
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
 from metannvis_methods.toolsets.load import load_class
 
@@ -98,11 +99,10 @@ def _tell_incomplete(call: MethodCall, values: Any, delta: Any) -> None:
     size = sum(part.abs().flatten(1).sum(1) for part in parts)
     worst = float((delta.abs() / size.clamp_min(1e-30)).detach().max())
     if worst > INCOMPLETE:
-        warnings.warn(
+        tell(
             f"the attributions of {call.spec.key} miss the difference of the outputs by {worst:.1e} of their size: the model "
             "computes something nonlinear that DeepLift has no rule for",
             UnfitWarning,
-            stacklevel=2,
         )
 
 

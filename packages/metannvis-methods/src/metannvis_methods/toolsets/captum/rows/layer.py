@@ -75,6 +75,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=SHAP,
         caveats=(ESTIMATE,),
         stochastic=True,
+        moves_inputs=True,
     ),
     row(
         "layer_feature_ablation",
@@ -107,6 +108,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=CONDUCTANCE,
         caveats=(CHANGING,),
         rows_a_sample=2,
+        moves_inputs=True,
     ),
     row(
         "layer_activation",
@@ -158,6 +160,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="gradients with respect to the layer's output, averaged along the path of the input",
         reference=INFLUENCE,
         caveats=(CHANGING,),
+        moves_inputs=True,
     ),
     row(
         "layer_lrp",
