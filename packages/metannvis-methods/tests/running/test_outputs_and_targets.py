@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from metannvis_methods import SegmentationTarget, explain
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_translate import translate
 from metannvis_translate.frameworks.requirements import require
 
 torch = require("torch")
@@ -188,10 +189,8 @@ def test_a_function_of_keras_sees_channels_last() -> None:
 
 
 def test_a_function_of_an_onnx_model_sees_its_layout(dense: Any, images: np.ndarray, tmp_path: Any) -> None:
-    path = str(tmp_path / "dense.onnx")
-    torch.onnx.export(
-        dense, (torch.from_numpy(images),), path, dynamo=False, dynamic_axes={"x": {0: "n"}}, input_names=["x"]
-    )
+    path = tmp_path / "dense.onnx"
+    translate(dense, "onnx", example_inputs=images).save(path)
     both_toolsets(path, images, lambda y: y[:, 1, 2, 7], torch_gradient(lambda x: dense(x)[:, 1, 2, 7], images))
 
 

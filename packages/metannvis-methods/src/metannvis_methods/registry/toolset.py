@@ -198,6 +198,8 @@ class MethodOutput:
     over
         Whose layout the values are in: the model's ``"input"`` or the ``"layer"``'s output; ``"features"`` are one a group of
         the mask, which have none.
+    place
+        Which input a sole array lies like.
     channels
         Whether they still have the channels axis (the last one of a channels-last model).
     delta
@@ -217,6 +219,7 @@ class MethodOutput:
     delta: Any = None
     axes: str | tuple[str, ...] | None = None
     kind: str | None = None
+    place: int = 0
 
 
 #: Older name of :class:`MethodOutput`.

@@ -68,14 +68,15 @@ def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> Meth
     count = samples.pop() if len(samples) == 1 else 0
     viewed = _bounded_by_view(call, adapter)
     size = None if bound is None else max(1, bound // (spec.rows_a_sample or 1))
-    if isinstance(call.score, list) and not _tells_rows(call, adapter):
+    one_by_one = isinstance(call.score, list) and not _tells_rows(call, adapter)
+    if one_by_one:
         if not spec.batchable:
             raise InvalidArgumentError(
                 f"{spec.key} looks at several samples together, and the target is another region in each: give a mask "
                 "that is the same for all"
             )
         size = 1
-    drawn = spec.stochastic and (viewed or spec.rows_a_sample is None)
+    drawn = spec.stochastic and (viewed or spec.rows_a_sample is None) and not one_by_one
     if size is None or count <= size or not spec.batchable or drawn:
         return _attempt(toolset, _sized(call, bound, count), adapter)
     outputs = []

@@ -7,16 +7,13 @@ import hashlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.errors import InvalidArgumentError, UnknownToolsetError
 from metannvis_methods.registry.table import registry
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.record import Record
 from metannvis_methods.running.translation_cache import stamp
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["record_of", "recorded_file"]
 
@@ -69,7 +66,11 @@ def _digest(path: Path, changed: tuple[int, int]) -> str:
 @functools.lru_cache(maxsize=64)
 def versions(toolset: str) -> Mapping[str, str]:
     """Versions of our packages, of the toolset's, and of those that they compute with."""
-    packages = ("metannvis-translate", "metannvis-methods", "numpy", *registry.toolset(toolset).packages)
+    try:
+        theirs = registry.toolset(toolset).packages
+    except UnknownToolsetError:  # one that was registered for this call, and is not any more
+        theirs = ()
+    packages = ("metannvis-translate", "metannvis-methods", "numpy", *theirs)
     known = metadata.packages_distributions()
     found = {}
     for package in packages:

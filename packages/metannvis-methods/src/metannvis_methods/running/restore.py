@@ -46,7 +46,7 @@ def restore(
         back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[output.over]
         pairs = [
             (None, "") if value is None else back(prepared, call, to_numpy(value), index, output.channels)
-            for index, value in enumerate(parts)
+            for index, value in enumerate(parts, 0 if several else output.place)
         ]
     if several:
         return tuple(array for array, _ in pairs), tuple(axes for _, axes in pairs)
