@@ -36,6 +36,7 @@ def explain(
     labels: Sequence[str] | None = None,
     layer: Any = None,
     neuron: Any = None,
+    reshape: Any = None,
     baselines: Any = None,
     feature_mask: Any = None,
     toolset: str | None = None,
@@ -79,6 +80,10 @@ def explain(
         explanation each, from one translation and one prediction.
     neuron
         Position in that layer's output, the batch left out, in the model's own layout: an int or a tuple.
+    reshape
+        How the tokens of a layer lie on the image, for class activation maps: ``"auto"``, the grid of the layer of patches,
+        prefix tokens left out; ``(h, w)``; or a function of the layer's output, a tensor of the model's framework in its
+        layout, that returns maps with the channels where the framework has them.
     baselines, feature_mask
         As in Captum: a number, or an array in the layout of the inputs (of the layer, for a layer's
         ablation).
@@ -149,6 +154,7 @@ def explain(
         may_find_target=True,
         output=output,
         noise=noise,
+        reshape=reshape,
         labels=None if labels is None else tuple(labels),
         seed=seed,
         batch_size=batch_rows(batch_size),
@@ -164,6 +170,7 @@ def explain(
         "output": output,
         "labels": labels,
         "noise": noise,
+        "reshape": reshape,
         "seed": seed,
         "batch_size": batch_size,
         "translation": translation,

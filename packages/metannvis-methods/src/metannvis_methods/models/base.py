@@ -147,6 +147,17 @@ class ModelAdapter:
             raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
         return model
 
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """Derivative of the largest number of the first output of each sample, with respect to what each layer returns.
+
+        ``None`` for a layer that returns no tensor, or of which it cannot be told.
+        """
+        return [None] * len(layers)
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Layers of a model that a translation made, by name."""
+        return {}
+
     def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> Any:
         """What a layer returns for these inputs of the model, as a tensor without a gradient."""
         raise InvalidArgumentError("indices have no gradients, and what embeds them cannot be held here: name a layer")

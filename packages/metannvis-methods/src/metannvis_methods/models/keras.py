@@ -189,6 +189,23 @@ class KerasAdapter(ModelAdapter):
             found = [(name, tensor) for name, (_, tensor) in zip(own, found, strict=True)]
         return [(path, to_numpy(tensor)) for path, tensor in found]
 
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """By a gradient tape over the functional graph."""
+        outputs = [layer.output for layer in layers]
+        seen = keras.Model(model.inputs, [keras.tree.flatten(model.outputs)[0], *outputs])
+        with tf.GradientTape() as tape:
+            tensors = [tf.convert_to_tensor(x) for x in inputs]
+            tape.watch([x for x in tensors if x.dtype.is_floating])
+            with quiet():
+                output, *returned = seen(tensors, training=False)
+            score = tf.reduce_sum(tf.reduce_max(tf.reshape(output, (len(output), -1)), axis=1))
+        found = tape.gradient(score, returned)
+        return [None if gradient is None else to_numpy(gradient) for gradient in found]
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Layers by name."""
+        return {layer.name: layer for layer in model.layers}
+
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
         inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)

@@ -178,6 +178,31 @@ class TorchAdapter(ModelAdapter):
         """A module around the model."""
         return ViewedModule(model, view)
 
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """By autograd; the model is guarded."""
+        returned: dict[int, torch.Tensor] = {}
+
+        def keep(layer: Any, given: Any, output: Any) -> None:
+            if torch.is_tensor(output) and output.requires_grad:
+                returned.setdefault(id(layer), output)
+
+        with torch.enable_grad():
+            hooks = [layer.register_forward_hook(keep) for layer in layers]
+            moved = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
+            output = next(tensor for _, tensor in leaves(model(*moved), torch.is_tensor))
+            for hook in hooks:
+                hook.remove()
+            if not returned or not output.requires_grad:
+                return [None] * len(layers)
+            score = output.reshape(len(output), -1).amax(1).sum()
+            found = torch.autograd.grad(score, list(returned.values()), allow_unused=True)
+        by_layer = dict(zip(returned, found, strict=True))
+        return [None if (g := by_layer.get(id(layer))) is None else to_numpy(g) for layer in layers]
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Modules by their dotted names."""
+        return dict(model.named_modules())
+
     def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> torch.Tensor:
         """The layer's output of its first call."""
         seen: list[torch.Tensor] = []

@@ -233,6 +233,11 @@ class MethodSpec:
         return next((argument for argument in self.arguments if argument.role in roles), None)
 
     @property
+    def draws_maps(self) -> bool:
+        """Whether it weights the channels of a layer's map, so that it has to know which axes these are."""
+        return self.family == "cam" or self.key == "guided_grad_cam"
+
+    @property
     def differentiates(self) -> bool:
         """Whether the method asks for gradients of the model."""
         return self.family not in ("perturbation", "activation") if self.gradients is None else self.gradients

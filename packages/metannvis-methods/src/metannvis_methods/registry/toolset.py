@@ -68,6 +68,11 @@ class MethodCall:
         For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
     embedding
         A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    reshape
+        How tokens lie, as the caller gave it. Nothing that a toolset looks at.
+    arrange
+        For a toolset, at a layer of a class activation map whose output is no map as the framework has them (tokens, channels
+        elsewhere): brings an array of it to ``(N, places…, C)``. ``None``: it is one.
     noise
         The method is run over noisy copies of the inputs. Nothing that a toolset looks at.
     framework
@@ -97,6 +102,8 @@ class MethodCall:
     score: Any = None
     held: Mapping[int, Any] = field(default_factory=dict)
     embedding: Any = None
+    reshape: Any = None
+    arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     noise: SmoothGrad | None = None
     framework: str = ""
     several: bool = False

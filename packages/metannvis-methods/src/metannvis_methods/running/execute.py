@@ -18,6 +18,7 @@ from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target,
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.plain import jsonable
+from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.guard import guarded, seeded, set_aside
@@ -110,6 +111,9 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     with guarded(adapter, prepared.model), seeded(call.seed):
         if layer is not None and prepared.row is not None:
             call = dataclasses.replace(call, layer=prepared.tapped(layer))
+        if layer is not None and spec.draws_maps:
+            arrange = arrangement(prepared, adapter_for(prepared.framework), asked.reshape)
+            call = dataclasses.replace(call, arrange=arrange)
         seen = Seen()
         if call.inputs:
             call, seen = _aimed(asked, call, prepared)

@@ -11,6 +11,7 @@ from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.running.notices import tell
+from metannvis_methods.toolsets.cam_formulas import MAP_AXES
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
 from metannvis_methods.toolsets.load import load_class
 
@@ -54,12 +55,18 @@ def run(call: MethodCall) -> MethodOutput:
             delta = delta.reshape(samples, -1).mean(dim=1)
         if call.spec.key in ("deep_lift", "deep_lift_shap") and arguments.get("custom_attribution_func") is None:
             _tell_incomplete(call, values, delta)
+    if call.arrange is not None and call.spec.key == "grad_cam":
+        return MethodOutput(values, over="layer", channels=False, axes=MAP_AXES[values.ndim])
     return MethodOutput(values, over=_over(call.spec, arguments), delta=delta)
 
 
 def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
     """Construct the method on the model and call it."""
     drawn = call.spec.by_role("distribution")
+    if call.arrange is not None and call.spec.key in ("grad_cam", "guided_grad_cam"):
+        from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
+
+        return arranged_cam(call, arguments)
     if call.batch_size is None or drawn is None or call.spec.base != "deep_lift_shap":
         return cls(call.model, **call.init_arguments).attribute(**arguments)
     import captum.attr

@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.toolsets.cam_formulas import MAP_AXES
 
 __all__ = ["enlarged", "finished", "like_images"]
 
@@ -37,13 +38,14 @@ def finished(cam: Any, call: MethodCall, arguments: Mapping[str, Any]) -> Method
     An input without the layer's axes of space, a table beside an image, has no map; where one input has, the map is its.
     """
     cam, scale = to_numpy(cam), arguments.get("normalize_cam", True)
+    axes = MAP_AXES.get(cam.ndim) if call.arrange is not None else None  # it lies like no output of a layer
     if not arguments.get("expand_cam", True):
-        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False)
+        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
     images = like_images(call.inputs, cam.ndim)
     maps = {place: enlarged(cam, tuple(call.inputs[place].shape)[:-1]) for place in images}
     maps = {place: _scaled(one) for place, one in maps.items()} if scale else maps
     if not maps:  # no input lies as the layer does
-        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False)
+        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
     if len(maps) == 1 and len(call.inputs) > 1:
         ((place, one),) = maps.items()
         return MethodOutput(one, channels=False, place=place)

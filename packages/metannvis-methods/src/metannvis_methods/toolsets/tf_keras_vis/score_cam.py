@@ -39,6 +39,7 @@ def score_cam(view: Any, layer: Any, call: MethodCall, arguments: Mapping[str, A
     activations = to_numpy(keras.Model(view.inputs, layer.output)(_packed(call.inputs), training=False))
     if activations.dtype.itemsize < 4:  # mixed precision
         activations = activations.astype(np.float32)
+    activations = activations if call.arrange is None else call.arrange(activations)
     activations = _most_varied(activations, arguments.get("max_N"))
     count, channels = len(activations), activations.shape[-1]
     images = like_images(inputs, activations.ndim - 1)
