@@ -39,10 +39,13 @@ def explain(
     reshape: Any = None,
     baselines: Any = None,
     feature_mask: Any = None,
+    data: Any = None,
+    value_range: tuple[float, float] | None = None,
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
+    unfit: str = "warn",
     translation: Mapping[str, Any] | Translation | None = None,
     progress: Progress | None = None,
     init_args: Mapping[str, Any] | None = None,
@@ -84,9 +87,19 @@ def explain(
         How the tokens of a layer lie on the image, for class activation maps: ``"auto"``, the grid of the layer of patches,
         prefix tokens left out; ``(h, w)``; or a function of the layer's output, a tensor of the model's framework in its
         layout, that returns maps with the channels where the framework has them.
-    baselines, feature_mask
-        As in Captum: a number, or an array in the layout of the inputs (of the layer, for a layer's
-        ablation).
+    baselines
+        A number, or an array in the layout of the inputs (of the layer, for a layer's ablation), or a word: ``"black"``,
+        ``"white"``, ``"mean"``, ``"blur"``, ``"noise"``, ``"uniform"``, ``"neutral"``
+        (:func:`metannvis_methods.inputs.baselines.baseline`).
+    feature_mask
+        Which elements are one feature: an array of whole numbers in the layout of the inputs (of the layer, for a layer's
+        ablation), one of shape ``(H, W)`` or ``(N, H, W)`` for every channel, or a word, alone or with a dict of options:
+        ``"superpixels"`` (the default of LIME and KernelShap for images), ``"grid"``, ``"pixels"``, ``"channels"``
+        (:data:`metannvis_methods.inputs.feature_masks.MASKS`).
+    data
+        Samples like the inputs, for the baselines ``"mean"`` and ``"neutral"``.
+    value_range
+        What black and white are; ``None``: 0…1 or 0…255, if the inputs lie there.
     toolset
         Key of the toolset; ``None`` takes one that has the method and says so.
     noise
@@ -97,6 +110,9 @@ def explain(
     batch_size
         Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
         prediction itself; two where input and baseline share a pass. The result does not depend on it.
+    unfit
+        What is done about a method that does not fit the model or the inputs, or whose values say nothing: ``"warn"``,
+        ``"raise"`` (``UnfitError``), or ``"ignore"``. The result has it in ``warnings`` as well.
     translation
         Options of ``translate``, or a finished ``Translation`` of the model.
     progress
@@ -128,6 +144,8 @@ def explain(
     -----
     MethodChoiceWarning
         Several toolsets have the method and none was named.
+    UnfitWarning
+        The method does not fit, see ``unfit``.
     """
     if isinstance(layer, (list, tuple, set)):
         words = {name: value for name, value in locals().items() if name not in ("model", "method", "layer", "more")}
@@ -155,6 +173,9 @@ def explain(
         output=output,
         noise=noise,
         reshape=reshape,
+        unfit=unfit,
+        data=data,
+        value_range=value_range,
         labels=None if labels is None else tuple(labels),
         seed=seed,
         batch_size=batch_rows(batch_size),
@@ -173,6 +194,9 @@ def explain(
         "reshape": reshape,
         "seed": seed,
         "batch_size": batch_size,
+        "data": data,
+        "value_range": value_range,
+        "unfit": None if unfit == "warn" else unfit,
         "translation": translation,
         "init_args": init_args,
         "exec_args": exec_args,

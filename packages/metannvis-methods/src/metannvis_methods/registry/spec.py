@@ -145,6 +145,9 @@ class MethodSpec:
         of it.
     defaults
         Call arguments that this row sets unless the caller does.
+    needs
+        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more.
+        What lacks is told before the run.
     moves_inputs
         A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample
@@ -170,6 +173,7 @@ class MethodSpec:
     gradients: bool | None = None
     rows_a_sample: int | None = None
     moves_inputs: bool = False
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
@@ -265,6 +269,7 @@ class MethodSpec:
             "caveats": list(self.caveats),
             "stochastic": self.stochastic,
             "defaults": dict(self.defaults),
+            "needs": list(self.needs),
             "arguments": [
                 {"name": argument.name, "of": side, "role": argument.role, "required": argument.required}
                 for side, arguments in (("constructor", self.init), ("call", self.call))

@@ -68,6 +68,10 @@ class MethodCall:
         For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
     embedding
         A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    data, value_range
+        Samples like the inputs, and what black and white are, for baselines by word. Nothing that a toolset looks at.
+    unfit
+        What is done about a method that does not fit. Nothing that a toolset looks at.
     reshape
         How tokens lie, as the caller gave it. Nothing that a toolset looks at.
     arrange
@@ -102,6 +106,9 @@ class MethodCall:
     score: Any = None
     held: Mapping[int, Any] = field(default_factory=dict)
     embedding: Any = None
+    data: Any = None
+    value_range: tuple[float, float] | None = None
+    unfit: str = "warn"
     reshape: Any = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     noise: SmoothGrad | None = None

@@ -8,25 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
+from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import Argument
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.results.plain import jsonable
+from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
+from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
+from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
-from metannvis_methods.running.notices import noticing
+from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
-from metannvis_methods.running.prediction import prediction_of
+from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.request import toolset_of
@@ -60,7 +64,7 @@ def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation |
     """
     source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
-    with set_aside(), noticing() as told:
+    with set_aside(), noticing(call.unfit) as told:
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
         with exclusive(*models, progress=call.progress):
             result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
@@ -105,7 +109,12 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
+    inputs, input_axes = caller_inputs(prepared, asked)
+    if inputs is not None and input_axes is not None:
+        lying = as_tuple(inputs), as_tuple(input_axes)
+        asked = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target))
     call = converted(asked, prepared, layer, target)
+    tell_unfit_before(call, prepared, call.inputs)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
@@ -130,7 +139,8 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
-    inputs, input_axes = caller_inputs(prepared, asked)
+    if output.over != "features":
+        tell_unfit_values(spec, as_tuple(values))
     return Explanation(
         values=values,
         axes=axes,
@@ -177,6 +187,8 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
     output = in_caller_layout(chosen, outputs[chosen.place][1])
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
+    if output.dtype.kind == "f" and not np.isfinite(output).all():
+        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
     seen = Seen(None, chosen.name if len(outputs) > 1 else None, prediction_of(output, asked.labels))
     if asked.score is not None:
         asked_score = asked.score

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import GradientWarning, MissingArgumentError
-from metannvis_methods.models.arrays import in_order
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
@@ -193,7 +194,7 @@ def _examples(
     """Inputs to translate with: few samples, in the dtype that the source computes in; no more than may pass at once."""
     if not given or any(is_foreign(value, framework) for value in given):
         return ()
-    tensors = home.as_inputs(source, given)
+    tensors = home.as_inputs(source, [_finite(value) for value in given])
     counts = {tuple(tensor.shape)[:1] for tensor in tensors}
     fixed = home.fixed_batch(source)
     if fixed is not None and len(counts) == 1:
@@ -202,6 +203,14 @@ def _examples(
     if home.any_batch and len(counts) == 1 and max(counts)[:1] > (few,):
         tensors = tuple(tensor[:few] for tensor in tensors)
     return tensors
+
+
+def _finite(value: Any) -> Any:
+    """An input without NaN and infinities, of which a comparison of two models says nothing."""
+    array = to_numpy(value)
+    return (
+        value if array.dtype.kind != "f" or np.isfinite(array).all() else np.nan_to_num(array, posinf=1.0, neginf=-1.0)
+    )
 
 
 def _translate(

@@ -13,7 +13,9 @@ from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.input_words import value_range_word
 from metannvis_methods.running.noise import noise_word
+from metannvis_methods.running.notices import unfit_word
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
 
@@ -38,6 +40,9 @@ def resolve(
     output: Any = None,
     noise: Any = None,
     reshape: Any = None,
+    unfit: str = "warn",
+    data: Any = None,
+    value_range: Any = None,
     labels: tuple[str, ...] | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
@@ -109,6 +114,9 @@ def resolve(
         score=score,
         noise=noise_word(noise),
         reshape=reshape,
+        unfit=unfit_word(unfit),
+        data=data,
+        value_range=value_range_word(value_range),
         seed=seed,
         progress=progress,
         framework=framework,

@@ -19,12 +19,13 @@ __all__ = ["run"]
 
 #: Share of the size of attributions by which their sum may miss what it should be; single precision has 1e-5 at most.
 INCOMPLETE = 1e-3
-#: What Captum says of its own doings, which the guard undoes.
+#: What Captum says of its own doings, which the guard undoes or the caller knows.
 EXPECTED = (
     "Setting forward, backward hooks and attributes on non-linear",
     "Setting backward hooks on ReLU activations",
     "This method computes finite differences between evaluations at consecutive steps",
     "Input Tensor .* did not already require gradients",
+    "You are providing multiple inputs for Lime / Kernel SHAP",
 )
 
 

@@ -190,5 +190,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         ),
         stochastic=True,
         batchable=False,
+        needs=("batch",),
     ),
 )

@@ -96,6 +96,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "neuron_gradient",
@@ -141,5 +142,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("relu",),
     ),
 )

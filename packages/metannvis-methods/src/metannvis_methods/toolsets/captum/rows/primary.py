@@ -104,6 +104,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "feature_ablation",
@@ -125,6 +126,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=("needs a batch of two or more", "is random: give seed=… to repeat it"),
         stochastic=True,
         batchable=False,
+        needs=("batch",),
     ),
     row(
         "deep_lift_shap",
@@ -146,6 +148,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "guided_grad_cam",
@@ -157,6 +160,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE, "is empty where the layer has no places to enlarge"),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "lrp",
