@@ -82,8 +82,8 @@ def baseline(
     if word == "noise":
         places = tuple(k for k, letter in enumerate(axes) if letter not in "NC")
         mean, deviation = values.mean(places, keepdims=True), values.std(places, keepdims=True)
-        drawn: Array = mean + deviation * generator.standard_normal(values.shape)
-        return drawn.astype(values.dtype)
+        drawn: Array = np.asarray(mean + deviation * generator.standard_normal(values.shape), values.dtype)
+        return drawn
     low, high = guessed_range(values) if value_range is None else value_range
     if word == "uniform":
         return generator.uniform(low, high, values.shape).astype(values.dtype)
