@@ -82,12 +82,13 @@ def baseline(
     if word == "noise":
         places = tuple(k for k, letter in enumerate(axes) if letter not in "NC")
         mean, deviation = values.mean(places, keepdims=True), values.std(places, keepdims=True)
-        drawn: Array = np.asarray(mean + deviation * generator.standard_normal(values.shape), values.dtype)
-        return drawn
+        drawn: Array = np.asarray(mean + deviation * generator.standard_normal(values.shape))
+        return drawn.astype(values.dtype)
     low, high = guessed_range(values) if value_range is None else value_range
     if word == "uniform":
-        return generator.uniform(low, high, values.shape).astype(values.dtype)
-    return np.full_like(values, low if word == "black" else high)
+        return np.asarray(generator.uniform(low, high, values.shape), values.dtype)
+    full: Array = np.full_like(values, low if word == "black" else high)
+    return full
 
 
 def _blurred(values: Array, axes: str) -> Array:
