@@ -14,11 +14,13 @@ from metannvis_methods.errors import (
     LayerChoiceWarning,
     MethodChoiceWarning,
     ToolsetError,
+    UnfitError,
     UnfitWarning,
     UnknownMethodError,
     UnknownToolsetError,
 )
 from metannvis_methods.explain import explain
+from metannvis_methods.explain_many import explain_many
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.perform import finish_execution_with_layer, perform_attribution, perform_feature_visualization
 from metannvis_methods.registry.spec import Argument, MethodSpec
@@ -34,6 +36,7 @@ from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Ou
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.vocabulary import SegmentationTarget, SmoothGrad
 
 __all__ = [
     "Argument",
@@ -51,8 +54,11 @@ __all__ = [
     "ModelAdapter",
     "Outcome",
     "PendingExplanation",
+    "SegmentationTarget",
+    "SmoothGrad",
     "Toolset",
     "ToolsetError",
+    "UnfitError",
     "UnfitWarning",
     "UnknownMethodError",
     "UnknownToolsetError",
@@ -60,6 +66,7 @@ __all__ = [
     "compare",
     "describe_method",
     "explain",
+    "explain_many",
     "find_methods",
     "finish_execution_with_layer",
     "list_methods",

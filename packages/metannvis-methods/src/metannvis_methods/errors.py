@@ -5,6 +5,7 @@
     MetannvisError                          (metannvis_translate)
     ├─ UnknownMethodError(LookupError)      no method of that name, of that kind, in that toolset
     ├─ UnknownToolsetError(LookupError)     no toolset of that name
+    ├─ UnfitError(ValueError)               a method does not fit, and ``unfit="raise"`` was asked for
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
@@ -40,6 +41,7 @@ __all__ = [
     "MissingArgumentError",
     "MissingFrameworkError",
     "ToolsetError",
+    "UnfitError",
     "UnfitWarning",
     "UnknownFrameworkError",
     "UnknownLayerError",
@@ -52,6 +54,10 @@ __all__ = [
 
 class UnknownMethodError(MetannvisError, LookupError):
     """No method of that name, of the kind asked for, in the toolset asked for."""
+
+
+class UnfitError(MetannvisError, ValueError):
+    """A method does not fit the model or its result shows that it did not, and ``unfit="raise"`` was asked for."""
 
 
 class UnknownToolsetError(MetannvisError, LookupError):

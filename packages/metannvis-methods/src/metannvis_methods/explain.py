@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_methods.errors import (
-    MissingArgumentError,
-)
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.running.execute import execute
+from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import batch_rows, resolve
+from metannvis_methods.running.sharing import sharing
+from metannvis_methods.vocabulary import SmoothGrad
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["explain"]
+__all__ = ["explain", "rerun"]
 
 Array = np.ndarray[Any, Any]
 
@@ -30,19 +32,26 @@ def explain(
     inputs: Any = None,
     *,
     target: Any = None,
+    output: int | str | None = None,
     labels: Sequence[str] | None = None,
     layer: Any = None,
     neuron: Any = None,
+    reshape: Any = None,
     baselines: Any = None,
     feature_mask: Any = None,
+    data: Any = None,
+    value_range: tuple[float, float] | None = None,
     toolset: str | None = None,
+    noise: SmoothGrad | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
+    unfit: str = "warn",
     translation: Mapping[str, Any] | Translation | None = None,
     progress: Progress | None = None,
     init_args: Mapping[str, Any] | None = None,
     exec_args: Mapping[str, Any] | None = None,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Explanation:
     """Explain a model of any framework by a method of any toolset, in one vocabulary.
 
@@ -60,22 +69,50 @@ def explain(
         of the *other* framework is taken to be in that framework's layout.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
-        dense output; ``None``: the only output, else the class predicted for each sample.
+        dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
+        the only output. A :class:`SegmentationTarget`: a class over a region of a dense output. A function of the output:
+        it gets a tensor of the model's framework in the model's own layout, shape ``(N, …)``, whichever framework the
+        method runs in (of that framework for an ONNX model), and returns one number a sample.
+    output
+        Which output of several: its index, its name, or its path in nested dicts, tuples, named tuples and dataclasses
+        (``"logits"``, ``"scores.0"``). One tensor in such a wrapping needs none.
     labels
         Class names, in order.
     layer
-        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer.
+        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer. A list of them: one
+        explanation each, from one translation and one prediction.
     neuron
         Position in that layer's output, the batch left out, in the model's own layout: an int or a tuple.
-    baselines, feature_mask
-        As in Captum: a number, or an array in the layout of the inputs (of the layer, for a layer's
-        ablation).
+    reshape
+        How the tokens of a layer lie on the image, for class activation maps: ``"auto"``, the grid of the layer of patches,
+        prefix tokens left out; ``(h, w)``; or a function of the layer's output, a tensor of the model's framework in its
+        layout, that returns maps with the channels where the framework has them.
+    baselines
+        A number, or an array in the layout of the inputs (of the layer, for a layer's ablation), or a word: ``"black"``,
+        ``"white"``, ``"mean"``, ``"blur"``, ``"noise"``, ``"uniform"``, ``"neutral"``
+        (:func:`metannvis_methods.inputs.baselines.baseline`).
+    feature_mask
+        Which elements are one feature: an array of whole numbers in the layout of the inputs (of the layer, for a layer's
+        ablation), one of shape ``(H, W)`` or ``(N, H, W)`` for every channel, or a word, alone or with a dict of options:
+        ``"superpixels"`` (the default of LIME and KernelShap for images), ``"grid"``, ``"pixels"``, ``"channels"``
+        (:data:`metannvis_methods.inputs.feature_masks.MASKS`).
+    data
+        Samples like the inputs, for the baselines ``"mean"`` and ``"neutral"``.
+    value_range
+        What black and white are; ``None``: 0…1 or 0…255, if the inputs lie there.
     toolset
         Key of the toolset; ``None`` takes one that has the method and says so.
+    noise
+        A :class:`SmoothGrad`, or ``"smoothgrad"``, ``"smoothgrad_sq"``, ``"vargrad"``: the method over noisy copies of the
+        inputs.
     seed
         Makes random methods repeatable. The caller's own generators are left as they were.
     batch_size
-        Rows that go through the model at once, at most, where the method allows it.
+        Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
+        prediction itself; two where input and baseline share a pass. The result does not depend on it.
+    unfit
+        What is done about a method that does not fit the model or the inputs, or whose values say nothing: ``"warn"``,
+        ``"raise"`` (``UnfitError``), or ``"ignore"``. The result has it in ``warnings`` as well.
     translation
         Options of ``translate``, or a finished ``Translation`` of the model.
     progress
@@ -83,13 +120,14 @@ def explain(
         told so.
     init_args, exec_args
         Anything for the toolkit's constructor and call, by its own names.
-    **options
-        Options of the method, by the toolkit's names; an unknown one is refused.
+    options, **more
+        Options of the method, by the toolkit's names; an unknown one is refused. One whose name is a word here (``method`` of
+        integrated gradients) goes into ``options``.
 
     Returns
     -------
-    Explanation
-        Values as NumPy in the model's own layout.
+    Explanation or dict
+        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names.
 
     Raises
     ------
@@ -106,7 +144,14 @@ def explain(
     -----
     MethodChoiceWarning
         Several toolsets have the method and none was named.
+    UnfitWarning
+        The method does not fit, see ``unfit``.
     """
+    if isinstance(layer, (list, tuple, set)):
+        words = {name: value for name, value in locals().items() if name not in ("model", "method", "layer", "more")}
+        at_layers: Any = _at_layers(model, method, list(layer), {**words, **more})
+        found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
+        return found
     arguments = {
         "inputs": inputs,
         "target": target,
@@ -120,11 +165,17 @@ def explain(
         method,
         toolset=toolset,
         arguments=arguments,
-        options=options,
+        options={**(options or {}), **more},
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,
         may_find_target=True,
+        output=output,
+        noise=noise,
+        reshape=reshape,
+        unfit=unfit,
+        data=data,
+        value_range=value_range,
         labels=None if labels is None else tuple(labels),
         seed=seed,
         batch_size=batch_rows(batch_size),
@@ -135,4 +186,52 @@ def explain(
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
-    return result
+    given = {
+        **{name: value for name, value in arguments.items() if name != "inputs"},
+        "output": output,
+        "labels": labels,
+        "noise": noise,
+        "reshape": reshape,
+        "seed": seed,
+        "batch_size": batch_size,
+        "data": data,
+        "value_range": value_range,
+        "unfit": None if unfit == "warn" else unfit,
+        "translation": translation,
+        "init_args": init_args,
+        "exec_args": exec_args,
+        "options": {**(options or {}), **more} or None,
+    }
+    return dataclasses.replace(result, record=record_of(model, given, result))
+
+
+def _at_layers(model: Any, method: str, layers: list[Any], words: dict[str, Any]) -> dict[str, Explanation]:
+    """An explanation a layer, from one translation and one prediction."""
+    if not layers:
+        raise InvalidArgumentError("layer is an empty list: name one or several")
+    with sharing():
+        found = [explain(model, method, words["inputs"], layer=layer, **_without(words, "inputs")) for layer in layers]
+    return {str(explanation.layer): explanation for explanation in found}
+
+
+def _without(words: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in words.items() if name not in names}
+
+
+def rerun(explanation: Explanation, model: Any, **changes: Any) -> Explanation:
+    """See :meth:`metannvis_methods.Explanation.rerun`."""
+    record = explanation.record
+    if record is None:
+        raise InvalidArgumentError(
+            "the explanation has no record of its call: it was made by an older version, or by hand"
+        )
+    lost = [name for name in record.lost if name not in changes]
+    if lost:
+        raise InvalidArgumentError(
+            f"the record holds no functions or objects: give {', '.join(f'{name}=…' for name in lost)} again"
+        )
+    if model is None:
+        model = recorded_file(record)
+    words = {"inputs": explanation.inputs, "toolset": explanation.toolset, **record.words, **changes}
+    found: Explanation = explain(model, explanation.method, **words)
+    return found

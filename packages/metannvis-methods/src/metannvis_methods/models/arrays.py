@@ -64,13 +64,18 @@ def several(values: Any) -> bool:
     return isinstance(values, (tuple, Mapping))
 
 
-def in_pieces(predict: Callable[[Sequence[Any]], list[Array]], inputs: Sequence[Any], size: int | None) -> list[Array]:
-    """Outputs for all samples of a model that takes so many at a time; any number if it is ``None``."""
+def in_pieces(
+    predict: Callable[[Sequence[Any]], list[Array]], inputs: Sequence[Any], size: int | None, *, exact: bool = True
+) -> list[Array]:
+    """Outputs for all samples of a model that takes so many at a time; any number if it is ``None``.
+
+    ``exact``: it takes neither more nor less.
+    """
     counts = {int(value.shape[0]) for value in inputs if getattr(value, "shape", ())}
-    if size is None or len(counts) != 1 or counts == {size}:
+    if size is None or len(counts) != 1 or counts == {size} or (not exact and max(counts) <= size):
         return predict(inputs)
     (count,) = counts
-    if count % size:
+    if exact and count % size:
         raise InvalidArgumentError(f"{count} samples, and the model takes exactly {size} at a time")
     parts = [predict([value[start : start + size] for value in inputs]) for start in range(0, count, size)]
     return [np.concatenate(pieces) if pieces[0].ndim else np.stack(pieces) for pieces in zip(*parts, strict=True)]

@@ -20,6 +20,7 @@ from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.view import View
 
 __all__ = ["ModelAdapter"]
 
@@ -38,10 +39,13 @@ class ModelAdapter:
         Of the framework; empty if it is not known.
     any_batch
         Whether its models take any number of samples; ``False`` if a model may demand one.
+    bounds_rows
+        Whether :meth:`view` bounds the rows that pass through the model at once.
     """
 
     key: str = ""
     any_batch: bool = True
+    bounds_rows: bool = False
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -90,6 +94,14 @@ class ModelAdapter:
         """A mask as a tensor of whole numbers."""
         return np.array(value, dtype=np.int64)
 
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Numbers drawn from the standard normal distribution by the framework's global generator, float32."""
+        return np.random.standard_normal(tuple(shape)).astype(np.float32)  # noqa: NPY002  # the call seeds the global one
+
+    def same_kind(self, tensor: Any, array: Array) -> Any:
+        """An array as a tensor of the dtype, and on the device, of another one."""
+        return np.asarray(array, to_numpy(tensor).dtype)
+
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
         return to_numpy(tensor).dtype.kind == "f"
@@ -120,6 +132,50 @@ class ModelAdapter:
         """The model's outputs."""
         output = model(*inputs)
         return [to_numpy(part) for part in (output if isinstance(output, (tuple, list)) else [output])]
+
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """The model's outputs, each with its path in what the model returns (``"scores.0"``); a sole tensor has none."""
+        arrays = self.predict(model, inputs)
+        return [("" if len(arrays) == 1 else str(place), array) for place, array in enumerate(arrays)]
+
+    def view(self, model: Any, view: View) -> Any:
+        """A model over the same layers that is seen as ``view`` says.
+
+        A framework that does not know how gives the model itself, if its first output is asked for.
+        """
+        if view.place or view.scores or view.targets:
+            raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
+        return model
+
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """Derivative of the largest number of the first output of each sample, with respect to what each layer returns.
+
+        ``None`` for a layer that returns no tensor, or of which it cannot be told.
+        """
+        return [None] * len(layers)
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Layers of a model that a translation made, by name."""
+        return {}
+
+    def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> Any:
+        """What a layer returns for these inputs of the model, as a tensor without a gradient."""
+        raise InvalidArgumentError("indices have no gradients, and what embeds them cannot be held here: name a layer")
+
+    def tapped(self, layer: Any, place: int) -> Any:
+        """A layer that returns one tensor of what another one returns, which is a tuple; the model is guarded."""
+        return layer
+
+    def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The value of a caller's function of an output, and its derivative times a cotangent, as NumPy.
+
+        The function gets a tensor of this framework, shape ``(N, …)``.
+        """
+
+        def no_gradient(_: Array) -> Array:
+            raise InvalidArgumentError("a target function of this framework's arrays has no gradients")
+
+        return to_numpy(function(output)), no_gradient
 
     def gradients(self, model: Any, inputs: Sequence[Any], cotangents: Sequence[Array]) -> list[Array | None]:
         """Derivative of the sum of all outputs times their cotangents, for each input; ``None`` for whole numbers.

@@ -19,6 +19,9 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.scores import OutputScore
+from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.view import View
 
 __all__ = ["adapter", "quiet"]
 
@@ -31,6 +34,65 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match", category=UserWarning)
         yield
+
+
+class Scored(keras.layers.Layer):
+    """A score worked out in NumPy, with its derivative, shape ``(N,)``."""
+
+    def __init__(self, score: OutputScore, **options: Any) -> None:
+        super().__init__(**options)
+        self.score = score
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy of the layer is made from, within this process."""
+        return {**super().get_config(), "score": self.score}
+
+    def compute_output_spec(self, output: Any) -> keras.KerasTensor:
+        """One number a row."""
+        return keras.KerasTensor(output.shape[:1], output.dtype)
+
+    def call(self, output: Any) -> Any:
+        """Values and their derivative."""
+        score = self.score
+
+        @tf.custom_gradient
+        def scored(tensor: Any) -> Any:
+            def values(array: Any) -> Array:
+                return score(to_numpy(array))[0]
+
+            def derivative(cotangent: Any) -> Any:
+                def found(array: Any, given: Any) -> Array:
+                    return score(to_numpy(array))[1](to_numpy(given)).astype(to_numpy(array).dtype)
+
+                grown = tf.py_function(found, [tensor, cotangent], tensor.dtype)
+                grown.set_shape(tensor.shape)
+                return grown
+
+            rows = tf.py_function(values, [tensor], tensor.dtype)
+            rows.set_shape(tensor.shape[:1])
+            return rows, derivative
+
+        return scored(output)
+
+
+class Held(keras.layers.Layer):
+    """A tensor that is the same whatever is given."""
+
+    def __init__(self, value: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.value = value
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy of the layer is made from, within this process."""
+        return {**super().get_config(), "value": self.value}
+
+    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
+        """Shape and dtype of the tensor, the batch as it is given."""
+        return keras.KerasTensor((given.shape[0], *self.value.shape[1:]), self.value.dtype)
+
+    def call(self, given: Any) -> Any:
+        """The tensor."""
+        return self.value
 
 
 class KerasAdapter(ModelAdapter):
@@ -76,6 +138,10 @@ class KerasAdapter(ModelAdapter):
         """A tensor of int64."""
         return tf.constant(to_numpy(value), dtype="int64")
 
+    def same_kind(self, tensor: Any, array: Array) -> Any:
+        """A tensor of that dtype."""
+        return tf.constant(array, dtype=tensor.dtype)
+
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
         return bool(tensor.dtype.is_floating)
@@ -106,6 +172,10 @@ class KerasAdapter(ModelAdapter):
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs; a model that refuses its inputs is the caller's mistake."""
+        return [array for _, array in self.outputs(model, inputs)]
+
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """Tensors in whatever the model returns, with their paths, in the order in which Keras flattens them."""
         try:
             with quiet():
                 output = model(_packed(model, inputs), training=False)
@@ -113,7 +183,58 @@ class KerasAdapter(ModelAdapter):
             given = ", ".join(f"{tuple(tensor.shape)} {tensor.dtype.name}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
-        return [to_numpy(tensor) for tensor in keras.tree.flatten(output)]
+        found = list(leaves(output, tf.is_tensor, by_key=True))
+        own = list(getattr(model, "output_names", None) or ())
+        if isinstance(output, (list, tuple)) and len(own) == len(found):  # a list says nothing of its members
+            found = [(name, tensor) for name, (_, tensor) in zip(own, found, strict=True)]
+        return [(path, to_numpy(tensor)) for path, tensor in found]
+
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """By a gradient tape over the functional graph."""
+        outputs = [layer.output for layer in layers]
+        seen = keras.Model(model.inputs, [keras.tree.flatten(model.outputs)[0], *outputs])
+        with tf.GradientTape() as tape:
+            tensors = [tf.convert_to_tensor(x) for x in inputs]
+            tape.watch([x for x in tensors if x.dtype.is_floating])
+            with quiet():
+                output, *returned = seen(tensors, training=False)
+            score = tf.reduce_sum(tf.reduce_max(tf.reshape(output, (len(output), -1)), axis=1))
+        found = tape.gradient(score, returned)
+        return [None if gradient is None else to_numpy(gradient) for gradient in found]
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Layers by name."""
+        return {layer.name: layer for layer in model.layers}
+
+    def view(self, model: Any, view: View) -> Any:
+        """A functional model over the same layers; a score is an operation behind its output."""
+        inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
+        if view.constants:
+            held = dict(view.constants)
+            free = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for k, x in enumerate(inputs) if k not in held]
+            rest = iter(free)
+            given = [Held(held[k])(free[0]) if k in held else next(rest) for k in range(len(inputs))]
+            inputs, outputs = free, keras.tree.flatten(keras.Model(inputs, outputs)(given))
+        output = outputs[view.place]
+        return keras.Model(inputs, Scored(view.scores[0])(output) if view.scores else output)
+
+    def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The function is called with a TensorFlow tensor, eagerly."""
+        tensor = tf.constant(output)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(tensor)
+            value = tf.convert_to_tensor(function(tensor))
+
+        def derivative(cotangent: Array) -> Array:
+            found = tape.gradient(value, tensor, output_gradients=tf.constant(cotangent))
+            if found is None:
+                raise InvalidArgumentError(
+                    "the target function has no gradient: compute it from the output with TensorFlow or Keras, or "
+                    "take a method that needs predictions only"
+                )
+            return to_numpy(found)
+
+        return to_numpy(value), derivative
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels last."""

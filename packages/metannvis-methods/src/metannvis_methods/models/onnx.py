@@ -37,6 +37,11 @@ class OnnxAdapter(ModelAdapter):
         framework = get_framework("onnx")
         return in_pieces(lambda part: list(framework.run(model, list(part)).outputs), inputs, self.fixed_batch(model))
 
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """The graph's outputs by their names."""
+        names = [port.name for port in model.graph.output]
+        return list(zip(names, self.predict(model, inputs), strict=True))
+
     def fixed_batch(self, model: Any) -> int | None:
         """The first size of every input, if it is one number."""
         sizes = {_first_size(port) for port in _declared(model)}

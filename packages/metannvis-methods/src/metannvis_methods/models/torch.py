@@ -24,6 +24,10 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.torch_taps import tapped
+from metannvis_methods.models.torch_view import ViewedModule
+from metannvis_methods.models.view import View
 
 __all__ = ["adapter"]
 
@@ -53,6 +57,7 @@ class TorchAdapter(ModelAdapter):
     """PyTorch modules."""
 
     key = "torch"
+    bounds_rows = True
 
     def __init__(self) -> None:
         #: Places of the inputs that a model was seen to look up in a table.
@@ -123,6 +128,14 @@ class TorchAdapter(ModelAdapter):
         """A tensor of int64 on the weights' device."""
         return _tensor(value).to(_like(model).device, torch.int64)
 
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Drawn by PyTorch's global generator, as Captum's ``NoiseTunnel`` does."""
+        return to_numpy(torch.normal(0.0, torch.ones(tuple(shape))))
+
+    def same_kind(self, tensor: Any, array: Array) -> torch.Tensor:
+        """A tensor of that dtype and device."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(tensor)
+
     def is_floating(self, tensor: Any) -> bool:
         """Whether a tensor can have a gradient."""
         return bool(tensor.is_floating_point())
@@ -149,6 +162,10 @@ class TorchAdapter(ModelAdapter):
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
+        return [array for _, array in self.outputs(model, inputs)]
+
+    def outputs(self, model: Any, inputs: Sequence[Any]) -> list[tuple[str, Array]]:
+        """Tensors in whatever ``forward`` returns, with their paths."""
         try:
             with torch.no_grad():
                 output = model(*inputs)
@@ -156,7 +173,69 @@ class TorchAdapter(ModelAdapter):
             given = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
-        return [to_numpy(tensor) for tensor in _tensors(output)]
+        return [(path, to_numpy(tensor)) for path, tensor in leaves(output, torch.is_tensor)]
+
+    def view(self, model: Any, view: View) -> Any:
+        """A module around the model."""
+        return ViewedModule(model, view)
+
+    def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
+        """By autograd; the model is guarded."""
+        returned: dict[int, torch.Tensor] = {}
+
+        def keep(layer: Any, given: Any, output: Any) -> None:
+            if torch.is_tensor(output) and output.requires_grad:
+                returned.setdefault(id(layer), output)
+
+        with torch.enable_grad():
+            hooks = [layer.register_forward_hook(keep) for layer in layers]
+            moved = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
+            output = next(tensor for _, tensor in leaves(model(*moved), torch.is_tensor))
+            for hook in hooks:
+                hook.remove()
+            if not returned or not output.requires_grad:
+                return [None] * len(layers)
+            score = output.reshape(len(output), -1).amax(1).sum()
+            found = torch.autograd.grad(score, list(returned.values()), allow_unused=True)
+        by_layer = dict(zip(returned, found, strict=True))
+        return [None if (g := by_layer.get(id(layer))) is None else to_numpy(g) for layer in layers]
+
+    def layers_of(self, model: Any) -> Mapping[str, Any]:
+        """Modules by their dotted names."""
+        return dict(model.named_modules())
+
+    def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> torch.Tensor:
+        """The layer's output of its first call."""
+        seen: list[torch.Tensor] = []
+        hook = layer.register_forward_hook(lambda _, given, output: seen.append(output))
+        try:
+            self.outputs(model, inputs)
+        finally:
+            hook.remove()
+        return seen[0].detach()
+
+    def tapped(self, layer: Any, place: int) -> torch.nn.Module:
+        """An identity through which that tensor passes from now on; the guard takes it out again."""
+        return tapped(layer, place)
+
+    def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The function is called with a tensor that requires a gradient."""
+        with torch.enable_grad():
+            tensor = torch.from_numpy(output.copy()).requires_grad_(output.dtype.kind == "f")
+            value = function(tensor)
+        if not isinstance(value, torch.Tensor):
+            value = torch.as_tensor(value)
+
+        def derivative(cotangent: Array) -> Array:
+            if not value.requires_grad:
+                raise InvalidArgumentError(
+                    "the target function has no gradient: compute it from the output with PyTorch, or take a method "
+                    "that needs predictions only"
+                )
+            (found,) = torch.autograd.grad(value, tensor, torch.from_numpy(cotangent.copy()), retain_graph=True)
+            return to_numpy(found)
+
+        return to_numpy(value), derivative
 
     def needs_examples(self, model: Any) -> bool:
         """A module says nothing of its inputs."""
@@ -256,16 +335,6 @@ def _tensor(value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     return torch.from_numpy(np.array(to_numpy(value)))
-
-
-def _tensors(output: Any) -> list[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        return [output]
-    if isinstance(output, Mapping):
-        output = tuple(output.values())
-    if isinstance(output, (tuple, list)):
-        return [tensor for part in output for tensor in _tensors(part)]
-    return []
 
 
 adapter = TorchAdapter()

@@ -145,6 +145,14 @@ class MethodSpec:
         of it.
     defaults
         Call arguments that this row sets unless the caller does.
+    needs
+        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more.
+        What lacks is told before the run.
+    moves_inputs
+        A layer's method that walks or draws among inputs, which have to be numbers for that.
+    rows_a_sample
+        Rows that a sample adds to a pass through the model: 1; 2 where input and baseline share a pass; ``None``: as many as
+        there are steps, draws or windows.
     """
 
     key: str
@@ -163,6 +171,9 @@ class MethodSpec:
     batchable: bool = True
     defaults: tuple[tuple[str, Any], ...] = ()
     gradients: bool | None = None
+    rows_a_sample: int | None = None
+    moves_inputs: bool = False
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
@@ -226,6 +237,11 @@ class MethodSpec:
         return next((argument for argument in self.arguments if argument.role in roles), None)
 
     @property
+    def draws_maps(self) -> bool:
+        """Whether it weights the channels of a layer's map, so that it has to know which axes these are."""
+        return self.family == "cam" or self.key == "guided_grad_cam"
+
+    @property
     def differentiates(self) -> bool:
         """Whether the method asks for gradients of the model."""
         return self.family not in ("perturbation", "activation") if self.gradients is None else self.gradients
@@ -253,6 +269,7 @@ class MethodSpec:
             "caveats": list(self.caveats),
             "stochastic": self.stochastic,
             "defaults": dict(self.defaults),
+            "needs": list(self.needs),
             "arguments": [
                 {"name": argument.name, "of": side, "role": argument.role, "required": argument.required}
                 for side, arguments in (("constructor", self.init), ("call", self.call))

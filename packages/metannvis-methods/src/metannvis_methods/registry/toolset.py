@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
+from metannvis_methods.vocabulary import SmoothGrad
 
 __all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "reasons_of", "runs_in"]
 
@@ -57,7 +58,27 @@ class MethodCall:
     progress
         To be called with ``(done, total, stage)`` where the toolkit says how far it is.
     output
-        Which of the model's outputs is explained; ``None``: its only one.
+        Which of the model's outputs is explained: an index, a name or a path; ``None``: its only one. For a toolset: ``None``,
+        since it is shown a model with one output.
+    score
+        A function of the output that is explained instead of a target, or one a sample. For a toolset: ``None``, since it is
+        shown a model whose output is the score, shape ``(N,)``.
+    held
+        Inputs by their places that are held as they are while the others are explained: indices, which have no gradients.
+        For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
+    embedding
+        A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    data, value_range
+        Samples like the inputs, and what black and white are, for baselines by word. Nothing that a toolset looks at.
+    unfit
+        What is done about a method that does not fit. Nothing that a toolset looks at.
+    reshape
+        How tokens lie, as the caller gave it. Nothing that a toolset looks at.
+    arrange
+        For a toolset, at a layer of a class activation map whose output is no map as the framework has them (tokens, channels
+        elsewhere): brings an array of it to ``(N, places…, C)``. ``None``: it is one.
+    noise
+        The method is run over noisy copies of the inputs. Nothing that a toolset looks at.
     framework
         Key of the framework of ``model``.
     several
@@ -82,6 +103,15 @@ class MethodCall:
     seed: int | None = None
     progress: Progress | None = None
     output: Any = None
+    score: Any = None
+    held: Mapping[int, Any] = field(default_factory=dict)
+    embedding: Any = None
+    data: Any = None
+    value_range: tuple[float, float] | None = None
+    unfit: str = "warn"
+    reshape: Any = None
+    arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
+    noise: SmoothGrad | None = None
     framework: str = ""
     several: bool = False
     labels: tuple[str, ...] | None = None
@@ -182,6 +212,8 @@ class MethodOutput:
     over
         Whose layout the values are in: the model's ``"input"`` or the ``"layer"``'s output; ``"features"`` are one a group of
         the mask, which have none.
+    place
+        Which input a sole array lies like.
     channels
         Whether they still have the channels axis (the last one of a channels-last model).
     delta
@@ -201,6 +233,7 @@ class MethodOutput:
     delta: Any = None
     axes: str | tuple[str, ...] | None = None
     kind: str | None = None
+    place: int = 0
 
 
 #: Older name of :class:`MethodOutput`.

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from metannvis_translate.writing import replacing
 
-from metannvis_methods.results.explanation_files import FORMAT, read_explanation
+from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
+from metannvis_methods.results.record import Record
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +35,7 @@ class Explanation:
     ----------
     values
         An array, or a tuple of them, one an input (or one an output tensor of the layer). Axis 0 counts
-        samples.
+        samples. ``None`` in a tuple stands for an input that was held: indices beside numbers.
     axes
         One letter an axis of ``values``: N batch, C channels, D/H/W space, L a single spatial axis, T tokens,
         F features, ``?`` not known; other letters are the toolset's own, for values that are no map of the inputs or of a
@@ -63,9 +64,19 @@ class Explanation:
         What the method took, translation left out.
     options
         What the caller set, in JSON-able form.
+    output
+        Which of several outputs was explained: its path in what the caller's model returns; ``None`` if it has one.
+    prediction
+        What the model says of each sample: ``{"class": 3, "name": "tabby", "probability": 0.9, "value": 0.9}``, where
+        ``probability`` is ``None`` if the output is no distribution; ``{"value": 1.5}`` of a single output. ``None`` for dense
+        outputs, and where there were no inputs.
+    warnings
+        What was told about the call or its result.
+    record
+        What the call was, for :meth:`rerun`.
     """
 
-    values: Array | tuple[Array, ...]
+    values: Array | tuple[Array | None, ...]
     axes: str | tuple[str, ...]
     inputs: Array | tuple[Array, ...] | None
     input_axes: str | tuple[str, ...] | None
@@ -80,6 +91,29 @@ class Explanation:
     convergence_delta: Array | None = None
     seconds: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    output: str | None = None
+    prediction: tuple[Mapping[str, Any], ...] | None = None
+    warnings: tuple[str, ...] = ()
+    record: Record | None = None
+
+    def rerun(self, model: Any = None, **changes: Any) -> Explanation:
+        """Explain once more, with the same words: the same values on the same machine, if random methods had a seed.
+
+        Parameters
+        ----------
+        model
+            As for :func:`metannvis_methods.explain`; ``None`` opens the file that the record names.
+        **changes
+            Words to replace or add; a function that the record cannot hold has to be given again.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There is no record, or it lacks what only the caller has; the file is not what it was.
+        """
+        from metannvis_methods.explain import rerun
+
+        return rerun(self, model, **changes)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
         """Write an ``.npz`` file, which :meth:`load` reads: arrays ``values`` (or ``values_0`` …) and so on.
@@ -101,8 +135,10 @@ class Explanation:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.name in ("values", "inputs") and isinstance(value, tuple):
-                arrays |= {f"{item.name}_{k}": array for k, array in enumerate(value)}
+                arrays |= {f"{item.name}_{k}": array for k, array in enumerate(value) if array is not None}
                 meta[f"{item.name}_count"] = len(value)
+            elif isinstance(value, Record):
+                meta[item.name] = recorded(value, arrays)
             elif isinstance(value, np.ndarray):
                 arrays[item.name] = value
             else:
@@ -142,7 +178,7 @@ class Explanation:
         parts = [f"{self.method} of {self.toolset} on a {self.framework} model"]
         parts += [f"layer {self.layer}"] if self.layer else []
         parts += [f"target {self.target}"] if self.target is not None else []
-        parts += [" and ".join(f"{a} {v.shape}" for a, v in zip(axes, shapes, strict=True))]
+        parts += [" and ".join(f"{a} {v.shape}" for a, v in zip(axes, shapes, strict=True) if v is not None)]
         if self.translation:
             parts.append(f"translated to {self.translation['to']}")
         return ", ".join(parts)
@@ -152,13 +188,28 @@ class Explanation:
     def _repr_html_(self) -> str:
         rows = [("method", f"{self.method} ({self.toolset}, {self.kind})"), ("model", self.framework)]
         rows += [(name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None]
+        if self.prediction:
+            rows.append(
+                ("prediction", "; ".join(map(said, self.prediction[:5])) + (" …" if len(self.prediction) > 5 else ""))
+            )
         for axes, array in zip(as_tuple(self.axes), as_tuple(self.values), strict=True):
+            if array is None:
+                continue
             low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
             rows.append(("values", f"{axes} {array.shape}, {array.dtype}, {low:.3g} … {high:.3g}"))
         if self.translation:
             worst = self.translation.get("outputs")
             how = "" if worst is None else f", outputs differ by {worst:.1e} at most"
             rows.append(("translated", f"{self.translation['from']} → {self.translation['to']}{how}"))
+        rows += [("warning", text) for text in self.warnings]
         rows.append(("seconds", f"{self.seconds:.2f}"))
         cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
         return f"<table>{cells}</table>"
+
+
+def said(prediction: Mapping[str, Any]) -> str:
+    """A prediction for one sample as text: ``tabby (0.93)``."""
+    value = prediction.get("probability")
+    value = prediction["value"] if value is None else value
+    name = prediction.get("name") or prediction.get("class")
+    return f"{value:.3g}" if name is None else f"{name} ({value:.3g})"

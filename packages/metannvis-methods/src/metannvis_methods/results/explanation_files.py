@@ -11,10 +11,14 @@ from metannvis_translate.errors import DamagedFileError
 from metannvis_translate.reading import parse_json, read_npz
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.results.record import Record, decoded, encoded
+from metannvis_methods.vocabulary import WORDS
 
-__all__ = ["FORMAT", "read_explanation"]
+__all__ = ["FORMAT", "read_explanation", "recorded"]
 
-FORMAT = 1
+FORMAT = 2
+#: Versions that are read: the first had neither prediction, warnings nor record.
+READ = (1, 2)
 #: Most inputs or output tensors that one explanation has.
 MOST_ARRAYS = 1000
 NOTHING = type(None)
@@ -26,6 +30,13 @@ def _is_text(value: Any) -> bool:
 
 def _is_axes(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_prediction(value: Any) -> bool:
+    kinds: dict[str, Any] = {"class": int, "name": str, "probability": (int, float), "value": (int, float)}
+    return isinstance(value, dict) and all(
+        name in kinds and (item is None or isinstance(item, kinds[name])) for name, item in value.items()
+    )
 
 
 #: What each field is, as JSON has it.
@@ -44,6 +55,10 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "convergence_delta": lambda value: value is None,
     "seconds": lambda value: isinstance(value, int | float),
     "options": lambda value: isinstance(value, dict),
+    "output": lambda value: isinstance(value, str | NOTHING),
+    "prediction": lambda value: value is None or (isinstance(value, list) and all(map(_is_prediction, value))),
+    "warnings": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "record": lambda value: isinstance(value, dict | NOTHING),
 }
 NEEDED = ("axes", "method", "toolset", "framework", "kind")
 
@@ -65,7 +80,7 @@ def read_explanation(path: Path) -> dict[str, Any]:
     meta = parse_json(str(text), f"meta in {path.name}") if text.dtype.kind == "U" and text.size == 1 else None
     if not isinstance(meta, dict):
         raise DamagedFileError(f"{path.name} is damaged: its meta is no table of fields")
-    if meta.pop("format", None) != FORMAT:
+    if meta.pop("format", None) not in READ:
         raise InvalidArgumentError(f"{path} was written by another version of metannvis-methods")
     found: dict[str, Any] = {}
     for name in ("values", "inputs"):
@@ -75,9 +90,11 @@ def read_explanation(path: Path) -> dict[str, Any]:
     if "convergence_delta" in arrays:
         found["convergence_delta"] = _number(arrays, "convergence_delta", path)
     _check(meta, found, path)
-    for name in ("axes", "input_axes", "labels"):
+    for name in ("axes", "input_axes", "labels", "prediction", "warnings"):
         if isinstance(meta.get(name), list):
             meta[name] = tuple(meta[name])
+    if meta.get("record") is not None:
+        meta["record"] = _record(meta["record"], arrays, path)
     return {"inputs": None, "input_axes": None, **meta, **found}
 
 
@@ -86,7 +103,10 @@ def _arrays(arrays: Mapping[str, Any], name: str, count: Any, path: Path) -> Any
         return _number(arrays, name, path)
     if not isinstance(count, int) or not 0 < count <= MOST_ARRAYS:
         raise DamagedFileError(f"{path.name} is damaged: it says that it has {count!r} {name}")
-    return tuple(_number(arrays, f"{name}_{k}", path) for k in range(count))
+    held = name == "values"  # an input that was held has no values
+    return tuple(
+        None if held and f"{name}_{k}" not in arrays else _number(arrays, f"{name}_{k}", path) for k in range(count)
+    )
 
 
 def _number(arrays: Mapping[str, Any], name: str, path: Path) -> Any:
@@ -109,7 +129,29 @@ def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> Non
             raise DamagedFileError(f"{path.name} is damaged: its {name} is {str(value)[:60]!r}")
     for name, axes in (("values", meta["axes"]), ("inputs", meta.get("input_axes"))):
         of = found.get(name)
-        shapes = [array.shape for array in (of if isinstance(of, tuple) else (of,)) if array is not None]
+        parts = of if isinstance(of, tuple) else (of,)
+        shapes = [() if array is None else array.shape for array in parts]
         letters = axes if isinstance(axes, list) else [axes] if axes is not None else []
         if of is not None and letters and [len(text) for text in letters] != [len(shape) for shape in shapes]:
             raise DamagedFileError(f"{path.name} is damaged: its {name} of the shapes {shapes} have the axes {letters}")
+
+
+def recorded(record: Record, arrays: dict[str, Any]) -> dict[str, Any]:
+    """A record as JSON holds it; arrays among its words are added to ``arrays``."""
+
+    def store(array: Any) -> str:
+        name = f"word_{sum(known.startswith('word_') for known in arrays)}"
+        arrays[name] = array
+        return name
+
+    words = {name: encoded(value, store, WORDS) for name, value in record.words.items()}
+    return {"words": words, "model": dict(record.model), "versions": dict(record.versions)}
+
+
+def _record(found: Mapping[str, Any], arrays: Mapping[str, Any], path: Path) -> Record:
+    known = {name: _number(arrays, name, path) for name in arrays if name.startswith("word_")}
+    try:
+        words = {str(name): decoded(value, known, WORDS) for name, value in found["words"].items()}
+        return Record(words, dict(found["model"]), dict(found["versions"]))
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidArgumentError) as error:
+        raise DamagedFileError(f"{path.name} is damaged: its record cannot be read: {error}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,9 +11,11 @@ import numpy as np
 from metannvis_translate.errors import first_line
 
 from metannvis_methods.errors import FixedBatchWarning, InvalidArgumentError, MetannvisError, ToolsetError, UnfitWarning
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.view import View
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+from metannvis_methods.running import notices
 
 
 def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
@@ -35,7 +36,7 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
     @functools.cache
     def tell() -> None:
         text = f"the model takes exactly {fixed} at a time: samples and steps pass through it in pieces of {fixed}"
-        warnings.warn(text, FixedBatchWarning, stacklevel=2)
+        notices.tell(text, FixedBatchWarning)
 
     if count > fixed:
         tell()
@@ -50,33 +51,126 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
     return dataclasses.replace(call, batch_size=min(fixed, call.batch_size or fixed))
 
 
-def in_chunks(toolset: Toolset, call: MethodCall) -> MethodOutput:
-    """Run a call at once, or in pieces of ``batch_size`` samples if each sample stands for itself."""
-    size = call.batch_size
+def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
+    """Run a call at once, or in pieces of samples if each stands for itself, so that ``batch_size`` bounds the rows of a pass.
+
+    Random numbers are of the whole set: a method that draws some is run on all samples, and its rows are bounded where they
+    pass through the model. A score that is another one for each sample takes one sample at a time where a toolkit cannot be
+    told which of its rows belong to which.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is such a score, and the method looks at several samples together.
+    """
+    spec, bound = call.spec, call.batch_size
     samples = {int(tensor.shape[0]) for tensor in call.inputs}
     count = samples.pop() if len(samples) == 1 else 0
-    if size is None or count <= size or not call.spec.batchable:
-        return _attempt(toolset, _sized(call, size, count))
+    viewed = _bounded_by_view(call, adapter)
+    size = None if bound is None else max(1, bound // (spec.rows_a_sample or 1))
+    one_by_one = isinstance(call.score, list) and not _tells_rows(call, adapter)
+    if one_by_one:
+        if not spec.batchable:
+            raise InvalidArgumentError(
+                f"{spec.key} looks at several samples together, and the target is another region in each: give a mask "
+                "that is the same for all"
+            )
+        size = 1
+    drawn = spec.stochastic and (viewed or spec.rows_a_sample is None) and not one_by_one
+    if size is None or count <= size or not spec.batchable or drawn:
+        return _attempt(toolset, _sized(call, bound, count), adapter)
     outputs = []
     for start in range(0, count, size):
         if call.progress is not None:
             call.progress(start, count, "run")
         piece = _cut(call, start, min(start + size, count), count)
-        outputs.append(_attempt(toolset, _sized(piece, size, min(size, count - start))))
+        outputs.append(_attempt(toolset, _sized(piece, bound, min(size, count - start)), adapter))
     if call.progress is not None:
         call.progress(count, count, "run")
     return _joined(call, outputs)
 
 
-def _attempt(toolset: Toolset, call: MethodCall) -> MethodOutput:
+def _tells_rows(call: MethodCall, adapter: ModelAdapter) -> bool:
+    """Whether a toolkit takes a further input, which it repeats with the rows, so that each says which sample it is of."""
+    return adapter.bounds_rows and call.spec.by_role("extra") is not None
+
+
+def _bounded_by_view(call: MethodCall, adapter: ModelAdapter) -> bool:
+    """Whether the rows of a pass are bounded where they pass through the model.
+
+    A method that looks into the model would see its layers run in pieces, and one that pairs rows would lose the pairs.
+    """
+    return (
+        call.batch_size is not None
+        and call.spec.kind == "primary"
+        and call.spec.rows_a_sample is None
+        and _tells_rows(call, adapter)
+    )
+
+
+def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
     try:
-        return toolset.run(call)
+        return toolset.run(_shown(call, adapter))
     except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
         raise ToolsetError(
             f"{call.spec.key} of {call.spec.toolset} failed with {type(error).__name__}: {first_line(error)}"
         ) from error
+
+
+def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
+    """The call on the model as its toolkit is to see it: the output that is explained or a score of it, so many rows a pass."""
+    spec, scores = call.spec, call.score if isinstance(call.score, list) else [call.score]
+    extra = spec.by_role("extra")
+    rows = call.batch_size if _bounded_by_view(call, adapter) else None
+    targets: list[Any] = []
+    if rows is not None and call.score is None and call.target is not None and spec.differentiates:
+        targets = (
+            call.target if isinstance(call.target, list) else [call.target]
+        )  # what has a gradient is one number a row
+    if scores == [None] and call.output is None and rows is None and not call.held:
+        return call
+    choices = [choice for choice in (targets or scores) if choice is not None]
+    distinct = list(dict.fromkeys(choices)) if targets else choices
+    by_row = len(distinct) > 1
+    view = View(
+        place=call.output or 0,
+        scores=() if targets else tuple(distinct),
+        targets=tuple(distinct) if targets else (),
+        by_row=by_row,
+        rows=rows,
+        embedding=call.embedding,
+        order=_order(call) if call.held and extra is not None else (),
+        constants=tuple(call.held.items()) if extra is None else (),
+    )
+    options = dict(call.call_options)
+    if call.held and extra is not None:
+        options[extra.name] = (*call.held.values(), *in_order(options.get(extra.name)))
+    if by_row and extra is not None:
+        index = adapter.as_index(
+            call.model, [distinct.index(choice) for choice in choices] if targets else range(len(choices))
+        )
+        options[extra.name] = (*in_order(options.get(extra.name)), index)
+    return dataclasses.replace(
+        call,
+        model=adapter.view(call.model, view),
+        output=None,
+        score=None,
+        held={},
+        embedding=None,
+        target=None if targets else call.target,
+        call_options=options,
+    )
+
+
+def _order(call: MethodCall) -> tuple[int, ...]:
+    """Places in the model's own order of the inputs that are explained, those that are held, and the further ones."""
+    explained = 0 if call.embedding is not None else len(call.inputs)
+    further = len(in_order(call.option("extra")))
+    count = explained + len(call.held)
+    free = [place for place in range(count) if place not in call.held]
+    return (*free, *call.held, *range(count, count + further))
 
 
 def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
@@ -110,8 +204,11 @@ def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
     for argument in call.spec.call:
         if argument.role in per_sample and argument.name in options:
             options[argument.name] = part(options[argument.name], ranks if argument.role in like_inputs else None)
-    target = call.target[start:stop] if isinstance(call.target, list) else call.target
-    return dataclasses.replace(call, inputs=part(call.inputs), call_options=options, target=target)
+    target, score = (value[start:stop] if isinstance(value, list) else value for value in (call.target, call.score))
+    held = {place: part(value) for place, value in call.held.items()}
+    return dataclasses.replace(
+        call, inputs=part(call.inputs), call_options=options, target=target, score=score, held=held
+    )
 
 
 def _joined(call: MethodCall, outputs: Sequence[MethodOutput]) -> MethodOutput:

@@ -14,7 +14,7 @@ from metannvis_methods.registry.spec import Role
 from metannvis_methods.registry.toolset import MethodCall, Target
 from metannvis_methods.running.prepared import Prepared
 
-__all__ = ["caller_array", "converted"]
+__all__ = ["caller_array", "converted", "model_input"]
 
 #: The translator's word for a role, where it differs from ours.
 TRANSLATED_ROLE: Mapping[Role, str] = {
@@ -84,6 +84,11 @@ def _converted(call: MethodCall, prepared: Prepared, role: Role, value: Any) -> 
     offset = len(call.inputs) if role == "extra" else 0
     layer = prepared.row.source.name if role in ("layer_baseline", "layer_mask") and prepared.row is not None else None
     return _each(lambda item, k: _tensor(prepared, role, item, k + offset, layer), value, several(value))
+
+
+def model_input(prepared: Prepared, value: Any, index: int) -> Any:
+    """An input of the caller's as the model that runs takes it."""
+    return _tensor(prepared, "input", value, index, None)
 
 
 def _tensor(prepared: Prepared, role: Role, item: Any, index: int, layer: str | None) -> Any:

@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import in_order, in_pieces, to_numpy
-from metannvis_methods.models.base import ModelAdapter
-from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.registry.toolset import MethodCall, Target, Toolset
+from metannvis_methods.errors import UnfitWarning
+from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.registry.spec import Argument
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.results.plain import jsonable
+from metannvis_methods.results.plain import as_tuple, jsonable
+from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
+from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
+from metannvis_methods.running.held_inputs import hold_indices, with_held
+from metannvis_methods.running.input_words import with_words
+from metannvis_methods.running.noise import over_noise
+from metannvis_methods.running.notices import noticing, tell
+from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
+from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.request import toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
+from metannvis_methods.running.sharing import shared
 from metannvis_methods.running.target import (
     class_index,
+    describe_target,
     plain_target,
     score_classes,
+    scores_for,
     settle_target,
     translated_target,
 )
+from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = ["execute"]
 
@@ -50,10 +64,11 @@ def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation |
     """
     source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
-    with set_aside():
+    with set_aside(), noticing(call.unfit) as told:
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
         with exclusive(*models, progress=call.progress):
-            return _execute(toolset_of(call.spec), call, prepared, fingerprint)
+            result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
+    return dataclasses.replace(result, warnings=tuple(told)) if isinstance(result, Explanation) else result
 
 
 def _execute(
@@ -94,28 +109,38 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
-    recorded: Any = target
+    inputs, input_axes = caller_inputs(prepared, asked)
+    if inputs is not None and input_axes is not None:
+        lying = as_tuple(inputs), as_tuple(input_axes)
+        asked = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target))
     call = converted(asked, prepared, layer, target)
+    tell_unfit_before(call, prepared, call.inputs)
     started = time.perf_counter()
-    if spec.family == "gradient" and spec.kind in ("primary", "neuron"):
-        _refuse_whole_numbers(spec, adapter, call.inputs)
+    recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
+        if layer is not None and prepared.row is not None:
+            call = dataclasses.replace(call, layer=prepared.tapped(layer))
+        if layer is not None and spec.draws_maps:
+            arrange = arrangement(prepared, adapter_for(prepared.framework), asked.reshape)
+            call = dataclasses.replace(call, arrange=arrange)
+        seen = Seen()
         if call.inputs:
-            given = (*call.inputs, *in_order(call.option("extra")))
-            outputs = in_pieces(lambda part: adapter.predict(prepared.model, part), given, prepared.fixed_batch)
-            if spec.by_role("target", "score") is not None and score is None:
-                settled, known = settle_target(translated_target(prepared, target), outputs)
-                recorded = known if target is None else target
-                if settled is not target:
-                    call = dataclasses.replace(call, target=settled)
+            call, seen = _aimed(asked, call, prepared)
+            recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
-        output = in_chunks(toolset, call)
+        call = hold_indices(call, prepared)
+
+        def run(part: MethodCall) -> MethodOutput:
+            return in_chunks(toolset, part, adapter)
+
+        output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
-    inputs, input_axes = caller_inputs(prepared, asked)
+    if output.over != "features":
+        tell_unfit_values(spec, as_tuple(values))
     return Explanation(
         values=values,
         axes=axes,
@@ -132,14 +157,46 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
         options={**asked.recorded, **({} if asked.seed is None else {"seed": asked.seed})},
+        output=seen.output,
+        prediction=seen.prediction,
     )
 
 
-def _refuse_whole_numbers(spec: MethodSpec, adapter: ModelAdapter, inputs: Sequence[Any]) -> None:
-    """Token indices have no gradient; a toolkit would say so in words of its own."""
-    for tensor in inputs:
-        if not adapter.is_floating(tensor):
-            raise InvalidArgumentError(
-                f"{spec.key} of {spec.toolset} needs gradients, and the model takes whole numbers (indices), which have "
-                "none: take a layer's variant, with the layer that embeds them"
-            )
+@dataclass(frozen=True)
+class Seen:
+    """What a prediction for what is explained has shown, to be recorded."""
+
+    target: Any = None
+    output: str | None = None
+    prediction: tuple[Mapping[str, Any], ...] | None = None
+
+
+def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Seen]:
+    """The call with what it explains settled by a prediction: which output, which target or score of it; and what to record."""
+    spec, adapter, home = asked.spec, prepared.adapter, adapter_for(prepared.framework)
+    given = (*call.inputs, *in_order(call.option("extra")))
+    outputs = shared(
+        (id(prepared.model), *map(id, asked.inputs), *map(id, in_order(asked.option("extra")))),
+        (prepared.model, asked),
+        lambda: predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size),
+    )
+    has_target = spec.by_role("target", "score") is not None
+    if not has_target and asked.output is None and len(outputs) > 1:
+        return call, Seen()
+    chosen = choose_output(prepared, home, asked.output, outputs)
+    output = in_caller_layout(chosen, outputs[chosen.place][1])
+    place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
+    known: Any = None
+    if output.dtype.kind == "f" and not np.isfinite(output).all():
+        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
+    seen = Seen(None, chosen.name if len(outputs) > 1 else None, prediction_of(output, asked.labels))
+    if asked.score is not None:
+        asked_score = asked.score
+        if isinstance(asked_score, SegmentationTarget):
+            asked_score = class_index(asked_score, asked.labels)
+        score = scores_for(asked_score, prepared, home, chosen, output)
+        return dataclasses.replace(call, output=place, score=score, target=None), seen
+    if has_target and asked.option("target", "score") is None:
+        settled, known = settle_target(plain_target(call.target), output)
+        call = dataclasses.replace(call, target=translated_target(prepared, settled, chosen.index))
+    return dataclasses.replace(call, output=place), dataclasses.replace(seen, target=known)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import GradientWarning, MissingArgumentError
-from metannvis_methods.models.arrays import in_order
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset, reasons_of
 from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.convert import is_foreign
+from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.translation_cache import cache, signature
 
@@ -134,9 +135,10 @@ def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, laye
     home = adapter_for(framework)
     if given and not any(is_foreign(value, framework) for value in given):
         home.check_inputs(source, given)
-    examples = _examples(home, source, framework, given)
+    examples = _examples(home, source, framework, given, call.batch_size)
     if not examples and dummy:
-        examples = _examples(home, source, framework, in_order(dummy[0], home.input_names(source)))
+        dummies = in_order(dummy[0], home.input_names(source))
+        examples = _examples(home, source, framework, dummies, call.batch_size)
     kept = None
     if ready is None or ready.target_framework != to:
         reasons: tuple[str, ...] = (f"{spec.key} of {spec.toolset} runs on {' or '.join(spec.frameworks) or to}",)
@@ -186,18 +188,29 @@ def _reasons_to_translate(
     return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)
 
 
-def _examples(home: ModelAdapter, source: Any, framework: str, given: Sequence[Any]) -> tuple[Any, ...]:
-    """Inputs to translate with: few samples, in the dtype that the source computes in."""
+def _examples(
+    home: ModelAdapter, source: Any, framework: str, given: Sequence[Any], bound: int | None
+) -> tuple[Any, ...]:
+    """Inputs to translate with: few samples, in the dtype that the source computes in; no more than may pass at once."""
     if not given or any(is_foreign(value, framework) for value in given):
         return ()
-    tensors = home.as_inputs(source, given)
+    tensors = home.as_inputs(source, [_finite(value) for value in given])
     counts = {tuple(tensor.shape)[:1] for tensor in tensors}
     fixed = home.fixed_batch(source)
     if fixed is not None and len(counts) == 1:
         return tuple(tensor[:fixed] for tensor in tensors)
-    if home.any_batch and len(counts) == 1 and max(counts)[:1] > (EXAMPLES,):
-        tensors = tuple(tensor[:EXAMPLES] for tensor in tensors)
+    few = min(EXAMPLES, bound or EXAMPLES)
+    if home.any_batch and len(counts) == 1 and max(counts)[:1] > (few,):
+        tensors = tuple(tensor[:few] for tensor in tensors)
     return tensors
+
+
+def _finite(value: Any) -> Any:
+    """An input without NaN and infinities, of which a comparison of two models says nothing."""
+    array = to_numpy(value)
+    return (
+        value if array.dtype.kind != "f" or np.isfinite(array).all() else np.nan_to_num(array, posinf=1.0, neginf=-1.0)
+    )
 
 
 def _translate(
@@ -235,10 +248,9 @@ def _translate(
         if differentiates or not error.report.only_gradients_fail:
             raise
         # the method asks for predictions alone; a method that differentiates gets its own translation, and the error
-        warnings.warn(
+        tell(
             "the translation predicts what the model does, but its gradients differ "
             f"({error.report.worst('gradients'):.1e}), which this method has no use for",
             GradientWarning,
-            stacklevel=2,
         )
         return kept({**options, "gradients": False})

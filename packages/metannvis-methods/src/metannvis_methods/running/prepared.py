@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metannvis_methods.errors import MissingArgumentError, UnknownLayerError
+from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.running.token_grid import patch_tokens
 
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, LayerRow, ModelDescription, Translation
 
-__all__ = ["Prepared", "auto_layer"]
+__all__ = ["Prepared", "auto_layers"]
 
 #: Roles of layers whose output is tokens where its axes are.
 TOKEN_LAYERS = ("attention", "recurrent", "normalization")
@@ -104,12 +108,26 @@ class Prepared:
             return found
         from metannvis_translate import LayerInfo, LayerRow
 
-        if name not in self.opened:
-            raise UnknownLayerError(name, self.opened)
         infos = {info.name: info for info in self.described().layers}
-        info = infos.get(name) or LayerInfo(name, type(self.opened[name]).__name__)
+        whole = name.partition("#")[0] if name in infos else name  # one of several tensors of a layer
+        if whole not in self.opened:
+            raise UnknownLayerError(name, self.opened)
+        info = infos.get(name) or LayerInfo(name, type(self.opened[whole]).__name__)
         self.row = LayerRow(info, info, None)
-        return self.opened[name]
+        return self.opened[whole]
+
+    def tapped(self, layer: Any) -> Any:
+        """The layer, or where it returns several tensors a layer that returns the first, or the one that was named.
+
+        The model is guarded. A translated layer returns one tensor.
+        """
+        if self.translation is not None or self.row is None:
+            return layer
+        name, _, place = self.row.source.name.partition("#")
+        names = {info.name for info in self.described().layers}
+        if not place and f"{name}#2" not in names:
+            return layer
+        return self.adapter.tapped(layer, int(place or 1) - 1)
 
     def layer_name(self, layer: Any) -> str:
         """Name in the caller's model of what the caller gave: a name, ``"auto"``, a layer object, a row."""
@@ -117,7 +135,7 @@ class Prepared:
         if isinstance(layer, str):
             if layer != "auto":
                 return layer
-            self.last = self.last or auto_layer(self.layers())
+            self.last = self.last or self._auto_layer()
             return self.last
         if self.translation is None:
             return self.adapter.layer_name(self.source, layer)
@@ -125,6 +143,31 @@ class Prepared:
             return self.translation.layers.to_target(layer).source.name
         except UnknownLayerError:  # an object of the translated model will do as well
             return self.translation.layers.to_source(layer).source.name
+
+    def _auto_layer(self) -> str:
+        """The last convolutional layer, or the last of tokens whose patches still reach the output."""
+        rows = self.layers()
+        names = auto_layers(rows)
+        roles = {row.source.name: row.source.role for row in rows}
+        tokens = [name for name in names if roles[name] in TOKEN_LAYERS]
+        if names[-1] not in tokens or not self.examples:
+            return names[-1]
+        known = self.opened if self.translation is None else self.adapter.layers_of(self.model)
+        targets = {row.source.name: row.target.name for row in rows}
+        reached = [name for name in tokens if targets[name] in known]
+        inputs: Sequence[Any] = self.examples
+        if self.translation is not None:
+            inputs = [
+                self.adapter.as_input(self.model, self.translation.to_target(to_numpy(x), role="input", index=k), k)
+                for k, x in enumerate(self.examples)
+            ]
+        with self.adapter.guarded(self.model):
+            gradients = self.adapter.layer_gradients(self.model, [known[targets[name]] for name in reached], inputs)
+        for name, gradient in zip(reversed(reached), reversed(gradients), strict=True):
+            patches = patch_tokens([row.source for row in rows], name)
+            if gradient is not None and np.abs(gradient if patches is None else patches(gradient)).max(initial=0) > 0:
+                return name
+        return names[-1]
 
     def reasons_to_translate(self, layer: Any) -> tuple[str, ...]:
         """Why a toolkit cannot tell this layer of a model that is not translated from others; empty if it can."""
@@ -138,8 +181,8 @@ class Prepared:
         return (f"{name!r} is one of several calls of {path!r}",) if path in self.opened and call.isdigit() else ()
 
 
-def auto_layer(rows: Sequence[LayerRow]) -> str:
-    """Name of the last convolutional or token layer.
+def auto_layers(rows: Sequence[LayerRow]) -> list[str]:
+    """Names of the convolutional layers and of those that return tokens, in the order in which they run.
 
     Raises
     ------
@@ -155,10 +198,11 @@ def auto_layer(rows: Sequence[LayerRow]) -> str:
             return "conv" in info.kind.casefold()
         if info.role == "convolution":
             return not info.axes or any(letter in info.axes for letter in "LHW?")
-        return info.role in TOKEN_LAYERS and len(info.shape) == 3 and (info.axes == "NTF" or "?" in info.axes)
+        tokens = len(info.shape) == 3 and info.shape[1] != 1 and (info.axes == "NTF" or "?" in info.axes)
+        return info.role in TOKEN_LAYERS and tokens
 
     names = [row.source.name for row in rows if fits(row.source)]
     if not names:
         known = ", ".join(row.source.name for row in rows)
         raise MissingArgumentError(f"layer='auto' found no convolutional or token layer; name one of: {known}")
-    return names[-1]
+    return names

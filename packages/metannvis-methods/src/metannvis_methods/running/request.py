@@ -13,8 +13,11 @@ from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.input_words import value_range_word
+from metannvis_methods.running.noise import noise_word
+from metannvis_methods.running.notices import unfit_word
 from metannvis_methods.running.prepare import open_source, order_inputs
-from metannvis_methods.running.target import is_score
+from metannvis_methods.running.target import is_function_of_output, is_score
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -34,6 +37,12 @@ def resolve(
     exec_args: Mapping[str, Any] | None,
     translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
+    output: Any = None,
+    noise: Any = None,
+    reshape: Any = None,
+    unfit: str = "warn",
+    data: Any = None,
+    value_range: Any = None,
     labels: tuple[str, ...] | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
@@ -77,7 +86,18 @@ def resolve(
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
-    if not is_score(bound.of("target", "score")):  # a function stays where the toolkit takes it
+    aimed, score = bound.of("target", "score"), None
+    is_label = isinstance(aimed, str) and labels is not None and aimed in labels
+    if (
+        arguments.get("target") is not None
+        and aimed is arguments["target"]
+        and is_function_of_output(aimed)
+        and not is_label
+    ):
+        score = bound.take("target", "score")
+    if score is None and not is_score(
+        aimed
+    ):  # a function given by the toolkit's own name stays where the toolkit takes it
         target = bound.take("target", "score")
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
@@ -90,6 +110,13 @@ def resolve(
         init_options=bound.init,
         call_options=bound.call,
         target=target,
+        output=output,
+        score=score,
+        noise=noise_word(noise),
+        reshape=reshape,
+        unfit=unfit_word(unfit),
+        data=data,
+        value_range=value_range_word(value_range),
         seed=seed,
         progress=progress,
         framework=framework,

@@ -25,8 +25,8 @@ Array = np.ndarray[Any, Any]
 
 def restore(
     prepared: Prepared, call: MethodCall, output: MethodOutput
-) -> tuple[Array | tuple[Array, ...], str | tuple[str, ...]]:
-    """Values and axes in the caller's layout; tuples where the toolkit gave a tuple.
+) -> tuple[Array | tuple[Array | None, ...], str | tuple[str, ...]]:
+    """Values and axes in the caller's layout; tuples where the toolkit gave a tuple, ``None`` for an input that was held.
 
     A map without channels has the caller's remaining axes in the caller's order. Values whose axes the toolset names are
     returned as they are.
@@ -37,12 +37,17 @@ def restore(
         The axes that the toolset names are not those of its values.
     """
     several = isinstance(output.values, (tuple, list))
-    arrays = [to_numpy(value) for value in (output.values if several else (output.values,))]
+    parts = output.values if several else (output.values,)
+    pairs: list[tuple[Any, str]]
     if output.axes is not None:
+        arrays = [to_numpy(value) for value in parts]
         pairs = list(zip(arrays, _declared_axes(call, output.axes, arrays), strict=True))
     else:
         back = {"layer": _from_layer, "input": _from_input, "features": _as_they_are}[output.over]
-        pairs = [back(prepared, call, array, index, output.channels) for index, array in enumerate(arrays)]
+        pairs = [
+            (None, "") if value is None else back(prepared, call, to_numpy(value), index, output.channels)
+            for index, value in enumerate(parts, 0 if several else output.place)
+        ]
     if several:
         return tuple(array for array, _ in pairs), tuple(axes for _, axes in pairs)
     return pairs[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,33 @@ import numpy as np
 from metannvis_methods.errors import (
     InvalidArgumentError,
     MissingArgumentError,
+    MissingFrameworkError,
     near_misses,
 )
+from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.models.scores import FunctionScore, NegativeScore, OutputScore, RegionScore
 from metannvis_methods.registry.toolset import Target
+from metannvis_methods.running.outputs import ChosenOutput
 from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.vocabulary import SegmentationTarget
 
-__all__ = ["class_index", "is_score", "plain_target", "score_classes", "settle_target", "translated_target"]
+__all__ = [
+    "NEGATIVE",
+    "class_index",
+    "describe_target",
+    "is_function_of_output",
+    "is_score",
+    "plain_target",
+    "score_classes",
+    "scores_for",
+    "settle_target",
+    "translated_target",
+]
+
+Array = np.ndarray[Any, Any]
+
+#: The target that speaks against the only output.
+NEGATIVE = "negative"
 
 
 def class_index(target: Any, labels: Sequence[str] | None) -> Any:
@@ -26,6 +48,8 @@ def class_index(target: Any, labels: Sequence[str] | None) -> Any:
     InvalidArgumentError
         A name is not among the labels, or there are none.
     """
+    if isinstance(target, SegmentationTarget):
+        return dataclasses.replace(target, class_=class_index(target.class_, labels))
     if isinstance(target, str):
         if labels is None:
             raise InvalidArgumentError(f"target={target!r} is a class name, which needs labels=[…], the names in order")
@@ -75,15 +99,15 @@ def plain_target(target: Any) -> Target:
     raise InvalidArgumentError(f"a target array has one axis (a class a sample) or two, not {array.ndim}")
 
 
-def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tuple[Target, Any]:
+def settle_target(target: Target, output: Array) -> tuple[Target, Any]:
     """The target to explain, checked against what the model returns.
 
     Parameters
     ----------
     target
         A plain target; ``None`` is the only output, else the class that is predicted for each sample.
-    outputs
-        The model's outputs, each of shape ``(N, …)``.
+    output
+        The output that is explained, shape ``(N, …)``, in the layout of the caller's model.
 
     Returns
     -------
@@ -96,9 +120,7 @@ def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tu
     InvalidArgumentError
         There is no such output.
     """
-    if len(outputs) != 1:
-        raise InvalidArgumentError(f"the model has {len(outputs)} outputs; explain a model that has one of them")
-    shape = outputs[0].shape
+    shape = output.shape
     count, rest = shape[0] if shape else 1, shape[1:]
     if not rest:
         if target not in (None, 0, [0] * count):
@@ -107,11 +129,12 @@ def settle_target(target: Target, outputs: Sequence[np.ndarray[Any, Any]]) -> tu
     if target is None:
         if len(rest) > 1:
             raise MissingArgumentError(
-                f"the model's output has shape {shape}: give target=(…), a position without the batch"
+                f"the model's output has shape {shape}: give target=(…), a position without the batch, a "
+                "SegmentationTarget, or a function of the output"
             )
         if rest == (1,):
             return 0, None
-        classes = [int(k) for k in outputs[0].argmax(axis=1)]
+        classes = [int(k) for k in output.argmax(axis=1)]
         return classes, classes if count > 1 else classes[0]
     if isinstance(target, list) and len(target) != count:
         raise InvalidArgumentError(f"{len(target)} targets for {count} samples; give one a sample, or one for all")
@@ -160,12 +183,121 @@ def score_classes(score: Any) -> Any:
     return classes[0] if len(classes) == 1 else classes
 
 
-def translated_target(prepared: Prepared, target: Target) -> Target:
-    """A position in a dense output, as the model that runs lays it out."""
+def translated_target(prepared: Prepared, target: Target, index: int = 0) -> Target:
+    """A position in a dense output, the caller's ``index``-th, as the model that runs lays it out."""
     dense = isinstance(target, tuple) or (isinstance(target, list) and target and isinstance(target[0], tuple))
     if prepared.translation is None or not dense:
         return target
     if isinstance(target, list):
-        return [tuple(prepared.translation.to_target(item, role="target")) for item in target]
-    moved: Target = tuple(prepared.translation.to_target(target, role="target"))
+        return [tuple(prepared.translation.to_target(item, role="target", index=index)) for item in target]
+    moved: Target = tuple(prepared.translation.to_target(target, role="target", index=index))
     return moved
+
+
+def is_function_of_output(target: Any) -> bool:
+    """Whether a target is something else than classes and positions: a function, a region, what speaks against the output.
+
+    A score of a toolkit's own is none: it stays where that toolkit takes it.
+    """
+    if isinstance(target, (SegmentationTarget, OutputScore)) or (isinstance(target, str) and target == NEGATIVE):
+        return True
+    theirs = any(base.__module__.startswith("tf_keras_vis") for base in type(target).__mro__)
+    return callable(target) and not hasattr(target, "shape") and not theirs
+
+
+def describe_target(target: Any) -> Any:
+    """A function of the output as what an explanation records of it."""
+    if isinstance(target, (str, SegmentationTarget)):
+        return str(target)
+    return getattr(target, "__qualname__", None) or type(target).__qualname__
+
+
+def scores_for(
+    target: Any, prepared: Prepared, home: ModelAdapter, chosen: ChosenOutput, output: Array
+) -> OutputScore | list[OutputScore]:
+    """The score that a target other than a class or a position stands for; a list if it is another one for each sample.
+
+    Parameters
+    ----------
+    home
+        Adapter of the caller's framework, whose tensors a function of the caller's gets.
+    output
+        The output for what is explained, in the layout of the caller's model.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The output is none that such a target can be of.
+    """
+    order = chosen.permutation
+    if isinstance(target, SegmentationTarget):
+        return _regions(target, home, chosen, output)
+    if isinstance(target, str):
+        if output.size != len(output):
+            raise InvalidArgumentError(
+                f"target='negative' is of a single output a sample, and the output has shape {output.shape}: give a class"
+            )
+        inside = bool(((output >= 0) & (output <= 1)).all())
+        return NegativeScore(inside, permutation=order)
+    if isinstance(target, OutputScore):
+        return dataclasses.replace(target, permutation=order)
+    tensors = home if home.key in ("torch", "tensorflow") or not prepared.adapter.key else prepared.adapter
+    score = FunctionScore(target, tensors.scored, permutation=order)
+    score.evaluate(output)  # a function that does not fit is told before time is spent
+    return score
+
+
+def _regions(
+    target: SegmentationTarget, home: ModelAdapter, chosen: ChosenOutput, output: Array
+) -> OutputScore | list[OutputScore]:
+    if output.ndim < 3:
+        raise InvalidArgumentError(
+            f"a SegmentationTarget is of a dense output, and the output has shape {output.shape}"
+        )
+    channel = chosen.axes.find("C") if len(chosen.axes) == output.ndim else -1
+    if channel < 1:
+        channel = output.ndim - 1 if home.key == "tensorflow" else 1
+    classes = output.shape[channel]
+    if not isinstance(target.class_, (int, np.integer)) or not -classes <= target.class_ < classes:
+        raise InvalidArgumentError(
+            f"SegmentationTarget: there is no class {target.class_!r}: the output has shape {output.shape}, with {classes} "
+            f"classes on axis {channel}"
+        )
+    index = int(target.class_) % classes
+    regions = _weights(target, output, channel, index)
+    if target.reduce != "count" and not all(region.any() for region in regions):
+        empty = [k for k, region in enumerate(regions) if not region.any()]
+        raise InvalidArgumentError(
+            f"SegmentationTarget: the region of class {index} is empty in sample {', '.join(map(str, empty))}: where="
+            f"{target.where!r} holds nowhere there; give another class, a threshold or a mask"
+        )
+    made: list[OutputScore] = [
+        RegionScore(index, channel, region, target.reduce, permutation=chosen.permutation) for region in regions
+    ]
+    same = all(np.array_equal(regions[0], region) for region in regions)
+    return made[0] if same else made
+
+
+def _weights(target: SegmentationTarget, output: Array, channel: int, index: int) -> list[Array]:
+    """Weights of the places of each sample."""
+    maps = output.take(index, channel)
+    if isinstance(target.where, str) and target.where == "argmax":
+        if target.reduce == "count":
+            return [np.ones(maps.shape[1:], bool)] * len(maps)
+        return list(output.argmax(channel) == index)
+    if isinstance(target.where, str):
+        try:
+            from skimage.filters import threshold_otsu
+        except ImportError as error:
+            raise MissingFrameworkError(
+                "where='otsu' needs scikit-image: pip install 'metannvis-methods[images]'"
+            ) from error
+        return [one > threshold_otsu(one) for one in maps]
+    if isinstance(target.where, (int, float)):
+        return list(maps > target.where)
+    mask = _as_array(target.where)
+    if mask.shape not in (maps.shape, maps.shape[1:]):
+        raise InvalidArgumentError(
+            f"SegmentationTarget: the mask has shape {mask.shape}, and the output's places {maps.shape[1:]}"
+        )
+    return list(np.broadcast_to(mask, maps.shape))

@@ -19,7 +19,7 @@ from metannvis_methods.registry.toolset import Progress
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["Cache", "cache", "signature"]
+__all__ = ["Cache", "cache", "signature", "stamp"]
 
 #: Models opened from files that are kept: as many as a comparison of two needs.
 FILES = 2
@@ -88,7 +88,7 @@ class Cache:
 
     def file(self, path: Path, options: Any, load: Callable[[], Any], *, progress: Progress | None = None) -> Any:
         """A model loaded from a file, loaded again if the file has changed since."""
-        key = (path.resolve(), _stamp(path), repr(options))
+        key = (path.resolve(), stamp(path), repr(options))
         found = self._known(key)
         if found is not None:
             return found
@@ -157,7 +157,7 @@ def _frozen(value: Any) -> str:
     return repr(value)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
     """Newest change and total size of a file, or of what a folder holds."""
     files = [entry for entry in path.rglob("*") if entry.is_file()] if path.is_dir() else [path]
     stats = [entry.stat() for entry in files]

@@ -10,20 +10,22 @@ from typing import Any, Literal
 from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.running.notices import tell
+from metannvis_methods.toolsets.cam_formulas import MAP_AXES
 from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
-from metannvis_methods.toolsets.captum.recurrent_layers import first_tensors
 from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
 
 #: Share of the size of attributions by which their sum may miss what it should be; single precision has 1e-5 at most.
 INCOMPLETE = 1e-3
-#: What Captum says of its own doings, which the guard undoes.
+#: What Captum says of its own doings, which the guard undoes or the caller knows.
 EXPECTED = (
     "Setting forward, backward hooks and attributes on non-linear",
     "Setting backward hooks on ReLU activations",
     "This method computes finite differences between evaluations at consecutive steps",
     "Input Tensor .* did not already require gradients",
+    "You are providing multiple inputs for Lime / Kernel SHAP",
 )
 
 
@@ -44,9 +46,8 @@ def run(call: MethodCall) -> MethodOutput:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        with first_tensors(call) as init_arguments, _rules(call):
-            method = cls(call.model, **init_arguments)
-            values = method.attribute(**arguments)
+        with _rules(call), _bounded(call):
+            values = _attribute(cls, call, arguments)
     delta = None
     if asked is not None and arguments.get(asked.name):
         values, delta = values
@@ -55,7 +56,37 @@ def run(call: MethodCall) -> MethodOutput:
             delta = delta.reshape(samples, -1).mean(dim=1)
         if call.spec.key in ("deep_lift", "deep_lift_shap") and arguments.get("custom_attribution_func") is None:
             _tell_incomplete(call, values, delta)
+    if call.arrange is not None and call.spec.key == "grad_cam":
+        return MethodOutput(values, over="layer", channels=False, axes=MAP_AXES[values.ndim])
     return MethodOutput(values, over=_over(call.spec, arguments), delta=delta)
+
+
+def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """Construct the method on the model and call it."""
+    drawn = call.spec.by_role("distribution")
+    if call.arrange is not None and call.spec.key in ("grad_cam", "guided_grad_cam"):
+        from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
+
+        return arranged_cam(call, arguments)
+    if call.batch_size is None or drawn is None or call.spec.base != "deep_lift_shap":
+        return cls(call.model, **call.init_arguments).attribute(**arguments)
+    import captum.attr
+
+    from metannvis_methods.toolsets.captum.row_bounds import baselines_one_by_one
+
+    one = getattr(captum.attr, cls.__name__.replace("Shap", ""))(call.model, **call.init_arguments)
+    return baselines_one_by_one(
+        lambda baseline: one.attribute(**{**arguments, drawn.name: baseline}), arguments[drawn.name]
+    )
+
+
+def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
+    """What bounds the rows of a pass where the toolkit has no option for it."""
+    if call.batch_size is None or call.spec.key not in ("layer_gradient_shap", "neuron_gradient_shap"):
+        return nullcontext()
+    from metannvis_methods.toolsets.captum.row_bounds import draws_in_pieces
+
+    return draws_in_pieces(call.batch_size)
 
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
@@ -76,11 +107,10 @@ def _tell_incomplete(call: MethodCall, values: Any, delta: Any) -> None:
     size = sum(part.abs().flatten(1).sum(1) for part in parts)
     worst = float((delta.abs() / size.clamp_min(1e-30)).detach().max())
     if worst > INCOMPLETE:
-        warnings.warn(
+        tell(
             f"the attributions of {call.spec.key} miss the difference of the outputs by {worst:.1e} of their size: the model "
             "computes something nonlinear that DeepLift has no rule for",
             UnfitWarning,
-            stacklevel=2,
         )
 
 

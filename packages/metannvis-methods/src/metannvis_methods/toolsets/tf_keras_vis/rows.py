@@ -80,6 +80,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
         caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
         stochastic=True,
+        rows_a_sample=1,
     ),
     _row(
         "smooth_grad",
@@ -90,6 +91,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
+        rows_a_sample=1,
         defaults=(("smooth_samples", 20),),
     ),
     _row(
@@ -101,6 +103,7 @@ ROWS: tuple[MethodSpec, ...] = (
         summary="a layer's channels, weighted by their mean gradients, added up, rectified and enlarged",
         reference="Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
+        rows_a_sample=1,
     ),
     _row(
         "grad_cam++",
@@ -111,6 +114,7 @@ ROWS: tuple[MethodSpec, ...] = (
         summary="Grad-CAM with weights from second and third derivatives",
         reference="Chattopadhyay et al.: Grad-CAM++, 2017, arXiv:1710.11063",
         caveats=(NORMALIZED.format("cam"), POSITIVE, "takes exp(score): large logits overflow"),
+        rows_a_sample=1,
     ),
     _row(
         "score_cam",
@@ -133,10 +137,9 @@ ROWS: tuple[MethodSpec, ...] = (
             NORMALIZED.format("cam"),
             POSITIVE,
             "runs the model once a channel of the layer",
-            "applies a softmax to the output, whether the model has one already or not",
-            "refuses models in double precision",
+            "applies a softmax to the output of several classes, whether the model has one already or not",
         ),
-        batchable=False,
+        rows_a_sample=1,
     ),
     _row(
         "layer_cam",
@@ -147,5 +150,6 @@ ROWS: tuple[MethodSpec, ...] = (
         summary="a layer's channels, weighted element by element by their positive gradients and added up",
         reference="Jiang et al.: LayerCAM, 2021, doi:10.1109/TIP.2021.3089943",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
+        rows_a_sample=1,
     ),
 )

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target
+from metannvis_methods.toolsets.cam_formulas import FORMULAS
 from metannvis_methods.toolsets.load import import_quietly, load_class
 from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
+from metannvis_methods.toolsets.tf_keras_vis.class_activation_maps import finished
 from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
+from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
 
@@ -34,21 +38,59 @@ def run(call: MethodCall) -> MethodOutput:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
         arguments["seed_input"] = list(arguments["seed_input"])
-    over, channels = _layout(call, arguments)
     _name_layer(call, arguments)
+    if call.spec.family == "cam":
+        return finished(_map(cls, view, init, call, arguments), call, arguments)
     if call.spec.family == "optimization":
         arguments |= ascent_arguments(view, arguments, call)
-    method = cls(view, **init)
-    method.model.predict = functools.partial(method.model.predict, verbose=0)  # Scorecam would print a bar
-    values = method(**arguments)
-    return MethodOutput(tuple(values) if isinstance(values, list) else values, over=over, channels=channels)
+    values = cls(view, **init)(**arguments)
+    channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
+    return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
 
 
-def _layout(call: MethodCall, arguments: dict[str, Any]) -> tuple[Any, bool]:
-    """Whose layout the result is in, and whether it has channels."""
-    if call.spec.family == "cam":
-        return ("input" if arguments.get("expand_cam", True) else "layer"), False
-    return "input", call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
+def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """A class activation map over the layer's places, neither enlarged nor scaled.
+
+    tf-keras-vis enlarges it to every input, of which a table has no places.
+    """
+    import keras
+
+    method, bare = cls(view, **init), {**arguments, "expand_cam": False, "normalize_cam": False}
+    if call.arrange is not None and call.spec.key in FORMULAS:
+        return _arranged(method, call, bare)
+    if call.spec.key != "score_cam":
+        return method(**bare)
+    if call.layer is None:  # a number, which is the toolkit's own way to count layers
+        method.model.predict = functools.partial(method.model.predict, verbose=0)  # it would print a bar
+        return method(**bare)
+    layer = call.spec.by_role("layer")
+    cam = score_cam(method.model, method.model.get_layer(arguments[layer.name if layer else ""]), call, bare)
+    modify = bare.get("activation_modifier", keras.activations.relu)
+    return cam if modify is None else modify(cam)
+
+
+def _arranged(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """The map of a layer whose tokens, or whose channels, lie otherwise than tf-keras-vis takes them to."""
+    import keras
+    import tensorflow as tf
+
+    named = call.spec.by_role("layer")
+    layer = method.model.get_layer(arguments[named.name if named else ""])
+    model = keras.Model(method.model.inputs, [*method.model.outputs, layer.output])
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        inputs = [tf.convert_to_tensor(tensor) for tensor in call.inputs]
+        tape.watch(inputs)
+        *outputs, activations = model(inputs, training=bool(arguments.get("training", False)))
+        scores = arguments["score"](outputs[0])
+        scores = tf.stack(list(scores)) if isinstance(scores, (list, tuple)) else scores
+    gradients = tape.gradient(scores, activations, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    modify = arguments.get("gradient_modifier", keras.activations.relu if call.spec.key == "layer_cam" else None)
+    gradients = gradients if modify is None else modify(gradients)
+    after = arguments.get("activation_modifier", keras.activations.relu)
+    arrange = call.arrange or to_numpy
+    values = [arrange(to_numpy(tensor)) for tensor in (activations, gradients)]
+    cam = FORMULAS[call.spec.key](values[0], values[1], to_numpy(scores), after is not None)
+    return cam if after is None else after(cam)
 
 
 def _name_layer(call: MethodCall, arguments: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=DEEP_LIFT,
         caveats=(CHANGING,),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "layer_gradient_shap",
@@ -74,6 +75,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=SHAP,
         caveats=(ESTIMATE,),
         stochastic=True,
+        moves_inputs=True,
     ),
     row(
         "layer_feature_ablation",
@@ -94,6 +96,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, TARGET, EXTRA, TO_LAYER_INPUT, GRAD_KWARGS),
         summary="the layer's output times the gradient with respect to it",
         reference=DEEP_LIFT,
+        rows_a_sample=1,
     ),
     row(
         "layer_conductance",
@@ -104,6 +107,8 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="how much of the integrated gradients flows through each neuron of the layer",
         reference=CONDUCTANCE,
         caveats=(CHANGING,),
+        rows_a_sample=2,
+        moves_inputs=True,
     ),
     row(
         "layer_activation",
@@ -113,6 +118,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, EXTRA, TO_LAYER_INPUT),
         family="activation",
         summary="the layer's output",
+        rows_a_sample=1,
     ),
     row(
         "grad_cam",
@@ -131,6 +137,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         family="cam",
         summary="the layer's channels, weighted by mean gradients and added up; not enlarged or rectified",
         reference=GRAD_CAM,
+        rows_a_sample=1,
     ),
     row(
         "layer_deep_lift_shap",
@@ -142,6 +149,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=SHAP,
         caveats=("needs two baselines or more",),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "internal_influence",
@@ -152,6 +160,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="gradients with respect to the layer's output, averaged along the path of the input",
         reference=INFLUENCE,
         caveats=(CHANGING,),
+        moves_inputs=True,
     ),
     row(
         "layer_lrp",
@@ -163,6 +172,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=RELEVANCE,
         caveats=(RULES, UNIQUE, "has nothing to say of activations, which have no rule"),
         needs_canonical=True,
+        rows_a_sample=1,
     ),
     row(
         "layer_feature_permutation",
@@ -180,5 +190,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         ),
         stochastic=True,
         batchable=False,
+        needs=("batch",),
     ),
 )

@@ -61,6 +61,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         reference=DEEP_LIFT,
         caveats=(CHANGING,),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "neuron_gradient_shap",
@@ -94,6 +95,8 @@ NEURONS: tuple[MethodSpec, ...] = (
         reference=DECONVOLUTION,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
+        rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "neuron_gradient",
@@ -103,6 +106,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, EXTRA, TO_NEURON_INPUT),
         summary="gradient of one neuron with respect to the input",
         reference=SALIENCY,
+        rows_a_sample=1,
     ),
     row(
         "neuron_conductance",
@@ -113,6 +117,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="how much of the integrated gradients of the output flows through one neuron",
         reference=CONDUCTANCE,
         caveats=(CHANGING,),
+        rows_a_sample=2,
     ),
     row(
         "neuron_deep_lift_shap",
@@ -124,6 +129,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         reference=SHAP,
         caveats=("needs two baselines or more",),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "neuron_guided_backprop",
@@ -135,5 +141,7 @@ NEURONS: tuple[MethodSpec, ...] = (
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
+        rows_a_sample=1,
+        needs=("relu",),
     ),
 )

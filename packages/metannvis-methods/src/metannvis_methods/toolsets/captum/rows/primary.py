@@ -64,6 +64,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, TARGET, Argument("abs"), EXTRA),
         summary="absolute gradient of the output with respect to the input",
         reference=SALIENCY,
+        rows_a_sample=1,
     ),
     row(
         "input_x_gradient",
@@ -71,6 +72,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, TARGET, EXTRA),
         summary="input times gradient",
         reference=DEEP_LIFT,
+        rows_a_sample=1,
     ),
     row(
         "deep_lift",
@@ -81,6 +83,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=DEEP_LIFT,
         caveats=(CHANGING,),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "gradient_shap",
@@ -100,6 +103,8 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=DECONVOLUTION,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
+        rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "feature_ablation",
@@ -121,6 +126,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=("needs a batch of two or more", "is random: give seed=… to repeat it"),
         stochastic=True,
         batchable=False,
+        needs=("batch",),
     ),
     row(
         "deep_lift_shap",
@@ -131,6 +137,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=SHAP,
         caveats=("needs two baselines or more",),
         needs_canonical=True,
+        rows_a_sample=2,
     ),
     row(
         "guided_backprop",
@@ -140,6 +147,8 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
+        rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "guided_grad_cam",
@@ -150,6 +159,8 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=GRAD_CAM,
         caveats=(SANITY, UNIQUE, "is empty where the layer has no places to enlarge"),
         needs_canonical=True,
+        rows_a_sample=1,
+        needs=("relu",),
     ),
     row(
         "lrp",
@@ -159,6 +170,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         reference=RELEVANCE,
         caveats=(RULES, UNIQUE),
         needs_canonical=True,
+        rows_a_sample=1,
     ),
     row(
         "occlusion",

@@ -1,0 +1,63 @@
+"""Several explanations of one model: one translation, one prediction, each failing alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError
+from metannvis_methods.explain import explain
+from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.running.sharing import sharing
+
+__all__ = ["explain_many"]
+
+
+def explain_many(
+    model: Any,
+    requests: Iterable[Mapping[str, Any] | str],
+    inputs: Any = None,
+    *,
+    progress: Progress | None = None,
+    **words: Any,
+) -> list[Explanation | dict[str, Explanation] | MetannvisError]:
+    """Explain a model by several requests, which share its translation and its predictions.
+
+    Parameters
+    ----------
+    model
+        As for :func:`metannvis_methods.explain`.
+    requests
+        One a run: the name of a method, or the words of :func:`metannvis_methods.explain` as a dict with ``method``.
+    inputs, **words
+        For every request that does not say otherwise.
+    progress
+        Called as ``progress(done, total, stage)``, ``done`` and ``total`` counting requests.
+
+    Returns
+    -------
+    list
+        One a request, in their order: an explanation, or the error that the request ended in.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A request is none. Nothing was run.
+    """
+    asked = [{"method": request} if isinstance(request, str) else dict(request) for request in requests]
+    for place, request in enumerate(asked):
+        if not isinstance(request.get("method"), str):
+            raise InvalidArgumentError(f"request {place} names no method: {request!r}")
+    results: list[Explanation | dict[str, Explanation] | MetannvisError] = []
+    with sharing():
+        for place, request in enumerate(asked):
+            if progress is not None:
+                progress(place, len(asked), request["method"])
+            try:
+                results.append(explain(model, **{"inputs": inputs, **words, **request}))
+            except MetannvisError as error:
+                results.append(error)
+    if progress is not None:
+        progress(len(asked), len(asked), "done")
+    return results

@@ -1,0 +1,45 @@
+"""Views: how a toolkit is shown a model. One of its outputs, or a score of it; so many rows at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from metannvis_methods.models.scores import OutputScore
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a toolkit is shown a model (:meth:`metannvis_methods.models.base.ModelAdapter.view`).
+
+    Attributes
+    ----------
+    place
+        Which of the model's outputs is seen, in the order in which its framework flattens them.
+    scores
+        Functions of it that are seen in its stead, shape ``(N,)``: one for all rows, or with :attr:`by_row` one for some.
+    targets
+        Classes, or positions, of it that are seen in its stead, the same way.
+    by_row
+        The last input says for each row which of the scores or targets is seen, as an index, shape ``(N,)``.
+    order
+        Places of the inputs in the model's own order, as they are given; empty: in that order.
+    constants
+        Inputs that are not given, by their places: those without gradients, where a toolkit takes no others.
+    embedding
+        A layer of the model whose output is given as the first input, in the stead of what it would compute.
+    rows
+        Most rows that pass through the model at once. Rows stand for themselves: the model is called again, and each
+        call's gradients are worked out before the next; where they are wanted, what is seen has to be of shape ``(N,)``.
+    """
+
+    place: int = 0
+    scores: tuple[OutputScore, ...] = ()
+    targets: tuple[int | tuple[int, ...], ...] = ()
+    by_row: bool = False
+    order: tuple[int, ...] = ()
+    constants: tuple[tuple[int, Any], ...] = ()
+    embedding: Any = None
+    rows: int | None = None

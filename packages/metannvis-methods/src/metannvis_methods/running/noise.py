@@ -1,0 +1,109 @@
+"""Noise: any method over noisy copies of the inputs, averaged. A word of ``explain``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
+
+__all__ = ["noise_word", "over_noise"]
+
+
+def noise_word(value: Any) -> SmoothGrad | None:
+    """``noise`` as the caller gave it: a :class:`SmoothGrad`, or the name of a kind."""
+    if value is None or isinstance(value, SmoothGrad):
+        return value
+    if isinstance(value, str) and value.casefold().replace("-", "_") in NOISE_KINDS:
+        return SmoothGrad(kind=value.casefold().replace("-", "_"))
+    raise InvalidArgumentError(
+        f"noise is a SmoothGrad(samples, stdev), or one of {', '.join(NOISE_KINDS)}, not {value!r}"
+    )
+
+
+def over_noise(
+    noise: SmoothGrad, call: MethodCall, adapter: ModelAdapter, run: Callable[[MethodCall], MethodOutput]
+) -> MethodOutput:
+    """A method's result over noisy copies.
+
+    The copies are rows of one call, so that ``batch_size`` bounds them as others; copies of a sample follow each other, and
+    the noise is drawn at once, from the framework's global generator where it is PyTorch's, as Captum's ``NoiseTunnel`` does.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The method looks at several samples together.
+    """
+    if not call.spec.batchable:
+        raise InvalidArgumentError(
+            f"{call.spec.key} looks at several samples together, so it cannot be run over noisy copies"
+        )
+    count = int(call.inputs[0].shape[0])
+    noisy = []
+    for place, tensor in enumerate(call.inputs):
+        array = to_numpy(tensor)
+        if not adapter.is_floating(tensor):
+            noisy.append(adapter.as_input(call.model, np.repeat(array, noise.samples, axis=0), place))
+            continue
+        rest = tuple(range(1, array.ndim))
+        size = np.full((count, *[1] * len(rest)), noise.stdev, np.float32)
+        if noise.relative:
+            size = size * (array.max(rest, keepdims=True) - array.min(rest, keepdims=True)).astype(np.float32)
+        copies = np.repeat(array, noise.samples, axis=0)
+        moved = copies + adapter.normal(copies.shape) * np.repeat(size, noise.samples, axis=0)
+        noisy.append(adapter.same_kind(tensor, moved.astype(array.dtype)))
+    result = run(_repeated(call, tuple(noisy), noise.samples, count, adapter))
+
+    def reduced(values: Any) -> Any:
+        array = to_numpy(values)
+        maps = array.reshape(count, noise.samples, *array.shape[1:])
+        if noise.kind == "smoothgrad":
+            return maps.mean(1)
+        square = (maps.astype(np.float64) ** 2).mean(1)
+        if noise.kind == "vargrad":
+            square = square - maps.astype(np.float64).mean(1) ** 2
+        return square.astype(array.dtype)
+
+    values = tuple(map(reduced, result.values)) if isinstance(result.values, (tuple, list)) else reduced(result.values)
+    delta = None if result.delta is None else to_numpy(result.delta).reshape(count, noise.samples).mean(1)
+    return dataclasses.replace(result, values=values, delta=delta)
+
+
+def _repeated(call: MethodCall, inputs: tuple[Any, ...], samples: int, count: int, adapter: ModelAdapter) -> MethodCall:
+    """The call with everything that is said of each sample said of each of its copies."""
+
+    def repeated(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(repeated, value))
+        if getattr(value, "shape", ()) and value.shape[0] == count and count > 1:
+            return adapter.same_kind(value, np.repeat(to_numpy(value), samples, axis=0))
+        return value
+
+    options = dict(call.call_options)
+    for argument in call.spec.call:
+        if argument.role in ("baseline", "feature_mask", "layer_baseline", "layer_mask") and argument.name in options:
+            options[argument.name] = repeated(options[argument.name])
+        elif argument.role == "extra" and argument.name in options:
+            options[argument.name] = tuple(
+                adapter.same_kind(x, np.repeat(to_numpy(x), samples, axis=0)) for x in _parts(options[argument.name])
+            )
+    target, score = (
+        [item for item in value for _ in range(samples)] if isinstance(value, list) else value
+        for value in (call.target, call.score)
+    )
+    held = {
+        place: adapter.same_kind(value, np.repeat(to_numpy(value), samples, axis=0))
+        for place, value in call.held.items()
+    }
+    return dataclasses.replace(call, inputs=inputs, call_options=options, target=target, score=score, held=held)
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,69 @@
+"""Token grids: the patches of an image that the tokens of a layer stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from metannvis_translate import LayerInfo
+
+__all__ = ["Grid", "found_grid", "patch_tokens"]
+
+Array = np.ndarray[Any, Any]
+#: Most tokens that stand before those of patches: a class token, one of distillation, registers.
+PREFIX = 16
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tokens that lie row after row on a grid, behind some that stand for no place."""
+
+    prefix: int
+    height: int
+    width: int
+
+    def __call__(self, array: Array) -> Array:
+        """``(N, T, C)`` as ``(N, height, width, C)``."""
+        patches = array[:, self.prefix : self.prefix + self.height * self.width]
+        return patches.reshape(len(array), self.height, self.width, array.shape[-1])
+
+
+def patch_tokens(infos: Sequence[LayerInfo], name: str) -> Callable[[Array], Array] | None:
+    """The tokens of a layer that stand for places, ``(N, T, C)`` to ``(N, t, C)``; ``None`` if it has no grid of them."""
+    info = next((info for info in infos if info.name == name), None)
+    if info is None or len(info.shape) != 3 or not info.shape[1]:
+        return None
+    found = found_grid(infos, name, info.shape[1])
+    if found is None:
+        return None
+    prefix = found.prefix
+    return lambda array: array[:, prefix:]
+
+
+def found_grid(infos: Sequence[LayerInfo], name: str, tokens: int) -> Grid | None:
+    """The grid of the patches, by the last convolution before the layer; else a square."""
+    before = infos[: next((k for k, info in enumerate(infos) if info.name == name), 0)]
+    sizes = [_space(info) for info in before if info.role == "convolution" and not info.parent]
+    for grid in reversed([size for size in sizes if size is not None]):
+        for stride in (1, 2, 4, 8, 16):
+            height, width = (math.ceil(size / stride) for size in grid)
+            if height * width > 1 and 0 <= tokens - height * width <= (PREFIX if stride == 1 else 0):
+                return Grid(tokens - height * width, height, width)
+    for prefix in (0, 1):
+        side = math.isqrt(tokens - prefix)
+        if not sizes and side * side == tokens - prefix and side > 1:
+            return Grid(prefix, side, side)
+    return None
+
+
+def _space(info: LayerInfo) -> tuple[int, int] | None:
+    """Height and width of a map."""
+    if "H" not in info.axes or "W" not in info.axes or len(info.axes) != len(info.shape):
+        return None
+    height, width = info.shape[info.axes.index("H")], info.shape[info.axes.index("W")]
+    return (height, width) if height and width else None
