@@ -138,3 +138,52 @@ def test_files_that_are_no_model(metannvis, tmp_path, models, name):
     assert stderr.startswith("error: ")
     assert name in stderr
     assert "unexpected" not in stderr
+
+
+def test_words_that_stand_beside_every_method(metannvis, models, tmp_path):
+    common = ("explain", models / "net.pt2", "-i", models / "torch.npy", "-t", 1, "--toolset", "captum")
+    said = metannvis(
+        *common, "-m", "grad_cam", "--layer", "conv", "--layer", "relu", "--output", tmp_path / "cam.npy"
+    ).stdout
+    assert said.count("grad_cam of captum") == 2
+    assert "prediction" in said
+    assert {path.name for path in tmp_path.glob("cam*")} == {"cam-conv.npy", "cam-relu.npy"}
+    for words in (
+        ["--noise", "smoothgrad:3:0.1", "--seed", 1],
+        ["--noise", "vargrad"],
+        ["--unfit", "ignore"],
+    ):
+        metannvis(*common, "-m", "saliency", *words)
+    metannvis(*common, "-m", "integrated_gradients", "--baseline", "black", "--value-range", -1, 1, "-o", "n_steps=3")
+    metannvis(*common, "-m", "feature_ablation", "--feature-mask", "grid:2")
+    np.save(tmp_path / "data.npy", np.load(models / "torch.npy"))
+    metannvis(
+        *common, "-m", "integrated_gradients", "--baseline", "mean", "--data", tmp_path / "data.npy", "-o", "n_steps=3"
+    )
+    plain, absolute = (
+        json.loads(metannvis(*common, "-m", "saliency", "-o", f"abs={word}", "--json").stdout)["values"][0]["min"]
+        for word in ("false", "true")
+    )
+    assert plain < 0 <= absolute
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (1, ["-m", "saliency", "-o", "abs=maybe"], "abs of saliency is true or false, not 'maybe'"),
+        (2, ["-m", "saliency", "-m", "grad_cam"], "one method a run, not 2: saliency, grad_cam"),
+        (2, ["-m", "saliency", "--noise", "loud"], "KIND[:SAMPLES[:STDEV]]"),
+        (2, ["-m", "saliency", "--noise", "smoothgrad:0"], "at least 1"),
+        (2, ["-m", "grad_cam", "--layer", "conv", "--reshape", "14"], "neither auto nor a grid"),
+        (2, ["-m", "feature_ablation", "--feature-mask", "tiles"], "or one of superpixels"),
+        (2, ["-m", "feature_ablation", "--feature-mask", "pixels:3"], "a number stands behind grid"),
+        (1, ["-m", "saliency", "--model-output", "logits"], "no output 'logits'"),
+        (2, ["-m", "saliency", "--region", "argmax"], "a region is of one class"),
+        (2, ["-m", "saliency", "-o", "noise=1"], "noise has an option of its own: --noise"),
+    ],
+)
+def test_words_that_are_none_are_told(code, words, said, metannvis, models):
+    found = metannvis(
+        "explain", models / "net.pt2", "-i", models / "torch.npy", "--toolset", "captum", *words, code=code
+    )
+    assert said in " ".join(found.stderr.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from metannvis_cli.options.outputs import DIRECTIONS, OutputOptions
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["check_outputs", "refuse_unwritable", "write", "write_array"]
+__all__ = ["check_outputs", "of_layer", "refuse_unwritable", "write", "write_array"]
 
 SUFFIXES = {"figure": (".png", ".pdf", ".svg"), "page": (".html",), "result": (".npz",), "values": (".npy",)}
 
@@ -82,6 +83,13 @@ def write(result: Any, output: OutputOptions) -> None:
                 report(result, new)
             else:
                 result.save(new)
+
+
+def of_layer(output: OutputOptions, layer: str) -> OutputOptions:
+    """The files of one of several layers: the layer's name stands before the ending."""
+    plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in layer)
+    paths = tuple(path.with_name(f"{path.stem}-{plain}{path.suffix}") for path in output.paths)
+    return dataclasses.replace(output, paths=paths)
 
 
 def write_array(path: Path, array: np.ndarray[Any, Any], *, overwrite: bool = True) -> None:

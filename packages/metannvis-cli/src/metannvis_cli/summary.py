@@ -8,6 +8,9 @@ from typing import Any
 
 __all__ = ["as_dict", "as_text"]
 
+#: Samples whose predictions are told.
+MOST = 8
+
 
 def as_text(result: Any, files: Sequence[Path]) -> str:
     """A few lines: method and model, error of the translation, shape and range of the values, files written."""
@@ -17,6 +20,9 @@ def as_text(result: Any, files: Sequence[Path]) -> str:
     if result.target is not None:
         what.append(f"target {_named(result.target, result.labels)}")
     lines = [", ".join(what), _translation(result.translation)]
+    if result.prediction:
+        said = [_predicted(row) for row in result.prediction]
+        lines.append(f"prediction {', '.join(said[:MOST])}" + (", …" if len(said) > MOST else ""))
     for axes, array in _parts(result):
         span = f"{array.min():.4g} … {array.max():.4g}" if array.size else "empty"
         lines.append(f"values {axes} {tuple(array.shape)}, {span}")
@@ -48,6 +54,9 @@ def as_dict(result: Any, files: Sequence[Path]) -> dict[str, Any]:
         ],
         "translation": None if result.translation is None else dict(result.translation),
         "convergence_delta": None if result.convergence_delta is None else result.convergence_delta.tolist(),
+        "output": result.output,
+        "prediction": None if result.prediction is None else [dict(row) for row in result.prediction],
+        "warnings": list(result.warnings),
         "seconds": result.seconds,
         "options": dict(result.options),
         "files": [str(path) for path in files],
@@ -56,8 +65,15 @@ def as_dict(result: Any, files: Sequence[Path]) -> dict[str, Any]:
 
 def _parts(result: Any) -> list[tuple[str, Any]]:
     if isinstance(result.values, tuple):
-        return list(zip(result.axes, result.values, strict=True))
+        parts = zip(result.axes, result.values, strict=True)
+        return [(axes, array) for axes, array in parts if array is not None]  # an input that was held has none
     return [(result.axes, result.values)]
+
+
+def _predicted(row: Mapping[str, Any]) -> str:
+    value = row["value"] if row.get("probability") is None else row["probability"]
+    name = row.get("name") or row.get("class")
+    return f"{value:.4g}" if name is None else f"{name} ({value:.4g})"
 
 
 def _named(target: Any, labels: Sequence[str] | None) -> str:

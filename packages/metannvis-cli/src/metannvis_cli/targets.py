@@ -31,13 +31,15 @@ def read_labels(path: Path | None) -> tuple[str, ...] | None:
 
 
 def read_targets(texts: Sequence[str], labels: Sequence[str] | None) -> Any:
-    """What ``explain`` takes as ``target``: ``None``, an index, a position, or a list of one a sample.
+    """What ``explain`` takes as ``target``: ``None``, an index, a position, ``"negative"``, or a list of one a sample.
 
     Raises
     ------
     click.BadParameter
         A text is no index, no position and no name in ``labels``.
     """
+    if list(texts) == ["negative"] and "negative" not in (labels or ()):
+        return "negative"
     found = [_target(text, labels) for text in texts]
     if not found:
         return None

@@ -11,7 +11,7 @@ import click
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.inputs import InputOptions, input_options
-from metannvis_cli.options.method import method_option, parse_options, target_options
+from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.progress import Console
@@ -22,7 +22,7 @@ KINDS = ("figure", "page")
 
 @click.command("compare")
 @model_argument
-@click.option("--method", "-m", required=True, help="Key of a method that several toolsets have.")
+@method_name_option("Key of a method that several toolsets have.")
 @click.option("--toolset", "toolsets", multiple=True, help="Two or more; default: every one that has the method.")
 @input_options
 @target_options

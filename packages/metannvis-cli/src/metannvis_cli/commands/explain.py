@@ -11,9 +11,10 @@ import click
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.inputs import InputOptions, input_options
-from metannvis_cli.options.method import method_option, parse_options, target_options
+from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -21,19 +22,31 @@ if TYPE_CHECKING:
     from metannvis_cli.models import Opened
 
 KINDS = ("figure", "page", "result", "values")
+#: Baselines by word, as ``metannvis_methods.inputs.baselines`` has them, which is not imported before it is needed.
+BASELINES = ("black", "white", "mean", "blur", "noise", "uniform", "neutral")
 
 
 @click.command("explain")
 @model_argument
-@click.option("--method", "-m", required=True, help="Key of a method; `metannvis methods` lists them.")
+@method_name_option("Key of a method; `metannvis methods` lists them.")
 @click.option("--toolset", help="Whose method; default: one that needs no translation.")
 @input_options
 @target_options
-@click.option("--layer", "-l", help="Name of a layer of this model, as `metannvis layers` lists them, or auto.")
+@click.option(
+    "--layer",
+    "-l",
+    "layers",
+    multiple=True,
+    help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: a result and files each.",
+)
 @click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")
 @click.option(
-    "--baseline", metavar="NUMBER|FILE", help="Baseline of methods that have one; an .npy or .npz file, or a number."
+    "--baseline",
+    metavar="NUMBER|WORD|FILE",
+    help="Baseline of methods that have one: a number, an .npy or .npz file, or black, white, mean, blur, noise, uniform, "
+    "neutral.",
 )
+@vocabulary_options()
 @click.option("--seed", type=int, help="Makes random methods repeatable.")
 @click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
 @method_option
@@ -49,9 +62,10 @@ def command(
     inputs: InputOptions,
     targets: Sequence[str],
     labels: Path | None,
-    layer: str | None,
+    layers: Sequence[str],
     neuron: str | None,
     baseline: str | None,
+    vocabulary: VocabularyOptions,
     seed: int | None,
     batch_size: int | None,
     options: Sequence[str],
@@ -73,7 +87,7 @@ def command(
     from metannvis_methods import explain, find_methods
 
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.outputs import check_outputs, of_layer, write
     from metannvis_cli.summary import as_dict, as_text
     from metannvis_cli.targets import position, read_labels, read_targets
 
@@ -82,9 +96,13 @@ def command(
     check_outputs(output, KINDS)
     find_methods(method, toolset)  # a misspelt name is refused before a model is opened
     names = read_labels(labels)
-    target = read_targets(targets, names)
+    target = vocabulary.aimed(read_targets(targets, names))
+    words = vocabulary.words()
+    layer = layers[0] if len(layers) == 1 else list(layers) or None
+    for name in layers if len(layers) > 1 else ():
+        check_outputs(of_layer(output, name), KINDS)
     opened = open_model(path, model, console, shape=inputs.shape)
-    result = explain(
+    result: Any = explain(
         opened.model,
         method,
         opened.inputs(inputs, console),
@@ -92,30 +110,35 @@ def command(
         labels=names,
         layer=layer,
         neuron=place,
-        baselines=_baseline(baseline, opened, layer, console),
+        baselines=_baseline(baseline, opened, bool(layers), console),
         toolset=toolset,
         seed=seed,
         batch_size=batch_size,
         translation=check.of_translate or None,
         progress=console.progress,
-        **own,
+        options=own,
+        **words,
     )
-    write(result, output)
+    results: dict[str, Any] = result if isinstance(result, dict) else {"": result}
+    files = {name: of_layer(output, name) if name else output for name in results}
+    for name, one in results.items():
+        write(one, files[name])
     console.clear()
+    told = [as_dict(one, files[name].paths) for name, one in results.items()]
     if as_json:
-        echo_json(as_dict(result, output.paths))
+        echo_json(told[0] if len(told) == 1 else told)
     else:
-        click.echo(as_text(result, output.paths))
+        click.echo("\n\n".join(as_text(one, files[name].paths) for name, one in results.items()))
 
 
-def _baseline(text: str | None, opened: Opened, layer: str | None, console: Console) -> Any:
-    """A number, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
-    if text is None:
-        return None
+def _baseline(text: str | None, opened: Opened, at_layer: bool, console: Console) -> Any:
+    """A number, a word, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
+    if text is None or text in BASELINES:
+        return text
     try:
         return float(text)
     except ValueError:
         from metannvis_cli.inputs import read_inputs
 
         options = InputOptions(files=(text,))
-        return opened.inputs(options, console) if layer is None else read_inputs(options, (), console)
+        return read_inputs(options, (), console) if at_layer else opened.inputs(options, console)

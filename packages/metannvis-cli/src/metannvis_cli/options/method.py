@@ -11,7 +11,7 @@ import click
 
 from metannvis_cli.options.grouping import together
 
-__all__ = ["literal", "method_option", "parse_options", "target_options"]
+__all__ = ["literal", "method_name_option", "method_option", "parse_options", "target_options"]
 
 #: Words of ``metannvis_methods.explain`` that have an option of their own.
 WORDS = {
@@ -24,7 +24,19 @@ WORDS = {
     "toolset": "--toolset",
     "seed": "--seed",
     "batch_size": "--batch-size",
+    "output": "--model-output",
+    "reshape": "--reshape",
+    "feature_mask": "--feature-mask",
+    "data": "--data",
+    "value_range": "--value-range",
+    "noise": "--noise",
+    "unfit": "--unfit",
+    "translation": "--no-verify and others",
+    "progress": "--quiet",
+    "options": "--option, once for each",
 }
+#: Words that a shell knows for what Python writes otherwise.
+PLAIN = {"true": True, "false": False, "none": None, "null": None}
 
 target_options = together(
     click.option(
@@ -34,7 +46,7 @@ target_options = together(
         multiple=True,
         metavar="CLASS",
         help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
-        "several: one a sample. Default: the predicted class.",
+        "several: one a sample; `negative`: what speaks against a single output. Default: the predicted class.",
     ),
     click.option(
         "--labels",
@@ -42,6 +54,18 @@ target_options = together(
         help="Names of the classes, one a line, or a JSON list.",
     ),
 )
+
+
+def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:
+    if len(value) > 1:
+        raise click.BadParameter(f"one method a run, not {len(value)}: {', '.join(value)}", ctx=ctx, param=parameter)
+    return value[0]
+
+
+def method_name_option(text: str) -> Any:
+    """``--method``, once."""
+    return click.option("--method", "-m", required=True, multiple=True, callback=_one, help=text)
+
 
 method_option = click.option(
     "--option",
@@ -54,7 +78,9 @@ method_option = click.option(
 
 
 def literal(text: str) -> Any:
-    """A Python literal; other text is a string. Runs no code."""
+    """A Python literal, or ``true``, ``false``, ``none``; other text is a string. Runs no code."""
+    if text.casefold() in PLAIN:
+        return PLAIN[text.casefold()]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -90,11 +90,14 @@ class Argument:
         What it means, ``None`` for a plain option that passes untouched.
     required
         The toolkit has no default for it.
+    flag
+        It is true or false, and anything else a mistake.
     """
 
     name: str
     role: Role | None = None
     required: bool = False
+    flag: bool = False
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:
@@ -271,7 +274,13 @@ class MethodSpec:
             "defaults": dict(self.defaults),
             "needs": list(self.needs),
             "arguments": [
-                {"name": argument.name, "of": side, "role": argument.role, "required": argument.required}
+                {
+                    "name": argument.name,
+                    "of": side,
+                    "role": argument.role,
+                    "required": argument.required,
+                    "flag": argument.flag,
+                }
                 for side, arguments in (("constructor", self.init), ("call", self.call))
                 for argument in arguments
             ],

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, near_misses
 from metannvis_methods.registry.spec import UNIFORM, MethodSpec, Role
 
@@ -99,6 +101,10 @@ def bind(
         if argument is None:
             raise InvalidArgumentError(_takes_no(spec, name))
         bound.give(argument.name, value, name)
+    for known in spec.arguments:
+        value = bound.side(known.name).get(known.name)
+        if known.flag and value is not None and not isinstance(value, (bool, np.bool_)):
+            raise InvalidArgumentError(f"{known.name} of {spec.key} is true or false, not {value!r}")
     for name, value in spec.defaults:
         bound.side(name).setdefault(name, value)
     return bound

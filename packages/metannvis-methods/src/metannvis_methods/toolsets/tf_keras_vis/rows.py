@@ -12,18 +12,18 @@ INIT = (Argument("model_modifier"), Argument("clone"))
 SCORE = Argument("score", "score", required=True)
 SEED_INPUT = Argument("seed_input", "input", required=True)
 GRADIENT_MODIFIER = Argument("gradient_modifier")
-COMMON = (Argument("training"), Argument("unconnected_gradients"))
-LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer"))
-CAM = (Argument("activation_modifier"), Argument("expand_cam"), Argument("normalize_cam"))
+COMMON = (Argument("training", flag=True), Argument("unconnected_gradients"))
+LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer", flag=True))
+CAM = (Argument("activation_modifier"), Argument("expand_cam", flag=True), Argument("normalize_cam", flag=True))
 GRADIENT_CAM = (SCORE, SEED_INPUT, *LAYER, GRADIENT_MODIFIER, *CAM, *COMMON)
 SALIENCY = (
     SCORE,
     SEED_INPUT,
     Argument("smooth_samples"),
     Argument("smooth_noise"),
-    Argument("keepdims"),
+    Argument("keepdims", flag=True),
     GRADIENT_MODIFIER,
-    Argument("normalize_map"),
+    Argument("normalize_map", flag=True),
     *COMMON,
 )
 
@@ -127,7 +127,7 @@ ROWS: tuple[MethodSpec, ...] = (
             *CAM,
             Argument("batch_size", "batch"),
             Argument("max_N"),
-            Argument("training"),
+            Argument("training", flag=True),
         ),
         family="cam",
         gradients=False,

@@ -61,7 +61,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
     row(
         "saliency",
         "Saliency",
-        call=(INPUTS, TARGET, Argument("abs"), EXTRA),
+        call=(INPUTS, TARGET, Argument("abs", flag=True), EXTRA),
         summary="absolute gradient of the output with respect to the input",
         reference=SALIENCY,
         rows_a_sample=1,

@@ -1,0 +1,190 @@
+"""Words of ``explain`` that stand beside every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metannvis_cli.options.grouping import Function, as_one
+
+__all__ = ["VocabularyOptions", "vocabulary_options"]
+
+NOISE = "smoothgrad, smoothgrad_sq, vargrad"
+
+
+@dataclass(frozen=True)
+class VocabularyOptions:
+    """Words that stand beside every method, as they were typed.
+
+    Attributes
+    ----------
+    model_output
+        Which of several outputs.
+    region, reduce
+        Where in a dense output the target is meant, and what is made of it there.
+    reshape
+        How tokens lie.
+    feature_mask
+        A word, with a number, or a file.
+    data
+        A file of samples.
+    value_range
+        Black and white.
+    noise
+        A kind, samples, a standard deviation.
+    unfit
+        What is done about a method that does not fit.
+    """
+
+    model_output: str | None = None
+    region: str | None = None
+    reduce: str = "sum"
+    reshape: str | None = None
+    feature_mask: str | None = None
+    data: Path | None = None
+    value_range: tuple[float, float] | None = None
+    noise: str | None = None
+    unfit: str = "warn"
+
+    def words(self) -> dict[str, Any]:
+        """What was given, as ``explain`` takes it.
+
+        Raises
+        ------
+        click.BadParameter
+            A text is no such word.
+        """
+        found: dict[str, Any] = {"unfit": self.unfit}
+        if self.model_output is not None:
+            found["output"] = int(self.model_output) if _is_whole(self.model_output) else self.model_output
+        if self.reshape is not None:
+            found["reshape"] = _grid(self.reshape)
+        if self.feature_mask is not None:
+            found["feature_mask"] = _mask(self.feature_mask)
+        if self.data is not None:
+            found["data"] = _array(self.data, "--data")
+        if self.value_range is not None:
+            found["value_range"] = self.value_range
+        if self.noise is not None:
+            found["noise"] = _noise(self.noise)
+        return found
+
+    def aimed(self, target: Any) -> Any:
+        """The target, over the region if there is one."""
+        if self.region is None:
+            return target
+        from metannvis_methods import SegmentationTarget
+
+        if not isinstance(target, int):
+            raise click.BadParameter("a region is of one class: give --target CLASS", param_hint="--region")
+        where: Any = self.region
+        if where not in ("argmax", "otsu"):
+            try:
+                where = float(where)
+            except ValueError:
+                where = _array(Path(where), "--region")
+        return SegmentationTarget(target, where, self.reduce)
+
+
+def vocabulary_options() -> Function:
+    """The options of these words."""
+    return as_one(
+        "vocabulary",
+        VocabularyOptions,
+        click.option(
+            "--model-output",
+            metavar="NAME|INDEX",
+            help="Which of several outputs of the model: its name, path or index.",
+        ),
+        click.option(
+            "--region",
+            metavar="argmax|otsu|NUMBER|FILE",
+            help="Where in a dense output the target is meant: where the class is the largest, above Otsu's threshold or a "
+            "number, or a mask in an .npy file.",
+        ),
+        click.option(
+            "--reduce", type=click.Choice(["sum", "mean", "count"]), default="sum", help="What is made of the region."
+        ),
+        click.option("--reshape", metavar="auto|H,W", help="How the tokens of a layer lie on the image."),
+        click.option(
+            "--feature-mask",
+            metavar="WORD|FILE",
+            help="Features of methods that take some: superpixels, grid, grid:CELLS, pixels, channels, or an .npy file.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Samples (.npy) for the baselines mean and neutral.",
+        ),
+        click.option("--value-range", type=(float, float), metavar="LOW HIGH", help="What black and white are."),
+        click.option(
+            "--noise",
+            metavar="KIND[:SAMPLES[:STDEV]]",
+            help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
+        ),
+        click.option(
+            "--unfit",
+            type=click.Choice(["warn", "raise", "ignore"]),
+            default="warn",
+            help="What is done about a method that does not fit the model or the input.",
+        ),
+    )
+
+
+def _is_whole(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _grid(text: str) -> Any:
+    if text == "auto":
+        return text
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is neither auto nor a grid such as 14,14", param_hint="--reshape")
+    return int(parts[0]), int(parts[1])
+
+
+def _mask(text: str) -> Any:
+    from metannvis_methods.inputs.feature_masks import MASKS
+
+    word, _, number = text.partition(":")
+    if word not in MASKS:
+        return _array(Path(text), "--feature-mask", f" or one of {', '.join(MASKS)}")
+    if not number:
+        return word
+    option: Mapping[str, str] = {"grid": "cells", "superpixels": "n_segments"}
+    if word not in option or not number.isdecimal():
+        raise click.BadParameter(f"{text!r}: a number stands behind grid and superpixels", param_hint="--feature-mask")
+    return word, {option[word]: int(number)}
+
+
+def _noise(text: str) -> Any:
+    from metannvis_methods import SmoothGrad
+    from metannvis_methods.errors import InvalidArgumentError
+
+    kind, *numbers = text.split(":")
+    try:
+        words: dict[str, Any] = {"kind": kind}
+        if numbers:
+            words["samples"] = int(numbers[0])
+        if len(numbers) > 1:
+            words["stdev"] = float(numbers[1])
+        if len(numbers) > 2:
+            raise ValueError("too many numbers")
+        return SmoothGrad(**words)
+    except (ValueError, InvalidArgumentError) as error:
+        raise click.BadParameter(
+            f"{text!r} has to read KIND[:SAMPLES[:STDEV]], KIND one of {NOISE}: {error}", param_hint="--noise"
+        ) from error
+
+
+def _array(path: Path, hint: str, otherwise: str = "") -> Any:
+    from metannvis_translate.reading import read_npy
+
+    if path.suffix.lower() != ".npy" or not path.is_file():
+        raise click.BadParameter(f"{str(path)!r} is no .npy file{otherwise}", param_hint=hint)
+    return read_npy(path)
