@@ -33,6 +33,7 @@ def explain(
     *,
     target: Any = None,
     output: int | str | None = None,
+    logits: bool | str = "auto",
     labels: Sequence[str] | None = None,
     layer: Any = None,
     neuron: Any = None,
@@ -76,6 +77,10 @@ def explain(
     output
         Which output of several: its index, its name, or its path in nested dicts, tuples, named tuples and dataclasses
         (``"logits"``, ``"scores.0"``). One tensor in such a wrapping needs none.
+    logits
+        Whether what goes into the softmax or sigmoid that the model ends in is explained, instead of what comes out: ``True``,
+        ``False``, or ``"auto"``, for methods that are defined by the score before it (class activation maps, relevance
+        propagation). The result has it in ``options``.
     labels
         Class names, in order.
     layer
@@ -171,6 +176,7 @@ def explain(
         translation=translation,
         may_find_target=True,
         output=output,
+        logits=logits_word(logits),
         noise=noise,
         reshape=reshape,
         unfit=unfit,
@@ -189,6 +195,7 @@ def explain(
     given = {
         **{name: value for name, value in arguments.items() if name != "inputs"},
         "output": output,
+        "logits": None if logits == "auto" else logits,
         "labels": labels,
         "noise": noise,
         "reshape": reshape,
@@ -203,6 +210,15 @@ def explain(
         "options": {**(options or {}), **more} or None,
     }
     return dataclasses.replace(result, record=record_of(model, given, result))
+
+
+def logits_word(value: Any) -> bool | None:
+    """``logits`` as the caller gave it, checked; ``None`` is ``"auto"``."""
+    if isinstance(value, bool):
+        return value
+    if value in ("auto", None):
+        return None
+    raise InvalidArgumentError(f"logits is True, False or 'auto', not {value!r}")
 
 
 def _at_layers(model: Any, method: str, layers: list[Any], words: dict[str, Any]) -> dict[str, Explanation]:

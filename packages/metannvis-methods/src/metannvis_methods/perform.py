@@ -136,6 +136,7 @@ def _perform(
         exec_args=exec_args,
         translation=translation,
         may_find_target=False,
+        logits=False,  # what the toolkit itself does
         stacklevel=4,
     )
     result = execute(call)

@@ -143,9 +143,13 @@ class ModelAdapter:
 
         A framework that does not know how gives the model itself, if its first output is asked for.
         """
-        if view.place or view.scores or view.targets:
+        if view.place or view.scores or view.targets or view.logits:
             raise InvalidArgumentError("one of several outputs, or a function of it, cannot be explained here")
         return model
+
+    def ends_in_probabilities(self, model: Any, place: int, inputs: Sequence[Any]) -> bool:
+        """Whether an output is what a softmax or a sigmoid returns, which :meth:`view` can leave out."""
+        return False
 
     def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
         """Derivative of the largest number of the first output of each sample, with respect to what each layer returns.

@@ -75,6 +75,37 @@ class Scored(keras.layers.Layer):
         return scored(output)
 
 
+PROBABILITIES = ("softmax", "log_softmax", "sigmoid", "log_sigmoid")
+#: Layers and operations that move numbers without changing them.
+MOVES = ("Reshape", "Flatten", "Permute", "Squeeze", "ExpandDims", "Transpose", "GetItem")
+
+
+def before_probabilities(output: Any) -> Any:
+    """What goes into the softmax or the sigmoid that an output of a functional model comes from; ``None`` if it does not.
+
+    The activation of a layer is left out of a copy of the layer that shares its weights.
+    """
+    operation, node, _ = output._keras_history
+    source = operation._inbound_nodes[node]
+    given = list(source.arguments.keras_tensors)
+    kind = type(operation).__name__
+    if kind in MOVES and len(given) == 1:
+        before = before_probabilities(given[0])
+        arguments, options = source.arguments.args, source.arguments.kwargs
+        return None if before is None else operation(before, *arguments[1:], **options)
+    if kind.casefold().replace("_", "") in {name.replace("_", "") for name in PROBABILITIES} and len(given) == 1:
+        return given[0]
+    name = getattr(getattr(operation, "activation", None), "__name__", "")
+    if name not in PROBABILITIES or len(given) != 1:
+        return None
+    if kind == "Activation":
+        return given[0]
+    bare = object.__new__(type(operation))  # copy.copy() would save and load it
+    changed = {"activation": keras.activations.linear, "_inbound_nodes": [], "_outbound_nodes": []}
+    bare.__dict__.update({**operation.__dict__, **changed})
+    return bare(given[0])
+
+
 class Held(keras.layers.Layer):
     """A tensor that is the same whatever is given."""
 
@@ -189,6 +220,10 @@ class KerasAdapter(ModelAdapter):
             found = [(name, tensor) for name, (_, tensor) in zip(own, found, strict=True)]
         return [(path, to_numpy(tensor)) for path, tensor in found]
 
+    def ends_in_probabilities(self, model: Any, place: int, inputs: Sequence[Any]) -> bool:
+        """As the last operation, or its activation, says."""
+        return before_probabilities(keras.tree.flatten(model.outputs)[place]) is not None
+
     def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
         """By a gradient tape over the functional graph."""
         outputs = [layer.output for layer in layers]
@@ -216,6 +251,8 @@ class KerasAdapter(ModelAdapter):
             given = [Held(held[k])(free[0]) if k in held else next(rest) for k in range(len(inputs))]
             inputs, outputs = free, keras.tree.flatten(keras.Model(inputs, outputs)(given))
         output = outputs[view.place]
+        if view.logits:
+            output = before_probabilities(output)
         return keras.Model(inputs, Scored(view.scores[0])(output) if view.scores else output)
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:

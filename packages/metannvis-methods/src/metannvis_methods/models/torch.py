@@ -23,6 +23,7 @@ from metannvis_translate.frameworks.torch import (
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter, logger
+from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_taps import tapped
@@ -178,6 +179,13 @@ class TorchAdapter(ModelAdapter):
     def view(self, model: Any, view: View) -> Any:
         """A module around the model."""
         return ViewedModule(model, view)
+
+    def ends_in_probabilities(self, model: Any, place: int, inputs: Sequence[Any]) -> bool:
+        """Seen by running it on one row."""
+        with torch.no_grad(), FinalActivation() as final:
+            output = model(*(x[:1] for x in inputs))
+            tensors = [tensor for _, tensor in leaves(output, torch.is_tensor)]
+            return place < len(tensors) and final.before(tensors[place]) is not None
 
     def layer_gradients(self, model: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> list[Array | None]:
         """By autograd; the model is guarded."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.scores import OutputScore
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -49,8 +50,12 @@ class ViewedModule(torch.nn.Module):
             if view.embedding is not None:
                 hook = view.embedding.register_forward_hook(lambda *_: embedded)
                 stack.callback(hook.remove)
+            final = stack.enter_context(FinalActivation()) if view.logits else None
             output = self.model(*ordered)
         tensor = next(itertools.islice((t for _, t in leaves(output, torch.is_tensor)), view.place, None))
+        if final is not None:
+            before = final.before(tensor)
+            tensor = tensor if before is None else before
         if view.scores:
             return _by_row(tensor, which, [functools.partial(_scored, score) for score in view.scores])
         if not view.targets:

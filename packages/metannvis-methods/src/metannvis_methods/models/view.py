@@ -30,6 +30,8 @@ class View:
         Inputs that are not given, by their places: those without gradients, where a toolkit takes no others.
     embedding
         A layer of the model whose output is given as the first input, in the stead of what it would compute.
+    logits
+        What goes into a softmax or a sigmoid that ends the model is seen, instead of what comes out.
     rows
         Most rows that pass through the model at once. Rows stand for themselves: the model is called again, and each
         call's gradients are worked out before the next; where they are wanted, what is seen has to be of shape ``(N,)``.
@@ -43,3 +45,4 @@ class View:
     constants: tuple[tuple[int, Any], ...] = ()
     embedding: Any = None
     rows: int | None = None
+    logits: bool = False

@@ -149,8 +149,9 @@ class MethodSpec:
     defaults
         Call arguments that this row sets unless the caller does.
     needs
-        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more.
-        What lacks is told before the run.
+        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more;
+        ``"logits"``, the score before a softmax or sigmoid, which is left out where it can be. What lacks is told before the
+        run.
     moves_inputs
         A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample

@@ -68,6 +68,9 @@ class MethodCall:
         For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
     embedding
         A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    logits
+        ``True`` where what goes into the model's last softmax or sigmoid is explained. For a toolset: ``None``, since it is
+        shown such a model.
     data, value_range
         Samples like the inputs, and what black and white are, for baselines by word. Nothing that a toolset looks at.
     unfit
@@ -106,6 +109,7 @@ class MethodCall:
     score: Any = None
     held: Mapping[int, Any] = field(default_factory=dict)
     embedding: Any = None
+    logits: bool | None = None
     data: Any = None
     value_range: tuple[float, float] | None = None
     unfit: str = "warn"

@@ -129,7 +129,7 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         targets = (
             call.target if isinstance(call.target, list) else [call.target]
         )  # what has a gradient is one number a row
-    if scores == [None] and call.output is None and rows is None and not call.held:
+    if scores == [None] and call.output is None and rows is None and not call.held and not call.logits:
         return call
     choices = [choice for choice in (targets or scores) if choice is not None]
     distinct = list(dict.fromkeys(choices)) if targets else choices
@@ -140,6 +140,7 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         targets=tuple(distinct) if targets else (),
         by_row=by_row,
         rows=rows,
+        logits=bool(call.logits),
         embedding=call.embedding,
         order=_order(call) if call.held and extra is not None else (),
         constants=tuple(call.held.items()) if extra is None else (),
@@ -159,6 +160,7 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         score=None,
         held={},
         embedding=None,
+        logits=None,
         target=None if targets else call.target,
         call_options=options,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import UnfitWarning
+from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.models.view import View
 from metannvis_methods.registry.spec import Argument
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
@@ -29,7 +32,7 @@ from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
-from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
+from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
@@ -48,6 +51,8 @@ from metannvis_methods.running.target import (
 from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = ["execute"]
+
+logger = logging.getLogger("metannvis_methods")
 
 
 def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation | PendingExplanation:
@@ -156,10 +161,20 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         translation=translation_summary(prepared.translation),
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
-        options={**asked.recorded, **({} if asked.seed is None else {"seed": asked.seed})},
+        options={
+            **asked.recorded,
+            **({"logits": True} if seen.logits else {}),
+            **({} if asked.seed is None else {"seed": asked.seed}),
+        },
         output=seen.output,
         prediction=seen.prediction,
     )
+
+
+def _options(asked: MethodCall, seen: Seen) -> dict[str, Any]:
+    """What the caller set, and what was settled for them."""
+    settled = {"logits": True} if seen.logits else {}
+    return {**asked.recorded, **settled, **({} if asked.seed is None else {"seed": asked.seed})}
 
 
 @dataclass(frozen=True)
@@ -168,7 +183,28 @@ class Seen:
 
     target: Any = None
     output: str | None = None
+    logits: bool = False
     prediction: tuple[Mapping[str, Any], ...] | None = None
+
+
+def _cuts(
+    asked: MethodCall, adapter: ModelAdapter, prepared: Prepared, chosen: ChosenOutput, inputs: Sequence[Any]
+) -> bool:
+    """Whether what goes into the last softmax or sigmoid is explained.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It was asked for, and the output is none of such an activation.
+    """
+    if asked.logits is False or (asked.logits is None and "logits" not in asked.spec.needs):
+        return False
+    found = adapter.ends_in_probabilities(prepared.model, chosen.place, inputs)
+    if asked.logits and not found:
+        raise InvalidArgumentError(
+            "logits=True: the output does not come from a softmax or a sigmoid that could be left out; it may be logits already"
+        )
+    return found
 
 
 def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Seen]:
@@ -189,7 +225,18 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
     known: Any = None
     if output.dtype.kind == "f" and not np.isfinite(output).all():
         tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
-    seen = Seen(None, chosen.name if len(outputs) > 1 else None, prediction_of(output, asked.labels))
+    name = chosen.name if len(outputs) > 1 else None
+    seen = Seen(output=name, prediction=prediction_of(output, asked.labels))
+    before = _cuts(asked, adapter, prepared, chosen, given)
+    if before:
+        logger.info(
+            "%s of %s explains what goes into the softmax or sigmoid that the model ends in", spec.key, spec.toolset
+        )
+        viewed = adapter.view(prepared.model, View(place=chosen.place, logits=True))
+        ((_, output),) = predicted(adapter, viewed, given, fixed=prepared.fixed_batch, bound=call.batch_size)
+        output = in_caller_layout(chosen, output)
+        seen = dataclasses.replace(seen, logits=True)
+    call = dataclasses.replace(call, logits=before)
     if asked.score is not None:
         asked_score = asked.score
         if isinstance(asked_score, SegmentationTarget):

@@ -138,6 +138,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="the layer's channels, weighted by mean gradients and added up; not enlarged or rectified",
         reference=GRAD_CAM,
         rows_a_sample=1,
+        needs=("logits",),
     ),
     row(
         "layer_deep_lift_shap",
@@ -173,6 +174,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         caveats=(RULES, UNIQUE, "has nothing to say of activations, which have no rule"),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("logits",),
     ),
     row(
         "layer_feature_permutation",

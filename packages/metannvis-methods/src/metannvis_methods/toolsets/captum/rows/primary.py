@@ -160,7 +160,10 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE, "is empty where the layer has no places to enlarge"),
         needs_canonical=True,
         rows_a_sample=1,
-        needs=("relu",),
+        needs=(
+            "logits",
+            "relu",
+        ),
     ),
     row(
         "lrp",
@@ -171,6 +174,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(RULES, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
+        needs=("logits",),
     ),
     row(
         "occlusion",
