@@ -141,6 +141,9 @@ def test_the_grid_may_be_named_or_made(toolset: str, images: Any) -> None:
     assert explain(model, "grad_cam", images, reshape=(3, 8), **words).values.shape == (2, 3, 8)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:guided_backprop changes the gradients of ReLUs", "ignore:guided_grad_cam changes the gradients"
+)
 def test_guided_maps_of_tokens(images: Any) -> None:
     model = made(Transformer, 1)
     e = explain(model, "guided_grad_cam", images, target=1, layer="blocks.1.norm1", toolset="captum")
