@@ -138,3 +138,15 @@ def test_every_kind_has_a_function_and_the_methods_package_finds_plot():
     assert {"overview", "heatmap", "overlay", "channels", "comparison", "images"} <= set(KINDS)
     (entry,) = entry_points(group="metannvis.plotters", name="default")
     assert entry.load() is plot
+
+
+def test_an_input_that_was_held_is_left_out(tmp_path):
+    """Indices beside numbers have no values."""
+    values = (None, np.random.default_rng(0).standard_normal((2, 4)))
+    e = Explanation(
+        values, ("", "NF"), (np.array([1, 2]), values[1]), ("N", "NF"), "saliency", "captum", "torch", "primary"
+    )
+    e.plot(path=tmp_path / "held.png")
+    assert (tmp_path / "held.png").stat().st_size > 1000
+    with pytest.raises(InvalidArgumentError, match="was held"):
+        e.plot(input_index=0)

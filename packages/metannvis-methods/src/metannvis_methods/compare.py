@@ -159,6 +159,8 @@ def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]
         )
     pairs = []
     for x, y, axes_x, axes_y in zip(left, right, as_tuple(a.axes), as_tuple(b.axes), strict=True):
+        if x is None or y is None:  # an input that was held
+            continue
         pairs.append(_same_shape(x, axes_x, y, axes_y, notes))
     flat = [np.concatenate([p[k].reshape(len(p[k]), -1) for p in pairs], axis=1) for k in (0, 1)]
     return differences(flat[0], flat[1])

@@ -89,13 +89,18 @@ def subjects(
             result,
             f"{part_name} {k} of {len(parts)}" if len(parts) > 1 else "",
         )
+        if part is not None
+        else None  # an input that was held: indices beside numbers
         for k, (part, letter) in enumerate(zip(parts, letters, strict=True))
     ]
     if input_index is None:
-        return made
+        return [subject for subject in made if subject is not None]
     if not -len(made) <= input_index < len(made):
         raise InvalidArgumentError(f"input_index {input_index}: the values are of {len(made)} {part_name}(s)")
-    return [made[input_index]]
+    chosen = made[input_index]
+    if chosen is None:
+        raise InvalidArgumentError(f"input_index {input_index}: that input was held, as indices are, and has no values")
+    return [chosen]
 
 
 def single(values: Any, axes: str | tuple[str, ...] | None, **options: Any) -> Subject:
