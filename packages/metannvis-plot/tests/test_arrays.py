@@ -162,3 +162,15 @@ class TestResults:
         table = SimpleNamespace(values=np.ones((2, 2)), axes=["rows", "columns"])
         with pytest.raises(InvalidArgumentError, match="real numbers"):
             subjects(table)
+
+
+def test_a_feature_of_all_channels_is_shown_with_its_value():
+    """Superpixels: each channel has the value of the whole segment."""
+    segment = np.random.default_rng(0).standard_normal((1, 4, 5))
+    values = np.broadcast_to(segment[:, None], (1, 3, 4, 5))
+    shown, note = reduce_to(label(values, "NCHW", "values"), "HW")
+    np.testing.assert_array_equal(shown, segment[0])
+    assert note == "one of 3 equal channels"
+    whole, note = reduce_to(label(values * [[[[1]], [[1]], [[2]]]], "NCHW", "values"), "HW")
+    np.testing.assert_allclose(whole, segment[0] * 4)
+    assert note.startswith("sum over 3")

@@ -177,7 +177,8 @@ def reduce_to(labelled: Labelled, keep: str, rule: str = "sum") -> tuple[Array, 
     keep : str
         The letters that remain, in this order.
     rule : {"sum", "mean", "max_abs"}
-        ``sum`` keeps the sign and the total, ``max_abs`` is the largest magnitude.
+        ``sum`` keeps the sign and the total, ``max_abs`` is the largest magnitude. Channels that are all equal, as those of a
+        mask that covers them, are shown once.
     """
     if rule not in _REDUCTIONS:
         raise InvalidArgumentError(f"reduce must be one of {', '.join(map(repr, _REDUCTIONS))}, not {rule!r}")
@@ -188,12 +189,20 @@ def reduce_to(labelled: Labelled, keep: str, rule: str = "sum") -> tuple[Array, 
     if dropped:
         sizes = [f"{data.shape[k]} {_WORDS.get(letters[k], letters[k])}" for k in dropped if data.shape[k] > 1]
         note = f"{_REDUCTIONS[rule]} {' and '.join(sizes)}" if sizes else ""
+        channel = letters.find("C")
+        if rule == "sum" and channel in dropped and data.shape[channel] > 1 and _same_along(data, channel):
+            # a feature of all channels has one value, which the sum would multiply
+            data, note = data.take([0], axis=channel), f"one of {data.shape[channel]} equal channels"
         if rule == "max_abs" and sizes:
             data = np.abs(data).max(axis=dropped)
         else:
             data = data.sum(axis=dropped) if rule != "mean" else data.mean(axis=dropped)
     rest = [letter for letter in letters if letter in keep]
     return data.transpose([rest.index(letter) for letter in keep if letter in rest]), note
+
+
+def _same_along(data: Array, axis: int) -> bool:
+    return bool(np.array_equal(data, np.broadcast_to(data.take([0], axis=axis), data.shape)))
 
 
 def take_slice(labelled: Labelled, depth: int | None) -> tuple[Labelled, int | None, str]:
