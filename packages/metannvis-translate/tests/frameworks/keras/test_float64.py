@@ -42,6 +42,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "tensors in a list": lambda x: (
         x + tf.convert_to_tensor([x[0, 0, 0], x[0, 0, 1], 0.3, 0.1]) + ops.convert_to_tensor([x[0, 0, 0]] * 4)
     ),
+    "whole numbers without a type": lambda x: (
+        x * ops.cast(ops.cast(x, "int32") + ops.arange(4) + ops.array([1, 2, 3, 4]), x.dtype)
+    ),
     "TensorFlow's constants": lambda x: (
         tf.constant(0.1) * x + tf.ones((4,)) * tf.constant([0.1, 0.2, 0.3, 0.4], tf.float32)
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks.keras.float64 import double_by_default, is_double, lifted, mark_lifted
+from metannvis_translate.frameworks.keras.float64 import is_double, lifted, mark_lifted
 from metannvis_translate.frameworks.keras.graph import Call, Walk, functional_of, is_layer
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.requirements import require
+from metannvis_translate.process.patches import patched
 
 __all__ = ["as_float64", "flatten_model"]
 
@@ -32,7 +34,7 @@ def as_float64(model: Any) -> Any:
     keras = require("keras")
     try:
         config = _in_double(keras.saving.serialize_keras_object(model))
-        with keras.saving.custom_object_scope(_custom_objects(model)), _made(model), quiet_masks():
+        with keras.saving.custom_object_scope(_custom_objects(model)), _made_in_double(model), quiet_masks():
             # Of layers without a build of their own, which their first call in the copied graph builds.
             warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
@@ -62,9 +64,42 @@ def as_float64(model: Any) -> Any:
     return copy
 
 
-def _made(model: Any) -> Any:
-    """A context in which a copy is made: layers are called then, some of them make constants there."""
-    return double_by_default() if is_double(model) else lifted()
+@contextmanager
+def _made_in_double(model: Any) -> Iterator[None]:
+    """Layers are called while a copy is made, some of them make constants there."""
+    with _double_by_default(), nullcontext() if is_double(model) else lifted():
+        yield
+
+
+@contextmanager
+def _double_by_default() -> Iterator[None]:
+    """Layers that a custom layer makes in its constructor are in no configuration: they take the default policy.
+
+    Inputs that a model makes there take the default type; whole numbers without a type stay of as many bits as they have
+    by it otherwise. Keras keeps the policy a thread, the type is patched in this one: nobody else sees the change.
+    """
+    keras = require("keras")
+    from keras.src import backend
+    from keras.src.backend.common import dtypes
+
+    before = keras.config.dtype_policy()
+    resolve, bits = dtypes._resolve_weak_type, backend.floatx()[-2:]
+    with ExitStack() as stack:
+        for holder in (keras.config, keras.backend, backend, backend.config):
+            if hasattr(holder, "floatx"):
+                stack.enter_context(patched(holder, "floatx", lambda: "float64"))
+        stack.enter_context(
+            patched(
+                dtypes,
+                "_resolve_weak_type",
+                lambda dtype, precision="32": resolve(dtype, precision if dtype.startswith("float") else bits),
+            )
+        )
+        keras.config.set_dtype_policy("float64")
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(before)
 
 
 def _in_double(config: Any, key: str = "") -> Any:

@@ -24,7 +24,7 @@ from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import patches
 from metannvis_translate.process.patches import patched
 
-__all__ = ["asked", "double_by_default", "in_double", "is_double", "is_lifted", "lifted", "mark_lifted"]
+__all__ = ["asked", "in_double", "is_double", "is_lifted", "lifted", "mark_lifted"]
 
 #: Functions of ``keras.ops`` that take a type for what they return.
 FUNCTIONS = (
@@ -71,7 +71,6 @@ def lifted() -> Iterator[None]:
     import keras.src.ops as internal
 
     with ExitStack() as stack:
-        stack.enter_context(double_by_default())
         stack.callback(_active.reset, _active.set(True))
         for holder in (keras.dtype_policies, keras.src.dtype_policies):
             stack.enter_context(patched(holder, "get", partial(_policy, keras.DTypePolicy, holder.get)))
@@ -100,30 +99,11 @@ def lifted() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def double_by_default() -> Iterator[None]:
-    """Layers that a custom layer makes are in no configuration: they take the default policy.
-
-    Inputs that a model makes in its constructor, and constants, take the default type. Keras keeps the policy a thread, the
-    type is patched in this one: nobody else sees the change.
-    """
-    keras = require("keras")
-    from keras.src import backend
-
-    before = keras.config.dtype_policy()
-    with ExitStack() as stack:
-        for holder in (keras.config, keras.backend, backend, backend.config):
-            if hasattr(holder, "floatx"):
-                stack.enter_context(patched(holder, "floatx", lambda: "float64"))
-        keras.config.set_dtype_policy("float64")
-        try:
-            yield
-        finally:
-            keras.config.set_dtype_policy(before)
-
-
 def _policy(make: Callable[[str], Any], theirs: Callable[[Any], Any], identifier: Any = None) -> Any:
-    """The policy of a layer: one that asks for single precision (``Softmax(dtype="float32")``) gets double."""
+    """The policy of a layer: one that asks for single precision (``Softmax(dtype="float32")``), or for none, gets double.
+
+    Keras' default type stays: whole numbers without a type depend on it as well.
+    """
     found = theirs(identifier)
     return make("float64") if getattr(found, "name", None) in POLICIES else found
 
