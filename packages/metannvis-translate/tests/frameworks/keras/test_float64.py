@@ -35,6 +35,24 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "softmax": lambda x: ops.cast(ops.softmax(ops.cast(x, dtype="float32")), x.dtype),
     "half precision": lambda x: ops.cast(ops.exp(ops.cast(x, "float16")), x.dtype),
     "constants": lambda x: x * ops.cast(ops.linspace(0.1, 1, 4, dtype="float32") ** 0.3, x.dtype),
+    "constants without a type": lambda x: (
+        x * (ops.ones((4,)) / 3 + ops.arange(4.0) + ops.convert_to_tensor([0.1, 0.2, 0.3, 0.4]))
+    ),
+    "default type": lambda x: x * ops.array(np.float32([0.1, 0.2, 0.3, 0.4])) + ops.full((4,), 0.3),
+    "tensors in a list": lambda x: (
+        x + tf.convert_to_tensor([x[0, 0, 0], x[0, 0, 1], 0.3, 0.1]) + ops.convert_to_tensor([x[0, 0, 0]] * 4)
+    ),
+    "whole numbers without a type": lambda x: (
+        x * ops.cast(ops.cast(x, "int32") + ops.arange(4) + ops.array([1, 2, 3, 4]), x.dtype)
+    ),
+    "TensorFlow's constants": lambda x: (
+        tf.constant(0.1) * x + tf.ones((4,)) * tf.constant([0.1, 0.2, 0.3, 0.4], tf.float32)
+    ),
+    "TensorFlow's steps": lambda x: x * tf.range(4.0) / tf.convert_to_tensor(0.3) + tf.eye(4)[0] * tf.one_hot(1, 4),
+    "a policy": lambda x: ops.cast(keras.layers.Softmax(dtype="float32")(x - 1e9 * ops.cast(x > 0, x.dtype)), x.dtype),
+    "a layer made in the call": lambda x: (
+        keras.layers.Softmax()(x) * x + keras.layers.Softmax()(x) * ops.sqrt(ops.cast(4, x.dtype))
+    ),
     "TensorFlow's cast": lambda x: tf.cast(tf.nn.softmax(tf.cast(x, tf.float32) / 3), x.dtype),
 }
 
@@ -80,6 +98,32 @@ def test_layers_inside_are_seen_in_double_as_in_single() -> None:
         translate(model, "torch", example_inputs=X.astype("float32"), dtype=dtype) for dtype in (None, "float64")
     )
     assert [pair.source for pair in single.layers] == [pair.source for pair in double.layers]
+
+
+def test_a_layer_of_single_precision_inside_is_double_in_the_copy() -> None:
+    """Masks of -1e9, as of attention: in single precision they would eat up what they are added to."""
+
+    @keras.saving.register_keras_serializable("metannvis-tests")
+    class Attention(keras.layers.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
+
+        def call(self, x: Any) -> Any:
+            return ops.cast(self.softmax(x - 1e9), x.dtype)
+
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, Attention()(inputs))
+    (y,) = run_model(as_float64(model), [X]).outputs
+    expected = np.exp(X) / np.exp(X).sum(-1, keepdims=True)
+    assert np.abs(y - expected).max() < 1e-6  # 1e9 leaves seven digits of double
+    report = check_equivalence(
+        model,
+        translate(model, "torch", example_inputs=X.astype("float32"), dtype="float64"),
+        X.astype("float32"),
+        dtype="float64",
+    )
+    assert report.passed, str(report)
 
 
 def test_a_norm_is_that_of_float64() -> None:

@@ -75,17 +75,26 @@ def _made_in_double(model: Any) -> Iterator[None]:
 def _double_by_default() -> Iterator[None]:
     """Layers that a custom layer makes in its constructor are in no configuration: they take the default policy.
 
-    Inputs that a model makes there take the default type. Keras keeps the policy a thread, the type is patched in this one:
-    nobody else sees the change.
+    Inputs that a model makes there take the default type; whole numbers without a type stay of as many bits as they have
+    by it otherwise. Keras keeps the policy a thread, the type is patched in this one: nobody else sees the change.
     """
     keras = require("keras")
     from keras.src import backend
+    from keras.src.backend.common import dtypes
 
     before = keras.config.dtype_policy()
+    resolve, bits = dtypes._resolve_weak_type, backend.floatx()[-2:]
     with ExitStack() as stack:
         for holder in (keras.config, keras.backend, backend, backend.config):
             if hasattr(holder, "floatx"):
                 stack.enter_context(patched(holder, "floatx", lambda: "float64"))
+        stack.enter_context(
+            patched(
+                dtypes,
+                "_resolve_weak_type",
+                lambda dtype, precision="32": resolve(dtype, precision if dtype.startswith("float") else bits),
+            )
+        )
         keras.config.set_dtype_policy("float64")
         try:
             yield

@@ -1,8 +1,10 @@
 """Double precision: code of a model that asks for single precision gets double in a copy that computes in double.
 
 Norms, softmax and rotations of many models are computed in single precision whatever comes in
-(``ops.cast(x, "float32")``, ``ops.arange(steps, dtype="float32")``), so that half precision may be trained in. What their
-rounding leaves would be all that two models in double precision differ by.
+(``ops.cast(x, "float32")``, ``ops.arange(steps, dtype="float32")``, ``Softmax(dtype="float32")``), so that half precision may
+be trained in. What their rounding leaves would be all that two models in double precision differ by. What their code makes
+without a type (``ops.zeros(shape)``, ``tf.constant(0.5)``, a layer made in ``call``) is double as well: TensorFlow's
+operators do not mix the two.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from functools import cache, partial
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.process import patches
 from metannvis_translate.process.patches import patched
@@ -27,6 +31,10 @@ FUNCTIONS = (
     "arange", "array", "cast", "convert_to_tensor", "empty", "eye", "full", "full_like", "identity", "linspace", "logspace",
     "multi_hot", "one_hot", "ones", "ones_like", "tri", "zeros", "zeros_like",
 )  # fmt: skip
+#: Functions of TensorFlow that do.
+TF_FUNCTIONS = ("constant", "convert_to_tensor", "eye", "one_hot", "ones", "ones_like", "range", "zeros", "zeros_like")
+SINGLE = frozenset(["float32", "float16", "bfloat16"])
+POLICIES = SINGLE | {"mixed_float16", "mixed_bfloat16"}
 MARK = "_metannvis_in_double"
 _active: ContextVar[bool] = ContextVar("_active", default=False)
 
@@ -64,6 +72,8 @@ def lifted() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.callback(_active.reset, _active.set(True))
+        for holder in (keras.dtype_policies, keras.src.dtype_policies):
+            stack.enter_context(patched(holder, "get", partial(_policy, keras.DTypePolicy, holder.get)))
         for name in FUNCTIONS:
             theirs = getattr(internal, name, None)
             if theirs is None:
@@ -83,7 +93,19 @@ def lifted() -> Iterator[None]:
                     stack.callback(setattr, holder, name, theirs)
                     setattr(holder, name, ours)
         stack.enter_context(patched(tf, "cast", partial(_cast, tf.cast)))
+        for name in TF_FUNCTIONS:
+            theirs = getattr(tf, name)
+            stack.enter_context(patched(tf, name, partial(_call, theirs, _position(theirs))))
         yield
+
+
+def _policy(make: Callable[[str], Any], theirs: Callable[[Any], Any], identifier: Any = None) -> Any:
+    """The policy of a layer: one that asks for single precision (``Softmax(dtype="float32")``), or for none, gets double.
+
+    Keras' default type stays: whole numbers without a type depend on it as well.
+    """
+    found = theirs(identifier)
+    return make("float64") if getattr(found, "name", None) in POLICIES else found
 
 
 @cache
@@ -111,16 +133,25 @@ def _call(theirs: Any, position: int, *args: Any, **kwargs: Any) -> Any:
         return theirs(*args, **kwargs)
     if len(args) > position:
         args = (*args[:position], _doubled(args[position]), *args[position + 1 :])
-    elif "dtype" in kwargs:
+    elif kwargs.get("dtype") is not None:
         kwargs["dtype"] = _doubled(kwargs["dtype"])
+    else:
+        made = theirs(*args, **kwargs)
+        given = require("keras").tree.flatten((args, kwargs))
+        is_new = not any(hasattr(x, "dtype") and not isinstance(x, (np.ndarray, np.generic)) for x in given)
+        # of numbers, whose digits a type taken afterwards would not bring back
+        return theirs(*args, **kwargs, dtype="float64") if is_new and _name(made.dtype) in SINGLE else made
     return theirs(*args, **kwargs)
+
+
+def _name(dtype: Any) -> str:
+    return str(require("keras").backend.standardize_dtype(dtype))
 
 
 def _doubled(dtype: Any) -> Any:
     if dtype is None:
         return None
-    name = require("keras").backend.standardize_dtype(dtype)
-    return "float64" if name in ("float32", "float16", "bfloat16") else dtype
+    return "float64" if _name(dtype) in SINGLE else dtype
 
 
 def _cast(theirs: Any, x: Any, dtype: Any, name: str | None = None) -> Any:

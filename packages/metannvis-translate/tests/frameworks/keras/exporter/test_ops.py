@@ -347,6 +347,13 @@ def test_operation_of_which_an_operator_has_no_converter_is_refused() -> None:
         export_model(model, None, dtype=None, progress=lambda *a: None)
 
 
+@pytest.mark.parametrize("call", [lambda x: K.real(K.polar(x, x)), lambda x: K.real(K.view_as_complex(x))])
+def test_operation_that_returns_complex_numbers_is_refused(call: Any) -> None:
+    x = keras.Input((3, 2))
+    with pytest.raises(UnsupportedOperatorError, match="complex"):
+        translate(keras.Model(x, call(x)), "torch")
+
+
 def test_operation_can_be_registered(compare_export: Any) -> None:
     @keras_op("Median")
     def median(e: Any, op: Any, x: Any) -> Any:

@@ -129,6 +129,10 @@ def _maps_at_once() -> Iterator[None]:
 
 def _value(e: KerasEmitter, operation: Any, x: Any) -> ir.Value:
     """What flows along an edge as a value of the graph."""
+    if isinstance(x, Complex):
+        raise _refusal(e, operation, "it returns complex numbers, which no tensor of the graph holds")
+    if x is None or isinstance(x, (Variable, TensorList)):
+        raise _refusal(e, operation, "it returns what is no tensor")
     return Node(e, None, (), operation, {}).as_value(x)
 
 
