@@ -9,6 +9,7 @@ from metannvis_methods.__about__ import __version__
 from metannvis_methods.compare import compare
 from metannvis_methods.errors import (
     ChoiceWarning,
+    DeadlineError,
     FixedBatchWarning,
     GradientWarning,
     LayerChoiceWarning,
@@ -42,6 +43,7 @@ __all__ = [
     "Argument",
     "ChoiceWarning",
     "Comparison",
+    "DeadlineError",
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",

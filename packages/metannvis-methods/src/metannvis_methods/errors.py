@@ -6,6 +6,7 @@
     ├─ UnknownMethodError(LookupError)      no method of that name, of that kind, in that toolset
     ├─ UnknownToolsetError(LookupError)     no toolset of that name
     ├─ UnfitError(ValueError)               a method does not fit, and ``unfit="raise"`` was asked for
+    ├─ DeadlineError(TimeoutError)          the time that the caller gave is over, and there is nothing to show yet
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
 
     UserWarning
@@ -32,6 +33,7 @@ from metannvis_translate.errors import (
 
 __all__ = [
     "ChoiceWarning",
+    "DeadlineError",
     "FixedBatchWarning",
     "GradientWarning",
     "InvalidArgumentError",
@@ -58,6 +60,10 @@ class UnknownMethodError(MetannvisError, LookupError):
 
 class UnfitError(MetannvisError, ValueError):
     """A method does not fit the model or its result shows that it did not, and ``unfit="raise"`` was asked for."""
+
+
+class DeadlineError(MetannvisError, TimeoutError):
+    """The time that the caller gave is over, and the method has nothing to show yet."""
 
 
 class UnknownToolsetError(MetannvisError, LookupError):

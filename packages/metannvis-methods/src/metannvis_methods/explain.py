@@ -12,6 +12,7 @@ from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.running.deadline import deadline_word
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import batch_rows, resolve
@@ -46,6 +47,7 @@ def explain(
     noise: SmoothGrad | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
+    deadline: float | None = None,
     unfit: str = "warn",
     translation: Mapping[str, Any] | Translation | None = None,
     progress: Progress | None = None,
@@ -115,6 +117,9 @@ def explain(
     batch_size
         Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
         prediction itself; two where input and baseline share a pass. The result does not depend on it.
+    deadline
+        Seconds, translation included. ``noise`` ends with the copies that were done by then, which is told; everything else in
+        a ``DeadlineError``, at the next pass through the model.
     unfit
         What is done about a method that does not fit the model or the inputs, or whose values say nothing: ``"warn"``,
         ``"raise"`` (``UnfitError``), or ``"ignore"``. The result has it in ``warnings`` as well.
@@ -142,6 +147,8 @@ def explain(
         An argument is missing or cannot be used.
     MissingFrameworkError
         A package is not installed; the message says what to install.
+    DeadlineError
+        The time is over.
     ToolsetError
         The toolkit failed; its own error is chained.
 
@@ -180,6 +187,7 @@ def explain(
         noise=noise,
         reshape=reshape,
         unfit=unfit,
+        deadline=deadline_word(deadline),
         data=data,
         value_range=value_range,
         labels=None if labels is None else tuple(labels),
@@ -201,6 +209,7 @@ def explain(
         "reshape": reshape,
         "seed": seed,
         "batch_size": batch_size,
+        "deadline": deadline,
         "data": data,
         "value_range": value_range,
         "unfit": None if unfit == "warn" else unfit,

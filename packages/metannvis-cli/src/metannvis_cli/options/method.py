@@ -31,6 +31,8 @@ WORDS = {
     "value_range": "--value-range",
     "noise": "--noise",
     "unfit": "--unfit",
+    "deadline": "--deadline",
+    "logits": "--logits",
     "translation": "--no-verify and others",
     "progress": "--quiet",
     "options": "--option, once for each",

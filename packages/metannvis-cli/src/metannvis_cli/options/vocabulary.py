@@ -36,6 +36,10 @@ class VocabularyOptions:
         Black and white.
     noise
         A kind, samples, a standard deviation.
+    deadline
+        Seconds.
+    logits
+        Whether what goes into the last softmax or sigmoid is explained.
     unfit
         What is done about a method that does not fit.
     """
@@ -48,6 +52,8 @@ class VocabularyOptions:
     data: Path | None = None
     value_range: tuple[float, float] | None = None
     noise: str | None = None
+    deadline: float | None = None
+    logits: str = "auto"
     unfit: str = "warn"
 
     def words(self) -> dict[str, Any]:
@@ -58,7 +64,8 @@ class VocabularyOptions:
         click.BadParameter
             A text is no such word.
         """
-        found: dict[str, Any] = {"unfit": self.unfit}
+        logits: bool | str = {"yes": True, "no": False}.get(self.logits, self.logits)
+        found: dict[str, Any] = {"unfit": self.unfit, "logits": logits, "deadline": self.deadline}
         if self.model_output is not None:
             found["output"] = int(self.model_output) if _is_whole(self.model_output) else self.model_output
         if self.reshape is not None:
@@ -125,6 +132,15 @@ def vocabulary_options() -> Function:
             "--noise",
             metavar="KIND[:SAMPLES[:STDEV]]",
             help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
+        ),
+        click.option(
+            "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="When the run has to end."
+        ),
+        click.option(
+            "--logits",
+            type=click.Choice(["auto", "yes", "no"]),
+            default="auto",
+            help="Whether what goes into a softmax or sigmoid that the model ends in is explained.",
         ),
         click.option(
             "--unfit",

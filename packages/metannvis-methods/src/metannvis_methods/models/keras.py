@@ -106,6 +106,27 @@ def before_probabilities(output: Any) -> Any:
     return bare(given[0])
 
 
+class Told(keras.layers.Layer):
+    """Its first input, and a function that is called at each pass."""
+
+    def __init__(self, function: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
+        self.function = function
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy of the layer is made from, within this process."""
+        return {**super().get_config(), "function": self.function}
+
+    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
+        """As the first input."""
+        return keras.KerasTensor(given[0].shape, given[0].dtype)
+
+    def call(self, given: Any) -> Any:
+        """Tell, and hand on."""
+        self.function()
+        return given[0]
+
+
 class Held(keras.layers.Layer):
     """A tensor that is the same whatever is given."""
 
@@ -244,6 +265,8 @@ class KerasAdapter(ModelAdapter):
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
         inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
+        if view.before_pass is not None:  # beside the output: the layers stay where they are found by name
+            outputs[view.place] = Told(view.before_pass)([outputs[view.place], inputs[0]])
         if view.constants:
             held = dict(view.constants)
             free = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for k, x in enumerate(inputs) if k not in held]

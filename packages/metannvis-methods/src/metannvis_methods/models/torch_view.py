@@ -42,6 +42,8 @@ class ViewedModule(torch.nn.Module):
     def seen(self, inputs: Sequence[Any]) -> torch.Tensor:
         """One pass through the model."""
         view = self.view
+        if view.before_pass is not None:
+            view.before_pass()
         inputs, which = (inputs[:-1], inputs[-1]) if view.by_row else (inputs, None)
         embedded, inputs = (inputs[0], inputs[1:]) if view.embedding is not None else (None, inputs)
         places = view.order or range(len(inputs))

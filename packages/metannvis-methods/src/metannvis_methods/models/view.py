@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class View:
         A layer of the model whose output is given as the first input, in the stead of what it would compute.
     logits
         What goes into a softmax or a sigmoid that ends the model is seen, instead of what comes out.
+    before_pass
+        Called before each pass through the model; what it raises ends the method.
     rows
         Most rows that pass through the model at once. Rows stand for themselves: the model is called again, and each
         call's gradients are worked out before the next; where they are wanted, what is seen has to be of shape ``(N,)``.
@@ -46,3 +49,4 @@ class View:
     embedding: Any = None
     rows: int | None = None
     logits: bool = False
+    before_pass: Callable[[], None] | None = None

@@ -68,6 +68,8 @@ class MethodCall:
         For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
     embedding
         A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
+    deadline
+        When the run ends, as ``time.monotonic`` counts; ``None``: when it is done. The model that a toolset is shown tells.
     logits
         ``True`` where what goes into the model's last softmax or sigmoid is explained. For a toolset: ``None``, since it is
         shown such a model.
@@ -109,6 +111,7 @@ class MethodCall:
     score: Any = None
     held: Mapping[int, Any] = field(default_factory=dict)
     embedding: Any = None
+    deadline: float | None = None
     logits: bool | None = None
     data: Any = None
     value_range: tuple[float, float] | None = None

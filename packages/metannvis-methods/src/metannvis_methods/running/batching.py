@@ -16,6 +16,7 @@ from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.view import View
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 from metannvis_methods.running import notices
+from metannvis_methods.running.deadline import in_time
 
 
 def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
@@ -129,7 +130,14 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         targets = (
             call.target if isinstance(call.target, list) else [call.target]
         )  # what has a gradient is one number a row
-    if scores == [None] and call.output is None and rows is None and not call.held and not call.logits:
+    if (
+        scores == [None]
+        and call.output is None
+        and rows is None
+        and not call.held
+        and not call.logits
+        and call.deadline is None
+    ):
         return call
     choices = [choice for choice in (targets or scores) if choice is not None]
     distinct = list(dict.fromkeys(choices)) if targets else choices
@@ -141,10 +149,13 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         by_row=by_row,
         rows=rows,
         logits=bool(call.logits),
+        before_pass=None if call.deadline is None else functools.partial(in_time, call.deadline, spec.key),
         embedding=call.embedding,
         order=_order(call) if call.held and extra is not None else (),
         constants=tuple(call.held.items()) if extra is None else (),
     )
+    if view == View() and call.output is None:
+        return call
     options = dict(call.call_options)
     if call.held and extra is not None:
         options[extra.name] = (*call.held.values(), *in_order(options.get(extra.name)))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.running.notices import tell
 from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
 
 __all__ = ["noise_word", "over_noise"]
@@ -59,11 +61,55 @@ def over_noise(
         copies = np.repeat(array, noise.samples, axis=0)
         moved = copies + adapter.normal(copies.shape) * np.repeat(size, noise.samples, axis=0)
         noisy.append(adapter.same_kind(tensor, moved.astype(array.dtype)))
+    if call.deadline is not None:
+        return _until(call.deadline, noise, call, tuple(noisy), adapter, run)
     result = run(_repeated(call, tuple(noisy), noise.samples, count, adapter))
+    return _reduced(noise, result, count, noise.samples)
+
+
+def _until(
+    deadline: float,
+    noise: SmoothGrad,
+    call: MethodCall,
+    noisy: tuple[Any, ...],
+    adapter: ModelAdapter,
+    run: Callable[[MethodCall], MethodOutput],
+) -> MethodOutput:
+    """The method's result over the copies that are done in time, one after the other."""
+    done: list[MethodOutput] = []
+    for k in range(noise.samples):
+        copy = tuple(adapter.same_kind(x, to_numpy(x)[k :: noise.samples]) for x in noisy)
+        try:
+            done.append(run(dataclasses.replace(call, inputs=copy)))
+        except DeadlineError:
+            if not done:
+                raise
+            break
+        if time.monotonic() > deadline:
+            break
+    if len(done) < noise.samples:
+        tell(
+            f"the time was over after {len(done)} of {noise.samples} noisy copies, which the values are of",
+            UnfitWarning,
+        )
+
+    def joined(parts: list[Any]) -> Any:
+        if isinstance(parts[0], (tuple, list)):
+            return tuple(joined(list(items)) for items in zip(*parts, strict=True))
+        stacked = np.stack([to_numpy(part) for part in parts], axis=1)
+        return stacked.reshape(-1, *stacked.shape[2:])
+
+    delta = None if done[0].delta is None else joined([output.delta for output in done])
+    whole = dataclasses.replace(done[0], values=joined([output.values for output in done]), delta=delta)
+    return _reduced(noise, whole, int(call.inputs[0].shape[0]), len(done))
+
+
+def _reduced(noise: SmoothGrad, result: MethodOutput, count: int, samples: int) -> MethodOutput:
+    """What the kind of noise makes of the maps of copies, those of a sample after each other."""
 
     def reduced(values: Any) -> Any:
         array = to_numpy(values)
-        maps = array.reshape(count, noise.samples, *array.shape[1:])
+        maps = array.reshape(count, samples, *array.shape[1:])
         if noise.kind == "smoothgrad":
             return maps.mean(1)
         square = (maps.astype(np.float64) ** 2).mean(1)
@@ -72,7 +118,7 @@ def over_noise(
         return square.astype(array.dtype)
 
     values = tuple(map(reduced, result.values)) if isinstance(result.values, (tuple, list)) else reduced(result.values)
-    delta = None if result.delta is None else to_numpy(result.delta).reshape(count, noise.samples).mean(1)
+    delta = None if result.delta is None else to_numpy(result.delta).reshape(count, samples).mean(1)
     return dataclasses.replace(result, values=values, delta=delta)
 
 
