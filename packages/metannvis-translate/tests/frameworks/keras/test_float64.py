@@ -39,6 +39,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
         x * (ops.ones((4,)) / 3 + ops.arange(4.0) + ops.convert_to_tensor([0.1, 0.2, 0.3, 0.4]))
     ),
     "default type": lambda x: x * ops.array(np.float32([0.1, 0.2, 0.3, 0.4])) + ops.full((4,), 0.3),
+    "TensorFlow's numbers": lambda x: (
+        x * tf.fill((4,), 0.3) * tf.linspace(0.1, 1.0, 4) * tf.sequence_mask([3], 4, dtype=tf.float32)
+    ),
     "tensors in a list": lambda x: (
         x + tf.convert_to_tensor([x[0, 0, 0], x[0, 0, 1], 0.3, 0.1]) + ops.convert_to_tensor([x[0, 0, 0]] * 4)
     ),
@@ -123,6 +126,23 @@ def test_a_layer_of_single_precision_inside_is_double_in_the_copy() -> None:
         X.astype("float32"),
         dtype="float64",
     )
+    assert report.passed, str(report)
+
+
+def test_a_weight_of_single_precision_is_double_in_the_copy() -> None:
+    @keras.saving.register_keras_serializable("metannvis-tests")
+    class Scale(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.scale = self.add_weight((4,), "random_normal", "float32", name="scale")
+            self.shift = self.add_weight(shape=(4,), dtype="float32", name="shift")
+
+        def call(self, x: Any) -> Any:
+            return tf.multiply(x, self.scale) + self.shift.value
+
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, Scale()(inputs))
+    translation = translate(model, "torch", example_inputs=X.astype("float32"), dtype="float64")
+    report = check_equivalence(model, translation, X.astype("float32"), dtype="float64")
     assert report.passed, str(report)
 
 

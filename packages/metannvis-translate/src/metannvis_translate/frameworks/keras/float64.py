@@ -32,7 +32,20 @@ FUNCTIONS = (
     "multi_hot", "one_hot", "ones", "ones_like", "tri", "zeros", "zeros_like",
 )  # fmt: skip
 #: Functions of TensorFlow that do.
-TF_FUNCTIONS = ("constant", "convert_to_tensor", "eye", "one_hot", "ones", "ones_like", "range", "zeros", "zeros_like")
+TF_FUNCTIONS = (
+    "constant",
+    "convert_to_tensor",
+    "eye",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "range",
+    "sequence_mask",
+    "zeros",
+    "zeros_like",
+)
+#: Functions of TensorFlow whose result is of the type of the numbers that they are given.
+OF_NUMBERS = ("fill", "linspace")
 SINGLE = frozenset(["float32", "float16", "bfloat16"])
 POLICIES = SINGLE | {"mixed_float16", "mixed_bfloat16"}
 MARK = "_metannvis_in_double"
@@ -96,6 +109,10 @@ def lifted() -> Iterator[None]:
         for name in TF_FUNCTIONS:
             theirs = getattr(tf, name)
             stack.enter_context(patched(tf, name, partial(_call, theirs, _position(theirs))))
+        for name in OF_NUMBERS:
+            stack.enter_context(patched(tf, name, partial(_of_numbers, getattr(tf, name))))
+        layer = keras.layers.Layer
+        stack.enter_context(patched(layer, "add_weight", partial(_weight, layer.add_weight)))
         yield
 
 
@@ -142,6 +159,25 @@ def _call(theirs: Any, position: int, *args: Any, **kwargs: Any) -> Any:
         # of numbers, whose digits a type taken afterwards would not bring back
         return theirs(*args, **kwargs, dtype="float64") if is_new and _name(made.dtype) in SINGLE else made
     return theirs(*args, **kwargs)
+
+
+def _of_numbers(theirs: Any, *args: Any, **kwargs: Any) -> Any:
+    if _is_own():
+        return theirs(*args, **kwargs)
+    return theirs(*map(_wide, args), **{k: _wide(v) for k, v in kwargs.items()})
+
+
+def _wide(x: Any) -> Any:
+    return np.float64(x) if isinstance(x, float) else x
+
+
+def _weight(theirs: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """A weight (shape, initializer, type) of a layer, double for single; without a type it is of the layer's policy."""
+    if _is_own():
+        return theirs(layer, *args, **kwargs)
+    if "dtype" in kwargs:
+        kwargs["dtype"] = _doubled(kwargs["dtype"])
+    return theirs(layer, *args[:2], *map(_doubled, args[2:3]), *args[3:], **kwargs)
 
 
 def _name(dtype: Any) -> str:
