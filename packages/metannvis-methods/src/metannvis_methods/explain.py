@@ -12,6 +12,7 @@ from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.results.record import repeats_records
 from metannvis_methods.running.deadline import deadline_word
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
@@ -243,6 +244,7 @@ def _without(words: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in words.items() if name not in names}
 
 
+@repeats_records
 def rerun(explanation: Explanation, model: Any, **changes: Any) -> Explanation:
     """See :meth:`metannvis_methods.Explanation.rerun`."""
     record = explanation.record

@@ -41,11 +41,17 @@ class ModelAdapter:
         Whether its models take any number of samples; ``False`` if a model may demand one.
     bounds_rows
         Whether :meth:`view` bounds the rows that pass through the model at once.
+    channels_last
+        Whether maps have their channels on the last axis rather than behind the batch.
+    has_tensors
+        Whether a caller's function of an output gets a tensor of this framework; else of the one that runs.
     """
 
     key: str = ""
     any_batch: bool = True
     bounds_rows: bool = False
+    channels_last: bool = False
+    has_tensors: bool = True
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""

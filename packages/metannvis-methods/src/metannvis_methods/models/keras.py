@@ -151,6 +151,7 @@ class KerasAdapter(ModelAdapter):
     """Keras 3 models on TensorFlow."""
 
     key = "tensorflow"
+    channels_last = True
 
     def is_model(self, model: Any) -> bool:
         """A ``keras.Model``; a SavedModel or a ``tf_keras`` model is none."""

@@ -20,6 +20,7 @@ class OnnxAdapter(ModelAdapter):
 
     key = "onnx"
     any_batch = False
+    has_tensors = False
 
     def is_model(self, model: Any) -> bool:
         """No toolkit runs on one."""

@@ -17,7 +17,7 @@ from metannvis_translate.writing import replacing
 from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
-from metannvis_methods.results.record import Record
+from metannvis_methods.results.record import Record, repeat
 
 if TYPE_CHECKING:
     pass
@@ -111,9 +111,8 @@ class Explanation:
         InvalidArgumentError
             There is no record, or it lacks what only the caller has; the file is not what it was.
         """
-        from metannvis_methods.explain import rerun
-
-        return rerun(self, model, **changes)
+        found: Explanation = repeat(self, model, **changes)
+        return found
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
         """Write an ``.npz`` file, which :meth:`load` reads: arrays ``values`` (or ``values_0`` …) and so on.

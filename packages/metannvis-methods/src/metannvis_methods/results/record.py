@@ -12,7 +12,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["Record", "decoded", "encoded"]
+__all__ = ["Record", "decoded", "encoded", "repeat", "repeats_records"]
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +46,20 @@ class Record:
     def lost(self) -> tuple[str, ...]:
         """Words whose values the record does not hold: functions, objects of a toolkit."""
         return tuple(name for name, value in self.words.items() if _holds_lost(value))
+
+
+_repeaters: list[Callable[..., Any]] = []
+
+
+def repeats_records(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Name the function that makes a call again: results do not know what made them."""
+    _repeaters[:] = [function]
+    return function
+
+
+def repeat(explanation: Any, model: Any, **changes: Any) -> Any:
+    """Make the call of an explanation again, by the function that :func:`repeats_records` named."""
+    return _repeaters[0](explanation, model, **changes)
 
 
 def _holds_lost(value: Any) -> bool:

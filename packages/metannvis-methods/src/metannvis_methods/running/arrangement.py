@@ -76,7 +76,7 @@ def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callabl
         from metannvis_translate.frameworks import get_framework
 
         back = get_framework(home.key).from_numpy if home.key else np.asarray
-        return ByFunction(reshape, lambda array: back(_to_caller(row, array)), home.key == "tensorflow")
+        return ByFunction(reshape, lambda array: back(_to_caller(row, array)), home.channels_last)
     axes, shape = _target_axes(row), tuple(row.target.shape or row.source.shape)
     if len(shape) == 3 and (axes in ("NTF", "N??", "NT?") or reshape not in (None, "auto")):
         return _grid(prepared, row.source.name, shape[1], reshape)
@@ -84,7 +84,7 @@ def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callabl
         raise InvalidArgumentError(
             f"reshape={reshape!r} is for tokens, and layer {row.source.name!r} returns shape {shape} ({axes})"
         )
-    last = prepared.runs_in == "tensorflow"
+    last = prepared.adapter.channels_last
     if "C" in axes and len(axes) == len(shape) > 2:
         channel = axes.index("C")
         return None if channel == (len(shape) - 1 if last else 1) else Moved(channel)

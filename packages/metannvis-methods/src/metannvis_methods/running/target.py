@@ -241,7 +241,7 @@ def scores_for(
         return NegativeScore(inside, permutation=order)
     if isinstance(target, OutputScore):
         return dataclasses.replace(target, permutation=order)
-    tensors = home if home.key in ("torch", "tensorflow") or not prepared.adapter.key else prepared.adapter
+    tensors = home if home.has_tensors else prepared.adapter
     score = FunctionScore(target, tensors.scored, permutation=order)
     score.evaluate(output)  # a function that does not fit is told before time is spent
     return score
@@ -256,7 +256,7 @@ def _regions(
         )
     channel = chosen.axes.find("C") if len(chosen.axes) == output.ndim else -1
     if channel < 1:
-        channel = output.ndim - 1 if home.key == "tensorflow" else 1
+        channel = output.ndim - 1 if home.channels_last else 1
     classes = output.shape[channel]
     if not isinstance(target.class_, (int, np.integer)) or not -classes <= target.class_ < classes:
         raise InvalidArgumentError(
