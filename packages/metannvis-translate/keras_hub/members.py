@@ -341,13 +341,14 @@ def _gemma4(*, vision: bool) -> Any:
 def _sam() -> Any:
     encoder = _models().ViTDetBackbone(
         hidden_size=16, num_layers=2, intermediate_dim=24, num_heads=2, global_attention_layer_indices=[1], patch_size=4,
-        num_output_channels=8, window_size=2, image_shape=(16, 16, 3),
+        num_output_channels=16, window_size=2, image_shape=(16, 16, 3),
     )  # fmt: skip
     prompt = _part("sam.sam_prompt_encoder.SAMPromptEncoder")(
-        hidden_size=8, image_embedding_size=(4, 4), input_image_size=(16, 16), mask_in_channels=16
+        hidden_size=16, image_embedding_size=(4, 4), input_image_size=(16, 16), mask_in_channels=16
     )
+    # a quarter of its width is what its upscaling normalizes over: two entries would come out as their signs, rounding and all
     decoder = _part("sam.sam_mask_decoder.SAMMaskDecoder")(
-        num_layers=2, hidden_size=8, intermediate_dim=16, num_heads=2, embedding_dim=8, num_multimask_outputs=3, iou_head_depth=3,
+        num_layers=2, hidden_size=16, intermediate_dim=16, num_heads=2, embedding_dim=16, num_multimask_outputs=3, iou_head_depth=3,
         iou_head_hidden_dim=8,
     )  # fmt: skip
     return _models().SAMBackbone(image_encoder=encoder, prompt_encoder=prompt, mask_decoder=decoder)
