@@ -215,6 +215,15 @@ def test_what_a_record_cannot_hold_is_asked_for(model: Any, images: np.ndarray, 
         by_hand.rerun(model)
 
 
+def test_a_layer_that_was_given_as_an_object_is_recorded_by_its_name(
+    model: Any, images: np.ndarray, tmp_path: Any
+) -> None:
+    e = explain(model, "grad_cam", images, target=1, layer=model.conv2, toolset="captum")
+    back = Explanation.load(e.save(tmp_path / "e"))
+    assert back.record.words["layer"] == "conv2"
+    np.testing.assert_array_equal(back.rerun(model).values, e.values)
+
+
 def test_words_of_the_vocabulary_survive_a_file(images: np.ndarray, tmp_path: Any) -> None:
     net = torch.nn.Conv2d(3, 3, 3, padding=1)
     mask = np.random.default_rng(0).uniform(size=(10, 12)) > 0.5

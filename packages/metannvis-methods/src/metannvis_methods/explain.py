@@ -203,6 +203,7 @@ def explain(
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
     given = {
         **{name: value for name, value in arguments.items() if name != "inputs"},
+        "layer": layer if layer is None or isinstance(layer, (str, int)) else result.layer,
         "output": output,
         "logits": None if logits == "auto" else logits,
         "labels": labels,
