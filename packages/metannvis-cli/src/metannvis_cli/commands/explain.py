@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from metannvis_cli.models import Opened
 
 KINDS = ("figure", "page", "result", "values")
-#: Baselines by word, as ``metannvis_methods.inputs.baselines`` has them, which is not imported before it is needed.
-BASELINES = ("black", "white", "mean", "blur", "noise", "uniform", "neutral")
 
 
 @click.command("explain")
@@ -133,6 +131,8 @@ def command(
 
 def _baseline(text: str | None, opened: Opened, at_layer: bool, console: Console) -> Any:
     """A number, a word, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
+    from metannvis_methods.inputs.baselines import BASELINES
+
     if text is None or text in BASELINES:
         return text
     try:
