@@ -12,7 +12,7 @@ import captum.attr
 import numpy as np
 import torch
 from metannvis_methods import explain
-from metannvis_methods.toolsets.captum.deep_lift_rules import own_rules
+from metannvis_methods.toolsets.captum.deep_lift_interception import own_rules
 from torch import nn
 
 from .canonical_networks import SHAPES, STYLES, made

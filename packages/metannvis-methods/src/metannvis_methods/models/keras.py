@@ -19,7 +19,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
-from metannvis_methods.models.scores import OutputScore
+from metannvis_methods.models.keras_view import before_probabilities, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
 
@@ -34,117 +34,6 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match", category=UserWarning)
         yield
-
-
-class Scored(keras.layers.Layer):
-    """A score worked out in NumPy, with its derivative, shape ``(N,)``."""
-
-    def __init__(self, score: OutputScore, **options: Any) -> None:
-        super().__init__(**options)
-        self.score = score
-
-    def get_config(self) -> dict[str, Any]:
-        """What a copy of the layer is made from, within this process."""
-        return {**super().get_config(), "score": self.score}
-
-    def compute_output_spec(self, output: Any) -> keras.KerasTensor:
-        """One number a row."""
-        return keras.KerasTensor(output.shape[:1], output.dtype)
-
-    def call(self, output: Any) -> Any:
-        """Values and their derivative."""
-        score = self.score
-
-        @tf.custom_gradient
-        def scored(tensor: Any) -> Any:
-            def values(array: Any) -> Array:
-                return score(to_numpy(array))[0]
-
-            def derivative(cotangent: Any) -> Any:
-                def found(array: Any, given: Any) -> Array:
-                    return score(to_numpy(array))[1](to_numpy(given)).astype(to_numpy(array).dtype)
-
-                grown = tf.py_function(found, [tensor, cotangent], tensor.dtype)
-                grown.set_shape(tensor.shape)
-                return grown
-
-            rows = tf.py_function(values, [tensor], tensor.dtype)
-            rows.set_shape(tensor.shape[:1])
-            return rows, derivative
-
-        return scored(output)
-
-
-PROBABILITIES = ("softmax", "log_softmax", "sigmoid", "log_sigmoid")
-#: Layers and operations that move numbers without changing them.
-MOVES = ("Reshape", "Flatten", "Permute", "Squeeze", "ExpandDims", "Transpose", "GetItem")
-
-
-def before_probabilities(output: Any) -> Any:
-    """What goes into the softmax or the sigmoid that an output of a functional model comes from; ``None`` if it does not.
-
-    The activation of a layer is left out of a copy of the layer that shares its weights.
-    """
-    operation, node, _ = output._keras_history
-    source = operation._inbound_nodes[node]
-    given = list(source.arguments.keras_tensors)
-    kind = type(operation).__name__
-    if kind in MOVES and len(given) == 1:
-        before = before_probabilities(given[0])
-        arguments, options = source.arguments.args, source.arguments.kwargs
-        return None if before is None else operation(before, *arguments[1:], **options)
-    if kind.casefold().replace("_", "") in {name.replace("_", "") for name in PROBABILITIES} and len(given) == 1:
-        return given[0]
-    name = getattr(getattr(operation, "activation", None), "__name__", "")
-    if name not in PROBABILITIES or len(given) != 1:
-        return None
-    if kind == "Activation":
-        return given[0]
-    bare = object.__new__(type(operation))  # copy.copy() would save and load it
-    changed = {"activation": keras.activations.linear, "_inbound_nodes": [], "_outbound_nodes": []}
-    bare.__dict__.update({**operation.__dict__, **changed})
-    return bare(given[0])
-
-
-class Told(keras.layers.Layer):
-    """Its first input, and a function that is called at each pass."""
-
-    def __init__(self, function: Callable[[], None], **options: Any) -> None:
-        super().__init__(**options)
-        self.function = function
-
-    def get_config(self) -> dict[str, Any]:
-        """What a copy of the layer is made from, within this process."""
-        return {**super().get_config(), "function": self.function}
-
-    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
-        """As the first input."""
-        return keras.KerasTensor(given[0].shape, given[0].dtype)
-
-    def call(self, given: Any) -> Any:
-        """Tell, and hand on."""
-        self.function()
-        return given[0]
-
-
-class Held(keras.layers.Layer):
-    """A tensor that is the same whatever is given."""
-
-    def __init__(self, value: Any, **options: Any) -> None:
-        super().__init__(**options)
-        self.value = value
-
-    def get_config(self) -> dict[str, Any]:
-        """What a copy of the layer is made from, within this process."""
-        return {**super().get_config(), "value": self.value}
-
-    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
-        """Shape and dtype of the tensor, the batch as it is given."""
-        return keras.KerasTensor((given.shape[0], *self.value.shape[1:]), self.value.dtype)
-
-    def call(self, given: Any) -> Any:
-        """The tensor."""
-        return self.value
 
 
 class KerasAdapter(ModelAdapter):
@@ -265,19 +154,7 @@ class KerasAdapter(ModelAdapter):
 
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
-        inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
-        if view.before_pass is not None:  # beside the output: the layers stay where they are found by name
-            outputs[view.place] = Told(view.before_pass)([outputs[view.place], inputs[0]])
-        if view.constants:
-            held = dict(view.constants)
-            free = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for k, x in enumerate(inputs) if k not in held]
-            rest = iter(free)
-            given = [Held(held[k])(free[0]) if k in held else next(rest) for k in range(len(inputs))]
-            inputs, outputs = free, keras.tree.flatten(keras.Model(inputs, outputs)(given))
-        output = outputs[view.place]
-        if view.logits:
-            output = before_probabilities(output)
-        return keras.Model(inputs, Scored(view.scores[0])(output) if view.scores else output)
+        return viewed(model, view)
 
     def scored(self, function: Callable[[Any], Any], output: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The function is called with a TensorFlow tensor, eagerly."""

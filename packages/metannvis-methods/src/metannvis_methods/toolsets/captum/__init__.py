@@ -28,7 +28,7 @@ class CaptumToolset(Toolset):
         if not spec.needs_canonical or not inputs:
             return ()
         if spec.base in ("deep_lift", "deep_lift_shap"):
-            from metannvis_methods.toolsets.captum.deep_lift_rules import functions_without_rules
+            from metannvis_methods.toolsets.captum.deep_lift_interception import functions_without_rules
 
             with adapter_for("torch").guarded(model):
                 return tuple(functions_without_rules(model, inputs))

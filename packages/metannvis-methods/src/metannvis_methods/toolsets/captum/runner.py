@@ -93,7 +93,7 @@ def _rules(call: MethodCall) -> AbstractContextManager[Any]:
     """What stands in for rules that the toolkit lacks or gets wrong, while the method runs."""
     if call.spec.base not in ("deep_lift", "deep_lift_shap"):
         return nullcontext()
-    from metannvis_methods.toolsets.captum.deep_lift_rules import own_rules
+    from metannvis_methods.toolsets.captum.deep_lift_interception import own_rules
 
     eps = call.init_arguments.get("eps")
     return own_rules(call.model) if eps is None else own_rules(call.model, eps)

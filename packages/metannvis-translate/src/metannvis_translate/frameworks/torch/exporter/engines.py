@@ -21,6 +21,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, refused
 from metannvis_translate.frameworks.torch.exporter.custom_operators import translations
 from metannvis_translate.frameworks.torch.exporter.explicit_float32 import SingleCall, calls_of, computed_in_single
+from metannvis_translate.frameworks.torch.exporter.module_scopes import PREFIX, scope_of, torchscript_scope
 from metannvis_translate.frameworks.torch.exporter.operator_trace import traced
 from metannvis_translate.frameworks.torch.exporter.operator_translation import Rules, Translation
 from metannvis_translate.frameworks.torch.exporter.packed_sequences import keeping_padded
@@ -37,10 +38,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     import torch
 
-__all__ = ["ENGINES", "PREFIX", "Exported", "Recorder", "quiet"]
+__all__ = ["ENGINES", "Exported", "Recorder", "quiet"]
 
-#: What the wrapper around the model puts before the path of every module.
-PREFIX = "model."
 NUMBER = re.compile(r"(?<![\w.%])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
 #: What PyTorch computes with where the operator's default attributes, float32 in the standard, stand in the graph.
 EXACT_DEFAULTS = {"Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946}}
@@ -132,7 +131,7 @@ def by_dynamo(recorder: Recorder, dynamic: bool) -> Exported:
         refuse_branches(model.graph, free_axes, asked, alone=recorder.given_batch == 1)
         recorder.squeezes = asked.squeezes
     for node in model.graph:
-        layer = _scope(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
+        layer = scope_of(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
         text = node.metadata_props.get("pkg.torch.onnx.fx_node", "")
         trace = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
         node.metadata_props.clear()
@@ -232,7 +231,7 @@ def by_torchscript(recorder: Recorder, dynamic: bool) -> Exported:
     _attach_weights(model.graph, module)
     modules = {path for path, _ in recorder.model.named_modules()}
     for node in model.graph:
-        layer = _torchscript_scope(node.name or "", modules)
+        layer = torchscript_scope(node.name or "", modules)
         if layer:
             node.metadata_props[LAYER] = layer
         # float32 attributes and constants were Python doubles; the shortest decimal is what somebody wrote
@@ -327,13 +326,6 @@ def _no_graph_printed() -> Iterator[None]:
         yield
 
 
-def _scope(name_scopes: str) -> str:
-    """Path of the innermost module from the exporter's list of scopes."""
-    scopes = re.findall(r"'([^']*)'", name_scopes)[:-1]
-    inner = [scope for scope in scopes if scope.startswith(PREFIX)]
-    return inner[-1].removeprefix(PREFIX) if inner else ""
-
-
 def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph with the shapes that ONNX infers: what this exporter notes of them is incomplete."""
     from onnx import shape_inference
@@ -354,30 +346,6 @@ def _attach_weights(graph: ir.Graph, module: torch.nn.Module) -> None:
         graph.inputs.remove(value)
         value.const_value = TorchTensor(tensors[value.name or ""].detach(), name=value.name)
         graph.register_initializer(value)
-
-
-def _torchscript_scope(name: str, known: set[str]) -> str:
-    """Path of the innermost module from a TorchScript node name, ``/model/blk/blk.0/conv/Conv``."""
-    parts = [part for part in name.split("/")[:-1] if part]
-    if parts and parts[0] == PREFIX.rstrip("."):
-        parts = parts[1:]
-    path = ""
-    for part in parts:
-        bare = re.sub(r"_\d+$", "", part)
-        # the children of a sequence that is the whole model are called after the wrapper's attribute
-        spellings = (part, bare, part.removeprefix(PREFIX), bare.removeprefix(PREFIX)) if not path else (part, bare)
-        found = (longer for spelt in spellings for longer in _joined(path, spelt) if longer in known)
-        path = next(found, path)
-    return path
-
-
-def _joined(path: str, part: str) -> Iterator[str]:
-    """A path continued by a part, which says the end of the path again where modules stand in nested sequences."""
-    have, more = path.split(".") if path else [], part.split(".")
-    for again in reversed(range(len(more))):
-        if have[len(have) - again :] == more[:again]:
-            yield ".".join((*have, *more[again:]))
-    yield part
 
 
 def _keep_exact(node: ir.Node, text: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.errors import UnsupportedOperatorError
-from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, quiet
+from metannvis_translate.frameworks.torch.exporter.engines import quiet
+from metannvis_translate.frameworks.torch.exporter.module_scopes import PREFIX
 from metannvis_translate.graph.stack_trace import line_of_error, line_of_trace
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import numpy as np
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.torch.conventions import CONVENTIONS, state_conventions
 from metannvis_translate.frameworks.torch.exporter.call_interception import Handler, handled, reworded
-from metannvis_translate.frameworks.torch.exporter.engines import PREFIX, Exported, quiet
+from metannvis_translate.frameworks.torch.exporter.engines import Exported, quiet
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line
+from metannvis_translate.frameworks.torch.exporter.module_scopes import PREFIX
 from metannvis_translate.frameworks.torch.exporter.output_snapshots import OutputSnapshots
 from metannvis_translate.frameworks.torch.exporter.rewritten_functions import rewritten
 from metannvis_translate.frameworks.torch.exporter.size_branches import SQUEEZES

@@ -19,6 +19,7 @@ from metannvis_translate.frameworks.keras.exporter.tf_nodes.registry import (
 __all__ = ["FAMILIES", "Complex", "Node", "Sizes", "TensorList", "Variable", "find_node_converter", "load_families"]
 
 FAMILIES = (
+    "diagonals",
     "elementwise",
     "gather",
     "image",
