@@ -104,6 +104,11 @@ def plot(
     return draw(result, sample=sample, path=path, **options)
 
 
+def options_of(kind: str) -> tuple[str, ...]:
+    """Names of the options that figures of a kind have."""
+    return tuple(inspect.signature(KINDS[kind]).parameters)[1:]
+
+
 def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False, **options: Any) -> str:
     """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
     if isinstance(result, Mapping):

@@ -22,7 +22,7 @@ from metannvis_methods.registry.spec import Argument
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.results.plain import as_tuple, jsonable
+from metannvis_methods.results.plain import as_tuple, plain_positions
 from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.convert import converted
@@ -156,7 +156,7 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         framework=asked.framework,
         kind=spec.kind if output.kind is None else output.kind,
         layer=prepared.row.source.name if prepared.row is not None else None,
-        target=jsonable(recorded),
+        target=plain_positions(recorded),
         labels=asked.labels,
         translation=translation_summary(prepared.translation),
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
