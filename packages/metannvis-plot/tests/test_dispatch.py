@@ -156,3 +156,14 @@ def test_an_input_that_was_held_is_left_out(tmp_path):
     assert (tmp_path / "held.png").stat().st_size > 1000
     with pytest.raises(InvalidArgumentError, match="was held"):
         e.plot(input_index=0)
+
+
+def test_a_notebook_shows_the_figure():
+    result = Explanation(np.ones((1, 4, 6)), "NHW", None, None, "<saliency>", "captum", "torch", "primary")
+    assert result._repr_png_()[:4] == b"\x89PNG"
+    page = result._repr_html_()
+    assert page.startswith('<img alt="&lt;saliency&gt; of captum')
+    assert 'src="data:image/png;base64,' in page
+    broken = Explanation(np.full((1, 4, 6), np.nan), "NHW", None, None, "saliency", "captum", "torch", "primary")
+    assert broken._repr_png_() is None  # which plot() explains
+    assert broken._repr_html_().startswith("<table>")
