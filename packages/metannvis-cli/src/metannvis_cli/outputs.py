@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,7 +116,7 @@ def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None
             elif suffix in SUFFIXES["page"]:
                 from metannvis_plot import report
 
-                report(result, new, **_look(result, output, names))
+                report(result, new, command=shlex.join(["metannvis", *sys.argv[1:]]), **_look(result, output, names))
             else:
                 result.save(new)
 

@@ -140,7 +140,7 @@ def overlay(
     )
     blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
     cells, more = choose_cells(found, sample, max_samples, ax)
-    beneath = [_beneath(subject, index, blend) for subject, index in cells]
+    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
     maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
     scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
     text = [
@@ -188,7 +188,7 @@ def overview(
     )
     blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
     cells, more = choose_cells(found, sample, max_samples, None)
-    beneath = [_beneath(subject, index, blend) for subject, index in cells]
+    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
     maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
     scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
     text: list[tuple[list[str], list[str]]] = []
@@ -200,7 +200,7 @@ def overview(
     figure, places = open_places(shapes, text, None, foot_of(found, more), columns=3)
     for row, (base, (drawn, _), colors) in enumerate(zip(beneath, maps, scales, strict=True)):
         left, middle, right = places[3 * row : 3 * row + 3]
-        inputs = _beneath(*cells[row], replace(blend, background="color"))
+        inputs = image_beneath(*cells[row], replace(blend, background="color"))
         panels.draw_image(left, inputs[0])
         map_panel(middle, drawn, colors, colorbar, base[0].shape[:2])
         _draw_over(right, base[0], drawn, colors, blend, colorbar)
@@ -211,7 +211,7 @@ def overview(
 
 def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None) -> None:
     """The input image that a sample of the values belongs to, in its own colours."""
-    base = _beneath(subject, index, Blend(background="color", depth=depth))
+    base = image_beneath(subject, index, Blend(background="color", depth=depth))
     panels.draw_image(ax, base[0])
     panels.describe(ax, *input_text(subject, base, index), TEXT)
 
@@ -278,7 +278,7 @@ def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, blend
     return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
 
 
-def _beneath(subject: Subject, index: int, blend: Blend) -> Base:
+def image_beneath(subject: Subject, index: int, blend: Blend) -> Base:
     """The image of a sample for display, what was done to it, and its index in the input's batch."""
     image, place = _image(subject), input_sample(subject, index)
     if place is None:
