@@ -72,3 +72,11 @@ def test_without_inputs(explanation):
 def test_what_shares_no_grid(results):
     with pytest.raises(InvalidArgumentError):
         grid(results, axes="NHW")
+
+
+def test_what_several_models_see_stands_with_each(layers):
+    first, second = layers(1).values()
+    first.prediction, second.prediction = ({"class": 1, "name": "cat"},), ({"class": 2, "name": "dog"},)
+    assert [("cat" in said, "dog" in said) for said in titles(grid([first, second]))] == [(0, 0), (1, 0), (0, 1)]
+    second.prediction = first.prediction
+    assert ["cat" in said for said in titles(grid([first, second]))] == [True, False, False]

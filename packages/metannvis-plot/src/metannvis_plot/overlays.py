@@ -209,11 +209,12 @@ def overview(
     return finish(figure, target)
 
 
-def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None) -> None:
-    """The input image that a sample of the values belongs to, in its own colours."""
+def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None, *, seen: bool = True) -> None:
+    """The input image that a sample of the values belongs to, in its own colours, and what the model says of it if it is `seen`."""
     base = image_beneath(subject, index, Blend(background="color", depth=depth))
     panels.draw_image(ax, base[0])
-    panels.describe(ax, *input_text(subject, base, index), TEXT)
+    lines, notes = input_text(subject, base, index)
+    panels.describe(ax, lines if seen else lines[:1], notes, TEXT)
 
 
 def input_text(subject: Subject, base: Base, index: int) -> tuple[list[str], list[str]]:

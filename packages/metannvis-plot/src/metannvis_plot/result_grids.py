@@ -12,7 +12,7 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_plot import panels
 from metannvis_plot.arrays import Reduction, Sign, choose_samples, plane
 from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption, ends_of
+from metannvis_plot.captions import caption, ends_of, plain, seen_text
 from metannvis_plot.color import CLIP, scale
 from metannvis_plot.overlays import draw_input
 from metannvis_plot.panel_grid import MAX_COLUMNS, MAX_SAMPLES, TEXT, foot_of, map_panel, notes_of, open_places
@@ -83,6 +83,8 @@ def grid(
     }
     shapes: list[tuple[int, ...]] = []
     text: list[tuple[list[str], list[str]]] = []
+    # results of several models may see different things in one input
+    alike = all(len({seen_text(subject.result, index) for subject in found}) == 1 for index in chosen)
     for index in chosen:
         size = _size(pictured[0]) if pictured else None
         if pictured:
@@ -90,9 +92,9 @@ def grid(
             text.append((["input", "predicted"], ["0 × 0"]))
         for k, subject in enumerate(found):
             drawn, notes = maps[k, index]
-            lines = caption(subject, index, title, seen=False)
-            if named is not None and subject.result is None:
-                lines = [named[k], *lines]
+            lines = caption(subject, index, title, seen=not (alike and pictured))
+            if named is not None and plain(named[k]) not in " ".join(lines):  # the key of a layer is in its caption
+                lines = [plain(named[k]), *lines]
             shapes.append(size or drawn.shape)
             text.append((lines, notes_of(drawn, notes, scales[k, index])))
     wide = len(found) + bool(pictured)
@@ -102,7 +104,7 @@ def grid(
     for index in chosen:
         if pictured:
             place, _ = next(left)
-            draw_input(place, pictured[0], index, depth)
+            draw_input(place, pictured[0], index, depth, seen=alike)
         for k in range(len(found)):
             place, said = next(left)
             size = _size(pictured[0]) if pictured else None
