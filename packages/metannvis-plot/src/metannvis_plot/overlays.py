@@ -210,7 +210,7 @@ def overview(
 
 
 def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None, *, seen: bool = True) -> None:
-    """The input image that a sample of the values belongs to, in its own colours, and what the model says of it if it is `seen`."""
+    """The input image that a sample of the values belongs to, in its own colours; if `seen`, what the model says of it."""
     base = image_beneath(subject, index, Blend(background="color", depth=depth))
     panels.draw_image(ax, base[0])
     lines, notes = input_text(subject, base, index)

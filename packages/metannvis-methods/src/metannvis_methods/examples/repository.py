@@ -97,7 +97,13 @@ def load(name: str, *, seed: int = 0, epochs: int = 6, progress: Progress | None
     """
     if name not in names():
         raise InvalidArgumentError(f"there is no example {name!r}; there are {', '.join(names())}")
-    return _trained(name, seed, epochs, progress or _silent)
+    key = (name, seed, epochs)
+    if key not in _kept:
+        _kept[key] = _trained(name, seed, epochs, progress or _silent)
+    return _kept[key]
+
+
+_kept: dict[tuple[str, int, int], Example] = {}
 
 
 def _trained(name: str, seed: int, epochs: int, progress: Progress) -> Example:
