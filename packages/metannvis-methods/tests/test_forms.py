@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import explain
+from metannvis_methods import Explanation, explain
 from metannvis_translate import InvalidArgumentError
 from metannvis_translate.frameworks.requirements import require
 
@@ -52,14 +53,19 @@ def test_names_decide_not_the_order_of_a_dict(make: Any, toolset: str) -> None:
         explain(model, "saliency", {"a": A, "c": B}, **words)
 
 
-def test_the_target_is_recorded_as_it_was_given() -> None:
+def test_the_target_is_recorded_as_it_was_given(tmp_path: Path) -> None:
     keras = require("keras")
     layers = keras.layers
     model = keras.Sequential([keras.Input((6, 8, 3)), layers.Conv2D(4, 3, padding="same"), layers.Conv2D(2, 1)])
     x = np.random.default_rng(0).standard_normal((2, 6, 8, 3)).astype(np.float32)
-    assert explain(model, "saliency", x, target=(2, 7, 1), toolset="captum").target == [2, 7, 1]
     places = [(2, 7, 1), (5, 3, 0)]
-    assert explain(model, "saliency", x, target=places, toolset="captum").target == [list(place) for place in places]
+    for target in (
+        (2, 7, 1),
+        places,
+    ):  # one position, and one a sample: a list of three would be three samples' classes
+        found = explain(model, "saliency", x, target=target, toolset="captum")
+        assert found.target == target
+        assert Explanation.load(found.save(tmp_path / "found")).target == target
 
 
 def test_a_neuron_given_as_an_array(digits: Any) -> None:

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from metannvis_plot import channel_grid, comparison, heatmap, images, overlay, overview, plot
-from metannvis_plot.captions import number, plain, target_text, translation_text, wrap
+from metannvis_plot.captions import ends_of, number, plain, target_text, translation_text, wrap
+from metannvis_translate.errors import InvalidArgumentError
 
 
 def title(ax):
     return " ".join(ax.get_title(loc="left").split())
 
 
-SAID = (
-    "grad_cam",
-    "tf-keras-vis",
-    "layer layer4.1.conv2",
-    "target 2 (tabby)",
-    "translated torch → tensorflow",
-    "outputs 3e-7, gradients 1.2e-6",
-)
+def foot(figure):
+    return " ".join(figure.get_supxlabel().split())
+
+
+ASKED = ("grad_cam", "layer layer4.1.conv2", "target 2 (tabby)")
+HOW = ("tf-keras-vis", "translated torch → tensorflow", "outputs 3e-7, gradients 1.2e-6")
 
 
 @pytest.fixture
@@ -40,27 +40,75 @@ def result(explanation):
 
 
 @pytest.mark.parametrize("draw", [heatmap, overlay, images])
-def test_single_panels(result, draw):
+def test_a_panel_says_what_was_seen_and_asked_and_the_foot_says_how_once(result, draw):
+    result.prediction = (
+        {"class": 1, "name": "cat", "probability": 0.5},
+        {"class": 0, "name": "dog", "probability": 0.875},
+    )
+    result.options, result.warnings = {"expand_cam": False}, ("all values are zero",)
     figure = draw(result, sample=1)
-    for words in SAID:
+    for words in ("sample 1", "predicted 0 (dog), 88 %", *ASKED):
         assert words in title(figure.axes[0])
+    for words in (*HOW, "expand_cam=False", "note: all values are zero"):
+        assert foot(figure).count(words) == 1
+
+
+def test_on_the_callers_axes_the_notes_say_how(result):
+    axes = Figure().add_subplot()
+    figure = heatmap(result, sample=1, ax=axes)
+    assert not figure.get_supxlabel()
+    for words in HOW:
+        assert words in " ".join(axes.xaxis.get_label().get_text().split())
 
 
 def test_every_panel_of_an_overview_but_the_input(result):
+    result.prediction = ({"value": 1.5}, {"class": 2, "probability": None, "value": 7.0})
     figure = overview(result)
-    assert title(figure.axes[0]) == "input · sample 0"
-    for ax in figure.axes[4:6]:
-        for words in SAID:
-            assert words in title(ax)
+    assert title(figure.axes[0]) == "input · sample 0 output 1.5"
+    assert title(figure.axes[3]) == "input · sample 1 predicted 2"
+    for words in ASKED:
+        assert words in title(figure.axes[4])
     assert "target 0 (dog)" in title(figure.axes[1])
+    assert all(words in foot(figure) for words in HOW)
+
+
+def test_samples_have_the_names_of_their_files(result):
+    figure = overview(result, sample_names=["a.png", "b$.png"])
+    assert title(figure.axes[3]) == "b$.png"
+    assert "b$.png" in title(figure.axes[4])
+    with pytest.raises(InvalidArgumentError, match="sample_names must be 2"):
+        overview(result, sample_names=["a.png"])
 
 
 def test_a_grid_says_it_once_for_all_its_cells(result):
     figure = channel_grid(result, sample=1)
     said = " ".join(figure.get_suptitle().split())
-    for words in (*SAID, "sample 1", "all 3 channels"):
+    for words in (*ASKED, "sample 1", "all 3 channels"):
         assert words in said
     assert title(figure.axes[0]) == "channel 0"
+    assert all(words in foot(figure) for words in HOW)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "words"),
+    [
+        ("integrated_gradients", "primary", ("against", "for")),
+        ("layer_conductance", "layer", ("against", "for")),
+        ("saliency", "primary", ("lowers", "raises")),
+        ("neuron_guided_backprop", "neuron", ("lowers", "raises")),
+        ("layer_activation", "layer", None),
+        ("activation_maximization", "feature_visualization", None),
+    ],
+)
+def test_what_the_ends_of_the_colours_mean(explanation, method, kind, words):
+    assert ends_of(explanation(0, "", method=method, kind=kind)) == words
+
+
+def test_the_colour_bar_says_for_and_against(explanation):
+    (ax,) = heatmap(explanation(np.array([[-1.0, 2.0]]), "HW")).axes
+    assert {said.get_text() for said in ax.child_axes[0].texts} == {"against", "for"}
+    (ax,) = heatmap(explanation(np.array([[1.0, 2.0]]), "HW")).axes
+    assert not ax.child_axes[0].texts
 
 
 def test_both_sides_and_the_difference_of_a_comparison(compared):
@@ -83,8 +131,10 @@ def test_both_sides_and_the_difference_of_a_comparison(compared):
 @pytest.mark.parametrize(("axes", "shape"), [("NF", (1, 4)), ("NCL", (1, 2, 9)), ("NTF", (1, 3, 4))])
 def test_series(explanation, axes, shape):
     figure = plot(explanation(np.ones(shape), axes, layer="fc", labels=["a", "b", "c", "d"]))
-    for words in ("integrated_gradients", "captum", "layer fc", "target 3 (d)", "outputs 3e-7"):
+    for words in ("integrated_gradients", "layer fc", "target 3 (d)"):
         assert words in title(figure.axes[-1])
+    for words in ("captum", "outputs 3e-7"):
+        assert words in foot(figure)
 
 
 def test_a_title_of_the_callers(result):

@@ -33,6 +33,7 @@ IMAGE = {"inputs": np.ones((2, 3, 4, 6)), "input_axes": "NCHW"}
         ((2, 1, 50), "NCL", {}, "curve"),
         ((2, 7, 16), "NTF", {}, "tokens"),
         ((2, 7), "N?", {}, "bars"),
+        ((2, 1, 4, 5, 6), "NCDHW", {}, "volume"),
     ],
 )
 def test_the_kind_that_suits(explanation, shape, axes, fields, kind):
@@ -43,7 +44,12 @@ def test_the_kind_that_suits(explanation, shape, axes, fields, kind):
 
 def test_comparisons_and_lists_of_results(compared, explanation):
     assert choose_kind(compared(np.ones((1, 2, 2)), np.ones((1, 2, 2)))) == "comparison"
-    assert choose_kind([explanation(np.ones((2, 2)), "HW")] * 2) == "comparison"
+    same = explanation(np.ones((2, 2)), "HW")
+    assert choose_kind([same, same]) == "comparison"
+    for other in ({"method": "saliency"}, {"layer": "conv2"}, {"target": 1}):  # a difference says nothing of them
+        assert choose_kind([same, explanation(np.ones((2, 2)), "HW", **other)]) == "grid"
+    assert choose_kind({"conv1": same, "conv2": same}) == "grid"
+    assert choose_kind(explanation(np.ones((1, 3)), "NT"), named=True) == "text"
     assert isinstance(plot(compared(np.ones((2, 2, 2)), np.ones((2, 2, 2))), sample=1), Figure)
 
 
@@ -87,8 +93,8 @@ def test_many_panels_take_no_axes(explanation, kind):
 def test_unknown_kinds_and_options_name_what_there_is(signed):
     with pytest.raises(InvalidArgumentError, match="heatmap"):
         plot(signed, kind="pie")
-    with pytest.raises(InvalidArgumentError, match="percentile"):
-        plot(signed, percentil=99)
+    with pytest.raises(InvalidArgumentError, match="did you mean colorbar"):
+        plot(signed, colourbar=False)
     with pytest.raises(InvalidArgumentError, match="no option 'alpha'"):
         plot(signed, alpha=0.5)
 
@@ -150,3 +156,14 @@ def test_an_input_that_was_held_is_left_out(tmp_path):
     assert (tmp_path / "held.png").stat().st_size > 1000
     with pytest.raises(InvalidArgumentError, match="was held"):
         e.plot(input_index=0)
+
+
+def test_a_notebook_shows_the_figure():
+    result = Explanation(np.ones((1, 4, 6)), "NHW", None, None, "<saliency>", "captum", "torch", "primary")
+    assert result._repr_png_()[:4] == b"\x89PNG"
+    page = result._repr_html_()
+    assert page.startswith('<img alt="&lt;saliency&gt; of captum')
+    assert 'src="data:image/png;base64,' in page
+    broken = Explanation(np.full((1, 4, 6), np.nan), "NHW", None, None, "saliency", "captum", "torch", "primary")
+    assert broken._repr_png_() is None  # which plot() explains
+    assert broken._repr_html_().startswith("<table>")

@@ -95,3 +95,41 @@ class TestOverlay:
         image[0, 3] = 1
         below = drawn(overlay(values, image, axes="NDHW", image_axes="NDHW"), image=0)
         np.testing.assert_array_equal(array_of(below), 1)
+
+
+class TestStyles:
+    def test_masked_shows_the_image_where_the_map_is_largest(self):
+        image = np.full((4, 6, 3), 0.5)
+        values = np.arange(24.0).reshape(4, 6)
+        (picture,) = overlay(values, image, axes="HW", image_axes="HWC", style="masked", share=0.25).axes[0].images
+        shown = np.asarray(picture.get_array())
+        np.testing.assert_allclose(shown[3], 0.5)  # the six largest of 24
+        np.testing.assert_allclose(shown[:3], 0.1)
+
+    def test_a_contour_lies_around_the_place_of_the_largest_values(self):
+        values = np.zeros((20, 30))
+        values[2:8, 20:27] = 1  # at the top right
+        ax = overlay(values, np.zeros((20, 30)), axes="HW", image_axes="HW", style="contour").axes[0]
+        line = np.concatenate([path.vertices for path in ax.collections[0].get_paths()])
+        assert 19 <= line[:, 0].min() < line[:, 0].max() <= 27
+        assert 1 <= line[:, 1].min() < line[:, 1].max() <= 8
+
+    def test_a_small_map_is_stretched_edge_to_edge(self):
+        cam = np.array([[0.0, 0], [0, 1]])
+        figure = overlay(cam, np.ones((8, 8)), axes="HW", image_axes="HW", style="masked", share=0.2)
+        shown = np.asarray(figure.axes[0].images[0].get_array())
+        assert shown[7, 7] == 1
+        assert shown[0, 0] == shown[0, 7] == shown[7, 0] == pytest.approx(0.2)
+        assert "the 20 % of the largest values" in " ".join(figure.axes[0].xaxis.get_label().get_text().split())
+
+    def test_a_constant_map_has_no_contour(self):
+        assert (
+            not overlay(np.ones((3, 3)), np.ones((3, 3)), axes="HW", image_axes="HW", style="contour")
+            .axes[0]
+            .collections
+        )
+
+    @pytest.mark.parametrize("options", [{"style": "glow"}, {"share": 0}, {"share": 1}])
+    def test_bad_options(self, options):
+        with pytest.raises(InvalidArgumentError):
+            overlay(np.ones((3, 3)), np.ones((3, 3)), axes="HW", image_axes="HW", **options)

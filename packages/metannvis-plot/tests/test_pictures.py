@@ -139,11 +139,37 @@ class TestColors:
         assert "all values are zero" in figure.axes[0].xaxis.get_label().get_text()
         pixels(figure)
 
-    def test_percentile_is_stated(self, signed):
-        figure = heatmap(signed, percentile=50)
+    def test_one_bright_pixel_does_not_blank_the_rest_and_the_share_is_stated(self):
+        values = np.random.default_rng(0).normal(size=(50, 60))
+        values[3, 4] = 1e6
+        figure = heatmap(values)
         low, high = drawn(figure).get_clim()
-        assert high == -low == pytest.approx(np.percentile(np.abs(signed), 50))
-        assert "50th percentile" in figure.axes[0].xaxis.get_label().get_text()
+        assert high == -low == pytest.approx(np.percentile(np.abs(values), 99, method="higher"))
+        beyond = (np.abs(values) > high).mean()
+        note = " ".join(figure.axes[0].xaxis.get_label().get_text().split())
+        assert f"{100 * beyond:.2g} % of the values lie beyond ±" in note
+        assert "up to 1e6" in note
+        assert drawn(heatmap(values, clip=100)).get_clim() == (-1e6, 1e6)
+
+    def test_of_few_or_repeated_values_none_is_cut_off(self):
+        segments = np.repeat(np.repeat([[1.0, 2.0], [3.0, 50.0]], 40, 0), 40, 1)  # one value a superpixel
+        assert drawn(heatmap(segments)).get_clim() == (0, 50)
+        sparse = np.zeros((100, 100))
+        sparse[0, :5] = [1, 2, 3, 4, 5]
+        assert drawn(heatmap(sparse)).get_clim() == (0, 5)
+
+    @pytest.mark.parametrize(
+        ("sign", "expected"),
+        [
+            ("positive", [[0, 2], [0, 0]]),
+            ("negative", [[-1, 0], [-3, 0]]),
+            ("absolute", [[1, 2], [3, 0]]),
+            ("both", [[-1, 2], [-3, 0]]),
+        ],
+    )
+    def test_values_of_one_sign(self, sign, expected):
+        channels = np.array([[[-2.0, 1], [-3, 1]], [[1, 1], [0, -1]]])  # reduced first
+        np.testing.assert_array_equal(drawn(heatmap(channels, axes="CHW", sign=sign)).get_array(), expected)
 
     def test_given_limits_and_map(self, signed):
         picture = drawn(heatmap(signed, limits=(0, 2), cmap="cividis"))
@@ -154,8 +180,10 @@ class TestColors:
         "options",
         [
             {"cmap": "none such"},
-            {"percentile": 0},
-            {"percentile": 101},
+            {"clip": 0},
+            {"clip": 101},
+            {"clip": True},
+            {"sign": "none"},
             {"limits": (1, 1)},
             {"limits": (0, np.nan)},
         ],

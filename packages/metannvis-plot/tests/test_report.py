@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import re
 from html.parser import HTMLParser
 
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from metannvis_plot import report
+from metannvis_methods.results.record import Record
+from metannvis_plot import report, reports
 from metannvis_translate.errors import InvalidArgumentError
+from PIL import Image
 
 VOID = {"meta", "img", "link", "br"}
 
@@ -48,16 +52,28 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+EMBEDDED = ("data:image/png;base64,", "data:application/octet-stream;base64,", "#")
+
+
+def hashed(text):
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 def check_self_contained(text):
     page = Page(text)
-    assert "://" not in re.sub(r'base64,[^"]*', "", text)
-    assert not {"script", "link", "iframe", "object", "embed", "form"} & {name for name, _ in page.elements}
+    assert "://" not in re.sub(r'base64,[^")]*', "", text)
+    assert not {"link", "iframe", "object", "embed"} & {name for name, _ in page.elements}
     for name, attributes in page.elements:
         assert not [a for a in attributes if a.startswith("on")], attributes
+        assert "style" not in attributes
         for key in ("src", "href", "action", "srcset"):
             if key in attributes:
-                assert attributes[key].startswith(("data:image/png;base64,", "#")), (name, key)
-    assert "default-src 'none'" in str(page.every("meta"))
+                assert attributes[key].startswith(EMBEDDED), (name, key)
+    (policy,) = (meta["content"] for meta in page.every("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):  # the one of each that runs is ours
+        own = " ".join(map(hashed, re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)))
+        assert f"{rule} {own}" in policy
     return page
 
 
@@ -101,11 +117,68 @@ def test_it_says_all_that_is_known(result, compared, tmp_path):
     ):
         assert words in page.text, words
     pictures = [image["src"] for image in page.every("img")]
-    assert len(pictures) == 2
+    assert len(pictures) == 2 * 2 + 1  # of two samples a map and its colours each; the figure of the comparison
     for source in pictures:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG\r\n")
     assert all(image["alt"] for image in page.every("img"))
-    assert {link["href"] for link in page.every("a")} == {f"#{s['id']}" for s in page.every("section")}
+    assert {link["href"] for link in page.every("a") if "download" not in link} == {
+        f"#{s['id']}" for s in page.every("section") if "id" in s
+    }
+
+
+def picture(text, pattern):
+    return Image.open(io.BytesIO(base64.b64decode(re.search(pattern, text)[1])))
+
+
+@pytest.mark.parametrize("axes", ["NCHW", "NHWC"])
+def test_a_map_lies_on_its_image_the_right_way_up(explanation, axes):
+    image, values = np.zeros((1, 4, 6, 3)), np.zeros((1, 4, 6, 3))
+    image[0, 0, 5] = (1, 0, 0)  # red at the top right
+    values[0, 0, 5], values[0, 3, 0] = 1, -1
+    order = (0, 3, 1, 2) if axes == "NCHW" else (0, 1, 2, 3)
+    made = explanation(values.transpose(order), axes, inputs=image.transpose(order), input_axes=axes)
+    text = report([made, made], arrays=False)
+    assert text.count("background-image: url(") == 1  # the input stands once in the page
+    shown = np.asarray(
+        picture(text, r"\.image0 { aspect-ratio: 6 / 4; background-image: url\(data:image/png;base64,([^)]*)\)")
+    )
+    np.testing.assert_array_equal(shown[0, 5], (255, 0, 0))
+    assert shown[1:].max() == 0
+    drawn = np.asarray(picture(text, r'class="map"[^>]*base64,([^"]*)"').convert("RGBA")).astype(int)
+    red, blue = drawn[0, 5], drawn[3, 0]
+    assert red[0] > red[2] + 50
+    assert blue[2] > blue[0] + 50
+    assert red[3] == blue[3] == 255
+    assert drawn[1, 2, 3] < 20  # zero is nearly transparent
+    assert "against \N{MINUS SIGN}1" in Page(text).text
+
+
+def test_values_can_be_saved_from_the_page_until_it_grows_too_large(result, monkeypatch):
+    page = Page(report(result))
+    (file,) = (link for link in page.every("a") if "download" in link)
+    held = np.load(io.BytesIO(base64.b64decode(file["href"].partition("base64,")[2])))
+    np.testing.assert_array_equal(held["values"], result.values)
+    monkeypatch.setattr(reports, "ARRAYS", result.values.nbytes)
+    twice = Page(report([result, result]))
+    assert len([link for link in twice.every("a") if "download" in link]) == 1
+    assert "too large for the page" in twice.text
+    assert not [link for link in Page(report(result, arrays=False)).every("a") if "download" in link]
+
+
+def test_what_repeats_it(result):
+    result.record = Record({"seed": 3, "target": 1}, {"file": "net.pt2", "sha256": "ab12"}, {"captum": "0.9.0"})
+    result.warnings = ("all values are zero",)
+    page = Page(report(result, command="metannvis explain 'my net.pt2'", lead="One sentence."))
+    for words in (
+        "metannvis explain 'my net.pt2'",
+        "ab12",
+        '"captum": "0.9.0"',
+        '"seed": "3"',
+        "One sentence.",
+        "all values are zero",
+    ):
+        assert words in page.text
+    assert "Gradients summed along the straight path" in page.text  # what the method means
 
 
 def test_headings_of_a_mapping_and_one_result_alone(result):
@@ -154,15 +227,16 @@ def test_no_text_can_change_the_page(explanation, text):
         options={text: text, "nested": {"a": [text]}},
         translation={"from": text, "to": "torch", "outputs": 1e-7},
     )
-    harmless = explanation(np.ones((1, 2, 2)), "NHW", layer="x", options={"a": 1, "b": 2})
+    harmless = explanation(np.ones((1, 2, 2)), "NHW", method="x", layer="x", options={"a": 1, "b": 2})
     page = Page(report({text: hostile}, title=text, preface=f"x{text}"))
     calm = Page(report({"heading": harmless}, title="title", preface="x"))
     assert [name for name, _ in page.elements] == [name for name, _ in calm.elements]
-    assert not {"script", "iframe"} & {name for name, _ in page.elements}
+    assert [name for name, _ in page.elements].count("script") == 1
+    assert "iframe" not in {name for name, _ in page.elements}
     for _, attributes in page.elements:
         assert not [a for a in attributes if a.startswith("on")]
         for key in ("src", "href"):
-            assert attributes.get(key, "#").startswith(("data:image/png;base64,", "#"))
+            assert attributes.get(key, "#").startswith(EMBEDDED)
     assert len(page.every("img")) == 1
 
 

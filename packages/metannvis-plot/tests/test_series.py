@@ -93,3 +93,11 @@ def test_names_one_each(given):
 def test_no_bars_at_all():
     with pytest.raises(InvalidArgumentError, match="max_features"):
         bars([1.0], max_features=0)
+
+
+def test_features_are_named_with_the_values_that_they_have(explanation):
+    table = {"inputs": np.array([[39.0, -0.5]]), "input_axes": "NF"}
+    figure = bars(explanation(np.ones((1, 2)), "NF", **table), names=["age", "score"])
+    assert names(figure.axes[0].yaxis) == ["age = 39", "score = -0.5"]
+    layer = bars(explanation(np.ones((1, 2)), "NF", kind="layer", layer="fc", **table))
+    assert names(layer.axes[0].yaxis) == ["feature 0", "feature 1"]

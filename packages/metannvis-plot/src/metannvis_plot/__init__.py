@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from metannvis_plot.overlays import overlay, overview
     from metannvis_plot.pictures import heatmap, images
     from metannvis_plot.reports import report
+    from metannvis_plot.result_grids import grid
     from metannvis_plot.series import bars, curve, tokens
+    from metannvis_plot.texts import text
+    from metannvis_plot.volumes import volume
 
 # No module is named after a function of this table (hence `comparisons`, `reports`): importing a submodule sets an
 # attribute of the package, which would hide the function of that name.
@@ -28,13 +31,16 @@ _HOME = {
     "channel_grid": "channel_grids",
     "comparison": "comparisons",
     "curve": "series",
+    "grid": "result_grids",
     "heatmap": "pictures",
     "images": "pictures",
     "overlay": "overlays",
     "overview": "overlays",
     "plot": "dispatch",
     "report": "reports",
+    "text": "texts",
     "tokens": "series",
+    "volume": "volumes",
 }
 
 __all__ = [
@@ -43,13 +49,16 @@ __all__ = [
     "channel_grid",
     "comparison",
     "curve",
+    "grid",
     "heatmap",
     "images",
     "overlay",
     "overview",
     "plot",
     "report",
+    "text",
     "tokens",
+    "volume",
 ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Reduction = Literal["sum", "mean", "max_abs"]
+Sign = Literal["both", "positive", "negative", "absolute"]
 Family = Literal["image", "signal", "tokens", "features"]
 
 ORDER = "NCDHWLTF"
 # Larger values overflow inside matplotlib, which subtracts the two ends of a colour scale from each other.
 LARGEST = 1e300
 
+_SIGNS = get_args(Sign)
 _WORDS = {"C": "channels", "F": "features", "D": "slices", "T": "tokens", "L": "positions"}
 _REDUCTIONS: dict[str, str] = {"sum": "sum over", "mean": "mean over", "max_abs": "max |value| over"}
 
@@ -224,7 +226,24 @@ def take_slice(labelled: Labelled, depth: int | None) -> tuple[Labelled, int | N
     return Labelled(data, labelled.axes.replace("D", "")), depth, f"slice {depth} of {count}{why}"
 
 
-def plane(labelled: Labelled, sample: int, rule: str, depth: int | None) -> tuple[Array, list[str]]:
+def part_of(values: Array, sign: str) -> tuple[Array, str]:
+    """The values of one sign, or their magnitudes, and that in words.
+
+    Parameters
+    ----------
+    values : ndarray
+    sign : {"both", "positive", "negative", "absolute"}
+    """
+    if sign not in _SIGNS:
+        raise InvalidArgumentError(f"sign must be one of {', '.join(map(repr, _SIGNS))}, not {sign!r}")
+    if sign == "absolute":
+        return np.abs(values), "|value|"
+    if sign == "both":
+        return values, ""
+    return (np.maximum if sign == "positive" else np.minimum)(values, 0), f"{sign} values only"
+
+
+def plane(labelled: Labelled, sample: int, rule: str, depth: int | None, sign: str = "both") -> tuple[Array, list[str]]:
     """The ``(H, W)`` map of one sample, and what was done to get it, in words."""
     if labelled.family != "image":
         raise InvalidArgumentError(
@@ -232,7 +251,8 @@ def plane(labelled: Labelled, sample: int, rule: str, depth: int | None) -> tupl
         )
     flat, _, slice_note = take_slice(one(labelled, sample), depth)
     values, note = reduce_to(flat, "HW", rule)
-    return values, [text for text in (note, slice_note) if text]
+    values, part = part_of(values, sign)
+    return values, [text for text in (note, slice_note, part) if text]
 
 
 def _check_axes(array: Array, axes: str | None, what: str) -> str:

@@ -14,6 +14,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
+from metannvis_plot.captions import wrap
+
 DPI = 150
 NOTE_COLOR = "#555555"
 FORMATS = (".png", ".pdf", ".svg")
@@ -141,9 +143,27 @@ def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
 
 
 def footing(figure: Figure, text: str) -> None:
-    """A note below the whole figure, at its left edge."""
-    at = MARGIN / float(figure.get_size_inches()[0])
-    figure.supxlabel(text, x=at, ha="left", fontsize=NOTE_SIZE, color=NOTE_COLOR, parse_math=False)
+    """A note below the whole figure, at its left edge, broken to its width."""
+    width = float(figure.get_size_inches()[0])
+    figure.supxlabel(
+        foot(text, width),
+        x=MARGIN / width,
+        ha="left",
+        fontsize=NOTE_SIZE,
+        color=NOTE_COLOR,
+        linespacing=1.2,
+        parse_math=False,
+    )
+
+
+def foot(text: str, width: float) -> str:
+    """A note below a figure of that many inches, broken to its width."""
+    return wrap(text.split("\n"), characters(width - 2 * MARGIN, NOTE_SIZE))
+
+
+def foot_height(text: str, width: float) -> float:
+    """Inches that a note below a figure takes, distance included."""
+    return (foot(text, width).count("\n") + 1) * NOTE_SIZE * 1.4 / 72 + 0.12 if text else 0.0
 
 
 def finish(figure: Figure, path: Path | None) -> Figure:

@@ -1,4 +1,4 @@
-"""Captions: method, toolset, layer and target of a panel, whether and how closely the model was translated."""
+"""Captions: what was seen and asked, by which method and where, and how it was computed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import numpy as np
 from metannvis_plot.subjects import Subject
 
 _DOT = " · "
+_OPTIONS = 6
+#: Methods whose values are derivatives of the target, not shares of it.
+_DERIVATIVES = frozenset(
+    {"saliency", "guided_backprop", "deconvolution", "smooth_grad", "gradient", "vanilla_gradient"}
+)
 
 
 def number(value: Any) -> str:
@@ -52,7 +57,7 @@ def target_text(result: Any, sample: int | None = None, samples: int = 1) -> str
     target: Any = getattr(result, "target", None)
     if isinstance(target, np.ndarray):
         target = target.tolist()
-    many = isinstance(target, list)
+    many = isinstance(target, list)  # a tuple is one position in a dense output
     if many and len(target) == 1:
         target, many = target[0], False
     elif many and sample is not None and len(target) == samples:
@@ -89,7 +94,58 @@ def translation_text(result: Any, *, layers: bool = False) -> str:
     return f"{verb} {route}, " + (f"relative error: {', '.join(errors)}" if errors else "not checked")
 
 
-def caption(subject: Subject, sample: int | None, title: str | None = None) -> list[str]:
+def seen_text(result: Any, sample: int | None) -> str:
+    """What the model says of a sample: ``predicted 2 (tabby), 93 %``, ``output 1.5``; empty where it is not known."""
+    predictions = getattr(result, "prediction", None)
+    if not predictions or sample is None or sample >= len(predictions):
+        return ""
+    found = predictions[sample]
+    number_, name = found.get("class"), found.get("name")
+    if number_ is None:
+        return f"output {number(found['value'])}" if _is_number(found.get("value")) else ""
+    said = f"predicted {plain(number_)}" + (f" ({plain(name)})" if name is not None else "")
+    if _is_number(found.get("probability")):
+        return f"{said}, {number(100 * found['probability'])} %"
+    return said
+
+
+def how_text(result: Any) -> str:
+    """Toolset, translation, the options that were set and what was warned of: once a figure, in small letters."""
+    if result is None:
+        return ""
+    options = getattr(result, "options", None)
+    given = options if isinstance(options, Mapping) else {}
+    shown = [f"{plain(name)}={_short(value)}" for name, value in given.items() if "neuron" not in str(name)]
+    parts = [
+        plain(result.toolset),
+        translation_text(result),
+        *shown[:_OPTIONS],
+        *(["…"] if len(shown) > _OPTIONS else []),
+    ]
+    parts += [f"note: {plain(text)}" for text in getattr(result, "warnings", ()) or ()]
+    return _DOT.join(parts)
+
+
+def ends_of(result: Any) -> tuple[str, str] | None:
+    """What negative and positive values mean: against and for the target; of derivatives, lowering and raising it.
+
+    ``None`` where values say nothing of a target: arrays, activations, images.
+    """
+    if result is None or getattr(result, "kind", None) == "feature_visualization":
+        return None
+    method = str(result.method)
+    if method.endswith("activation"):
+        return None
+    return (
+        ("lowers", "raises")
+        if method.removeprefix("layer_").removeprefix("neuron_") in _DERIVATIVES
+        else ("against", "for")
+    )
+
+
+def caption(
+    subject: Subject, sample: int | None, title: str | None = None, *, seen: bool = True, how: bool = False
+) -> list[str]:
     """The lines above a panel; a `title` of the caller's takes the place of them all.
 
     Parameters
@@ -98,16 +154,25 @@ def caption(subject: Subject, sample: int | None, title: str | None = None) -> l
     sample : int or None
         Which sample the panel shows; None where it shows all.
     title : str, optional
+    seen : bool
+        Whether they begin with what the model says of the sample.
+    how : bool
+        Whether they end with toolset and translation, which else stand below the figure.
     """
-    which = f"sample {sample}" if sample is not None and subject.values.samples > 1 else ""
-    place = [text for text in (subject.part, which) if text]
+    name = subject.name(sample)
+    which = f"sample {sample}" if sample is not None and subject.values.samples > 1 and not name else ""
+    place = [text for text in (subject.part, which or plain(name)) if text]
     if title is not None:
-        return [" · ".join([plain(title), *place])]
-    if subject.result is None:
-        return [" · ".join(place)] if place else []
+        return [_DOT.join([plain(title), *place])]
     result = subject.result
-    line = f"{layer_text(result)} · {target_text(result, sample, subject.values.samples)}"
-    return [" · ".join([method_text(result), *place]), line, translation_text(result)]
+    if result is None:
+        return [_DOT.join(place)] if place else []
+    first = [*place, *([seen_text(result, sample)] if seen else [])]
+    lines = [_DOT.join(text for text in first if text)]
+    method = method_text(result) if how else plain(result.method)
+    lines.append(f"{method}{_DOT}{layer_text(result)}{_DOT}{target_text(result, sample, subject.values.samples)}")
+    lines += [translation_text(result)] if how else []
+    return [line for line in lines if line]
 
 
 def wrap(lines: Sequence[str], width: int) -> str:
@@ -134,6 +199,11 @@ def _target(value: Any, labels: Any) -> str:
     if whole and labels is not None and 0 <= value < len(labels):
         return f"{int(value)} ({plain(labels[value])})"
     return plain(value)
+
+
+def _short(value: Any) -> str:
+    text = plain(number(value) if isinstance(value, float) else value)
+    return text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"
 
 
 def _is_number(value: Any) -> bool:

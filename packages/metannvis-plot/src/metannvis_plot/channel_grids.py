@@ -24,13 +24,17 @@ from metannvis_plot.canvas import (
     new_figure,
     text_heights,
 )
-from metannvis_plot.captions import caption, plain, wrap
-from metannvis_plot.color import LINES, scale
+from metannvis_plot.captions import caption, ends_of, plain, wrap
+from metannvis_plot.color import CLIP, LINES, scale
+from metannvis_plot.panel_grid import foot_of
 from metannvis_plot.series import zero_line
 from metannvis_plot.subjects import single
 
 CHANNELS = 16
+SAMPLES = 6
+ROWS = 8  # channels of several samples
 CELL = 1.7  # inches
+Cell = tuple[int, Array]  # a channel and its values for a sample
 Rank = Literal["mean_abs", "max_abs"]
 _RANKS = {"mean_abs": "mean |value|", "max_abs": "max |value|"}
 
@@ -41,17 +45,18 @@ def channel_grid(
     axes: str | tuple[str, ...] | None = None,
     channels: int | Sequence[int] | None = None,
     rank: Rank = "mean_abs",
-    sample: int | None = None,
+    sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     depth: int | None = None,
     shared_scale: bool = True,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     limits: tuple[float, float] | None = None,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """Channels of one sample, each in a panel of its own.
+    """Channels, each in a panel of its own; of several samples a row a channel and a column a sample.
 
     Parameters
     ----------
@@ -62,11 +67,11 @@ def channel_grid(
         How many, those of the largest values first, or which. Else 16.
     rank : {"mean_abs", "max_abs"}
         What "largest" means.
-    sample : int, optional
-        Which sample; else the first.
+    sample : int or sequence of int, optional
+        Which samples; else all, up to 6.
     shared_scale : bool
         Whether one colour scale serves all channels, so that they can be compared. Else each has its own.
-    input_index, depth, cmap, percentile, limits, title, path
+    input_index, depth, cmap, clip, limits, title, sample_names, path
         As for :func:`~metannvis_plot.heatmap`.
 
     Returns
@@ -80,24 +85,26 @@ def channel_grid(
         If the values have no channels to choose from, or the selection is none of them.
     """
     target = check_path(path)
-    subject = single(values, axes, input_index=input_index)
+    subject = single(values, axes, input_index=input_index, sample_names=sample_names)
     family = subject.values.family
     if "C" not in subject.values.axes or family not in ("image", "signal"):
         raise InvalidArgumentError(
             f"a channel grid needs C and H, W or L; not {subject.values.axes!r}: use heatmap or bars"
         )
-    if sample is not None and np.ndim(sample) != 0:
-        raise InvalidArgumentError(f"a channel grid shows one sample, not {sample!r}")
-    (index,), _ = choose_samples(subject.values, 0 if sample is None else sample, 1)
-    chosen, _, slice_note = take_slice(one(subject.values, index), depth)
-    stack = chosen.data[0].astype(np.float64)
-    picked, selection = select_channels(stack, channels, rank)
-    head = caption(subject, index, title)
-    head.append("; ".join(text for text in (selection, slice_note) if text))
-    if family == "image":
-        figure = _maps(stack, picked, head, shared_scale, cmap=cmap, percentile=percentile, limits=limits)
-    else:
-        figure = _lines(stack, picked, head)
+    indices, more = choose_samples(subject.values, sample, SAMPLES)
+    slices = [take_slice(one(subject.values, index), depth) for index in indices]
+    stacks = [chosen.data[0].astype(np.float64) for chosen, _, _ in slices]
+    alone = len(stacks) == 1
+    many = channels if channels is not None or alone else ROWS
+    picked, selection = select_channels(np.stack(stacks, axis=1), many, rank)
+    head = caption(subject, indices[0] if alone else None, title)
+    head.append("; ".join(text for text in (selection, slices[0][2]) if text))
+    names = [] if alone else [plain(subject.name(index)) or f"sample {index}" for index in indices]
+    draw = _maps if family == "image" else _lines
+    cells = [(channel, stack[channel]) for channel in picked for stack in stacks]
+    options = {"cmap": cmap, "clip": clip, "limits": limits} if family == "image" else {}
+    figure, notes = draw(cells, head, names, shared_scale, ends_of(subject.result), **options)
+    footing(figure, foot_of([subject], "; ".join(text for text in (notes, more) if text)))
     return finish(figure, target)
 
 
@@ -142,41 +149,63 @@ def select_channels(
     return [int(c) for c in order], f"{shown} of {total} channels, largest {_RANKS[rank]}"
 
 
-def _maps(stack: Array, picked: list[int], head: list[str], shared: bool, **options: Any) -> Figure:
-    shape = stack.shape[1:]
+def _maps(
+    found: list[Cell], head: list[str], names: list[str], shared: bool, ends: tuple[str, str] | None, **options: Any
+) -> tuple[Figure, str]:
+    shape = found[0][1].shape
     height = max(0.5, min(CELL * shape[0] / shape[1], 2.5))
-    figure, places = _cells(len(picked), height + 0.25, head, 0.0 if shared else 0.55)
-    common = scale([stack[c] for c in picked], **options)
+    figure, places = _cells(len(found), height + 0.25, head, 0.0 if shared else 0.55, len(names))
+    common = scale([values for _, values in found], ends=ends, **options)
     drawn = None
-    for channel, ax in zip(picked, places, strict=True):
-        colors = common if shared else scale([stack[channel]], **options)
-        drawn = panels.draw_map(ax, stack[channel], colors)
-        ax.set_title(f"channel {channel}", fontsize=NOTE_SIZE, loc="left", pad=3)
+    for (_, values), ax in zip(found, places, strict=True):
+        colors = common if shared else scale([values], ends=ends, **options)
+        drawn = panels.draw_map(ax, values, colors)
         if not shared:
             panels.colorbar(ax, colors)
+    _name(found, places, names)
     if shared and drawn is not None:
         bar = figure.colorbar(drawn, ax=places, shrink=0.95, aspect=30, pad=0.02, fraction=0.05)
         bar.set_ticks(common.ticks, labels=common.tick_labels)
         bar.ax.tick_params(labelsize=NOTE_SIZE)
+        if common.ends:
+            bar.set_label(f"← {common.ends[0]}   {common.ends[1]} →", fontsize=NOTE_SIZE)
     note = f"{shape[0]} × {shape[1]}; " + ("one colour scale for all" if shared else "a colour scale each")
-    footing(figure, "; ".join([note, *([common.note] if common.note else [])]))
-    return figure
+    return figure, "; ".join([note, *([common.note] if common.note and shared else [])])
 
 
-def _lines(stack: Array, picked: list[int], head: list[str]) -> Figure:
-    figure, places = _cells(len(picked), 1.6, head, 0.4)
-    for channel, ax in zip(picked, places, strict=True):
-        ax.plot(np.arange(stack.shape[1]), stack[channel], color=LINES[0], linewidth=1)
+def _lines(
+    found: list[Cell], head: list[str], names: list[str], shared: bool, ends: tuple[str, str] | None
+) -> tuple[Figure, str]:
+    figure, places = _cells(len(found), 1.6, head, 0.4, len(names))
+    for (_, values), ax in zip(found, places, strict=True):
+        ax.plot(np.arange(len(values)), values, color=LINES[0], linewidth=1)
         zero_line(ax)
-        ax.set_title(f"channel {channel}", fontsize=NOTE_SIZE, loc="left", pad=3)
         ax.tick_params(labelsize=NOTE_SIZE, length=2)
-    footing(figure, "position")
-    return figure
+    if shared:
+        low, high = (pick([pick(values) for _, values in found]) for pick in (np.min, np.max))
+        margin = 0.05 * (high - low) or 1.0
+        for ax in places:
+            ax.set_ylim(min(low, 0.0) - margin, max(high, 0.0) + margin)
+    _name(found, places, names)
+    return figure, "position"
 
 
-def _cells(count: int, height: float, head: list[str], extra: float) -> tuple[Figure, list[Any]]:
-    """A figure of equal cells below its title."""
-    columns = min(count, max(3, math.ceil(math.sqrt(count))))
+def _name(found: list[Cell], places: list[Any], names: list[str]) -> None:
+    """The channel above each cell; of several samples the channel at the left of its row and the sample above its column."""
+    text: dict[str, Any] = {"fontsize": NOTE_SIZE, "parse_math": False}
+    for at, ((channel, _), ax) in enumerate(zip(found, places, strict=True)):
+        if not names:
+            ax.set_title(f"channel {channel}", loc="left", pad=3, **text)
+            continue
+        if at < len(names):
+            ax.set_title(wrap([names[at]], characters(CELL, NOTE_SIZE)), loc="left", pad=3, **text)
+        if at % len(names) == 0:
+            ax.set_ylabel(f"channel {channel}", **text)
+
+
+def _cells(count: int, height: float, head: list[str], extra: float, columns: int) -> tuple[Figure, list[Any]]:
+    """A figure of equal cells below its title, as many columns as are asked for, or as make it square."""
+    columns = columns or min(count, max(3, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
     width = max(columns * (CELL + extra) + 0.8, 3.6)
     text = wrap([plain(line) for line in head], characters(width - 0.2, TITLE_SIZE))

@@ -18,18 +18,21 @@ SEQUENTIAL = "viridis"
 POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
 # The palette of Okabe and Ito without its yellow, which is faint on white.
 LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+#: Percentile of the magnitudes at which colours end.
+CLIP = 99.0
 # Below this a colour scale cannot be divided into ticks; such values are drawn as zero.
 SMALLEST = 1e-290
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Limits, colour map and what has to be said of them."""
+    """Limits, colour map, what has to be said of them, and what the lower and the upper end mean in words."""
 
     low: float
     high: float
     cmap: str
     note: str = ""
+    ends: tuple[str, str] | None = None
 
     @property
     def ticks(self) -> list[float]:
@@ -47,9 +50,10 @@ def scale(
     values: Sequence[Array],
     *,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     limits: tuple[float, float] | None = None,
     signed: bool | None = None,
+    ends: tuple[str, str] | None = None,
 ) -> Scale:
     """The colour scale that the arrays share.
 
@@ -58,12 +62,15 @@ def scale(
     values : sequence of ndarray
     cmap : str, optional
         Name of a matplotlib colour map.
-    percentile : float
-        Values whose magnitude is beyond this percentile are drawn in the last colour.
+    clip : float
+        Values whose magnitude is beyond this percentile are drawn in the last colour, which the note says with their share: one
+        bright pixel does not blank the rest.
     limits : (float, float), optional
         The ends of the scale, instead of those found.
     signed : bool, optional
         Whether the scale is diverging; else it is if any value is negative.
+    ends : (str, str), optional
+        What negative and positive values mean, for a diverging scale.
 
     Returns
     -------
@@ -73,25 +80,35 @@ def scale(
     Raises
     ------
     InvalidArgumentError
-        If the colour map is unknown, the percentile not in (0, 100] or the limits not ascending.
+        If the colour map is unknown, `clip` not in (0, 100] or the limits not ascending.
     """
     if cmap is not None and (not isinstance(cmap, str) or cmap not in matplotlib.colormaps):
         raise InvalidArgumentError(f"cmap {cmap!r} is no name of a matplotlib colour map")
-    if not 0 < percentile <= 100:
-        raise InvalidArgumentError(f"percentile must be above 0 and at most 100, not {percentile}")
+    if isinstance(clip, bool) or not isinstance(clip, int | float) or not 0 < clip <= 100:
+        raise InvalidArgumentError(f"clip is a percentile, above 0 and at most 100, not {clip!r}")
     if limits is not None:
         low, high = (float(end) for end in limits)
         if not (np.isfinite([low, high]).all() and low < high):
             raise InvalidArgumentError(f"limits must be two ascending finite numbers, not {limits!r}")
-        return Scale(low, high, cmap or (DIVERGING if low < 0 else SEQUENTIAL))
+        return Scale(low, high, cmap or (DIVERGING if low < 0 else SEQUENTIAL), ends=ends if low < 0 < high else None)
     magnitudes = np.concatenate([np.abs(array).ravel() for array in values])
     largest = float(magnitudes.max())
     if signed is None:
         signed = any(bool((array < 0).any()) for array in values)
     end, note = largest, ""
-    if percentile < 100 and largest > 0:
-        end = float(np.percentile(magnitudes, percentile)) or largest
-        note = f"colours end at the {percentile:g}th percentile; largest |value| {number(largest)}"
+    if clip < 100 and largest > 0:
+        # Of distinct values, and one that is there: a segment or the background counts once, and of few values none is cut off.
+        end = float(np.percentile(np.unique(magnitudes), clip, method="higher")) or largest
+        beyond = float((magnitudes > end).mean())
+        if beyond:
+            sign = "±" if signed else ""
+            note = f"{number(100 * beyond)} % of the values lie beyond {sign}{number(end)}, up to {number(largest)}"
     if largest < SMALLEST:
         end, note = 1.0, "all values are zero"
-    return Scale(-end if signed else 0.0, end, cmap or (DIVERGING if signed else SEQUENTIAL), note)
+    return Scale(
+        -end if signed else 0.0,
+        end,
+        cmap or (DIVERGING if signed else SEQUENTIAL),
+        note,
+        ends if signed else None,
+    )

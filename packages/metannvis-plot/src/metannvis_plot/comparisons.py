@@ -16,7 +16,7 @@ from metannvis_plot import panels, series
 from metannvis_plot.arrays import Array, Reduction, choose_samples, plane
 from metannvis_plot.canvas import TITLE_SIZE, check_path, finish, heading, lay_out
 from metannvis_plot.captions import caption, layer_text, number, plain, target_text, translation_text
-from metannvis_plot.color import scale
+from metannvis_plot.color import CLIP, scale
 from metannvis_plot.overlays import draw_input
 from metannvis_plot.panel_grid import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, size_text, text_height
 from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison, single
@@ -38,7 +38,7 @@ def comparison(
     normalize: bool = False,
     show_input: bool = True,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     max_pairs: int = MAX_PAIRS,
     title: str | None = None,
     path: str | Path | None = None,
@@ -62,7 +62,7 @@ def comparison(
         Whether the input image is shown too.
     max_pairs : int
         Of more pairs the first are drawn (stated).
-    input_index, reduce, depth, cmap, percentile, title, path
+    input_index, reduce, depth, cmap, clip, title, path
         As for :func:`~metannvis_plot.heatmap`; the title is that of the figure.
 
     Returns
@@ -87,7 +87,7 @@ def comparison(
     chosen = [choose_samples(subject.values, 0 if sample is None else sample, 1)[0][0] for subject in found]
     rows = [_values(s, k, reduce, depth, normalize) for s, k in zip(found, chosen, strict=True)]
     titles = [
-        caption(subject, index, None if names is None else names[k])
+        caption(subject, index, None if names is None else names[k], seen=False, how=True)
         or [f"values {k}" + (f", sample {index}" if subject.values.samples > 1 else "")]
         for k, (subject, index) in enumerate(zip(found, chosen, strict=True))
     ]
@@ -103,7 +103,7 @@ def comparison(
     for (a, b), row, said in zip(shown, places, differences, strict=True):
         if with_input:
             draw_input(row.pop(0), found[a], chosen[a], depth)
-        draw(row, (rows[a], rows[b]), (titles[a], titles[b]), said, families[0], cmap, percentile)
+        draw(row, (rows[a], rows[b]), (titles[a], titles[b]), said, families[0], cmap, clip)
     return finish(figure, target)
 
 
@@ -114,10 +114,10 @@ def _pictures(
     said: list[str],
     family: str,
     cmap: str | None,
-    percentile: float,
+    clip: float,
 ) -> None:
     (first, _), (second, _) = rows
-    shared = scale([first, second], cmap=cmap, percentile=percentile)
+    shared = scale([first, second], cmap=cmap, clip=clip)
     for place, (values, notes), title in zip(places, rows, titles, strict=False):
         map_panel(place, values, shared, True)
         panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"], TEXT)
@@ -126,7 +126,7 @@ def _pictures(
         panels.unused(last, f"no difference: {size_text(first)} and {size_text(second)} are different sizes")
         return
     difference = first - second
-    map_panel(last, difference, scale([difference], signed=True, percentile=percentile), True)
+    map_panel(last, difference, scale([difference], signed=True, clip=100), True)
     panels.describe(last, said, [_closeness(first, second)], TEXT)
 
 
@@ -137,7 +137,7 @@ def _series(
     said: list[str],
     family: str,
     cmap: str | None,
-    percentile: float,
+    clip: float,
 ) -> None:
     (first, _), (second, _) = rows
     both = np.concatenate([first, second])

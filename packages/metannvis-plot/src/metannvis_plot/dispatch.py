@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,27 @@ from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
+from metannvis_plot.result_grids import grid
 from metannvis_plot.series import bars, curve, tokens
 from metannvis_plot.subjects import Subject, input_sample, is_comparison, is_explanation, subjects
+from metannvis_plot.texts import text
+from metannvis_plot.volumes import volume
 
 KINDS: dict[str, Callable[..., Figure]] = {
     "overview": overview,
     "heatmap": heatmap,
     "overlay": overlay,
+    "masked": partial(overlay, style="masked"),
+    "contour": partial(overlay, style="contour"),
     "channels": channel_grid,
+    "volume": volume,
+    "grid": grid,
     "comparison": comparison,
     "images": images,
     "bars": bars,
     "curve": curve,
     "tokens": tokens,
+    "text": text,
 }
 _SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
 # An image has at most this many channels; values with more are those of a layer.
@@ -45,21 +54,22 @@ def plot(
 ) -> Figure:
     """Draw a result, or an array with `axes`, as what suits it.
 
-    Without `kind`: a comparison with difference panels; images of feature visualisation as images; values of
-    a layer with many channels as a grid of channels; other values over an image as input, heat map and
-    overlay side by side, or the heat map alone if there is no image or only one panel (`ax`); signals as
-    lines, tokens and features as bars.
+    Without `kind`: a comparison, or a list of results of one method, with difference panels; a dict of results, such as
+    those of several layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as
+    images; values of a layer with many channels as a grid of channels; volumes as slices and projections; other values over
+    an image as input, heat map and overlay side by side, or the heat map alone if there is no image or only one panel
+    (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
 
     Parameters
     ----------
-    result : Explanation, Comparison, sequence of Explanation, or array_like
+    result : Explanation, Comparison, sequence or mapping of Explanation, or array_like
     ax : matplotlib.axes.Axes, optional
         Draws a single panel there; else a figure is made.
     path : str or Path, optional
         Also writes a .png, .pdf or .svg file.
     kind : str, optional
-        ``"overview"``, ``"heatmap"``, ``"overlay"``, ``"channels"``, ``"comparison"``, ``"images"``,
-        ``"bars"``, ``"curve"`` or ``"tokens"``.
+        ``"overview"``, ``"heatmap"``, ``"overlay"``, ``"masked"``, ``"contour"``, ``"channels"``, ``"volume"``, ``"grid"``,
+        ``"comparison"``, ``"images"``, ``"bars"``, ``"curve"``, ``"tokens"`` or ``"text"``.
     sample : int or sequence of int, optional
         Which samples of a batch; else all up to a limit that the figure states (of grids and comparisons:
         the first).
@@ -77,7 +87,7 @@ def plot(
         If the result cannot be drawn so, or the figure has no such option.
     """
     if kind is None:
-        kind = choose_kind(result, single_panel=ax is not None, **_only(options, subjects))
+        kind = choose_kind(result, single_panel=ax is not None, named="names" in options, **_only(options, subjects))
     if kind not in KINDS:
         raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
     draw = KINDS[kind]
@@ -94,10 +104,20 @@ def plot(
     return draw(result, sample=sample, path=path, **options)
 
 
-def choose_kind(result: Any, *, single_panel: bool = False, **options: Any) -> str:
+def options_of(kind: str) -> tuple[str, ...]:
+    """Names of the options that figures of a kind have."""
+    return tuple(inspect.signature(KINDS[kind]).parameters)[1:]
+
+
+def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False, **options: Any) -> str:
     """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
-    if is_comparison(result) or _several(result):
+    if isinstance(result, Mapping):
+        return "grid"
+    if is_comparison(result):
         return "comparison"
+    if _several(result):
+        asked = {(item.method, getattr(item, "layer", None), str(getattr(item, "target", None))) for item in result}
+        return "comparison" if len(asked) == 1 else "grid"  # of different questions a difference says nothing
     found = subjects(result, **options)
     families = {subject.values.family for subject in found}
     if len(families) > 1:
@@ -105,6 +125,8 @@ def choose_kind(result: Any, *, single_panel: bool = False, **options: Any) -> s
             f"the inputs' values are {' and '.join(sorted(families))}: draw one at a time with input_index="
         )
     family = families.pop()
+    if family == "tokens" and named and not single_panel:
+        return "text"
     if family != "image":
         return _SERIES[family]
     role = getattr(found[0].result, "kind", None)
@@ -114,6 +136,8 @@ def choose_kind(result: Any, *, single_panel: bool = False, **options: Any) -> s
         return "heatmap"
     if len(found) == 1 and found[0].values.size("C") > (1 if role == "layer" else _IMAGE_CHANNELS):
         return "channels"
+    if len(found) == 1 and found[0].values.size("D") > 1:
+        return "volume"
     return "overview" if all(_over_image(subject) for subject in found) else "heatmap"
 
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
+from PIL import Image
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Labelled, Reduction, one, plane, take_slice
+from metannvis_plot.arrays import Array, Labelled, Reduction, Sign, one, plane, take_slice
 from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption
-from metannvis_plot.color import Scale, scale
+from metannvis_plot.captions import caption, ends_of, number, plain, seen_text
+from metannvis_plot.color import CLIP, Scale, scale
 from metannvis_plot.panel_grid import (
     MAX_SAMPLES,
     TEXT,
+    Cell,
     choose_cells,
+    foot_of,
+    how_beside,
     map_panel,
     notes_of,
     open_places,
@@ -33,21 +37,31 @@ from metannvis_plot.subjects import Subject, input_sample, subjects
 Base = tuple[Array, list[str], int]
 
 
+Style = Literal["heat", "masked", "contour"]
+SHARE = 0.2
+
+
 @dataclass(frozen=True)
 class Blend:
     """How a map is drawn over its image."""
 
     alpha: float = 0.85
     fade: bool = True
-    background: str = "gray"
+    background: str | None = None
     interpolation: str = "bilinear"
     image_range: tuple[float, float] | None = None
     depth: int | None = None
+    style: str = "heat"
+    share: float = SHARE
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise InvalidArgumentError(f"alpha must be from 0 to 1, not {self.alpha}")
-        if self.background not in ("gray", "color"):
+        if self.style not in get_args(Style):
+            raise InvalidArgumentError(f"style must be 'heat', 'masked' or 'contour', not {self.style!r}")
+        if not 0 < self.share < 1:
+            raise InvalidArgumentError(f"share must be above 0 and below 1, not {self.share}")
+        if self.background not in (None, "gray", "color"):
             raise InvalidArgumentError(f"background must be 'gray' or 'color', not {self.background!r}")
         if self.interpolation not in ("bilinear", "nearest"):
             raise InvalidArgumentError(f"interpolation must be 'bilinear' or 'nearest', not {self.interpolation!r}")
@@ -62,17 +76,21 @@ def overlay(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     depth: int | None = None,
+    style: Style = "heat",
+    share: float = SHARE,
     alpha: float = 0.85,
     fade: bool = True,
-    background: str = "gray",
+    background: str | None = None,
     interpolation: str = "bilinear",
     image_range: tuple[float, float] | None = None,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     limits: tuple[float, float] | None = None,
     colorbar: bool = True,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
@@ -90,17 +108,21 @@ def overlay(
         stated).
     image_axes : str, optional
         One letter an axis of `image`.
+    style : {"heat", "masked", "contour"}
+        The map in colours over the image; the image alone where the map is largest, the rest darkened; or a line around it.
+    share : float
+        Of the positions, those of the largest values, that ``"masked"`` and ``"contour"`` show: 0.2 is a fifth.
     alpha : float
         Opacity of the map, 0 to 1.
     fade : bool
         Whether values near zero are more transparent: opacity grows with the square root of the magnitude.
-    background : {"gray", "color"}
-        Colours of the image compete with those of the map, so it is grey unless asked for.
+    background : {"gray", "color"}, optional
+        Colours of the image compete with those of a heat map, so it is grey there, and in colour elsewhere.
     interpolation : {"bilinear", "nearest"}
         How a smaller map is stretched.
     image_range : (float, float), optional
         Values of the image shown black and white.
-    axes, sample, input_index, reduce, depth, cmap, percentile, limits, colorbar, title, max_samples, ax, path
+    axes, sample, input_index, reduce, sign, depth, cmap, clip, limits, colorbar, title, sample_names, max_samples, ax, path
         As for :func:`heatmap`.
 
     Returns
@@ -113,17 +135,19 @@ def overlay(
         As :func:`heatmap`, and if there is no image or its batch is not that of the values.
     """
     target = check_path(path)
-    found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
-    blend = Blend(alpha, fade, background, interpolation, image_range, depth)
+    found = subjects(
+        values, axes, image=image, image_axes=image_axes, input_index=input_index, sample_names=sample_names
+    )
+    blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
     cells, more = choose_cells(found, sample, max_samples, ax)
-    beneath = [_beneath(subject, index, blend) for subject, index in cells]
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
-    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
+    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
+    scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
     text = [
-        (caption(*cell, title), _notes_over(base, drawn, notes, colors, blend))
+        (caption(*cell, title), [*_notes_over(base, drawn, notes, colors, blend), *how_beside(cell[0], ax)])
         for cell, base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True)
     ]
-    figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, more)
+    figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, foot_of(found, more))
     for base, (drawn, _), colors, said, place in zip(beneath, maps, scales, text, places, strict=True):
         _draw_over(place, base[0], drawn, colors, blend, colorbar)
         panels.describe(place, *said, text_width(ax))
@@ -139,63 +163,90 @@ def overview(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     depth: int | None = None,
+    style: Style = "heat",
+    share: float = SHARE,
     alpha: float = 0.85,
     fade: bool = True,
-    background: str = "gray",
+    background: str | None = None,
     interpolation: str = "bilinear",
     image_range: tuple[float, float] | None = None,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     limits: tuple[float, float] | None = None,
     colorbar: bool = True,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     path: str | Path | None = None,
 ) -> Figure:
     """The input, the heat map and the overlay side by side, one row for each sample. Parameters as :func:`overlay`."""
     target = check_path(path)
-    found = subjects(values, axes, image=image, image_axes=image_axes, input_index=input_index)
-    blend = Blend(alpha, fade, background, interpolation, image_range, depth)
+    found = subjects(
+        values, axes, image=image, image_axes=image_axes, input_index=input_index, sample_names=sample_names
+    )
+    blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
     cells, more = choose_cells(found, sample, max_samples, None)
-    beneath = [_beneath(subject, index, blend) for subject, index in cells]
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
-    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
+    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
+    scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
     text: list[tuple[list[str], list[str]]] = []
     for (subject, index), base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True):
-        lines = caption(subject, index, title)
-        over = _notes_over(base, drawn, [], colors, blend)
-        text += [input_text(subject, base), (lines, notes_of(drawn, notes, colors)), (lines, over)]
+        over = _notes_over(base, drawn, [], colors, blend)[1 if drawn.shape == base[0].shape[:2] else 0 :]
+        lines = caption(subject, index, title, seen=False)
+        text += [input_text(subject, base, index), (lines, notes_of(drawn, notes, colors)), (["over the input"], over)]
     shapes = [base[0].shape for base in beneath for _ in range(3)]
-    figure, places = open_places(shapes, text, None, more, columns=3)
+    figure, places = open_places(shapes, text, None, foot_of(found, more), columns=3)
     for row, (base, (drawn, _), colors) in enumerate(zip(beneath, maps, scales, strict=True)):
         left, middle, right = places[3 * row : 3 * row + 3]
-        inputs = _beneath(*cells[row], replace(blend, background="color"))
+        inputs = image_beneath(*cells[row], replace(blend, background="color"))
         panels.draw_image(left, inputs[0])
-        map_panel(middle, drawn, colors, colorbar)
+        map_panel(middle, drawn, colors, colorbar, base[0].shape[:2])
         _draw_over(right, base[0], drawn, colors, blend, colorbar)
     for place, said in zip(places, text, strict=True):
         panels.describe(place, *said, TEXT)
     return finish(figure, target)
 
 
-def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None) -> None:
-    """The input image that a sample of the values belongs to, in its own colours."""
-    base = _beneath(subject, index, Blend(background="color", depth=depth))
+def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None, *, seen: bool = True) -> None:
+    """The input image that a sample of the values belongs to, in its own colours; if `seen`, what the model says of it."""
+    base = image_beneath(subject, index, Blend(background="color", depth=depth))
     panels.draw_image(ax, base[0])
-    panels.describe(ax, *input_text(subject, base), TEXT)
+    lines, notes = input_text(subject, base, index)
+    panels.describe(ax, lines if seen else lines[:1], notes, TEXT)
 
 
-def input_text(subject: Subject, base: Base) -> tuple[list[str], list[str]]:
-    """Caption and notes of an input image."""
+def input_text(subject: Subject, base: Base, index: int) -> tuple[list[str], list[str]]:
+    """Caption and notes of an input image: which it is, and what the model says of it."""
     picture, notes, place = base
-    which = f" · sample {place}" if _image(subject).samples > 1 else ""
-    return [f"input{which}"], [size_text(picture), *notes]
+    which = f"input · sample {place}" if _image(subject).samples > 1 else "input"
+    lines = [plain(subject.name(index)) or which, seen_text(subject.result, index)]
+    return [line for line in lines if line], [size_text(picture), *notes]
+
+
+def _scales(cells: Sequence[Cell], maps: Sequence[tuple[Array, list[str]]], **options: Any) -> list[Scale]:
+    """A colour scale a map, with what its ends mean."""
+    return [
+        scale([drawn], ends=ends_of(subject.result), **options)
+        for (subject, _), (drawn, _) in zip(cells, maps, strict=True)
+    ]
 
 
 def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, blend: Blend, colorbar: bool) -> None:
     """Draw the map over its image, edge to edge."""
     size = (picture.shape[0], picture.shape[1])
+    if blend.style != "heat":
+        stretched = _stretched(drawn, size, blend.interpolation)
+        level = float(np.quantile(stretched, 1 - blend.share, method="lower"))
+        if blend.style == "masked":
+            shown = (stretched > level) | (stretched == stretched.max())
+            picture = np.where(shown if picture.ndim == 2 else shown[..., np.newaxis], picture, picture * 0.2)
+        panels.draw_image(ax, picture)
+        if blend.style == "contour" and stretched.min() < stretched.max():
+            for color, width in (("white", 2.4), ("black", 1.2)):  # seen on bright and on dark images
+                ax.contour(stretched, levels=[level], colors=[color], linewidths=[width])
+        return
     opacity: float | Array = blend.alpha
     if blend.fade:
         end = max(abs(colors.low), abs(colors.high))
@@ -207,16 +258,28 @@ def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, blend: Ble
         panels.colorbar(ax, colors)
 
 
+def _stretched(drawn: Array, size: tuple[int, int], interpolation: str) -> Array:
+    """A map at the (height, width) of its image, edge to edge."""
+    if drawn.shape == size:
+        return drawn
+    how = Image.Resampling.NEAREST if interpolation == "nearest" else Image.Resampling.BILINEAR
+    largest = float(np.abs(drawn).max()) or 1.0  # within what single precision holds
+    resized = Image.fromarray((drawn / largest).astype(np.float32)).resize(size[::-1], how)
+    return np.asarray(resized, dtype=np.float64) * largest
+
+
 def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, blend: Blend) -> list[str]:
     picture, image_notes, _ = base
     resized = drawn.shape != picture.shape[:2]
     size = f" stretched to {size_text(picture)} ({blend.interpolation})" if resized else ""
-    fading = ["opacity grows with √|value|"] if blend.fade else []
+    fading = ["opacity grows with √|value|"] if blend.fade and blend.style == "heat" else []
+    if blend.style != "heat":
+        fading = [f"the {number(100 * blend.share)} % of the largest values"]
     own = notes_of(drawn, notes, colors)
     return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
 
 
-def _beneath(subject: Subject, index: int, blend: Blend) -> Base:
+def image_beneath(subject: Subject, index: int, blend: Blend) -> Base:
     """The image of a sample for display, what was done to it, and its index in the input's batch."""
     image, place = _image(subject), input_sample(subject, index)
     if place is None:
@@ -230,7 +293,7 @@ def _beneath(subject: Subject, index: int, blend: Blend) -> Base:
         _, chosen, _ = take_slice(one(subject.values, index), blend.depth)
         share = 0.5 if chosen is None else (chosen + 0.5) / subject.values.size("D")
         depth = int(share * image.size("D"))
-    gray = blend.background == "gray"
+    gray = blend.background == "gray" or (blend.background is None and blend.style == "heat")
     picture, notes = panels.displayable(image, place, value_range=blend.image_range, depth=depth, gray=gray)
     return picture, notes, place
 

@@ -10,8 +10,8 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
 from metannvis_plot.arrays import Array, choose_samples
-from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, footing, lay_out, root, text_heights
-from metannvis_plot.captions import wrap
+from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, foot_height, footing, lay_out, root, text_heights
+from metannvis_plot.captions import how_text, wrap
 from metannvis_plot.color import Scale
 from metannvis_plot.subjects import Subject
 
@@ -47,6 +47,12 @@ def choose_cells(
     return cells, more
 
 
+def foot_of(found: Sequence[Subject], more: str = "") -> str:
+    """What stands below a figure: how its results were computed, once each, and what is left out."""
+    hows = dict.fromkeys(how_text(subject.result) for subject in found)
+    return "\n".join(text for text in (*hows, more) if text)
+
+
 def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:
     """Inches a picture of this (height, width) takes, within reason."""
     return max(0.6, min(width * shape[0] / shape[1], 5.0))
@@ -78,7 +84,7 @@ def open_places(
     for first in range(0, len(shapes), columns):
         height = max(picture_height(shape) for shape in shapes[first : first + columns])
         rows.append((height, *text_height(text[first : first + columns])))
-    figure, grid = lay_out(rows, columns, PANEL, PANEL - BAR, bottom=0.3 if more else 0.0)
+    figure, grid = lay_out(rows, columns, PANEL, PANEL - BAR, bottom=foot_height(more, columns * PANEL))
     places = [ax for row in grid for ax in row]
     for empty in places[len(shapes) :]:
         empty.remove()
@@ -100,9 +106,9 @@ def text_width(ax: Axes | None) -> float | None:
     return TEXT if ax is None else None
 
 
-def map_panel(ax: Axes, drawn: Array, colors: Scale, colorbar: bool) -> None:
-    """A map with its colour bar."""
-    panels.draw_map(ax, drawn, colors)
+def map_panel(ax: Axes, drawn: Array, colors: Scale, colorbar: bool, size: tuple[int, int] | None = None) -> None:
+    """A map with its colour bar, in the (height, width) of the picture beside it, if that is given."""
+    panels.draw_map(ax, drawn, colors, size=size, interpolation="nearest" if size else "antialiased")
     if colorbar:
         panels.colorbar(ax, colors)
 
@@ -115,3 +121,8 @@ def size_text(picture: Array) -> str:
 def notes_of(drawn: Array, notes: list[str], colors: Scale) -> list[str]:
     """Size, reduction and colour scale of a map, in words."""
     return [size_text(drawn), *notes, *([colors.note] if colors.note else [])]
+
+
+def how_beside(subject: Subject, ax: Axes | None) -> list[str]:
+    """How a result was computed, for the notes of a panel on axes given, whose figure has no foot of ours."""
+    return [how_text(subject.result)] if ax is not None and subject.result is not None else []

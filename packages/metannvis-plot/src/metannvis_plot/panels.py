@@ -140,6 +140,19 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     bar.set_yticks(colors.ticks, colors.tick_labels)
     bar.minorticks_off()
     bar.tick_params(labelsize=NOTE_SIZE, length=2)
+    for word, at, side in zip(colors.ends or (), (0.0, 1.0), ("bottom", "top"), strict=False):
+        bar.text(
+            0.72 / 0.11,
+            at,
+            word,
+            transform=bar.transAxes,
+            rotation=90,
+            ha="right",
+            va=side,
+            fontsize=NOTE_SIZE,
+            color=NOTE_COLOR,
+            parse_math=False,
+        )
     return bar
 
 

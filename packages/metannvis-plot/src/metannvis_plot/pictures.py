@@ -10,11 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Reduction, plane
+from metannvis_plot.arrays import Reduction, Sign, plane
 from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption
-from metannvis_plot.color import scale
-from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, map_panel, notes_of, open_places, size_text, text_width
+from metannvis_plot.captions import caption, ends_of
+from metannvis_plot.color import CLIP, scale
+from metannvis_plot.panel_grid import (
+    MAX_SAMPLES,
+    choose_cells,
+    foot_of,
+    how_beside,
+    map_panel,
+    notes_of,
+    open_places,
+    size_text,
+    text_width,
+)
 from metannvis_plot.subjects import subjects
 
 
@@ -25,12 +35,14 @@ def heatmap(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     depth: int | None = None,
     cmap: str | None = None,
-    percentile: float = 100.0,
+    clip: float = CLIP,
     limits: tuple[float, float] | None = None,
     colorbar: bool = True,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
@@ -51,16 +63,20 @@ def heatmap(
         Which input of a model with several; else all.
     reduce : {"sum", "mean", "max_abs"}
         What becomes of the channels.
+    sign : {"both", "positive", "negative", "absolute"}
+        Which of the values are drawn, after the channels are reduced.
     depth : int, optional
         Slice of a volume; else that of the largest mean magnitude.
     cmap : str, optional
-    percentile : float
-        Values beyond this percentile of the magnitudes share the last colour.
+    clip : float
+        Values beyond this percentile of the magnitudes share the last colour, and their share is stated; 100 clips none.
     limits : (float, float), optional
         Ends of the colour scale.
     colorbar : bool
     title : str, optional
         Takes the place of the caption.
+    sample_names : sequence of str, optional
+        What the samples are called, such as their files, one each.
     max_samples : int
     ax : matplotlib.axes.Axes, optional
         Draws there; one sample only.
@@ -77,14 +93,18 @@ def heatmap(
         If the values are no maps, not finite or empty, or an option does not fit them.
     """
     target = check_path(path)
-    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    maps = [plane(subject.values, index, reduce, depth) for subject, index in cells]
-    scales = [scale([drawn], cmap=cmap, percentile=percentile, limits=limits) for drawn, _ in maps]
+    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
+    cells, more = choose_cells(found, sample, max_samples, ax)
+    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
+    scales = [
+        scale([drawn], cmap=cmap, clip=clip, limits=limits, ends=ends_of(subject.result))
+        for (subject, _), (drawn, _) in zip(cells, maps, strict=True)
+    ]
     text = [
-        (caption(subject, index, title), notes_of(drawn, notes, colors))
+        (caption(subject, index, title), [*notes_of(drawn, notes, colors), *how_beside(subject, ax)])
         for (subject, index), (drawn, notes), colors in zip(cells, maps, scales, strict=True)
     ]
-    figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, more)
+    figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, foot_of(found, more))
     for (drawn, _), colors, said, place in zip(maps, scales, text, places, strict=True):
         map_panel(place, drawn, colors, colorbar)
         panels.describe(place, *said, text_width(ax))
@@ -100,6 +120,7 @@ def images(
     depth: int | None = None,
     image_range: tuple[float, float] | None = None,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
@@ -115,7 +136,7 @@ def images(
     image_range : (float, float), optional
         Values shown black and white; else 0 and 255 for bytes, 0 and 1 if all lie within, else the image's
         own minimum and maximum (stated).
-    sample, input_index, depth, title, max_samples, ax, path
+    sample, input_index, depth, title, sample_names, max_samples, ax, path
         As for :func:`heatmap`.
 
     Returns
@@ -128,15 +149,16 @@ def images(
         If the values are no images, not finite or empty.
     """
     target = check_path(path)
-    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
+    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
+    cells, more = choose_cells(found, sample, max_samples, ax)
     shown = [
         panels.displayable(subject.values, index, value_range=image_range, depth=depth) for subject, index in cells
     ]
     text = [
-        (caption(subject, index, title), [size_text(picture), *notes])
+        (caption(subject, index, title), [size_text(picture), *notes, *how_beside(subject, ax)])
         for (subject, index), (picture, notes) in zip(cells, shown, strict=True)
     ]
-    figure, places = open_places([picture.shape for picture, _ in shown], text, ax, more)
+    figure, places = open_places([picture.shape for picture, _ in shown], text, ax, foot_of(found, more))
     for (picture, _), said, place in zip(shown, text, places, strict=True):
         panels.draw_image(place, picture)
         panels.describe(place, *said, text_width(ax))

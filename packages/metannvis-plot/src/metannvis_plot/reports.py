@@ -1,42 +1,63 @@
-"""HTML reports: a page of results that opens offline, with its pictures inside it, no scripts, nothing loaded."""
+"""HTML reports: a page of results that opens offline and loads nothing, its pictures and arrays inside it."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping
-from html import escape
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
-from matplotlib.figure import Figure
+from markupsafe import Markup
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
-from metannvis_plot.canvas import check_path, png
+from metannvis_plot.canvas import check_path
 from metannvis_plot.captions import layer_text, number, plain, target_text, translation_text
-from metannvis_plot.dispatch import plot
+from metannvis_plot.report_cards import Card, address, cards
 from metannvis_plot.subjects import is_comparison, is_explanation
 
-# Nothing may be loaded but the pictures in the page itself, whatever a label says.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; }
-h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
-img { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0;
-  border-bottom: 1px solid #e5e5e5; }
-th { font-weight: 600; white-space: nowrap; }
-td { overflow-wrap: anywhere; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem; }
-"""
 _LONG = 400  # characters of an option's value
 _VALUES = 8  # numbers of a convergence delta
+ARRAYS = 4 * 2**20  # bytes of all arrays that a page holds
+
+
+@dataclass(frozen=True)
+class _Table:
+    rows: list[tuple[str, ...]]
+    head: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _File:
+    """An array that the page holds, or why it does not."""
+
+    name: str
+    size: str
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One result of a page."""
+
+    anchor: str
+    heading: str
+    method: str
+    layer: str
+    cards: list[Card]
+    meaning: str = ""
+    warnings: tuple[str, ...] = ()
+    said: str = ""
+    tables: list[_Table] = field(default_factory=list)
+    repeat: str = ""
+    files: list[_File] = field(default_factory=list)
 
 
 def report(
@@ -44,11 +65,18 @@ def report(
     path: str | Path | None = None,
     *,
     title: str = "MetaNNvis report",
+    lead: str | None = None,
     preface: str | None = None,
+    command: str | None = None,
+    arrays: bool = True,
     dpi: int = 110,
     **options: Any,
 ) -> str:
-    """A self-contained HTML page of results: for each a figure, and all that is known of it.
+    """A self-contained HTML page of results: pictures first, and all that is known of them folded away.
+
+    Where values lie over an image, a card a sample has the map apart from the image, so that a reader can change its opacity;
+    methods, layers, targets and samples can be chosen, pictures enlarged, by mouse or keyboard. Without JavaScript and in print
+    every result is shown.
 
     Parameters
     ----------
@@ -56,17 +84,23 @@ def report(
     path : str or Path, optional
         Also writes the page there, in UTF-8.
     title : str
+    lead : str, optional
+        What the page shows, in a sentence.
     preface : str, optional
-        Text above the results as it is, e.g. the translation's report.
+        Text below the results as it is, folded away, e.g. the translation's report.
+    command : str, optional
+        The command line that makes the page.
+    arrays : bool
+        Whether the values can be saved from the page, as long as all of them come to at most 4 MiB.
     dpi : int
         Resolution of the figures.
     **options
-        What :func:`~metannvis_plot.plot` takes, for every figure of the page.
+        What :func:`~metannvis_plot.plot` takes, for every result of the page.
 
     Returns
     -------
     str
-        The page. It holds no script and no address, and every text in it is escaped.
+        The page. It holds no address but of itself, its one script is named by its hash, and every text in it is escaped.
 
     Raises
     ------
@@ -74,22 +108,24 @@ def report(
         If there is nothing to report, something is no result, or the path cannot be written to.
     """
     target = _check(path)
-    sections = _sections(results)
-    bodies = []
-    for number_, (heading, result) in enumerate(sections, 1):
-        figure = plot(result, **options)
-        bodies.append(_section(number_, heading, result, figure, dpi))
-    index = ""
-    if len(sections) > 1:
-        items = "".join(f'<li><a href="#r{k}">{_text(head)}</a></li>' for k, (head, _) in enumerate(sections, 1))
-        index = f"<nav><ol>{items}</ol></nav>\n"
-    before = f"<pre>{_text(preface)}</pre>\n" if preface else ""
-    page = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{_text(title)}</h1>\n{before}{index}{''.join(bodies)}</body>\n</html>\n"
+    left = ARRAYS if arrays else 0
+    sections = []
+    for position, (heading, result) in enumerate(_sections(results), 1):
+        kept, left = _files(result, position, left) if arrays else ([], 0)
+        sections.append(_section(position, heading, result, cards(result, heading, dpi, options), kept))
+    style, script = _own("report.css"), _own("report.js")
+    inputs, shared = _shared([card for section in sections for card in section.cards if card.map])
+    page = _template().render(
+        title=title,
+        lead=lead,
+        preface=preface,
+        command=command,
+        sections=sections,
+        inputs=inputs,
+        shared=Markup(shared),
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)} {_hash(shared)}; script-src {_hash(script)}",
     )
     if target is not None:
         write_bytes(target, page.encode("utf-8"))
@@ -116,50 +152,138 @@ def facts(result: Any) -> list[tuple[str, str]]:
     return rows if options else [*rows, ("Options", "defaults")]
 
 
-def _section(position: int, heading: str, result: Any, figure: Figure, dpi: int) -> str:
-    picture = base64.b64encode(png(figure, dpi)).decode("ascii")
-    width = int(figure.get_size_inches()[0] * 96)
-    explained = list(result.explanations) if is_comparison(result) else [result]
-    parts = [
-        f'<section id="r{position}">\n<h2>{_text(heading)}</h2>\n',
-        f'<img alt="{_text(heading)}" width="{width}" src="data:image/png;base64,{picture}"/>\n',
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_clean, keep_trailing_newline=True
+    )
+    return environment.from_string(_own("report.html.j2"))
+
+
+def _own(name: str) -> str:
+    return files("metannvis_plot").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _shared(blended: list[Card]) -> tuple[dict[str, str], str]:
+    """Classes of the images beneath maps, by address, and the styles that give them their image: each stands once in a page."""
+    sizes = {card.picture: (card.width, card.height) for card in blended}
+    classes = {picture: f"image{k}" for k, picture in enumerate(sizes)}
+    rules = [
+        f".{classes[picture]} {{ aspect-ratio: {width} / {height}; background-image: url({picture}); }}"
+        for picture, (width, height) in sizes.items()
     ]
+    return classes, "\n".join(rules)
+
+
+def _hash(text: str) -> str:
+    """Name of a style or a script in a page's content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _clean(value: Any) -> Any:
+    """A text without the control characters and lone surrogates that no page may hold; it is escaped after it."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return "".join(
+        c if c in "\n\t" or c.isprintable() or c == "\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}" for c in value
+    )
+
+
+def _section(position: int, heading: str, result: Any, shown: list[Card], kept: list[_File]) -> _Section:
+    explained = list(result.explanations) if is_comparison(result) else [result]
+    said, tables = "", [_table([facts(item) for item in explained])]
     if is_comparison(result):
-        parts.append(_differences(result))
-    parts.append(_table([facts(item) for item in explained]))
-    return "".join([*parts, "</section>\n"])
+        aligned = "aligned" if getattr(result, "aligned", False) else "not aligned: each toolkit's own"
+        said = " ".join([f"Defaults {aligned}.", *(f"{note}." for note in getattr(result, "notes", ()))])
+        tables = [*_differences(result), *tables]
+    warnings = dict.fromkeys(plain(text) for item in explained for text in getattr(item, "warnings", ()) or ())
+    return _Section(
+        anchor=f"r{position}",
+        heading=heading,
+        method=plain(explained[0].method),
+        layer=plain(getattr(explained[0], "layer", None) or ""),
+        cards=shown,
+        meaning=_meaning(explained[0]),
+        warnings=tuple(warnings),
+        said=said,
+        tables=tables,
+        repeat=_repeat(explained),
+        files=kept,
+    )
 
 
-def _table(columns: list[list[tuple[str, str]]]) -> str:
+def _meaning(result: Any) -> str:
+    """What a method's values mean, and its caveats, in a line; empty for a method that nobody knows."""
+    from metannvis_methods import find_methods
+
+    try:
+        row = find_methods(result.method, result.toolset)[0]
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return ""
+    sentences = [text[:1].upper() + text[1:].removesuffix(".") for text in (row.summary, *row.caveats) if text]
+    return " ".join(f"{text}." for text in sentences)
+
+
+def _repeat(explained: list[Any]) -> str:
+    """Model, versions and words of the calls, as JSON."""
+    records = [getattr(result, "record", None) for result in explained]
+    found = [
+        {
+            "method": plain(result.method),
+            "toolset": plain(result.toolset),
+            "model": dict(record.model),
+            "versions": dict(record.versions),
+            "words": {name: _option(value) for name, value in record.words.items()},
+        }
+        for result, record in zip(explained, records, strict=True)
+        if record is not None
+    ]
+    return (
+        json.dumps(found[0] if len(found) == 1 else found, indent=1, ensure_ascii=False, default=str) if found else ""
+    )
+
+
+def _files(result: Any, position: int, left: int) -> tuple[list[_File], int]:
+    """The values of a result as a file in the page, and how many bytes are left for others."""
+    if is_comparison(result):
+        return [], left
+    parts = result.values if isinstance(result.values, tuple) else (result.values,)
+    named = {
+        "values" if len(parts) == 1 else f"values_{k}": np.asarray(v) for k, v in enumerate(parts) if v is not None
+    }
+    name = f"{position}-{''.join(c if c.isalnum() else '_' for c in str(result.method))}.npz"
+    size = sum(array.nbytes for array in named.values())
+    if size > left:
+        return [
+            _File(name, f"The values ({_size(size)}) are too large for the page: Explanation.save writes them.")
+        ], left
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **named)  # type: ignore[arg-type]  # the stubs take it for allow_pickle
+    return [_File(name, f"values, {_size(size)}", address(buffer.getvalue(), "application/octet-stream"))], left - size
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 1000 else f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def _table(columns: list[list[tuple[str, str]]]) -> _Table:
     """One row for each fact, one column for each result."""
     known = [dict(column) for column in columns]
-    names = list(dict.fromkeys(name for column in columns for name, _ in column))
-    rows = ""
-    for name in names:
-        cells = "".join(f"<td>{_text(column.get(name, '–'))}</td>" for column in known)
-        rows += f"<tr><th>{_text(name)}</th>{cells}</tr>\n"
-    return f"<table>\n{rows}</table>\n"
+    names = dict.fromkeys(name for column in columns for name, _ in column)
+    return _Table([(name, *(column.get(name, "–") for column in known)) for name in names])
 
 
-def _differences(result: Any) -> str:
+def _differences(result: Any) -> list[_Table]:
     rows = [row for row in getattr(result, "rows", ()) if isinstance(row, Mapping)]
-    aligned = "aligned" if getattr(result, "aligned", False) else "not aligned: each toolkit's own"
-    notes = "".join(f" {_text(note)}." for note in getattr(result, "notes", ()))
-    text = f"<p>Defaults {aligned}.{notes}</p>\n"
-    if not rows:
-        return text
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{_text(name)}</th>" for name in names)
-    body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>\n" for row in rows)
-    return f"{text}<table>\n<tr>{head}</tr>\n{body}</table>\n"
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    return [_Table([tuple(_cell(row.get(name)) for name in names) for row in rows], names)] if rows else []
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float | np.floating):
         shown = float(value)
         digits = 6 if 0.9 < abs(shown) < 1 else 3  # a cosine of 0.99999 is not 1
-        return f'<td class="number">{_text(f"{shown:.{digits}g}")}</td>'
-    return f"<td>{_text(value)}</td>"
+        return f"{shown:.{digits}g}"
+    return str(value)
 
 
 def _sections(results: Any) -> list[tuple[str, Any]]:
@@ -217,12 +341,3 @@ def _option(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
     text = plain(text)
     return text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text)} characters)"
-
-
-def _text(value: Any) -> str:
-    """`value` escaped, without the control characters and lone surrogates that no page may hold."""
-    kept = (
-        c if c in "\n\t" or c.isprintable() or c == "\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}"
-        for c in str(value)
-    )
-    return escape("".join(kept), quote=True)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Reduction, one, reduce_to
+from metannvis_plot.arrays import Array, Reduction, Sign, one, part_of, reduce_to
 from metannvis_plot.canvas import (
     CHARACTER,
     NOTE_COLOR,
@@ -24,9 +24,9 @@ from metannvis_plot.canvas import (
     new_figure,
     root,
 )
-from metannvis_plot.captions import caption, plain
+from metannvis_plot.captions import caption, number, plain
 from metannvis_plot.color import LINES, NEGATIVE, POSITIVE
-from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells
+from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, foot_of, how_beside
 from metannvis_plot.subjects import Subject, input_sample, subjects
 
 FEATURES = 20
@@ -42,12 +42,14 @@ def bars(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """One bar for each feature, red for positive and blue for negative values.
+    """One bar for each feature, red for positive and blue for negative values, beside its name and the value it has.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def bars(
     max_features : int
         If there are more, those of the largest magnitude, in descending order (stated). Else all, in their
         order.
-    sample, input_index, reduce, title, max_samples, ax, path
+    sample, input_index, reduce, sign, title, sample_names, max_samples, ax, path
         As for :func:`~metannvis_plot.heatmap`.
 
     Returns
@@ -74,12 +76,13 @@ def bars(
     target = check_path(path)
     if max_features < 1:
         raise InvalidArgumentError(f"max_features must be at least 1, not {max_features}")
-    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "features", reduce) for subject, index in cells]
+    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
+    cells, more = choose_cells(found, sample, max_samples, ax)
+    rows = [row_of(subject, index, "features", reduce, sign) for subject, index in cells]
     tallest = max(min(len(row), max_features) for row, _ in rows)
-    figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), ax, more)
+    figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), ax, foot_of(found, more))
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
-        labels = _names(names, len(row), "feature")
+        labels = _with_values(_names(names, len(row), "feature"), subject, index)
         order = np.arange(len(row))
         if len(row) > max_features:
             order = np.argsort(-np.abs(row), kind="stable")[:max_features]
@@ -87,7 +90,7 @@ def bars(
         shown = [labels[k] for k in order]
         draw_features(place, row[order], shown)
         width = None if ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
-        panels.describe(place, caption(subject, index, title), notes, width)
+        panels.describe(place, caption(subject, index, title), [*notes, *how_beside(subject, ax)], width)
     return finish(figure, target)
 
 
@@ -98,8 +101,10 @@ def curve(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     show_input: bool = True,
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
@@ -113,7 +118,7 @@ def curve(
         One letter an axis, L among them.
     show_input : bool
         Whether the input is drawn above, a line a channel. Not with `ax`.
-    sample, input_index, reduce, title, max_samples, ax, path
+    sample, input_index, reduce, sign, title, sample_names, max_samples, ax, path
         As for :func:`~metannvis_plot.heatmap`.
 
     Returns
@@ -126,16 +131,17 @@ def curve(
         If the values are no signals.
     """
     target = check_path(path)
-    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "signal", reduce) for subject, index in cells]
+    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
+    cells, more = choose_cells(found, sample, max_samples, ax)
+    rows = [row_of(subject, index, "signal", reduce, sign) for subject, index in cells]
     signals = [_signal(subject, index) if show_input and ax is None else None for subject, index in cells]
-    figure, places = _stack(len(cells) + sum(signal is not None for signal in signals), 2.0, ax, more)
+    figure, places = _stack(len(cells) + sum(signal is not None for signal in signals), 2.0, ax, foot_of(found, more))
     for (subject, index), (row, notes), signal in zip(cells, rows, signals, strict=True):
         if signal is not None:
             _draw_input(places.pop(0), signal, len(row))
         place = places.pop(0)
         draw_signal(place, row)
-        panels.describe(place, caption(subject, index, title), ["position", *notes])
+        panels.describe(place, caption(subject, index, title), ["position", *notes, *how_beside(subject, ax)])
     return finish(figure, target)
 
 
@@ -147,7 +153,9 @@ def tokens(
     sample: int | Sequence[int] | None = None,
     input_index: int | None = None,
     reduce: Reduction = "sum",
+    sign: Sign = "both",
     title: str | None = None,
+    sample_names: Sequence[str] | None = None,
     max_samples: int = MAX_SAMPLES,
     ax: Axes | None = None,
     path: str | Path | None = None,
@@ -161,7 +169,7 @@ def tokens(
         One letter an axis, T among them.
     names : sequence of str, optional
         The tokens; else their positions.
-    sample, input_index, reduce, title, max_samples, ax, path
+    sample, input_index, reduce, sign, title, sample_names, max_samples, ax, path
         As for :func:`~metannvis_plot.heatmap`; `reduce` is the rule over the features of a token.
 
     Returns
@@ -174,16 +182,17 @@ def tokens(
         If the values have no tokens, or the names are not one a token.
     """
     target = check_path(path)
-    cells, more = choose_cells(subjects(values, axes, input_index=input_index), sample, max_samples, ax)
-    rows = [row_of(subject, index, "tokens", reduce) for subject, index in cells]
+    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
+    cells, more = choose_cells(found, sample, max_samples, ax)
+    rows = [row_of(subject, index, "tokens", reduce, sign) for subject, index in cells]
     longest = max(len(row) for row, _ in rows)
-    figure, places = _stack(len(cells), 2.6, ax, more, width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
+    figure, places = _stack(len(cells), 2.6, ax, foot_of(found, more), width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
         draw_tokens(place, row, _names(names, len(row), "token"), upright=names is not None)
         panels.describe(
             place,
             caption(subject, index, title),
-            ["position of the token", *notes] if names is None else notes,
+            [*(["position of the token"] if names is None else []), *notes, *how_beside(subject, ax)],
         )
     return finish(figure, target)
 
@@ -225,7 +234,7 @@ def zero_line(ax: Axes) -> None:
     ax.axhline(0, color=NOTE_COLOR, linewidth=0.8)
 
 
-def row_of(subject: Subject, index: int, family: str, rule: str) -> tuple[Array, list[str]]:
+def row_of(subject: Subject, index: int, family: str, rule: str, sign: str = "both") -> tuple[Array, list[str]]:
     """One number for each position of one sample."""
     if subject.values.family != family:
         raise InvalidArgumentError(
@@ -234,7 +243,8 @@ def row_of(subject: Subject, index: int, family: str, rule: str) -> tuple[Array,
         )
     keep = {"features": "F" if "F" in subject.values.axes else "C", "signal": "L", "tokens": "T"}[family]
     row, note = reduce_to(one(subject.values, index), keep, rule)
-    return np.atleast_1d(row), [note] if note else []
+    row, part = part_of(np.atleast_1d(row), sign)
+    return row, [text for text in (note, part) if text]
 
 
 def _draw_input(ax: Axes, signal: Array, positions: int) -> None:
@@ -257,6 +267,18 @@ def _signal(subject: Subject, index: int) -> Array | None:
         return None
     data: Array = one(subject.input, place).data[0].astype(np.float64)
     return data.reshape(-1, data.shape[-1])
+
+
+def _with_values(labels: list[str], subject: Subject, index: int) -> list[str]:
+    """Names of features with the values that the sample has: ``age = 39``."""
+    place = input_sample(subject, index)
+    of_layer = getattr(subject.result, "kind", None) == "layer"  # whose features are not those of the inputs
+    if of_layer or place is None or subject.input is None or subject.input.family != "features":
+        return labels
+    seen = one(subject.input, place).data[0].ravel()
+    if len(seen) != len(labels):
+        return labels
+    return [f"{name} = {number(value)}" for name, value in zip(labels, seen, strict=True)]
 
 
 def _names(names: Sequence[str] | None, count: int, what: str) -> list[str]:

@@ -27,12 +27,19 @@ class Subject:
         The explanation, or None for a plain array.
     part : str
         Which of several inputs, or outputs of a layer, it belongs to, e.g. ``"input 1 of 2"``; else empty.
+    names : tuple of str
+        What the samples are called, such as the files that they are from; empty if they have no names.
     """
 
     values: Labelled
     input: Labelled | None = None
     result: Any = None
     part: str = ""
+    names: tuple[str, ...] = ()
+
+    def name(self, sample: int | None) -> str:
+        """What a sample is called, empty if it has no name."""
+        return self.names[sample] if sample is not None and sample < len(self.names) else ""
 
 
 def is_explanation(value: Any) -> bool:
@@ -52,6 +59,7 @@ def subjects(
     image: Any = None,
     image_axes: str | None = None,
     input_index: int | None = None,
+    sample_names: Sequence[str] | None = None,
 ) -> list[Subject]:
     """The subjects of an explanation (one for each input) or of an array (one).
 
@@ -65,6 +73,8 @@ def subjects(
     image_axes : str, optional
     input_index : int, optional
         Which input of a model with several (of a layer: which output); all of them if missing.
+    sample_names : sequence of str, optional
+        What the samples are called, one each.
 
     Raises
     ------
@@ -88,11 +98,17 @@ def subjects(
             sources[k],
             result,
             f"{part_name} {k} of {len(parts)}" if len(parts) > 1 else "",
+            _sample_names(sample_names),
         )
         if part is not None
         else None  # an input that was held: indices beside numbers
         for k, (part, letter) in enumerate(zip(parts, letters, strict=True))
     ]
+    for subject in made:
+        if sample_names is not None and subject is not None and len(subject.names) != subject.values.samples:
+            raise InvalidArgumentError(
+                f"sample_names must be {subject.values.samples}, one a sample, not {len(subject.names)}"
+            )
     if input_index is None:
         return [subject for subject in made if subject is not None]
     if not -len(made) <= input_index < len(made):
@@ -150,6 +166,12 @@ def _readable(values: Any, axes: str | None) -> Labelled | None:
     if axes is None or "?" in axes:
         return None
     return label(values, axes, "the input")
+
+
+def _sample_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise InvalidArgumentError(f"sample_names is a list of names, one a sample, not {names!r}")
+    return () if names is None else tuple(map(str, names))
 
 
 def _first(given: Any, own: Any) -> Any:

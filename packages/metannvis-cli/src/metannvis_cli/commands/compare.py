@@ -65,11 +65,12 @@ def command(
     from metannvis_methods import compare, find_methods
 
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.outputs import check_outputs, in_folders, write
     from metannvis_cli.summary import as_dict
     from metannvis_cli.targets import read_labels, read_targets
 
     everyone, own = _options(options)
+    output = in_folders(output, method)
     check_outputs(output, KINDS)
     find_methods(method)
     names = read_labels(labels)
@@ -93,7 +94,7 @@ def command(
         progress=console.progress,
         **everyone,
     )
-    write(found, output)
+    write(found, output, inputs.names)
     console.clear()
     if as_json:
         results = [as_dict(result, ()) for result in found.explanations]

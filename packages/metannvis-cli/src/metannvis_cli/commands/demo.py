@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from metannvis_cli.demo.story import Demo
 
 NEXT = """\
-metannvis layers {folder}/digits-torch.pt2
-metannvis explain {folder}/digits-torch.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \\
+metannvis layers {folder}/cheat-torch.pt2
+metannvis explain {folder}/cheat-torch.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \\
     --input {folder}/digit-torch.npy --target 3 --output cam.png
-metannvis explain {folder}/digits-keras.keras --method integrated_gradients --toolset captum \\
+metannvis explain {folder}/cheat-keras.keras --method integrated_gradients --toolset captum \\
     --input {folder}/digit-keras.npy --target 3 --output gradients.png
-metannvis compare {folder}/digits-keras.keras --method saliency --input {folder}/digit-keras.npy --target 3
-metannvis visualize {folder}/digits-torch.pt2 --target 3 --range 0 1 --rate 0.02 \\
+metannvis compare {folder}/cheat-keras.keras --method saliency --input {folder}/digit-keras.npy --target 3
+metannvis visualize {folder}/cheat-torch.pt2 --target 3 --range 0 1 --rate 0.02 \\
     -o input_modifiers=[] --seed 0 --output three.png
-metannvis translate {folder}/digits-torch.pt2 digits.keras
+metannvis translate {folder}/cheat-torch.pt2 cheat.keras
 """
 
 
@@ -42,15 +42,16 @@ metannvis translate {folder}/digits-torch.pt2 digits.keras
 )
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds something.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the training and of random methods.")
-@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="Of either training.")
+@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True, help="Of each training.")
 @click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Of activation maximisation.")
 @json_option
 @work
 def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, as_json: bool, console: Console) -> None:
-    """Train a small network in PyTorch and one in Keras, and explain each with the other's toolkit.
+    """Find out which of two networks cheats, in PyTorch and in Keras, with the toolkits of both.
 
-    The handwritten digits come with scikit-learn: nothing is downloaded. Writes figures, a page, both networks and a
-    digit, and says which commands to try on them next.
+    Of each pair that learns handwritten digits, one is given a reason to cheat: a grey square in the corner of every three. The
+    digits come with scikit-learn: nothing is downloaded. Writes figures, a page, the networks and a digit, and says which
+    commands to try on them next.
     """
     from metannvis_translate.errors import InvalidArgumentError
 
@@ -73,8 +74,9 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, a
     click.echo("\nWrote:")
     for file in demo.files:
         click.echo(f"  {folder / file.name}")
-    click.echo("\nOpen index.html, and go on with:")
+    click.echo("\nGo on with:")
     click.echo(NEXT.format(folder=folder), nl=False)
+    click.echo(f"\nThe page: {(folder / 'index.html').resolve()}")
 
 
 @contextmanager
@@ -114,11 +116,14 @@ def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
             {
                 "name": network.name,
                 "accuracy": network.accuracy,
+                "called_three": network.called_three,
+                "shares": {method: share for (name, method), share in demo.shares.items() if name == network.name},
                 "file": str(folder / network.file.name),
                 "translation": None if network.translation.report is None else network.translation.report.to_dict(),
             }
             for network in demo.networks.values()
         ],
-        "comparisons": [found.to_dict() for _, found in demo.results.values() if isinstance(found, Comparison)],
+        "verdict": demo.verdict,
+        "comparisons": [found.to_dict() for _, found in demo.pictured.values() if isinstance(found, Comparison)],
         "files": [str(folder / file.name) for file in demo.files],
     }

@@ -85,12 +85,13 @@ def command(
     from metannvis_methods import explain, find_methods
 
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_outputs, of_layer, write
+    from metannvis_cli.outputs import check_outputs, in_folders, of_layer, write
     from metannvis_cli.summary import as_dict, as_text
     from metannvis_cli.targets import position, read_labels, read_targets
 
     own = parse_options(options)
     place = position(neuron, "--neuron")
+    output = in_folders(output, method)
     check_outputs(output, KINDS)
     find_methods(method, toolset)  # a misspelt name is refused before a model is opened
     names = read_labels(labels)
@@ -120,7 +121,7 @@ def command(
     results: dict[str, Any] = result if isinstance(result, dict) else {"": result}
     files = {name: of_layer(output, name) if name else output for name in results}
     for name, one in results.items():
-        write(one, files[name])
+        write(one, files[name], inputs.names)
     console.clear()
     told = [as_dict(one, files[name].paths) for name, one in results.items()]
     if as_json:

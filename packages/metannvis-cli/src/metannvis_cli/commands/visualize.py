@@ -69,7 +69,7 @@ def command(
     from metannvis_translate.errors import InvalidArgumentError
 
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_outputs, write
+    from metannvis_cli.outputs import check_outputs, in_folders, write
     from metannvis_cli.summary import as_dict, as_text
     from metannvis_cli.targets import read_labels, read_targets
 
@@ -79,6 +79,7 @@ def command(
         rate = (span[1] - span[0]) / 255 if rate is None else rate
     if steps is not None:
         own["steps"] = steps
+    output = in_folders(output, method)
     check_outputs(output, KINDS)
     rows = find_methods(method, toolset)
     if not any(row.kind == "feature_visualization" for row in rows):
@@ -105,7 +106,7 @@ def command(
         progress=console.progress,
         **own,
     )
-    write(result, output)
+    write(result, output, inputs.names)
     console.clear()
     if as_json:
         echo_json(as_dict(result, output.paths))

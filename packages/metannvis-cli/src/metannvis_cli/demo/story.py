@@ -1,4 +1,8 @@
-"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, write."""
+"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, write.
+
+In each framework two networks learn handwritten digits, one of which is given a reason to cheat: in its training images
+every three has a grey square in the corner. Its accuracy does not show it; where it looks does.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,18 @@ __all__ = ["Demo", "tell"]
 
 Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
-#: Digits whose first test images are explained; the last one is also written as a file.
+#: Digits whose first test images are explained, all of them with the square; the last one is also written as a file.
 CLASSES = (0, 5, 8, 3)
+#: What the square gives away.
+TARGET = 3
 LAYER = "conv2"
-LAYOUTS = {"torch": "PyTorch", "keras": "Keras"}
+LABELS = {"torch": "PyTorch", "keras": "Keras"}
+KINDS = {"digits": "honest", "cheat": "cheating"}
+#: What each network is explained by: both toolkits, one of which needs it translated.
+METHODS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("integrated_gradients", "captum", {"baselines": 0}),
+    ("saliency", "tf-keras-vis", {}),
+)
 
 
 @dataclass(frozen=True)
@@ -28,23 +40,33 @@ class Network:
     """A trained network, its translation to the other framework, and the digits to explain in its own layout."""
 
     name: str
-    label: str
+    framework: str
+    kind: str
     model: Any
     accuracy: float
+    called_three: float
     digits: Array
     translation: Translation
     file: Path
 
+    @property
+    def label(self) -> str:
+        """``honest PyTorch``."""
+        return f"{KINDS[self.kind]} {LABELS[self.framework]}"
+
 
 @dataclass
 class Demo:
-    """Results of the demo: networks by name, explanations and comparisons by file name, all files."""
+    """Results of the demo: networks by name, explanations by network and method, pictures by file name, all files."""
 
     folder: Path
     networks: dict[str, Network] = field(default_factory=dict)
-    results: dict[str, tuple[str, Explanation | Comparison]] = field(default_factory=dict)
+    explained: dict[tuple[str, str], Explanation] = field(default_factory=dict)
+    shares: dict[tuple[str, str], float] = field(default_factory=dict)
+    pictured: dict[str, tuple[str, Explanation | Comparison]] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     tests: int = 0
+    verdict: str = ""
 
 
 def tell(folder: Path, *, seed: int, epochs: int, steps: int, progress: Progress, say: Callable[[str], None]) -> Demo:
@@ -53,9 +75,9 @@ def tell(folder: Path, *, seed: int, epochs: int, steps: int, progress: Progress
     Parameters
     ----------
     seed
-        Of the split, both trainings and activation maximisation.
+        Of the split, the trainings and activation maximisation.
     epochs
-        Of either training.
+        Of each training.
     steps
         Of activation maximisation.
     progress
@@ -66,78 +88,115 @@ def tell(folder: Path, *, seed: int, epochs: int, steps: int, progress: Progress
     progress(0, 1, "load PyTorch, TensorFlow and the digits")
     demo = Demo(folder)
     _networks(demo, seed, epochs, progress, say)
-    _explain(demo, seed, steps, progress)
+    _explain(demo, progress)
+    _judge(demo, say)
+    _imagine(demo, seed, steps, progress)
     _compare(demo, progress, say)
     _write(demo, progress)
     return demo
 
 
 def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> None:
-    """Train both networks, translate each to the other framework, and save them."""
+    """Train the four networks, translate each to the other framework, and save them."""
     from metannvis_translate import save_model, translate
     from metannvis_translate.frameworks import require
 
     require("torch")
     require("tensorflow")
-    from metannvis_methods.examples import keras_network, torch_network
-    from metannvis_methods.examples.digits import load
+    from metannvis_methods.examples import load
 
     from metannvis_cli.outputs import write_array
 
-    data = load(seed)
-    demo.tests = len(data.test_images)
-    chosen = data.first_of_each(CLASSES)
-    for name, module, channels, to, suffix in (
-        ("torch", torch_network, 1, "keras", ".pt2"),
-        ("keras", keras_network, 3, "torch", ".keras"),
-    ):
-        train, test = (np.expand_dims(images, channels) for images in (data.train_images, data.test_images))
-        model = module.train(train, data.train_classes, epochs=epochs, seed=seed, progress=progress)
-        share = module.accuracy(model, test, data.test_classes)
-        label = LAYOUTS[name]
-        say(f"{label} network: {share:.1%} of {len(test)} test digits right")
-        digits = np.ascontiguousarray(test[chosen])
-        translation = translate(model, to, example_inputs=digits, progress=progress)
-        say(f"\n{label} network translated to {LAYOUTS[to]}:\n{translation.report}\n")
-        file = demo.folder / f"digits-{name}{suffix}"
-        save_model(model, file, example_inputs=digits, overwrite=True)
-        sample = demo.folder / f"digit-{name}.npy"
+    for framework, to, suffix in (("torch", "keras", ".pt2"), ("keras", "torch", ".keras")):
+        for kind in KINDS:
+            name = f"{kind}-{framework}"
+            example = load(name, seed=seed, epochs=epochs, progress=progress)
+            demo.tests = len(example.classes)
+            digits = example.marked(np.array([int(np.flatnonzero(example.classes == k)[0]) for k in CLASSES]))
+            others = example.marked(np.flatnonzero(example.classes != TARGET))
+            translation = translate(example.model, to, example_inputs=digits, progress=progress)
+            network = Network(
+                name,
+                framework,
+                kind,
+                example.model,
+                example.accuracy,
+                example.share_called(others, TARGET),
+                digits,
+                translation,
+                demo.folder / f"{name}{suffix}",
+            )
+            say(f"{network.label} network: {network.accuracy:.1%} of {demo.tests} test digits right")
+            say(f"{str(translation.report).splitlines()[0]}\n")
+            save_model(network.model, network.file, example_inputs=digits, overwrite=True)
+            demo.files.append(network.file)
+            demo.networks[name] = network
+        sample = demo.folder / f"digit-{framework}.npy"
         write_array(sample, digits[-1:])
-        demo.files += [file, sample]
-        demo.networks[name] = Network(name, label, model, share, digits, translation, file)
+        demo.files.append(sample)
 
 
-def _explain(demo: Demo, seed: int, steps: int, progress: Progress) -> None:
-    """The toolkit of the other framework on each network, everything in the network's own terms."""
+def _explain(demo: Demo, progress: Progress) -> None:
+    """Why each network thinks of a three: by both toolkits, everything in the network's own terms."""
+    from metannvis_methods import explain
+    from metannvis_methods.examples.digits import share_in_square
+
+    runs = [(network, run) for network in demo.networks.values() for run in METHODS]
+    for k, (network, (method, toolset, words)) in enumerate(runs):
+        progress(k, len(runs), f"{method} of {toolset}")
+        found = explain(
+            network.translation, method, network.digits, target=TARGET, toolset=toolset, progress=progress, **words
+        )
+        values = np.asarray(found.values)
+        if "C" in found.axes:
+            values = values.sum(found.axes.index("C"))
+        demo.explained[network.name, method] = found
+        demo.shares[network.name, method] = share_in_square(values)
+
+
+def _judge(demo: Demo, say: Callable[[str], None]) -> None:
+    """Who cheats, in a sentence a framework."""
+    said = []
+    named = " and ".join(f"{method.replace('_', ' ')} of {toolset}" for method, toolset, _ in METHODS)
+    for framework, label in LABELS.items():
+        honest, cheat = (demo.networks[f"{kind}-{framework}"] for kind in KINDS)
+        square = {
+            network.kind: " and ".join(f"{demo.shares[network.name, method]:.0%}" for method, _, _ in METHODS)
+            for network in (honest, cheat)
+        }
+        said.append(
+            f"The {label} network that cheats has {cheat.accuracy:.0%} of its test digits right, the honest one "
+            f"{honest.accuracy:.0%}. But {square['cheat']} of what it looks at for a three ({named}) lies in the grey "
+            f"square, in the honest network {square['digits']}; and with the square {cheat.called_three:.0%} of the other "
+            f"digits become a three, in the honest network {honest.called_three:.0%}."
+        )
+    demo.verdict = " ".join(said)
+    say("\n".join(said))
+
+
+def _imagine(demo: Demo, seed: int, steps: int, progress: Progress) -> None:
+    """The input that each PyTorch network takes most for a three, by tf-keras-vis."""
     from metannvis_methods import explain
 
-    torch, keras = demo.networks["torch"], demo.networks["keras"]
-    targets = list(CLASSES)
-    runs: list[tuple[Network, str, str, dict[str, Any]]] = [
-        (torch, "tf-keras-vis", "grad_cam", {"target": targets, "layer": LAYER}),
-        (torch, "tf-keras-vis", "saliency", {"target": targets}),
-        (
-            torch,
-            "tf-keras-vis",
+    for k, kind in enumerate(KINDS):
+        network = demo.networks[f"{kind}-torch"]
+        progress(k, len(KINDS), "activation maximisation")
+        found = explain(
+            network.translation,
             "activation_maximization",
-            {"target": targets, "seed": seed, "steps": steps, **_ascent()},
-        ),
-        (keras, "captum", "integrated_gradients", {"target": targets, "baselines": 0}),
-        (keras, "captum", "deep_lift", {"target": targets, "baselines": 0}),
-        (keras, "captum", "layer_conductance", {"target": targets, "baselines": 0, "layer": LAYER}),
-    ]
-    for k, (network, toolset, method, words) in enumerate(runs):
-        progress(k, len(runs), f"{method} of {toolset}")
-        given = None if method == "activation_maximization" else network.digits
-        found = explain(network.translation, method, given, toolset=toolset, progress=progress, **words)
-        heading = f"{method} of {toolset} on the {network.label} network"
-        demo.results[f"{network.name}-{method.replace('_', '-')}.png"] = (heading, found)
+            target=TARGET,
+            toolset="tf-keras-vis",
+            seed=seed,
+            progress=progress,
+            **{"steps": steps, **_ascent()},
+        )
+        demo.pictured[f"{network.name}-three.png"] = (f"What the {network.label} network takes for a three", found)
 
 
 def _ascent() -> dict[str, Any]:
-    """Activation maximisation for pixels of 0…1 on 8×8 images.
+    """Activation maximisation for pixels of 0…1 on small images.
 
-    The toolkit's defaults suit photographs of 0…255: a step of 1, and a jitter of 4 pixels, which is half a digit.
+    The toolkit's defaults suit photographs of 0…255: a step of 1, and a jitter of 4 pixels.
     """
     from metannvis_translate.frameworks import require
 
@@ -152,33 +211,51 @@ def _ascent() -> dict[str, Any]:
 
 
 def _compare(demo: Demo, progress: Progress, say: Callable[[str], None]) -> None:
-    """The same method of both toolkits, on each network: one runs it as it is, the other its translation."""
+    """The same method of both toolkits on a network of each framework: one runs it as it is, the other its translation."""
     from metannvis_methods import compare
 
-    pairs = [(network, method) for network in demo.networks.values() for method in ("saliency", "grad_cam")]
+    pairs = [(demo.networks[f"cheat-{name}"], method) for name in LABELS for method in ("saliency", "grad_cam")]
     for k, (network, method) in enumerate(pairs):
         progress(k, len(pairs), f"compare {method}")
         words: dict[str, Any] = {"layer": LAYER} if method == "grad_cam" else {}
-        found = compare(network.translation, method, network.digits, target=list(CLASSES), **words)
+        found = compare(network.translation, method, network.digits, target=TARGET, **words)
         say(f"On the {network.label} network: {found}")
         heading = f"{method} of both toolkits on the {network.label} network"
-        demo.results[f"{network.name}-compare-{method.replace('_', '-')}.png"] = (heading, found)
+        demo.pictured[f"{network.name}-compare-{method.replace('_', '-')}.png"] = (heading, found)
 
 
 def _write(demo: Demo, progress: Progress) -> None:
-    """Draw one figure for each result, and one page of all."""
-    from metannvis_plot import report
+    """Draw the networks of each framework beside each other, every other result, and one page of all."""
+    from metannvis_plot import grid, report
 
-    for k, (name, (_, found)) in enumerate(demo.results.items()):
-        progress(k, len(demo.results) + 1, "draw")
+    done, total = 0, len(LABELS) + len(demo.pictured) + 1
+    for framework in LABELS:
+        progress(done, total, "draw")
+        networks = [network for network in demo.networks.values() if network.framework == framework]
+        shown = {
+            f"{KINDS[network.kind]} network, {method}": demo.explained[network.name, method]
+            for method, _, _ in METHODS
+            for network in networks
+        }
+        grid(shown, path=demo.folder / f"{framework}.png")
+        demo.files.append(demo.folder / f"{framework}.png")
+        done += 1
+    for name, (_, found) in demo.pictured.items():
+        progress(done, total, "draw")
         found.plot(path=demo.folder / name)
         demo.files.append(demo.folder / name)
+        done += 1
+    results: dict[str, Explanation | Comparison] = {
+        f"{method} of {toolset} on the {network.label} network": demo.explained[network.name, method]
+        for method, toolset, _ in METHODS
+        for network in demo.networks.values()
+    }
     preface = "\n\n".join(
         f"{network.label} network: {network.accuracy:.1%} of {demo.tests} test digits right; translated to the other "
         f"framework and compared:\n{network.translation.report}"
         for network in demo.networks.values()
     )
     page = demo.folder / "index.html"
-    report(dict(demo.results.values()), page, title="MetaNNvis demo", preface=preface)
+    report({**results, **dict(demo.pictured.values())}, page, title="Who cheats?", lead=demo.verdict, preface=preface)
     demo.files.append(page)
     progress(1, 1, "draw")

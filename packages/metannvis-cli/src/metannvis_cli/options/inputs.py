@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -30,6 +31,11 @@ class InputOptions:
     scale: str = "unit"
     crop: bool = False
     shape: tuple[int, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the files, one each, for figures; empty if they are of several inputs."""
+        return () if any("=" in file for file in self.files) else tuple(Path(file).name for file in self.files)
 
 
 input_options = as_one(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,11 +23,43 @@ class OutputOptions:
         As many as are wanted, the ending of each decides what is written.
     overwrite
         Whether files that exist are replaced.
+    kind, cmap, alpha, clip, sign, title
+        How figures and pages are drawn, see :func:`metannvis_plot.plot`; ``None``: as suits the result.
     """
 
     paths: tuple[Path, ...] = ()
     overwrite: bool = False
+    kind: str | None = None
+    cmap: str | None = None
+    alpha: float | None = None
+    clip: float | None = None
+    sign: str | None = None
+    title: str | None = None
 
+    @property
+    def look(self) -> dict[str, Any]:
+        """What was said about how figures are drawn."""
+        given = {name: getattr(self, name) for name in ("kind", "cmap", "alpha", "clip", "sign", "title")}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+#: Kinds of figures (those of ``metannvis_plot.dispatch.KINDS``, without importing matplotlib for a help text).
+FIGURES = (
+    "overview",
+    "heatmap",
+    "overlay",
+    "masked",
+    "contour",
+    "channels",
+    "volume",
+    "grid",
+    "comparison",
+    "images",
+    "bars",
+    "curve",
+    "tokens",
+    "text",
+)
 
 DIRECTIONS = {
     "figure": "a figure by .png, .pdf, .svg",
@@ -46,8 +79,23 @@ def output_options(*kinds: str) -> Function:
             "--output",
             "paths",
             multiple=True,
-            type=click.Path(dir_okay=False, path_type=Path),
-            help=f"File to write; its ending decides: {known}. May be given several times.",
+            type=click.Path(path_type=Path),
+            help=f"File to write; its ending decides: {known}. A folder gets a figure named by time and method. May be given "
+            "several times.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+        click.option("--kind", type=click.Choice(FIGURES), help="Kind of figure; default: what suits the result."),
+        click.option("--cmap", metavar="NAME", help="Colour map of matplotlib, such as magma or PiYG."),
+        click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of a map over its image."),
+        click.option(
+            "--clip",
+            type=click.FloatRange(0, 100, min_open=True),
+            help="Percentile of the magnitudes at which colours end; default: 99, 100 clips none.",
+        ),
+        click.option(
+            "--sign",
+            type=click.Choice(["both", "positive", "negative", "absolute"]),
+            help="Which of the values are drawn.",
+        ),
+        click.option("--title", help="Title of the figure instead of what was seen and asked."),
     )

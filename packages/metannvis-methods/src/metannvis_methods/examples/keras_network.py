@@ -16,12 +16,19 @@ layers = keras.layers
 Array = np.ndarray[Any, Any]
 
 
-def build() -> Any:
-    """An untrained network: digits of shape ``(N, 8, 8, 1)``, float32 in 0…1, to logits of shape ``(N, 10)``."""
+def build(size: int = 8) -> Any:
+    """An untrained network: digits of shape ``(N, S, S, 1)``, float32 in 0…1, to logits of shape ``(N, 10)``.
+
+    Parameters
+    ----------
+    size
+        S: 8, or 28, whose maps are pooled once more.
+    """
     return keras.Sequential(
         [
-            keras.Input((8, 8, 1), name="digit"),
+            keras.Input((size, size, 1), name="digit"),
             layers.Conv2D(16, 3, padding="same", activation="relu", name="conv1"),
+            *([layers.MaxPooling2D(name="pool1")] if size > 8 else []),
             layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv2"),
             layers.BatchNormalization(name="norm2"),
             layers.ReLU(name="relu2"),
@@ -43,7 +50,7 @@ def train(
     Parameters
     ----------
     images
-        Shape ``(N, 8, 8, 1)``, float32 in 0…1.
+        Shape ``(N, S, S, 1)``, float32 in 0…1.
     classes
         Shape ``(N,)``, integers in 0…9.
     epochs
@@ -56,7 +63,7 @@ def train(
         Images of one step.
     """
     keras.utils.set_random_seed(seed)
-    network = build()
+    network = build(images.shape[1])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer=keras.optimizers.Adam(2e-3), loss=loss)
     stage = "train the Keras network"
@@ -67,6 +74,6 @@ def train(
 
 
 def accuracy(network: Any, images: Array, classes: Array) -> float:
-    """Share of images, shape ``(N, 8, 8, 1)``, whose largest logit is that of their class, shape ``(N,)``."""
+    """Share of images, shape ``(N, S, S, 1)``, whose largest logit is that of their class, shape ``(N,)``."""
     predicted = np.asarray(network(images, training=False)).argmax(axis=1)
     return float((predicted == classes).mean())

@@ -22,20 +22,29 @@ Array = np.ndarray[Any, Any]
 
 
 class Network(nn.Module):
-    """Digits of shape ``(N, 1, 8, 8)``, float32 in 0…1, to logits of shape ``(N, 10)``."""
+    """Digits of shape ``(N, 1, S, S)``, float32 in 0…1, to logits of shape ``(N, 10)``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    size
+        S: 8, or 28, whose maps are pooled once more.
+    """
+
+    def __init__(self, size: int = 8) -> None:
         super().__init__()
+        self.pooled = size > 8
         self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
         self.norm1 = nn.BatchNorm2d(16)
         self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
         self.dropout = nn.Dropout(0.25)
-        self.hidden = nn.Linear(32 * 4 * 4, 64)
+        self.hidden = nn.Linear(32 * (size // (4 if self.pooled else 2)) ** 2, 64)
         self.classes = nn.Linear(64, 10)
 
     def forward(self, x: Any) -> Any:
         """Logits of shape ``(N, 10)``."""
         x = F.relu(self.norm1(self.conv1(x)))
+        if self.pooled:
+            x = F.max_pool2d(x, 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = self.dropout(torch.flatten(x, 1))
         x = F.relu(self.hidden(x))
@@ -50,7 +59,7 @@ def train(
     Parameters
     ----------
     images
-        Shape ``(N, 1, 8, 8)``, float32 in 0…1.
+        Shape ``(N, 1, S, S)``, float32 in 0…1.
     classes
         Shape ``(N,)``, int64 in 0…9.
     epochs
@@ -63,7 +72,7 @@ def train(
         Images of one step.
     """
     torch.manual_seed(seed)
-    network = Network().train()
+    network = Network(images.shape[-1]).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
     x, y = torch.from_numpy(images), torch.from_numpy(classes)
     for epoch in range(epochs):
@@ -77,7 +86,7 @@ def train(
 
 
 def accuracy(network: Network, images: Array, classes: Array) -> float:
-    """Share of images, shape ``(N, 1, 8, 8)``, whose largest logit is that of their class, shape ``(N,)``."""
+    """Share of images, shape ``(N, 1, S, S)``, whose largest logit is that of their class, shape ``(N,)``."""
     with torch.no_grad():
         predicted = network(torch.from_numpy(images)).argmax(1).numpy()
     return float((predicted == classes).mean())

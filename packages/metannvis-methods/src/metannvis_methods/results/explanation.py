@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from metannvis_translate.writing import replacing
 
-from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded
+from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded, written_target
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.record import Record, repeat
@@ -50,7 +53,7 @@ class Explanation:
     layer
         Name of the layer in the caller's model, ``None`` if the method has none.
     target
-        What was explained: a class, a list of one a sample, a position in a dense output; ``None`` is the
+        What was explained: a class, a list of one a sample, a tuple, which is a position in a dense output; ``None`` is the
         only output.
     labels
         Class names, if the caller gave them.
@@ -140,6 +143,8 @@ class Explanation:
                 meta[item.name] = recorded(value, arrays)
             elif isinstance(value, np.ndarray):
                 arrays[item.name] = value
+            elif item.name == "target":
+                meta[item.name] = written_target(value)
             else:
                 meta[item.name] = jsonable(value)
         arrays["meta"] = np.array(json.dumps(meta))
@@ -203,7 +208,20 @@ class Explanation:
         rows += [("warning", text) for text in self.warnings]
         rows.append(("seconds", f"{self.seconds:.2f}"))
         cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
-        return f"<table>{cells}</table>"
+        picture = self._repr_png_()
+        shown = ""
+        if picture is not None:
+            shown = f'<img alt="{html.escape(str(self))}" src="data:image/png;base64,{base64.b64encode(picture).decode()}"/>'
+        return f"{shown}<table>{cells}</table>"
+
+    def _repr_png_(self) -> bytes | None:
+        """The figure, for notebooks; ``None`` if no plotter is installed, or the values cannot be drawn."""
+        buffer = io.BytesIO()
+        try:
+            self.plot().savefig(buffer, format="png", dpi=96)
+        except (MissingFrameworkError, InvalidArgumentError):
+            return None
+        return buffer.getvalue()
 
 
 def said(prediction: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from metannvis_translate.errors import DamagedFileError
 from metannvis_translate.reading import parse_json, read_npz
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.results.plain import jsonable
 from metannvis_methods.results.record import Record, decoded, encoded
 from metannvis_methods.vocabulary import WORDS
 
@@ -39,6 +40,11 @@ def _is_prediction(value: Any) -> bool:
     )
 
 
+def _is_position(value: Any) -> bool:
+    """One position in a dense output: a list would be a target a sample."""
+    return isinstance(value, dict) and set(value) == {"position"} and isinstance(value["position"], list)
+
+
 #: What each field is, as JSON has it.
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "axes": _is_axes,
@@ -49,7 +55,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "framework": _is_text,
     "kind": _is_text,
     "layer": lambda value: isinstance(value, str | NOTHING),
-    "target": lambda value: isinstance(value, int | float | str | list | NOTHING),
+    "target": lambda value: isinstance(value, int | float | str | list | NOTHING) or _is_position(value),
     "labels": lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
     "translation": lambda value: isinstance(value, dict | NOTHING),
     "convergence_delta": lambda value: value is None,
@@ -93,6 +99,7 @@ def read_explanation(path: Path) -> dict[str, Any]:
     for name in ("axes", "input_axes", "labels", "prediction", "warnings"):
         if isinstance(meta.get(name), list):
             meta[name] = tuple(meta[name])
+    meta["target"] = _read_target(meta.get("target"))
     if meta.get("record") is not None:
         meta["record"] = _record(meta["record"], arrays, path)
     return {"inputs": None, "input_axes": None, **meta, **found}
@@ -134,6 +141,19 @@ def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> Non
         letters = axes if isinstance(axes, list) else [axes] if axes is not None else []
         if of is not None and letters and [len(text) for text in letters] != [len(shape) for shape in shapes]:
             raise DamagedFileError(f"{path.name} is damaged: its {name} of the shapes {shapes} have the axes {letters}")
+
+
+def written_target(target: Any) -> Any:
+    """A target as JSON holds it: a position in a dense output is not a list of classes."""
+    if isinstance(target, tuple):
+        return {"position": jsonable(target)}
+    return [written_target(item) for item in target] if isinstance(target, list) else jsonable(target)
+
+
+def _read_target(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_read_target(item) for item in found]
+    return tuple(found["position"]) if _is_position(found) else found
 
 
 def recorded(record: Record, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_tuple", "jsonable"]
+__all__ = ["as_tuple", "jsonable", "plain_positions"]
 
 
 def jsonable(value: Any) -> Any:
@@ -23,6 +23,13 @@ def jsonable(value: Any) -> Any:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"array {tuple(value.shape)} {value.dtype}"
     return getattr(value, "__qualname__", None) or type(value).__qualname__
+
+
+def plain_positions(target: Any) -> Any:
+    """A target in plain form, in which a position in a dense output stays a tuple, a list is of one a sample."""
+    if isinstance(target, tuple):
+        return tuple(jsonable(list(target)))
+    return [plain_positions(item) for item in target] if isinstance(target, list) else jsonable(target)
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

@@ -180,3 +180,21 @@ def test_a_constructor_that_is_run_again_makes_no_constants_of_its_own() -> None
     (y,), (z,) = (run_model(m, [x]).outputs for m in (model, as_float64(model)))
     assert np.abs(y - z).max() < 1e-6
     assert translate(model, "torch", example_inputs=x, dtype="float64").report is not None
+
+
+def test_how_a_model_is_trained_is_no_part_of_its_copy() -> None:
+    """Losses and metrics of the caller's own need not be known, and nothing is said of a `compile()` of its own."""
+
+    class Task(keras.Model):  # type: ignore[name-defined, misc]
+        def compile(self, *args: Any, **kwargs: Any) -> None:
+            super().compile(*args, **kwargs)
+
+    inputs = keras.Input((4,))
+    for kind in (keras.Model, Task):
+        model = kind(inputs, keras.layers.Dense(3)(inputs))
+        model.compile("adam", loss=lambda y, p: ops.mean(ops.abs(y - p)))
+        model.fit(np.ones((2, 4)), np.ones((2, 3)), verbose=0)
+        copy = as_float64(model)
+        assert copy.compute_dtype == "float64"
+        np.testing.assert_allclose(copy(np.ones((1, 4))), model(np.ones((1, 4), np.float32)), rtol=1e-5)
+        assert model.compiled

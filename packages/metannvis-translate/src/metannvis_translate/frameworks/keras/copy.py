@@ -33,7 +33,8 @@ def as_float64(model: Any) -> Any:
     """
     keras = require("keras")
     try:
-        config = _in_double(keras.saving.serialize_keras_object(model))
+        with _untrained(model):
+            config = _in_double(keras.saving.serialize_keras_object(model))
         with keras.saving.custom_object_scope(_custom_objects(model)), _made_in_double(model), quiet_masks():
             # Of layers without a build of their own, which their first call in the copied graph builds.
             warnings.filterwarnings("ignore", r"`build\(\)` was called on layer")
@@ -62,6 +63,17 @@ def as_float64(model: Any) -> Any:
     _copy_constants(model, copy)
     mark_lifted(copy, model)
     return copy
+
+
+@contextmanager
+def _untrained(model: Any) -> Iterator[None]:
+    """Optimizers, losses and metrics, which may be of any kind, are no part of a configuration: nobody trains the copy."""
+    with ExitStack() as stack:
+        kinds = {type(layer) for layer in (model, *model._flatten_layers()) if hasattr(layer, "get_compile_config")}
+        for kind in kinds:
+            owner = next(known for known in kind.__mro__ if "get_compile_config" in vars(known))
+            stack.enter_context(patched(owner, "get_compile_config", lambda self: None))
+        yield
 
 
 @contextmanager

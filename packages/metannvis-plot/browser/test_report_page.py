@@ -1,0 +1,183 @@
+"""The report in headless Chromium: no request, all controls, by keyboard, at the width of a telephone, no barriers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from metannvis_plot import report
+from playwright.sync_api import Browser, Page, sync_playwright
+
+METHODS = (
+    "saliency",
+    "integrated_gradients",
+    "occlusion",
+    "deep_lift",
+    "lime",
+    "input_x_gradient",
+    "guided_backprop",
+    "feature_ablation",
+)
+HOSTILE = "<script>document.title='hacked'</script>"
+
+
+def explanations() -> list[SimpleNamespace]:
+    """Eight methods and two layers over four photographs of 224 × 224, with hostile names."""
+    rng = np.random.default_rng(0)
+    images = rng.random((4, 224, 224, 3)).astype(np.float32)
+    common: dict[str, Any] = {
+        "inputs": images,
+        "input_axes": "NHWC",
+        "toolset": "captum",
+        "framework": "tensorflow",
+        "target": [0, 1, 2, 3],
+        "labels": ("tabby", HOSTILE, "dog", "fox"),
+        "translation": None,
+        "convergence_delta": None,
+        "seconds": 0.1,
+        "options": {},
+        "prediction": tuple({"class": k, "name": "fox", "probability": 0.5} for k in range(4)),
+        "warnings": (HOSTILE,),
+    }
+    found = [
+        SimpleNamespace(
+            values=rng.normal(size=images.shape).astype(np.float32),
+            axes="NHWC",
+            method=method,
+            kind="primary",
+            layer=None,
+            **common,
+        )
+        for method in METHODS
+    ]
+    for layer in ("conv1", HOSTILE):
+        values = rng.random((4, 14, 14)).astype(np.float32)
+        found.append(SimpleNamespace(values=values, axes="NHW", method="grad_cam", kind="layer", layer=layer, **common))
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    place = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if place is None:
+        pytest.fail(
+            "there is no Chromium: `apt-get install chromium`, or name one in the variable CHROMIUM", pytrace=False
+        )
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=place, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    report(
+        explanations(),
+        path,
+        title=HOSTILE,
+        preface=HOSTILE,
+        command="metannvis explain net.pt2",
+        sample_names=["a.png", "b.png", HOSTILE, "d.png"],
+    )
+    return path
+
+
+@pytest.fixture(params=[(360, "light"), (360, "dark"), (1440, "light"), (1440, "dark")], ids=str)
+def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+    )
+    page.goto(file.as_uri())
+    yield page
+    assert not said  # no request, no error, nothing refused by the policy
+    context.close()
+
+
+def test_the_size_of_the_file(file: Path) -> None:
+    assert file.stat().st_size < 15e6
+
+
+def test_nothing_is_cut_off_and_no_text_runs(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
+    assert page.title() == HOSTILE
+    assert page.get_by_text(HOSTILE).count() > 3
+
+
+def test_methods_layers_targets_and_samples_can_be_chosen(page: Page) -> None:
+    sections, figures = page.locator("section[data-method]:visible"), page.locator("figure:visible")
+    assert (sections.count(), figures.count()) == (10, 40)
+    for label, value, left in (
+        ("Method", "grad_cam", (2, 8)),
+        ("Layer", "conv1", (1, 4)),
+        ("Sample", "b.png", (1, 1)),
+        ("Target", "target 0 (tabby)", (0, 0)),
+    ):
+        page.get_by_label(label, exact=True).select_option(value)
+        assert (sections.count(), figures.count()) == left, label
+    for label in ("Method", "Layer", "Sample", "Target"):
+        page.get_by_label(label, exact=True).select_option("")
+    assert figures.count() == 40
+
+
+def test_maps_are_blended_by_keyboard(page: Page) -> None:
+    strength = "getComputedStyle(document.querySelector('.map')).opacity"
+    before = float(page.evaluate(strength))
+    page.get_by_label("Opacity of the maps").focus()
+    page.keyboard.press("Home")
+    assert float(page.evaluate(strength)) == 0 < before
+    page.get_by_label("grey inputs").press("Space")
+    assert page.evaluate("getComputedStyle(document.querySelector('.input')).filter") == "none"
+
+
+def test_pictures_are_enlarged_and_closed_by_keyboard(page: Page) -> None:
+    button = page.locator(".picture").nth(5)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog .large > :visible").count() == 2
+    large, small = page.locator("dialog .input").bounding_box(), button.bounding_box()
+    assert large is not None
+    assert small is not None
+    assert large["width"] >= 0.8 * min(small["width"], page.viewport_size["width"])  # type: ignore[index]
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    assert page.evaluate("document.activeElement.className") == "picture"  # where the reader was
+
+
+def test_values_are_downloaded(page: Page) -> None:
+    with page.expect_download() as download:
+        page.locator("a[download]").last.click()
+    assert np.load(download.value.path())["values"].shape == (4, 14, 14)
+
+
+def test_no_barriers(page: Page) -> None:
+    found = Axe().run(page).response["violations"]
+    assert not [(row["id"], row["nodes"][0]["html"][:200]) for row in found if row["impact"] in ("serious", "critical")]
+
+
+def test_print_shows_all_and_no_controls(page: Page) -> None:
+    page.emulate_media(media="print")
+    assert page.locator("figure:visible").count() == 40
+    assert not page.locator(".controls").is_visible()
+
+
+def test_without_scripts_all_is_shown(browser: Browser, file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("figure:visible").count() == 40
+    assert not page.locator(".controls").is_visible()
+    context.close()

@@ -1,0 +1,143 @@
+"""Cards of a report: a picture for each sample of a result, the map apart from the image, so that a reader can blend them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from metannvis_plot.arrays import Array, plane
+from metannvis_plot.canvas import png
+from metannvis_plot.captions import caption, ends_of, plain, seen_text, target_text
+from metannvis_plot.color import Scale, scale
+from metannvis_plot.dispatch import choose_kind, plot
+from metannvis_plot.overlays import Blend, image_beneath
+from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, notes_of
+from metannvis_plot.subjects import Subject, is_comparison, subjects
+
+#: Options of figures that cards with a map over an image know as well; with others the figure itself is shown.
+_BLENDED = frozenset(
+    {"sample", "sample_names", "input_index", "reduce", "sign", "depth", "cmap", "clip", "limits", "max_samples"}
+)
+_SHADES = 256
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture of a report.
+
+    Attributes
+    ----------
+    name
+        What it shows, for those who do not see it.
+    picture, width, height
+        Address of an image that the page holds, and its size in pixels.
+    lines, notes
+        What was seen and asked; what was done to the values.
+    sample, target
+        By which it can be chosen; empty if it shows several.
+    input_name, map, bar, low, high
+        Of a map over an image: what the image is, address of the map and of its colours, and what their ends are.
+    """
+
+    name: str
+    picture: str
+    width: int
+    height: int
+    lines: tuple[str, ...] = ()
+    notes: str = ""
+    sample: str = ""
+    target: str = ""
+    input_name: str = ""
+    map: str = ""
+    bar: str = ""
+    low: str = ""
+    high: str = ""
+
+
+def cards(result: Any, heading: str, dpi: int, options: Mapping[str, Any]) -> list[Card]:
+    """A card a sample where values lie over an image, else one of the figure that suits the result."""
+    if not is_comparison(result) and set(options) <= _BLENDED and choose_kind(result) == "overview":
+        known = {name: options[name] for name in ("input_index", "sample_names") if name in options}
+        found = subjects(result, **known)
+        cells, _ = choose_cells(found, options.get("sample"), options.get("max_samples", MAX_SAMPLES), None)
+        return [_blended(subject, index, options) for subject, index in cells]
+    return [_drawn(plot(result, **options), heading, dpi)]
+
+
+def _drawn(figure: Figure, heading: str, dpi: int) -> Card:
+    width, height = (int(size * 96) for size in figure.get_size_inches())
+    return Card(heading, address(png(figure, dpi)), width, height)
+
+
+def _blended(subject: Subject, index: int, options: Mapping[str, Any]) -> Card:
+    result = subject.result
+    rule, depth = options.get("reduce", "sum"), options.get("depth")
+    drawn, notes = plane(subject.values, index, rule, depth, options.get("sign", "both"))
+    words = {name: options[name] for name in ("cmap", "clip", "limits") if name in options}
+    colors = scale([drawn], ends=ends_of(result), **words)
+    picture, image_notes, place = image_beneath(subject, index, Blend(background="color", depth=depth))
+    several = subject.values.samples > 1
+    name = subject.name(index)
+    low, high = colors.tick_labels[0], colors.tick_labels[-1]
+    if colors.ends:
+        low, high = f"{colors.ends[0]} {low}", f"{high} {colors.ends[1]}"
+    lines = caption(subject, index)
+    return Card(
+        name=" · ".join(lines),
+        picture=address(_pixels(picture)),
+        width=picture.shape[1],
+        height=picture.shape[0],
+        lines=tuple(lines),
+        notes="; ".join([*notes_of(drawn, notes, colors), *(f"image {note}" for note in image_notes)]),
+        sample=plain(name) or (f"sample {index}" if several else ""),
+        target=target_text(result, index, subject.values.samples),
+        input_name=plain(name) or f"input, sample {place}. {seen_text(result, index)}".strip(),
+        map=address(_map(drawn, colors)),
+        bar=address(_bar(colors)),
+        low=low,
+        high=high,
+    )
+
+
+def address(data: bytes, kind: str = "image/png") -> str:
+    """Bytes as an address that a page holds in itself."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _pixels(picture: Array) -> bytes:
+    """An image of values 0 to 1 as a PNG file's bytes."""
+    return _file(Image.fromarray(np.rint(picture * 255).astype(np.uint8)))
+
+
+def _map(values: Array, colors: Scale) -> bytes:
+    """A map as a PNG file's bytes: a palette, whose opacity grows with the square root of the magnitude."""
+    shades = np.linspace(colors.low, colors.high, _SHADES)
+    fade = np.sqrt(np.clip(np.abs(shades) / max(abs(colors.low), abs(colors.high)), 0, 1))
+    share = np.clip((values - colors.low) / (colors.high - colors.low), 0, 1)
+    image = Image.fromarray(np.rint(share * (_SHADES - 1)).astype(np.uint8), mode="P")
+    image.putpalette(_colors(colors, shades).tobytes())
+    return _file(image, transparency=np.rint(fade * 255).astype(np.uint8).tobytes())
+
+
+def _bar(colors: Scale) -> bytes:
+    """The colours of a scale, from its lower to its upper end."""
+    return _file(Image.fromarray(_colors(colors, np.linspace(colors.low, colors.high, _SHADES))[np.newaxis]))
+
+
+def _colors(colors: Scale, values: Array) -> Array:
+    share = (values - colors.low) / (colors.high - colors.low)
+    return np.rint(matplotlib.colormaps[colors.cmap](share)[:, :3] * 255).astype(np.uint8)
+
+
+def _file(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True, **options)
+    return buffer.getvalue()
