@@ -37,7 +37,7 @@ from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Ou
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.vocabulary import SegmentationTarget, SmoothGrad
+from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
 
 __all__ = [
     "Argument",
@@ -56,6 +56,7 @@ __all__ = [
     "ModelAdapter",
     "Outcome",
     "PendingExplanation",
+    "Preprocessing",
     "SegmentationTarget",
     "SmoothGrad",
     "Toolset",

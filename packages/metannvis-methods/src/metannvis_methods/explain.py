@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.inputs.image_inputs import Preprocessed
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
@@ -43,6 +44,7 @@ def explain(
     feature_mask: Any = None,
     data: Any = None,
     value_range: tuple[float, float] | None = None,
+    preprocess: Any = None,
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
     seed: int | None = None,
@@ -69,7 +71,7 @@ def explain(
     inputs
         What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
         dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
-        of the *other* framework is taken to be in that framework's layout.
+        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
         dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
@@ -106,7 +108,15 @@ def explain(
     data
         Samples like the inputs, for the baselines ``"mean"`` and ``"neutral"``.
     value_range
-        What black and white are; ``None``: 0…1 or 0…255, if the inputs lie there.
+        What black and white are; ``None``: what ``preprocess`` makes of them, else what the model brings to its own range
+        first (a Rescaling or a normalization), else 0…1 or 0…255, if the inputs lie there.
+    preprocess
+        What the network was trained to get of an image's pixels, for inputs that are images: files, images of Pillow's, arrays
+        of uint8 with the channels last, or a list of them, which is a batch. ``"unit"`` 0…1, ``"symmetric"`` −1…1
+        (``"imagenet-tf"``), ``"imagenet"`` that data set's mean 0 and deviation 1 (``"imagenet-torch"``),
+        ``"imagenet-caffe"`` its mean 0, blue first, ``"none"`` 0…255; a :class:`Preprocessing`, a dict of its fields, or a
+        JSON file with them. Images are brought to the size that the model declares. A model that normalises 0…255 itself
+        needs none.
     toolset
         Key of the toolset; ``None`` takes one that has the method and says so.
     noise
@@ -170,12 +180,14 @@ def explain(
 
 def _explained(model: Any, method: str, words: Words) -> Explanation:
     """An explanation at one layer, or at none, with the record of its words."""
-    result = execute(resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4))
+    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4)
+    result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
     if words.layer is not None and not isinstance(words.layer, (str, int)):
         words = dataclasses.replace(words, layer=result.layer)
+    words = dataclasses.replace(words, preprocess=call.words.preprocess)
     return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 
@@ -203,6 +215,7 @@ def rerun(explanation: Explanation, model: Any, **changes: Any) -> Explanation:
         )
     if model is None:
         model = recorded_file(record)
-    again = {"inputs": explanation.inputs, "toolset": explanation.toolset, **record.words, **changes}
+    inputs = explanation.inputs if "preprocess" not in record.words else Preprocessed(explanation.inputs)
+    again = {"inputs": inputs, "toolset": explanation.toolset, **record.words, **changes}
     found: Explanation = explain(model, explanation.method, **again)
     return found

@@ -201,6 +201,13 @@ class ModelAdapter:
         found = framework.run(model, [to_numpy(value) for value in inputs], cotangents=cotangents).gradients
         return list(found or ())
 
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """What goes into and comes out of each of the first operations on an input, in the order in which they run.
+
+        The last comes out as ``None`` where it mixes places or channels by weights; empty if that cannot be told.
+        """
+        return []
+
     def needs_examples(self, model: Any) -> bool:
         """Whether a translation has to be given inputs, since the model cannot say what it takes."""
         return False

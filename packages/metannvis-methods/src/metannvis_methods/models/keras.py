@@ -19,6 +19,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_view import before_probabilities, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -173,6 +174,13 @@ class KerasAdapter(ModelAdapter):
             return to_numpy(found)
 
         return to_numpy(value), derivative
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Of a model that is one of Keras', along its graph."""
+        if not self.is_model(model):
+            return []
+        with self.guarded(model):
+            return leading_values(model, [self.as_input(model, x, k) for k, x in enumerate(inputs)], place)
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels last."""

@@ -26,6 +26,7 @@ from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_taps import tapped
 from metannvis_methods.models.torch_view import ViewedModule
 from metannvis_methods.models.view import View
@@ -244,6 +245,13 @@ class TorchAdapter(ModelAdapter):
             return to_numpy(found)
 
         return to_numpy(value), derivative
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Seen by running it up to there."""
+        module = model if isinstance(model, torch.nn.Module) else model.module()
+        tensors = self.as_inputs(module, inputs)
+        with self.guarded(module):
+            return leading_values(module, tensors, place)
 
     def needs_examples(self, model: Any) -> bool:
         """A module says nothing of its inputs."""

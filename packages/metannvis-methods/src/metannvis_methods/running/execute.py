@@ -30,6 +30,7 @@ from metannvis_methods.running.convert import converted
 from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
+from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
@@ -118,7 +119,12 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
     inputs, input_axes = caller_inputs(prepared, asked)
     if inputs is not None and input_axes is not None:
         lying = as_tuple(inputs), as_tuple(input_axes)
-        asked = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target))
+        asked = with_words(
+            asked,
+            *lying,
+            lambda data: nearest_prior(asked, prepared, target),
+            lambda place: black_and_white(asked.words, prepared.source, prepared.framework, *lying, place),
+        )
     call = converted(asked, prepared, layer, target)
     tell_unfit_before(call, prepared, call.inputs)
     started = time.perf_counter()

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.inputs.preprocessing import preprocessing
+from metannvis_methods.inputs.wording import Wording
 from metannvis_methods.registry.toolset import Progress
-from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
+from metannvis_methods.vocabulary import NOISE_KINDS, Preprocessing, SmoothGrad
 
 __all__ = ["Words"]
 
@@ -39,6 +41,10 @@ def _value_range(value: Any) -> tuple[float, float] | None:
     if not low < high:
         raise InvalidArgumentError(f"value_range is (low, high) with low below high, not {value!r}")
     return low, high
+
+
+def _preprocess(value: Any) -> Preprocessing | None:
+    return None if value is None else preprocessing(value, wording=Wording(scale="preprocess={!r}"))
 
 
 def _noise(value: Any) -> SmoothGrad | None:
@@ -94,6 +100,7 @@ class Words:
     feature_mask: Any = field(default=None, metadata={"argument": True})
     data: Any = None
     value_range: Any = field(default=None, metadata={"check": _value_range})
+    preprocess: Any = field(default=None, metadata={"check": _preprocess})
     toolset: str | None = field(default=None, metadata={"recorded": False})
     noise: Any = field(default=None, metadata={"check": _noise})
     seed: int | None = None
