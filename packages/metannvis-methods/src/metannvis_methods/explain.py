@@ -49,6 +49,8 @@ def explain(
     noise: SmoothGrad | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
+    device: Any = None,
+    autocast: bool | str | None = None,
     deadline: float | None = None,
     unfit: str = "warn",
     translation: Mapping[str, Any] | Translation | None = None,
@@ -127,6 +129,11 @@ def explain(
     batch_size
         Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
         prediction itself; two where input and baseline share a pass. The result does not depend on it.
+    device
+        Where the method runs: ``"cpu"``, ``"cuda:0"``; ``None`` or ``"auto"``: where the model is. It is where it was afterwards.
+    autocast
+        ``True``, ``"bfloat16"`` or ``"float16"``: passes through the model in half precision, for methods that run in PyTorch
+        (of Captum); what is not finite then is run in single precision, which is told. The prediction is never in half.
     deadline
         Seconds, translation included. ``noise`` ends with the copies that were done by then, which is told; everything else in
         a ``DeadlineError``, at the next pass through the model.
@@ -168,6 +175,8 @@ def explain(
         Several toolsets have the method and none was named.
     UnfitWarning
         The method does not fit, see ``unfit``.
+    PrecisionWarning
+        Half precision was not enough, see ``autocast``.
     """
     given = {name: value for name, value in locals().items() if name in WORDS}
     words = Words(**{**given, "options": {**(options or {}), **more} or None})
@@ -187,7 +196,7 @@ def _explained(model: Any, method: str, words: Words) -> Explanation:
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
     if words.layer is not None and not isinstance(words.layer, (str, int)):
         words = dataclasses.replace(words, layer=result.layer)
-    words = dataclasses.replace(words, preprocess=call.words.preprocess)
+    words = dataclasses.replace(words, preprocess=call.words.preprocess, device=call.words.device)
     return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 

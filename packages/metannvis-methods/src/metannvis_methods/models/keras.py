@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -42,6 +42,18 @@ class KerasAdapter(ModelAdapter):
 
     key = "tensorflow"
     channels_last = True
+    no_autocast = (
+        "The precision of a Keras layer is settled when it is made: build the network under "
+        "keras.mixed_precision.set_dtype_policy('mixed_bfloat16'), or take a method of Captum, which runs in PyTorch"
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        """The processor, and graphics cards by the names that PyTorch has for them."""
+        return ("cpu", *(f"cuda:{k}" for k, _ in enumerate(tf.config.list_logical_devices("GPU"))))
+
+    def on_device(self, model: Any, device: str | None) -> AbstractContextManager[None]:
+        """Operations run there; weights stay where they are, and are copied for each."""
+        return nullcontext() if device is None else tf.device(f"/{device.replace('cuda', 'GPU')}")
 
     def is_model(self, model: Any) -> bool:
         """A ``keras.Model``; a SavedModel or a ``tf_keras`` model is none."""

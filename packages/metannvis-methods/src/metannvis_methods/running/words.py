@@ -14,6 +14,8 @@ from metannvis_methods.vocabulary import NOISE_KINDS, Preprocessing, SmoothGrad
 
 __all__ = ["Words"]
 
+#: Precisions of half the size.
+HALVES = ("bfloat16", "float16")
 #: What is done about a method that does not fit.
 UNFIT = ("warn", "raise", "ignore")
 
@@ -73,6 +75,25 @@ def _deadline(value: Any) -> float | None:
     return float(value)
 
 
+def _device(value: Any) -> str | None:
+    """As PyTorch names it; ``None`` stands for ``"auto"``."""
+    if value is None:
+        return None
+    name = str(value).casefold().removeprefix("/").removeprefix("device:").replace("gpu", "cuda")
+    name = "cuda:0" if name == "cuda" else "xpu:0" if name == "xpu" else name
+    return None if name == "auto" else name.removesuffix(":0") if name.startswith(("cpu", "mps")) else name
+
+
+def _autocast(value: Any) -> str | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return "auto"
+    if isinstance(value, str) and value in HALVES:
+        return value
+    raise InvalidArgumentError(f"autocast is true, false, or one of {', '.join(HALVES)}, not {value!r}")
+
+
 def _unfit(value: Any) -> str:
     if not isinstance(value, str) or value not in UNFIT:
         raise InvalidArgumentError(f"unfit is one of {', '.join(UNFIT)}, not {value!r}")
@@ -105,6 +126,8 @@ class Words:
     noise: Any = field(default=None, metadata={"check": _noise})
     seed: int | None = None
     batch_size: Any = field(default=None, metadata={"check": _batch_size})
+    device: Any = field(default=None, metadata={"check": _device})
+    autocast: Any = field(default=None, metadata={"check": _autocast})
     deadline: Any = field(default=None, metadata={"check": _deadline})
     unfit: Any = field(default="warn", metadata={"check": _unfit})
     translation: Any = None
