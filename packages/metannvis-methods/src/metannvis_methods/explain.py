@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.inputs.image_inputs import Preprocessed
+from metannvis_methods.registry.table import find_methods
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.record import repeats_records
+from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import resolve
 from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.streams import batches, is_stream, told_in_time
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SmoothGrad
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "rerun"]
 
+#: What is left of a time that is over, in seconds.
+TINY = 1e-9
 #: Names of the words.
 WORDS = frozenset(field.name for field in dataclasses.fields(Words))
 
@@ -73,13 +79,17 @@ def explain(
     inputs
         What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
         dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
-        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``.
+        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives batches of them, an
+        iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of explanations is returned,
+        each made when it is asked for, so that a data set is never held as a whole. A batch may come with a target,
+        ``(inputs, target)``; ``seed`` counts up from batch to batch.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
         dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
         the only output. A :class:`SegmentationTarget`: a class over a region of a dense output. A function of the output:
         it gets a tensor of the model's framework in the model's own layout, shape ``(N, …)``, whichever framework the
-        method runs in (of that framework for an ONNX model), and returns one number a sample.
+        method runs in (of that framework for an ONNX model), and returns one number a sample. ``"given"``: the class that
+        comes with each batch.
     output
         Which output of several: its index, its name, or its path in nested dicts, tuples, named tuples and dataclasses
         (``"logits"``, ``"scores.0"``). One tensor in such a wrapping needs none.
@@ -130,10 +140,10 @@ def explain(
         Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
         prediction itself; two where input and baseline share a pass. The result does not depend on it.
     device
-        Where the method runs: ``"cpu"``, ``"cuda:0"``; ``None`` or ``"auto"``: where the model is. It is where it was afterwards.
+        Where the method runs: ``"cpu"``, ``"cuda:0"``; ``None`` or ``"auto"``: where the model is. It is put back.
     autocast
-        ``True``, ``"bfloat16"`` or ``"float16"``: passes through the model in half precision, for methods that run in PyTorch
-        (of Captum); what is not finite then is run in single precision, which is told. The prediction is never in half.
+        ``True``, ``"bfloat16"`` or ``"float16"``: passes through the model in half precision, for methods that run in
+        PyTorch (of Captum); what is not finite then is run in single precision, which is told. The prediction is never in half.
     deadline
         Seconds, translation included. ``noise`` ends with the copies that were done by then, which is told; everything else in
         a ``DeadlineError``, at the next pass through the model.
@@ -153,8 +163,9 @@ def explain(
 
     Returns
     -------
-    Explanation or dict
-        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names.
+    Explanation, dict, or iterator
+        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names; for batches
+        an iterator of these.
 
     Raises
     ------
@@ -180,11 +191,33 @@ def explain(
     """
     given = {name: value for name, value in locals().items() if name in WORDS}
     words = Words(**{**given, "options": {**(options or {}), **more} or None})
-    if isinstance(layer, (list, tuple, set)):
-        at_layers: Any = _at_layers(model, method, list(layer), words)
-        found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
-        return found
-    return _explained(model, method, words)
+    if is_stream(inputs):
+        find_methods(method, toolset)  # a misspelt name is told before anything comes
+        stream: Any = _over_stream(model, method, words.checked(), words)
+        one: Explanation = stream  # an iterator of them, which callers that give arrays need not look out for
+        return one
+    return _asked(model, method, words)
+
+
+def _asked(model: Any, method: str, words: Words) -> Explanation:
+    """An explanation, or one for each of several layers."""
+    if not isinstance(words.layer, (list, tuple, set)):
+        return _explained(model, method, words)
+    at_layers: Any = _at_layers(model, method, list(words.layer), words)
+    found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
+    return found
+
+
+def _over_stream(model: Any, method: str, checked: Words, words: Words) -> Iterator[Explanation]:
+    """An explanation of each batch, made when it is asked for."""
+    end = end_of(checked.deadline)
+
+    def found() -> Iterator[Explanation]:
+        for batch in batches(model, words):
+            rest = None if end is None else max(end - time.monotonic(), TINY)
+            yield _asked(model, method, dataclasses.replace(batch, deadline=rest))
+
+    return told_in_time(found(), checked.deadline)
 
 
 def _explained(model: Any, method: str, words: Words) -> Explanation:

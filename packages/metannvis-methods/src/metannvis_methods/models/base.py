@@ -137,6 +137,10 @@ class ModelAdapter:
         """Names of the model's inputs in its own order; empty if it has none."""
         return ()
 
+    def required_inputs(self, model: Any) -> int:
+        """Number of inputs that the model does not do without."""
+        return len(self.input_names(model))
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs."""
         output = model(*inputs)

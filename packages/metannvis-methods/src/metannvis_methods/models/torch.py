@@ -164,6 +164,13 @@ class TorchAdapter(ModelAdapter):
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
 
+    def required_inputs(self, model: Any) -> int:
+        """Those without a default."""
+        if framework.declared_inputs(model) or not isinstance(model, torch.nn.Module):
+            return super().required_inputs(model)
+        known = inspect.signature(model.forward).parameters
+        return sum(known[name].default is inspect.Parameter.empty for name in self.input_names(model))
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
         return [array for _, array in self.outputs(model, inputs)]
