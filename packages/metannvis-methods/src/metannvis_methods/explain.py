@@ -79,10 +79,10 @@ def explain(
     inputs
         What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
         dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
-        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives batches of them, an
-        iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of explanations is returned,
-        each made when it is asked for, so that a data set is never held as a whole. A batch may come with a target,
-        ``(inputs, target)``; ``seed`` counts up from batch to batch.
+        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives
+        batches of them, an iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of
+        explanations is returned, each made when it is asked for, so that a data set is never held as a whole. A batch may come
+        with a target, ``(inputs, target)``; ``seed`` counts up from batch to batch.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
         dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
