@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_view import before_probabilities, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -41,6 +42,18 @@ class KerasAdapter(ModelAdapter):
 
     key = "tensorflow"
     channels_last = True
+    no_autocast = (
+        "The precision of a Keras layer is settled when it is made: build the network under "
+        "keras.mixed_precision.set_dtype_policy('mixed_bfloat16'), or take a method of Captum, which runs in PyTorch"
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        """The processor, and graphics cards by the names that PyTorch has for them."""
+        return ("cpu", *(f"cuda:{k}" for k, _ in enumerate(tf.config.list_logical_devices("GPU"))))
+
+    def on_device(self, model: Any, device: str | None) -> AbstractContextManager[None]:
+        """Operations run there; weights stay where they are, and are copied for each."""
+        return nullcontext() if device is None else tf.device(f"/{device.replace('cuda', 'GPU')}")
 
     def is_model(self, model: Any) -> bool:
         """A ``keras.Model``; a SavedModel or a ``tf_keras`` model is none."""
@@ -174,6 +187,13 @@ class KerasAdapter(ModelAdapter):
 
         return to_numpy(value), derivative
 
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Of a model that is one of Keras', along its graph."""
+        if not self.is_model(model):
+            return []
+        with self.guarded(model):
+            return leading_values(model, [self.as_input(model, x, k) for k, x in enumerate(inputs)], place)
+
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels last."""
         return AXES.get(len(shape), super().input_axes(model, shape))
@@ -197,9 +217,24 @@ class KerasAdapter(ModelAdapter):
 
         return digest(parts())
 
+    def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
+        """Those of dropout and noise: with a seed the first starts as ``SeedGenerator(seed)``, the next from ``seed + 1``."""
+        found = [generator.state for layer in _layers(model) for generator in getattr(layer, "_seed_generators", ())]
+        states = list({id(state): state for state in found}.values())
+        if seed is None:
+            starts = [state.numpy() for state in states]
+        else:
+            starts = [keras.random.SeedGenerator((seed + k) % 2**32).state.numpy() for k in range(len(states))]
+
+        def begin() -> None:
+            for state, start in zip(states, starts, strict=True):
+                state.assign(start)
+
+        return begin
+
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
-        layers = [layer for _, layer in _paths(model, "")]
+        layers = _layers(model)
         activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
         trainable = [(layer, layer.trainable) for layer in layers]
         states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
@@ -266,6 +301,11 @@ def _is_flat(model: Any) -> bool:
     if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
         return False
     return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
+
+
+def _layers(model: Any) -> list[Any]:
+    """Every layer of a Keras model, also those that other layers hold."""
+    return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
 
 
 def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:

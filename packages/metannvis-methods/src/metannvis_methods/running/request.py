@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
@@ -15,6 +16,7 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
+from metannvis_methods.running.image_words import preprocessed
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
 from metannvis_methods.running.words import Words
@@ -71,6 +73,8 @@ def resolve(
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
+    inputs, known = preprocessed(inputs, words, source, framework)
+    words = replace(words, preprocess=known)
     aimed, score = bound.of("target", "score"), None
     is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
     if (
