@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
+from metannvis_methods.registry.option_values import Values
+from metannvis_methods.registry.option_words import Words
 
 __all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "as_frameworks", "fold"]
 
@@ -92,12 +94,19 @@ class Argument:
         The toolkit has no default for it.
     flag
         It is true or false, and anything else a mistake.
+    takes
+        What else it takes, so that anything else is refused before a model is opened: :class:`Values`, or :class:`Words` for
+        objects of the toolkit.
+    also
+        Other names that it is known by: ``"model_modifiers"``.
     """
 
     name: str
     role: Role | None = None
     required: bool = False
     flag: bool = False
+    takes: Values | Words | None = None
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:
@@ -233,8 +242,8 @@ class MethodSpec:
         return tuple(argument for argument in self.arguments if argument.required and argument.role != "layer")
 
     def argument(self, name: str) -> Argument | None:
-        """Argument by the toolkit's name."""
-        return next((argument for argument in self.arguments if argument.name == name), None)
+        """Argument by the toolkit's name, or another one that it is known by."""
+        return next((argument for argument in self.arguments if name in (argument.name, *argument.also)), None)
 
     def by_role(self, *roles: str | None) -> Argument | None:
         """First argument that has one of these roles."""
@@ -281,6 +290,11 @@ class MethodSpec:
                     "role": argument.role,
                     "required": argument.required,
                     "flag": argument.flag,
+                    "takes": "true or false"
+                    if argument.flag
+                    else None
+                    if argument.takes is None
+                    else str(argument.takes),
                 }
                 for side, arguments in (("constructor", self.init), ("call", self.call))
                 for argument in arguments
@@ -302,6 +316,8 @@ class MethodSpec:
             if (argument := self.argument_for(name)) and argument.name != name
         ]
         lines += [f"  in explain(): {', '.join(names)}"] if names else []
+        by_word = [argument for argument in self.arguments if isinstance(argument.takes, Words)]
+        lines += [f"  {argument.name}, {argument.takes}" for argument in by_word]
         return "\n".join(lines)
 
 

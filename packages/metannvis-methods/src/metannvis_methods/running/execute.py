@@ -32,6 +32,7 @@ from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
+from metannvis_methods.running.option_words import explains_layer
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
@@ -129,7 +130,10 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.reshape)
             call = dataclasses.replace(call, arrange=arrange)
         seen = Seen()
-        if call.inputs:
+        at_layer = explains_layer(asked, call, prepared)
+        if at_layer is not None:
+            call = at_layer
+        elif call.inputs:
             call, seen = _aimed(asked, call, prepared)
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.registry.option_values import number, whole
 from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
+from metannvis_methods.toolsets.tf_keras_vis.words import (
+    CALLBACKS,
+    FUNCTION_OF_MAPS,
+    FUNCTIONS_OF_INPUTS,
+    INPUT_MODIFIERS,
+    MODEL_MODIFIERS,
+    OPTIMIZERS,
+    REGULARIZERS,
+    UNCONNECTED,
+)
 
 __all__ = ["ROWS"]
 
-INIT = (Argument("model_modifier"), Argument("clone"))
+INIT = (Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",)), Argument("clone"))
 SCORE = Argument("score", "score", required=True)
 SEED_INPUT = Argument("seed_input", "input", required=True)
-GRADIENT_MODIFIER = Argument("gradient_modifier")
-COMMON = (Argument("training", flag=True), Argument("unconnected_gradients"))
+GRADIENT_MODIFIER = Argument("gradient_modifier", takes=FUNCTION_OF_MAPS, also=("gradient_modifiers",))
+COMMON = (Argument("training", flag=True), Argument("unconnected_gradients", takes=UNCONNECTED))
 LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer", flag=True))
-CAM = (Argument("activation_modifier"), Argument("expand_cam", flag=True), Argument("normalize_cam", flag=True))
+CAM = (
+    Argument("activation_modifier", takes=FUNCTION_OF_MAPS, also=("activation_modifiers",)),
+    Argument("expand_cam", flag=True),
+    Argument("normalize_cam", flag=True),
+)
 GRADIENT_CAM = (SCORE, SEED_INPUT, *LAYER, GRADIENT_MODIFIER, *CAM, *COMMON)
 SALIENCY = (
     SCORE,
     SEED_INPUT,
-    Argument("smooth_samples"),
-    Argument("smooth_noise"),
+    Argument("smooth_samples", takes=whole(0)),
+    Argument("smooth_noise", takes=number(0)),
     Argument("keepdims", flag=True),
     GRADIENT_MODIFIER,
     Argument("normalize_map", flag=True),
@@ -52,13 +67,13 @@ ROWS: tuple[MethodSpec, ...] = (
             SCORE,
             Argument("seed_input", "input"),
             Argument("input_range"),
-            Argument("input_modifiers"),
-            Argument("regularizers"),
-            Argument("steps"),
-            Argument("optimizer"),
+            Argument("input_modifiers", takes=INPUT_MODIFIERS, also=("input_modifier",)),
+            Argument("regularizers", takes=REGULARIZERS, also=("regularizer",)),
+            Argument("steps", takes=whole(1)),
+            Argument("optimizer", takes=OPTIMIZERS),
             GRADIENT_MODIFIER,
-            Argument("callbacks"),
-            Argument("activation_modifiers"),
+            Argument("callbacks", takes=CALLBACKS, also=("callback",)),
+            Argument("activation_modifiers", takes=FUNCTIONS_OF_INPUTS, also=("activation_modifier",)),
             *COMMON,
         ),
         family="optimization",
@@ -80,7 +95,6 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
         caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
         stochastic=True,
-        rows_a_sample=1,
     ),
     _row(
         "smooth_grad",
@@ -91,7 +105,6 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
-        rows_a_sample=1,
         defaults=(("smooth_samples", 20),),
     ),
     _row(
@@ -128,7 +141,7 @@ ROWS: tuple[MethodSpec, ...] = (
             *LAYER,
             *CAM,
             Argument("batch_size", "batch"),
-            Argument("max_N"),
+            Argument("max_N", takes=whole(), also=("max_n",)),
             Argument("training", flag=True),
         ),
         family="cam",

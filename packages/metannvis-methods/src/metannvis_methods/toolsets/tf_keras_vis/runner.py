@@ -13,7 +13,9 @@ from metannvis_methods.toolsets.cam_formulas import FORMULAS
 from metannvis_methods.toolsets.load import import_quietly, load_class
 from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
 from metannvis_methods.toolsets.tf_keras_vis.class_activation_maps import finished
-from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
+from metannvis_methods.toolsets.tf_keras_vis.modifiers import modified
+from metannvis_methods.toolsets.tf_keras_vis.objects import function_of
+from metannvis_methods.toolsets.tf_keras_vis.row_bounds import in_pieces
 from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
@@ -31,9 +33,11 @@ def run(call: MethodCall) -> MethodOutput:
     cls = load_class(call.spec)
     init, arguments = call.init_arguments, call.call_arguments
     view = keras.Model(call.model.inputs, call.model.outputs)
-    if init.get("model_modifier") is not None:
-        init["model_modifier"] = own_modifiers(init["model_modifier"])
+    view, init["model_modifier"] = modified(view, init.get("model_modifier"))
     init["clone"] = True
+    for name in ("gradient_modifier", "activation_modifier"):
+        if name in arguments:
+            arguments[name] = function_of(arguments[name])
     if arguments.get("score") is None:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
@@ -41,9 +45,12 @@ def run(call: MethodCall) -> MethodOutput:
     _name_layer(call, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
+    method = cls(view, **init)
     if call.spec.family == "optimization":
-        arguments |= ascent_arguments(view, arguments, call)
-    values = cls(view, **init)(**arguments)
+        arguments |= ascent_arguments(method.model, arguments, call)
+    if call.batch_size is not None:  # draws are of all samples, and only a pass through the model is bounded
+        method.model = in_pieces(method.model, call.batch_size)
+    values = method(**arguments)
     channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
     return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
 
