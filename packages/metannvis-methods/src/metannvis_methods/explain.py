@@ -6,18 +6,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.record import repeats_records
-from metannvis_methods.running.deadline import deadline_word
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
-from metannvis_methods.running.request import batch_rows, resolve
+from metannvis_methods.running.request import resolve
 from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SmoothGrad
 
 if TYPE_CHECKING:
@@ -25,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "rerun"]
 
-Array = np.ndarray[Any, Any]
+#: Names of the words.
+WORDS = frozenset(field.name for field in dataclasses.fields(Words))
 
 
 def explain(
@@ -160,89 +159,33 @@ def explain(
     UnfitWarning
         The method does not fit, see ``unfit``.
     """
+    given = {name: value for name, value in locals().items() if name in WORDS}
+    words = Words(**{**given, "options": {**(options or {}), **more} or None})
     if isinstance(layer, (list, tuple, set)):
-        words = {name: value for name, value in locals().items() if name not in ("model", "method", "layer", "more")}
-        at_layers: Any = _at_layers(model, method, list(layer), {**words, **more})
+        at_layers: Any = _at_layers(model, method, list(layer), words)
         found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
         return found
-    arguments = {
-        "inputs": inputs,
-        "target": target,
-        "layer": layer,
-        "neuron": neuron,
-        "baselines": baselines,
-        "feature_mask": feature_mask,
-    }
-    call = resolve(
-        model,
-        method,
-        toolset=toolset,
-        arguments=arguments,
-        options={**(options or {}), **more},
-        init_args=init_args,
-        exec_args=exec_args,
-        translation=translation,
-        may_find_target=True,
-        output=output,
-        logits=logits_word(logits),
-        noise=noise,
-        reshape=reshape,
-        unfit=unfit,
-        deadline=deadline_word(deadline),
-        data=data,
-        value_range=value_range,
-        labels=None if labels is None else tuple(labels),
-        seed=seed,
-        batch_size=batch_rows(batch_size),
-        asks_delta=True,
-        progress=progress,
-    )
-    result = execute(call)
+    return _explained(model, method, words)
+
+
+def _explained(model: Any, method: str, words: Words) -> Explanation:
+    """An explanation at one layer, or at none, with the record of its words."""
+    result = execute(resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4))
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
-    given = {
-        **{name: value for name, value in arguments.items() if name != "inputs"},
-        "layer": layer if layer is None or isinstance(layer, (str, int)) else result.layer,
-        "output": output,
-        "logits": None if logits == "auto" else logits,
-        "labels": labels,
-        "noise": noise,
-        "reshape": reshape,
-        "seed": seed,
-        "batch_size": batch_size,
-        "deadline": deadline,
-        "data": data,
-        "value_range": value_range,
-        "unfit": None if unfit == "warn" else unfit,
-        "translation": translation,
-        "init_args": init_args,
-        "exec_args": exec_args,
-        "options": {**(options or {}), **more} or None,
-    }
-    return dataclasses.replace(result, record=record_of(model, given, result))
+    if words.layer is not None and not isinstance(words.layer, (str, int)):
+        words = dataclasses.replace(words, layer=result.layer)
+    return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 
-def logits_word(value: Any) -> bool | None:
-    """``logits`` as the caller gave it, checked; ``None`` is ``"auto"``."""
-    if isinstance(value, bool):
-        return value
-    if value in ("auto", None):
-        return None
-    raise InvalidArgumentError(f"logits is True, False or 'auto', not {value!r}")
-
-
-def _at_layers(model: Any, method: str, layers: list[Any], words: dict[str, Any]) -> dict[str, Explanation]:
+def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict[str, Explanation]:
     """An explanation a layer, from one translation and one prediction."""
     if not layers:
         raise InvalidArgumentError("layer is an empty list: name one or several")
     with sharing():
-        found = [explain(model, method, words["inputs"], layer=layer, **_without(words, "inputs")) for layer in layers]
+        found = [_explained(model, method, dataclasses.replace(words, layer=layer)) for layer in layers]
     return {str(explanation.layer): explanation for explanation in found}
-
-
-def _without(words: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in words.items() if name not in names}
 
 
 @repeats_records
@@ -260,6 +203,6 @@ def rerun(explanation: Explanation, model: Any, **changes: Any) -> Explanation:
         )
     if model is None:
         model = recorded_file(record)
-    words = {"inputs": explanation.inputs, "toolset": explanation.toolset, **record.words, **changes}
-    found: Explanation = explain(model, explanation.method, **words)
+    again = {"inputs": explanation.inputs, "toolset": explanation.toolset, **record.words, **changes}
+    found: Explanation = explain(model, explanation.method, **again)
     return found

@@ -12,11 +12,12 @@ from metannvis_methods.errors import (
     LayerChoiceWarning,
     MissingArgumentError,
 )
-from metannvis_methods.registry.toolset import MethodCall
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.request import resolve
+from metannvis_methods.running.words import Words
 
 __all__ = ["finish_execution_with_layer", "perform_attribution", "perform_feature_visualization"]
 
@@ -111,7 +112,7 @@ def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: A
         )
     if layer is None:
         raise MissingArgumentError("name a layer, one of pending.layers")
-    call: MethodCall = dataclasses.replace(pending.request, layer=layer)
+    call: RunningCall = dataclasses.replace(pending.request, layer=layer)
     result = execute(call, pending.prepared)
     return _returned(result, call, plot)
 
@@ -126,19 +127,14 @@ def _perform(
     translation: Mapping[str, Any],
     kinds: Collection[str],
 ) -> Any:
-    call = resolve(
-        model,
-        method,
-        kinds=kinds,
+    words = Words(
         toolset=toolset,
-        arguments={},
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,
-        may_find_target=False,
         logits=False,  # what the toolkit itself does
-        stacklevel=4,
     )
+    call = resolve(model, method, words, kinds=kinds, may_find_target=False, stacklevel=4)
     result = execute(call)
     if isinstance(result, PendingExplanation):
         warnings.warn(
@@ -150,7 +146,7 @@ def _perform(
     return _returned(result, call, plot)
 
 
-def _returned(result: Explanation | PendingExplanation, call: MethodCall, plot: Any) -> Any:
+def _returned(result: Explanation | PendingExplanation, call: RunningCall, plot: Any) -> Any:
     if isinstance(result, PendingExplanation):
         return result
     if plot is not False and plot is not None:

@@ -344,7 +344,9 @@ def test_faster_score_cam(most: int, models: dict[str, Any]) -> None:
     method = theirs("scorecam", "Scorecam", model=single)
     where = {"penultimate_layer": "conv2", "seek_penultimate_conv_layer": False}
     expected = [
-        method(theirs("utils.scores", "CategoricalScore", indices=[target]), tf.constant(x, "float32"), max_N=most, **where)[0]
+        method(
+            theirs("utils.scores", "CategoricalScore", indices=[target]), tf.constant(x, "float32"), max_N=most, **where
+        )[0]
         for x, target in zip(X_LAST[:, None], TARGET, strict=True)
     ]  # of several samples it mixes the channels that it chooses
     for source in ("torch", "onnx"):

@@ -11,7 +11,6 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
-from metannvis_methods.vocabulary import SmoothGrad
 
 __all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "reasons_of", "runs_in"]
 
@@ -30,72 +29,40 @@ class _Complete(dict[str, Any]):
 @takes_older_names(_Complete, init="init_options", call="call_options")
 @dataclass(frozen=True)
 class MethodCall:
-    """One call of one method, from where a caller's arguments are resolved to the toolset that runs it.
+    """One call of one method, as a toolset gets it: in the terms of the model that runs.
 
-    It begins in the terms of the caller's model: tensors and layouts as they were given, a layer by its name, a target as a
-    class name. Each step on the way replaces fields (:func:`dataclasses.replace`), and a toolset gets it in the terms of the
-    model that runs. Inputs, target, layer and output stand in it once: the toolkit's keyword arguments are made of them by
-    the row (:attr:`init_arguments`, :attr:`call_arguments`).
+    Inputs, target and layer stand in it once: the toolkit's keyword arguments are made of them by the row
+    (:attr:`init_arguments`, :attr:`call_arguments`). The model has one output, which is the one that is explained, or a score
+    of it.
 
     Attributes
     ----------
     spec
         The method.
     model
-        For a toolset: a model of :attr:`framework`, in inference mode. It may be edited: it is put back afterwards.
+        A model of :attr:`framework`, in inference mode. It may be edited: it is put back afterwards.
     inputs
-        What is explained, one an input; empty if the caller gave none. For a toolset: tensors of the model's framework, dtype
-        and device.
+        What is explained, one an input, tensors of the model's framework, dtype and device; empty if the caller gave none.
     layer
-        For a toolset: the layer object of ``model``, ``None`` for a method that wants none.
+        The layer object of ``model``, ``None`` for a method that wants none.
     init_options, call_options
         Keyword arguments of the constructor and of the call beside model, inputs, target and layer. A score function that the
-        caller gave is among them; one that is not, the toolset makes from ``target``.
+        caller gave by the toolkit's own name is among them; else the toolset makes one from ``target``.
     target
-        What is explained, if the method has a target. For a toolset: a :data:`Target`.
+        What is explained, if the method has a target: a :data:`Target`.
     seed
         Seed for generators that the toolset makes itself; the global ones are seeded already.
     progress
         To be called with ``(done, total, stage)`` where the toolkit says how far it is.
-    output
-        Which of the model's outputs is explained: an index, a name or a path; ``None``: its only one. For a toolset: ``None``,
-        since it is shown a model with one output.
-    score
-        A function of the output that is explained instead of a target, or one a sample. For a toolset: ``None``, since it is
-        shown a model whose output is the score, shape ``(N,)``.
-    held
-        Inputs by their places that are held as they are while the others are explained: indices, which have no gradients.
-        For a toolset: none, since it is shown a model that has them, or takes them as ``extra``.
-    embedding
-        A layer of ``model`` whose output is the first input, for a model that takes indices alone. For a toolset: ``None``.
-    deadline
-        When the run ends, as ``time.monotonic`` counts; ``None``: when it is done. The model that a toolset is shown tells.
-    logits
-        ``True`` where what goes into the model's last softmax or sigmoid is explained. For a toolset: ``None``, since it is
-        shown such a model.
-    data, value_range
-        Samples like the inputs, and what black and white are, for baselines by word. Nothing that a toolset looks at.
-    unfit
-        What is done about a method that does not fit. Nothing that a toolset looks at.
-    reshape
-        How tokens lie, as the caller gave it. Nothing that a toolset looks at.
     arrange
-        For a toolset, at a layer of a class activation map whose output is no map as the framework has them (tokens, channels
-        elsewhere): brings an array of it to ``(N, places…, C)``. ``None``: it is one.
-    noise
-        The method is run over noisy copies of the inputs. Nothing that a toolset looks at.
+        At a layer of a class activation map whose output is no map as the framework has them (tokens, channels elsewhere):
+        brings an array of it to ``(N, places…, C)``. ``None``: it is one.
     framework
         Key of the framework of ``model``.
     several
         Whether the inputs go to the toolkit as a tuple, as they were given, also if there is one.
-    labels
-        Class names, if the caller gave them.
     batch_size
         Samples that are run at once, at most.
-    translate_options
-        Options of ``metannvis_translate.translate``, should the model be translated.
-    recorded
-        What the caller set, in JSON-able form.
     """
 
     spec: MethodSpec
@@ -107,24 +74,10 @@ class MethodCall:
     target: Any = None
     seed: int | None = None
     progress: Progress | None = None
-    output: Any = None
-    score: Any = None
-    held: Mapping[int, Any] = field(default_factory=dict)
-    embedding: Any = None
-    deadline: float | None = None
-    logits: bool | None = None
-    data: Any = None
-    value_range: tuple[float, float] | None = None
-    unfit: str = "warn"
-    reshape: Any = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
-    noise: SmoothGrad | None = None
     framework: str = ""
     several: bool = False
-    labels: tuple[str, ...] | None = None
     batch_size: int | None = None
-    translate_options: Mapping[str, Any] = field(default_factory=dict)
-    recorded: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def init_arguments(self) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from metannvis_methods.errors import FixedBatchWarning, InvalidArgumentError, Me
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.view import View
-from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+from metannvis_methods.registry.toolset import MethodOutput, Toolset
 from metannvis_methods.running import notices
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import in_time
 
 
-def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
+def limited(call: RunningCall, adapter: ModelAdapter, fixed: int) -> RunningCall:
     """A call on a model that takes so many samples at a time and no others: its samples, steps and windows go in pieces.
 
     Raises
@@ -52,7 +53,7 @@ def limited(call: MethodCall, adapter: ModelAdapter, fixed: int) -> MethodCall:
     return dataclasses.replace(call, batch_size=min(fixed, call.batch_size or fixed))
 
 
-def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
+def in_chunks(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> MethodOutput:
     """Run a call at once, or in pieces of samples if each stands for itself, so that ``batch_size`` bounds the rows of a pass.
 
     Random numbers are of the whole set: a method that draws some is run on all samples, and its rows are bounded where they
@@ -91,12 +92,12 @@ def in_chunks(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> Meth
     return _joined(call, outputs)
 
 
-def _tells_rows(call: MethodCall, adapter: ModelAdapter) -> bool:
+def _tells_rows(call: RunningCall, adapter: ModelAdapter) -> bool:
     """Whether a toolkit takes a further input, which it repeats with the rows, so that each says which sample it is of."""
     return adapter.bounds_rows and call.spec.by_role("extra") is not None
 
 
-def _bounded_by_view(call: MethodCall, adapter: ModelAdapter) -> bool:
+def _bounded_by_view(call: RunningCall, adapter: ModelAdapter) -> bool:
     """Whether the rows of a pass are bounded where they pass through the model.
 
     A method that looks into the model would see its layers run in pieces, and one that pairs rows would lose the pairs.
@@ -109,9 +110,9 @@ def _bounded_by_view(call: MethodCall, adapter: ModelAdapter) -> bool:
     )
 
 
-def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> MethodOutput:
+def _attempt(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> MethodOutput:
     try:
-        return toolset.run(_shown(call, adapter))
+        return toolset.run(_shown(call, adapter).for_toolset())
     except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
@@ -120,7 +121,7 @@ def _attempt(toolset: Toolset, call: MethodCall, adapter: ModelAdapter) -> Metho
         ) from error
 
 
-def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
+def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
     """The call on the model as its toolkit is to see it: the output that is explained or a score of it, so many rows a pass."""
     spec, scores = call.spec, call.score if isinstance(call.score, list) else [call.score]
     extra = spec.by_role("extra")
@@ -177,7 +178,7 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
     )
 
 
-def _order(call: MethodCall) -> tuple[int, ...]:
+def _order(call: RunningCall) -> tuple[int, ...]:
     """Places in the model's own order of the inputs that are explained, those that are held, and the further ones."""
     explained = 0 if call.embedding is not None else len(call.inputs)
     further = len(in_order(call.option("extra")))
@@ -186,7 +187,7 @@ def _order(call: MethodCall) -> tuple[int, ...]:
     return (*free, *call.held, *range(count, count + further))
 
 
-def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
+def _sized(call: RunningCall, size: int | None, count: int) -> RunningCall:
     """Tell the toolkit how many rows may go through the model at once, unless the caller did."""
     if size is None:
         return call
@@ -199,7 +200,7 @@ def _sized(call: MethodCall, size: int | None, count: int) -> MethodCall:
     return dataclasses.replace(call, call_options=options)
 
 
-def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
+def _cut(call: RunningCall, start: int, stop: int, count: int) -> RunningCall:
     """The call for some of its samples."""
 
     def part(value: Any, ranks: Sequence[int] | None = None) -> Any:
@@ -224,7 +225,7 @@ def _cut(call: MethodCall, start: int, stop: int, count: int) -> MethodCall:
     )
 
 
-def _joined(call: MethodCall, outputs: Sequence[MethodOutput]) -> MethodOutput:
+def _joined(call: RunningCall, outputs: Sequence[MethodOutput]) -> MethodOutput:
     first = outputs[0]
 
     def join(parts: Iterator[Any], letters: str | None = None) -> np.ndarray[Any, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order, several, to_numpy
 from metannvis_methods.registry.spec import Role
-from metannvis_methods.registry.toolset import MethodCall, Target
+from metannvis_methods.registry.toolset import Target
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.option_words import settled_words
 from metannvis_methods.running.prepared import Prepared
 
@@ -35,7 +36,7 @@ def is_foreign(value: Any, framework: str) -> bool:
     return any(plugin.key != framework and plugin.is_array(value) for plugin in frameworks())
 
 
-def converted(call: MethodCall, prepared: Prepared, layer: Any, target: Target) -> MethodCall:
+def converted(call: RunningCall, prepared: Prepared, layer: Any, target: Target) -> RunningCall:
     """The call for the model that runs: its tensors in the layout, dtype and device of that model, ``layer`` its layer object.
 
     Values whose role does not concern layout, and functions, pass untouched. ``target`` is that of the caller's model, in plain
@@ -65,7 +66,7 @@ def converted(call: MethodCall, prepared: Prepared, layer: Any, target: Target) 
     )
 
 
-def _converted(call: MethodCall, prepared: Prepared, role: Role, value: Any) -> Any:
+def _converted(call: RunningCall, prepared: Prepared, role: Role, value: Any) -> Any:
     if role in ("batch", "per_eval", "delta"):
         return value
     if role == "layer_input":

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from metannvis_methods.errors import DeadlineError, InvalidArgumentError
+from metannvis_methods.errors import DeadlineError
 
-__all__ = ["deadline_word", "in_time"]
+__all__ = ["end_of", "in_time"]
 
 
-def deadline_word(value: Any) -> float | None:
-    """``deadline`` as the caller gave it, in seconds, as a time of ``time.monotonic``."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise InvalidArgumentError(f"deadline is a number of seconds above 0, not {value!r}")
-    return time.monotonic() + float(value)
+def end_of(seconds: float | None) -> float | None:
+    """When so many seconds from now are over, as ``time.monotonic`` counts."""
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def in_time(deadline: float, method: str) -> None:

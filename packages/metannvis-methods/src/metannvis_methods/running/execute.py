@@ -19,12 +19,13 @@ from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.models.view import View
 from metannvis_methods.registry.spec import Argument
-from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Target, Toolset
+from metannvis_methods.registry.toolset import MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
@@ -37,7 +38,7 @@ from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_ca
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.request import toolset_of
+from metannvis_methods.running.request import set_options, toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.running.sharing import shared
 from metannvis_methods.running.target import (
@@ -56,7 +57,7 @@ __all__ = ["execute"]
 logger = logging.getLogger("metannvis_methods")
 
 
-def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation | PendingExplanation:
+def execute(call: RunningCall, prepared: Prepared | None = None) -> Explanation | PendingExplanation:
     """Steps 5 to 7: translate, find the layer, run, restore; if a layer has to be named, what there is.
 
     One thread at a time runs a toolkit; the others wait, and ``progress`` is told so.
@@ -70,7 +71,7 @@ def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation |
     """
     source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
-    with set_aside(), noticing(call.unfit) as told:
+    with set_aside(), noticing(call.words.unfit) as told:
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
         with exclusive(*models, progress=call.progress):
             result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
@@ -78,7 +79,7 @@ def execute(call: MethodCall, prepared: Prepared | None = None) -> Explanation |
 
 
 def _execute(
-    toolset: Toolset, call: MethodCall, prepared: Prepared | None, fingerprint: str | None
+    toolset: Toolset, call: RunningCall, prepared: Prepared | None, fingerprint: str | None
 ) -> Explanation | PendingExplanation:
     spec = call.spec
     argument = spec.by_role("layer")
@@ -104,17 +105,17 @@ def _execute(
         return _run(toolset, call, prepared, found)
 
 
-def _with_option(call: MethodCall, argument: Argument, value: Any) -> MethodCall:
+def _with_option(call: RunningCall, argument: Argument, value: Any) -> RunningCall:
     if argument in call.spec.init:
         return dataclasses.replace(call, init_options={**call.init_options, argument.name: value})
     return dataclasses.replace(call, call_options={**call.call_options, argument.name: value})
 
 
-def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) -> Explanation:
+def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -> Explanation:
     """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers."""
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
-    target: Target = plain_target(class_index(asked.target, asked.labels))
+    target: Target = plain_target(class_index(asked.target, asked.words.labels))
     inputs, input_axes = caller_inputs(prepared, asked)
     if inputs is not None and input_axes is not None:
         lying = as_tuple(inputs), as_tuple(input_axes)
@@ -127,7 +128,7 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         if layer is not None and prepared.row is not None:
             call = dataclasses.replace(call, layer=prepared.tapped(layer))
         if layer is not None and spec.draws_maps:
-            arrange = arrangement(prepared, adapter_for(prepared.framework), asked.reshape)
+            arrange = arrangement(prepared, adapter_for(prepared.framework), asked.words.reshape)
             call = dataclasses.replace(call, arrange=arrange)
         seen = Seen()
         at_layer = explains_layer(asked, call, prepared)
@@ -142,10 +143,12 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
 
-        def run(part: MethodCall) -> MethodOutput:
+        def run(part: RunningCall) -> MethodOutput:
             return in_chunks(toolset, part, adapter)
 
-        output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
+        output = with_held(
+            call, run(call) if call.words.noise is None else over_noise(call.words.noise, call, adapter, run)
+        )
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     if output.over != "features":
@@ -161,24 +164,18 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         kind=spec.kind if output.kind is None else output.kind,
         layer=prepared.row.source.name if prepared.row is not None else None,
         target=jsonable(recorded),
-        labels=asked.labels,
+        labels=asked.words.labels,
         translation=translation_summary(prepared.translation),
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
         options={
-            **asked.recorded,
+            **set_options(asked.words, spec),
             **({"logits": True} if seen.logits else {}),
             **({} if asked.seed is None else {"seed": asked.seed}),
         },
         output=seen.output,
         prediction=seen.prediction,
     )
-
-
-def _options(asked: MethodCall, seen: Seen) -> dict[str, Any]:
-    """What the caller set, and what was settled for them."""
-    settled = {"logits": True} if seen.logits else {}
-    return {**asked.recorded, **settled, **({} if asked.seed is None else {"seed": asked.seed})}
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ class Seen:
 
 
 def _cuts(
-    asked: MethodCall, adapter: ModelAdapter, prepared: Prepared, chosen: ChosenOutput, inputs: Sequence[Any]
+    asked: RunningCall, adapter: ModelAdapter, prepared: Prepared, chosen: ChosenOutput, inputs: Sequence[Any]
 ) -> bool:
     """Whether what goes into the last softmax or sigmoid is explained.
 
@@ -201,17 +198,17 @@ def _cuts(
     InvalidArgumentError
         It was asked for, and the output is none of such an activation.
     """
-    if asked.logits is False or (asked.logits is None and "logits" not in asked.spec.needs):
+    if asked.words.logits is False or (asked.words.logits is None and "logits" not in asked.spec.needs):
         return False
     found = adapter.ends_in_probabilities(prepared.model, chosen.place, inputs)
-    if asked.logits and not found:
+    if asked.words.logits and not found:
         raise InvalidArgumentError(
             "logits=True: the output does not come from a softmax or a sigmoid that could be left out; it may be logits already"
         )
     return found
 
 
-def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[MethodCall, Seen]:
+def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[RunningCall, Seen]:
     """The call with what it explains settled by a prediction: which output, which target or score of it; and what to record."""
     spec, adapter, home = asked.spec, prepared.adapter, adapter_for(prepared.framework)
     given = (*call.inputs, *in_order(call.option("extra")))
@@ -230,7 +227,7 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
     if output.dtype.kind == "f" and not np.isfinite(output).all():
         tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
     name = chosen.name if len(outputs) > 1 else None
-    seen = Seen(output=name, prediction=prediction_of(output, asked.labels))
+    seen = Seen(output=name, prediction=prediction_of(output, asked.words.labels))
     before = _cuts(asked, adapter, prepared, chosen, given)
     if before:
         logger.info(
@@ -244,7 +241,7 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
     if asked.score is not None:
         asked_score = asked.score
         if isinstance(asked_score, SegmentationTarget):
-            asked_score = class_index(asked_score, asked.labels)
+            asked_score = class_index(asked_score, asked.words.labels)
         score = scores_for(asked_score, prepared, home, chosen, output)
         return dataclasses.replace(call, output=place, score=score, target=None), seen
     if has_target and asked.option("target", "score") is None:

@@ -10,7 +10,7 @@ import numpy as np
 from metannvis_methods.errors import UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import MethodCall
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 
@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 RELUS = ("relu", "relu6")
 
 
-def tell_unfit_before(call: MethodCall, prepared: Prepared, inputs: Sequence[Any]) -> None:
+def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> None:
     """Warn of what the row needs and the model or the call lacks, before time is spent."""
     spec = call.spec
     for place, value in enumerate(inputs):

@@ -12,7 +12,8 @@ from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.registry.spec import MethodSpec, Role
-from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.registry.toolset import MethodOutput
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 
@@ -22,7 +23,7 @@ __all__ = ["hold_indices", "with_held"]
 LIKE_INPUTS: tuple[Role, ...] = ("baseline", "distribution", "feature_mask", "window", "stride")
 
 
-def hold_indices(call: MethodCall, prepared: Prepared) -> MethodCall:
+def hold_indices(call: RunningCall, prepared: Prepared) -> RunningCall:
     """The call with whole-number inputs held, if its method needs gradients with respect to the inputs.
 
     Raises
@@ -55,7 +56,7 @@ def hold_indices(call: MethodCall, prepared: Prepared) -> MethodCall:
     )
 
 
-def _embedded(call: MethodCall, prepared: Prepared, held: dict[int, Any]) -> MethodCall:
+def _embedded(call: RunningCall, prepared: Prepared, held: dict[int, Any]) -> RunningCall:
     spec, adapter = call.spec, prepared.adapter
     rows = [row for row in prepared.layers() if row.source.role == "embedding" and len(row.source.shape) >= 3]
     if spec.by_role("extra") is None or not rows:
@@ -88,7 +89,7 @@ def _embedded(call: MethodCall, prepared: Prepared, held: dict[int, Any]) -> Met
     return _with_embedded_baselines(call, adapter, prepared)
 
 
-def _with_embedded_baselines(call: MethodCall, adapter: ModelAdapter, prepared: Prepared) -> MethodCall:
+def _with_embedded_baselines(call: RunningCall, adapter: ModelAdapter, prepared: Prepared) -> RunningCall:
     """Baselines that are indices, embedded as the inputs are."""
     options = dict(call.call_options)
     for argument in call.spec.call:
@@ -110,7 +111,7 @@ def _no_gradient(spec: MethodSpec, layers: Sequence[str]) -> str:
     )
 
 
-def _of_inputs(call: MethodCall, kept: Sequence[int]) -> MethodCall:
+def _of_inputs(call: RunningCall, kept: Sequence[int]) -> RunningCall:
     """The call with what is said of each input said of those that are kept."""
     options = dict(call.call_options)
     for argument in call.spec.call:
@@ -120,7 +121,7 @@ def _of_inputs(call: MethodCall, kept: Sequence[int]) -> MethodCall:
     return dataclasses.replace(call, call_options=options)
 
 
-def with_held(call: MethodCall, output: MethodOutput) -> MethodOutput:
+def with_held(call: RunningCall, output: MethodOutput) -> MethodOutput:
     """What the method returned as the model's inputs lie: nothing for inputs that were held, one value an embedded index."""
     if not call.held or output.over == "layer":
         return output

@@ -8,35 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.inputs.baselines import baseline
 from metannvis_methods.inputs.feature_masks import feature_mask
 from metannvis_methods.models.arrays import in_order, to_numpy
-from metannvis_methods.registry.toolset import MethodCall
+from metannvis_methods.running.call import RunningCall
 
-__all__ = ["value_range_word", "with_words"]
+__all__ = ["with_words"]
 
 Array = np.ndarray[Any, Any]
 #: Methods that fit a model of features, of which an image has too many without a mask.
 WANT_A_MASK = ("lime", "kernel_shap")
 
 
-def value_range_word(value: Any) -> tuple[float, float] | None:
-    """``value_range`` as the caller gave it, checked."""
-    if value is None:
-        return None
-    try:
-        low, high = (float(item) for item in value)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"value_range is a pair of numbers (low, high), not {value!r}") from error
-    if not low < high:
-        raise InvalidArgumentError(f"value_range is (low, high) with low below high, not {value!r}")
-    return low, high
-
-
 def with_words(
-    call: MethodCall, values: Sequence[Array], axes: Sequence[str], prior: Callable[[Array], Sequence[int]]
-) -> MethodCall:
+    call: RunningCall, values: Sequence[Array], axes: Sequence[str], prior: Callable[[Array], Sequence[int]]
+) -> RunningCall:
     """The call with words for baselines and masks, and masks of fewer axes, as arrays in the shape of the inputs.
 
     Parameters
@@ -48,7 +34,7 @@ def with_words(
     """
     spec = call.spec
     generator = np.random.default_rng(call.seed)
-    data = [to_numpy(item) for item in in_order(call.data)]
+    data = [to_numpy(item) for item in in_order(call.words.data)]
     sides = []
     for given, arguments in ((call.init_options, spec.init), (call.call_options, spec.call)):
         options = dict(given)
@@ -60,8 +46,8 @@ def with_words(
                     call,
                     [
                         baseline(
-                            part, values[k], axes[k], value_range=call.value_range, data=data[k] if k < len(data) else None,
-                            neutral=prior, generator=generator,
+                            part, values[k], axes[k], value_range=call.words.value_range, neutral=prior, generator=generator,
+                            data=data[k] if k < len(data) else None,
                         )
                         if isinstance(part, str)
                         else part
@@ -89,7 +75,7 @@ def _is_word_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
-def _as_given(call: MethodCall, parts: list[Any]) -> Any:
+def _as_given(call: RunningCall, parts: list[Any]) -> Any:
     return tuple(parts) if call.several or len(parts) > 1 else parts[0]
 
 

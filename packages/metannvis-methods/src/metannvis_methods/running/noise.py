@@ -12,26 +12,16 @@ import numpy as np
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
-from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.registry.toolset import MethodOutput
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.notices import tell
-from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
+from metannvis_methods.vocabulary import SmoothGrad
 
-__all__ = ["noise_word", "over_noise"]
-
-
-def noise_word(value: Any) -> SmoothGrad | None:
-    """``noise`` as the caller gave it: a :class:`SmoothGrad`, or the name of a kind."""
-    if value is None or isinstance(value, SmoothGrad):
-        return value
-    if isinstance(value, str) and value.casefold().replace("-", "_") in NOISE_KINDS:
-        return SmoothGrad(kind=value.casefold().replace("-", "_"))
-    raise InvalidArgumentError(
-        f"noise is a SmoothGrad(samples, stdev), or one of {', '.join(NOISE_KINDS)}, not {value!r}"
-    )
+__all__ = ["over_noise"]
 
 
 def over_noise(
-    noise: SmoothGrad, call: MethodCall, adapter: ModelAdapter, run: Callable[[MethodCall], MethodOutput]
+    noise: SmoothGrad, call: RunningCall, adapter: ModelAdapter, run: Callable[[RunningCall], MethodOutput]
 ) -> MethodOutput:
     """A method's result over noisy copies.
 
@@ -70,10 +60,10 @@ def over_noise(
 def _until(
     deadline: float,
     noise: SmoothGrad,
-    call: MethodCall,
+    call: RunningCall,
     noisy: tuple[Any, ...],
     adapter: ModelAdapter,
-    run: Callable[[MethodCall], MethodOutput],
+    run: Callable[[RunningCall], MethodOutput],
 ) -> MethodOutput:
     """The method's result over the copies that are done in time, one after the other."""
     done: list[MethodOutput] = []
@@ -122,7 +112,9 @@ def _reduced(noise: SmoothGrad, result: MethodOutput, count: int, samples: int) 
     return dataclasses.replace(result, values=values, delta=delta)
 
 
-def _repeated(call: MethodCall, inputs: tuple[Any, ...], samples: int, count: int, adapter: ModelAdapter) -> MethodCall:
+def _repeated(
+    call: RunningCall, inputs: tuple[Any, ...], samples: int, count: int, adapter: ModelAdapter
+) -> RunningCall:
     """The call with everything that is said of each sample said of each of its copies."""
 
     def repeated(value: Any) -> Any:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from metannvis_methods.errors import InvalidArgumentError, UnfitError, UnfitWarning
+from metannvis_methods.errors import UnfitError, UnfitWarning
 
-__all__ = ["noticing", "tell", "unfit_word"]
+__all__ = ["noticing", "tell"]
 
 _noticed: ContextVar[tuple[list[str], str] | None] = ContextVar("noticed", default=None)
-#: What is done about a method that does not fit.
-UNFIT = ("warn", "raise", "ignore")
 
 
 @contextmanager
@@ -25,13 +23,6 @@ def noticing(unfit: str = "warn") -> Iterator[list[str]]:
         yield found
     finally:
         _noticed.reset(token)
-
-
-def unfit_word(value: object) -> str:
-    """``unfit`` as the caller gave it, checked."""
-    if not isinstance(value, str) or value not in UNFIT:
-        raise InvalidArgumentError(f"unfit is one of {', '.join(UNFIT)}, not {value!r}")
-    return value
 
 
 def tell(text: str, category: type[Warning], stacklevel: int = 2) -> None:

@@ -9,13 +9,13 @@ from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.option_words import ChosenWord, Words, chosen_in
 from metannvis_methods.registry.spec import Argument
-from metannvis_methods.registry.toolset import MethodCall
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.prepared import Prepared
 
 __all__ = ["explains_layer", "of_layer", "settled_words"]
 
 
-def settled_words(call: MethodCall, prepared: Prepared, argument: Argument, value: Any) -> Any:
+def settled_words(call: RunningCall, prepared: Prepared, argument: Argument, value: Any) -> Any:
     """The value of an option that takes words: :class:`ChosenWord` in their stead; objects of the toolkit's pass untouched.
 
     Raises
@@ -82,7 +82,7 @@ def _axes(axes: Any, prepared: Prepared, where: str, place: int) -> tuple[int, .
     return tuple(0 if axis % rank == 0 else 1 + tuple(order).index(axis % rank) for axis in axes)
 
 
-def of_layer(call: MethodCall) -> ChosenWord | None:
+def of_layer(call: RunningCall) -> ChosenWord | None:
     """The word by which the output of a layer is explained instead of the model's; ``None`` if there is none."""
     for options, arguments in ((call.init_options, call.spec.init), (call.call_options, call.spec.call)):
         for argument in arguments:
@@ -94,7 +94,7 @@ def of_layer(call: MethodCall) -> ChosenWord | None:
     return None
 
 
-def explains_layer(asked: MethodCall, call: MethodCall, prepared: Prepared) -> MethodCall | None:
+def explains_layer(asked: RunningCall, call: RunningCall, prepared: Prepared) -> RunningCall | None:
     """The call with its target as a position in the layer that a word takes for the output; ``None`` if no word does.
 
     Raises
@@ -107,7 +107,7 @@ def explains_layer(asked: MethodCall, call: MethodCall, prepared: Prepared) -> M
         return None
     said = [
         name
-        for name, value in (("output", asked.output), ("logits", asked.logits), ("a function as target", asked.score))
+        for name, value in (("output", asked.output), ("logits", asked.words.logits), ("a function as target", asked.score))
         if value
     ]
     if said:

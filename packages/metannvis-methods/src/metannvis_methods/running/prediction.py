@@ -10,7 +10,8 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.toolset import MethodCall, Target
+from metannvis_methods.registry.toolset import Target
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import model_input
 from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prepared import Prepared
@@ -50,7 +51,7 @@ def prediction_of(output: np.ndarray[Any, Any], labels: Sequence[str] | None) ->
     return tuple(found)
 
 
-def nearest_prior(call: MethodCall, prepared: Prepared, target: Target) -> list[int]:
+def nearest_prior(call: RunningCall, prepared: Prepared, target: Target) -> list[int]:
     """For each sample the place of that sample of ``data`` whose output for the target is nearest the mean over all of them.
 
     Raises
@@ -67,7 +68,7 @@ def nearest_prior(call: MethodCall, prepared: Prepared, target: Target) -> list[
         chosen = choose_output(prepared, home, call.output, outputs)
         return in_caller_layout(chosen, outputs[chosen.place][1])
 
-    of_data = output_of(call.data)
+    of_data = output_of(call.words.data)
     if of_data.ndim > 2 or call.score is not None or isinstance(target, tuple):
         raise InvalidArgumentError("baselines='neutral' is for a class or a single output; give an array instead")
     of_data = of_data.reshape(len(of_data), -1)

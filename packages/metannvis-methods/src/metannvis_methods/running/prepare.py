@@ -17,8 +17,9 @@ from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
-from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset, reasons_of
+from metannvis_methods.registry.toolset import Progress, Toolset, reasons_of
 from metannvis_methods.running.arguments import BoundArguments
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import is_foreign
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
@@ -107,7 +108,7 @@ def _input_names(source: Any, framework: str, progress: Progress | None) -> tupl
         return adapter.input_names(source)
 
 
-def prepare(toolset: Toolset, call: MethodCall, *, fingerprint: str | None, layer: Any = None) -> Prepared:
+def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, layer: Any = None) -> Prepared:
     """Translate the model if the method needs that; otherwise take it as it is.
 
     Whoever calls this has the process and the model (:func:`metannvis_translate.process.exclusive`).

@@ -23,8 +23,7 @@ def record_of(model: Any, words: Mapping[str, Any], result: Explanation) -> Reco
     about: dict[str, Any] = {"framework": result.framework}
     if isinstance(model, (str, Path)):
         about |= {"file": str(model), "sha256": file_digest(Path(model))}
-    given = {name: value for name, value in words.items() if value is not None}
-    return Record(given, about, versions(result.toolset))
+    return Record(words, about, versions(result.toolset))
 
 
 def recorded_file(record: Record) -> Path:

@@ -3,63 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.models.arrays import in_order, several
 from metannvis_methods.registry.select import candidates, choose
 from metannvis_methods.registry.spec import KINDS, MethodSpec
 from metannvis_methods.registry.table import registry
-from metannvis_methods.registry.toolset import MethodCall, Progress, Toolset
+from metannvis_methods.registry.toolset import Toolset
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
-from metannvis_methods.running.input_words import value_range_word
-from metannvis_methods.running.noise import noise_word
-from metannvis_methods.running.notices import unfit_word
+from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
+from metannvis_methods.running.words import Words
 
-if TYPE_CHECKING:
-    from metannvis_translate import Translation
-
-__all__ = ["batch_rows", "installed", "resolve", "toolset_of"]
+__all__ = ["installed", "resolve", "set_options", "toolset_of"]
 
 
 def resolve(
     model: Any,
     method: str,
+    words: Words,
     *,
     kinds: Collection[str] = KINDS,
-    toolset: str | None,
-    arguments: Mapping[str, Any],
-    options: Mapping[str, Any] | None = None,
-    init_args: Mapping[str, Any] | None,
-    exec_args: Mapping[str, Any] | None,
-    translation: Mapping[str, Any] | Translation | None,
     may_find_target: bool,
-    output: Any = None,
-    noise: Any = None,
-    reshape: Any = None,
-    unfit: str = "warn",
-    logits: bool | None = None,
-    deadline: float | None = None,
-    data: Any = None,
-    value_range: Any = None,
-    labels: tuple[str, ...] | None = None,
-    seed: int | None = None,
-    batch_size: int | None = None,
     asks_delta: bool = False,
     stacklevel: int = 3,
-    progress: Progress | None = None,
-) -> MethodCall:
+) -> RunningCall:
     """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated.
 
     The call is in the terms of the caller's model.
     """
     from metannvis_translate import Translation, detect_framework
 
-    named = None if toolset is None else registry.toolset(toolset).key
-    given = {**(init_args or {}), **(exec_args or {}), **arguments}
+    words = words.checked()
+    deadline, arguments, translation, progress = (
+        end_of(words.deadline),
+        words.arguments,
+        words.translation,
+        words.progress,
+    )
+    named = None if words.toolset is None else registry.toolset(words.toolset).key
+    given = {**(words.init_args or {}), **(words.exec_args or {}), **arguments}
     wants: Literal["layer", "neuron"] | None = None
     if given.get("neuron") is not None or given.get("neuron_selector") is not None:
         wants = "neuron"
@@ -75,21 +62,17 @@ def resolve(
         translate_options = dict(translation)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
-    bound = bind(spec, arguments, options, init_args=init_args, exec_args=exec_args)
+    bound = bind(spec, arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
     check_required(bound, target_may_be_found=may_find_target)
     if not installed(spec):
         chosen = toolset_of(spec)
         how = chosen.install or f"install {', '.join(chosen.packages)}"
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    plain = {
-        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
-    }
-    recorded = {**(options or {}), **(init_args or {}), **(exec_args or {})}
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
     aimed, score = bound.of("target", "score"), None
-    is_label = isinstance(aimed, str) and labels is not None and aimed in labels
+    is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
     if (
         arguments.get("target") is not None
         and aimed is arguments["target"]
@@ -104,7 +87,7 @@ def resolve(
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
         bound.call.setdefault(delta.name, True)
-    return MethodCall(
+    return RunningCall(
         spec,
         source,
         inputs=in_order(inputs),
@@ -112,24 +95,26 @@ def resolve(
         init_options=bound.init,
         call_options=bound.call,
         target=target,
-        output=output,
-        score=score,
-        noise=noise_word(noise),
-        reshape=reshape,
-        unfit=unfit_word(unfit),
-        logits=logits,
-        deadline=deadline,
-        data=data,
-        value_range=value_range_word(value_range),
-        seed=seed,
+        seed=words.seed,
         progress=progress,
         framework=framework,
         several=several(inputs),
-        labels=labels,
-        batch_size=batch_size,
+        batch_size=words.batch_size,
+        words=words,
+        output=words.output,
+        score=score,
+        deadline=deadline,
         translate_options=translate_options,
-        recorded={name: jsonable(value) for name, value in recorded.items() if name in plain},
     )
+
+
+def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:
+    """Options of the toolkit that the caller set, as JSON holds them."""
+    plain = {
+        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
+    }
+    given = {**(words.options or {}), **(words.init_args or {}), **(words.exec_args or {})}
+    return {name: jsonable(value) for name, value in given.items() if name in plain}
 
 
 def toolset_of(spec: MethodSpec) -> Toolset:
@@ -142,12 +127,3 @@ def installed(spec: MethodSpec) -> bool:
     from metannvis_translate.frameworks import is_installed
 
     return all(is_installed(package) for package in toolset_of(spec).packages)
-
-
-def batch_rows(value: Any) -> int | None:
-    """A ``batch_size`` as the caller gave it, checked."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"batch_size is a whole number of at least 1, not {value!r}")
-    return value

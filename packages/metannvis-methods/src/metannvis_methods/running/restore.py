@@ -11,7 +11,8 @@ import numpy as np
 from metannvis_methods.errors import ToolsetError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.toolset import MethodCall, MethodOutput
+from metannvis_methods.registry.toolset import MethodOutput
+from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import caller_array
 from metannvis_methods.running.prepared import Prepared
 
@@ -24,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 
 def restore(
-    prepared: Prepared, call: MethodCall, output: MethodOutput
+    prepared: Prepared, call: RunningCall, output: MethodOutput
 ) -> tuple[Array | tuple[Array | None, ...], str | tuple[str, ...]]:
     """Values and axes in the caller's layout; tuples where the toolkit gave a tuple, ``None`` for an input that was held.
 
@@ -53,7 +54,7 @@ def restore(
     return pairs[0]
 
 
-def _declared_axes(call: MethodCall, axes: str | tuple[str, ...], arrays: Sequence[Array]) -> tuple[str, ...]:
+def _declared_axes(call: RunningCall, axes: str | tuple[str, ...], arrays: Sequence[Array]) -> tuple[str, ...]:
     """Axes that the toolset names, one text an array."""
     named = axes if isinstance(axes, tuple) else (axes,) * len(arrays)
     if [len(letters) for letters in named] != [array.ndim for array in arrays]:
@@ -64,12 +65,12 @@ def _declared_axes(call: MethodCall, axes: str | tuple[str, ...], arrays: Sequen
     return named
 
 
-def _as_they_are(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _as_they_are(prepared: Prepared, call: RunningCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     """Values that lie like no tensor of the model: one a group of features."""
     return array, {1: "F", 2: "NF"}.get(array.ndim, _unknown(array.ndim))
 
 
-def _from_input(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _from_input(prepared: Prepared, call: RunningCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
         return array, ""
     if prepared.translation is None:
@@ -82,7 +83,7 @@ def _from_input(prepared: Prepared, call: MethodCall, array: Array, index: int, 
     return _reduced(array, port.permutation, port.axes)
 
 
-def _from_layer(prepared: Prepared, call: MethodCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
+def _from_layer(prepared: Prepared, call: RunningCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     row = prepared.row
     if row is None:
         return array, _unknown(array.ndim)
@@ -126,7 +127,7 @@ def _unknown(rank: int) -> str:
 
 
 def caller_inputs(
-    prepared: Prepared, call: MethodCall
+    prepared: Prepared, call: RunningCall
 ) -> tuple[Array | tuple[Array, ...] | None, str | tuple[str, ...] | None]:
     """The inputs of a call in the terms of the caller's model as NumPy, and their axes."""
     if not call.inputs:

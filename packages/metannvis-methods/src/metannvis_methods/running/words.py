@@ -1,0 +1,134 @@
+"""Words of ``explain``: each with its default, what it has to be, and whether a record holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
+
+__all__ = ["Words"]
+
+#: What is done about a method that does not fit.
+UNFIT = ("warn", "raise", "ignore")
+
+
+def _labels(value: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def _logits(value: Any) -> bool | None:
+    """``None`` stands for ``"auto"``."""
+    if isinstance(value, bool):
+        return value
+    if value in ("auto", None):
+        return None
+    raise InvalidArgumentError(f"logits is True, False or 'auto', not {value!r}")
+
+
+def _value_range(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        low, high = (float(item) for item in value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"value_range is a pair of numbers (low, high), not {value!r}") from error
+    if not low < high:
+        raise InvalidArgumentError(f"value_range is (low, high) with low below high, not {value!r}")
+    return low, high
+
+
+def _noise(value: Any) -> SmoothGrad | None:
+    if value is None or isinstance(value, SmoothGrad):
+        return value
+    if isinstance(value, str) and value.casefold().replace("-", "_") in NOISE_KINDS:
+        return SmoothGrad(kind=value.casefold().replace("-", "_"))
+    raise InvalidArgumentError(
+        f"noise is a SmoothGrad(samples, stdev), or one of {', '.join(NOISE_KINDS)}, not {value!r}"
+    )
+
+
+def _batch_size(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgumentError(f"batch_size is a whole number of at least 1, not {value!r}")
+    return value
+
+
+def _deadline(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise InvalidArgumentError(f"deadline is a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _unfit(value: Any) -> str:
+    if not isinstance(value, str) or value not in UNFIT:
+        raise InvalidArgumentError(f"unfit is one of {', '.join(UNFIT)}, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one call of :func:`metannvis_methods.explain`, beside the model and the method, which documents them.
+
+    A word is a parameter there and a field here, whose metadata say what is special about it: ``check`` makes what running
+    takes of what a caller gave, or refuses it; of an ``argument`` the row of a method says under which name the toolkit takes
+    it; one with ``recorded=False`` goes into no record. ``options`` are all options of the method, however they were given.
+    """
+
+    inputs: Any = field(default=None, metadata={"argument": True, "recorded": False})
+    target: Any = field(default=None, metadata={"argument": True})
+    output: Any = None
+    logits: Any = field(default="auto", metadata={"check": _logits})
+    labels: Any = field(default=None, metadata={"check": _labels})
+    layer: Any = field(default=None, metadata={"argument": True})
+    neuron: Any = field(default=None, metadata={"argument": True})
+    reshape: Any = None
+    baselines: Any = field(default=None, metadata={"argument": True})
+    feature_mask: Any = field(default=None, metadata={"argument": True})
+    data: Any = None
+    value_range: Any = field(default=None, metadata={"check": _value_range})
+    toolset: str | None = field(default=None, metadata={"recorded": False})
+    noise: Any = field(default=None, metadata={"check": _noise})
+    seed: int | None = None
+    batch_size: Any = field(default=None, metadata={"check": _batch_size})
+    deadline: Any = field(default=None, metadata={"check": _deadline})
+    unfit: Any = field(default="warn", metadata={"check": _unfit})
+    translation: Any = None
+    progress: Progress | None = field(default=None, metadata={"recorded": False})
+    init_args: Any = None
+    exec_args: Any = None
+    options: Any = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The words for which rows have arguments."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("argument")}
+
+    def checked(self) -> Words:
+        """The words as running takes them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            One of them is nothing that it may be.
+        """
+        checks = {item.name: item.metadata["check"] for item in fields(self) if "check" in item.metadata}
+        return replace(self, **{name: check(getattr(self, name)) for name, check in checks.items()})
+
+    def to_record(self) -> Mapping[str, Any]:
+        """The words that were given and that a record holds."""
+        given = {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("recorded", True)}
+        defaults = {item.name: item.default for item in fields(self)}
+        return {name: value for name, value in given.items() if value is not None and not _is(value, defaults[name])}
+
+
+def _is(value: Any, default: Any) -> bool:
+    """Whether a word, which may be an array, is a default, which is a word or nothing."""
+    return isinstance(value, str) and value == default
