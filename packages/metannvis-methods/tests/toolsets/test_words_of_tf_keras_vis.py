@@ -287,7 +287,7 @@ def test_guided_backpropagation_of_every_form_of_a_relu(net: Any) -> None:
         again = explain(model, "saliency", X_LAST, **words, **plain).values
         assert np.abs(again - reference).max() > 1e-6
     smooth = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh")])
-    with pytest.warns(UnfitWarning, match="changes the gradients of ReLUs, and the model has none"):
+    with pytest.warns(UnfitWarning, match="changes the gradients of relu, and the model has none"):
         explain(smooth, "saliency", np.ones((1, 4)), target=1, toolset="tf-keras-vis", model_modifier="guided")
 
 

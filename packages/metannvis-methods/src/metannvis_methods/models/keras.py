@@ -152,6 +152,14 @@ class KerasAdapter(ModelAdapter):
         """Layers by name."""
         return {layer.name: layer for layer in model.layers}
 
+    def kinds_of(self, model: Any) -> frozenset[str]:
+        """Classes of layers and operations, nested ones included, and functions that are the activation of one."""
+        found = set()
+        for operation in _operations(model):
+            function = getattr(operation, "activation", None)
+            found |= {type(operation).__name__.casefold(), str(getattr(function, "__name__", "")).casefold()}
+        return frozenset(found - {""})
+
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""
         return viewed(model, view)
@@ -259,6 +267,13 @@ def _declared(model: Any) -> list[Any]:
     """Input tensors of a model that has any before it is called."""
     inputs = getattr(model, "inputs", None)
     return list(keras.tree.flatten(inputs)) if inputs is not None else []
+
+
+def _operations(model: Any) -> Iterator[Any]:
+    """Layers and bare operations, those of nested models included."""
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", None) or ():
+        yield operation
+        yield from _operations(operation)
 
 
 def _is_flat(model: Any) -> bool:

@@ -47,8 +47,6 @@ class Word:
         The option that counts axes of the caller's input.
     rank
         Axes that an input has to have, at least: ``(3, None)``, or exactly: ``(4, 4)``.
-    needs
-        What a model has to have for it (:attr:`metannvis_methods.MethodSpec.needs`).
     """
 
     name: str
@@ -59,7 +57,6 @@ class Word:
     layer: str | None = None
     axes: str | None = None
     rank: tuple[int, int | None] | None = None
-    needs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(self.options)})" if self.options else self.name

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.needs import NEEDS
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.option_values import Values
 from metannvis_methods.registry.option_words import Words
@@ -158,9 +159,9 @@ class MethodSpec:
     defaults
         Call arguments that this row sets unless the caller does.
     needs
-        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more;
-        ``"logits"``, the score before a softmax or sigmoid, which is left out where it can be. What lacks is told before the
-        run.
+        What a model or a call has to have for the method to say anything, by the words of
+        :data:`metannvis_methods.registry.needs.NEEDS`: ``"relu"``, ``"batch"``, ``"logits"`` and so on. What lacks is told
+        before the run.
     moves_inputs
         A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample
@@ -202,6 +203,9 @@ class MethodSpec:
             raise InvalidArgumentError(f"{where}: unknown kind {self.kind!r}; there are {', '.join(KINDS)}")
         if isinstance(self.cls, str) and self.cls.count(":") != 1:
             raise InvalidArgumentError(f"{where}: cls={self.cls!r} has to read 'package.module:Class'")
+        for need in self.needs:
+            if need not in NEEDS:
+                raise InvalidArgumentError(f"{where}: unknown need {need!r}; there are {', '.join(NEEDS)}")
         names = [argument.name for argument in self.arguments]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -306,6 +310,7 @@ class MethodSpec:
         lines = [f"{self.key} ({self.toolset}, {where}; {self.kind}, {self.family})"]
         lines += [f"  {self.summary}"] if self.summary else []
         lines += [f"  reference: {self.reference}"] if self.reference else []
+        lines += [f"  needs: {NEEDS[need]}" for need in self.needs]
         lines += [f"  caveat: {caveat}" for caveat in self.caveats]
         for side, arguments in (("constructor", self.init), ("call", self.call)):
             if arguments:

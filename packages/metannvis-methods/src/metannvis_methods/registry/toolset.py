@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -234,6 +234,10 @@ class Toolset:
         """Older name of :meth:`reasons_to_translate`; a toolset that has this one is asked it."""
         own = type(self).reasons_to_translate is not Toolset.reasons_to_translate
         return self.reasons_to_translate(spec, model, inputs) if own else ()
+
+    def lacks(self, call: MethodCall) -> Sequence[str]:
+        """What the model lacks for the method and only the toolset can tell, a sentence each; it is told before the run."""
+        return ()
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""

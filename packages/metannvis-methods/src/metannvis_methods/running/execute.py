@@ -27,7 +27,7 @@ from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
-from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
+from metannvis_methods.running.fitness import tell_probabilities, tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.input_words import with_words
@@ -121,7 +121,6 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
         lying = as_tuple(inputs), as_tuple(input_axes)
         asked = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target))
     call = converted(asked, prepared, layer, target)
-    tell_unfit_before(call, prepared, call.inputs)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
@@ -130,6 +129,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
         if layer is not None and spec.draws_maps:
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.words.reshape)
             call = dataclasses.replace(call, arrange=arrange)
+        tell_unfit_before(call, prepared, call.inputs)
         seen = Seen()
         at_layer = explains_layer(asked, call, prepared)
         if at_layer is not None:
@@ -237,6 +237,9 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
         ((_, output),) = predicted(adapter, viewed, given, fixed=prepared.fixed_batch, bound=call.batch_size)
         output = in_caller_layout(chosen, output)
         seen = dataclasses.replace(seen, logits=True)
+    elif "logits" in spec.needs:
+        refused = asked.words.logits is False and adapter.ends_in_probabilities(prepared.model, chosen.place, given)
+        tell_probabilities(asked, output, are=refused)
     call = dataclasses.replace(call, logits=before)
     if asked.score is not None:
         asked_score = asked.score

@@ -107,7 +107,11 @@ def explains_layer(asked: RunningCall, call: RunningCall, prepared: Prepared) ->
         return None
     said = [
         name
-        for name, value in (("output", asked.output), ("logits", asked.words.logits), ("a function as target", asked.score))
+        for name, value in (
+            ("output", asked.output),
+            ("logits", asked.words.logits),
+            ("a function as target", asked.score),
+        )
         if value
     ]
     if said:

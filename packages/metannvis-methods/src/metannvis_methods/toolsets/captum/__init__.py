@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
@@ -45,6 +46,21 @@ class CaptumToolset(Toolset):
                 f"since {'; '.join(found)}"
             )
         return found
+
+    def lacks(self, call: MethodCall) -> Sequence[str]:
+        """Modules for which relevance propagation has no rule."""
+        if "rules" not in call.spec.needs:
+            return ()
+        from metannvis_methods.toolsets.captum.lrp_rules import without_rules
+
+        names = without_rules(call)
+        if not names:
+            return ()
+        text = (
+            f"{call.spec.key} has no rule for {', '.join(names)}, and Captum refuses the model: set a rule on each as its "
+            "attribute rule (captum.attr._utils.lrp_rules), or take integrated_gradients or deep_lift"
+        )
+        return (text,)
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one of Captum's methods."""

@@ -12,9 +12,10 @@ import keras
 import tensorflow as tf
 from keras.src.models import Functional  # keras.Model(inputs, outputs) is one; keras has no public name for it
 
-from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.keras_view import MOVES, Scored, Told
 from metannvis_methods.registry.option_words import ChosenWord
+from metannvis_methods.running.notices import tell
 from metannvis_methods.toolsets.load import import_quietly
 
 __all__ = ["modified"]
@@ -106,19 +107,28 @@ def guided(model: Any, names: Sequence[str] = ("relu",)) -> Any:
 
     ``GuidedBackpropagation`` changes layers with ``activation="relu"``, and passes by ``layers.ReLU`` and ``keras.ops.relu``.
     """
-    wanted = {_plain(name) for name in names}
+    wanted, changed = {_plain(name) for name in names}, []
 
     def replaced(operation: Any) -> Any:
         twin = _twin(operation)
         if _is_activation(operation) and _kind(operation) in wanted:
+            changed.append(operation.name)
             policy = getattr(operation, "dtype_policy", None) or operation.output.dtype
             return keras.layers.Activation(_guided(twin), name=operation.name, dtype=policy)
         function = vars(operation).get("activation")
         if function is not None and _plain(getattr(function, "__name__", "")) in wanted:
+            changed.append(operation.name)
             return _twin(operation, activation=_guided(function))
         return twin
 
-    return _rebuilt(model, replaced)
+    found = _rebuilt(model, replaced)
+    if not changed:
+        tell(
+            f"guided backpropagation changes the gradients of {', '.join(names)}, and the model has none: what it gives is the "
+            "plain gradient",
+            UnfitWarning,
+        )
+    return found
 
 
 def _guided(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

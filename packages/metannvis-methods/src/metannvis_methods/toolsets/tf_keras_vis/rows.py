@@ -117,7 +117,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "grad_cam++",
@@ -129,7 +129,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Chattopadhyay et al.: Grad-CAM++, 2017, arXiv:1710.11063",
         caveats=(NORMALIZED.format("cam"), POSITIVE, "takes exp(score): large logits overflow"),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "score_cam",
@@ -155,7 +155,7 @@ ROWS: tuple[MethodSpec, ...] = (
             "applies a softmax to the output of several classes, whether the model has one already or not",
         ),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "layer_cam",
@@ -167,6 +167,6 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Jiang et al.: LayerCAM, 2021, doi:10.1109/TIP.2021.3089943",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
 )

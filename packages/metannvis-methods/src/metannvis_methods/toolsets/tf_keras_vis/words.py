@@ -66,7 +66,6 @@ MODEL_MODIFIERS = Words(
             {"target_activations": _TARGETS},
             "target_activations",
             ("GuidedBackpropagation", "guided_backprop"),
-            needs=("relu",),
         ),
         Word("linear", also=("ReplaceToLinear",)),
         Word(

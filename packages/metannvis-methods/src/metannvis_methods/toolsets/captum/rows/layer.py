@@ -138,7 +138,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="the layer's channels, weighted by mean gradients and added up; not enlarged or rectified",
         reference=GRAD_CAM,
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     row(
         "layer_deep_lift_shap",
@@ -148,9 +148,9 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, DISTRIBUTION, TARGET, EXTRA, DELTA, TO_LAYER_INPUT, CUSTOM),
         summary="DeepLift of the layer's output, averaged over several baselines",
         reference=SHAP,
-        caveats=("needs two baselines or more",),
         needs_canonical=True,
         rows_a_sample=2,
+        needs=("baselines",),
     ),
     row(
         "internal_influence",
@@ -174,7 +174,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         caveats=(RULES, UNIQUE, "has nothing to say of activations, which have no rule"),
         needs_canonical=True,
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "rules"),
     ),
     row(
         "layer_feature_permutation",
@@ -187,7 +187,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=PERMUTATION,
         caveats=(
             "Captum 0.9.0 refuses it with a target: for models of one output of shape (N,) only",
-            "needs a batch of two or more",
             "is random: give seed=… to repeat it",
         ),
         stochastic=True,

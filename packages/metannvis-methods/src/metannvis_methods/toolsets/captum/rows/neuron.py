@@ -127,9 +127,9 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, DISTRIBUTION, EXTRA, TO_NEURON_INPUT, CUSTOM),
         summary="DeepLift of one neuron, averaged over several baselines",
         reference=SHAP,
-        caveats=("needs two baselines or more",),
         needs_canonical=True,
         rows_a_sample=2,
+        needs=("baselines",),
     ),
     row(
         "neuron_guided_backprop",
