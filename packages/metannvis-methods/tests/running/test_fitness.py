@@ -64,16 +64,9 @@ LACKS: dict[str, tuple[Lack, ...]] = {
     "batch": (Lack("there is one: give two", inputs=X[:1]),),
     "sample": (Lack("one sample at a time, and there are 3"),),
     "baselines": (Lack("there is one: give two", words=(("baselines", X[:1] * 0),)),),
-    "logits": (
-        Lack(
-            "logits=False explains what comes out", lambda: network(end=torch.nn.Softmax(1)), words=(("logits", False),)
-        ),
-        Lack("the outputs of the model sum to one", lambda: network(end=Own())),
-    ),
-    "map": (
-        Lack("no places beside channels", words=(("layer", "fc"),)),
-        Lack("one place", words=(("layer", "pool"),)),
-    ),
+    "logits": (Lack("the outputs of the model sum to one", lambda: network(end=Own())),),
+    "places": (Lack("no places beside channels", words=(("layer", "fc"),)),),
+    "map": (Lack("one place", words=(("layer", "pool"),)),),
     "rules": (Lack(r"no rule for 'norm' \(GroupNorm\)", lambda: network(norm=torch.nn.GroupNorm(2, 4))),),
 }
 #: What rows need beside the input, on this network.
@@ -177,6 +170,11 @@ def test_one_baseline_is_that_of_deep_lift() -> None:
         with pytest.warns(UnfitWarning, match="or take deep_lift"):
             found = explain(network(), "deep_lift_shap", X, batch_size=bound, **words).values
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_probabilities_that_were_asked_for_are_not_told() -> None:
+    for end in (Own(), torch.nn.Softmax(1)):
+        explain(network(end=end), "grad_cam", X, target=1, layer="conv", toolset="captum", logits=False, unfit="raise")
 
 
 def test_needs_are_described() -> None:

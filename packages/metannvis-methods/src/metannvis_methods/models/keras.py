@@ -19,7 +19,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
-from metannvis_methods.models.keras_view import before_probabilities, viewed
+from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
 
@@ -155,7 +155,7 @@ class KerasAdapter(ModelAdapter):
     def kinds_of(self, model: Any) -> frozenset[str]:
         """Classes of layers and operations, nested ones included, and functions that are the activation of one."""
         found = set()
-        for operation in _operations(model):
+        for operation in operations(model):
             function = getattr(operation, "activation", None)
             found |= {type(operation).__name__.casefold(), str(getattr(function, "__name__", "")).casefold()}
         return frozenset(found - {""})
@@ -267,13 +267,6 @@ def _declared(model: Any) -> list[Any]:
     """Input tensors of a model that has any before it is called."""
     inputs = getattr(model, "inputs", None)
     return list(keras.tree.flatten(inputs)) if inputs is not None else []
-
-
-def _operations(model: Any) -> Iterator[Any]:
-    """Layers and bare operations, those of nested models included."""
-    for operation in getattr(model, "operations", None) or getattr(model, "layers", None) or ():
-        yield operation
-        yield from _operations(operation)
 
 
 def _is_flat(model: Any) -> bool:

@@ -15,7 +15,8 @@ NEEDS: Mapping[str, str] = MappingProxyType(
         "sample": "one sample at a time",
         "baselines": "two baselines or more, over which it averages",
         "logits": "the score before a softmax or sigmoid, which is left out where it can be",
-        "map": "a layer with places beside channels",
+        "places": "a layer with places beside channels",
+        "map": "a layer with more places than one",
         "rules": "a rule for each module of the model",
     }
 )

@@ -237,9 +237,8 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
         ((_, output),) = predicted(adapter, viewed, given, fixed=prepared.fixed_batch, bound=call.batch_size)
         output = in_caller_layout(chosen, output)
         seen = dataclasses.replace(seen, logits=True)
-    elif "logits" in spec.needs:
-        refused = asked.words.logits is False and adapter.ends_in_probabilities(prepared.model, chosen.place, given)
-        tell_probabilities(asked, output, are=refused)
+    elif "logits" in spec.needs and asked.words.logits is None:
+        tell_probabilities(asked, output)
     call = dataclasses.replace(call, logits=before)
     if asked.score is not None:
         asked_score = asked.score

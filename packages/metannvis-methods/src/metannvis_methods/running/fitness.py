@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
+
+if TYPE_CHECKING:
+    from metannvis_translate import LayerInfo
 
 __all__ = ["tell_unfit_before", "tell_unfit_values"]
 
@@ -75,18 +78,29 @@ def _single(spec: MethodSpec) -> str:
     return spec.key.removesuffix("_shap")
 
 
+def _places(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    found = _places_of_layer(call, prepared)
+    return None if found is None or found[1] else _shows_no_place(found[0], "no places beside channels")
+
+
 def _map(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
-    row = prepared.row
-    shape = () if row is None else tuple(row.source.shape or ())
-    if row is None or not shape or call.arrange is not None:
+    found = _places_of_layer(call, prepared)
+    if found is None or not found[1] or any(size != 1 for size in found[1]):
         return None
-    last = adapter_for(prepared.framework).channels_last
-    places = shape[1:-1] if last else shape[2:]
-    if places and not all(size == 1 for size in places):
+    return _shows_no_place(found[0], "one place")
+
+
+def _places_of_layer(call: RunningCall, prepared: Prepared) -> tuple[LayerInfo, tuple[int | None, ...]] | None:
+    """The layer, and how many places lie along each of its axes of space; ``None`` if that is not known."""
+    if prepared.row is None or not prepared.row.source.shape or call.arrange is not None:
         return None
-    has = "one place" if places else "no places beside channels"
+    info, last = prepared.row.source, adapter_for(prepared.framework).channels_last
+    return info, tuple(info.shape[1:-1] if last else info.shape[2:])
+
+
+def _shows_no_place(layer: LayerInfo, has: str) -> str:
     return (
-        f"layer {row.source.name!r} returns shape {shape}, which has {has}: a map of it shows nothing of where; name a "
+        f"layer {layer.name!r} returns shape {tuple(layer.shape)}, which has {has}: a map of it shows nothing of where; name a "
         "convolution in front of the pooling, or layer='auto'"
     )
 
@@ -97,30 +111,18 @@ CHECKS: Mapping[str, Callable[[RunningCall, Prepared, Sequence[Any]], str | None
     "batch": _batch,
     "sample": _sample,
     "baselines": _baselines,
+    "places": _places,
     "map": _map,
 }
 
 
-def tell_probabilities(call: RunningCall, output: Array, *, are: bool) -> None:
-    """Warn of probabilities where the method is defined by the score before them.
-
-    Parameters
-    ----------
-    output
-        What is explained, as the model returns it.
-    are
-        Whether the model says that they are some.
-    """
-    if are:
-        tell(
-            f"{call.spec.key} is defined by the score before a softmax or sigmoid, and logits=False explains what comes out of "
-            "it: what is saturated has hardly a gradient",
-            UnfitWarning,
-        )
-    elif _sums_to_one(output):
+def tell_probabilities(call: RunningCall, output: Array) -> None:
+    """Warn of outputs that are probabilities by what they are, where the method is defined by the score before them."""
+    if _sums_to_one(output):
         tell(
             f"{call.spec.key} is defined by the score before a softmax, and the outputs of the model sum to one, as "
-            "probabilities do; no softmax was found that could be left out: explain a model that returns the scores",
+            "probabilities do; no softmax was found that could be left out: explain a model that returns the scores, or say "
+            "logits=False",
             UnfitWarning,
         )
 

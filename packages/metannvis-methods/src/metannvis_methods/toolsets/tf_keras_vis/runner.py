@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
@@ -48,11 +48,34 @@ def run(call: MethodCall) -> MethodOutput:
     method = cls(view, **init)
     if call.spec.family == "optimization":
         arguments |= ascent_arguments(method.model, arguments, call)
+    count = len(call.inputs[0]) if call.inputs else 0
     if call.batch_size is not None:  # draws are of all samples, and only a pass through the model is bounded
-        method.model = in_pieces(method.model, call.batch_size)
+        method.model = in_pieces(method.model, call.batch_size, _counted(call, arguments))
     values = method(**arguments)
+    if call.progress is not None and call.spec.family != "optimization" and (call.batch_size or count) < count:
+        rows = _rows(call, arguments)
+        call.progress(rows, rows, "run")
     channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
     return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
+
+
+def _rows(call: MethodCall, arguments: Mapping[str, Any]) -> int:
+    """Rows that saliency passes through the model."""
+    return len(call.inputs[0]) * max(1, int(arguments.get("smooth_samples") or 0))
+
+
+def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], None]:
+    """What tells how many rows have passed; an ascent tells its steps instead."""
+    if call.progress is None or call.spec.family == "optimization" or len(call.inputs[0]) <= (call.batch_size or 0):
+        return lambda rows: None
+    progress, total = call.progress, _rows(call, arguments)
+    done = [0]
+
+    def tell(rows: int) -> None:
+        progress(done[0], total, "run")
+        done[0] += rows
+
+    return tell
 
 
 def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments: dict[str, Any]) -> Any:

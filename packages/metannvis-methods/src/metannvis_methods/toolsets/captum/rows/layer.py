@@ -138,7 +138,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="the layer's channels, weighted by mean gradients and added up; not enlarged or rectified",
         reference=GRAD_CAM,
         rows_a_sample=1,
-        needs=("logits", "map"),
+        needs=("logits", "places", "map"),
     ),
     row(
         "layer_deep_lift_shap",

@@ -160,7 +160,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
         rows_a_sample=1,
-        needs=("logits", "relu", "map"),
+        needs=("logits", "relu", "places", "map"),
     ),
     row(
         "lrp",
