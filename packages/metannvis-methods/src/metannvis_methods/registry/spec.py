@@ -68,6 +68,18 @@ UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
 )
 
 
+#: What is asked of methods of a family.
+PURPOSES: Mapping[str, str] = MappingProxyType(
+    {
+        "gradient": "which inputs the output comes from, or is sensitive to",
+        "perturbation": "which inputs change the output when they are taken away",
+        "cam": "where in an image a layer sees what speaks for the output",
+        "activation": "what a layer returns",
+        "optimization": "what the output responds to most",
+    }
+)
+
+
 @functools.lru_cache(maxsize=1024)  # every call asks for the keys of all rows
 def fold(name: str) -> str:
     """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
@@ -162,6 +174,11 @@ class MethodSpec:
         What a model or a call has to have for the method to say anything, by the words of
         :data:`metannvis_methods.registry.needs.NEEDS`: ``"relu"``, ``"batch"``, ``"logits"`` and so on. What lacks is told
         before the run.
+    passes
+        Rows that pass through the model for each sample, beside the prediction: a formula of the row's options, and of
+        ``features`` (groups of the mask), ``windows``, ``baselines`` and ``channels``.
+    sanity
+        What is published of it under weights drawn anew.
     moves_inputs
         A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample
@@ -188,6 +205,8 @@ class MethodSpec:
     rows_a_sample: int | None = None
     moves_inputs: bool = False
     needs: tuple[str, ...] = ()
+    passes: str = ""
+    sanity: str = ""
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
@@ -271,6 +290,23 @@ class MethodSpec:
         """Older name of :meth:`argument_for`."""
         return self.argument_for(name)
 
+    @property
+    def purpose(self) -> str:
+        """What is asked of it."""
+        of = PURPOSES.get(self.family, "what an explanation is made of")
+        return {
+            "neuron": of.replace("the output", "a neuron"),
+            "layer": of.replace("inputs", "parts of a layer"),
+        }.get(self.kind if self.family not in ("cam", "activation") else "", of)
+
+    @property
+    def support(self) -> str:
+        """In which frameworks it runs, and how models of others come there."""
+        if not self.frameworks:
+            return "in the model's own framework"
+        form = ", brought into canonical form where its activations are no modules" if self.needs_canonical else ""
+        return f"in {' or '.join(self.frameworks)}{form}; models of others by translation"
+
     def to_dict(self) -> dict[str, Any]:
         """The row as plain, JSON-able values."""
         return {
@@ -287,6 +323,10 @@ class MethodSpec:
             "stochastic": self.stochastic,
             "defaults": dict(self.defaults),
             "needs": list(self.needs),
+            "purpose": self.purpose,
+            "passes": self.passes,
+            "sanity": self.sanity,
+            "support": self.support,
             "arguments": [
                 {
                     "name": argument.name,
@@ -309,6 +349,10 @@ class MethodSpec:
         where = " or ".join(self.frameworks) or "any framework"
         lines = [f"{self.key} ({self.toolset}, {where}; {self.kind}, {self.family})"]
         lines += [f"  {self.summary}"] if self.summary else []
+        lines += [f"  for: {self.purpose}"]
+        lines += [f"  runs: {self.support}"]
+        lines += [f"  passes a sample: {self.passes}{' and back' * self.differentiates}"] if self.passes else []
+        lines += [f"  sanity checks: {self.sanity}"] if self.sanity else []
         lines += [f"  reference: {self.reference}"] if self.reference else []
         lines += [f"  needs: {NEEDS[need]}" for need in self.needs]
         lines += [f"  caveat: {caveat}" for caveat in self.caveats]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -218,6 +219,8 @@ class Toolset:
         What to type if they are not.
     rows
         Its methods.
+    excluded
+        Methods of the toolkit that have no row, by their classes, with the reason.
     """
 
     key: str = ""
@@ -225,6 +228,7 @@ class Toolset:
     packages: tuple[str, ...] = ()
     install: str = ""
     rows: tuple[MethodSpec, ...] = ()
+    excluded: Mapping[str, str] = MappingProxyType({})
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Why this model of a right framework has to be made canonical first; empty if it has not."""

@@ -10,6 +10,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+from metannvis_methods.toolsets.captum.exclusions import EXCLUDED
 from metannvis_methods.toolsets.captum.rows import ROWS
 
 __all__ = ["CaptumToolset", "toolset"]
@@ -23,6 +24,7 @@ class CaptumToolset(Toolset):
     packages = ("torch", "captum")
     install = "pip install 'metannvis-methods[captum]'"
     rows = ROWS
+    excluded = EXCLUDED
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Activations that a method which hooks on modules would miss or get wrong."""

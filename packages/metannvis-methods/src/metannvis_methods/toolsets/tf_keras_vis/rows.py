@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metannvis_methods.registry.option_values import number, whole
+from metannvis_methods.registry.sanity_checks import PASSES_ADEBAYO
 from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
 from metannvis_methods.toolsets.tf_keras_vis.words import (
     CALLBACKS,
@@ -78,6 +79,7 @@ ROWS: tuple[MethodSpec, ...] = (
         ),
         family="optimization",
         summary="an input that makes the output large, found by gradient ascent",
+        passes="steps",
         reference="Erhan et al.: Visualizing Higher-Layer Features of a Deep Network, 2009",
         caveats=(
             "its defaults suit inputs of 0…255; give input_range=(low, high) for others",
@@ -92,6 +94,8 @@ ROWS: tuple[MethodSpec, ...] = (
         "primary",
         call=SALIENCY,
         summary="absolute gradient of the output with respect to the input, its largest channel",
+        passes="max(1, smooth_samples)",
+        sanity=PASSES_ADEBAYO,
         reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
         caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
         stochastic=True,
@@ -102,6 +106,8 @@ ROWS: tuple[MethodSpec, ...] = (
         "primary",
         call=SALIENCY,
         summary="saliency, averaged over noisy copies of the input",
+        passes="smooth_samples",
+        sanity=PASSES_ADEBAYO,
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
@@ -114,6 +120,8 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="a layer's channels, weighted by their mean gradients, added up, rectified and enlarged",
+        passes="1",
+        sanity=PASSES_ADEBAYO,
         reference="Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
@@ -126,6 +134,7 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="Grad-CAM with weights from second and third derivatives",
+        passes="1",
         reference="Chattopadhyay et al.: Grad-CAM++, 2017, arXiv:1710.11063",
         caveats=(NORMALIZED.format("cam"), POSITIVE, "takes exp(score): large logits overflow"),
         rows_a_sample=1,
@@ -147,6 +156,7 @@ ROWS: tuple[MethodSpec, ...] = (
         family="cam",
         gradients=False,
         summary="a layer's channels, weighted by the output for the input masked with each",
+        passes="channels + 1",
         reference="Wang et al.: Score-CAM, 2019, arXiv:1910.01279",
         caveats=(
             NORMALIZED.format("cam"),
@@ -164,6 +174,7 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="a layer's channels, weighted element by element by their positive gradients and added up",
+        passes="1",
         reference="Jiang et al.: LayerCAM, 2021, doi:10.1109/TIP.2021.3089943",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
