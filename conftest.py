@@ -48,6 +48,7 @@ SKIPS: tuple[Skip, ...] = (
         "onnx2keras is not installed",
         "another converter, an extra of its own that nothing else needs: tox -e onnx2keras",
     ),
+    Skip("no CUDA device", "moving a model to another device is tested without one, on PyTorch's device of no values"),
 )
 
 

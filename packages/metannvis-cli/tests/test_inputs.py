@@ -41,9 +41,9 @@ def test_a_missing_file_is_wrong_usage(console, tmp_path):
 
 def test_a_scale_that_is_for_colours(console, tmp_path):
     Image.new("L", (6, 4)).save(tmp_path / "photo.png")
-    options = InputOptions(files=(str(tmp_path / "photo.png"),), scale="imagenet")
+    options = InputOptions(files=(str(tmp_path / "photo.png"),), preprocess="imagenet")
     with pytest.raises(
-        InvalidArgumentError, match=r"^--scale imagenet is for three colours, and the model takes photo.png"
+        InvalidArgumentError, match=r"^--preprocess imagenet is for three colours, and the model takes photo.png"
     ):
         read_inputs(options, [GRAY], console)
 

@@ -12,9 +12,9 @@ from metannvis_methods.inputs import read_inputs as read_files
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 
-__all__ = ["WORDING", "read_inputs"]
+__all__ = ["WORDING", "are_images", "read_inputs"]
 
-WORDING = Wording(name_files="Say --input NAME=FILE", scale="--scale {}")
+WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}")
 
 
 def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Console) -> Any:
@@ -27,7 +27,19 @@ def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Cons
     """
     try:
         return read_files(
-            options.files, specs, scale=options.scale, crop=options.crop, note=console.note, wording=WORDING
+            options.files,
+            specs,
+            scale=options.preprocess or "unit",
+            crop=options.crop,
+            note=console.note,
+            wording=WORDING,
         )
     except FileNotFoundError as error:
         raise click.BadParameter(f"no file at {error.filename!r}", param_hint="--input") from error
+
+
+def are_images(options: InputOptions) -> bool:
+    """Whether ``--input`` names an image."""
+    from metannvis_methods.inputs.images import SUFFIXES
+
+    return any(file.lower().endswith(SUFFIXES) for file in options.files)

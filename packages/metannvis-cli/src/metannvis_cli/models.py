@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,7 +12,7 @@ from typing import Any
 
 from metannvis_methods.inputs import InputSpec, input_specs
 
-from metannvis_cli.inputs import read_inputs
+from metannvis_cli.inputs import are_images, read_inputs
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.options.model import ModelOptions
 from metannvis_cli.progress import Console
@@ -30,7 +31,34 @@ class Opened:
 
     def inputs(self, options: InputOptions, console: Console) -> Any:
         """What ``--input`` names, as arrays; ``None`` if nothing."""
-        return read_inputs(options, self.specs, console)
+        return read_inputs(self.settled(options, console), self.specs, console)
+
+    def settled(self, options: InputOptions, console: Console) -> InputOptions:
+        """The options with the preprocessing of images named, as the model says it if it was not; what it says is told."""
+        if options.preprocess is not None or not are_images(options):
+            return options
+        from metannvis_methods.inputs import range_of_model
+
+        raw = dataclasses.replace(options, preprocess="none")
+        arrays = read_inputs(raw, self.specs, Console(quiet=True))
+        arrays = arrays if isinstance(arrays, tuple) else (arrays,)
+        if any(range_of_model(self.model, self.framework, arrays, k) == (0.0, 255.0) for k in range(len(arrays))):
+            console.note(
+                "the model normalises pixels of 0…255 itself, so images are left as they are (--preprocess none)"
+            )
+            return raw
+        return dataclasses.replace(options, preprocess="unit")
+
+    def explained(self, options: InputOptions, console: Console) -> dict[str, Any]:
+        """What ``--input`` names, and what was done to images, as words of ``explain``."""
+        options = self.settled(options, console)
+        arrays = self.inputs(options, console)
+        if arrays is None or options.preprocess is None:
+            return {"inputs": arrays}
+        from metannvis_methods.inputs import Preprocessed, preprocessing
+
+        known = dataclasses.replace(preprocessing(options.preprocess), crop=options.crop)
+        return {"inputs": Preprocessed(arrays), "preprocess": known}
 
     def inputs_or_examples(self, options: InputOptions, console: Console, *, batch: int = 2, seed: int = 0) -> Any:
         """What ``--input`` names, else random inputs of the declared shapes.

@@ -14,6 +14,7 @@ from metannvis_methods.errors import (
     GradientWarning,
     LayerChoiceWarning,
     MethodChoiceWarning,
+    PrecisionWarning,
     ToolsetError,
     UnfitError,
     UnfitWarning,
@@ -37,7 +38,7 @@ from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Ou
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.vocabulary import SegmentationTarget, SmoothGrad
+from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
 
 __all__ = [
     "Argument",
@@ -56,6 +57,8 @@ __all__ = [
     "ModelAdapter",
     "Outcome",
     "PendingExplanation",
+    "PrecisionWarning",
+    "Preprocessing",
     "SegmentationTarget",
     "SmoothGrad",
     "Toolset",

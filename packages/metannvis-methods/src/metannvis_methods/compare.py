@@ -17,6 +17,7 @@ from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.plain import as_tuple
+from metannvis_methods.running.streams import is_stream
 
 __all__ = ["ALIGNMENTS", "Alignment", "compare", "differences"]
 
@@ -107,6 +108,8 @@ def compare(
     MetannvisError
         As for :func:`explain`.
     """
+    if is_stream(inputs):
+        raise InvalidArgumentError("compare takes one batch: call it for each that an iterator gives")
     chosen = list(find_methods(method))
     if toolsets is not None:
         wanted = [registry.toolset(key).key for key in toolsets]

@@ -11,6 +11,7 @@
 
     UserWarning
     ├─ UnfitWarning                         a method does not fit the model, or its result shows that it did not
+    ├─ PrecisionWarning                     half precision was asked for and was not enough
     ├─ FixedBatchWarning                    a model takes one number of samples at a time; it is called in pieces
     ├─ GradientWarning                      a translation was taken whose gradients are not the model's
     └─ ChoiceWarning                        a choice was made for the caller, or is left to them
@@ -42,6 +43,7 @@ __all__ = [
     "MethodChoiceWarning",
     "MissingArgumentError",
     "MissingFrameworkError",
+    "PrecisionWarning",
     "ToolsetError",
     "UnfitError",
     "UnfitWarning",
@@ -80,6 +82,10 @@ class FixedBatchWarning(UserWarning):
 
 class GradientWarning(UserWarning):
     """The gradients of a translation are not the model's, which a method that needs none was run on all the same."""
+
+
+class PrecisionWarning(UserWarning):
+    """Half precision was asked for and was not enough; the message says in what."""
 
 
 class UnfitWarning(UserWarning):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.inputs.image_inputs import Preprocessed
+from metannvis_methods.registry.table import find_methods
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.record import repeats_records
+from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import resolve
 from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.streams import batches, is_stream, told_in_time
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SmoothGrad
 
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "rerun"]
 
+#: What is left of a time that is over, in seconds.
+TINY = 1e-9
 #: Names of the words.
 WORDS = frozenset(field.name for field in dataclasses.fields(Words))
 
@@ -43,10 +50,13 @@ def explain(
     feature_mask: Any = None,
     data: Any = None,
     value_range: tuple[float, float] | None = None,
+    preprocess: Any = None,
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
+    device: Any = None,
+    autocast: bool | str | None = None,
     deadline: float | None = None,
     unfit: str = "warn",
     translation: Mapping[str, Any] | Translation | None = None,
@@ -69,13 +79,17 @@ def explain(
     inputs
         What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
         dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
-        of the *other* framework is taken to be in that framework's layout.
+        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives batches of them, an
+        iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of explanations is returned,
+        each made when it is asked for, so that a data set is never held as a whole. A batch may come with a target,
+        ``(inputs, target)``; ``seed`` counts up from batch to batch.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
         dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
         the only output. A :class:`SegmentationTarget`: a class over a region of a dense output. A function of the output:
         it gets a tensor of the model's framework in the model's own layout, shape ``(N, …)``, whichever framework the
-        method runs in (of that framework for an ONNX model), and returns one number a sample.
+        method runs in (of that framework for an ONNX model), and returns one number a sample. ``"given"``: the class that
+        comes with each batch.
     output
         Which output of several: its index, its name, or its path in nested dicts, tuples, named tuples and dataclasses
         (``"logits"``, ``"scores.0"``). One tensor in such a wrapping needs none.
@@ -106,7 +120,15 @@ def explain(
     data
         Samples like the inputs, for the baselines ``"mean"`` and ``"neutral"``.
     value_range
-        What black and white are; ``None``: 0…1 or 0…255, if the inputs lie there.
+        What black and white are; ``None``: what ``preprocess`` makes of them, else what the model brings to its own range
+        first (a Rescaling or a normalization), else 0…1 or 0…255, if the inputs lie there.
+    preprocess
+        What the network was trained to get of an image's pixels, for inputs that are images: files, images of Pillow's, arrays
+        of uint8 with the channels last, or a list of them, which is a batch. ``"unit"`` 0…1, ``"symmetric"`` −1…1
+        (``"imagenet-tf"``), ``"imagenet"`` that data set's mean 0 and deviation 1 (``"imagenet-torch"``),
+        ``"imagenet-caffe"`` its mean 0, blue first, ``"none"`` 0…255; a :class:`Preprocessing`, a dict of its fields, or a
+        JSON file with them. Images are brought to the size that the model declares. A model that normalises 0…255 itself
+        needs none.
     toolset
         Key of the toolset; ``None`` takes one that has the method and says so.
     noise
@@ -117,6 +139,11 @@ def explain(
     batch_size
         Rows that pass through the model at once, at most, whatever the method multiplies: steps, draws, windows, the
         prediction itself; two where input and baseline share a pass. The result does not depend on it.
+    device
+        Where the method runs: ``"cpu"``, ``"cuda:0"``; ``None`` or ``"auto"``: where the model is. It is put back.
+    autocast
+        ``True``, ``"bfloat16"`` or ``"float16"``: passes through the model in half precision, for methods that run in
+        PyTorch (of Captum); what is not finite then is run in single precision, which is told. The prediction is never in half.
     deadline
         Seconds, translation included. ``noise`` ends with the copies that were done by then, which is told; everything else in
         a ``DeadlineError``, at the next pass through the model.
@@ -136,8 +163,9 @@ def explain(
 
     Returns
     -------
-    Explanation or dict
-        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names.
+    Explanation, dict, or iterator
+        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names; for batches
+        an iterator of these.
 
     Raises
     ------
@@ -158,24 +186,50 @@ def explain(
         Several toolsets have the method and none was named.
     UnfitWarning
         The method does not fit, see ``unfit``.
+    PrecisionWarning
+        Half precision was not enough, see ``autocast``.
     """
     given = {name: value for name, value in locals().items() if name in WORDS}
     words = Words(**{**given, "options": {**(options or {}), **more} or None})
-    if isinstance(layer, (list, tuple, set)):
-        at_layers: Any = _at_layers(model, method, list(layer), words)
-        found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
-        return found
-    return _explained(model, method, words)
+    if is_stream(inputs):
+        find_methods(method, toolset)  # a misspelt name is told before anything comes
+        stream: Any = _over_stream(model, method, words.checked(), words)
+        one: Explanation = stream  # an iterator of them, which callers that give arrays need not look out for
+        return one
+    return _asked(model, method, words)
+
+
+def _asked(model: Any, method: str, words: Words) -> Explanation:
+    """An explanation, or one for each of several layers."""
+    if not isinstance(words.layer, (list, tuple, set)):
+        return _explained(model, method, words)
+    at_layers: Any = _at_layers(model, method, list(words.layer), words)
+    found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
+    return found
+
+
+def _over_stream(model: Any, method: str, checked: Words, words: Words) -> Iterator[Explanation]:
+    """An explanation of each batch, made when it is asked for."""
+    end = end_of(checked.deadline)
+
+    def found() -> Iterator[Explanation]:
+        for batch in batches(model, words):
+            rest = None if end is None else max(end - time.monotonic(), TINY)
+            yield _asked(model, method, dataclasses.replace(batch, deadline=rest))
+
+    return told_in_time(found(), checked.deadline)
 
 
 def _explained(model: Any, method: str, words: Words) -> Explanation:
     """An explanation at one layer, or at none, with the record of its words."""
-    result = execute(resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4))
+    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4)
+    result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
     if words.layer is not None and not isinstance(words.layer, (str, int)):
         words = dataclasses.replace(words, layer=result.layer)
+    words = dataclasses.replace(words, preprocess=call.words.preprocess, device=call.words.device)
     return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 
@@ -203,6 +257,7 @@ def rerun(explanation: Explanation, model: Any, **changes: Any) -> Explanation:
         )
     if model is None:
         model = recorded_file(record)
-    again = {"inputs": explanation.inputs, "toolset": explanation.toolset, **record.words, **changes}
+    inputs = explanation.inputs if "preprocess" not in record.words else Preprocessed(explanation.inputs)
+    again = {"inputs": inputs, "toolset": explanation.toolset, **record.words, **changes}
     found: Explanation = explain(model, explanation.method, **again)
     return found

@@ -10,6 +10,7 @@ from metannvis_methods.explain import explain
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.streams import is_stream
 
 __all__ = ["explain_many"]
 
@@ -46,6 +47,8 @@ def explain_many(
         A request is none. Nothing was run.
     """
     asked = [{"method": request} if isinstance(request, str) else dict(request) for request in requests]
+    if is_stream(inputs):
+        raise InvalidArgumentError("explain_many takes one batch: call it for each that an iterator gives")
     for place, request in enumerate(asked):
         if not isinstance(request.get("method"), str):
             raise InvalidArgumentError(f"request {place} names no method: {request!r}")

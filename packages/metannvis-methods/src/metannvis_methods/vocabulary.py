@@ -9,7 +9,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["NOISE_KINDS", "WORDS", "SegmentationTarget", "SmoothGrad"]
+__all__ = ["NOISE_KINDS", "WORDS", "Preprocessing", "SegmentationTarget", "SmoothGrad"]
 
 REDUCTIONS = ("sum", "mean", "count")
 
@@ -87,5 +87,65 @@ class SmoothGrad:
             raise InvalidArgumentError(f"noise: kind is one of {', '.join(NOISE_KINDS)}, not {self.kind!r}")
 
 
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network was trained to get of an image: ``(pixels / divisor − mean) / std``, pixels being 0…255.
+
+    Attributes
+    ----------
+    divisor
+        What the pixels are divided by first.
+    mean, std
+        What is subtracted then, and what is divided by: a number for every colour, or one a colour, in the order that the
+        network takes them.
+    order
+        ``"RGB"`` or ``"BGR"``.
+    size
+        Height and width that an image is brought to; ``None``: what the model declares, else its own.
+    crop
+        Whether it is cut to that aspect first rather than distorted.
+    """
+
+    divisor: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    order: str = "RGB"
+    size: tuple[int, int] | None = None
+    crop: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _numbers(getattr(self, name), name))
+        if not _is_number(self.divisor) or not self.divisor > 0:
+            raise InvalidArgumentError(f"preprocess: divisor is a number above 0, not {self.divisor!r}")
+        if any(value <= 0 for value in self.std):
+            raise InvalidArgumentError(f"preprocess: std are numbers above 0, not {self.std!r}")
+        if self.order not in ("RGB", "BGR"):
+            raise InvalidArgumentError(f"preprocess: order is 'RGB' or 'BGR', not {self.order!r}")
+        if self.size is not None:
+            size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+            if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+                raise InvalidArgumentError(f"preprocess: size is (height, width), not {self.size!r}")
+            object.__setattr__(self, "size", size)
+        if len({len(side) for side in (self.mean, self.std) if len(side) > 1}) > 1:
+            raise InvalidArgumentError("preprocess: mean and std are of different numbers of colours")
+
+    @property
+    def colours(self) -> int:
+        """Number of colours that it is for; 1 if for any."""
+        return max(len(self.mean), len(self.std), 3 if self.order == "BGR" else 1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _numbers(value: Any, name: str) -> tuple[float, ...]:
+    items = (value,) if np.ndim(value) == 0 else tuple(np.asarray(value, object).tolist())
+    if not all(map(_is_number, items)):
+        raise InvalidArgumentError(f"preprocess: {name} is a number, or one a colour, not {value!r}")
+    return tuple(float(item) for item in items)
+
+
 #: Classes of the vocabulary, by the names under which files hold them.
-WORDS: dict[str, type] = {cls.__name__: cls for cls in (SegmentationTarget, SmoothGrad)}
+WORDS: dict[str, type] = {cls.__name__: cls for cls in (Preprocessing, SegmentationTarget, SmoothGrad)}

@@ -142,7 +142,7 @@ def test_black_and_white_by_the_numbers() -> None:
     rng = np.random.default_rng(0)
 
     def made(word: str, values: np.ndarray) -> np.ndarray:
-        return baseline(word, values, "NHWC", value_range=None, data=None, neutral=lambda _: [], generator=rng)
+        return baseline(word, values, "NHWC", ends=lambda: None, data=None, neutral=lambda _: [], generator=rng)
 
     assert made("white", np.full((1, 4, 4, 3), 0.5)).max() == 1
     assert made("white", np.full((1, 4, 4, 3), 90.0)).max() == 255

@@ -78,7 +78,7 @@ def command(
     found = compare(
         opened.model,
         method,
-        opened.inputs(inputs, console),
+        **opened.explained(inputs, console),
         toolsets=toolsets or None,
         align=not no_align,
         signed=signed,

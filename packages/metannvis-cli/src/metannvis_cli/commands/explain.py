@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,12 +104,12 @@ def command(
     result: Any = explain(
         opened.model,
         method,
-        opened.inputs(inputs, console),
+        **opened.explained(inputs, console),
         target=target,
         labels=names,
         layer=layer,
         neuron=place,
-        baselines=_baseline(baseline, opened, bool(layers), console),
+        baselines=_baseline(baseline, opened, bool(layers), inputs, console),
         toolset=toolset,
         seed=seed,
         batch_size=batch_size,
@@ -129,7 +130,7 @@ def command(
         click.echo("\n\n".join(as_text(one, files[name].paths) for name, one in results.items()))
 
 
-def _baseline(text: str | None, opened: Opened, at_layer: bool, console: Console) -> Any:
+def _baseline(text: str | None, opened: Opened, at_layer: bool, inputs: InputOptions, console: Console) -> Any:
     """A number, a word, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
     from metannvis_methods.inputs.baselines import BASELINES
 
@@ -140,5 +141,5 @@ def _baseline(text: str | None, opened: Opened, at_layer: bool, console: Console
     except ValueError:
         from metannvis_cli.inputs import read_inputs
 
-        options = InputOptions(files=(text,))
+        options = dataclasses.replace(inputs, files=(text,))
         return read_inputs(options, (), console) if at_layer else opened.inputs(options, console)

@@ -91,13 +91,13 @@ def command(
         # the toolkit's own default with another step, which fits inputs of 0…255
         own.setdefault("optimizer", {"rmsprop": {"learning_rate": rate, "rho": 0.95}})
     translation = None
-    start = opened.inputs(inputs, console)
-    if start is None:  # a translation needs an example of what the model takes
+    start = opened.explained(inputs, console)
+    if start["inputs"] is None:  # a translation needs an example of what the model takes
         translation = {"dummy_input": opened.inputs_or_examples(inputs, console)}
     result = explain(
         opened.model,
         method,
-        start,
+        **start,
         target=target,
         labels=names,
         toolset=toolset,

@@ -12,6 +12,20 @@ from metannvis_cli.options.values import shape_of
 __all__ = ["InputOptions", "input_options"]
 
 
+def known_preprocessing(text: str | None) -> str | None:
+    """The text, if it names a preprocessing."""
+    if text is None:
+        return None
+    from metannvis_methods.errors import InvalidArgumentError
+    from metannvis_methods.inputs.preprocessing import preprocessing
+
+    try:
+        preprocessing(text)
+    except InvalidArgumentError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
 @dataclass(frozen=True)
 class InputOptions:
     """What a command gives a model, and how images are read for it.
@@ -20,14 +34,16 @@ class InputOptions:
     ----------
     files
         ``FILE`` or ``NAME=FILE`` each.
-    scale, crop
-        See :func:`metannvis_methods.inputs.read_image`.
+    preprocess
+        Name or JSON file of a preprocessing of images; ``None``: what the model normalises itself, else 0…1.
+    crop
+        Whether images are cut to the model's aspect.
     shape
         Shape that the model takes if it declares none, batch first.
     """
 
     files: tuple[str, ...] = ()
-    scale: str = "unit"
+    preprocess: str | None = None
     crop: bool = False
     shape: tuple[int, ...] | None = None
 
@@ -44,12 +60,15 @@ input_options = as_one(
         help="Image, .npy or .npz; several make a batch. NAME says which input of a model with several.",
     ),
     click.option(
+        "--preprocess",
         "--scale",
-        type=click.Choice(["unit", "symmetric", "imagenet", "none"]),
-        default="unit",
-        show_default=True,
-        help="What an image's pixels become: 0…1, −1…1, ImageNet's mean 0 and deviation 1, or 0…255. "
-        "Arrays stay as they are.",
+        "preprocess",
+        metavar="NAME|FILE",
+        callback=lambda ctx, param, value: known_preprocessing(value),
+        help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
+        "(imagenet-torch) that data set's mean 0 and deviation 1, imagenet-caffe its mean 0, blue first, none 0…255; or a "
+        ".json file with divisor, mean, std, order, size, crop. Default: none for a model that normalises 0…255 itself, else "
+        "unit. Arrays stay as they are.",
     ),
     click.option("--crop", is_flag=True, help="Cut an image to the model's aspect instead of distorting it."),
     click.option(

@@ -40,7 +40,7 @@ def baseline(
     values: Array,
     axes: str,
     *,
-    value_range: tuple[float, float] | None,
+    ends: Callable[[], tuple[Any, Any] | None],
     data: Array | None,
     neutral: Callable[[Array], Sequence[int]],
     generator: np.random.Generator,
@@ -56,6 +56,8 @@ def baseline(
         prediction is nearest the prior.
     values, axes
         The inputs, and a letter an axis.
+    ends
+        What black and white are, as numbers or in the shape of the inputs, if that is known.
     data
         Samples like the inputs, for ``"mean"`` and ``"neutral"``.
     neutral
@@ -84,10 +86,11 @@ def baseline(
         mean, deviation = values.mean(places, keepdims=True), values.std(places, keepdims=True)
         drawn: Array = np.asarray(mean + deviation * generator.standard_normal(values.shape))
         return drawn.astype(values.dtype)
-    low, high = guessed_range(values) if value_range is None else value_range
+    low, high = ends() or guessed_range(values)
     if word == "uniform":
         return np.asarray(generator.uniform(low, high, values.shape), values.dtype)
-    full: Array = np.full_like(values, low if word == "black" else high)
+    full: Array = np.empty_like(values)
+    full[...] = low if word == "black" else high
     return full
 
 

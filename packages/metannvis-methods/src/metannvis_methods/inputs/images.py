@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from metannvis_translate.process import check_limit
 
 from metannvis_methods.extras import require_extra
 from metannvis_methods.inputs.input_specs import CHANNELS, InputSpec
-from metannvis_methods.inputs.preprocessing import scale_pixels
+from metannvis_methods.inputs.preprocessing import preprocessing, scale_pixels
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
+from metannvis_methods.vocabulary import Preprocessing
 
 if TYPE_CHECKING:
     import PIL.Image
 
-__all__ = ["SUFFIXES", "read_image"]
+__all__ = ["SUFFIXES", "laid_out", "picture_pixels", "read_image"]
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -28,7 +30,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def read_image(
-    path: Path, spec: InputSpec | None, *, scale: str = "unit", crop: bool = False, wording: Wording = ARGUMENTS
+    path: Path, spec: InputSpec | None, *, scale: Any = "unit", crop: bool = False, wording: Wording = ARGUMENTS
 ) -> tuple[Array, str]:
     """One image in the model's layout, colours and size.
 
@@ -39,7 +41,7 @@ def read_image(
     spec
         What the model takes; ``None`` keeps size and colours, channels first.
     scale
-        ``"unit"`` 0…1, ``"symmetric"`` −1…1, ``"imagenet"`` that data set's mean 0 and deviation 1, ``"none"`` 0…255.
+        A preprocessing, see :func:`~metannvis_methods.inputs.preprocessing.preprocessing`.
     crop
         Cut to the model's aspect first; otherwise the image is distorted to it.
     wording
@@ -61,37 +63,68 @@ def read_image(
     MissingFrameworkError
         Pillow is not installed.
     """
+    known = preprocessing(scale, wording=wording)
+    pixels, note = picture_pixels(path, spec, dataclasses.replace(known, crop=crop or known.crop))
+    scaled = scale_pixels(pixels, scale, name=path.name, wording=wording)
+    return laid_out(scaled, spec), note
+
+
+def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -> tuple[Array, str]:
+    """Pixels 0…255 of a file or of Pillow's image, in the colours and size that a model takes, and what was done to its size.
+
+    Returns
+    -------
+    array
+        Shape ``(H, W)`` or ``(H, W, C)``, float32, red first.
+    note
+        Empty if nothing was done.
+    """
     require_extra("PIL", "images", "Pillow")
     from PIL import Image, ImageOps
 
+    is_file = isinstance(picture, (str, Path))
+    name = Path(picture).name if is_file else "the image"
+    one = f"{name} is an image" if is_file else "an image is given"
     if spec is not None and not spec.is_image:
-        raise InvalidArgumentError(
-            f"{path.name} is an image, but input {spec.name!r} of the model takes shape {spec.shape}"
-        )
+        raise InvalidArgumentError(f"{one}, but input {spec.name!r} of the model takes shape {spec.shape}")
     channels = spec.channels if spec is not None else None
     if channels is not None and channels not in CHANNELS:
-        raise InvalidArgumentError(
-            f"{path.name} is an image, but the model takes {channels} channels: give an array (.npy)"
-        )
-    picture = _opened(path, MODES[channels] if channels else None)
-    before = picture.size
-    high, wide = spec.size if spec is not None else (None, None)
-    size = (wide or picture.width, high or picture.height)
-    if size != picture.size:
+        raise InvalidArgumentError(f"{one}, but the model takes {channels} channels: give an array (.npy)")
+    mode = MODES[channels] if channels else MODES[3] if known.colours > 1 else None
+    picture = _opened(Path(picture), mode) if is_file else _upright(picture, mode, name)
+    before, size = picture.size, _size(picture.size, spec, known)
+    if size != before:
         smooth = Image.Resampling.BILINEAR
-        picture = ImageOps.fit(picture, size, smooth) if crop else picture.resize(size, smooth)
-    note = "" if before == size else f"{path.name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
-    pixels = scale_pixels(np.asarray(picture, np.float32), scale, name=path.name, wording=wording)
+        picture = ImageOps.fit(picture, size, smooth) if known.crop else picture.resize(size, smooth)
+    note = "" if before == size else f"{name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
+    return np.asarray(picture, np.float32), note
+
+
+def _size(size: tuple[int, int], spec: InputSpec | None, known: Preprocessing) -> tuple[int, int]:
+    """Width and height that a picture of one size is brought to."""
+    high, wide = spec.size if spec is not None else (None, None)
+    if known.size is None:
+        return wide or size[0], high or size[1]
+    if (high or known.size[0], wide or known.size[1]) != known.size:
+        raise InvalidArgumentError(
+            f"the preprocessing makes images {known.size[0]} × {known.size[1]} (height × width), and the model takes "
+            f"{high or '?'} × {wide or '?'}"
+        )
+    return known.size[1], known.size[0]
+
+
+def laid_out(pixels: Array, spec: InputSpec | None) -> Array:
+    """Pixels, channels last if they have any, as one sample in the layout that a model takes."""
     if pixels.ndim == 2 and (spec is None or len(spec.shape) == 4):
         pixels = pixels[:, :, None]
     if pixels.ndim == 3 and (spec is None or spec.channels_first):
         pixels = pixels.transpose(2, 0, 1)
-    return np.ascontiguousarray(pixels[None], np.float32), note
+    return np.ascontiguousarray(pixels[None], np.float32)
 
 
 def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
     """The picture, upright, in a mode of eight bits; its size is looked at before a pixel is."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -101,11 +134,7 @@ def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
             with Image.open(path, formats=FORMATS) as file:
                 pixels = file.width * file.height
                 check_limit("image_pixels", pixels, f"{path.name} has {file.width} × {file.height} pixels:")
-                if file.mode.startswith(("I", "F")):
-                    raise InvalidArgumentError(
-                        f"{path.name} has pixels of mode {file.mode}, not 8 bits a colour: give an array (.npy)"
-                    )
-                return ImageOps.exif_transpose(file).convert(mode or _own_mode(file.mode))
+                return _upright(file, mode, path.name)
     except MetannvisError:
         raise
     except UnidentifiedImageError as error:
@@ -115,6 +144,17 @@ def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
             raise
         said = str(error).strip().split("\n")[0][:300] or type(error).__name__
         raise DamagedFileError(f"{path.name} cannot be read as an image: {said}") from error
+
+
+def _upright(picture: PIL.Image.Image, mode: str | None, name: str) -> PIL.Image.Image:
+    """The picture as its orientation tag has it, in a mode of eight bits."""
+    from PIL import ImageOps
+
+    if picture.mode.startswith(("I", "F")):
+        raise InvalidArgumentError(
+            f"{name} has pixels of mode {picture.mode}, not 8 bits a colour: give an array (.npy)"
+        )
+    return ImageOps.exif_transpose(picture).convert(mode or _own_mode(picture.mode))
 
 
 def _own_mode(mode: str) -> str:

@@ -1,58 +1,128 @@
-"""Preprocessing of an image's pixels: the range that a network expects of them."""
+"""Preprocessing of an image's pixels: what a network was trained to get."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
+from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["IMAGENET", "SCALES", "scale_pixels"]
+__all__ = ["IMAGENET", "PRESETS", "SCALES", "ends", "preprocessing", "scale_pixels"]
 
 Array = np.ndarray[Any, Any]
-#: 0…1, −1…1, ImageNet's mean 0 and deviation 1, 0…255.
-SCALES = ("unit", "symmetric", "imagenet", "none")
 #: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
 IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
 
+_TORCH = Preprocessing(255.0, tuple(IMAGENET[0].tolist()), tuple(IMAGENET[1].tolist()))
+_SYMMETRIC = Preprocessing(127.5, (1.0,))
+#: 0…1; −1…1; 0…255; ImageNet's mean 0 and deviation 1; its mean 0 with blue first. And the names by which they are known.
+PRESETS: dict[str, Preprocessing] = {
+    "unit": Preprocessing(255.0),
+    "symmetric": _SYMMETRIC,
+    "imagenet": _TORCH,
+    "none": Preprocessing(),
+    "imagenet-torch": _TORCH,
+    "imagenet-tf": _SYMMETRIC,
+    "imagenet-caffe": Preprocessing(mean=(103.939, 116.779, 123.68), order="BGR"),
+}
+SCALES = tuple(PRESETS)
+_FIELDS = tuple(field.name for field in dataclasses.fields(Preprocessing))
 
-def scale_pixels(pixels: Array, scale: str, *, name: str = "the image", wording: Wording = ARGUMENTS) -> Array:
+
+def preprocessing(value: Any, *, wording: Wording = ARGUMENTS) -> Preprocessing:
+    """A preprocessing by its name, as the record of one, or as a JSON file with such a record.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is none of these.
+    """
+    if isinstance(value, Preprocessing):
+        return value
+    if isinstance(value, str) and value in PRESETS:
+        return PRESETS[value]
+    if isinstance(value, Mapping):
+        unknown = [str(name) for name in value if name not in _FIELDS]
+        if unknown:
+            raise InvalidArgumentError(
+                f"a preprocessing has no {', '.join(map(repr, unknown))}; it has {', '.join(_FIELDS)}"
+            )
+        return Preprocessing(**value)
+    if isinstance(value, (str, Path)) and Path(value).suffix.lower() == ".json":
+        return preprocessing(_read(Path(value), wording), wording=wording)
+    shown = wording.scale.format(value)
+    raise InvalidArgumentError(
+        f"{shown} is no preprocessing; there are: {', '.join(PRESETS)}, a Preprocessing, a dict of its fields, or a .json file "
+        "that holds one"
+    )
+
+
+def _read(path: Path, wording: Wording) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"{wording.scale.format(str(path))} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidArgumentError(f"{path} holds no preprocessing: a JSON object with {', '.join(_FIELDS)}")
+    return found
+
+
+def scale_pixels(pixels: Array, scale: Any, *, name: str = "the image", wording: Wording = ARGUMENTS) -> Array:
     """Pixels in the range that a network expects.
 
     Parameters
     ----------
     pixels
-        Shape ``(H, W)``, or ``(H, W, C)`` with the channels last; floating point, 0…255.
+        Shape ``(H, W)``, or ``(H, W, C)`` with the channels last; floating point, 0…255, red first.
     scale
-        ``"unit"`` 0…1, ``"symmetric"`` −1…1, ``"imagenet"`` that data set's mean 0 and deviation 1, ``"none"`` 0…255.
+        See :func:`preprocessing`.
     name
         What a message calls the image.
     wording
-        How a message names the scale.
+        How a message names the preprocessing.
 
     Returns
     -------
     array
-        Of the same shape; float64 for ``"imagenet"``, else of the same dtype.
+        Of the same shape; float64, or the pixels themselves where nothing is done to them.
 
     Raises
     ------
     InvalidArgumentError
-        There is no such scale, or it is for three colours and the image is in others.
+        There is no such preprocessing, or it is for three colours and the image is in others.
     """
-    if scale not in SCALES:
-        raise InvalidArgumentError(f"{wording.scale.format(scale)} is no preprocessing; there are: {', '.join(SCALES)}")
-    if scale == "none":
-        return pixels
-    if scale == "symmetric":
-        return pixels / 127.5 - 1
-    if scale == "unit":
-        return pixels / 255
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
+    known = preprocessing(scale, wording=wording)
+    colours = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if known.colours > 1 and colours != known.colours:
         raise InvalidArgumentError(
             f"{wording.scale.format(scale)} is for three colours, and the model takes {name} in others"
         )
-    mean, deviation = IMAGENET
-    return (pixels / 255 - mean) / deviation
+    if known.order == "BGR":
+        pixels = pixels[..., ::-1]
+    if known == PRESETS["none"]:
+        return pixels
+    mean, deviation = (np.array(side) if len(side) > 1 else sum(side) for side in (known.mean, known.std))
+    scaled: Array = pixels.astype(np.float64) / known.divisor - mean
+    return scaled / deviation if known.std else scaled
+
+
+def ends(known: Preprocessing, values: Array, axes: str) -> tuple[Array, Array]:
+    """What black and white are after a preprocessing, in the shape of the inputs.
+
+    Parameters
+    ----------
+    values, axes
+        The inputs, and a letter an axis.
+    """
+    place = axes.find("C")
+    colours = values.shape[place] if place >= 0 else 1
+    shape = [colours if k == place else 1 for k in range(values.ndim)]
+    low, high = (scale_pixels(np.full((1, 1, colours), pixel), known).reshape(shape) for pixel in (0.0, 255.0))
+    return np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class ModelAdapter:
         Whether :meth:`view` bounds the rows that pass through the model at once.
     channels_last
         Whether maps have their channels on the last axis rather than behind the batch.
+    no_autocast
+        Why there is no half precision beside the one that a model is made in; empty if there is.
     has_tensors
         Whether a caller's function of an output gets a tensor of this framework; else of the one that runs.
     """
@@ -52,6 +54,7 @@ class ModelAdapter:
     bounds_rows: bool = False
     channels_last: bool = False
     has_tensors: bool = True
+    no_autocast: str = "It has no half precision but that of the model"
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -134,6 +137,10 @@ class ModelAdapter:
         """Names of the model's inputs in its own order; empty if it has none."""
         return ()
 
+    def required_inputs(self, model: Any) -> int:
+        """Number of inputs that the model does not do without."""
+        return len(self.input_names(model))
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's outputs."""
         output = model(*inputs)
@@ -204,6 +211,28 @@ class ModelAdapter:
             raise InvalidArgumentError(f"models of {framework.label if framework else 'this kind'} have no gradients")
         found = framework.run(model, [to_numpy(value) for value in inputs], cotangents=cotangents).gradients
         return list(found or ())
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """What goes into and comes out of each of the first operations on an input, in the order in which they run.
+
+        The last comes out as ``None`` where it mixes places or channels by weights; empty if that cannot be told.
+        """
+        return []
+
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices on which models can run: ``"cpu"``, ``"cuda:0"``."""
+        return ("cpu",)
+
+    def on_device(self, model: Any, device: str | None) -> AbstractContextManager[None]:
+        """A model runs there within, and is afterwards where it was; ``None``: where it is."""
+        return nullcontext()
+
+    def half_precision(self, model: Any, name: str) -> Any:
+        """What brings the passes of a :class:`View` to half precision, ``"float16"``, ``"bfloat16"``, or whichever does.
+
+        It has a ``name``, and says of what came out whether it was ``broken``.
+        """
+        raise InvalidArgumentError(self.no_autocast)
 
     def needs_examples(self, model: Any) -> bool:
         """Whether a translation has to be given inputs, since the model cannot say what it takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -41,6 +42,18 @@ class KerasAdapter(ModelAdapter):
 
     key = "tensorflow"
     channels_last = True
+    no_autocast = (
+        "The precision of a Keras layer is settled when it is made: build the network under "
+        "keras.mixed_precision.set_dtype_policy('mixed_bfloat16'), or take a method of Captum, which runs in PyTorch"
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        """The processor, and graphics cards by the names that PyTorch has for them."""
+        return ("cpu", *(f"cuda:{k}" for k, _ in enumerate(tf.config.list_logical_devices("GPU"))))
+
+    def on_device(self, model: Any, device: str | None) -> AbstractContextManager[None]:
+        """Operations run there; weights stay where they are, and are copied for each."""
+        return nullcontext() if device is None else tf.device(f"/{device.replace('cuda', 'GPU')}")
 
     def is_model(self, model: Any) -> bool:
         """A ``keras.Model``; a SavedModel or a ``tf_keras`` model is none."""
@@ -181,6 +194,13 @@ class KerasAdapter(ModelAdapter):
             return to_numpy(found)
 
         return to_numpy(value), derivative
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Of a model that is one of Keras', along its graph."""
+        if not self.is_model(model):
+            return []
+        with self.guarded(model):
+            return leading_values(model, [self.as_input(model, x, k) for k, x in enumerate(inputs)], place)
 
     def input_axes(self, model: Any, shape: Sequence[int | None]) -> str:
         """Channels last."""

@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_pieces, to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
+from metannvis_methods.models.onnx_leading import leading_values
 
 __all__ = ["adapter"]
 
@@ -82,6 +83,10 @@ class OnnxAdapter(ModelAdapter):
     def input_names(self, model: Any) -> tuple[str, ...]:
         """As the graph declares them."""
         return tuple(port.name for port in _declared(model))
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Operator after operator."""
+        return leading_values(model, [self.as_input(model, x, k) for k, x in enumerate(inputs)], place)
 
     def fingerprint(self, model: Any) -> str | None:
         """Digest of the serialised model."""

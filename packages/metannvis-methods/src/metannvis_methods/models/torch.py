@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,6 +26,8 @@ from metannvis_methods.models.base import Array, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
+from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_taps import tapped
 from metannvis_methods.models.torch_view import ViewedModule
 from metannvis_methods.models.view import View
@@ -59,6 +61,7 @@ class TorchAdapter(ModelAdapter):
 
     key = "torch"
     bounds_rows = True
+    no_autocast = ""
 
     def __init__(self) -> None:
         #: Places of the inputs that a model was seen to look up in a table.
@@ -161,6 +164,13 @@ class TorchAdapter(ModelAdapter):
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
 
+    def required_inputs(self, model: Any) -> int:
+        """Those without a default."""
+        if framework.declared_inputs(model) or not isinstance(model, torch.nn.Module):
+            return super().required_inputs(model)
+        known = inspect.signature(model.forward).parameters
+        return sum(known[name].default is inspect.Parameter.empty for name in self.input_names(model))
+
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
         """The model's output tensors, in order; a model that refuses its inputs is the caller's mistake."""
         return [array for _, array in self.outputs(model, inputs)]
@@ -244,6 +254,25 @@ class TorchAdapter(ModelAdapter):
             return to_numpy(found)
 
         return to_numpy(value), derivative
+
+    def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
+        """Seen by running it up to there."""
+        module = model if isinstance(model, torch.nn.Module) else model.module()
+        tensors = self.as_inputs(module, inputs)
+        with self.guarded(module):
+            return leading_values(module, tensors, place)
+
+    def devices(self) -> tuple[str, ...]:
+        """The processor and what PyTorch knows beside it."""
+        return available()
+
+    def on_device(self, model: Any, device: str | None) -> AbstractContextManager[None]:
+        """The module's tensors are there within."""
+        return nullcontext() if device is None or not self.is_model(model) else moved(model, device)
+
+    def half_precision(self, model: Any, name: str) -> HalfPrecision:
+        """By ``torch.autocast``."""
+        return HalfPrecision(name, _like(model).device.type)
 
     def needs_examples(self, model: Any) -> bool:
         """A module says nothing of its inputs."""
@@ -335,7 +364,7 @@ def _like(model: torch.nn.Module) -> torch.Tensor:
     """A tensor that has the dtype and device inputs should have."""
     tensors = [*model.parameters(), *model.buffers()]
     floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    return floating[0] if floating else (torch.empty(0, device=tensors[0].device) if tensors else torch.empty(0))
+    return floating[0] if floating else torch.empty(0, device=tensors[0].device if tensors else current())
 
 
 def _tensor(value: Any) -> torch.Tensor:

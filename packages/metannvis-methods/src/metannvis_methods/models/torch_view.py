@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,14 @@ class ViewedModule(torch.nn.Module):
                 hook = view.embedding.register_forward_hook(lambda *_: embedded)
                 stack.callback(hook.remove)
             final = stack.enter_context(FinalActivation()) if view.logits else None
-            output = self.model(*ordered)
+            with view.half.on() if view.half is not None else nullcontext():
+                output = self.model(*ordered)
         tensor = next(itertools.islice((t for _, t in leaves(output, torch.is_tensor)), view.place, None))
         if final is not None:
             before = final.before(tensor)
             tensor = tensor if before is None else before
+        if view.half is not None:
+            tensor = view.half.looked(tensor)
         if view.scores:
             return _by_row(tensor, which, [functools.partial(_scored, score) for score in view.scores])
         if not view.targets:

@@ -35,6 +35,8 @@ class View:
         What goes into a softmax or a sigmoid that ends the model is seen, instead of what comes out.
     before_pass
         Called before each pass through the model; what it raises ends the method.
+    half
+        Half precision for the passes, as :meth:`metannvis_methods.models.base.ModelAdapter.half_precision` has it.
     rows
         Most rows that pass through the model at once. Rows stand for themselves: the model is called again, and each
         call's gradients are worked out before the next; where they are wanted, what is seen has to be of shape ``(N,)``.
@@ -50,3 +52,4 @@ class View:
     rows: int | None = None
     logits: bool = False
     before_pass: Callable[[], None] | None = None
+    half: Any = None

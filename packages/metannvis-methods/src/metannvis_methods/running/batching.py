@@ -142,6 +142,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         and not call.held
         and not call.logits
         and call.deadline is None
+        and call.half is None
     ):
         return call
     choices = [choice for choice in (targets or scores) if choice is not None]
@@ -155,6 +156,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         rows=rows,
         logits=bool(call.logits),
         before_pass=None if call.deadline is None else functools.partial(in_time, call.deadline, spec.key),
+        half=call.half,
         embedding=call.embedding,
         order=_order(call) if call.held and extra is not None else (),
         constants=tuple(call.held.items()) if extra is None else (),

@@ -37,6 +37,8 @@ class RunningCall(MethodCall):
         ``True`` where what goes into the model's last softmax or sigmoid is explained; ``None`` until that is settled.
     deadline
         When the run ends, as ``time.monotonic`` counts; ``None``: when it is done.
+    half
+        Half precision for the passes of the method; ``None``: the model's own.
     translate_options
         Options of ``metannvis_translate.translate``, should the model be translated.
     """
@@ -48,6 +50,7 @@ class RunningCall(MethodCall):
     embedding: Any = None
     logits: bool | None = None
     deadline: float | None = None
+    half: Any = None
     translate_options: Mapping[str, Any] = field(default_factory=dict)
 
     def for_toolset(self) -> MethodCall:

@@ -27,16 +27,18 @@ from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
+from metannvis_methods.running.devices import check_device_words, in_half_precision
 from metannvis_methods.running.fitness import tell_probabilities, tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
+from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.option_words import explains_layer
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
-from metannvis_methods.running.prepare import fingerprint_of, prepare
+from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.request import set_options, toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
@@ -72,6 +74,7 @@ def execute(call: RunningCall, prepared: Prepared | None = None) -> Explanation 
     source = call.model
     models = (source.source, source.model) if isinstance(source, Translation) else (source,)
     with set_aside(), noticing(call.words.unfit) as told:
+        check_device_words(call.words, adapter_for(framework_to_run(call.spec, source, call.framework)))
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
         with exclusive(*models, progress=call.progress):
             result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
@@ -101,7 +104,8 @@ def _execute(
             found = prepared.find_layer(layer)
         else:  # a number is the toolkit's own way to count layers
             call = _with_option(call, argument, layer)
-    with exclusive(prepared.model, *([] if prepared.translation is None else [prepared.translation.model])):
+    models = (prepared.model, *([] if prepared.translation is None else [prepared.translation.model]))
+    with exclusive(*models), prepared.adapter.on_device(prepared.model, call.words.device):
         return _run(toolset, call, prepared, found)
 
 
@@ -119,7 +123,12 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
     inputs, input_axes = caller_inputs(prepared, asked)
     if inputs is not None and input_axes is not None:
         lying = as_tuple(inputs), as_tuple(input_axes)
-        asked = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target))
+        asked = with_words(
+            asked,
+            *lying,
+            lambda data: nearest_prior(asked, prepared, target),
+            lambda place: black_and_white(asked.words, prepared.source, prepared.framework, *lying, place),
+        )
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
@@ -146,9 +155,11 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
         def run(part: RunningCall) -> MethodOutput:
             return in_chunks(toolset, part, adapter)
 
-        output = with_held(
-            call, run(call) if call.words.noise is None else over_noise(call.words.noise, call, adapter, run)
-        )
+        def whole(part: RunningCall) -> MethodOutput:
+            noise = part.words.noise
+            return with_held(part, run(part) if noise is None else over_noise(noise, part, adapter, run))
+
+        output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     if output.over != "features":

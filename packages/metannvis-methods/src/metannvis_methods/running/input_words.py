@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,11 @@ WANT_A_MASK = ("lime", "kernel_shap")
 
 
 def with_words(
-    call: RunningCall, values: Sequence[Array], axes: Sequence[str], prior: Callable[[Array], Sequence[int]]
+    call: RunningCall,
+    values: Sequence[Array],
+    axes: Sequence[str],
+    prior: Callable[[Array], Sequence[int]],
+    ends: Callable[[int], tuple[Any, Any] | None],
 ) -> RunningCall:
     """The call with words for baselines and masks, and masks of fewer axes, as arrays in the shape of the inputs.
 
@@ -31,6 +36,8 @@ def with_words(
         The inputs in the caller's layout, and a letter an axis of each.
     prior
         For each sample the place of the sample among given data whose prediction is nearest the prior.
+    ends
+        What black and white are for an input, if that is known.
     """
     spec = call.spec
     generator = np.random.default_rng(call.seed)
@@ -46,7 +53,7 @@ def with_words(
                     call,
                     [
                         baseline(
-                            part, values[k], axes[k], value_range=call.words.value_range, neutral=prior, generator=generator,
+                            part, values[k], axes[k], ends=functools.partial(ends, k), neutral=prior, generator=generator,
                             data=data[k] if k < len(data) else None,
                         )
                         if isinstance(part, str)

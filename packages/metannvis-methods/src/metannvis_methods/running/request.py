@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
@@ -15,6 +16,7 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
+from metannvis_methods.running.image_words import preprocessed
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
 from metannvis_methods.running.words import Words
@@ -71,6 +73,8 @@ def resolve(
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
+    inputs, known = preprocessed(inputs, words, source, framework)
+    words = replace(words, preprocess=known)
     aimed, score = bound.of("target", "score"), None
     is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
     if (
@@ -110,11 +114,14 @@ def resolve(
 
 def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:
     """Options of the toolkit that the caller set, as JSON holds them."""
-    plain = {
-        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
-    }
+    plain = (None, "batch", "per_eval", "delta", "layer_input")
     given = {**(words.options or {}), **(words.init_args or {}), **(words.exec_args or {})}
-    return {name: jsonable(value) for name, value in given.items() if name in plain}
+    known = {name: spec.argument(name) for name in given}
+    return {
+        argument.name: jsonable(given[name])
+        for name, argument in known.items()
+        if argument is not None and argument.role in plain
+    }
 
 
 def toolset_of(spec: MethodSpec) -> Toolset:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.inputs.preprocessing import preprocessing
+from metannvis_methods.inputs.wording import Wording
 from metannvis_methods.registry.toolset import Progress
-from metannvis_methods.vocabulary import NOISE_KINDS, SmoothGrad
+from metannvis_methods.vocabulary import NOISE_KINDS, Preprocessing, SmoothGrad
 
 __all__ = ["Words"]
 
+#: Precisions of half the size.
+HALVES = ("bfloat16", "float16")
 #: What is done about a method that does not fit.
 UNFIT = ("warn", "raise", "ignore")
 
@@ -41,6 +45,10 @@ def _value_range(value: Any) -> tuple[float, float] | None:
     return low, high
 
 
+def _preprocess(value: Any) -> Preprocessing | None:
+    return None if value is None else preprocessing(value, wording=Wording(scale="preprocess={!r}"))
+
+
 def _noise(value: Any) -> SmoothGrad | None:
     if value is None or isinstance(value, SmoothGrad):
         return value
@@ -65,6 +73,25 @@ def _deadline(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise InvalidArgumentError(f"deadline is a number of seconds above 0, not {value!r}")
     return float(value)
+
+
+def _device(value: Any) -> str | None:
+    """As PyTorch names it; ``None`` stands for ``"auto"``."""
+    if value is None:
+        return None
+    name = str(value).casefold().removeprefix("/").removeprefix("device:").replace("gpu", "cuda")
+    name = "cuda:0" if name == "cuda" else "xpu:0" if name == "xpu" else name
+    return None if name == "auto" else name.removesuffix(":0") if name.startswith(("cpu", "mps")) else name
+
+
+def _autocast(value: Any) -> str | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return "auto"
+    if isinstance(value, str) and value in HALVES:
+        return value
+    raise InvalidArgumentError(f"autocast is true, false, or one of {', '.join(HALVES)}, not {value!r}")
 
 
 def _unfit(value: Any) -> str:
@@ -94,10 +121,13 @@ class Words:
     feature_mask: Any = field(default=None, metadata={"argument": True})
     data: Any = None
     value_range: Any = field(default=None, metadata={"check": _value_range})
+    preprocess: Any = field(default=None, metadata={"check": _preprocess})
     toolset: str | None = field(default=None, metadata={"recorded": False})
     noise: Any = field(default=None, metadata={"check": _noise})
     seed: int | None = None
     batch_size: Any = field(default=None, metadata={"check": _batch_size})
+    device: Any = field(default=None, metadata={"check": _device})
+    autocast: Any = field(default=None, metadata={"check": _autocast})
     deadline: Any = field(default=None, metadata={"check": _deadline})
     unfit: Any = field(default="warn", metadata={"check": _unfit})
     translation: Any = None
