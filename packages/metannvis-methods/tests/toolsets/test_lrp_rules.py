@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import ToolsetError, explain
+from metannvis_methods import ToolsetError, UnfitWarning, explain
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_translate.frameworks.requirements import require
 
@@ -60,8 +60,25 @@ def test_a_number_that_is_added_is_a_bias() -> None:
 
 def test_a_layer_without_a_rule_is_refused_by_name() -> None:
     model = net(nn.Linear(4, 6), nn.Sigmoid(), nn.Linear(6, 2))
-    with pytest.raises(ToolsetError, match="lrp of captum failed with TypeError: Module of type .*Sigmoid"):
+    with (
+        pytest.warns(UnfitWarning, match=r"no rule for '1' \(Sigmoid\)"),
+        pytest.raises(ToolsetError, match="lrp of captum failed with TypeError: Module of type .*Sigmoid"),
+    ):
         explain(model, "lrp", np.ones((2, 4)), target=0, toolset="captum")
+    assert not any(hasattr(module, "rule") for module in model.modules())
+
+
+@pytest.mark.parametrize("end", [nn.Softmax(1), nn.Sigmoid(), nn.LogSoftmax(1)], ids=lambda end: type(end).__name__)
+def test_a_module_that_is_left_out_needs_no_rule(end: Any) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    x = np.random.default_rng(1).standard_normal((3, 4))
+    expected = explain(body, "lrp", x, target=1, toolset="captum").values
+    np.testing.assert_allclose(expected, lrp(body, x), rtol=1e-9)
+    model = nn.Sequential(body, end)
+    for words in ({}, {"target": lambda output: output[:, 1]}, {"batch_size": 2}):
+        found = explain(model, "lrp", x, **{"target": 1, "toolset": "captum", "unfit": "raise", **words}).values
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert not any(hasattr(module, "rule") for module in model.modules())
 
 

@@ -19,7 +19,10 @@ from metannvis_cli.tables import echo_json, table
 @json_option
 @work
 def command(as_json: bool, console: Console, **wanted: Any) -> None:
-    """List the methods there are, of every toolset. Any runs on a model of any framework."""
+    """List the methods there are, of every toolset. Any runs on a model of any framework.
+
+    PASSES are rows through the model for each sample; `metannvis describe METHOD` says more of each.
+    """
     from metannvis_methods import list_methods
 
     rows = list_methods(**wanted)
@@ -28,7 +31,10 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
         return
     click.echo(
         table(
-            ("METHOD", "TOOLSET", "KIND", "FAMILY", "WHAT IT DOES"),
-            [(row.key, row.toolset, row.kind, row.family, row.summary) for row in rows],
+            ("METHOD", "TOOLSET", "KIND", "FAMILY", "PASSES", "NEEDS", "WHAT IT DOES"),
+            [
+                (row.key, row.toolset, row.kind, row.family, row.passes, ", ".join(row.needs) or "-", row.summary)
+                for row in rows
+            ],
         )
     )

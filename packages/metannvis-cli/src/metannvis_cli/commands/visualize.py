@@ -89,7 +89,8 @@ def command(
     target = read_targets(targets, names)
     opened = open_model(path, model, console, shape=inputs.shape)
     if rate is not None and all(row.argument("optimizer") for row in rows):
-        own.setdefault("optimizer", _optimizer(rate))
+        # the toolkit's own default with another step, which fits inputs of 0…255
+        own.setdefault("optimizer", {"rmsprop": {"learning_rate": rate, "rho": 0.95}})
     translation = None
     start = opened.explained(inputs, console)
     if start["inputs"] is None:  # a translation needs an example of what the model takes
@@ -112,10 +113,3 @@ def command(
         echo_json(as_dict(result, output.paths))
     else:
         click.echo(as_text(result, output.paths))
-
-
-def _optimizer(rate: float) -> Any:
-    """The toolkit's own default with another step, which fits inputs of 0…255."""
-    from metannvis_translate.frameworks import require
-
-    return require("keras").optimizers.RMSprop(rate, rho=0.95)

@@ -75,7 +75,8 @@ method_option = click.option(
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Option of the method, by the toolkit's name; the value is a Python literal.",
+    help="Option of the method, by the toolkit's name; the value is a Python literal, or words: regularizers=norm:0.3,"
+    "total_variation. `metannvis describe METHOD` lists both.",
 )
 
 

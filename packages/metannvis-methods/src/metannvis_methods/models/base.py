@@ -175,6 +175,10 @@ class ModelAdapter:
         """Layers of a model that a translation made, by name."""
         return {}
 
+    def kinds_of(self, model: Any) -> frozenset[str]:
+        """Names, in lower case, of the layers and activations that a model computes with; empty if that cannot be told."""
+        return frozenset(type(layer).__name__.casefold() for layer in self.layers_of(model).values())
+
     def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> Any:
         """What a layer returns for these inputs of the model, as a tensor without a gradient."""
         raise InvalidArgumentError("indices have no gradients, and what embeds them cannot be held here: name a layer")

@@ -20,7 +20,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import digest, plain_attributes
 from metannvis_methods.models.keras_leading import leading_values
-from metannvis_methods.models.keras_view import before_probabilities, viewed
+from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
 
@@ -164,6 +164,14 @@ class KerasAdapter(ModelAdapter):
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Layers by name."""
         return {layer.name: layer for layer in model.layers}
+
+    def kinds_of(self, model: Any) -> frozenset[str]:
+        """Classes of layers and operations, nested ones included, and functions that are the activation of one."""
+        found = set()
+        for operation in operations(model):
+            function = getattr(operation, "activation", None)
+            found |= {type(operation).__name__.casefold(), str(getattr(function, "__name__", "")).casefold()}
+        return frozenset(found - {""})
 
     def view(self, model: Any, view: View) -> Any:
         """A functional model over the same layers; a score is an operation behind its output."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -13,7 +13,14 @@ from metannvis_methods.models.base import Array
 from metannvis_methods.models.scores import OutputScore
 from metannvis_methods.models.view import View
 
-__all__ = ["before_probabilities", "viewed"]
+__all__ = ["before_probabilities", "operations", "viewed"]
+
+
+def operations(model: Any) -> Iterator[Any]:
+    """Layers and bare operations of a model, those of nested models included."""
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", None) or ():
+        yield operation
+        yield from operations(operation)
 
 
 def viewed(model: Any, view: View) -> Any:
@@ -125,11 +132,12 @@ class Told(keras.layers.Layer):
 
 
 class Held(keras.layers.Layer):
-    """A tensor that is the same whatever is given."""
+    """A tensor that is the same whatever is given, or while ``rows`` is set those rows of it."""
 
     def __init__(self, value: Any, **options: Any) -> None:
         super().__init__(**options)
         self.value = value
+        self.rows: slice | None = None
 
     def get_config(self) -> dict[str, Any]:
         """What a copy of the layer is made from, within this process."""
@@ -140,5 +148,5 @@ class Held(keras.layers.Layer):
         return keras.KerasTensor((given.shape[0], *self.value.shape[1:]), self.value.dtype)
 
     def call(self, given: Any) -> Any:
-        """The tensor."""
-        return self.value
+        """The tensor, or rows of it."""
+        return self.value if self.rows is None else self.value[self.rows]

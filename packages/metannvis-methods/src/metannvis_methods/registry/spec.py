@@ -9,7 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.needs import NEEDS
 from metannvis_methods.registry.older_names import takes_older_names
+from metannvis_methods.registry.option_values import Values
+from metannvis_methods.registry.option_words import Words
 
 __all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "as_frameworks", "fold"]
 
@@ -65,6 +68,18 @@ UNIFORM: Mapping[str, tuple[Role, ...]] = MappingProxyType(
 )
 
 
+#: What is asked of methods of a family.
+PURPOSES: Mapping[str, str] = MappingProxyType(
+    {
+        "gradient": "which inputs the output comes from, or is sensitive to",
+        "perturbation": "which inputs change the output when they are taken away",
+        "cam": "where in an image a layer sees what speaks for the output",
+        "activation": "what a layer returns",
+        "optimization": "what the output responds to most",
+    }
+)
+
+
 @functools.lru_cache(maxsize=1024)  # every call asks for the keys of all rows
 def fold(name: str) -> str:
     """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
@@ -92,12 +107,19 @@ class Argument:
         The toolkit has no default for it.
     flag
         It is true or false, and anything else a mistake.
+    takes
+        What else it takes, so that anything else is refused before a model is opened: :class:`Values`, or :class:`Words` for
+        objects of the toolkit.
+    also
+        Other names that it is known by: ``"model_modifiers"``.
     """
 
     name: str
     role: Role | None = None
     required: bool = False
     flag: bool = False
+    takes: Values | Words | None = None
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:
@@ -149,9 +171,14 @@ class MethodSpec:
     defaults
         Call arguments that this row sets unless the caller does.
     needs
-        What a model or a call has to have for the method to say anything: ``"relu"``, a ReLU; ``"batch"``, two samples or more;
-        ``"logits"``, the score before a softmax or sigmoid, which is left out where it can be. What lacks is told before the
-        run.
+        What a model or a call has to have for the method to say anything, by the words of
+        :data:`metannvis_methods.registry.needs.NEEDS`: ``"relu"``, ``"batch"``, ``"logits"`` and so on. What lacks is told
+        before the run.
+    passes
+        Rows that pass through the model for each sample, beside the prediction: a formula of the row's options, and of
+        ``features`` (groups of the mask), ``windows``, ``baselines`` and ``channels``.
+    sanity
+        What is published of it under weights drawn anew.
     moves_inputs
         A layer's method that walks or draws among inputs, which have to be numbers for that.
     rows_a_sample
@@ -178,6 +205,8 @@ class MethodSpec:
     rows_a_sample: int | None = None
     moves_inputs: bool = False
     needs: tuple[str, ...] = ()
+    passes: str = ""
+    sanity: str = ""
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"
@@ -193,6 +222,9 @@ class MethodSpec:
             raise InvalidArgumentError(f"{where}: unknown kind {self.kind!r}; there are {', '.join(KINDS)}")
         if isinstance(self.cls, str) and self.cls.count(":") != 1:
             raise InvalidArgumentError(f"{where}: cls={self.cls!r} has to read 'package.module:Class'")
+        for need in self.needs:
+            if need not in NEEDS:
+                raise InvalidArgumentError(f"{where}: unknown need {need!r}; there are {', '.join(NEEDS)}")
         names = [argument.name for argument in self.arguments]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -233,8 +265,8 @@ class MethodSpec:
         return tuple(argument for argument in self.arguments if argument.required and argument.role != "layer")
 
     def argument(self, name: str) -> Argument | None:
-        """Argument by the toolkit's name."""
-        return next((argument for argument in self.arguments if argument.name == name), None)
+        """Argument by the toolkit's name, or another one that it is known by."""
+        return next((argument for argument in self.arguments if name in (argument.name, *argument.also)), None)
 
     def by_role(self, *roles: str | None) -> Argument | None:
         """First argument that has one of these roles."""
@@ -258,6 +290,23 @@ class MethodSpec:
         """Older name of :meth:`argument_for`."""
         return self.argument_for(name)
 
+    @property
+    def purpose(self) -> str:
+        """What is asked of it."""
+        of = PURPOSES.get(self.family, "what an explanation is made of")
+        return {
+            "neuron": of.replace("the output", "a neuron"),
+            "layer": of.replace("inputs", "parts of a layer"),
+        }.get(self.kind if self.family not in ("cam", "activation") else "", of)
+
+    @property
+    def support(self) -> str:
+        """In which frameworks it runs, and how models of others come there."""
+        if not self.frameworks:
+            return "in the model's own framework"
+        form = ", brought into canonical form where its activations are no modules" if self.needs_canonical else ""
+        return f"in {' or '.join(self.frameworks)}{form}; models of others by translation"
+
     def to_dict(self) -> dict[str, Any]:
         """The row as plain, JSON-able values."""
         return {
@@ -274,6 +323,10 @@ class MethodSpec:
             "stochastic": self.stochastic,
             "defaults": dict(self.defaults),
             "needs": list(self.needs),
+            "purpose": self.purpose,
+            "passes": self.passes,
+            "sanity": self.sanity,
+            "support": self.support,
             "arguments": [
                 {
                     "name": argument.name,
@@ -281,6 +334,11 @@ class MethodSpec:
                     "role": argument.role,
                     "required": argument.required,
                     "flag": argument.flag,
+                    "takes": "true or false"
+                    if argument.flag
+                    else None
+                    if argument.takes is None
+                    else str(argument.takes),
                 }
                 for side, arguments in (("constructor", self.init), ("call", self.call))
                 for argument in arguments
@@ -291,7 +349,12 @@ class MethodSpec:
         where = " or ".join(self.frameworks) or "any framework"
         lines = [f"{self.key} ({self.toolset}, {where}; {self.kind}, {self.family})"]
         lines += [f"  {self.summary}"] if self.summary else []
+        lines += [f"  for: {self.purpose}"]
+        lines += [f"  runs: {self.support}"]
+        lines += [f"  passes a sample: {self.passes}{' and back' * self.differentiates}"] if self.passes else []
+        lines += [f"  sanity checks: {self.sanity}"] if self.sanity else []
         lines += [f"  reference: {self.reference}"] if self.reference else []
+        lines += [f"  needs: {NEEDS[need]}" for need in self.needs]
         lines += [f"  caveat: {caveat}" for caveat in self.caveats]
         for side, arguments in (("constructor", self.init), ("call", self.call)):
             if arguments:
@@ -302,6 +365,8 @@ class MethodSpec:
             if (argument := self.argument_for(name)) and argument.name != name
         ]
         lines += [f"  in explain(): {', '.join(names)}"] if names else []
+        by_word = [argument for argument in self.arguments if isinstance(argument.takes, Words)]
+        lines += [f"  {argument.name}, {argument.takes}" for argument in by_word]
         return "\n".join(lines)
 
 

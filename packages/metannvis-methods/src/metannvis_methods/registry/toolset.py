@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -218,6 +219,8 @@ class Toolset:
         What to type if they are not.
     rows
         Its methods.
+    excluded
+        Methods of the toolkit that have no row, by their classes, with the reason.
     """
 
     key: str = ""
@@ -225,6 +228,7 @@ class Toolset:
     packages: tuple[str, ...] = ()
     install: str = ""
     rows: tuple[MethodSpec, ...] = ()
+    excluded: Mapping[str, str] = MappingProxyType({})
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Why this model of a right framework has to be made canonical first; empty if it has not."""
@@ -234,6 +238,10 @@ class Toolset:
         """Older name of :meth:`reasons_to_translate`; a toolset that has this one is asked it."""
         own = type(self).reasons_to_translate is not Toolset.reasons_to_translate
         return self.reasons_to_translate(spec, model, inputs) if own else ()
+
+    def lacks(self, call: MethodCall) -> Sequence[str]:
+        """What the model lacks for the method and only the toolset can tell, a sentence each; it is told before the run."""
+        return ()
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one method. One thread at a time in a process does, so that global generators and filters may be used."""

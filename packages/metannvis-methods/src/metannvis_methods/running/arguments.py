@@ -91,9 +91,10 @@ def bind(
             else:
                 bound.give(argument.name, value, name)
     for name, value in (options or {}).items():
-        if spec.argument(name) is None:
+        argument = spec.argument(name)
+        if argument is None:
             raise InvalidArgumentError(_unknown(spec, name))
-        bound.give(name, value, name)
+        bound.give(argument.name, value, name)
     for name, value in arguments.items():
         if value is None:
             continue
@@ -105,6 +106,8 @@ def bind(
         value = bound.side(known.name).get(known.name)
         if known.flag and value is not None and not isinstance(value, (bool, np.bool_)):
             raise InvalidArgumentError(f"{known.name} of {spec.key} is true or false, not {value!r}")
+        if known.takes is not None and value is not None:
+            known.takes.check(value, f"{known.name} of {spec.key}")
     for name, value in spec.defaults:
         bound.side(name).setdefault(name, value)
     return bound

@@ -18,6 +18,7 @@ from metannvis_methods.registry.toolset import MethodOutput, Toolset
 from metannvis_methods.running import notices
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import in_time
+from metannvis_methods.running.notices import tell
 
 
 def limited(call: RunningCall, adapter: ModelAdapter, fixed: int) -> RunningCall:
@@ -111,8 +112,11 @@ def _bounded_by_view(call: RunningCall, adapter: ModelAdapter) -> bool:
 
 
 def _attempt(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> MethodOutput:
+    shown = _shown(call, adapter).for_toolset()
+    for lack in toolset.lacks(shown):
+        tell(lack, UnfitWarning)
     try:
-        return toolset.run(_shown(call, adapter).for_toolset())
+        return toolset.run(shown)
     except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:

@@ -13,6 +13,7 @@ from metannvis_methods.models.arrays import in_order, several, to_numpy
 from metannvis_methods.registry.spec import Role
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.option_words import settled_words
 from metannvis_methods.running.prepared import Prepared
 
 __all__ = ["caller_array", "converted", "model_input"]
@@ -46,6 +47,8 @@ def converted(call: RunningCall, prepared: Prepared, layer: Any, target: Target)
         side = dict(given)
         for argument in arguments:
             value = side.get(argument.name)
+            if argument.takes is not None and value is not None:
+                side[argument.name] = settled_words(call, prepared, argument, value)
             if argument.role in (None, "layer", "score") or value is None:
                 continue
             if not callable(value) or hasattr(value, "shape"):

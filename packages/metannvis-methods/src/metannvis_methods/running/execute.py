@@ -28,13 +28,14 @@ from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
-from metannvis_methods.running.fitness import tell_unfit_before, tell_unfit_values
+from metannvis_methods.running.fitness import tell_probabilities, tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
+from metannvis_methods.running.option_words import explains_layer
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
@@ -130,7 +131,6 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
             lambda place: black_and_white(asked.words, prepared.source, prepared.framework, *lying, place),
         )
     call = converted(asked, prepared, layer, target)
-    tell_unfit_before(call, prepared, call.inputs)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
@@ -141,8 +141,12 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
         if layer is not None and spec.draws_maps:
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.words.reshape)
             call = dataclasses.replace(call, arrange=arrange)
+        tell_unfit_before(call, prepared, call.inputs)
         seen = Seen()
-        if call.inputs:
+        at_layer = explains_layer(asked, call, prepared)
+        if at_layer is not None:
+            call = at_layer
+        elif call.inputs:
             call, seen = _aimed(asked, call, prepared)
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
@@ -249,6 +253,8 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
         ((_, output),) = predicted(adapter, viewed, given, fixed=prepared.fixed_batch, bound=call.batch_size)
         output = in_caller_layout(chosen, output)
         seen = dataclasses.replace(seen, logits=True)
+    elif "logits" in spec.needs and asked.words.logits is None:
+        tell_probabilities(asked, output)
     call = dataclasses.replace(call, logits=before)
     if asked.score is not None:
         asked_score = asked.score

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metannvis_methods.errors import UnfitWarning
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 
+if TYPE_CHECKING:
+    from metannvis_translate import LayerInfo
+
 __all__ = ["tell_unfit_before", "tell_unfit_values"]
 
 Array = np.ndarray[Any, Any]
-#: Classes of layers and operations that are a ReLU, in either framework.
-RELUS = ("relu", "relu6")
+#: How near to one the sum of the outputs of a sample is that are taken for probabilities.
+NEAR_ONE = 1e-4
 
 
 def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> None:
     """Warn of what the row needs and the model or the call lacks, before time is spent."""
-    spec = call.spec
     for place, value in enumerate(inputs):
         array = to_numpy(value)
         wrong = array.size - int(np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
@@ -34,19 +37,100 @@ def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[An
                 "fill in missing values first",
                 UnfitWarning,
             )
-    if "batch" in spec.needs and inputs and len(inputs[0]) < 2:
-        tell(f"{spec.key} shuffles among samples, and there is one: give two or more", UnfitWarning)
-    if "relu" in spec.needs and not _has_relu(prepared):
+    for need in call.spec.needs:
+        check = CHECKS.get(need)
+        text = None if check is None else check(call, prepared, inputs)
+        if text is not None:
+            tell(text, UnfitWarning)
+
+
+def _relu(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    kinds = prepared.adapter.kinds_of(prepared.model)
+    if not kinds or "relu" in kinds:
+        return None
+    return (
+        f"{call.spec.key} changes the gradients of ReLUs, and the model has none: what it gives is the plain gradient; take "
+        "saliency or integrated_gradients"
+    )
+
+
+def _batch(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    if not inputs or len(inputs[0]) > 1:
+        return None
+    return f"{call.spec.key} shuffles among samples, and there is one: give two or more"
+
+
+def _sample(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    if not inputs or len(inputs[0]) == 1:
+        return None
+    return f"{call.spec.key} takes one sample at a time, and there are {len(inputs[0])}: give them one by one"
+
+
+def _baselines(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    given = call.option("distribution")
+    counts = {len(item) for item in in_order(given) if getattr(item, "shape", ())}
+    if counts != {1}:
+        return None
+    return f"{call.spec.key} averages over baselines, and there is one: give two or more, or take {_single(call.spec)}"
+
+
+def _single(spec: MethodSpec) -> str:
+    return spec.key.removesuffix("_shap")
+
+
+def _places(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    found = _places_of_layer(call, prepared)
+    return None if found is None or found[1] else _shows_no_place(found[0], "no places beside channels")
+
+
+def _map(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
+    found = _places_of_layer(call, prepared)
+    if found is None or not found[1] or any(size != 1 for size in found[1]):
+        return None
+    return _shows_no_place(found[0], "one place")
+
+
+def _places_of_layer(call: RunningCall, prepared: Prepared) -> tuple[LayerInfo, tuple[int | None, ...]] | None:
+    """The layer, and how many places lie along each of its axes of space; ``None`` if that is not known."""
+    if prepared.row is None or not prepared.row.source.shape or call.arrange is not None:
+        return None
+    info, last = prepared.row.source, adapter_for(prepared.framework).channels_last
+    return info, tuple(info.shape[1:-1] if last else info.shape[2:])
+
+
+def _shows_no_place(layer: LayerInfo, has: str) -> str:
+    return (
+        f"layer {layer.name!r} returns shape {tuple(layer.shape)}, which has {has}: a map of it shows nothing of where; name a "
+        "convolution in front of the pooling, or layer='auto'"
+    )
+
+
+#: What of a need can be told before the model is run; ``logits`` needs a prediction, rules are the toolset's.
+CHECKS: Mapping[str, Callable[[RunningCall, Prepared, Sequence[Any]], str | None]] = {
+    "relu": _relu,
+    "batch": _batch,
+    "sample": _sample,
+    "baselines": _baselines,
+    "places": _places,
+    "map": _map,
+}
+
+
+def tell_probabilities(call: RunningCall, output: Array) -> None:
+    """Warn of outputs that are probabilities by what they are, where the method is defined by the score before them."""
+    if _sums_to_one(output):
         tell(
-            f"{spec.key} changes the gradients of ReLUs, and the model has none: what it gives is the plain gradient",
+            f"{call.spec.key} is defined by the score before a softmax, and the outputs of the model sum to one, as "
+            "probabilities do; no softmax was found that could be left out: explain a model that returns the scores, or say "
+            "logits=False",
             UnfitWarning,
         )
 
 
-def _has_relu(prepared: Prepared) -> bool:
-    layers = prepared.adapter.layers_of(prepared.model)
-    kinds = [type(layer).__name__.casefold() for layer in layers.values()]
-    return not layers or any(kind in RELUS for kind in kinds)
+def _sums_to_one(output: Array) -> bool:
+    if output.dtype.kind != "f" or output.ndim != 2 or output.shape[1] < 2 or not output.size:
+        return False
+    return bool(output.min() >= 0 and np.abs(output.sum(1) - 1).max() < NEAR_ONE)
 
 
 def tell_unfit_values(spec: MethodSpec, values: Sequence[Array | None]) -> None:

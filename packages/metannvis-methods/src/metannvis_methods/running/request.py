@@ -114,11 +114,14 @@ def resolve(
 
 def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:
     """Options of the toolkit that the caller set, as JSON holds them."""
-    plain = {
-        known.name for known in spec.arguments if known.role in (None, "batch", "per_eval", "delta", "layer_input")
-    }
+    plain = (None, "batch", "per_eval", "delta", "layer_input")
     given = {**(words.options or {}), **(words.init_args or {}), **(words.exec_args or {})}
-    return {name: jsonable(value) for name, value in given.items() if name in plain}
+    known = {name: spec.argument(name) for name in given}
+    return {
+        argument.name: jsonable(given[name])
+        for name, argument in known.items()
+        if argument is not None and argument.role in plain
+    }
 
 
 def toolset_of(spec: MethodSpec) -> Toolset:

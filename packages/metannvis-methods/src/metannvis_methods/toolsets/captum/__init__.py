@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
@@ -9,6 +10,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
+from metannvis_methods.toolsets.captum.exclusions import EXCLUDED
 from metannvis_methods.toolsets.captum.rows import ROWS
 
 __all__ = ["CaptumToolset", "toolset"]
@@ -22,6 +24,7 @@ class CaptumToolset(Toolset):
     packages = ("torch", "captum")
     install = "pip install 'metannvis-methods[captum]'"
     rows = ROWS
+    excluded = EXCLUDED
 
     def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
         """Activations that a method which hooks on modules would miss or get wrong."""
@@ -45,6 +48,21 @@ class CaptumToolset(Toolset):
                 f"since {'; '.join(found)}"
             )
         return found
+
+    def lacks(self, call: MethodCall) -> Sequence[str]:
+        """Modules for which relevance propagation has no rule."""
+        if "rules" not in call.spec.needs:
+            return ()
+        from metannvis_methods.toolsets.captum.lrp_rules import without_rules
+
+        names = without_rules(call)
+        if not names:
+            return ()
+        text = (
+            f"{call.spec.key} has no rule for {', '.join(names)}, and Captum refuses the model: set a rule on each as its "
+            "attribute rule (captum.attr._utils.lrp_rules), or take integrated_gradients or deep_lift"
+        )
+        return (text,)
 
     def run(self, call: MethodCall) -> MethodOutput:
         """Run one of Captum's methods."""

@@ -36,6 +36,8 @@ IN_INPUT_SHAPE = Argument("return_input_shape", flag=True)
 
 UNIQUE = "needs every activation to be a module of its own; other models are brought into that form first"
 SANITY = "is nearly blind to the weights of the later layers (Adebayo et al., 2018, arXiv:1810.03292)"
+NOISY = "is noisy, and zero where the output is saturated"
+PRODUCT = "is zero where what is explained is, and where the output is saturated"
 CHANGING = "depends on the baseline"
 ESTIMATE = "is a random estimate: give seed=… to repeat it"
 ONCE_A_FEATURE = "runs the model once a feature: group pixels with feature_mask"

@@ -42,7 +42,7 @@ def run(call: MethodCall) -> MethodOutput:
             arguments[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
     asked = call.spec.by_role("delta")
     if call.spec.base == "lrp":
-        attach_rules(call.model)
+        attach_rules(call)
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
@@ -68,7 +68,7 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
         from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
 
         return arranged_cam(call, arguments)
-    if call.batch_size is None or drawn is None or call.spec.base != "deep_lift_shap":
+    if drawn is None or call.spec.base != "deep_lift_shap" or not (call.batch_size or _single(arguments[drawn.name])):
         return cls(call.model, **call.init_arguments).attribute(**arguments)
     import captum.attr
 
@@ -78,6 +78,12 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
     return baselines_one_by_one(
         lambda baseline: one.attribute(**{**arguments, drawn.name: baseline}), arguments[drawn.name]
     )
+
+
+def _single(baselines: Any) -> bool:
+    """Whether there is one baseline, of which Captum has no mean."""
+    first = baselines[0] if isinstance(baselines, tuple) else baselines
+    return bool(getattr(first, "shape", ())) and len(first) == 1
 
 
 def _bounded(call: MethodCall) -> AbstractContextManager[Any]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from metannvis_methods.errors import MissingArgumentError
+from metannvis_methods.registry.option_words import ChosenWord
 from metannvis_methods.registry.toolset import MethodCall, Progress
 from metannvis_methods.toolsets.load import import_quietly
+from metannvis_methods.toolsets.tf_keras_vis.objects import (
+    callback_of,
+    function_of,
+    input_modifier_of,
+    listed,
+    optimizer_of,
+    regularizers_of,
+)
 
 __all__ = ["ascent_arguments"]
 
@@ -24,32 +33,57 @@ def ascent_arguments(model: Any, arguments: Mapping[str, Any], call: MethodCall)
     generators made when it was imported, so no seed repeats a run. With ``call.seed`` each gets a generator of
     its own.
     """
-    given = {name: arguments[name] for name in ("seed_input", "input_modifiers", "regularizers") if name in arguments}
+    names = ("seed_input", "input_modifiers", "regularizers", "optimizer")
+    given = {name: arguments[name] for name in names if name in arguments}
+    ranges = _ranges(model, arguments.get("input_range", (0, 255)))
     if given.get("seed_input") is None:
-        given["seed_input"] = _start(model, arguments.get("input_range", (0, 255)), call)
+        given["seed_input"] = _start(model, ranges, call)
     images = all(len(tensor.shape) == 4 for tensor in model.inputs)
-    if "input_modifiers" not in arguments and (call.seed is not None or not images):
+    if "input_modifiers" in given:
+        given["input_modifiers"] = listed(given["input_modifiers"], model, input_modifier_of, "input_modifiers")
+    elif call.seed is not None or not images:
         given["input_modifiers"] = _default_modifiers(model)
-    if "regularizers" not in arguments and not images:  # total variation is defined for images only
+    if "regularizers" in given:
+        given["regularizers"] = regularizers_of(given["regularizers"], model)
+    elif not images:  # total variation is defined for images only
         given["regularizers"] = [
             import_quietly("tf_keras_vis.activation_maximization.regularizers").Norm(weight=0.3, p=1)
         ]
     if call.seed is not None and "input_modifiers" in given:
         given["input_modifiers"] = _seeded(given["input_modifiers"], np.random.default_rng(call.seed))
+    if "optimizer" in given:
+        given["optimizer"] = optimizer_of(given["optimizer"])
+    if "activation_modifiers" in arguments:
+        given["activation_modifiers"] = _of_inputs(arguments["activation_modifiers"], model)
+    callbacks = arguments.get("callbacks") or []
+    callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    callbacks = [callback_of(item, ranges) if isinstance(item, ChosenWord) else item for item in callbacks]
     if call.progress is not None:
-        callbacks = arguments.get("callbacks") or []
-        callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-        given["callbacks"] = [*callbacks, _Steps(call.progress, int(arguments.get("steps", STEPS)))]
-    return given
+        callbacks.append(_Steps(call.progress, int(arguments.get("steps", STEPS))))
+    return {**given, "callbacks": callbacks}
 
 
-def _start(model: Any, input_range: Any, call: MethodCall) -> Any:
+def _ranges(model: Any, input_range: Any) -> list[tuple[Any, Any]]:
+    """Bounds of each input; ``None`` where there is none."""
+    ranges = list(input_range) if isinstance(input_range, list) else [input_range]
+    ranges = ranges * len(model.inputs) if len(ranges) == 1 else ranges
+    return [(None, None) if bounds is None else tuple(bounds) for bounds in ranges]
+
+
+def _of_inputs(value: Any, model: Any) -> Any:
+    """Functions by the names of the inputs, where they are given by word."""
+    if not isinstance(value, list):
+        return value
+    lists = value if any(isinstance(item, list) for item in value) else [value] * len(model.inputs)
+    return {tensor.name: function_of(items) for tensor, items in zip(model.inputs, lists, strict=False)}
+
+
+def _start(model: Any, ranges: Sequence[tuple[Any, Any]], call: MethodCall) -> Any:
     """Uniform noise over the input range, one sample a target."""
     import tensorflow as tf
 
     generator = np.random.default_rng(call.seed)
     samples = len(call.target) if isinstance(call.target, list) else 1
-    ranges = list(input_range) if isinstance(input_range, list) else [input_range] * len(model.inputs)
     starts = []
     for tensor, bounds in zip(model.inputs, ranges, strict=True):
         shape = tuple(tensor.shape)[1:]
@@ -62,9 +96,9 @@ def _start(model: Any, input_range: Any, call: MethodCall) -> Any:
     return starts[0] if len(starts) == 1 else starts
 
 
-def _bounds(bounds: Any) -> tuple[float, float]:
+def _bounds(bounds: tuple[Any, Any]) -> tuple[float, float]:
     """As the toolkit fills in a bound that is missing."""
-    low, high = (None, None) if bounds is None else bounds
+    low, high = bounds
     if low is None:
         return (0.0, 1.0) if high is None else (high - abs(high / 2.0), high)
     return low, (low + abs(low * 2.0) if high is None else high)

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.registry.option_values import number, whole
+from metannvis_methods.registry.sanity_checks import PASSES_ADEBAYO
 from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
+from metannvis_methods.toolsets.tf_keras_vis.words import (
+    CALLBACKS,
+    FUNCTION_OF_MAPS,
+    FUNCTIONS_OF_INPUTS,
+    INPUT_MODIFIERS,
+    MODEL_MODIFIERS,
+    OPTIMIZERS,
+    REGULARIZERS,
+    UNCONNECTED,
+)
 
 __all__ = ["ROWS"]
 
-INIT = (Argument("model_modifier"), Argument("clone"))
+INIT = (Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",)), Argument("clone"))
 SCORE = Argument("score", "score", required=True)
 SEED_INPUT = Argument("seed_input", "input", required=True)
-GRADIENT_MODIFIER = Argument("gradient_modifier")
-COMMON = (Argument("training", flag=True), Argument("unconnected_gradients"))
+GRADIENT_MODIFIER = Argument("gradient_modifier", takes=FUNCTION_OF_MAPS, also=("gradient_modifiers",))
+COMMON = (Argument("training", flag=True), Argument("unconnected_gradients", takes=UNCONNECTED))
 LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer", flag=True))
-CAM = (Argument("activation_modifier"), Argument("expand_cam", flag=True), Argument("normalize_cam", flag=True))
+CAM = (
+    Argument("activation_modifier", takes=FUNCTION_OF_MAPS, also=("activation_modifiers",)),
+    Argument("expand_cam", flag=True),
+    Argument("normalize_cam", flag=True),
+)
 GRADIENT_CAM = (SCORE, SEED_INPUT, *LAYER, GRADIENT_MODIFIER, *CAM, *COMMON)
 SALIENCY = (
     SCORE,
     SEED_INPUT,
-    Argument("smooth_samples"),
-    Argument("smooth_noise"),
+    Argument("smooth_samples", takes=whole(0)),
+    Argument("smooth_noise", takes=number(0)),
     Argument("keepdims", flag=True),
     GRADIENT_MODIFIER,
     Argument("normalize_map", flag=True),
@@ -52,17 +68,18 @@ ROWS: tuple[MethodSpec, ...] = (
             SCORE,
             Argument("seed_input", "input"),
             Argument("input_range"),
-            Argument("input_modifiers"),
-            Argument("regularizers"),
-            Argument("steps"),
-            Argument("optimizer"),
+            Argument("input_modifiers", takes=INPUT_MODIFIERS, also=("input_modifier",)),
+            Argument("regularizers", takes=REGULARIZERS, also=("regularizer",)),
+            Argument("steps", takes=whole(1)),
+            Argument("optimizer", takes=OPTIMIZERS),
             GRADIENT_MODIFIER,
-            Argument("callbacks"),
-            Argument("activation_modifiers"),
+            Argument("callbacks", takes=CALLBACKS, also=("callback",)),
+            Argument("activation_modifiers", takes=FUNCTIONS_OF_INPUTS, also=("activation_modifier",)),
             *COMMON,
         ),
         family="optimization",
         summary="an input that makes the output large, found by gradient ascent",
+        passes="steps",
         reference="Erhan et al.: Visualizing Higher-Layer Features of a Deep Network, 2009",
         caveats=(
             "its defaults suit inputs of 0…255; give input_range=(low, high) for others",
@@ -77,10 +94,11 @@ ROWS: tuple[MethodSpec, ...] = (
         "primary",
         call=SALIENCY,
         summary="absolute gradient of the output with respect to the input, its largest channel",
+        passes="max(1, smooth_samples)",
+        sanity=PASSES_ADEBAYO,
         reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
         caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
         stochastic=True,
-        rows_a_sample=1,
     ),
     _row(
         "smooth_grad",
@@ -88,10 +106,11 @@ ROWS: tuple[MethodSpec, ...] = (
         "primary",
         call=SALIENCY,
         summary="saliency, averaged over noisy copies of the input",
+        passes="smooth_samples",
+        sanity=PASSES_ADEBAYO,
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
-        rows_a_sample=1,
         defaults=(("smooth_samples", 20),),
     ),
     _row(
@@ -101,10 +120,12 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="a layer's channels, weighted by their mean gradients, added up, rectified and enlarged",
+        passes="1",
+        sanity=PASSES_ADEBAYO,
         reference="Selvaraju et al.: Grad-CAM, 2016, arXiv:1610.02391",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "grad_cam++",
@@ -113,10 +134,11 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="Grad-CAM with weights from second and third derivatives",
+        passes="1",
         reference="Chattopadhyay et al.: Grad-CAM++, 2017, arXiv:1710.11063",
         caveats=(NORMALIZED.format("cam"), POSITIVE, "takes exp(score): large logits overflow"),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "score_cam",
@@ -128,12 +150,13 @@ ROWS: tuple[MethodSpec, ...] = (
             *LAYER,
             *CAM,
             Argument("batch_size", "batch"),
-            Argument("max_N"),
+            Argument("max_N", takes=whole(), also=("max_n",)),
             Argument("training", flag=True),
         ),
         family="cam",
         gradients=False,
         summary="a layer's channels, weighted by the output for the input masked with each",
+        passes="channels + 1",
         reference="Wang et al.: Score-CAM, 2019, arXiv:1910.01279",
         caveats=(
             NORMALIZED.format("cam"),
@@ -142,7 +165,7 @@ ROWS: tuple[MethodSpec, ...] = (
             "applies a softmax to the output of several classes, whether the model has one already or not",
         ),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
     _row(
         "layer_cam",
@@ -151,9 +174,10 @@ ROWS: tuple[MethodSpec, ...] = (
         call=GRADIENT_CAM,
         family="cam",
         summary="a layer's channels, weighted element by element by their positive gradients and added up",
+        passes="1",
         reference="Jiang et al.: LayerCAM, 2021, doi:10.1109/TIP.2021.3089943",
         caveats=(NORMALIZED.format("cam"), POSITIVE),
         rows_a_sample=1,
-        needs=("logits",),
+        needs=("logits", "map"),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
@@ -13,7 +13,9 @@ from metannvis_methods.toolsets.cam_formulas import FORMULAS
 from metannvis_methods.toolsets.load import import_quietly, load_class
 from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
 from metannvis_methods.toolsets.tf_keras_vis.class_activation_maps import finished
-from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
+from metannvis_methods.toolsets.tf_keras_vis.modifiers import modified
+from metannvis_methods.toolsets.tf_keras_vis.objects import function_of
+from metannvis_methods.toolsets.tf_keras_vis.row_bounds import in_pieces
 from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
@@ -31,9 +33,11 @@ def run(call: MethodCall) -> MethodOutput:
     cls = load_class(call.spec)
     init, arguments = call.init_arguments, call.call_arguments
     view = keras.Model(call.model.inputs, call.model.outputs)
-    if init.get("model_modifier") is not None:
-        init["model_modifier"] = own_modifiers(init["model_modifier"])
+    view, init["model_modifier"] = modified(view, init.get("model_modifier"))
     init["clone"] = True
+    for name in ("gradient_modifier", "activation_modifier"):
+        if name in arguments:
+            arguments[name] = function_of(arguments[name])
     if arguments.get("score") is None:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
@@ -41,11 +45,37 @@ def run(call: MethodCall) -> MethodOutput:
     _name_layer(call, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
+    method = cls(view, **init)
     if call.spec.family == "optimization":
-        arguments |= ascent_arguments(view, arguments, call)
-    values = cls(view, **init)(**arguments)
+        arguments |= ascent_arguments(method.model, arguments, call)
+    count = len(call.inputs[0]) if call.inputs else 0
+    if call.batch_size is not None:  # draws are of all samples, and only a pass through the model is bounded
+        method.model = in_pieces(method.model, call.batch_size, _counted(call, arguments))
+    values = method(**arguments)
+    if call.progress is not None and call.spec.family != "optimization" and (call.batch_size or count) < count:
+        rows = _rows(call, arguments)
+        call.progress(rows, rows, "run")
     channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
     return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
+
+
+def _rows(call: MethodCall, arguments: Mapping[str, Any]) -> int:
+    """Rows that saliency passes through the model."""
+    return len(call.inputs[0]) * max(1, int(arguments.get("smooth_samples") or 0))
+
+
+def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], None]:
+    """What tells how many rows have passed; an ascent tells its steps instead."""
+    if call.progress is None or call.spec.family == "optimization" or len(call.inputs[0]) <= (call.batch_size or 0):
+        return lambda rows: None
+    progress, total = call.progress, _rows(call, arguments)
+    done = [0]
+
+    def tell(rows: int) -> None:
+        progress(done[0], total, "run")
+        done[0] += rows
+
+    return tell
 
 
 def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments: dict[str, Any]) -> Any:

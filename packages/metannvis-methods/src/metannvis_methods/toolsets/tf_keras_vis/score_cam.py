@@ -82,7 +82,10 @@ def _packed(tensors: Sequence[Any]) -> Any:
 
 
 def _most_varied(activations: Array, most: Any) -> Array:
-    """The channels whose standard deviation is largest in some sample (Faster-Score-CAM)."""
+    """The channels of each sample whose standard deviation there is largest (Faster-Score-CAM).
+
+    tf-keras-vis takes those of all samples for each, so that a map depends on the samples beside it.
+    """
     channels = activations.shape[-1]
     if most is None or most <= 0 or most == channels:
         return activations
@@ -90,7 +93,9 @@ def _most_varied(activations: Array, most: Any) -> Array:
         raise InvalidArgumentError(f"max_N is at most the {channels} channels of the layer, not {most}")
     deviation = activations.std(tuple(range(1, activations.ndim - 1)))
     chosen = np.argsort(-deviation, axis=-1, kind="stable")[:, :most]
-    return activations[..., list(dict.fromkeys(chosen.reshape(-1).tolist()))]
+    places = chosen.reshape(len(chosen), *[1] * (activations.ndim - 2), most)
+    found: Array = np.take_along_axis(activations, places, axis=-1)
+    return found
 
 
 def _masks(activations: Array, image: Array, *, half_pixels: bool) -> Array:

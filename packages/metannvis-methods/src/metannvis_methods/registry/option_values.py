@@ -1,0 +1,104 @@
+"""Option values: what an option of a method takes, so that a call is refused before a model is opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError, near_misses
+
+__all__ = ["Values", "number", "one_of", "pair", "text", "true_or_false", "whole"]
+
+
+@dataclass(frozen=True)
+class Values:
+    """What an option takes.
+
+    Attributes
+    ----------
+    says
+        What that is, as it stands behind "is": ``"a whole number of at least 1"``.
+    fits
+        Whether a value is such.
+    names
+        Texts that fit, if it takes one of several: those near a wrong one are named.
+    """
+
+    says: str
+    fits: Callable[[Any], bool]
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.says
+
+    def check(self, value: Any, where: str) -> None:
+        """Refuse a value that does not fit.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The message says where it stood and what fits.
+        """
+        if not self.fits(value):
+            close = near_misses(value, self.names) if isinstance(value, str) else []
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidArgumentError(f"{where} is {self.says}, not {value!r}{meant}")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    return bool(math.isfinite(value))
+
+
+def whole(least: int | None = None) -> Values:
+    """A whole number, of at least so much."""
+    says = "a whole number" + ("" if least is None else f" of at least {least}")
+
+    def fits(value: Any) -> bool:
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return is_whole and (least is None or bool(value >= least))
+
+    return Values(says, fits)
+
+
+def number(least: float | None = None, *, above: float | None = None) -> Values:
+    """A finite number, of at least so much, or above so much."""
+    says = (
+        "a number" + ("" if least is None else f" of at least {least}") + ("" if above is None else f" above {above}")
+    )
+
+    def fits(value: Any) -> bool:
+        return _is_number(value) and not (
+            (least is not None and value < least) or (above is not None and value <= above)
+        )
+
+    return Values(says, fits)
+
+
+def true_or_false() -> Values:
+    """True or false, and nothing that counts as such."""
+    return Values("true or false", lambda value: isinstance(value, (bool, np.bool_)))
+
+
+def text(what: str) -> Values:
+    """A text that is not empty."""
+    return Values(what, lambda value: isinstance(value, str) and bool(value))
+
+
+def one_of(*names: str) -> Values:
+    """One of several texts."""
+    return Values(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names, names)
+
+
+def pair(of: Values, says: str) -> Values:
+    """Two values, in order."""
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and len(value) == 2 and all(of.fits(item) for item in value)
+
+    return Values(says, fits)
