@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -131,6 +131,12 @@ class KerasAdapter(ModelAdapter):
             found = [(name, tensor) for name, (_, tensor) in zip(own, found, strict=True)]
         return [(path, to_numpy(tensor)) for path, tensor in found]
 
+    def returns(self, model: Any) -> tuple[tuple[int, ...], ...] | None:
+        """As the functional graph says."""
+        returned = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
+        shape = tuple(returned.shape) if isinstance(returned, keras.KerasTensor) else ()
+        return (shape[1:],) if shape and None not in shape[1:] else None
+
     def ends_in_probabilities(self, model: Any, place: int, inputs: Sequence[Any]) -> bool:
         """As the last operation, or its activation, says."""
         return before_probabilities(keras.tree.flatten(model.outputs)[place]) is not None
@@ -193,9 +199,17 @@ class KerasAdapter(ModelAdapter):
                 )
                 yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer))
             for weight in weights:
-                yield getattr(weight, "path", weight.name), np.asarray(weight)
+                # read, not copied, which an array of the variable would be
+                yield (
+                    getattr(weight, "path", weight.name),
+                    np.asarray(tf.convert_to_tensor(getattr(weight, "value", weight))),
+                )
 
         return digest(parts())
+
+    def structure(self, model: Any) -> Hashable:
+        """Layers by identity."""
+        return tuple((path, id(layer)) for path, layer in _paths(model, "")) or None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""

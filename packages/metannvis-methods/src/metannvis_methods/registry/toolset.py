@@ -79,6 +79,9 @@ class MethodCall:
         What is done about a method that does not fit. Nothing that a toolset looks at.
     reshape
         How tokens lie, as the caller gave it. Nothing that a toolset looks at.
+    hear
+        For a toolset: to be called with the model's output for the next of the inputs as they are, if it comes by it before
+        anything else has passed through the model; ``None``: it is known. Of PyTorch models it is heard without that.
     arrange
         For a toolset, at a layer of a class activation map whose output is no map as the framework has them (tokens, channels
         elsewhere): brings an array of it to ``(N, places…, C)``. ``None``: it is one.
@@ -117,6 +120,7 @@ class MethodCall:
     value_range: tuple[float, float] | None = None
     unfit: str = "warn"
     reshape: Any = None
+    hear: Callable[[Any], None] | None = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     noise: SmoothGrad | None = None
     framework: str = ""

@@ -172,6 +172,7 @@ def _shown(call: MethodCall, adapter: ModelAdapter) -> MethodCall:
         held={},
         embedding=None,
         logits=None,
+        hear=None if call.logits else call.hear,
         target=None if targets else call.target,
         call_options=options,
     )

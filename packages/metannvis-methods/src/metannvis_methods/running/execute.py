@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
+from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitError, UnfitWarning
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
@@ -33,6 +34,7 @@ from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
+from metannvis_methods.running.overhearing import MisjudgedError, Overheard, learn, overhear
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, prepare
 from metannvis_methods.running.prepared import Prepared
@@ -100,7 +102,14 @@ def _execute(
         else:  # a number is the toolkit's own way to count layers
             call = _with_option(call, argument, layer)
     with exclusive(prepared.model, *([] if prepared.translation is None else [prepared.translation.model])):
-        return _run(toolset, call, prepared, found)
+        try:
+            return _run(toolset, call, prepared, found, may_overhear=True)
+        except _NotHeardError:
+            return _run(toolset, call, dataclasses.replace(prepared), found, may_overhear=False)
+
+
+class _NotHeardError(Exception):
+    """The model was taken to return something else, or has not run through: a prediction of its own tells what is wrong."""
 
 
 def _with_option(call: MethodCall, argument: Argument, value: Any) -> MethodCall:
@@ -109,8 +118,14 @@ def _with_option(call: MethodCall, argument: Argument, value: Any) -> MethodCall
     return dataclasses.replace(call, call_options={**call.call_options, argument.name: value})
 
 
-def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) -> Explanation:
-    """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers."""
+def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any, *, may_overhear: bool) -> Explanation:
+    """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers.
+
+    Raises
+    ------
+    _NotHeardError
+        The prediction was to be overheard, and cannot be.
+    """
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.labels))
@@ -128,8 +143,10 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         if layer is not None and spec.draws_maps:
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.reshape)
             call = dataclasses.replace(call, arrange=arrange)
-        seen = Seen()
-        if call.inputs:
+        seen, heard = Seen(), None
+        if call.inputs and may_overhear:
+            call, heard = overhear(asked, call, prepared) or (call, None)
+        if call.inputs and heard is None:
             call, seen = _aimed(asked, call, prepared)
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
@@ -141,7 +158,10 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         def run(part: MethodCall) -> MethodOutput:
             return in_chunks(toolset, part, adapter)
 
-        output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
+        with _listening(adapter, prepared, heard):
+            output = with_held(call, run(call) if call.noise is None else over_noise(call.noise, call, adapter, run))
+    if heard is not None:
+        seen = _heard(asked, call, prepared, heard)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     if output.over != "features":
@@ -161,14 +181,49 @@ def _run(toolset: Toolset, asked: MethodCall, prepared: Prepared, layer: Any) ->
         translation=translation_summary(prepared.translation),
         convergence_delta=None if output.delta is None else to_numpy(output.delta),
         seconds=seconds,
-        options={
-            **asked.recorded,
-            **({"logits": True} if seen.logits else {}),
-            **({} if asked.seed is None else {"seed": asked.seed}),
-        },
+        options=_options(asked, seen),
         output=seen.output,
         prediction=seen.prediction,
     )
+
+
+@contextmanager
+def _listening(adapter: ModelAdapter, prepared: Prepared, heard: Overheard | None) -> Iterator[None]:
+    """Inside, the passes of the method are listened to."""
+    if heard is None:
+        yield
+        return
+    try:
+        with adapter.overhearing(prepared.model, heard):
+            yield
+    except MisjudgedError as error:
+        raise _NotHeardError from error
+    except (DeadlineError, UnfitError, UnfitWarning):
+        raise
+    except Exception as error:
+        if heard.began:
+            raise
+        raise _NotHeardError from error
+
+
+def _heard(asked: MethodCall, call: MethodCall, prepared: Prepared, heard: Overheard) -> Seen:
+    """What was heard, or the prediction that a method which never runs the inputs as they are leaves to be made."""
+    output, chosen = heard.output, heard.chosen
+    if output is None:
+        with guarded(prepared.adapter, prepared.model):
+            outputs = predicted(
+                prepared.adapter, prepared.model, heard.given, fixed=prepared.fixed_batch, bound=call.batch_size
+            )
+        output = outputs[chosen.place][1]
+    seen = _seen(asked, in_caller_layout(chosen, output), chosen.name if len(heard.expected.names) > 1 else None)
+    return dataclasses.replace(seen, logits=bool(call.logits))
+
+
+def _seen(asked: MethodCall, output: Any, name: str | None) -> Seen:
+    """What a prediction shows, in the layout of the caller's model."""
+    if output.dtype.kind == "f" and not np.isfinite(output).all():
+        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
+    return Seen(output=name, prediction=prediction_of(output, asked.labels))
 
 
 def _options(asked: MethodCall, seen: Seen) -> dict[str, Any]:
@@ -216,6 +271,7 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
         (prepared.model, asked),
         lambda: predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size),
     )
+    learn(prepared.model, outputs)
     has_target = spec.by_role("target", "score") is not None
     if not has_target and asked.output is None and len(outputs) > 1:
         return call, Seen()
@@ -223,11 +279,10 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
     output = in_caller_layout(chosen, outputs[chosen.place][1])
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
-    if output.dtype.kind == "f" and not np.isfinite(output).all():
-        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
-    name = chosen.name if len(outputs) > 1 else None
-    seen = Seen(output=name, prediction=prediction_of(output, asked.labels))
+    seen = _seen(asked, output, chosen.name if len(outputs) > 1 else None)
     before = _cuts(asked, adapter, prepared, chosen, given)
+    if len(outputs) == 1 and before:
+        learn(prepared.model, outputs, (True,))
     if before:
         logger.info(
             "%s of %s explains what goes into the softmax or sigmoid that the model ends in", spec.key, spec.toolset
