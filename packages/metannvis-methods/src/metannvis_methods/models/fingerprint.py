@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import types
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,35 +12,46 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 
-__all__ = ["digest", "folded", "plain_attributes"]
+__all__ = ["NOTHING", "digest", "folded", "plain_attributes"]
 
 Array = np.ndarray[Any, Any]
+#: Beside a text that says everything.
+NOTHING = np.empty(0)
+PLAIN = frozenset((type(None), bool, int, float, str))
+FUNCTIONS = (types.FunctionType, types.MethodType)
 #: Bytes from which an array is folded.
 LARGE = 1 << 16
 #: Words in a row, a prime number, and rows that are folded at once: half a megabyte.
 LANES, AT_ONCE = 1021, 64
 
 
-def plain_attributes(owner: Any) -> Iterator[tuple[str, Array]]:
+def plain_attributes(owner: Any, weights: Collection[int] = ()) -> Iterator[tuple[str, Array]]:
     """What an object keeps of numbers, texts, functions and arrays beside its weights, for its fingerprint.
 
-    ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's.
+    ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's, and
+    ``weights`` are the identities of what is looked at by itself.
     """
-    for name, value in sorted(vars(owner).items()):
-        if name.startswith("_"):
+    plain, told = [], []
+    for name, value in vars(owner).items():
+        if name[:1] == "_" or id(value) in weights:
             continue
-        if hasattr(value, "dtype") and hasattr(value, "shape"):
+        if type(value) in PLAIN:
+            plain.append((name, value))
+        elif hasattr(value, "dtype") and hasattr(value, "shape"):
             try:
                 yield name, to_numpy(value)
             except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
-                yield f"{name}={type(value).__qualname__} {value.shape} {value.dtype}", np.empty(0)
+                told.append(f"{name}={type(value).__qualname__} {value.shape} {value.dtype}")
         else:
-            yield f"{name}={_told(value)}", np.empty(0)
+            told.append(f"{name}={_told(value)}")
+    yield f"{plain}{told}", NOTHING
 
 
 def _told(value: Any, depth: int = 3) -> str:
     """Plain values by their content, functions by their names, other objects by their class."""
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
+    if isinstance(value, FUNCTIONS):
+        return value.__qualname__
+    if type(value) in PLAIN or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
         return repr(value)
     if depth and isinstance(value, (list, tuple)):
         return f"[{', '.join(_told(item, depth - 1) for item in value)}]"
@@ -57,7 +69,10 @@ def digest(parts: Iterator[tuple[str, Array]]) -> str:
     """SHA-1 over named arrays, large ones :func:`folded` before."""
     sha = hashlib.sha1(usedforsecurity=False)
     for name, array in parts:
-        sha.update(f"{name}|{array.dtype}|{array.shape}|".encode())
+        if array is NOTHING:
+            sha.update(f"{name}|".encode())
+            continue
+        sha.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         if array.size:
             memory = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
             for piece in folded(memory) if memory.size >= LARGE else (memory,):

@@ -18,7 +18,7 @@ from metannvis_translate.frameworks.keras import flatten_model, framework
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
-from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.keras_view import before_probabilities, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -190,20 +190,18 @@ class KerasAdapter(ModelAdapter):
         if not weights and not self.is_model(model):
             return None
 
+        own = frozenset(map(id, weights))
+
         def parts() -> Iterator[tuple[str, Array]]:
             for path, layer in _paths(model, ""):
                 activation = getattr(layer, "activation", None)
                 yield (
                     f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
-                    np.empty(0),
+                    NOTHING,
                 )
-                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer))
-            for weight in weights:
-                # read, not copied, which an array of the variable would be
-                yield (
-                    getattr(weight, "path", weight.name),
-                    np.asarray(tf.convert_to_tensor(getattr(weight, "value", weight))),
-                )
+                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer, own))
+            for weight in weights:  # read as it is, where an array of the variable would be a copy
+                yield getattr(weight, "path", weight.name), np.asarray(_read(weight))
 
         return digest(parts())
 
@@ -245,6 +243,14 @@ class KerasAdapter(ModelAdapter):
 def _weights(model: Any) -> list[Any]:
     """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
     return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
+
+
+def _read(weight: Any) -> Any:
+    """The tensor in a variable."""
+    variable = getattr(weight, "_value", weight)
+    if isinstance(variable, tf.Variable) and tf.executing_eagerly():
+        return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
+    return tf.convert_to_tensor(weight)
 
 
 def _structure(model: Any) -> Any:

@@ -25,7 +25,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, Listener, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
-from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_overhearing import overhearing
 from metannvis_methods.models.torch_taps import tapped
@@ -282,12 +282,12 @@ class TorchAdapter(ModelAdapter):
 
         def parts() -> Iterator[tuple[str, Array]]:
             if isinstance(model, torch.nn.Module):
-                yield repr(model), np.array([module.training for module in model.modules()])
                 for name, module in model.named_modules():
+                    yield f"{name}|{type(module).__qualname__}|{module.extra_repr()}", NOTHING
                     yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
                 sources = (model.named_parameters(), model.named_buffers())
             else:  # an ExportedProgram
-                yield str(model.graph), np.empty(0)
+                yield str(model.graph), NOTHING
                 sources = (model.state_dict.items(), model.constants.items())
             for source in sources:
                 for name, tensor in source:
