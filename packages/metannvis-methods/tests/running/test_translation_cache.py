@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metannvis_methods import LayerChoiceWarning, explain, finish_execution_with_layer, perform_attribution
+from metannvis_methods.models.fingerprint import LANES, folded
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.running import translation_cache as module
 from metannvis_methods.running.translation_cache import Cache, cache, signature
@@ -119,6 +120,73 @@ def test_a_fingerprint_of_a_keras_model(rgb: Any) -> None:
     layer = model.get_layer("block").get_layer("conv1")
     layer.set_weights([weight + 1e-6 for weight in layer.get_weights()])
     assert adapter.fingerprint(model) != before
+
+
+def edits(weight: Any) -> dict[str, Any]:
+    """Ways to change a large weight in place, none of which PyTorch counts."""
+    data, flat = weight.data, weight.data.view(-1)
+    last = flat.numel() - 1
+    generator = np.random.default_rng(0)
+    some = generator.choice(last, 2, replace=False).tolist()
+
+    def swap(a: Any, b: Any) -> None:
+        kept = data[a].clone()
+        data[a] = data[b]
+        data[b] = kept
+
+    return {
+        "first": lambda: flat[0].add_(1e-3),
+        "last": lambda: flat[last].mul_(2),
+        "sign of one": lambda: flat[777].neg_(),
+        "signs of two": lambda: flat[some[0]].neg_() and flat[some[1]].neg_(),
+        "signs of two that share a word": lambda: flat[2:4].neg_(),
+        "signs of two that share a lane": lambda: (flat[5].neg_(), flat[5 + 2 * LANES].neg_()),
+        "signs of two that share a lane of doubles": lambda: (flat[5].neg_(), flat[5 + LANES].neg_()),
+        "all signs": lambda: data.neg_(),
+        "signs of a filter": lambda: data[3].neg_(),
+        "signs of an input": lambda: data[:, 3].neg_(),
+        "scale": lambda: data.mul_(1.02),
+        "filters swapped": lambda: swap(1, 2),
+        "filters turned round": lambda: data.copy_(data.flip(0)),
+        "rolled": lambda: data.copy_(data.roll(1, 0)),
+        "transposed": lambda: data.copy_(data.transpose(0, 1).clone()),
+        "bit": lambda: flat.view(require("torch").uint8)[12345].bitwise_xor_(1),
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_every_change_of_a_large_weight_is_noticed(dtype: str) -> None:
+    torch, adapter = require("torch"), adapter_for("torch")
+    net = torch.nn.Conv2d(64, 64, 5, dtype=getattr(torch, dtype))
+    kept = net.weight.detach().clone()
+    seen = {adapter.fingerprint(net)}
+    for number, (name, edit) in enumerate(edits(net.weight).items(), 1):
+        version = net.weight._version
+        edit()
+        seen.add(adapter.fingerprint(net))
+        assert len(seen) == number + 1, name
+        net.weight.data.copy_(kept)
+        assert net.weight._version == version and adapter.fingerprint(net) in seen
+    channels_last = copy.deepcopy(net).to(memory_format=torch.channels_last)
+    before = adapter.fingerprint(channels_last)
+    channels_last.weight.data[5, 4, 3, 2] *= 2
+    assert adapter.fingerprint(channels_last) != before
+
+
+def test_memory_of_any_length_is_told_apart() -> None:
+    generator = np.random.default_rng(0)
+
+    def checksum(memory: np.ndarray) -> bytes:
+        return b"".join(piece.tobytes() for piece in folded(memory))
+
+    for size in (0, 5, 8, 8 * LANES - 1, 8 * LANES, 8 * LANES * 65, 8 * LANES * 130 + 13):
+        memory = generator.integers(0, 256, size, dtype=np.uint8)
+        before = checksum(memory)
+        for place in generator.choice(size, min(size, 50), replace=False):
+            memory[place] ^= 0x80
+            assert checksum(memory) != before
+            memory[place] ^= 0x80
+        assert checksum(memory) == before
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ An adapter is the part of a framework's plug-in that methods need. The plug-in h
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from metannvis_translate import ModelDescription
@@ -22,10 +22,28 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.view import View
 
-__all__ = ["ModelAdapter"]
+__all__ = ["Listener", "ModelAdapter"]
 
 logger = logging.getLogger("metannvis_methods")
 Array = np.ndarray[Any, Any]
+
+
+class Listener(Protocol):
+    """What is told of passes through a model."""
+
+    looks_at_last: bool
+
+    @property
+    def wants(self) -> bool:
+        """Whether it wants to be told of the next pass."""
+
+    def hear(
+        self, given: Sequence[Any], outputs: Sequence[tuple[str, Any]], final: tuple[bool, ...] | None = None
+    ) -> None:
+        """What went in, and the tensors that came out with their paths.
+
+        ``final`` says of each whether it is what a softmax or sigmoid returned, if the listener looks at that.
+        """
 
 
 class ModelAdapter:
@@ -47,6 +65,8 @@ class ModelAdapter:
         Why there is no half precision beside the one that a model is made in; empty if there is.
     has_tensors
         Whether a caller's function of an output gets a tensor of this framework; else of the one that runs.
+    tells_passes
+        Whether :meth:`overhearing` tells of each pass through a model.
     """
 
     key: str = ""
@@ -55,6 +75,7 @@ class ModelAdapter:
     channels_last: bool = False
     has_tensors: bool = True
     no_autocast: str = "It has no half precision but that of the model"
+    tells_passes: bool = False
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -150,6 +171,22 @@ class ModelAdapter:
         """The model's outputs, each with its path in what the model returns (``"scores.0"``); a sole tensor has none."""
         arrays = self.predict(model, inputs)
         return [("" if len(arrays) == 1 else str(place), array) for place, array in enumerate(arrays)]
+
+    def returns(self, model: Any) -> tuple[tuple[int, ...], ...] | None:
+        """Shape, without the batch, of the one tensor that the model returns; ``None`` if it may be something else."""
+        return None
+
+    def can_tell_passes(self, model: Any) -> bool:
+        """Whether :meth:`overhearing` tells of each pass through this model."""
+        return self.tells_passes
+
+    def overhearing(self, model: Any, listener: Listener) -> AbstractContextManager[None]:
+        """Inside, a listener is told what goes into the model and what comes out, at each pass that it wants."""
+        return nullcontext()
+
+    def same_rows(self, given: Any, inputs: Any, count: int, start: int) -> bool:
+        """Whether the first rows that went into a model are those of the inputs from a place on."""
+        return np.array_equal(to_numpy(given)[:count], to_numpy(inputs)[start : start + count])
 
     def view(self, model: Any, view: View) -> Any:
         """A model over the same layers that is seen as ``view`` says.
@@ -253,6 +290,10 @@ class ModelAdapter:
     def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
         """What brings the random generators that layers have of their own to where a seed says, or to where they are now."""
         return lambda: None
+
+    def structure(self, model: Any) -> Hashable:
+        """What decides which layers run and what their axes mean, cheap to tell; ``None`` if it cannot be told."""
+        return None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What puts the model back to how it is now: its mode, hooks, attributes. It may be called several times."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from metannvis_translate.frameworks.keras import flatten_model, framework
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
-from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
 from metannvis_methods.models.structures import leaves
@@ -144,6 +144,12 @@ class KerasAdapter(ModelAdapter):
             found = [(name, tensor) for name, (_, tensor) in zip(own, found, strict=True)]
         return [(path, to_numpy(tensor)) for path, tensor in found]
 
+    def returns(self, model: Any) -> tuple[tuple[int, ...], ...] | None:
+        """As the functional graph says."""
+        returned = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
+        shape = tuple(returned.shape) if isinstance(returned, keras.KerasTensor) else ()
+        return (shape[1:],) if shape and None not in shape[1:] else None
+
     def ends_in_probabilities(self, model: Any, place: int, inputs: Sequence[Any]) -> bool:
         """As the last operation, or its activation, says."""
         return before_probabilities(keras.tree.flatten(model.outputs)[place]) is not None
@@ -212,16 +218,18 @@ class KerasAdapter(ModelAdapter):
         if not weights and not self.is_model(model):
             return None
 
+        own = frozenset(map(id, weights))
+
         def parts() -> Iterator[tuple[str, Array]]:
             for path, layer in _paths(model, ""):
                 activation = getattr(layer, "activation", None)
                 yield (
                     f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
-                    np.empty(0),
+                    NOTHING,
                 )
-                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer))
-            for weight in weights:
-                yield getattr(weight, "path", weight.name), np.asarray(weight)
+                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer, own))
+            for weight in weights:  # read as it is, where an array of the variable would be a copy
+                yield getattr(weight, "path", weight.name), np.asarray(_read(weight))
 
         return digest(parts())
 
@@ -239,6 +247,10 @@ class KerasAdapter(ModelAdapter):
                 state.assign(start)
 
         return begin
+
+    def structure(self, model: Any) -> Hashable:
+        """Layers by identity."""
+        return tuple((path, id(layer)) for path, layer in _paths(model, "")) or None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
@@ -274,6 +286,14 @@ class KerasAdapter(ModelAdapter):
 def _weights(model: Any) -> list[Any]:
     """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
     return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
+
+
+def _read(weight: Any) -> Any:
+    """The tensor in a variable."""
+    variable = getattr(weight, "_value", weight)
+    if isinstance(variable, tf.Variable) and tf.executing_eagerly():
+        return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
+    return tf.convert_to_tensor(weight)
 
 
 def _structure(model: Any) -> Any:

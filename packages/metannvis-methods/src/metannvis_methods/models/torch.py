@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,12 +23,13 @@ from metannvis_translate.frameworks.torch import (
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
-from metannvis_methods.models.base import Array, ModelAdapter, logger
+from metannvis_methods.models.base import Array, Listener, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
-from metannvis_methods.models.fingerprint import digest, plain_attributes
+from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
 from metannvis_methods.models.torch_leading import leading_values
+from metannvis_methods.models.torch_overhearing import overhearing
 from metannvis_methods.models.torch_taps import tapped
 from metannvis_methods.models.torch_view import ViewedModule
 from metannvis_methods.models.view import View
@@ -62,6 +64,7 @@ class TorchAdapter(ModelAdapter):
     key = "torch"
     bounds_rows = True
     no_autocast = ""
+    tells_passes = True
 
     def __init__(self) -> None:
         #: Places of the inputs that a model was seen to look up in a table.
@@ -186,6 +189,20 @@ class TorchAdapter(ModelAdapter):
             raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
         return [(path, to_numpy(tensor)) for path, tensor in leaves(output, torch.is_tensor)]
 
+    def can_tell_passes(self, model: Any) -> bool:
+        """Of what Python runs as it is: a hook would make a compiled module be compiled anew."""
+        return type(model).__name__ != "OptimizedModule" and not isinstance(model, torch.jit.ScriptModule)
+
+    def overhearing(self, model: Any, listener: Listener) -> AbstractContextManager[None]:
+        """By hooks on the model."""
+        return overhearing(model, listener)
+
+    def same_rows(self, given: Any, inputs: Any, count: int, start: int) -> bool:
+        """Without a look at the derivatives."""
+        if not torch.is_tensor(given) or not torch.is_tensor(inputs) or given.dtype != inputs.dtype:
+            return False
+        return given.device == inputs.device and torch.equal(given[:count], inputs[start : start + count])
+
     def view(self, model: Any, view: View) -> Any:
         """A module around the model."""
         return ViewedModule(model, view)
@@ -294,21 +311,35 @@ class TorchAdapter(ModelAdapter):
 
         def parts() -> Iterator[tuple[str, Array]]:
             if isinstance(model, torch.nn.Module):
-                yield repr(model), np.array([module.training for module in model.modules()])
                 for name, module in model.named_modules():
+                    yield f"{name}|{type(module).__qualname__}|{module.extra_repr()}", NOTHING
                     yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
                 sources = (model.named_parameters(), model.named_buffers())
             else:  # an ExportedProgram
-                yield str(model.graph), np.empty(0)
+                yield str(model.graph), NOTHING
                 sources = (model.state_dict.items(), model.constants.items())
             for source in sources:
                 for name, tensor in source:
                     if not isinstance(tensor, torch.Tensor):
                         continue
-                    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-                    yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}", flat
+                    lying = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)  # as it lies nothing is copied
+                    flat = tensor.detach().cpu().permute(lying).contiguous().reshape(-1).view(torch.uint8).numpy()
+                    yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|{lying}", flat
 
         return digest(parts())
+
+    def structure(self, model: Any) -> Hashable:
+        """Modules by identity, with what they keep as plain values and functions; nothing of weights is looked at."""
+        if not isinstance(model, torch.nn.Module):
+            return None
+        return tuple(
+            (
+                id(module),
+                type(module),
+                *((name, _plain(value)) for name, value in vars(module).items() if name[0] != "_"),
+            )
+            for module in model.modules()
+        )
 
     def state(self, model: Any) -> Callable[[], None]:
         """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes: buffers, plain tensors, lists.
@@ -317,17 +348,17 @@ class TorchAdapter(ModelAdapter):
         whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
         """
         state = ModelState(model)
-        modules = [(module, dict(module.__dict__), _registries(module)) for module in model.modules()]
+        modules = [(module.__dict__, dict(module.__dict__), _registries(module)) for module in model.modules()]
         parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
 
         def put_back() -> None:
-            for module, attributes, registries in modules:
-                for name, content in registries.items():
-                    registry = attributes[name]
-                    registry.clear()
-                    registry.update(content)
-                module.__dict__.clear()
-                module.__dict__.update(attributes)
+            for now, attributes, registries in modules:
+                for registry, content in registries:
+                    if registry or content:
+                        registry.clear()
+                        registry.update(content)
+                now.clear()
+                now.update(attributes)
             for parameter, requires_grad, grad in parameters:
                 parameter.requires_grad_(requires_grad)
                 parameter.grad = grad
@@ -351,20 +382,29 @@ class TorchAdapter(ModelAdapter):
             put_back()
 
 
-def _registries(module: torch.nn.Module) -> dict[str, Any]:
-    """Copies of the dicts and sets that ``nn.Module`` keeps: parameters, submodules, hooks."""
-    return {
-        name: value.copy()
+def _registries(module: torch.nn.Module) -> list[tuple[Any, Any]]:
+    """The dicts and sets that ``nn.Module`` keeps (parameters, submodules, hooks), each with a copy."""
+    return [
+        (value, value.copy() if value else ())
         for name, value in module.__dict__.items()
-        if name.startswith("_") and isinstance(value, (dict, set))
-    }
+        if isinstance(value, (dict, set)) and name[0] == "_"
+    ]
+
+
+def _plain(value: Any) -> Hashable:
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return repr(value) if type(value) in (tuple, list) else id(value)
 
 
 def _like(model: torch.nn.Module) -> torch.Tensor:
     """A tensor that has the dtype and device inputs should have."""
-    tensors = [*model.parameters(), *model.buffers()]
-    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    return floating[0] if floating else torch.empty(0, device=tensors[0].device if tensors else current())
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    first = next(tensors, None)
+    if first is None:
+        return torch.empty(0, device=current())
+    found = next((tensor for tensor in itertools.chain((first,), tensors) if tensor.is_floating_point()), None)
+    return torch.empty(0, device=first.device) if found is None else found
 
 
 def _tensor(value: Any) -> torch.Tensor:

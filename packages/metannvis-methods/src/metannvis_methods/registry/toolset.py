@@ -55,6 +55,9 @@ class MethodCall:
         Seed for generators that the toolset makes itself; the global ones are seeded already.
     progress
         To be called with ``(done, total, stage)`` where the toolkit says how far it is.
+    hear
+        To be called with the model's output for the next of the inputs as they are, if the toolset comes by it before anything
+        else has passed through the model; ``None``: it is known. Of PyTorch models it is heard without that.
     arrange
         At a layer of a class activation map whose output is no map as the framework has them (tokens, channels elsewhere):
         brings an array of it to ``(N, places…, C)``. ``None``: it is one.
@@ -75,6 +78,7 @@ class MethodCall:
     target: Any = None
     seed: int | None = None
     progress: Progress | None = None
+    hear: Callable[[Any], None] | None = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     framework: str = ""
     several: bool = False

@@ -179,6 +179,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         held={},
         embedding=None,
         logits=None,
+        hear=None if call.logits else call.hear,
         target=None if targets else call.target,
         call_options=options,
     )

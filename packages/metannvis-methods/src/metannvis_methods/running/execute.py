@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from metannvis_translate import Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
+from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitError, UnfitWarning
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
@@ -37,6 +38,7 @@ from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.option_words import explains_layer
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
+from metannvis_methods.running.overhearing import MisjudgedError, Overheard, learn, overhear
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
@@ -107,7 +109,14 @@ def _execute(
             call = _with_option(call, argument, layer)
     models = (prepared.model, *([] if prepared.translation is None else [prepared.translation.model]))
     with exclusive(*models), prepared.adapter.on_device(prepared.model, call.words.device):
-        return _run(toolset, call, prepared, found)
+        try:
+            return _run(toolset, call, prepared, found, may_overhear=call.words.autocast is None)
+        except _NotHeardError:
+            return _run(toolset, call, dataclasses.replace(prepared), found, may_overhear=False)
+
+
+class _NotHeardError(Exception):
+    """The model was taken to return something else, or has not run through: a prediction of its own tells what is wrong."""
 
 
 def _with_option(call: RunningCall, argument: Argument, value: Any) -> RunningCall:
@@ -116,8 +125,14 @@ def _with_option(call: RunningCall, argument: Argument, value: Any) -> RunningCa
     return dataclasses.replace(call, call_options={**call.call_options, argument.name: value})
 
 
-def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -> Explanation:
-    """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers."""
+def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *, may_overhear: bool) -> Explanation:
+    """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers.
+
+    Raises
+    ------
+    _NotHeardError
+        The prediction was to be overheard, and cannot be.
+    """
     spec, adapter = asked.spec, prepared.adapter
     score = asked.option("target", "score")
     target: Target = plain_target(class_index(asked.target, asked.words.labels))
@@ -142,11 +157,13 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.words.reshape)
             call = dataclasses.replace(call, arrange=arrange)
         tell_unfit_before(call, prepared, call.inputs)
-        seen = Seen()
+        seen, heard = Seen(), None
         at_layer = explains_layer(asked, call, prepared)
+        if at_layer is None and call.inputs and may_overhear:
+            call, heard = overhear(asked, call, prepared) or (call, None)
         if at_layer is not None:
             call = at_layer
-        elif call.inputs:
+        elif call.inputs and heard is None:
             call, seen = _aimed(asked, call, prepared)
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
@@ -162,9 +179,11 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
             noise = part.words.noise
             return with_held(part, run(part) if noise is None else over_noise(noise, part, adapter, run))
 
-        with seeded(call.seed):  # a model that draws at random draws the same for the method as for the prediction
-            begin()
+        with _listening(adapter, prepared, heard), seeded(call.seed):
+            begin()  # a model that draws at random draws the same for the method as for the prediction
             output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
+    if heard is not None:
+        seen = _heard(asked, call, prepared, heard)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     if output.over != "features":
@@ -192,6 +211,45 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
         output=seen.output,
         prediction=seen.prediction,
     )
+
+
+@contextmanager
+def _listening(adapter: ModelAdapter, prepared: Prepared, heard: Overheard | None) -> Iterator[None]:
+    """Inside, the passes of the method are listened to."""
+    if heard is None:
+        yield
+        return
+    try:
+        with adapter.overhearing(prepared.model, heard):
+            yield
+    except MisjudgedError as error:
+        raise _NotHeardError from error
+    except (DeadlineError, UnfitError, UnfitWarning):
+        raise
+    except Exception as error:
+        if heard.began:
+            raise
+        raise _NotHeardError from error
+
+
+def _heard(asked: RunningCall, call: RunningCall, prepared: Prepared, heard: Overheard) -> Seen:
+    """What was heard, or the prediction that a method which never runs the inputs as they are leaves to be made."""
+    output, chosen = heard.output, heard.chosen
+    if output is None:
+        with guarded(prepared.adapter, prepared.model):
+            outputs = predicted(
+                prepared.adapter, prepared.model, heard.given, fixed=prepared.fixed_batch, bound=call.batch_size
+            )
+        output = outputs[chosen.place][1]
+    seen = _seen(asked, in_caller_layout(chosen, output), chosen.name if len(heard.expected.names) > 1 else None)
+    return dataclasses.replace(seen, logits=bool(call.logits))
+
+
+def _seen(asked: RunningCall, output: Any, name: str | None) -> Seen:
+    """What a prediction shows, in the layout of the caller's model."""
+    if output.dtype.kind == "f" and not np.isfinite(output).all():
+        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
+    return Seen(output=name, prediction=prediction_of(output, asked.words.labels))
 
 
 @dataclass(frozen=True)
@@ -233,6 +291,7 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
         (prepared.model, asked),
         lambda: predicted(adapter, prepared.model, given, fixed=prepared.fixed_batch, bound=call.batch_size),
     )
+    learn(prepared.model, outputs)
     has_target = spec.by_role("target", "score") is not None
     if not has_target and asked.output is None and len(outputs) > 1:
         return call, Seen()
@@ -240,11 +299,10 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
     output = in_caller_layout(chosen, outputs[chosen.place][1])
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
-    if output.dtype.kind == "f" and not np.isfinite(output).all():
-        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
-    name = chosen.name if len(outputs) > 1 else None
-    seen = Seen(output=name, prediction=prediction_of(output, asked.words.labels))
+    seen = _seen(asked, output, chosen.name if len(outputs) > 1 else None)
     before = _cuts(asked, adapter, prepared, chosen, given)
+    if len(outputs) == 1 and before:
+        learn(prepared.model, outputs, (True,))
     if before:
         logger.info(
             "%s of %s explains what goes into the softmax or sigmoid that the model ends in", spec.key, spec.toolset

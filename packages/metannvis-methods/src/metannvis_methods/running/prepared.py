@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.running.token_grid import patch_tokens
+from metannvis_methods.running.translation_cache import cache, signature
 
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, LayerRow, ModelDescription, Translation
@@ -67,8 +68,15 @@ class Prepared:
         """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
         if self.description is None:
             with generators_kept():  # a model may draw at random
-                self.description = self.adapter.describe(self.source, self.examples)
+                self.description = self._of_structure(
+                    ("description",), lambda: self.adapter.describe(self.source, self.examples)
+                )
         return self.description
+
+    def _of_structure(self, slot: tuple[str, ...], look: Callable[[], Any]) -> Any:
+        """What a run of the caller's model shows of its structure, which is looked at again when that has changed."""
+        slots = (*slot, self.adapter.key, signature(self.examples, {}))
+        return cache.get(self.source, slots, self.adapter.structure(self.source), look)
 
     @property
     def fixed_batch(self) -> int | None:
@@ -177,7 +185,9 @@ class Prepared:
             return ()
         name = self.layer_name(layer)
         if name in self.opened:
-            calls = self.adapter.calls(self.source, self.opened[name], self.examples)
+            calls = self._of_structure(
+                ("calls", name), lambda: self.adapter.calls(self.source, self.opened[name], self.examples)
+            )
             return (f"layer {name!r} is called {calls} times",) if calls > 1 else ()
         path, _, call = name.rpartition(":")
         return (f"{name!r} is one of several calls of {path!r}",) if path in self.opened and call.isdigit() else ()

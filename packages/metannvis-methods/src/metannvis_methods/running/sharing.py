@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["shared", "sharing"]
+__all__ = ["is_sharing", "shared", "sharing"]
 
 _known: ContextVar[dict[Hashable, tuple[Any, Any]] | None] = ContextVar("known", default=None)
 
@@ -23,6 +23,11 @@ def sharing() -> Iterator[None]:
         yield
     finally:
         _known.reset(token)
+
+
+def is_sharing() -> bool:
+    """Whether a prediction is made for several explanations."""
+    return _known.get() is not None
 
 
 def shared(key: Hashable, keep: Any, make: Callable[[], Any]) -> Any:

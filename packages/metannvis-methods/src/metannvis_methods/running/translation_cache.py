@@ -7,7 +7,7 @@ import hashlib
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,17 @@ class Cache:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._models: dict[int, tuple[weakref.ref[Any], dict[Any, tuple[str, Any]]]] = {}
+        self._models: dict[int, tuple[weakref.ref[Any], dict[Any, tuple[Hashable, Any]]]] = {}
         self._files: OrderedDict[Any, Any] = OrderedDict()
 
     def get(
         self,
         model: Any,
         slot: Any,
-        fingerprint: str | None,
+        fingerprint: Hashable,
         make: Callable[[], Any],
         *,
-        afterwards: Callable[[], str | None] | None = None,
+        afterwards: Callable[[], Hashable] | None = None,
     ) -> Any:
         """What ``make`` made of the model for this slot, made again if the fingerprint differs.
 
@@ -64,7 +64,7 @@ class Cache:
         if afterwards is not None and afterwards() != fingerprint:
             return made
         with self._lock:
-            slots[slot] = (str(fingerprint), made)
+            slots[slot] = (fingerprint, made)
         return made
 
     def translation(
@@ -117,7 +117,7 @@ class Cache:
     def __len__(self) -> int:
         return sum(len(slots) for _, slots in self._models.values())
 
-    def _slots(self, model: Any) -> dict[Any, tuple[str, Any]] | None:
+    def _slots(self, model: Any) -> dict[Any, tuple[Hashable, Any]] | None:
         key = id(model)
         with self._lock:
             kept = self._models.get(key)
@@ -132,7 +132,7 @@ class Cache:
                 reference = weakref.ref(model, drop)
             except TypeError:  # a class without room for weak references: nothing is kept rather than the model
                 return None
-            slots: dict[Any, tuple[str, Any]] = {}
+            slots: dict[Any, tuple[Hashable, Any]] = {}
             self._models[key] = (reference, slots)
             return slots
 

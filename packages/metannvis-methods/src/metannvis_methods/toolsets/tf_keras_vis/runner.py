@@ -20,6 +20,9 @@ from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
 
+#: Methods that differentiate the score of the inputs, which is the first that they work out.
+DIFFERENTIATED = ("saliency", "grad_cam", "grad_cam++", "layer_cam")
+
 
 def run(call: MethodCall) -> MethodOutput:
     """Construct the method on a view of the model and call it.
@@ -42,6 +45,8 @@ def run(call: MethodCall) -> MethodOutput:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
         arguments["seed_input"] = list(arguments["seed_input"])
+    if _runs_the_inputs(call, init, arguments):
+        arguments["score"] = _telling(arguments["score"], call)
     _name_layer(call, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
@@ -76,6 +81,27 @@ def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], 
         done[0] += rows
 
     return tell
+
+
+def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str, Any]) -> bool:
+    """Whether the first score is of the model's output for the inputs as they are."""
+    if call.hear is None or init.get("model_modifier") is not None or not callable(arguments["score"]):
+        return False
+    plain = not arguments.get("smooth_samples") and not arguments.get("training")
+    return plain and call.spec.key in DIFFERENTIATED
+
+
+def _telling(score: Callable[[Any], Any], call: MethodCall) -> Callable[[Any], Any]:
+    """A score that tells the first output that it gets."""
+    told: list[Any] = []
+
+    def telling(output: Any) -> Any:
+        if not told and call.hear is not None:
+            told.append(output)
+            call.hear(output)
+        return score(output)
+
+    return telling
 
 
 def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments: dict[str, Any]) -> Any:

@@ -26,6 +26,10 @@ REGISTRIES = ("_parameters", "_buffers", "_modules")
 #: What holds no state of a model: code, and objects of these packages (graphs, devices, generators, records of provenance).
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 OPAQUE = ("torch", "metannvis_translate", "logging", "threading", "weakref", "enum", "inspect", "re")
+#: What cannot change but by being replaced; most of what a module keeps is that.
+PLAIN = frozenset((type(None), bool, int, float, str))
+#: Parts of what has none.
+NOTHING: dict[Any, Any] = {}
 #: How far objects are followed into one another: a cache is an object with a list of objects with tensors.
 DEPTH = 8
 
@@ -115,7 +119,7 @@ class ModelState:
         self._known[id(kept.value)] = kept  # before its parts, which may hold it
         if depth < DEPTH:
             kept.parts = {
-                key: self._keep(part, depth + 1)
+                key: _Kept("leaf", part, NOTHING) if type(part) in PLAIN else self._keep(part, depth + 1)
                 for key, part in list(items)
                 if kept.kind != "attributes" or key not in IGNORED
             }
@@ -272,7 +276,8 @@ def _restore(kept: _Kept, seen: set[int]) -> None:
             kept.value.clear()
             kept.value.extend(items)
     for part in kept.parts.values():
-        _restore(part, seen)
+        if part.kind != "leaf":
+            _restore(part, seen)
 
 
 def _restore_tensor(kept: _Kept) -> None:
