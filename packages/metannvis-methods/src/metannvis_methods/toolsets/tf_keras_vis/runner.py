@@ -14,6 +14,7 @@ from metannvis_methods.toolsets.load import import_quietly, load_class
 from metannvis_methods.toolsets.tf_keras_vis.activation_maximization import ascent_arguments
 from metannvis_methods.toolsets.tf_keras_vis.class_activation_maps import finished
 from metannvis_methods.toolsets.tf_keras_vis.modifiers import own_modifiers
+from metannvis_methods.toolsets.tf_keras_vis.saliency import saliency
 from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
@@ -43,9 +44,9 @@ def run(call: MethodCall) -> MethodOutput:
         return finished(_map(cls, view, init, call, arguments), call, arguments)
     if call.spec.family == "optimization":
         arguments |= ascent_arguments(view, arguments, call)
-    values = cls(view, **init)(**arguments)
-    channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
-    return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
+        values = cls(view, **init)(**arguments)
+        return MethodOutput(tuple(values) if isinstance(values, list) else values)
+    return saliency(cls(view, **init), arguments)
 
 
 def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments: dict[str, Any]) -> Any:
@@ -56,8 +57,10 @@ def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments:
     import keras
 
     method, bare = cls(view, **init), {**arguments, "expand_cam": False, "normalize_cam": False}
-    if call.arrange is not None and call.spec.key in FORMULAS:
-        return _arranged(method, call, bare)
+    # of indices the toolkit's tape watches nothing, and so has no gradients of what follows them
+    indices = any(not tensor.dtype.is_floating for tensor in call.inputs)
+    if (call.arrange is not None or (indices and call.layer is not None)) and call.spec.key in FORMULAS:
+        return _by_formula(method, call, bare)
     if call.spec.key != "score_cam":
         return method(**bare)
     if call.layer is None:  # a number, which is the toolkit's own way to count layers
@@ -69,8 +72,8 @@ def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments:
     return cam if modify is None else modify(cam)
 
 
-def _arranged(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
-    """The map of a layer whose tokens, or whose channels, lie otherwise than tf-keras-vis takes them to."""
+def _by_formula(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """The map of a layer whose tokens, or channels, lie otherwise than tf-keras-vis takes them to, or that follows indices."""
     import keras
     import tensorflow as tf
 
@@ -79,7 +82,8 @@ def _arranged(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
     model = keras.Model(method.model.inputs, [*method.model.outputs, layer.output])
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         inputs = [tf.convert_to_tensor(tensor) for tensor in call.inputs]
-        tape.watch(inputs)
+        watched = [*inputs, *(weight.value for weight in model.weights)]
+        tape.watch([tensor for tensor in watched if tensor.dtype.is_floating])
         *outputs, activations = model(inputs, training=bool(arguments.get("training", False)))
         scores = arguments["score"](outputs[0])
         scores = tf.stack(list(scores)) if isinstance(scores, (list, tuple)) else scores
