@@ -106,10 +106,11 @@ def _to_caller(row: LayerRow, array: Array) -> Array:
     return np.ascontiguousarray(np.transpose(array, np.argsort(order)))
 
 
-def _grid(prepared: Prepared, name: str, tokens: int | None, reshape: Any) -> Grid | None:
+def _grid(prepared: Prepared, name: str, tokens: int | None, reshape: Any) -> Grid | Moved | None:
     infos = [row.source for row in prepared.layers()]
-    if not any(_is_image(axes) for axes in _input_axes(prepared)):
-        return None  # tokens of a text lie on no image
+    if reshape in (None, "auto") and not any(_is_image(axes) for axes in _input_axes(prepared)):
+        # tokens of a text lie on no image, but one after the other, where a toolkit may look for channels
+        return None if prepared.adapter.channels_last else Moved(2)
     if tokens is None:
         raise InvalidArgumentError(f"layer {name!r} returns any number of tokens: say how they lie with reshape=(h, w)")
     if reshape in (None, "auto"):
