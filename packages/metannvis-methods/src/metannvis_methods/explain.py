@@ -220,9 +220,9 @@ def _over_stream(model: Any, method: str, checked: Words, words: Words) -> Itera
     return told_in_time(found(), checked.deadline)
 
 
-def _explained(model: Any, method: str, words: Words) -> Explanation:
+def _explained(model: Any, method: str, words: Words, *, stacklevel: int = 5) -> Explanation:
     """An explanation at one layer, or at none, with the record of its words."""
-    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4)
+    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=stacklevel)
     result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
@@ -237,9 +237,12 @@ def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict
     """An explanation a layer, from one translation and one prediction."""
     if not layers:
         raise InvalidArgumentError("layer is an empty list: name one or several")
+    found = {}
     with sharing():
-        found = [_explained(model, method, dataclasses.replace(words, layer=layer)) for layer in layers]
-    return {str(explanation.layer): explanation for explanation in found}
+        for layer in layers:
+            explanation = _explained(model, method, dataclasses.replace(words, layer=layer), stacklevel=6)
+            found[str(explanation.layer)] = explanation
+    return found
 
 
 @repeats_records
