@@ -20,6 +20,7 @@ from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import resolve
 from metannvis_methods.running.sharing import sharing
 from metannvis_methods.running.streams import batches, is_stream, told_in_time
+from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SmoothGrad
 
@@ -190,7 +191,7 @@ def explain(
         Half precision was not enough, see ``autocast``.
     """
     given = {name: value for name, value in locals().items() if name in WORDS}
-    words = Words(**{**given, "options": {**(options or {}), **more} or None})
+    words = Words(**{**given, "options": {**(mapping_word("options")(options) or {}), **more} or None})
     if is_stream(inputs):
         find_methods(method, toolset)  # a misspelt name is told before anything comes
         stream: Any = _over_stream(model, method, words.checked(), words)

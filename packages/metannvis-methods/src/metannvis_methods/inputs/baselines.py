@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, near_misses
 
-__all__ = ["BASELINES", "baseline", "guessed_range"]
+__all__ = ["BASELINES", "baseline", "check_baseline_word", "guessed_range"]
 
 Array = np.ndarray[Any, Any]
 BASELINES = ("black", "white", "mean", "blur", "noise", "uniform", "neutral")
+#: Those that are made of samples like the inputs.
+OF_DATA = ("mean", "neutral")
 #: Standard deviation of the blur, as a share of the side; 10 pixels of 224.
 BLUR = 10 / 224
 
@@ -33,6 +35,24 @@ def guessed_range(values: Array) -> tuple[float, float]:
     raise MissingArgumentError(
         f"the inputs lie in {low:.3g}…{high:.3g}, which does not say what black and white are: give value_range=(low, high)"
     )
+
+
+def check_baseline_word(word: str, *, has_data: bool) -> None:
+    """Refuse what is no word for a baseline, or is of data that were not given.
+
+    Raises
+    ------
+    InvalidArgumentError, MissingArgumentError
+        The message names the words there are, or what to give.
+    """
+    if word not in BASELINES:
+        close = near_misses(word, BASELINES)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise InvalidArgumentError(
+            f"baselines is a number, an array, or one of {', '.join(BASELINES)}, not {word!r}{meant}"
+        )
+    if word in OF_DATA and not has_data:
+        raise MissingArgumentError(f"baselines={word!r} is of data=…, samples like the inputs")
 
 
 def baseline(
@@ -68,13 +88,9 @@ def baseline(
     InvalidArgumentError, MissingArgumentError
         There is no such word; ``data`` or ``value_range`` are missing, or the data are not like the inputs.
     """
-    if word not in BASELINES:
-        raise InvalidArgumentError(f"baselines is a number, an array, or one of {', '.join(BASELINES)}, not {word!r}")
-    if word in ("mean", "neutral"):
-        if data is None:
-            raise MissingArgumentError(f"baselines={word!r} is of data=…, samples like the inputs")
-        if data.ndim != values.ndim or data.shape[1:] != values.shape[1:]:
-            raise InvalidArgumentError(f"data have shape {data.shape}, and the inputs {values.shape}")
+    check_baseline_word(word, has_data=data is not None)
+    if word in OF_DATA and data is not None and (data.ndim != values.ndim or data.shape[1:] != values.shape[1:]):
+        raise InvalidArgumentError(f"data have shape {data.shape}, and the inputs {values.shape}")
     if word == "mean" and data is not None:
         return np.broadcast_to(data.mean(0, keepdims=True), values.shape).astype(values.dtype)
     if word == "neutral" and data is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError, near_misses
 
 __all__ = ["MASKS", "feature_mask", "superpixels"]
 
@@ -45,6 +45,10 @@ def feature_mask(mask: Any, values: Array, axes: str) -> Array:
     if isinstance(mask, tuple) and len(mask) == 2 and isinstance(mask[0], str):
         return _by_word(mask[0], mask[1], values, axes)
     array = np.asarray(mask)
+    if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and (array == np.floor(array)).all()):
+        raise InvalidArgumentError(
+            f"feature_mask holds whole numbers, one for each feature, not {array.dtype} such as {array.flat[0]!r}"
+        )
     channel = axes.find("C")
     if array.ndim < values.ndim and channel >= 0:
         spaces = tuple(size for size, letter in zip(values.shape, axes, strict=True) if letter not in "NC")
@@ -65,15 +69,38 @@ def feature_mask(mask: Any, values: Array, axes: str) -> Array:
     return array
 
 
-def _by_word(word: str, options: Any, values: Array, axes: str) -> Array:
+def check_mask_word(mask: str | tuple[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The word and its options, those left out by their defaults.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such word or option; the message names close ones.
+    """
+    word, options = (mask, {}) if isinstance(mask, str) else mask
     known = word.casefold()
     if known not in MASKS:
-        raise InvalidArgumentError(f"feature_mask is an array or one of {', '.join(MASKS)}, not {word!r}")
+        close = near_misses(known, tuple(MASKS))
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise InvalidArgumentError(f"feature_mask is an array or one of {', '.join(MASKS)}, not {word!r}{meant}")
     if not isinstance(options, Mapping) or set(options) - set(MASKS[known]):
         raise InvalidArgumentError(
             f"feature_mask {known!r} has the options {', '.join(MASKS[known]) or '(none)'}: {options!r}"
         )
     given = {**MASKS[known], **options}
+    for name in {"cells", "n_segments"} & set(given):
+        value = given[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidArgumentError(f"feature_mask {known!r}: {name} is a whole number of at least 1, not {value!r}")
+    if given.get("algorithm", "slic") not in ("quickshift", "slic"):
+        raise InvalidArgumentError(
+            f"feature_mask 'superpixels': algorithm is quickshift or slic, not {given['algorithm']!r}"
+        )
+    return known, given
+
+
+def _by_word(word: str, options: Any, values: Array, axes: str) -> Array:
+    known, given = check_mask_word((word, options))
     channel = axes.find("C")
     if known == "channels":
         if channel < 0:
@@ -99,8 +126,6 @@ def _by_word(word: str, options: Any, values: Array, axes: str) -> Array:
 
 def grid(sizes: list[int], cells: int) -> Array:
     """Cells of equal size, so many along each axis at most."""
-    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
-        raise InvalidArgumentError(f"feature_mask 'grid': cells is a whole number of at least 1, not {cells!r}")
     found = np.zeros(sizes, int)
     for axis, size in enumerate(sizes):
         index = np.arange(size) // math.ceil(size / cells)
@@ -123,8 +148,6 @@ def superpixels(image: Array, algorithm: str, segments: int) -> Array:
         from skimage.segmentation import quickshift, slic
     except ImportError as error:
         raise MissingFrameworkError("superpixels need scikit-image: pip install 'metannvis-methods[images]'") from error
-    if algorithm not in ("quickshift", "slic"):
-        raise InvalidArgumentError(f"feature_mask 'superpixels': algorithm is quickshift or slic, not {algorithm!r}")
     low, high = float(np.min(image)), float(np.max(image))
     shown = (image.astype(float) - low) / (high - low or 1.0)
     if algorithm == "quickshift" and image.shape[-1] == 3:

@@ -9,7 +9,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["in_order", "in_pieces", "several", "to_numpy"]
+__all__ = ["in_order", "in_pieces", "numbers", "several", "to_numpy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,6 +55,25 @@ def in_order(values: Any, names: Sequence[str] | None = None) -> tuple[Any, ...]
             )
         return tuple(values[name] for name in names[: len(values)])
     return tuple(values) if several(values) else (values,)
+
+
+def numbers(value: Any) -> Any:
+    """What a function of the caller's returned, if it can be made a tensor of numbers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It returned something else.
+    """
+    holds = isinstance(value, (int, float, np.number, np.ndarray)) or (
+        isinstance(value, (list, tuple))
+        and all(isinstance(item, (int, float, np.number, np.ndarray)) for item in value)
+    )
+    if hasattr(value, "shape") or holds:
+        return value
+    raise InvalidArgumentError(
+        f"the target function returned a {type(value).__name__}; it returns a tensor with one number a sample"
+    )
 
 
 def several(values: Any) -> bool:

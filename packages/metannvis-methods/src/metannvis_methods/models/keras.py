@@ -16,7 +16,7 @@ from keras.src.models import (
 from metannvis_translate.frameworks.keras import flatten_model, framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import numbers, to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.keras_leading import leading_values
@@ -192,7 +192,8 @@ class KerasAdapter(ModelAdapter):
         tensor = tf.constant(output)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(tensor)
-            value = tf.convert_to_tensor(function(tensor))
+            value = function(tensor)
+            value = tf.convert_to_tensor(value if tf.is_tensor(value) else numbers(value))
 
         def derivative(cotangent: Array) -> Array:
             found = tape.gradient(value, tensor, output_gradients=tf.constant(cotangent))

@@ -22,7 +22,7 @@ from metannvis_translate.frameworks.torch import (
 )
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import numbers, to_numpy
 from metannvis_methods.models.base import Array, Listener, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
@@ -265,7 +265,7 @@ class TorchAdapter(ModelAdapter):
             tensor = torch.from_numpy(output.copy()).requires_grad_(output.dtype.kind == "f")
             value = function(tensor)
         if not isinstance(value, torch.Tensor):
-            value = torch.as_tensor(value)
+            value = torch.as_tensor(numbers(value))
 
         def derivative(cotangent: Array) -> Array:
             if not value.requires_grad:

@@ -11,7 +11,20 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 
-__all__ = ["Values", "number", "one_of", "pair", "text", "true_or_false", "whole"]
+__all__ = [
+    "Values",
+    "fitted_model",
+    "function",
+    "number",
+    "one_of",
+    "one_or_several",
+    "options_by_name",
+    "pair",
+    "sizes",
+    "text",
+    "true_or_false",
+    "whole",
+]
 
 
 @dataclass(frozen=True)
@@ -102,3 +115,47 @@ def pair(of: Values, says: str) -> Values:
         return isinstance(value, (tuple, list)) and len(value) == 2 and all(of.fits(item) for item in value)
 
     return Values(says, fits)
+
+
+def one_or_several(of: Values) -> Values:
+    """One value, or a tuple of them, one an input."""
+
+    def fits(value: Any) -> bool:
+        return of.fits(value) or (isinstance(value, (tuple, list)) and bool(value) and all(map(of.fits, value)))
+
+    return Values(f"{of.says}, or a tuple of them, one an input", fits)
+
+
+def sizes(says: str, *, single: bool = False) -> Values:
+    """Whole numbers of at least 1, one an axis, or such a tuple an input."""
+    size = whole(1)
+
+    def fits(value: Any) -> bool:
+        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if size.fits(value):
+            return single
+        return (
+            isinstance(value, (tuple, list)) and bool(value) and all(size.fits(part) or _tuple(part) for part in value)
+        )
+
+    def _tuple(value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and bool(value) and all(map(size.fits, value))
+
+    return Values(says, fits)
+
+
+def function() -> Values:
+    """Something that can be called."""
+    return Values(
+        "a function", lambda value: callable(value) or (isinstance(value, tuple) and all(map(callable, value)))
+    )
+
+
+def options_by_name() -> Values:
+    """A dict."""
+    return Values("a dict of options by their names", lambda value: isinstance(value, dict))
+
+
+def fitted_model() -> Values:
+    """A linear model of Captum's."""
+    return Values("a model with a method fit()", lambda value: callable(getattr(value, "fit", None)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, near_misses
+from metannvis_methods.registry.option_values import Values
 from metannvis_methods.registry.spec import UNIFORM, MethodSpec, Role
 
 __all__ = ["BoundArguments", "bind", "check_required"]
@@ -37,9 +38,8 @@ class BoundArguments:
         """Set an argument that is not set yet; ``said`` is the caller's name for it."""
         side = self.side(name)
         if name in side:
-            raise InvalidArgumentError(
-                f"{self.spec.key}: {said!r} and {name!r} are the same argument; give one of them"
-            )
+            twice = f"{name!r} is given twice" if said == name else f"{said!r} and {name!r} are the same argument"
+            raise InvalidArgumentError(f"{self.spec.key}: {twice}; give one of them")
         side[name] = value
 
     def pop(self, role: Role) -> Any:
@@ -80,7 +80,7 @@ def bind(
     InvalidArgumentError
         The method has no such argument (the message names close ones), or it was given twice.
     """
-    bound = BoundArguments(spec)
+    bound, passed = BoundArguments(spec), {*(init_args or {}), *(exec_args or {})}
     for given, unknown in ((init_args or {}, bound.init), (exec_args or {}, bound.call)):
         if not isinstance(given, Mapping):
             raise InvalidArgumentError(f"init_args and exec_args are dicts, not {type(given).__name__}")
@@ -106,7 +106,8 @@ def bind(
         value = bound.side(known.name).get(known.name)
         if known.flag and value is not None and not isinstance(value, (bool, np.bool_)):
             raise InvalidArgumentError(f"{known.name} of {spec.key} is true or false, not {value!r}")
-        if known.takes is not None and value is not None:
+        through = known.name in passed and isinstance(known.takes, Values)  # anything goes to the toolkit
+        if known.takes is not None and value is not None and not through:
             known.takes.check(value, f"{known.name} of {spec.key}")
     for name, value in spec.defaults:
         bound.side(name).setdefault(name, value)

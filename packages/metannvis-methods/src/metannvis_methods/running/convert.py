@@ -81,6 +81,8 @@ def _converted(call: RunningCall, prepared: Prepared, role: Role, value: Any) ->
         if role == "neuron" and hasattr(value, "tolist"):  # a position given as an array
             value = value.tolist()
             value = tuple(value) if isinstance(value, list) else value
+        if role == "neuron":
+            _check_position(call, prepared, value)
         return _translated(prepared, role, value, 0, layer)
     if role in ("window", "stride"):
         one_each = isinstance(value, tuple) and bool(value) and isinstance(value[0], (tuple, list))
@@ -88,6 +90,21 @@ def _converted(call: RunningCall, prepared: Prepared, role: Role, value: Any) ->
     offset = len(call.inputs) if role == "extra" else 0
     layer = prepared.row.source.name if role in ("layer_baseline", "layer_mask") and prepared.row is not None else None
     return _each(lambda item, k: _tensor(prepared, role, item, k + offset, layer), value, several(value))
+
+
+def _check_position(call: RunningCall, prepared: Prepared, position: Any) -> None:
+    """Refuse a neuron that the layer has not, as far as its shape is known."""
+    if prepared.row is None or not prepared.row.source.shape:
+        return
+    info = prepared.row.source
+    sizes = tuple(info.shape[1:])
+    places = position if isinstance(position, tuple) else (position,)
+    if not all(isinstance(item, int) for item in places) or len(places) > len(sizes):
+        return
+    if any(size is not None and not -size <= item < size for item, size in zip(places, sizes, strict=False)):
+        raise InvalidArgumentError(
+            f"neuron {position} is none of layer {info.name!r}, which returns {sizes} for each sample"
+        )
 
 
 def model_input(prepared: Prepared, value: Any, index: int) -> Any:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.inputs.baselines import baseline
-from metannvis_methods.inputs.feature_masks import feature_mask
+from metannvis_methods.inputs.baselines import baseline, check_baseline_word
+from metannvis_methods.inputs.feature_masks import check_mask_word, feature_mask
 from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.call import RunningCall
 
-__all__ = ["with_words"]
+__all__ = ["check_input_words", "with_words"]
 
 Array = np.ndarray[Any, Any]
 #: Methods that fit a model of features, of which an image has too many without a mask.
@@ -72,6 +73,26 @@ def with_words(
                     )
         sides.append(options)
     return dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+
+
+def check_input_words(bound: BoundArguments, data: Any) -> None:
+    """Refuse a word for a baseline or a mask that is none, before a model is opened.
+
+    Raises
+    ------
+    InvalidArgumentError, MissingArgumentError
+        There is no such word or option, or it is of data that were not given.
+    """
+    for argument in bound.spec.arguments:
+        value = bound.side(argument.name).get(argument.name)
+        parts = value if isinstance(value, (tuple, list)) and not _is_word_pair(value) else [value]
+        for part in parts:
+            if argument.role in ("baseline", "distribution") and isinstance(part, str):
+                check_baseline_word(part, has_data=data is not None)
+            elif (
+                argument.role == "feature_mask" and part is not None and (isinstance(part, str) or _is_word_pair(part))
+            ):
+                check_mask_word(part)
 
 
 def _has_word(value: Any) -> bool:

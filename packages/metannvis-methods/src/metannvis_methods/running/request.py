@@ -17,9 +17,12 @@ from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.image_words import preprocessed
+from metannvis_methods.running.input_words import check_input_words
 from metannvis_methods.running.prepare import open_source, order_inputs
-from metannvis_methods.running.target import is_function_of_output, is_score
+from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
+from metannvis_methods.running.word_checks import check_samples, check_translate_options
 from metannvis_methods.running.words import Words
+from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = ["installed", "resolve", "set_options", "toolset_of"]
 
@@ -62,20 +65,17 @@ def resolve(
         if not isinstance(translation, Mapping):
             raise InvalidArgumentError("translation is a Translation, or a dict of options of translate()")
         translate_options = dict(translation)
+        check_translate_options(translate_options)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
     bound = bind(spec, arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
     check_required(bound, target_may_be_found=may_find_target)
+    check_samples(bound.of("input"))
     if not installed(spec):
         chosen = toolset_of(spec)
         how = chosen.install or f"install {', '.join(chosen.packages)}"
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    source = open_source(model, translate_options, progress)
-    order_inputs(bound, source, framework, progress)
-    inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
-    inputs, known = preprocessed(inputs, words, source, framework)
-    words = replace(words, preprocess=known)
-    aimed, score = bound.of("target", "score"), None
+    aimed, score, target = bound.of("target", "score"), None, None
     is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
     if (
         arguments.get("target") is not None
@@ -88,6 +88,15 @@ def resolve(
         aimed
     ):  # a function given by the toolkit's own name stays where the toolkit takes it
         target = bound.take("target", "score")
+    plain_target(class_index(target, words.labels))  # what is no target is told before a model is opened
+    if isinstance(score, SegmentationTarget):
+        class_index(score, words.labels)
+    check_input_words(bound, words.data)
+    source = open_source(model, translate_options, progress)
+    order_inputs(bound, source, framework, progress)
+    inputs, layer = bound.pop("input"), bound.pop("layer")
+    inputs, known = preprocessed(inputs, words, source, framework)
+    words = replace(words, preprocess=known)
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
         bound.call.setdefault(delta.name, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -10,6 +10,15 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.inputs.preprocessing import preprocessing
 from metannvis_methods.inputs.wording import Wording
 from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.running.word_checks import (
+    labels_word,
+    mapping_word,
+    neuron_word,
+    output_word,
+    progress_word,
+    reshape_word,
+    seed_word,
+)
 from metannvis_methods.vocabulary import NOISE_KINDS, Preprocessing, SmoothGrad
 
 __all__ = ["Words"]
@@ -18,10 +27,6 @@ __all__ = ["Words"]
 HALVES = ("bfloat16", "float16")
 #: What is done about a method that does not fit.
 UNFIT = ("warn", "raise", "ignore")
-
-
-def _labels(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
 
 
 def _logits(value: Any) -> bool | None:
@@ -111,12 +116,12 @@ class Words:
 
     inputs: Any = field(default=None, metadata={"argument": True, "recorded": False})
     target: Any = field(default=None, metadata={"argument": True})
-    output: Any = None
+    output: Any = field(default=None, metadata={"check": output_word})
     logits: Any = field(default="auto", metadata={"check": _logits})
-    labels: Any = field(default=None, metadata={"check": _labels})
+    labels: Any = field(default=None, metadata={"check": labels_word})
     layer: Any = field(default=None, metadata={"argument": True})
-    neuron: Any = field(default=None, metadata={"argument": True})
-    reshape: Any = None
+    neuron: Any = field(default=None, metadata={"argument": True, "check": neuron_word})
+    reshape: Any = field(default=None, metadata={"check": reshape_word})
     baselines: Any = field(default=None, metadata={"argument": True})
     feature_mask: Any = field(default=None, metadata={"argument": True})
     data: Any = None
@@ -124,17 +129,17 @@ class Words:
     preprocess: Any = field(default=None, metadata={"check": _preprocess})
     toolset: str | None = field(default=None, metadata={"recorded": False})
     noise: Any = field(default=None, metadata={"check": _noise})
-    seed: int | None = None
+    seed: int | None = field(default=None, metadata={"check": seed_word})
     batch_size: Any = field(default=None, metadata={"check": _batch_size})
     device: Any = field(default=None, metadata={"check": _device})
     autocast: Any = field(default=None, metadata={"check": _autocast})
     deadline: Any = field(default=None, metadata={"check": _deadline})
     unfit: Any = field(default="warn", metadata={"check": _unfit})
     translation: Any = None
-    progress: Progress | None = field(default=None, metadata={"recorded": False})
-    init_args: Any = None
-    exec_args: Any = None
-    options: Any = None
+    progress: Progress | None = field(default=None, metadata={"check": progress_word, "recorded": False})
+    init_args: Any = field(default=None, metadata={"check": mapping_word("init_args")})
+    exec_args: Any = field(default=None, metadata={"check": mapping_word("exec_args")})
+    options: Any = field(default=None, metadata={"check": mapping_word("options")})
 
     @property
     def arguments(self) -> dict[str, Any]:

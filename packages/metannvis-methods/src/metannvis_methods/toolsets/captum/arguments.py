@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.registry.option_values import (
+    function,
+    number,
+    one_of,
+    one_or_several,
+    options_by_name,
+    whole,
+)
 from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
 
 INPUTS = Argument("inputs", "input", required=True)
@@ -14,21 +22,23 @@ EXTRA = Argument("additional_forward_args", "extra")
 MASK = Argument("feature_mask", "feature_mask")
 NEURON = Argument("neuron_selector", "neuron", required=True)
 DELTA = Argument("return_convergence_delta", "delta", flag=True)
-INTERNAL_BATCH = Argument("internal_batch_size", "batch")
-PER_EVAL = Argument("perturbations_per_eval", "per_eval")
+INTERNAL_BATCH = Argument("internal_batch_size", "batch", takes=whole(1))
+PER_EVAL = Argument("perturbations_per_eval", "per_eval", takes=whole(1))
 LAYER_BASELINES = Argument("layer_baselines", "layer_baseline")
 LAYER_MASK = Argument("layer_mask", "layer_mask")
 LAYER = Argument("layer", "layer", required=True)
 
 OF_LAYER = (LAYER, Argument("device_ids"))
 MULTIPLY = Argument("multiply_by_inputs", flag=True)
-PATH = (Argument("n_steps"), Argument("method"), INTERNAL_BATCH)
+#: How the path is cut, as Captum knows it.
+RULES_OF_STEPS = one_of("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+PATH = (Argument("n_steps", takes=whole(1)), Argument("method", takes=RULES_OF_STEPS), INTERNAL_BATCH)
 TO_LAYER_INPUT = Argument("attribute_to_layer_input", "layer_input", flag=True)
 TO_NEURON_INPUT = Argument("attribute_to_neuron_input", "layer_input", flag=True)
-GRAD_KWARGS = Argument("grad_kwargs")
-CUSTOM = Argument("custom_attribution_func")
-N_SAMPLES = Argument("n_samples")
-SAMPLES = (N_SAMPLES, Argument("stdevs"))
+GRAD_KWARGS = Argument("grad_kwargs", takes=options_by_name())
+CUSTOM = Argument("custom_attribution_func", takes=function())
+N_SAMPLES = Argument("n_samples", takes=whole(1))
+SAMPLES = (N_SAMPLES, Argument("stdevs", takes=one_or_several(number(0))))
 SHOW = Argument("show_progress", flag=True)
 VERBOSE = Argument("verbose", flag=True)
 IN_INPUT_SHAPE = Argument("return_input_shape", flag=True)

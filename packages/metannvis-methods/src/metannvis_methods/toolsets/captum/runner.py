@@ -40,6 +40,9 @@ def run(call: MethodCall) -> MethodOutput:
             arguments[argument.name] = _target(arguments.get(argument.name))
         if argument.role == "per_eval" and call.spec.kind == "layer" and isinstance(call.target, list):
             arguments[argument.name] = 1  # a layer's ablation does not repeat the targets for its copies of the batch
+    if "stdevs" in arguments:  # Captum refuses whole numbers
+        given = arguments["stdevs"]
+        arguments["stdevs"] = tuple(map(float, given)) if isinstance(given, (tuple, list)) else float(given)
     asked = call.spec.by_role("delta")
     if call.spec.base == "lrp":
         from metannvis_methods.toolsets.captum.lrp_rules import ActivationLRP, attach_rules, is_activation

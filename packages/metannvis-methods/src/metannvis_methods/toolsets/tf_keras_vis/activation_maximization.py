@@ -60,14 +60,18 @@ def ascent_arguments(model: Any, arguments: Mapping[str, Any], call: MethodCall)
     callbacks = [callback_of(item, ranges) if isinstance(item, ChosenWord) else item for item in callbacks]
     if call.progress is not None:
         callbacks.append(_Steps(call.progress, int(arguments.get("steps", STEPS))))
-    return {**given, "callbacks": callbacks}
+    return {**given, "input_range": ranges, "callbacks": callbacks}
 
 
 def _ranges(model: Any, input_range: Any) -> list[tuple[Any, Any]]:
     """Bounds of each input; ``None`` where there is none."""
-    ranges = list(input_range) if isinstance(input_range, list) else [input_range]
+    one = not isinstance(input_range, list) or (len(input_range) == 2 and not isinstance(input_range[0], (list, tuple)))
+    ranges = [input_range] if one else list(input_range)
     ranges = ranges * len(model.inputs) if len(ranges) == 1 else ranges
-    return [(None, None) if bounds is None else tuple(bounds) for bounds in ranges]
+    if len(ranges) != len(model.inputs):
+        raise InvalidArgumentError(f"input_range: {len(ranges)} ranges for {len(model.inputs)} inputs of the model")
+    pairs = [(None, None) if bounds is None else bounds for bounds in ranges]
+    return [(None if low is None else float(low), None if high is None else float(high)) for low, high in pairs]
 
 
 def _of_inputs(value: Any, model: Any) -> Any:

@@ -14,13 +14,14 @@ from metannvis_methods.toolsets.tf_keras_vis.words import (
     INPUT_MODIFIERS,
     MODEL_MODIFIERS,
     OPTIMIZERS,
+    RANGES,
     REGULARIZERS,
     UNCONNECTED,
 )
 
 __all__ = ["ROWS"]
 
-INIT = (Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",)), Argument("clone"))
+INIT = (Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",)), Argument("clone", flag=True))
 SCORE = Argument("score", "score", required=True)
 SEED_INPUT = Argument("seed_input", "input", required=True)
 GRADIENT_MODIFIER = Argument("gradient_modifier", takes=FUNCTION_OF_MAPS, also=("gradient_modifiers",))
@@ -67,7 +68,7 @@ ROWS: tuple[MethodSpec, ...] = (
         call=(
             SCORE,
             Argument("seed_input", "input"),
-            Argument("input_range"),
+            Argument("input_range", takes=RANGES),
             Argument("input_modifiers", takes=INPUT_MODIFIERS, also=("input_modifier",)),
             Argument("regularizers", takes=REGULARIZERS, also=("regularizer",)),
             Argument("steps", takes=whole(1)),

@@ -15,6 +15,7 @@ __all__ = [
     "INPUT_MODIFIERS",
     "MODEL_MODIFIERS",
     "OPTIMIZERS",
+    "RANGES",
     "REGULARIZERS",
     "UNCONNECTED",
 ]
@@ -167,3 +168,23 @@ OPTIMIZERS = Words(
 
 #: What a gradient is where a score does not depend on the input.
 UNCONNECTED = one_of("none", "zero")
+
+
+def _is_range(value: Any) -> bool:
+    """Two numbers, the lower in front, either of which may be ``None``; or ``None``, which is no limit."""
+    if value is None:
+        return True
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    low, high = value
+    bounds = number()
+    if not all(item is None or bounds.fits(item) for item in value):
+        return False
+    return low is None or high is None or bool(low < high)
+
+
+#: Ranges of inputs that are made.
+RANGES = Values(
+    "a pair of numbers (low, high) with low below high, either of which may be None, or a list of one an input",
+    lambda value: _is_range(value) or (isinstance(value, list) and bool(value) and all(map(_is_range, value))),
+)

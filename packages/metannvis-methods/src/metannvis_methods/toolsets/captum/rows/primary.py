@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metannvis_methods.registry.option_values import fitted_model, function, number, one_of, sizes
 from metannvis_methods.registry.references import (
     ABLATION,
     DECONVOLUTION,
@@ -58,6 +59,10 @@ from metannvis_methods.toolsets.captum.arguments import (
 
 __all__ = ["PRIMARY"]
 
+WINDOW = sizes("a tuple of sizes of at least 1, one an axis of the input but the first")
+STRIDE = sizes("a size of at least 1, or a tuple of them, one an axis of the input but the first", single=True)
+INTERPOLATIONS = one_of("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact")
+
 PRIMARY: tuple[MethodSpec, ...] = (
     row(
         "integrated_gradients",
@@ -95,7 +100,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
     row(
         "deep_lift",
         "DeepLift",
-        init=(MULTIPLY, Argument("eps")),
+        init=(MULTIPLY, Argument("eps", takes=number(above=0))),
         call=(INPUTS, BASELINES, TARGET, EXTRA, DELTA, CUSTOM),
         summary="differences from a baseline, carried back through rules for each activation",
         passes="6",
@@ -142,7 +147,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
     row(
         "feature_permutation",
         "FeaturePermutation",
-        init=(Argument("perm_func"),),
+        init=(Argument("perm_func", takes=function()),),
         call=(INPUTS, TARGET, EXTRA, MASK, PER_EVAL, SHOW),
         family="perturbation",
         summary="change of the output when a feature is shuffled among the samples",
@@ -183,7 +188,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         "guided_grad_cam",
         "GuidedGradCam",
         init=OF_LAYER,
-        call=(INPUTS, TARGET, EXTRA, Argument("interpolate_mode"), TO_LAYER_INPUT),
+        call=(INPUTS, TARGET, EXTRA, Argument("interpolate_mode", takes=INTERPOLATIONS), TO_LAYER_INPUT),
         summary="guided backpropagation times the layer's Grad-CAM, enlarged to the size of the input",
         passes="2",
         sanity=FAILS_ADEBAYO,
@@ -211,8 +216,13 @@ PRIMARY: tuple[MethodSpec, ...] = (
         "Occlusion",
         call=(
             INPUTS,
-            Argument("sliding_window_shapes", "window", required=True),
-            Argument("strides", "stride"),
+            Argument(
+                "sliding_window_shapes",
+                "window",
+                required=True,
+                takes=sizes("a tuple of sizes of at least 1, one an axis of the input but the first"),
+            ),
+            Argument("strides", "stride", takes=STRIDE),
             BASELINES,
             TARGET,
             EXTRA,
@@ -249,7 +259,11 @@ PRIMARY: tuple[MethodSpec, ...] = (
     row(
         "lime",
         "Lime",
-        init=(Argument("interpretable_model"), Argument("similarity_func"), Argument("perturb_func")),
+        init=(
+            Argument("interpretable_model", takes=fitted_model()),
+            Argument("similarity_func", takes=function()),
+            Argument("perturb_func", takes=function()),
+        ),
         call=(INPUTS, BASELINES, TARGET, EXTRA, MASK, N_SAMPLES, PER_EVAL, IN_INPUT_SHAPE, SHOW),
         family="perturbation",
         summary="coefficients of a sparse linear model of the output near the input",
