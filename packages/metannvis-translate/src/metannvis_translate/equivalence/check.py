@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from metannvis_translate.data import ordered, to_arrays
+from metannvis_translate.equivalence.double_decision import decided_in_double, may_be_rounding
 from metannvis_translate.equivalence.gradients import WIDER, gradient_pairs, of_all_samples
 from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import (
@@ -20,7 +21,8 @@ from metannvis_translate.equivalence.report import (
     with_gradients,
 )
 from metannvis_translate.equivalence.runs import NoGradientError, by_name, target_runs
-from metannvis_translate.errors import InvalidArgumentError, MetannvisError, first_line
+from metannvis_translate.equivalence.ties import beside_ties, without_open
+from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.files import opened
 from metannvis_translate.frameworks.protocol import Framework
 from metannvis_translate.frameworks.registry import detect_framework, get_framework
@@ -38,12 +40,6 @@ Arrays = list[Array]
 
 
 HALF = "the source is in half precision: a copy of it in single precision was compared, which is what was translated"
-
-#: How far from the inputs differences are taken where a kink may lie at them, relative and absolute; and the largest
-#: difference of derivatives there, which cross a few kinks on the step of a difference.
-STRAY, BESIDE = 1e-3, 1e-4
-#: How much smaller a difference is in double precision that is nothing but rounding, at least; the precisions are 5e-9 apart.
-SHRINKS = 1e-6
 
 
 def check_equivalence(
@@ -165,8 +161,51 @@ def compare(
     layers: LayerMap,
     gradients: bool = True,
 ) -> EquivalenceReport:
-    """Run both models on the same values and compare what they return, in the source's layout."""
+    """Run both models on the same values and compare what they return, in the source's layout.
+
+    What does not agree is judged again: in double precision, where it may be rounding, and without what ties leave open.
+    """
     here = by_name(here, [port.name for port in translation.inputs])
+
+    def judge(leave_out: bool) -> EquivalenceReport:
+        def once(model: Any, translated: Translation, given: Arrays, *precision: Any, **options: Any) -> Any:
+            done, outputs = _compared(model, translated, here, there, given, *precision, **options)
+            if leave_out and done.dtype == "float64" and may_be_rounding(done):
+                done = without_open(model, translated, here, there, [as_float(a, "float64") for a in given], done)
+            return done, outputs
+
+        done, outputs = once(source, translation, inputs, tolerance, dtype, layers=layers, gradients=gradients)
+        if dtype == "float64" or not may_be_rounding(done):
+            return cast("EquivalenceReport", done)
+        return decided_in_double(
+            lambda *values, **options: once(*values, **options)[0],
+            source,
+            translation,
+            here,
+            there,
+            inputs,
+            outputs,
+            tolerance,
+            done,
+        )
+
+    report = judge(False)
+    return beside_ties(judge, here, there, report) if may_be_rounding(report) else report
+
+
+def _compared(
+    source: Any,
+    translation: Translation,
+    here: Framework,
+    there: Framework,
+    inputs: Arrays,
+    tolerance: Tolerance,
+    dtype: str,
+    *,
+    layers: LayerMap,
+    gradients: bool,
+) -> tuple[EquivalenceReport, Arrays]:
+    """The report of one comparison, and the source's outputs."""
     notes = translation.notes
     if dtype == "float64" and translation.single_precision:
         tolerance = dataclasses.replace(tolerance, float64=max(tolerance.float64, LIMIT))
@@ -220,9 +259,7 @@ def compare(
     done = with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
     if report.by_differences and any(row.passed is False for row in done.gradients):
         done = _by_other_differences(source, translation, here, there, inputs, outputs, report, done, pairs)
-    if dtype == "float32" and _may_be_rounding(done):
-        return _decided_in_double(source, translation, here, there, inputs, tolerance, done)
-    return done
+    return done, outputs
 
 
 def _by_other_differences(
@@ -282,114 +319,13 @@ def _drowns(pairs: Sequence[tuple[Array, Array]], rounding: float) -> bool:
     return bool(apart <= max(*changes, rounding))
 
 
-def _may_be_rounding(report: EquivalenceReport) -> bool:
-    """Whether outputs agree, and what does not is a layer or gradient whose numbers are all there."""
-    if not report.outputs or any(row.passed is not True and row.compared for row in report.outputs):
-        return False
-    wrong = [row for row in (*report.layers, *report.gradients) if row.passed is False]
-    return bool(wrong) and all(np.isfinite(row.max_abs) for row in wrong)
-
-
-def _decided_in_double(
-    source: Any,
-    translation: Translation,
-    here: Framework,
-    there: Framework,
-    inputs: Arrays,
-    tolerance: Tolerance,
-    report: EquivalenceReport,
-) -> EquivalenceReport:
-    """The report with the layers and gradients of both models in double precision, where those agree.
-
-    Where outputs agree and gradients do not, a value beside the kink of a ReLU or a max pool has been rounded to its other
-    side; where a layer does not, it may be a sum whose terms cancel, of which rounding is what is left. In double precision
-    hardly any is; what is wrong is wrong there, too. Differences are taken beside the inputs as well: at a kink itself they
-    are the mean of both sides, and no framework's derivative.
-    """
-    in_layers = any(row.passed is False for row in report.layers)
-    try:
-        double = here.as_float64(source)
-        translation = dataclasses.replace(
-            translation,
-            model=there.as_float64(translation.model),
-            layers=translation.layers if in_layers else LayerMap(()),
-            notes=(),
-        )
-    except MetannvisError as error:
-        log.info("it cannot be decided in double precision: %s", first_line(error))
-        return report
-    # numbers that were rounded to single precision on the way make this difference
-    tolerance = dataclasses.replace(
-        tolerance, float64=max(tolerance.float64, LIMIT), differences=max(tolerance.differences, BESIDE)
-    )
-    random = np.random.default_rng(20223)
-    compared = any(row.compared for row in report.gradients)
-    moves = (0.0, STRAY) if report.by_differences else (0.0,)
-    for move in moves:
-        beside = [as_float(a, "float64") for a in inputs]
-        beside = [
-            a * (1 + move * random.standard_normal(a.shape)) + move * random.standard_normal(a.shape)
-            if move and a.dtype.kind == "f"
-            else a
-            for a in beside
-        ]
-        proof = compare(
-            double,
-            translation,
-            here,
-            there,
-            beside,
-            tolerance,
-            "float64",
-            layers=translation.layers,
-            gradients=compared,
-        )
-        if in_layers:
-            proof = _without_rounding(proof, report)
-        if proof.passed and (any(row.compared for row in proof.gradients) or not compared):
-            where = "in double precision, beside the inputs" if move else "in double precision"
-            notes = list(report.notes)
-            if in_layers:
-                notes.append(
-                    f"layers were compared {where}: in single precision they are {report.worst('layers'):.1e} apart, which is "
-                    "the rounding of what cancels"
-                )
-            if any(row.passed is False for row in report.gradients):
-                notes.append(
-                    f"gradients were compared {where}: in single precision they are {report.worst('gradients'):.1e} apart, "
-                    "since values lie at the kinks of activations or pools"
-                )
-            return dataclasses.replace(
-                report,
-                gradients=proof.gradients if compared else report.gradients,
-                layers=proof.layers if in_layers else report.layers,
-                notes=tuple(notes),
-            )
-    return report
-
-
-def _without_rounding(proof: EquivalenceReport, report: EquivalenceReport) -> EquivalenceReport:
-    """The report in double precision, without layers whose difference is as much smaller there as its rounding is.
-
-    Where the terms of a sum cancel to nothing, rounding is all that is left in any precision.
-    """
-    single = {row.name: row for row in report.layers}
-    layers = tuple(
-        EquivalenceRow(row.name, reason="nothing but rounding is left of it", target=row.target)
-        if row.passed is False and row.max_abs <= SHRINKS * single[row.name].max_abs
-        else row
-        for row in proof.layers
-    )
-    return dataclasses.replace(proof, layers=layers)
-
-
 def verdict(report: EquivalenceReport) -> str:
     """Message of a check that failed: the first layer that disagrees, then every figure."""
     layer = report.first_divergence
     if not any(row.compared for row in report.outputs):
-        first = (
-            "the translation cannot be checked: on these inputs every output is empty; give others as example_inputs="
-        )
+        reasons = "; ".join(dict.fromkeys(row.reason for row in report.outputs if row.reason)) or "there is none"
+        said = "every output is empty" if reasons == "it is empty" else f"no output can be compared: {reasons}"
+        first = f"the translation cannot be checked: on these inputs {said}; give others as example_inputs="
     elif layer is not None:
         row = next(row for row in report.layers if row.name == layer)
         first = (

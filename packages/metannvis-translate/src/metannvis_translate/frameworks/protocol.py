@@ -8,7 +8,7 @@ party does. Loading a plug-in imports no framework; only its work does, through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ __all__ = [
     "Importer",
     "Progress",
     "Run",
+    "TieOrder",
 ]
 
 #: ``progress(done, total, stage)``
@@ -94,6 +95,23 @@ class Run:
     outputs: list[Array]
     layers: dict[str, Array] = field(default_factory=dict)
     gradients: list[Array | None] | None = None
+
+
+@dataclass(frozen=True)
+class TieOrder:
+    """Order of entries that a sort or a selection finds equal: by their places, the first one first, or by chance.
+
+    Attributes
+    ----------
+    within
+        How far apart entries are that count as equal, a part of the largest; 0 for exactly equal ones, by their places.
+    seed, opposite
+        Of the chance; the opposite of a draw has entries the other way round.
+    """
+
+    within: float = 0.0
+    seed: int = 0
+    opposite: bool = False
 
 
 @dataclass(frozen=True)
@@ -245,6 +263,9 @@ class Framework(Protocol):
         Imports nothing.
         """
 
+    def ties_in_order(self, order: TieOrder) -> AbstractContextManager[Set[str]]:
+        """Inside, what it leaves open about equal entries is as said; yields names of operators that met such entries."""
+
     def generators(self, seed: int | None) -> AbstractContextManager[None]:
         """Afterwards its generators of random numbers are back; inside they are seeded, if there is a seed. Imports nothing."""
 
@@ -316,6 +337,10 @@ class FrameworkBase:
     def plain_mode(self) -> AbstractContextManager[None]:
         """There are no modes."""
         return nullcontext()
+
+    def ties_in_order(self, order: TieOrder) -> AbstractContextManager[Set[str]]:
+        """It leaves nothing open."""
+        return nullcontext(frozenset())
 
     def generators(self, seed: int | None) -> AbstractContextManager[None]:
         """There are no generators beside NumPy's and Python's."""

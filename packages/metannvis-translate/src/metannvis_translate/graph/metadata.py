@@ -74,7 +74,8 @@ TRACE = "metannvis.trace"
 #: Node metadata: which of equal elements counts, and where the derivative goes at such a tie. On Max and Min: ``"bound"``
 #: nowhere (PyTorch's ``clamp``), ``"shared"`` to both in equal parts (PyTorch), ``"first"`` to the first (TensorFlow). On
 #: ReduceMax and ReduceMin: ``"index"`` to the one element that was picked (PyTorch's ``max`` over an axis). On GlobalMaxPool:
-#: ``"shared"`` to all in equal parts (TensorFlow). On TopK: ``"any"``, whichever the kernel finds (PyTorch).
+#: ``"shared"`` to all in equal parts (TensorFlow). On TopK: ``"any"``, whichever the kernel finds (PyTorch's
+#: ``topk``), ``"first"`` that of the least place.
 TIE_GRADIENT = "metannvis.ties"
 
 

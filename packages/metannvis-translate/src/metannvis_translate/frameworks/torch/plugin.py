@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_translate.errors import InvalidArgumentError, UnknownLayerError
-from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Progress, Run
+from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Progress, Run, TieOrder
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.state import generators, on_processor, plain_mode
 from metannvis_translate.frameworks.type_names import is_a
@@ -119,6 +120,11 @@ class TorchFramework(FrameworkBase):
         from metannvis_translate.frameworks.torch.run import run_model
 
         return run_model(as_module(model), inputs, layers=layers, cotangents=cotangents, names=names)
+
+    def ties_in_order(self, order: TieOrder) -> AbstractContextManager[Set[str]]:
+        from metannvis_translate.frameworks.torch.order_of_ties import ties_in_order
+
+        return ties_in_order(order)
 
     def as_float64(self, model: Any) -> torch.nn.Module:
         from metannvis_translate.frameworks.torch.changing_parameters import changing, mark_changing

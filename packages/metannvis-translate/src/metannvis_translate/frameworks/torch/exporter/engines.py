@@ -53,8 +53,14 @@ TIED_CALLS = {
     "aten.max.dim": "index",
     "aten.min.dim": "index",
     "aten.adaptive_max_pool": "index",
+    # PyTorch's sorts leave equal entries in their order though they do not promise it
+    "aten.sort": "first",
+    "aten.kthvalue": "first",
+    "aten.median": "first",
+    "aten.nanmedian": "first",
+    "aten.mode": "first",
 }
-TIED = {"bound": ("Max", "Min"), "index": ("ReduceMax", "ReduceMin")}
+TIED = {"bound": ("Max", "Min"), "index": ("ReduceMax", "ReduceMin"), "first": ("TopK",)}
 
 
 class Recorder(Protocol):
