@@ -16,7 +16,7 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
-from metannvis_methods.running.image_words import preprocessed
+from metannvis_methods.running.image_words import preprocessed, samples
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import is_function_of_output, is_score
 from metannvis_methods.running.words import Words
@@ -67,7 +67,9 @@ def resolve(
     order_inputs(bound, source, framework, progress)
     inputs, layer, target = bound.pop("input"), bound.pop("layer"), None
     inputs, known = preprocessed(inputs, words, source, framework)
-    words = replace(words, preprocess=known)
+    words = replace(
+        words, preprocess=known, data=samples(words.data, replace(words, preprocess=known), source, framework)
+    )
     aimed, score = bound.of("target", "score"), None
     is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
     if (
