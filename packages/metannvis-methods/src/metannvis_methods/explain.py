@@ -27,12 +27,12 @@ from metannvis_methods.vocabulary import SmoothGrad
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["explain", "rerun"]
+__all__ = ["WORDS", "explain", "rerun"]
 
 #: What is left of a time that is over, in seconds.
 TINY = 1e-9
 #: Names of the words.
-WORDS = frozenset(field.name for field in dataclasses.fields(Words))
+WORDS = Words().names
 
 
 def explain(
@@ -80,10 +80,10 @@ def explain(
     inputs
         What is explained, shape ``(N, …)`` in the model's own layout: an array, a tensor, or a tuple, list or
         dict of them for several inputs. Numbers are brought to the dtype and device of the weights. A tensor
-        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives batches of them, an
-        iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of explanations is returned,
-        each made when it is asked for, so that a data set is never held as a whole. A batch may come with a target,
-        ``(inputs, target)``; ``seed`` counts up from batch to batch.
+        of the *other* framework is taken to be in that framework's layout. Or images, see ``preprocess``. Or what gives
+        batches of them, an iterator or a loader (a PyTorch ``DataLoader``, a ``tf.data.Dataset``): then an iterator of
+        explanations is returned, each made when it is asked for, so that a data set is never held as a whole. A batch may come
+        with a target, ``(inputs, target)``; ``seed`` counts up from batch to batch.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
         dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
@@ -221,9 +221,9 @@ def _over_stream(model: Any, method: str, checked: Words, words: Words) -> Itera
     return told_in_time(found(), checked.deadline)
 
 
-def _explained(model: Any, method: str, words: Words) -> Explanation:
+def _explained(model: Any, method: str, words: Words, *, stacklevel: int = 5) -> Explanation:
     """An explanation at one layer, or at none, with the record of its words."""
-    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=4)
+    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=stacklevel)
     result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
@@ -238,9 +238,12 @@ def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict
     """An explanation a layer, from one translation and one prediction."""
     if not layers:
         raise InvalidArgumentError("layer is an empty list: name one or several")
+    found = {}
     with sharing():
-        found = [_explained(model, method, dataclasses.replace(words, layer=layer)) for layer in layers]
-    return {str(explanation.layer): explanation for explanation in found}
+        for layer in layers:
+            explanation = _explained(model, method, dataclasses.replace(words, layer=layer), stacklevel=6)
+            found[str(explanation.layer)] = explanation
+    return found
 
 
 @repeats_records

@@ -250,6 +250,10 @@ class ModelAdapter:
         """A digest of everything that decides what the model computes; ``None`` if that cannot be told."""
         return None
 
+    def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
+        """What brings the random generators that layers have of their own to where a seed says, or to where they are now."""
+        return lambda: None
+
     def state(self, model: Any) -> Callable[[], None]:
         """What puts the model back to how it is now: its mode, hooks, attributes. It may be called several times."""
         return lambda: None

@@ -226,9 +226,24 @@ class KerasAdapter(ModelAdapter):
 
         return digest(parts())
 
+    def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
+        """Those of dropout and noise: with a seed the first starts as ``SeedGenerator(seed)``, the next from ``seed + 1``."""
+        found = [generator.state for layer in _layers(model) for generator in getattr(layer, "_seed_generators", ())]
+        states = list({id(state): state for state in found}.values())
+        if seed is None:
+            starts = [state.numpy() for state in states]
+        else:
+            starts = [keras.random.SeedGenerator((seed + k) % 2**32).state.numpy() for k in range(len(states))]
+
+        def begin() -> None:
+            for state, start in zip(states, starts, strict=True):
+                state.assign(start)
+
+        return begin
+
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
-        layers = [layer for _, layer in _paths(model, "")]
+        layers = _layers(model)
         activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
         trainable = [(layer, layer.trainable) for layer in layers]
         states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
@@ -295,6 +310,11 @@ def _is_flat(model: Any) -> bool:
     if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
         return False
     return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
+
+
+def _layers(model: Any) -> list[Any]:
+    """Every layer of a Keras model, also those that other layers hold."""
+    return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
 
 
 def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:

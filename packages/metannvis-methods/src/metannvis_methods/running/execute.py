@@ -29,7 +29,7 @@ from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
 from metannvis_methods.running.fitness import tell_probabilities, tell_unfit_before, tell_unfit_values
-from metannvis_methods.running.guard import guarded, seeded, set_aside
+from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
@@ -76,7 +76,8 @@ def execute(call: RunningCall, prepared: Prepared | None = None) -> Explanation 
     with set_aside(), noticing(call.words.unfit) as told:
         check_device_words(call.words, adapter_for(framework_to_run(call.spec, source, call.framework)))
         fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
-        with exclusive(*models, progress=call.progress):
+        home = adapter_for(call.framework)
+        with exclusive(*models, progress=call.progress), own_generators_kept(home, models[0]):
             result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
     return dataclasses.replace(result, warnings=tuple(told)) if isinstance(result, Explanation) else result
 
@@ -133,6 +134,8 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
+        begin = adapter.own_generators(prepared.model, call.seed)
+        begin()
         if layer is not None and prepared.row is not None:
             call = dataclasses.replace(call, layer=prepared.tapped(layer))
         if layer is not None and spec.draws_maps:
@@ -159,7 +162,9 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any) -
             noise = part.words.noise
             return with_held(part, run(part) if noise is None else over_noise(noise, part, adapter, run))
 
-        output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
+        with seeded(call.seed):  # a model that draws at random draws the same for the method as for the prediction
+            begin()
+            output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
     seconds = time.perf_counter() - started
     values, axes = restore(prepared, call, output)
     if output.over != "features":

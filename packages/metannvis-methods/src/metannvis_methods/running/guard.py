@@ -11,7 +11,7 @@ from metannvis_translate.process import generators_seeded
 
 from metannvis_methods.models.base import ModelAdapter
 
-__all__ = ["guarded", "seeded", "set_aside"]
+__all__ = ["guarded", "own_generators_kept", "seeded", "set_aside"]
 
 
 class _Running(threading.local):
@@ -57,6 +57,17 @@ def set_aside() -> Iterator[None]:
     finally:
         _running.models = running
         for back in midway:
+            back()
+
+
+@contextmanager
+def own_generators_kept(adapter: ModelAdapter, *models: Any) -> Iterator[None]:
+    """Afterwards the generators that layers have of their own go on as if nothing had been drawn, whatever ran the models."""
+    put_back = [adapter.own_generators(model, None) for model in models if model is not None]
+    try:
+        yield
+    finally:
+        for back in put_back:
             back()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.process import generators_kept
 
 from metannvis_methods.errors import MissingArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
@@ -65,7 +66,8 @@ class Prepared:
     def described(self) -> ModelDescription:
         """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
         if self.description is None:
-            self.description = self.adapter.describe(self.source, self.examples)
+            with generators_kept():  # a model may draw at random
+                self.description = self.adapter.describe(self.source, self.examples)
         return self.description
 
     @property

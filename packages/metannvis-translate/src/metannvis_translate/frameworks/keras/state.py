@@ -35,7 +35,7 @@ def plain_mode() -> Iterator[None]:
 
 @contextmanager
 def generators(seed: int | None) -> Iterator[None]:
-    """The global seed and what it has given are put back; seeded inside if there is a seed."""
+    """The global seeds and what they have given are put back; seeded inside if there is a seed."""
     if "tensorflow" not in sys.modules:
         yield
         return
@@ -46,11 +46,34 @@ def generators(seed: int | None) -> Iterator[None]:
     before, generator = eager._seed, getattr(eager, "_rng", None)
     state = generator.getstate() if generator is not None else None
     try:
-        if seed is not None:
-            tf.random.set_seed(seed)
-        yield
+        with _keras_generator(seed):
+            if seed is not None:
+                tf.random.set_seed(seed)
+            yield
     finally:
         eager._seed = before
         if generator is not None:
             generator.setstate(state)
             eager._rng = generator
+
+
+@contextmanager
+def _keras_generator(seed: int | None) -> Iterator[None]:
+    """The generator of whatever in Keras draws without one of its own."""
+    if "keras.src.random.seed_generator" not in sys.modules:
+        yield
+        return
+    import keras
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    known = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    state = None if known is None else known.state.numpy()
+    if seed is not None:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, keras.random.SeedGenerator(seed % 2**32))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, known)
+        if known is not None:
+            known.state.assign(state)
