@@ -25,7 +25,7 @@ def test_an_ascent_by_words(metannvis, models, tmp_path, model):
         "guided": ("-o", "model_modifiers=guided", "-o", "gradient_modifier=l2_normalize", "-o", "activation_modifiers=none"),
     }.items():  # fmt: skip
         path = tmp_path / f"{name}.npz"
-        metannvis("visualize", models / model, *ASCENT, *options, "--result", path)
+        metannvis("visualize", models / model, *ASCENT, *options, "--output", path)
         found[name] = Explanation.load(path)
     np.testing.assert_array_equal(found["text"].values, found["literal"].values)
     assert np.abs(found["plain"].values - found["text"].values).max() > 1e-3
