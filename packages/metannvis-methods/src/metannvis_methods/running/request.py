@@ -13,7 +13,7 @@ from metannvis_methods.registry.spec import KINDS, MethodSpec
 from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import Toolset
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.arguments import BoundArguments, bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.image_words import preprocessed, samples
@@ -68,23 +68,7 @@ def resolve(
         chosen = toolset_of(spec)
         how = chosen.install or f"install {', '.join(chosen.packages)}"
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    aimed, score, target = bound.of("target", "score"), None, None
-    is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
-    if (
-        arguments.get("target") is not None
-        and aimed is arguments["target"]
-        and is_function_of_output(aimed)
-        and not is_label
-    ):
-        score = bound.take("target", "score")
-    if score is None and not is_score(
-        aimed
-    ):  # a function given by the toolkit's own name stays where the toolkit takes it
-        target = bound.take("target", "score")
-    plain_target(class_index(target, words.labels))  # what is no target is told before a model is opened
-    if isinstance(score, SegmentationTarget):
-        class_index(score, words.labels)
-    check_input_words(bound, words.data)
+    score, target = _aim(bound, words)
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer = bound.pop("input"), bound.pop("layer")
@@ -130,11 +114,34 @@ def check_request(method: str, words: Words, *, kinds: Collection[str] = KINDS) 
         try:
             bound = bind(spec, words.arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
             check_required(bound, target_may_be_found=True)
+            check_samples(bound.of("input"))
+            _aim(bound, words)
         except (InvalidArgumentError, MissingArgumentError) as error:
             refused.append(error)
         else:
             return
     raise refused[0]
+
+
+def _aim(bound: BoundArguments, words: Words) -> tuple[Any, Any]:
+    """The function of the output and the target that are explained, one of them, taken out of the arguments.
+
+    Raises
+    ------
+    InvalidArgumentError, MissingArgumentError
+        A target, or a word for a baseline or a mask, is none; no model is needed to see that.
+    """
+    aimed, score, target = bound.of("target", "score"), None, None
+    is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
+    if words.target is not None and aimed is words.target and is_function_of_output(aimed) and not is_label:
+        score = bound.take("target", "score")
+    if score is None and not is_score(aimed):  # a function by the toolkit's own name stays where the toolkit takes it
+        target = bound.take("target", "score")
+    plain_target(class_index(target, words.labels))
+    if isinstance(score, SegmentationTarget):
+        class_index(score, words.labels)
+    check_input_words(bound, words.data)
+    return score, target
 
 
 def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodSpec]:

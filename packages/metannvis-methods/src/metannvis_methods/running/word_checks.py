@@ -108,10 +108,11 @@ def check_translate_options(options: Mapping[str, Any]) -> None:
     from metannvis_translate import translate
 
     parameters = inspect.signature(translate).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
     known = {*parameters, "dummy_input"} - {"model", "to", "progress"}
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in options:
-        if name not in known and not takes_any:
+        if name not in known:
             close = near_misses(str(name), sorted(known))
             hint = f"Close: {', '.join(close)}." if close else f"There are: {', '.join(sorted(known))}."
             raise InvalidArgumentError(f"translation: translate() has no option {name!r}. {hint}")
