@@ -82,6 +82,9 @@ class MethodCall:
     hear
         For a toolset: to be called with the model's output for the next of the inputs as they are, if it comes by it before
         anything else has passed through the model; ``None``: it is known. Of PyTorch models it is heard without that.
+    passed
+        For a toolset: to be called with the number of rows after each pass through the model; ``None``: nobody asks, or passes
+        are counted without that.
     arrange
         For a toolset, at a layer of a class activation map whose output is no map as the framework has them (tokens, channels
         elsewhere): brings an array of it to ``(N, places…, C)``. ``None``: it is one.
@@ -121,6 +124,7 @@ class MethodCall:
     unfit: str = "warn"
     reshape: Any = None
     hear: Callable[[Any], None] | None = None
+    passed: Callable[[int], None] | None = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     noise: SmoothGrad | None = None
     framework: str = ""
