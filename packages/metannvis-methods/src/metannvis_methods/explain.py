@@ -17,7 +17,7 @@ from metannvis_methods.running.deadline import deadline_word
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import batch_rows, resolve
-from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.sharing import recalled, sharing
 from metannvis_methods.vocabulary import SmoothGrad
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def explain(
     Returns
     -------
     Explanation or dict
-        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names.
+        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names, with
+        ``top_labels`` (LIME, KernelShap) one by the classes, the largest output first.
 
     Raises
     ------
@@ -165,6 +166,12 @@ def explain(
         at_layers: Any = _at_layers(model, method, list(layer), {**words, **more})
         found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
         return found
+    given_options = {**(options or {}), **more}
+    if "top_labels" in given_options:
+        common = {name: value for name, value in locals().items() if name in WORDS_BUT_TARGET}
+        by_class: Any = _of_top_labels(model, method, inputs, common, given_options, target)
+        several: Explanation = by_class  # a dict of them, as for several layers
+        return several
     arguments = {
         "inputs": inputs,
         "target": target,
@@ -178,7 +185,7 @@ def explain(
         method,
         toolset=toolset,
         arguments=arguments,
-        options={**(options or {}), **more},
+        options=given_options,
         init_args=init_args,
         exec_args=exec_args,
         translation=translation,
@@ -218,7 +225,7 @@ def explain(
         "translation": translation,
         "init_args": init_args,
         "exec_args": exec_args,
-        "options": {**(options or {}), **more} or None,
+        "options": given_options or None,
     }
     return dataclasses.replace(result, record=record_of(model, given, result))
 
@@ -239,6 +246,39 @@ def _at_layers(model: Any, method: str, layers: list[Any], words: dict[str, Any]
     with sharing():
         found = [explain(model, method, words["inputs"], layer=layer, **_without(words, "inputs")) for layer in layers]
     return {str(explanation.layer): explanation for explanation in found}
+
+
+#: Words that explanations of several classes have in common.
+WORDS_BUT_TARGET = (
+    "output", "logits", "labels", "layer", "neuron", "reshape", "baselines", "feature_mask", "data", "value_range", "toolset",
+    "noise", "seed", "batch_size", "deadline", "unfit", "translation", "progress", "init_args", "exec_args",
+)  # fmt: skip
+
+
+def _of_top_labels(
+    model: Any, method: str, inputs: Any, words: dict[str, Any], options: dict[str, Any], target: Any
+) -> dict[Any, Explanation]:
+    """An explanation of each of the classes with the largest outputs, from the same passes, the largest first."""
+    count = options["top_labels"]
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InvalidArgumentError(f"top_labels is how many classes are explained, at least 1, not {count!r}")
+    if target is not None:
+        raise InvalidArgumentError("top_labels and target both say what is explained: give one of them")
+    rest = {"hide_color": None, **{name: value for name, value in options.items() if name != "top_labels"}}
+    rest = {name: value for name, value in rest.items() if name != "hide_color" or words["baselines"] is None}
+    with sharing():
+        first = explain(model, method, inputs, options=rest, **words)
+        output = recalled("output")
+        if output.ndim != 2 or len(output) != 1 or output.shape[1] < 2:
+            raise InvalidArgumentError(
+                f"top_labels explains classes of one sample, and the output has shape {output.shape}: give one sample at a "
+                "time, or target=…"
+            )
+        best, *others = (int(k) for k in np.argsort(-output[0], kind="stable")[:count])
+        found = {best: first}
+        for other in others:
+            found[other] = explain(model, method, inputs, target=other, options=rest, **words)
+    return found
 
 
 def _without(words: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.progress import Meter, expected_rows
 from metannvis_methods.running.request import toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
-from metannvis_methods.running.sharing import shared
+from metannvis_methods.running.sharing import remember, shared
 from metannvis_methods.running.target import (
     class_index,
     describe_target,
@@ -294,6 +294,7 @@ def _aimed(asked: MethodCall, call: MethodCall, prepared: Prepared) -> tuple[Met
         return call, Seen()
     chosen = choose_output(prepared, home, asked.output, outputs)
     output = in_caller_layout(chosen, outputs[chosen.place][1])
+    remember("output", output)
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
     seen = _seen(asked, output, chosen.name if len(outputs) > 1 else None)

@@ -13,6 +13,7 @@ from metannvis_methods.inputs.baselines import baseline
 from metannvis_methods.inputs.feature_masks import feature_mask
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.registry.toolset import MethodCall
+from metannvis_methods.running.reference_words import with_hidden, with_segmentation
 
 __all__ = ["value_range_word", "with_words"]
 
@@ -47,6 +48,7 @@ def with_words(
         For each sample the place of the sample among given data whose prediction is nearest the prior.
     """
     spec = call.spec
+    call = with_segmentation(call, values, axes) if spec.key in WANT_A_MASK else call
     generator = np.random.default_rng(call.seed)
     data = [to_numpy(item) for item in in_order(call.data)]
     sides = []
@@ -78,7 +80,8 @@ def with_words(
                         call, [feature_mask(part, values[k], axes[k]) for k, part in enumerate(parts)]
                     )
         sides.append(options)
-    return dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+    call = dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+    return with_hidden(call, values, axes) if spec.key in WANT_A_MASK else call
 
 
 def _has_word(value: Any) -> bool:

@@ -17,6 +17,7 @@ from metannvis_methods.running.input_words import value_range_word
 from metannvis_methods.running.noise import noise_word
 from metannvis_methods.running.notices import unfit_word
 from metannvis_methods.running.prepare import open_source, order_inputs
+from metannvis_methods.running.reference_words import reference_options
 from metannvis_methods.running.target import is_function_of_output, is_score
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def resolve(
         translate_options = dict(translation)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
+    options, seed = reference_options(spec, options or {}, seed)
+    exec_args, seed = reference_options(spec, exec_args or {}, seed)
     bound = bind(spec, arguments, options, init_args=init_args, exec_args=exec_args)
     check_required(bound, target_may_be_found=may_find_target)
     if not installed(spec):
