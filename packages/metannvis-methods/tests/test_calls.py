@@ -96,7 +96,7 @@ def test_a_batch_may_be_cut_up(size: int, toolset: str, rgb: Any) -> None:
     whole = explain(model, "saliency", x, **words)
     parts = explain(model, "saliency", x, batch_size=size, progress=lambda *a: calls.append(a), **words)
     assert np.allclose(parts.values, whole.values, rtol=1e-4, atol=1e-6)
-    assert calls[-1:] == ([(4, 4, "run")] if size < 4 else [])
+    assert calls == [(done, 4, "run") for done in ([0, 1, 2, 3, 4] if size == 1 else [0, 3, 4])]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])

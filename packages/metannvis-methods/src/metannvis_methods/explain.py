@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.inputs.image_inputs import Preprocessed
 from metannvis_methods.registry.table import find_methods
@@ -18,7 +20,7 @@ from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import resolve
-from metannvis_methods.running.sharing import sharing
+from metannvis_methods.running.sharing import recalled, sharing
 from metannvis_methods.running.streams import batches, is_stream, told_in_time
 from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
@@ -165,8 +167,8 @@ def explain(
     Returns
     -------
     Explanation, dict, or iterator
-        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names; for batches
-        an iterator of these.
+        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names, with
+        ``top_labels`` (LIME, KernelShap) one by the classes, the largest output first; for batches an iterator of these.
 
     Raises
     ------
@@ -201,7 +203,11 @@ def explain(
 
 
 def _asked(model: Any, method: str, words: Words) -> Explanation:
-    """An explanation, or one for each of several layers."""
+    """An explanation, or one for each of several layers, or of the largest outputs."""
+    if "top_labels" in (words.options or {}):
+        by_class: Any = _of_top_labels(model, method, words)
+        several: Explanation = by_class  # a dict of them, as for several layers
+        return several
     if not isinstance(words.layer, (list, tuple, set)):
         return _explained(model, method, words)
     at_layers: Any = _at_layers(model, method, list(words.layer), words)
@@ -243,6 +249,32 @@ def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict
         for layer in layers:
             explanation = _explained(model, method, dataclasses.replace(words, layer=layer), stacklevel=6)
             found[str(explanation.layer)] = explanation
+    return found
+
+
+def _of_top_labels(model: Any, method: str, words: Words) -> dict[Any, Explanation]:
+    """An explanation of each of the classes with the largest outputs, from the same passes, the largest first."""
+    options = dict(words.options or {})
+    count = options.pop("top_labels")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InvalidArgumentError(f"top_labels is how many classes are explained, at least 1, not {count!r}")
+    if words.target is not None:
+        raise InvalidArgumentError("top_labels and target both say what is explained: give one of them")
+    if words.baselines is None:
+        options.setdefault("hide_color", None)
+    words = dataclasses.replace(words, options=options)
+    with sharing():
+        first = _asked(model, method, words)
+        output = recalled("output")
+        if output.ndim != 2 or len(output) != 1 or output.shape[1] < 2:
+            raise InvalidArgumentError(
+                f"top_labels explains classes of one sample, and the output has shape {output.shape}: give one sample at a "
+                "time, or target=…"
+            )
+        best, *others = (int(k) for k in np.argsort(-output[0], kind="stable")[:count])
+        found = {best: first}
+        for other in others:
+            found[other] = _asked(model, method, dataclasses.replace(words, target=other))
     return found
 
 

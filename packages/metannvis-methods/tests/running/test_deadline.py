@@ -51,6 +51,73 @@ def test_noise_ends_with_the_copies_there_are() -> None:
     assert any("of 300 noisy copies" in text for text in e.warnings)
 
 
+def ending(*, anytime: bool) -> Any:
+    """What is expected of a run whose time is over."""
+    if anytime:
+        return pytest.warns(UnfitWarning, match="the time was over after")
+    return pytest.raises(DeadlineError, match="^[a-z_]+ was not done in time: .* the samples there are$")
+
+
+class SlowRows(torch.nn.Module):
+    """Takes a time for each row, so that many steps take a minute, in one pass or in many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 2)
+
+    def forward(self, x: Any) -> Any:
+        time.sleep(0.06 * len(x))
+        return self.fc(torch.tanh(self.conv(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("integrated_gradients", {"n_steps": 1000, "options": {"method": "riemann_trapezoid"}}),
+        ("layer_conductance", {"layer": "conv", "n_steps": 1000, "options": {"method": "riemann_trapezoid"}}),
+        ("gradient_shap", {"baselines": 0 * X, "n_samples": 2000, "seed": 0}),
+        ("lime", {"feature_mask": "pixels", "n_samples": 2000, "seed": 0}),
+        ("shapley_value_sampling", {"n_samples": 20, "seed": 0}),
+        ("saliency", {"noise": SmoothGrad(2000, 0.1), "seed": 0}),
+    ],
+)
+def test_what_would_take_a_minute_ends_in_two_seconds(method: str, words: dict[str, Any]) -> None:
+    model = SlowRows().eval()
+    explain(model, "saliency", X, target=1, toolset="captum")  # whatever is loaded first
+    started = time.monotonic()
+    with ending(anytime="noise" in words):
+        explain(model, method, X, target=1, toolset="captum", deadline=2, **words)
+    assert time.monotonic() - started < 3
+
+
+class Pausing(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        if hasattr(x, "numpy"):
+            time.sleep(0.06 * len(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("smooth_grad", {"smooth_samples": 2000}),
+        ("score_cam", {"layer": "conv"}),
+        ("saliency", {"noise": SmoothGrad(2000, 0.1), "seed": 0}),
+        ("activation_maximization", {"steps": 2000}),
+    ],
+)
+def test_what_would_take_a_minute_in_keras_ends_in_two_seconds(method: str, words: dict[str, Any]) -> None:
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(2000 if method == "score_cam" else 4, 3, name="conv")(Pausing()(x))
+    model = keras.Model(x, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(y)))
+    words = words if method == "activation_maximization" else {**words, "inputs": X.transpose(0, 2, 3, 1)}
+    explain(model, "saliency", X.transpose(0, 2, 3, 1), target=1, toolset="tf-keras-vis")
+    started = time.monotonic()
+    with ending(anytime="noise" in words):
+        explain(model, method, target=1, toolset="tf-keras-vis", deadline=2, **words)
+    assert time.monotonic() - started < 3
+
+
 def test_what_is_done_in_time_is_as_without_a_deadline() -> None:
     model = Slow().eval()
     words = {"target": 1, "toolset": "captum", "seed": 0, "noise": SmoothGrad(3, 0.1)}

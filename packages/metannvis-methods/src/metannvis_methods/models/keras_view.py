@@ -127,7 +127,11 @@ class Told(keras.layers.Layer):
 
     def call(self, given: Any) -> Any:
         """Tell, and hand on."""
-        self.function()
+        try:
+            self.function()
+        except Exception as error:
+            error._keras_call_info_injected = True  # type: ignore[attr-defined]  # it would write about tensors into the message
+            raise
         return given[0]
 
 

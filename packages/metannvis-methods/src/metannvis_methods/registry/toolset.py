@@ -58,6 +58,9 @@ class MethodCall:
     hear
         To be called with the model's output for the next of the inputs as they are, if the toolset comes by it before anything
         else has passed through the model; ``None``: it is known. Of PyTorch models it is heard without that.
+    passed
+        To be called with the number of rows after each pass through the model; ``None``: nobody asks, or passes are counted
+        without that.
     arrange
         At a layer of a class activation map whose output is no map as the framework has them (tokens, channels elsewhere):
         brings an array of it to ``(N, places…, C)``. ``None``: it is one.
@@ -79,6 +82,7 @@ class MethodCall:
     seed: int | None = None
     progress: Progress | None = None
     hear: Callable[[Any], None] | None = None
+    passed: Callable[[int], None] | None = None
     arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
     framework: str = ""
     several: bool = False

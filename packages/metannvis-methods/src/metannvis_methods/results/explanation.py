@@ -167,6 +167,41 @@ class Explanation:
         """
         return cls(**read_explanation(Path(path)))
 
+    def segments(self, *, sample: int = 0, num_features: int = 5, min_weight: float = 0.0) -> tuple[Array, Array]:
+        """Where the features lie that speak most for the target, and those that speak most against it.
+
+        As ``get_image_and_mask`` of LIME's reference has them, with ``positive_only`` and ``negative_only``. A feature is what
+        has one value: a superpixel, a cell, a window.
+
+        Parameters
+        ----------
+        sample
+            Which one.
+        num_features
+            Most features on either side, the strongest.
+        min_weight
+            Least size of a value that counts.
+
+        Returns
+        -------
+        Two masks of true and false, without the axis of channels.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There are several arrays of values.
+        """
+        if not isinstance(self.values, np.ndarray) or not isinstance(self.axes, str):
+            raise InvalidArgumentError("segments() is of one array of values; take those of one input")
+        values = self.values[sample]
+        masks = []
+        for sign in (1, -1):
+            strong = np.unique(sign * values)[::-1][:num_features]
+            masks.append(np.isin(sign * values, strong[strong > max(min_weight, 0.0)]))
+        channel = self.axes.find("C") - 1
+        for_it, against = (np.asarray(mask.any(channel)) if channel >= 0 else mask for mask in masks)
+        return for_it, against
+
     def plot(self, **options: Any) -> Any:
         """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
 

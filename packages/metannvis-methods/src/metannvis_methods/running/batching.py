@@ -84,12 +84,8 @@ def in_chunks(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> Met
         return _attempt(toolset, _sized(call, bound, count), adapter)
     outputs = []
     for start in range(0, count, size):
-        if call.progress is not None:
-            call.progress(start, count, "run")
         piece = _cut(call, start, min(start + size, count), count)
         outputs.append(_attempt(toolset, _sized(piece, bound, min(size, count - start)), adapter))
-    if call.progress is not None:
-        call.progress(count, count, "run")
     return _joined(call, outputs)
 
 
@@ -120,6 +116,8 @@ def _attempt(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> Meth
     except (MetannvisError, UnfitWarning):  # a warning that is an error is none of the toolkit's
         raise
     except Exception as error:
+        if getattr(call.progress, "raised", None) is error:  # the caller's own
+            raise
         raise ToolsetError(
             f"{call.spec.key} of {call.spec.toolset} failed with {type(error).__name__}: {first_line(error)}"
         ) from error

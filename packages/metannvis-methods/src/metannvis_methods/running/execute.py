@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,10 @@ from metannvis_methods.running.overhearing import MisjudgedError, Overheard, lea
 from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.running.progress import Meter, expected_rows
 from metannvis_methods.running.request import set_options, toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
-from metannvis_methods.running.sharing import shared
+from metannvis_methods.running.sharing import remember, shared
 from metannvis_methods.running.target import (
     class_index,
     describe_target,
@@ -59,6 +60,8 @@ from metannvis_methods.vocabulary import SegmentationTarget
 __all__ = ["execute"]
 
 logger = logging.getLogger("metannvis_methods")
+#: Rows of a pass where there is a deadline and no bound: a pass is not interrupted.
+IN_TIME = 2
 
 
 def execute(call: RunningCall, prepared: Prepared | None = None) -> Explanation | PendingExplanation:
@@ -168,9 +171,18 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
+        if call.deadline is not None and call.batch_size is None and adapter.bounds_rows:
+            call = dataclasses.replace(call, batch_size=IN_TIME)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
+        meter = None
+        if call.progress is not None:
+            shape = () if prepared.row is None else prepared.row.source.shape
+            meter = Meter(call.progress, expected_rows(call, shape))
+            call = dataclasses.replace(call, progress=meter, passed=None if adapter.tells_passes else meter.passed)
+            if call.inputs:  # what makes its own counts its own steps
+                meter.begin()
 
         def run(part: RunningCall) -> MethodOutput:
             return in_chunks(toolset, part, adapter)
@@ -179,9 +191,11 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             noise = part.words.noise
             return with_held(part, run(part) if noise is None else over_noise(noise, part, adapter, run))
 
-        with _listening(adapter, prepared, heard), seeded(call.seed):
+        with _listening(adapter, prepared, heard, meter), seeded(call.seed):
             begin()  # a model that draws at random draws the same for the method as for the prediction
             output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
+    if meter is not None:
+        meter.end()
     if heard is not None:
         seen = _heard(asked, call, prepared, heard)
     seconds = time.perf_counter() - started
@@ -214,22 +228,27 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
 
 
 @contextmanager
-def _listening(adapter: ModelAdapter, prepared: Prepared, heard: Overheard | None) -> Iterator[None]:
+def _listening(
+    adapter: ModelAdapter, prepared: Prepared, heard: Overheard | None, meter: Meter | None
+) -> Iterator[None]:
     """Inside, the passes of the method are listened to."""
-    if heard is None:
-        yield
-        return
-    try:
-        with adapter.overhearing(prepared.model, heard):
+    listeners = [listener for listener in (heard, meter) if listener is not None]
+    with ExitStack() as stack:
+        if listeners and adapter.can_tell_passes(prepared.model):
+            for listener in listeners:
+                stack.enter_context(adapter.overhearing(prepared.model, listener))
+        try:
             yield
-    except (MisjudgedError, InvalidArgumentError) as error:  # a prediction tells better what does not fit
-        raise _NotHeardError from error
-    except (DeadlineError, UnfitError, UnfitWarning):
-        raise
-    except Exception as error:
-        if heard.began:
+        except MisjudgedError as error:
+            raise _NotHeardError from error
+        except (DeadlineError, UnfitError, UnfitWarning):
             raise
-        raise _NotHeardError from error
+        except Exception as error:
+            if heard is None or (meter is not None and meter.raised is error):
+                raise
+            if heard.began and not isinstance(error, InvalidArgumentError):  # of which a prediction tells better
+                raise
+            raise _NotHeardError from error
 
 
 def _heard(asked: RunningCall, call: RunningCall, prepared: Prepared, heard: Overheard) -> Seen:
@@ -300,6 +319,7 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
         return call, Seen()
     chosen = choose_output(prepared, home, asked.output, outputs)
     output = in_caller_layout(chosen, outputs[chosen.place][1])
+    remember("output", output)
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
     seen = _seen(asked, output, chosen.name if len(outputs) > 1 else None)

@@ -14,6 +14,7 @@ from metannvis_methods.inputs.feature_masks import check_mask_word, feature_mask
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.reference_words import with_hidden, with_segmentation
 
 __all__ = ["check_input_words", "with_words"]
 
@@ -41,6 +42,7 @@ def with_words(
         What black and white are for an input, if that is known.
     """
     spec = call.spec
+    call = with_segmentation(call, values, axes) if spec.key in WANT_A_MASK else call
     generator = np.random.default_rng(call.seed)
     data = [to_numpy(item) for item in in_order(call.words.data)]
     sides = []
@@ -72,7 +74,8 @@ def with_words(
                         call, [feature_mask(part, values[k], axes[k]) for k, part in enumerate(parts)]
                     )
         sides.append(options)
-    return dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+    call = dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+    return with_hidden(call, values, axes) if spec.key in WANT_A_MASK else call
 
 
 def check_input_words(bound: BoundArguments, data: Any) -> None:

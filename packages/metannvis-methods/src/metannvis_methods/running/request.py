@@ -19,6 +19,7 @@ from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.image_words import preprocessed, samples
 from metannvis_methods.running.input_words import check_input_words
 from metannvis_methods.running.prepare import open_source, order_inputs
+from metannvis_methods.running.reference_words import reference_options
 from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
 from metannvis_methods.running.word_checks import check_samples, check_translate_options
 from metannvis_methods.running.words import Words
@@ -61,7 +62,9 @@ def resolve(
         check_translate_options(translate_options)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
-    bound = bind(spec, arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
+    options, seed = reference_options(spec, words.options or {}, words.seed)
+    exec_args, seed = reference_options(spec, words.exec_args or {}, seed)
+    bound = bind(spec, arguments, options, init_args=words.init_args, exec_args=exec_args)
     check_required(bound, target_may_be_found=may_find_target)
     check_samples(bound.of("input"))
     if not installed(spec):
@@ -87,7 +90,7 @@ def resolve(
         init_options=bound.init,
         call_options=bound.call,
         target=target,
-        seed=words.seed,
+        seed=seed,
         progress=progress,
         framework=framework,
         several=several(inputs),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["is_sharing", "shared", "sharing"]
+__all__ = ["is_sharing", "recalled", "remember", "shared", "sharing"]
 
 _known: ContextVar[dict[Hashable, tuple[Any, Any]] | None] = ContextVar("known", default=None)
 
@@ -38,3 +38,15 @@ def shared(key: Hashable, keep: Any, make: Callable[[], Any]) -> Any:
     if key not in known:
         known[key] = (keep, make())
     return known[key][1]
+
+
+def remember(name: str, value: Any) -> None:
+    """Keep a value by a name for whoever shares."""
+    known = _known.get()
+    if known is not None:
+        known[name] = (None, value)
+
+
+def recalled(name: str) -> Any:
+    """What was kept last by a name."""
+    return (_known.get() or {})[name][1]

@@ -31,6 +31,10 @@ EXPECTED = (
 
 def run(call: MethodCall) -> MethodOutput:
     """Construct the method on the model and call it."""
+    if call.spec.key == "lime" and "num_features" in call.call_options:
+        from metannvis_methods.toolsets.captum.lime_reference import lime
+
+        return lime(call)
     cls = load_class(call.spec)
     arguments = call.call_arguments
     for argument in call.spec.call:

@@ -46,8 +46,8 @@ def run(call: MethodCall) -> MethodOutput:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
         arguments["seed_input"] = list(arguments["seed_input"])
-    if _runs_the_inputs(call, init, arguments):
-        arguments["score"] = _telling(arguments["score"], call)
+    if callable(arguments["score"]):
+        arguments["score"] = _telling(arguments["score"], call, heard=_runs_the_inputs(call, init, arguments))
     _name_layer(call, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
@@ -88,20 +88,24 @@ def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], 
 
 def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Whether the first score is of the model's output for the inputs as they are."""
-    if call.hear is None or init.get("model_modifier") or not callable(arguments["score"]):
+    if call.hear is None or init.get("model_modifier"):
         return False
     plain = not arguments.get("smooth_samples") and not arguments.get("training")
     return plain and call.spec.key in DIFFERENTIATED
 
 
-def _telling(score: Callable[[Any], Any], call: MethodCall) -> Callable[[Any], Any]:
-    """A score that tells the first output that it gets."""
+def _telling(score: Callable[[Any], Any], call: MethodCall, *, heard: bool) -> Callable[[Any], Any]:
+    """A score that tells the first output that it gets, if that is ``heard``, and counts the rows of each."""
+    if (not heard and call.passed is None) or call.spec.key not in (*DIFFERENTIATED, "smooth_grad"):
+        return score
     told: list[Any] = []
 
     def telling(output: Any) -> Any:
-        if not told and call.hear is not None:
+        if heard and not told and call.hear is not None:
             told.append(output)
             call.hear(output)
+        if call.passed is not None:
+            call.passed(len(output))
         return score(output)
 
     return telling

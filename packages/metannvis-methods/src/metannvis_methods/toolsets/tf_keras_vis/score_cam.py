@@ -54,8 +54,6 @@ def score_cam(view: Any, layer: Any, call: MethodCall, arguments: Mapping[str, A
     at_once = max(1, int(arguments.get("batch_size") or BATCH) // count)
     weights = np.empty((channels, count), activations.dtype)
     for start in range(0, channels, at_once):
-        if call.progress is not None:
-            call.progress(start, channels, "run")
         stop = min(start + at_once, channels)
         rows = []
         for place, array in enumerate(inputs):
@@ -64,12 +62,12 @@ def score_cam(view: Any, layer: Any, call: MethodCall, arguments: Mapping[str, A
                 copies = copies * np.moveaxis(masks[place], -1, 0)[start:stop, ..., None]
             rows.append(tf.constant(copies.reshape(-1, *array.shape[1:]), dtype=call.inputs[place].dtype))
         found = to_numpy(view(_packed(rows), training=bool(arguments.get("training", False))))
+        if call.passed is not None:
+            call.passed(len(found))
         found = found.reshape(stop - start, count, *found.shape[1:])
         for place, predictions in enumerate(found, start):
             tensor = tf.constant(predictions) if single else tf.nn.softmax(tf.constant(predictions))
             weights[place] = _one_a_sample(score(tensor), count)
-    if call.progress is not None:
-        call.progress(channels, channels, "run")
     if single:
         shifted = np.exp(weights - weights.max(0))
         weights = shifted / shifted.sum(0)

@@ -1,0 +1,154 @@
+"""Progress: how many rows have passed through the model, of those that a method is expected to take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.running.call import RunningCall
+
+__all__ = ["STAGE", "Meter", "expected_rows"]
+
+STAGE = "run"
+
+
+class Meter:
+    """What is told of a run: it begins at 0, never goes back, and ends at the total.
+
+    It is also what a toolset calls with ``(done, total, stage)`` where it counts by itself, which is handed on as it is.
+
+    Parameters
+    ----------
+    progress
+        The caller's.
+    total
+        Rows that are expected to pass through the model.
+    """
+
+    looks_at_last = False
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done = progress, max(1, total), 0
+        self.counts_itself = False
+        #: What the caller's function raised, which is none of the toolkit's errors.
+        self.raised: BaseException | None = None
+
+    @property
+    def wants(self) -> bool:
+        """Every pass counts."""
+        return True
+
+    def hear(self, given: Sequence[Any], outputs: Sequence[tuple[str, Any]], final: Any = None) -> None:
+        """A pass through the model."""
+        self.passed(int(given[0].shape[0]) if given and getattr(given[0], "shape", ()) else 1)
+
+    def passed(self, rows: int) -> None:
+        """So many rows have passed."""
+        done = min(self.done + rows, self.total - 1)
+        if done > self.done and not self.counts_itself:
+            self.done = done
+            self._tell(done, self.total, STAGE)
+
+    def begin(self) -> None:
+        """Nothing has passed yet."""
+        self._tell(0, self.total, STAGE)
+
+    def end(self) -> None:
+        """The method is done."""
+        if not self.counts_itself:
+            self._tell(self.total, self.total, STAGE)
+
+    def __call__(self, done: int, total: int, stage: str) -> None:
+        """A toolset's own count."""
+        self.counts_itself = True
+        self._tell(done, total, stage)
+
+    def _tell(self, done: int, total: int, stage: str) -> None:
+        try:
+            self.progress(done, total, stage)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+#: Times that a sample passes, by the method, and the options that say so with the toolkits' defaults.
+STEPS = {
+    "integrated_gradients": ("n_steps", 50),
+    "conductance": ("n_steps", 50),
+    "internal_influence": ("n_steps", 50),
+    "gradient_shap": ("n_samples", 5),
+    "lime": ("n_samples", 50),
+    "lime_base": ("n_samples", 50),
+    "kernel_shap": ("n_samples", 50),
+    "smooth_grad": ("smooth_samples", 20),
+}
+#: Most that is expected of the orders of features, whose number has no bound.
+MANY = 10**9
+
+
+def expected_rows(call: RunningCall, layer: Sequence[int | None] = ()) -> int:
+    """Rows that are expected to pass through the model, in the terms of the model that runs.
+
+    ``layer`` is the shape of what the layer returns, in whatever layout.
+    """
+    count = int(call.inputs[0].shape[0]) if call.inputs else 1
+    copies = 1 if call.words.noise is None else call.words.noise.samples
+    return max(1, count * copies * _a_sample(call, layer))
+
+
+def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
+    spec = call.spec
+    base = spec.key.removeprefix("layer_").removeprefix("neuron_")
+    if base in STEPS:
+        name, default = STEPS[base]
+        value = call.call_options.get(name)
+        return (default if not isinstance(value, int) else value) + (2 if call.option("delta") else 0)
+    if base == "deep_lift_shap":
+        drawn = call.option("distribution")
+        drawn = drawn[0] if isinstance(drawn, tuple) else drawn
+        return 2 * int(drawn.shape[0]) if getattr(drawn, "shape", ()) else 2
+    if base == "score_cam":
+        channels = int(getattr(getattr(call.layer, "output", None), "shape", (1,))[-1])
+        return min(channels, call.call_options.get("max_N") or channels)
+    if base == "occlusion":
+        return 1 + _windows(call)
+    if base in ("feature_ablation", "feature_permutation", "shapley_value_sampling", "shapley_values"):
+        features = _features(call, layer)
+        if base == "shapley_values":
+            return 1 + min(MANY, features * math.factorial(min(features, 12)))
+        if base == "shapley_value_sampling":
+            return 1 + features * int(call.call_options.get("n_samples", 25))
+        return 1 + features
+    return spec.rows_a_sample or 1
+
+
+def _features(call: RunningCall, layer: Sequence[int | None]) -> int:
+    mask = call.option("feature_mask", "layer_mask")
+    if mask is not None:
+        masks = mask if isinstance(mask, tuple) else (mask,)
+        return len(np.unique(np.concatenate([np.unique(to_numpy(item)) for item in masks])))
+    if call.spec.kind == "layer":
+        return math.prod(size or 1 for size in layer[1:])
+    return sum(math.prod(tuple(x.shape)[1:]) for x in call.inputs)
+
+
+def _windows(call: RunningCall) -> int:
+    several = len(call.inputs) > 1 or call.several
+    windows, strides = call.option("window"), call.option("stride")
+    count = 0
+    for place, x in enumerate(call.inputs):
+        shape = tuple(x.shape)[1:]
+        window = windows[place] if several and isinstance(windows[0], (tuple, list)) else windows
+        stride: Any = 1 if strides is None else strides
+        if several and isinstance(strides, (tuple, list)):
+            stride = strides[place]
+        steps = stride if isinstance(stride, (tuple, list)) else (stride,) * len(shape)
+        count += math.prod(
+            1 + math.ceil(max(size - wide, 0) / step) for size, wide, step in zip(shape, window, steps, strict=False)
+        )
+    return count
