@@ -121,7 +121,7 @@ CASES: dict[str, Case] = {
     "LayerIntegratedGradients": _path(**LAYER),
     "LayerGradientXActivation": Case(**LAYER),
     "LayerActivation": Case(target=False, layer=True),
-    "LayerConductance": _path(**LAYER),
+    "LayerConductance": Case(call={**_path().call, "method": "gausslegendre"}, **LAYER),  # its own sum; ours is another
     "InternalInfluence": _path(**LAYER),
     "LayerDeepLift": Case(call={"baselines": BASELINES}, **LAYER),
     "LayerDeepLiftShap": Case(call={"baselines": DISTRIBUTION}, **LAYER),

@@ -71,6 +71,10 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
         from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
 
         return arranged_cam(call, arguments)
+    if call.spec.key == "layer_conductance" and arguments.get("method") is None:
+        from metannvis_methods.toolsets.captum.conductance import conductance
+
+        return conductance(cls(call.model, **call.init_arguments), arguments)
     # Captum asks for the gradients of its copies of the inputs, which indices have none of
     indices = any(not x.is_floating_point() for x in call.inputs)
     if (call.batch_size is None and not indices) or drawn is None or call.spec.base != "deep_lift_shap":

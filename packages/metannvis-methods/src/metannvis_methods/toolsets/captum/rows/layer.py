@@ -106,7 +106,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, *PATH, DELTA, TO_LAYER_INPUT, GRAD_KWARGS),
         summary="how much of the integrated gradients flows through each neuron of the layer",
         reference=CONDUCTANCE,
-        caveats=(CHANGING,),
+        caveats=(CHANGING, "integrates by a rule that converges; method=… is Captum's own sum, of that name"),
         rows_a_sample=2,
         moves_inputs=True,
     ),
