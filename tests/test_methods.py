@@ -94,7 +94,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("captum", "neuron_feature_ablation"): Case("NeuronFeatureAblation", ABLATE, False, "neuron"),
     ("captum", "neuron_deconvolution"): Case("NeuronDeconvolution", {}, False, "neuron"),
     ("captum", "neuron_gradient"): Case("NeuronGradient", {}, False, "neuron"),
-    ("captum", "neuron_conductance"): Case("NeuronConductance", PATH, layer="neuron"),
+    ("captum", "neuron_conductance"): Case("NeuronConductance", {**PATH, "method": "gausslegendre"}, layer="neuron"),
     ("tf-keras-vis", "activation_maximization"): Case(
         # modifiers draw from generators that no seed reaches: without them; test_methods_in_the_mean has them
         "activation_maximization.ActivationMaximization",

@@ -72,7 +72,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("captum", "neuron_feature_ablation"): Case(BLOCKS, target=False),
     ("captum", "neuron_deconvolution"): Case(target=False),
     ("captum", "neuron_gradient"): Case(target=False),
-    ("captum", "neuron_conductance"): Case(FEW_STEPS),
+    ("captum", "neuron_conductance"): Case({**FEW_STEPS, "method": "gausslegendre"}),
     ("captum", "deep_lift_shap"): Case(BASELINES),
     ("captum", "guided_backprop"): Case(),
     ("captum", "occlusion"): Case({"sliding_window_shapes": (1, 4, 3), "strides": (1, 3, 2), **BASELINE}),
