@@ -130,6 +130,8 @@ def _pair(net: Network, cls: str, case: Case, layer: str | None, score: bool) ->
     init = words_of(case.init, net, given.numpy(), output)
     call = words_of(case.call, net, given.numpy(), output)
     words: dict[str, Any] = {name: to_keras(value, name, net.order, order) for name, value in call.items()}
+    if "method" in words:
+        words["options"] = {"method": words.pop("method")}
     if case.target and not score:
         words["target"] = list(net.targets[: len(x)])
         call["target"] = [net.to_twin(target) for target in words["target"]]

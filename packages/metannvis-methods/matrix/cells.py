@@ -124,6 +124,8 @@ def ours(spec: MethodSpec, net: Network, source: str) -> tuple[Array, ...]:
         words["target"] = lambda output: output[(slice(None), *place)]
     elif target is not None:
         words["target"] = [to_keras(k, net.row) if keras and isinstance(k, tuple) else k for k in target]
+    if "method" in words:  # which is a word of ours
+        words["options"] = {"method": words.pop("method")}
     if net.row.output is not None:
         words["output"] = net.row.output
     found = explain(

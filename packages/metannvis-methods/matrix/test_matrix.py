@@ -10,7 +10,7 @@ from .expected import NOTICES, REFUSALS
 from .networks import NETWORKS, SOURCES
 
 
-@pytest.mark.parametrize("cell", cells(), ids=str)
+@pytest.mark.parametrize("cell", list(cells()), ids=str)
 def test_cell(cell: Cell) -> None:
     assert fault(cell, outcome(cell)) == ""
 

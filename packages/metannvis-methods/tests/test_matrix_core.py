@@ -12,6 +12,6 @@ from ..matrix.checks import fault, twentieth  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("cell", twentieth(), ids=str)
+@pytest.mark.parametrize("cell", list(twentieth()), ids=str)
 def test_cell(cell: Cell) -> None:
     assert fault(cell, outcome(cell)) == ""

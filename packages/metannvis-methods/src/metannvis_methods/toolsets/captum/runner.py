@@ -78,6 +78,10 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
         from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
 
         return arranged_cam(call, arguments)
+    if call.spec.key == "layer_conductance" and arguments.get("method") is None:
+        from metannvis_methods.toolsets.captum.conductance import conductance
+
+        return conductance(cls(call.model, **call.init_arguments), arguments)
     # Captum has no mean of one baseline, and asks for the gradients of its copies of the inputs, which indices have none of
     indices = any(not x.is_floating_point() for x in call.inputs)
     one_by_one = drawn is not None and bool(call.batch_size or indices or _single(arguments[drawn.name]))

@@ -117,7 +117,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         summary="how much of the integrated gradients flows through each neuron of the layer",
         passes="n_steps + 3",
         reference=CONDUCTANCE,
-        caveats=(CHANGING,),
+        caveats=(CHANGING, "integrates by a rule that converges; method=… is Captum's own sum, of that name"),
         rows_a_sample=2,
         moves_inputs=True,
     ),
