@@ -11,9 +11,16 @@ import torch
 import torchvision
 from torch import nn
 
-__all__ = ["SIZES", "copy_from_keras", "copy_to_keras", "example", "make", "make_keras"]
+__all__ = ["SEGMENTATION", "SIZES", "copy_from_keras", "copy_to_keras", "example", "make", "make_keras"]
 
 SIZES = (3, 224, 224)
+#: Networks of ``segmentation_models_pytorch``: class and encoder.
+SEGMENTATION = {
+    "FPN, MobileNetV2": ("FPN", "mobilenet_v2"),
+    "Unet, ResNet18": ("Unet", "resnet18"),
+    "DeepLabV3+, MobileNetV2": ("DeepLabV3Plus", "mobilenet_v2"),
+    "PSPNet, ResNet34": ("PSPNet", "resnet34"),
+}
 #: Tensors of a module, in the order in which Keras lists those of its layer.
 TENSORS = ("weight", "bias", "running_mean", "running_var")
 
@@ -21,6 +28,11 @@ TENSORS = ("weight", "bias", "running_mean", "running_var")
 def make(name: str) -> nn.Module:
     """The network with random weights and statistics, in inference mode."""
     torch.manual_seed(0)
+    if name in SEGMENTATION:
+        import segmentation_models_pytorch as networks
+
+        kind, encoder = SEGMENTATION[name]
+        return _with_statistics(getattr(networks, kind)(encoder, encoder_weights=None))
     model: nn.Module = {
         "ResNet50": _resnet50,
         "MobileNetV2": _mobilenet_v2,
@@ -28,6 +40,10 @@ def make(name: str) -> nn.Module:
         "DenseNet121": _densenet121,
         "VGG16": _vgg16,
     }[name]()
+    return _with_statistics(model)
+
+
+def _with_statistics(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)

@@ -30,6 +30,7 @@ NOBUCO = (
     "keras<3",
     "torch",
     "torchvision",
+    "segmentation-models-pytorch",
     "numpy<2",
     "psutil",
 )
@@ -53,15 +54,19 @@ class Direction:
     networks: tuple[str, ...]
     #: other ways to convert, by the contender's name
     others: dict[str, str]
-    #: ways to run the model
+    #: ways to run the model; none: conversions alone are measured
     runs: tuple[str, ...]
-    #: what the twin is
+    #: what the twin is; none if empty
     twin: str
     packages: tuple[str, ...]
 
     @property
     def converters(self) -> tuple[str, ...]:
         return ("metannvis", "metannvis-verify", *self.others)
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        return (*self.converters, "twin") if self.twin else self.converters
 
 
 DIRECTIONS = {
@@ -74,6 +79,16 @@ DIRECTIONS = {
         runs=("forward function", "gradient function", "forward eager", "gradient eager"),
         twin="the network of `keras.applications`",
         packages=("torch", "tensorflow", "keras", "onnx2keras"),
+    ),
+    "segmentation": Direction(
+        to="keras",
+        title="segmentation networks to Keras",
+        page="benchmarks_segmentation.md",
+        networks=("FPN, MobileNetV2", "Unet, ResNet18", "DeepLabV3+, MobileNetV2", "PSPNet, ResNet34"),
+        others={"onnx2keras": "onnx2keras", "nobuco": "nobuco"},
+        runs=(),
+        twin="",
+        packages=("torch", "tensorflow", "keras", "segmentation-models-pytorch", "onnx2keras"),
     ),
     "torch": Direction(
         to="torch",
@@ -131,7 +146,7 @@ class Worker:
 
 def measure(direction: Direction, network: str, given: argparse.Namespace) -> dict[str, Any]:
     """Seconds of every contender: conversion (the first apart), and each way to run the model."""
-    workers = {who: Worker(direction.to, who, network, given) for who in (*direction.converters, "twin")}
+    workers = {who: Worker(direction.to, who, network, given) for who in direction.contenders}
     figures: dict[str, dict[str, list[float]]] = {who: {"conversion": []} for who in workers}
     first = {who: worker.ask("convert").get("seconds") for who, worker in workers.items()}
     for _ in range(given.conversions):
@@ -210,13 +225,27 @@ def report(direction: Direction, results: dict[str, Any], memory: dict[str, Any]
     if "nobuco" in direction.others:
         versions.append(NOBUCO[0].replace("==", " "))
     of_others = [f"ours / {name}" for name in direction.others.values()]
+    twin = f" The *twin* is {direction.twin}, with the same weights." if direction.twin else ""
+    runs = f"""## The translated model
+
+`gradient` is the forward pass and the gradient of the sum of the outputs with respect to the input.
+
+{table(["network", "what", "ours, ms", "ours / twin", *of_others], speed)}
+"""
+    peaks = f"""
+## Peak memory of a conversion
+
+Resident memory above what the process holds with the source model loaded, in multiples of the weights.
+
+{table(["network", "", "weights, MiB", "peak", "kept", "seconds"], rows)}
+"""
     return f"""# Benchmarks: {direction.title}
 
 Made by `{command}` on {date.today()}{machine and f", {machine}"}. {", ".join(versions)}.
 
 One thread, batch of one image of 224 × 224, seconds of processor time;
 every contender in a process of its own, taking turns. A ratio is ours over theirs, of the smallest times and in brackets of
-the medians: below 1, ours is faster. The *twin* is {direction.twin}, with the same weights.
+the medians: below 1, ours is faster.{twin}
 
 ## Conversion
 
@@ -224,22 +253,11 @@ Smallest time in seconds, in brackets the first conversion of a process; `verify
 
 {table(["network", *names.values(), *of_others], conversion)}
 
-## The translated model
-
-`gradient` is the forward pass and the gradient of the sum of the outputs with respect to the input.
-
-{table(["network", "what", "ours, ms", "ours / twin", *of_others], speed)}
-
+{runs if direction.runs else ""}
 Relative error of the outputs against the source, on an input that no conversion has seen:
 
 {chr(10).join(notes)}
-
-## Peak memory of a conversion
-
-Resident memory above what the process holds with the source model loaded, in multiples of the weights.
-
-{table(["network", "", "weights, MiB", "peak", "kept", "seconds"], rows)}
-"""
+{peaks if rows else ""}"""
 
 
 def nobuco_python(folder: Path) -> str:
@@ -280,7 +298,7 @@ def main() -> None:
                 text = report(direction, results, memory, command, given.machine)
                 (given.output / direction.page).write_text(text)
 
-            for network in given.memory:
+            for network in given.memory if direction.runs else ():
                 memory[network] = measure_memory(direction, network, given)
                 write()
             for network in given.networks or direction.networks:

@@ -70,7 +70,8 @@ class ToKeras(Contender):
             return self.source(torch.from_numpy(x)).numpy()
 
     def found(self, x: Any) -> Any:
-        return np.asarray(self.model(x.transpose(0, 2, 3, 1), training=False))
+        y = np.asarray(self.model(x.transpose(0, 2, 3, 1), training=False))
+        return y if y.ndim != 4 else y.transpose(0, 3, 1, 2)
 
     def runs(self) -> dict[str, Callable[[], Any]]:
         import tensorflow as tf

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from metannvis_translate import translate
+from metannvis_translate import load_model, translate
 from torch import nn
 
 L = keras.layers
@@ -180,3 +180,82 @@ def test_gradients_are_compared_without_hooks_that_change_them(to: str) -> None:
         weights = (model[0] if isinstance(model, nn.Sequential) else model.body).weight
         plain = (1 - model(x).detach() ** 2) @ weights.detach()
         torch.testing.assert_close(after, 2 * plain)  # the model's own hooks are as they were
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_keep_their_weights(kind: Any) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.memory = kind(7, 4, batch_first=True, bidirectional=True)
+            self.out = nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(self.memory(x)[0])
+
+    source = Model().eval()
+    made = translate(source, "torch", example_inputs=RANDOM.standard_normal((2, 5, 7)).astype("float32")).model
+    assert isinstance(made.memory, kind)
+    ours, theirs = dict(made.named_parameters()), dict(source.named_parameters())
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+COMPUTED = {
+    "a number": ((), lambda h, w: h * w.exp()),
+    "a sum": ((7, 7), lambda h, w: torch.relu(h) @ (w + w.t()).softmax(0)),
+    "a norm": ((3, 7), lambda h, w: nn.functional.linear(nn.functional.normalize(h), nn.functional.normalize(w))),
+    "a place": ((4, 7), lambda h, w: h + w[:1]),
+    "a scale": ((7,), lambda h, w: nn.functional.layer_norm(h, (7,), 1 + w)),
+}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_what_is_computed_of_weights_is_trained(kind: str) -> None:
+    shape, function = COMPUTED[kind]
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line, self.weight = nn.Linear(7, 7), nn.Parameter(torch.randn(shape))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return function(self.line(x), self.weight)
+
+    made = translate(Model().eval(), "torch", example_inputs=ROWS).model
+    assert not list(made.buffers()) and len(list(made.parameters())) == 3
+    made(torch.from_numpy(ROWS)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in made.parameters())
+
+
+class TransposedTable(L.Layer):
+    def __init__(self, table: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.table = table
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.matmul(x, keras.ops.transpose(self.table.embeddings))
+
+
+def test_a_head_that_reads_a_table_is_tied_to_it() -> None:
+    tokens = keras.Input((6,), dtype="int32")
+    table = L.Embedding(20, 5)
+    model = keras.Model(tokens, TransposedTable(table)(L.Dense(5)(table(tokens))))
+    made = translate(model, "torch", example_inputs=IDS.astype("int32")).model
+    assert len({weight.data_ptr() for weight in made.parameters()}) == len(model.weights)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_weights_that_are_frozen_alone_stay_so_in_files(ending: str, tmp_path: Any) -> None:
+    source = nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3), nn.Linear(3, 2)).eval()
+    for weight in (source[0].bias, source[1].weight, source[3].weight, *source[4].parameters()):
+        weight.requires_grad_(False)
+    made = translate(source, "keras", example_inputs=ROWS)
+    path = tmp_path / f"model.{ending}"
+    made.save(path)
+    loaded = load_model(path)
+    assert [w.trainable for w in loaded.weights] == [w.trainable for w in made.model.weights]
+    assert [w.shape for w in loaded.trainable_variables] == [w.shape for w in made.model.trainable_variables]
+    assert sum(w.trainable for w in loaded.weights) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), made.model.get_weights(), strict=True))
+    assert keras.models.load_model(path, compile=False).count_params() == loaded.count_params()

@@ -133,6 +133,8 @@ class Walk:
         ``weight(layer, variable)`` is a weight of the layer as a value.
     constant
         ``constant(tensor)`` is a tensor that a layer returns whatever it is given, as a value.
+    in_code
+        Whether it is walking through what a layer's own code computes, anew whenever it runs.
     """
 
     leaf: Callable[[Call], Any]
@@ -144,6 +146,7 @@ class Walk:
     leaves_mask: bool = False
     weight: Callable[[Any, Any], Any] = lambda layer, variable: variable
     constant: Callable[[Any], Any] = lambda tensor: tensor
+    in_code: bool = False
     calls: Counter[str] = field(default_factory=Counter)
 
     def model(self, model: Any, values: Sequence[Any]) -> Any:
@@ -228,7 +231,11 @@ class Walk:
     def through(self, opened: Opened, prefix: str) -> Any:
         """Run an opened ``call``."""
         tree = require("keras").tree
-        results = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
+        before, self.in_code = self.in_code, True
+        try:
+            results = self.graph(opened.function, self._converted(opened.function, opened.values), prefix)
+        finally:
+            self.in_code = before
 
         def filled(x: Any) -> Any:
             return results[x.number] if isinstance(x, Place) else x if _is_plain(x) else self.constant(x)

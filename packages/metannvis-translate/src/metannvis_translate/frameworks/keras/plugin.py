@@ -235,11 +235,14 @@ class TensorFlow(FrameworkBase):
         keras = require("keras")
         require("tensorflow")
         from metannvis_translate.frameworks.keras.files import check_keras_file, loading
+        from metannvis_translate.frameworks.keras.frozen_weights import freeze_again
 
         held = check_keras_file(path)
         with loading(path, held):
             try:
-                return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+                model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+                freeze_again(model, path)
+                return model
             except (ValueError, TypeError) as error:
                 text = str(error)
                 why = None if trust else next((why for sign, why in UNSAFE.items() if sign in text), None)

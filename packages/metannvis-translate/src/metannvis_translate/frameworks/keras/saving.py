@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from metannvis_translate.frameworks.keras.frozen_weights import FROZEN, frozen_weights, trained_as_layers, write_frozen
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names
 from metannvis_translate.writing import replacing_folder
@@ -29,13 +31,18 @@ def save_file(model: Any, path: Path) -> None:
     with _quiet():
         if path.suffix.lower() not in (".h5", ".hdf5"):
             model.save(str(path))
+            if names := frozen_weights(model):
+                write_frozen(path, names)
             return
         import h5py
         from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
         # HDF5 ends the process, or raises where nobody can catch it, if it meets a full disk. So it writes to memory.
         with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-            save_model_to_hdf5(model, file)
+            with trained_as_layers(model):
+                save_model_to_hdf5(model, file)
+            if names := frozen_weights(model):
+                file.attrs[FROZEN] = json.dumps(names)
             file.flush()
             image = file.id.get_file_image()
     path.write_bytes(image)

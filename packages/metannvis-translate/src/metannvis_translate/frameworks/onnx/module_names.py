@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["ModuleValue", "module_values"]
+__all__ = ["ModuleValue", "module_values", "node_names"]
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 #: Names that TensorFlow puts in front of those of layers.
@@ -28,6 +29,20 @@ MADE = re.compile(r"__\d+(:\d+)?$")
 LONGEST = 4096
 #: Operators whose results, and what is computed of them alone, are no tensor of a model; exporters share them among modules.
 CONSTANTS = ("Constant", "Shape", "Size", "ConstantOfShape")
+
+
+def node_names(nodes: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """What each node is called as a layer, from its name and those of its outputs: no two nodes alike.
+
+    A node without a name, or whose name is another node's too or that of a value which another node computes, is called after
+    its first output: the standard holds values apart, not nodes.
+    """
+    counts = Counter(name for name, _ in nodes)
+    makers = {value: place for place, (_, outputs) in enumerate(nodes) for value in outputs if value}
+    return [
+        name if name and counts[name] == 1 and makers.get(name, place) == place else next(iter(outputs), "")
+        for place, (name, outputs) in enumerate(nodes)
+    ]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from metannvis_translate.frameworks.onnx.checks import check_model
 from metannvis_translate.frameworks.onnx.double_precision import doubled
 from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
-from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values
+from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values, node_names
 from metannvis_translate.frameworks.onnx.old_opsets import OLDEST, modern, modernize
 from metannvis_translate.frameworks.onnx.onnx_ml import lower_ml, without_maps
 from metannvis_translate.frameworks.onnx.run import evaluator
@@ -115,8 +115,8 @@ class OnnxFramework(FrameworkBase):
         drop_conventions(graph_model)
         notes = lower_ml(graph)
         layers = []
-        for node in graph:
-            name = node.name or node.outputs[0].name or ""
+        names = node_names([(node.name or "", [value.name or "" for value in node.outputs]) for node in graph])
+        for node, name in zip(graph, names, strict=True):
             node.metadata_props[LAYER] = name
             for position, value in enumerate(node.outputs):
                 if value.name and node.op_type != "Constant":
@@ -196,7 +196,7 @@ class OnnxFramework(FrameworkBase):
         names = [
             value.name for value in proto.graph.input if value.name not in {i.name for i in proto.graph.initializer}
         ]
-        feeds = dict(zip(names, inputs, strict=True))
+        feeds = dict(zip(names, _as_declared(proto, names, inputs), strict=True))
         results = dict(zip([*own, *extra], evaluate(feeds), strict=True))
         return Run(
             outputs=[results[name] for name in own],
@@ -338,15 +338,28 @@ def _rename(graph: ir.Graph, value: ir.Value, name: str) -> None:
         value.name = name
 
 
+def _as_declared(proto: onnx.ModelProto, names: Sequence[str], inputs: Sequence[Array]) -> list[Array]:
+    """Inputs, floats in the precision that the graph declares: it may take single and double ones side by side."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    kinds = {value.name: value.type.tensor_type.elem_type for value in proto.graph.input}
+    given = []
+    for name, value in zip(names, inputs, strict=True):
+        array = np.asarray(value)  # a number that was computed is no array any more
+        dtype = tensor_dtype_to_np_dtype(kinds[name]) if kinds[name] else array.dtype
+        given.append(array.astype(dtype) if array.dtype.kind == "f" and dtype in (np.float32, np.float64) else array)
+    return given
+
+
 def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
     """First output of each node by the node's name, what a module returned by its name, and every value by its own."""
     found = {row.name: row.value for row in module_values(proto)}
-    for node in proto.graph.node:
+    names = node_names([(node.name, node.output) for node in proto.graph.node])
+    for node, name in zip(proto.graph.node, names, strict=True):
         for position, value in enumerate(node.output):
             if value:
                 found.setdefault(value, value)
-                if node.name:
-                    found.setdefault(node.name + (f"#{position + 1}" if position else ""), value)
+                found.setdefault(name + (f"#{position + 1}" if position else ""), value)
     found.update({value.name: value.name for value in proto.graph.input})
     return found
 

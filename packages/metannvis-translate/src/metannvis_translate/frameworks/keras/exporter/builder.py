@@ -58,6 +58,8 @@ class KerasEmitter(Emitter):
         self.specs: Sequence[Any] = ()
         #: whether the model that is exported is in double precision
         self.is_double = False
+        #: weights of the model that is exported
+        self.weights: Sequence[Any] = ()
         self.notes: list[str] = []
         self.single: list[str] = []
 
@@ -122,8 +124,18 @@ class KerasEmitter(Emitter):
         if hasattr(x, "trainable") and hasattr(x, "path"):
             value = self.variable(x, x.name)
         else:
-            value = self.constant(np.ascontiguousarray(array_of(x)))
+            value = self._moved_weight(x) or self.constant(np.ascontiguousarray(array_of(x)))
         return value if dtype is None else self.cast(value, dtype)
+
+    def _moved_weight(self, x: Any) -> ir.Value | None:
+        """A weight, transposed, that a layer's code computed while it was traced: the same weight whenever it runs."""
+        if not self.walk.in_code or len(getattr(x, "shape", ())) != 2 or 1 in x.shape:
+            return None
+        array = array_of(x)
+        for variable in self.weights:
+            if tuple(variable.shape) == array.shape[::-1] and np.array_equal(array_of(variable).T, array):
+                return self.transpose(self.variable(variable, variable.name), [1, 0])
+        return None
 
     def cast(self, x: ir.Value, dtype: Any) -> ir.Value:
         """Cast; what a model in double precision casts to single precision itself is told."""

@@ -121,6 +121,7 @@ class _Exporter:
             constant=self.emitter.tensor,
         )
         self.emitter.walk = self.walk
+        self.emitter.weights = getattr(model, "weights", ())
 
     def run(self) -> ExportedGraph:
         keras = require("keras")

@@ -55,6 +55,7 @@ class TorchImporter(GraphImporter):
     """
 
     registry = registry
+    follows_weights = True
     register_hint = (
         "Register a converter: from metannvis_translate.frameworks.torch.importer.registry import converter; "
         '@converter("Name", since=1) def Name(ctx, X, *, attribute=default): ...'
@@ -250,12 +251,12 @@ class TorchImporter(GraphImporter):
 
     def operand(self, value: Value, order: Order, *, scalars: bool = True) -> Any:
         """What broadcasts against tensors lying as ``order`` says: a Python number, a weight or a tensor."""
-        if isinstance(value, LaidOut):
+        if isinstance(value, LaidOut) or value.recipe is not None:
             return self.broadcastable(value, order)
         number: Any = value.scalar()
         if isinstance(number, Size):
             return number.node
-        if scalars and number is not None and not (value.trainable and value.rank):
+        if scalars and number is not None and not value.trainable:
             return number
         missing = len(order) - value.rank
         if layout.is_identity(order) or missing < 0:

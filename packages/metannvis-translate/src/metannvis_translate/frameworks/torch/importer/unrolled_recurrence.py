@@ -58,6 +58,8 @@ def recurrence(
         x = x.transpose(0, 1)
         h = None if h is None else h.transpose(0, 1)
         c = None if c is None else c.transpose(0, 1)
+    if lengths is not None:  # what is behind a sequence may be anything, of which nothing times it is no number
+        x = torch.where((torch.arange(x.shape[0], device=x.device)[:, None] < lengths)[:, :, None], x, 0.0)
     count = w.shape[0]
     how = Recurrence.of(
         kind, activation_alpha=alpha, activation_beta=beta, activations=activations, clip=clip, direction=direction,

@@ -162,9 +162,14 @@ def recurrent(
         lengths = None
     if isinstance(P, ConstantValue) and not P.array.any():
         P = None
+    tensor, mask = x.tensor, None
+    if lengths is not None:
+        mask = goes_on(ctx, tensor, lengths)
+        # what is behind a sequence may be anything, of which nothing times it is no number
+        tensor = ops.where(ops.expand_dims(mask, -1), tensor, ops.zeros_like(tensor))
     known = all(isinstance(value, ConstantValue) for value in (W, R)) and (B is None or isinstance(B, ConstantValue))
     if P is None and known and how.clip is None and not how.input_forget and native_names(how):
-        sequence, last = native(ctx, call, x.tensor, None if lengths is None else goes_on(ctx, x.tensor, lengths))
+        sequence, last = native(ctx, call, tensor, mask)
     else:
         if steps is None:
             ctx.refuse("its number of steps is free, and Keras has no layer that does what its attributes ask for")
@@ -172,8 +177,8 @@ def recurrent(
         for k in range(count):
             weights = [None if v is None else part_of(ctx, v, k) for v in (W, R, B, P)]
             initial = [None if v is None else state_of(ctx, v, k, call.how.batch_first) for v in states]
-            mask = None if lengths is None else ctx.plain(lengths).tensor
-            parts.append(by_steps(x.tensor, weights, initial, mask, how, k))
+            counts = None if lengths is None else ctx.plain(lengths).tensor
+            parts.append(by_steps(tensor, weights, initial, counts, how, k))
         sequence = ops.concatenate([part[0] for part in parts], axis=-1) if count > 1 else parts[0][0]
         last = [[part[1 + k] for part in parts] for k in range(len(states))]
     return outputs(call, sequence, last)
