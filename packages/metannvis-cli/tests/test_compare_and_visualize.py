@@ -63,3 +63,36 @@ def test_the_rate_counts(metannvis, models, tmp_path):
 
 def test_what_explains_an_input_makes_none(metannvis, models):
     assert "activation_maximization" in metannvis("visualize", models / "net.pt2", "-m", "saliency", code=1).stderr
+
+
+def test_compare_speaks_the_vocabulary(metannvis, models, tmp_path):
+    common = ("compare", models / "net.pt2", "-i", models / "torch.npy", "-t", 1, "--json")
+    for words in (
+        ["-m", "saliency", "--unfit", "ignore", "--deadline", 100, "--device", "cpu", "--logits", "no"],
+        ["-m", "grad_cam", "--layer", "conv", "--batch-size", 1, "--model-output", 0],
+        ["-m", "grad_cam", "--layer", "conv", "--noise", "smoothgrad:2:0.0", "--seed", 1],
+    ):
+        found = json.loads(metannvis(*common, *words).stdout)
+        assert found["rows"][0]["max_rel"] < 1e-4, words
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "code", "said"),
+    [
+        ("compare", ["-m", "saliency", "-o", "captum:abs=maybe"], 1, "abs of saliency is true or false, not 'maybe'"),
+        ("compare", ["-m", "saliency", "-o", "keepdims=1"], 1, "saliency of captum has no option 'keepdims'"),
+        ("compare", ["-m", "saliency", "--baseline", "black"], 1, "takes no 'baselines'"),
+        ("compare", ["-m", "saliency", "--noise", "loud"], 2, "KIND[:SAMPLES[:STDEV]]"),
+        ("visualize", ["-o", "step=3"], 1, "has no option 'step'"),
+        ("visualize", ["-t", "cat"], 2, "a name needs --labels FILE"),
+    ],
+)
+def test_what_needs_no_model_is_told_before_one_is_opened(command, words, code, said, metannvis, models, tmp_path):
+    (tmp_path / "none.keras").write_text("no model")
+    found = metannvis(command, tmp_path / "none.keras", "-i", models / "torch.npy", *words, code=code)
+    assert said in " ".join(found.stderr.split())
+
+
+def test_visualize_one_of_several_outputs(metannvis, models, tmp_path):
+    words = ("--model-output", 0, "--deadline", 100, "--device", "cpu", "--logits", "no", "--steps", 1, "-t", 1)
+    assert "activation_maximization" in metannvis("visualize", models / "net.keras", *words, "--seed", 0).stdout

@@ -187,3 +187,57 @@ def test_words_that_are_none_are_told(code, words, said, metannvis, models):
         "explain", models / "net.pt2", "-i", models / "torch.npy", "--toolset", "captum", *words, code=code
     )
     assert said in " ".join(found.stderr.split())
+
+
+UNTOLD = pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["-o", "abs=maybe"], 1, "abs of saliency is true or false, not 'maybe'"),
+        (["-o", "abss=true"], 1, "has no option 'abss'. Close: abs"),
+        (["--baseline", "grey"], 2, "'grey' is no number, no file, and none of black, white"),
+        (["--baseline", "0.5"], 1, "takes no 'baselines'"),
+        (["--feature-mask", "grid:3"], 1, "takes no 'feature_mask'"),
+        (["--value-range", 1, 0], 1, "value_range is (low, high) with low below high"),
+        (["--noise", "smoothgrad:0"], 2, "samples is a whole number of at least 1"),
+        (["--target", "cat"], 2, "a name needs --labels FILE"),
+        (["--logits", "perhaps"], 2, "'perhaps' is not one of 'auto', 'yes', 'no'"),
+        (["--deadline", "0"], 2, "is not in the range"),
+        (["--autocast", "float8"], 2, "is not one of 'auto', 'bfloat16', 'float16'"),
+        (["--layer", "a", "--neuron", "x"], 2, "no position"),
+        (["-i", "none.npy"], 2, "no file at 'none.npy'"),
+        (["--toolset", "captun"], 1, "captun"),
+        (["-o", "device=cpu"], 2, "device has an option of its own: --device"),
+    ],
+)
+
+
+@UNTOLD
+def test_what_needs_no_model_is_told_before_one_is_opened(words, code, said, metannvis, models, tmp_path):
+    (tmp_path / "none.keras").write_text("no model")
+    inputs = [] if "-i" in words else ["-i", models / "torch.npy"]
+    toolset = [] if "--toolset" in words else ["--toolset", "captum"]
+    found = metannvis("explain", tmp_path / "none.keras", "-m", "saliency", *inputs, *toolset, *words, code=code)
+    assert said in " ".join(found.stderr.split())
+
+
+def test_device_and_half_precision(metannvis, models, tmp_path):
+    common = (
+        "explain",
+        models / "net.pt2",
+        "-m",
+        "saliency",
+        "-i",
+        models / "torch.npy",
+        "-t",
+        1,
+        "--toolset",
+        "captum",
+    )
+    for words, name in (([], "plain"), (["--device", "cpu"], "cpu"), (["--autocast", "auto"], "half")):
+        metannvis(*common, *words, "--output", tmp_path / f"{name}.npz")
+    plain, cpu, half = (Explanation.load(tmp_path / f"{name}.npz") for name in ("plain", "cpu", "half"))
+    np.testing.assert_array_equal(plain.values, cpu.values)
+    assert 0 < np.abs(plain.values - half.values).max() < 0.1 * np.abs(plain.values).max()
+    assert (cpu.record.words["device"], half.record.words["autocast"]) == ("cpu", True)
+    said = metannvis(*common, "--device", "cuda:5", code=1).stderr
+    assert "device='cuda:5' is not there; there is cpu" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from metannvis_methods.inputs import read_inputs as read_files
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 
-__all__ = ["WORDING", "are_images", "read_inputs"]
+__all__ = ["WORDING", "are_images", "check_request", "read_inputs"]
 
 WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}")
 
@@ -36,6 +37,26 @@ def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Cons
         )
     except FileNotFoundError as error:
         raise click.BadParameter(f"no file at {error.filename!r}", param_hint="--input") from error
+
+
+def check_request(method: str, inputs: InputOptions, **words: Any) -> None:
+    """Tell what needs no model, before one is opened: files that are not there, options and words that the method has not.
+
+    Raises
+    ------
+    click.BadParameter
+        There is no file of that name.
+    MetannvisError
+        As ``explain`` would raise.
+    """
+    from metannvis_methods.running.request import check_request as check
+    from metannvis_methods.running.words import Words
+
+    for file in inputs.files:
+        name, sign, rest = file.partition("=")
+        if not Path(file).is_file() and not (sign and Path(rest).is_file()):
+            raise click.BadParameter(f"no file at {rest if sign else name!r}", param_hint="--input")
+    check(method, Words(inputs=inputs.files or None, **words))
 
 
 def are_images(options: InputOptions) -> bool:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.explain import explain
+from metannvis_methods.explain import WORDS, explain
 from metannvis_methods.registry.spec import MethodSpec, fold
 from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.plain import as_tuple
+from metannvis_methods.running.sharing import sharing
 from metannvis_methods.running.streams import is_stream
 
 __all__ = ["ALIGNMENTS", "Alignment", "compare", "differences"]
@@ -93,7 +94,7 @@ def compare(
     options
         Options a toolset, by its own names: ``{"captum": {"abs": False}}``.
     **arguments
-        ``target``, ``layer``, ``labels``, ``seed`` and so on, as for :func:`explain`.
+        Every word of :func:`explain` (one layer), and options of the method for every toolset.
 
     Returns
     -------
@@ -110,6 +111,11 @@ def compare(
     """
     if is_stream(inputs):
         raise InvalidArgumentError("compare takes one batch: call it for each that an iterator gives")
+    if isinstance(arguments.get("layer"), (list, tuple, set)):
+        raise InvalidArgumentError("compare takes one layer: call it for each")
+    if "toolset" in arguments:
+        raise InvalidArgumentError("compare takes toolsets=[…], two or more, instead of toolset")
+    toolkit = {name: arguments.pop(name) for name in list(arguments) if name not in WORDS}
     chosen = list(find_methods(method))
     if toolsets is not None:
         wanted = [registry.toolset(key).key for key in toolsets]
@@ -124,13 +130,13 @@ def compare(
     if arguments.get("layer") is None and any(row.by_role("layer") for row in chosen):
         arguments = {**arguments, "layer": "auto"}
     explanations: list[Explanation] = []
-    for row in chosen:
-        own = _aligned(row, signed, expand, notes) if align else {}
-        if explanations and arguments.get("target") is None and _aims(row):
-            arguments = {**arguments, "target": explanations[0].target}
-        explanations.append(
-            explain(model, method, inputs, toolset=row.toolset, **arguments, **{**own, **given.get(row.toolset, {})})
-        )
+    with sharing():
+        for row in chosen:
+            own = _aligned(row, signed, expand, notes) if align else {}
+            if explanations and arguments.get("target") is None and _aims(row):
+                arguments = {**arguments, "target": explanations[0].target}
+            set_here = {**own, **toolkit, **given.get(row.toolset, {})}
+            explanations.append(explain(model, method, inputs, toolset=row.toolset, options=set_here, **arguments))
     pairs = itertools.combinations(explanations, 2)
     rows = tuple({"a": a.toolset, "b": b.toolset, **_apart(a, b, notes)} for a, b in pairs)
     return Comparison(tuple(explanations), rows, align, chosen[0].key, tuple(dict.fromkeys(notes)))

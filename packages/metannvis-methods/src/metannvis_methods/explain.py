@@ -27,12 +27,12 @@ from metannvis_methods.vocabulary import SmoothGrad
 if TYPE_CHECKING:
     from metannvis_translate import Translation
 
-__all__ = ["explain", "rerun"]
+__all__ = ["WORDS", "explain", "rerun"]
 
 #: What is left of a time that is over, in seconds.
 TINY = 1e-9
 #: Names of the words.
-WORDS = frozenset(field.name for field in dataclasses.fields(Words))
+WORDS = Words().names
 
 
 def explain(

@@ -15,6 +15,7 @@ from metannvis_methods.errors import (
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.execute import execute
 from metannvis_methods.running.request import resolve
 from metannvis_methods.running.words import Words
@@ -22,6 +23,10 @@ from metannvis_methods.running.words import Words
 __all__ = ["finish_execution_with_layer", "perform_attribution", "perform_feature_visualization"]
 
 ATTRIBUTION = ("primary", "layer", "neuron")
+#: Words that stand beside a toolkit's own arguments.
+OWN_WORDS = (
+    Words().names - {"inputs", "toolset", "init_args", "exec_args", "options", "translation"} - set(Words().arguments)
+)
 
 
 def perform_attribution(
@@ -31,7 +36,7 @@ def perform_attribution(
     init_args: Mapping[str, Any] | None = None,
     exec_args: Mapping[str, Any] | None = None,
     plot: Any = False,
-    **translation: Any,
+    **words: Any,
 ) -> Any:
     """Run an attribution method with the toolkit's own arguments, whatever framework the model is of.
 
@@ -46,9 +51,11 @@ def perform_attribution(
         are in the layout of ``model``, and layers are ``model``'s own.
     plot
         ``True`` draws the result without showing it; an ``Axes`` is drawn on, a path is written to.
-    **translation
-        Options of ``metannvis_translate.translate``; ``dummy_input`` are example inputs where the call has
-        none.
+    **words
+        Words of :func:`explain` that no toolkit has: ``output``, ``logits`` (``False`` here, as toolkits have it), ``labels``,
+        ``reshape``, ``data``, ``value_range``, ``preprocess``, ``noise``, ``seed``, ``batch_size``, ``device``, ``autocast``,
+        ``deadline``, ``unfit``, ``progress``. And options of ``metannvis_translate.translate``; ``dummy_input`` are example
+        inputs where the call has none.
 
     Returns
     -------
@@ -68,7 +75,7 @@ def perform_attribution(
     MethodChoiceWarning
         Several toolsets have the method and none was named.
     """
-    return _perform(model, method_key, toolset, init_args, exec_args, plot, translation, ATTRIBUTION)
+    return _perform(model, method_key, toolset, init_args, exec_args, plot, words, ATTRIBUTION)
 
 
 def perform_feature_visualization(
@@ -78,10 +85,10 @@ def perform_feature_visualization(
     init_args: Mapping[str, Any] | None = None,
     exec_args: Mapping[str, Any] | None = None,
     plot: Any = False,
-    **translation: Any,
+    **words: Any,
 ) -> Any:
     """Make inputs that a model responds to; arguments and result as for :func:`perform_attribution`."""
-    return _perform(model, method_key, toolset, init_args, exec_args, plot, translation, ("feature_visualization",))
+    return _perform(model, method_key, toolset, init_args, exec_args, plot, words, ("feature_visualization",))
 
 
 def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: Any = False) -> Any:
@@ -112,7 +119,10 @@ def finish_execution_with_layer(pending: PendingExplanation, layer: Any, plot: A
         )
     if layer is None:
         raise MissingArgumentError("name a layer, one of pending.layers")
-    call: RunningCall = dataclasses.replace(pending.request, layer=layer)
+    asked: RunningCall = pending.request
+    call = dataclasses.replace(
+        asked, layer=layer, deadline=end_of(asked.words.deadline)
+    )  # no time runs while one chooses
     result = execute(call, pending.prepared)
     return _returned(result, call, plot)
 
@@ -124,15 +134,20 @@ def _perform(
     init_args: Mapping[str, Any] | None,
     exec_args: Mapping[str, Any] | None,
     plot: Any,
-    translation: Mapping[str, Any],
+    given: Mapping[str, Any],
     kinds: Collection[str],
 ) -> Any:
+    own = {name: value for name, value in given.items() if name in OWN_WORDS}
+    translation = {name: value for name, value in given.items() if name not in own}
     words = Words(
-        toolset=toolset,
-        init_args=init_args,
-        exec_args=exec_args,
-        translation=translation,
-        logits=False,  # what the toolkit itself does
+        **{
+            "logits": False,  # what the toolkit itself does
+            **own,
+            "toolset": toolset,
+            "init_args": init_args,
+            "exec_args": exec_args,
+            "translation": translation,
+        }
     )
     call = resolve(model, method, words, kinds=kinds, may_find_target=False, stacklevel=4)
     result = execute(call)

@@ -184,7 +184,7 @@ def reduce_to(labelled: Labelled, keep: str, rule: str = "sum") -> tuple[Array, 
     """
     if rule not in _REDUCTIONS:
         raise InvalidArgumentError(f"reduce must be one of {', '.join(map(repr, _REDUCTIONS))}, not {rule!r}")
-    data = labelled.data[0].astype(np.float64)
+    data: Array = np.asarray(labelled.data[0], dtype=np.float64)
     letters = labelled.axes[1:]
     dropped = tuple(k for k, letter in enumerate(letters) if letter not in keep)
     note = ""

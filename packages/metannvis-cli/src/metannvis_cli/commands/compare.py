@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
@@ -15,6 +16,7 @@ from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -33,6 +35,8 @@ KINDS = ("figure", "page")
 @input_options
 @target_options
 @click.option("--layer", "-l", help="Name of a layer of this model; default: the last convolution.")
+@baseline_option
+@vocabulary_options()
 @click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")
 @click.option("--signed", is_flag=True, help="Keep signs, instead of absolute values and positive parts.")
 @click.option("--expand", is_flag=True, help="A layer's maps as large as the input.")
@@ -52,6 +56,8 @@ def command(
     targets: Sequence[str],
     labels: Path | None,
     layer: str | None,
+    baseline: str | None,
+    vocabulary: VocabularyOptions,
     no_align: bool,
     signed: bool,
     expand: bool,
@@ -70,6 +76,7 @@ def command(
     """
     from metannvis_methods import compare, find_methods
 
+    from metannvis_cli.inputs import check_request
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import check_outputs, in_folders, write
     from metannvis_cli.summary import as_dict
@@ -80,7 +87,12 @@ def command(
     check_outputs(output, KINDS)
     find_methods(method)
     names = read_labels(labels)
-    target = read_targets(targets, names)
+    target = vocabulary.aimed(read_targets(targets, names))
+    known = {"target": target, "labels": names, "seed": seed, "batch_size": batch_size, **vocabulary.words()}
+    for toolset in toolsets or [row.toolset for row in find_methods(method)]:
+        options_there = {**everyone, **own.get(toolset, {})}
+        there = {"layer": layer, "baselines": check_baseline(baseline), "options": options_there}
+        check_request(method, inputs, toolset=toolset, **there, **known)
     opened = open_model(path, model, console, shape=inputs.shape)
     found = compare(
         opened.model,
@@ -91,11 +103,9 @@ def command(
         signed=signed,
         expand=expand,
         options=own,
-        target=target,
-        labels=names,
         layer=layer,
-        seed=seed,
-        batch_size=batch_size,
+        baselines=baseline_of(baseline, opened, layer is not None, inputs, console),
+        **known,
         translation=check.of_translate or None,
         progress=console.progress,
         **everyone,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
@@ -19,9 +19,6 @@ from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
-
-if TYPE_CHECKING:
-    from metannvis_cli.models import Opened
 
 KINDS = ("figure", "page", "result", "values")
 
@@ -46,12 +43,7 @@ KINDS = ("figure", "page", "result", "values")
     help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: a result and files each.",
 )
 @click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")
-@click.option(
-    "--baseline",
-    metavar="NUMBER|WORD|FILE",
-    help="Baseline of methods that have one: a number, an .npy or .npz file, or black, white, mean, blur, noise, uniform, "
-    "neutral.",
-)
+@baseline_option
 @vocabulary_options()
 @click.option("--seed", type=int, help="Makes random methods repeatable.")
 @click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
@@ -88,6 +80,7 @@ def command(
     """
     from metannvis_methods import explain, find_methods
 
+    from metannvis_cli.inputs import check_request
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import check_outputs, in_folders, of_layer, write
     from metannvis_cli.summary import as_dict, as_text
@@ -104,6 +97,8 @@ def command(
     layer = layers[0] if len(layers) == 1 else list(layers) or None
     for name in layers if len(layers) > 1 else ():
         check_outputs(of_layer(output, name), KINDS)
+    known = {"target": target, "layer": layer, "neuron": place, "baselines": check_baseline(baseline), "labels": names}
+    check_request(method, inputs, toolset=toolset, seed=seed, batch_size=batch_size, options=own, **known, **words)
     opened = open_model(path, model, console, shape=inputs.shape)
     result: Any = explain(
         opened.model,
@@ -113,7 +108,7 @@ def command(
         labels=names,
         layer=layer,
         neuron=place,
-        baselines=_baseline(baseline, opened, bool(layers), inputs, console),
+        baselines=baseline_of(baseline, opened, bool(layers), inputs, console),
         toolset=toolset,
         seed=seed,
         batch_size=batch_size,
@@ -132,18 +127,3 @@ def command(
         echo_json(told[0] if len(told) == 1 else told)
     else:
         click.echo("\n\n".join(as_text(one, files[name].paths) for name, one in results.items()))
-
-
-def _baseline(text: str | None, opened: Opened, at_layer: bool, inputs: InputOptions, console: Console) -> Any:
-    """A number, a word, or an array in the layout of the inputs, or of the layer's output if a layer is explained."""
-    from metannvis_methods.inputs.baselines import BASELINES
-
-    if text is None or text in BASELINES:
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        from metannvis_cli.inputs import read_inputs
-
-        options = dataclasses.replace(inputs, files=(text,))
-        return read_inputs(options, (), console) if at_layer else opened.inputs(options, console)

@@ -14,6 +14,7 @@ from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -38,6 +39,7 @@ KINDS = ("figure", "page", "result", "values")
 )
 @click.option("--rate", type=float, help="Size of a step; default: the toolkit's, 1, or 1/255 of --range.")
 @input_options
+@vocabulary_options("model_output", "logits", "device", "deadline", "unfit")
 @click.option("--seed", type=int, help="Makes a run repeatable.")
 @method_option
 @output_options(*KINDS)
@@ -54,6 +56,7 @@ def command(
     span: tuple[float, float] | None,
     rate: float | None,
     inputs: InputOptions,
+    vocabulary: VocabularyOptions,
     seed: int | None,
     options: Sequence[str],
     output: OutputOptions,
@@ -68,6 +71,7 @@ def command(
     from metannvis_methods import explain, find_methods, list_methods
     from metannvis_translate.errors import InvalidArgumentError
 
+    from metannvis_cli.inputs import check_request
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import check_outputs, in_folders, write
     from metannvis_cli.summary import as_dict, as_text
@@ -87,6 +91,7 @@ def command(
         raise InvalidArgumentError(f"{method} makes no input but explains one: use explain. Those that do: {known}")
     names = read_labels(labels)
     target = read_targets(targets, names)
+    check_request(method, inputs, toolset=toolset, target=target, labels=names, options=own, **vocabulary.words())
     opened = open_model(path, model, console, shape=inputs.shape)
     if rate is not None and all(row.argument("optimizer") for row in rows):
         # the toolkit's own default with another step, which fits inputs of 0…255
@@ -105,7 +110,8 @@ def command(
         seed=seed,
         translation=translation,
         progress=console.progress,
-        **own,
+        options=own,
+        **vocabulary.words(),
     )
     write(result, output, inputs.names)
     console.clear()

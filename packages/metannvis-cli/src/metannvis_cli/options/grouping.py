@@ -31,7 +31,7 @@ def as_one(keyword: str, kind: type[Any], *options: Function) -> Function:
     keyword
         Name of the argument.
     kind
-        A dataclass, whose fields are named as the options' values are.
+        A dataclass, whose fields are named as the options' values are; a field for which there is no option has its default.
     options
         The options, in the order of the help.
     """
@@ -39,7 +39,7 @@ def as_one(keyword: str, kind: type[Any], *options: Function) -> Function:
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def gather(*args: Any, **kwargs: Any) -> Any:
-            gathered = kind(**{field.name: kwargs.pop(field.name) for field in fields(kind)})
+            gathered = kind(**{field.name: kwargs.pop(field.name) for field in fields(kind) if field.name in kwargs})
             return function(*args, **{keyword: gathered}, **kwargs)
 
         return together(*options)(gather)

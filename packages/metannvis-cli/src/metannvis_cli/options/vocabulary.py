@@ -36,6 +36,8 @@ class VocabularyOptions:
         Black and white.
     noise
         A kind, samples, a standard deviation.
+    device, autocast
+        Where the method runs, and in which half precision.
     deadline
         Seconds.
     logits
@@ -52,6 +54,8 @@ class VocabularyOptions:
     data: Path | None = None
     value_range: tuple[float, float] | None = None
     noise: str | None = None
+    device: str | None = None
+    autocast: str | None = None
     deadline: float | None = None
     logits: str = "auto"
     unfit: str = "warn"
@@ -66,6 +70,10 @@ class VocabularyOptions:
         """
         logits: bool | str = {"yes": True, "no": False}.get(self.logits, self.logits)
         found: dict[str, Any] = {"unfit": self.unfit, "logits": logits, "deadline": self.deadline}
+        if self.device is not None:
+            found["device"] = self.device
+        if self.autocast is not None:
+            found["autocast"] = True if self.autocast == "auto" else self.autocast
         if self.model_output is not None:
             found["output"] = int(self.model_output) if _is_whole(self.model_output) else self.model_output
         if self.reshape is not None:
@@ -97,58 +105,75 @@ class VocabularyOptions:
         return SegmentationTarget(target, where, self.reduce)
 
 
-def vocabulary_options() -> Function:
-    """The options of these words."""
+def vocabulary_options(*names: str) -> Function:
+    """The options of these words, by the names of their fields; without names, of all."""
     return as_one(
-        "vocabulary",
-        VocabularyOptions,
-        click.option(
-            "--model-output",
-            metavar="NAME|INDEX",
-            help="Which of several outputs of the model: its name, path or index.",
-        ),
-        click.option(
-            "--region",
-            metavar="argmax|otsu|NUMBER|FILE",
-            help="Where in a dense output the target is meant: where the class is the largest, above Otsu's threshold or a "
-            "number, or a mask in an .npy file.",
-        ),
-        click.option(
-            "--reduce", type=click.Choice(["sum", "mean", "count"]), default="sum", help="What is made of the region."
-        ),
-        click.option("--reshape", metavar="auto|H,W", help="How the tokens of a layer lie on the image."),
-        click.option(
-            "--feature-mask",
-            metavar="WORD|FILE",
-            help="Features of methods that take some: superpixels, grid, grid:CELLS, pixels, channels, or an .npy file.",
-        ),
-        click.option(
-            "--data",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Samples (.npy) for the baselines mean and neutral.",
-        ),
-        click.option("--value-range", type=(float, float), metavar="LOW HIGH", help="What black and white are."),
-        click.option(
-            "--noise",
-            metavar="KIND[:SAMPLES[:STDEV]]",
-            help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
-        ),
-        click.option(
-            "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="When the run has to end."
-        ),
-        click.option(
-            "--logits",
-            type=click.Choice(["auto", "yes", "no"]),
-            default="auto",
-            help="Whether what goes into a softmax or sigmoid that the model ends in is explained.",
-        ),
-        click.option(
-            "--unfit",
-            type=click.Choice(["warn", "raise", "ignore"]),
-            default="warn",
-            help="What is done about a method that does not fit the model or the input.",
-        ),
+        "vocabulary", VocabularyOptions, *(option for name, option in OPTIONS.items() if name in names or not names)
     )
+
+
+#: Options by the names of their fields, in the order of the help.
+OPTIONS: Mapping[str, Function] = {
+    "model_output": click.option(
+        "--model-output",
+        metavar="NAME|INDEX",
+        help="Which of several outputs of the model: its name, path or index.",
+    ),
+    "region": click.option(
+        "--region",
+        metavar="argmax|otsu|NUMBER|FILE",
+        help="Where in a dense output the target is meant: where the class is the largest, above Otsu's threshold or a "
+        "number, or a mask in an .npy file.",
+    ),
+    "reduce": click.option(
+        "--reduce", type=click.Choice(["sum", "mean", "count"]), default="sum", help="What is made of the region."
+    ),
+    "reshape": click.option("--reshape", metavar="auto|H,W", help="How the tokens of a layer lie on the image."),
+    "feature_mask": click.option(
+        "--feature-mask",
+        metavar="WORD|FILE",
+        help="Features of methods that take some: superpixels, grid, grid:CELLS, pixels, channels, or an .npy file.",
+    ),
+    "data": click.option(
+        "--data",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Samples (.npy) for the baselines mean and neutral.",
+    ),
+    "value_range": click.option(
+        "--value-range",
+        type=(float, float),
+        metavar="LOW HIGH",
+        help="What black and white are; default: what the preprocessing or the model makes of them.",
+    ),
+    "noise": click.option(
+        "--noise",
+        metavar="KIND[:SAMPLES[:STDEV]]",
+        help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
+    ),
+    "device": click.option(
+        "--device", metavar="NAME", help="Where the method runs: cpu, cuda:0; default: where the model is."
+    ),
+    "autocast": click.option(
+        "--autocast",
+        type=click.Choice(["auto", "bfloat16", "float16"]),
+        help="Half precision within methods that run in PyTorch; single again where that is not finite.",
+    ),
+    "deadline": click.option(
+        "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="When the run has to end."
+    ),
+    "logits": click.option(
+        "--logits",
+        type=click.Choice(["auto", "yes", "no"]),
+        default="auto",
+        help="Whether what goes into a softmax or sigmoid that the model ends in is explained.",
+    ),
+    "unfit": click.option(
+        "--unfit",
+        type=click.Choice(["warn", "raise", "ignore"]),
+        default="warn",
+        help="What is done about a method that does not fit the model or the input.",
+    ),
+}
 
 
 def _is_whole(text: str) -> bool:

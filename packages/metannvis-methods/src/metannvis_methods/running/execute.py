@@ -222,7 +222,7 @@ def _listening(adapter: ModelAdapter, prepared: Prepared, heard: Overheard | Non
     try:
         with adapter.overhearing(prepared.model, heard):
             yield
-    except MisjudgedError as error:
+    except (MisjudgedError, InvalidArgumentError) as error:  # a prediction tells better what does not fit
         raise _NotHeardError from error
     except (DeadlineError, UnfitError, UnfitWarning):
         raise
@@ -236,11 +236,14 @@ def _heard(asked: RunningCall, call: RunningCall, prepared: Prepared, heard: Ove
     """What was heard, or the prediction that a method which never runs the inputs as they are leaves to be made."""
     output, chosen = heard.output, heard.chosen
     if output is None:
-        with guarded(prepared.adapter, prepared.model):
+        with guarded(prepared.adapter, prepared.model), seeded(call.seed):
+            prepared.adapter.own_generators(prepared.model, call.seed)()
             outputs = predicted(
                 prepared.adapter, prepared.model, heard.given, fixed=prepared.fixed_batch, bound=call.batch_size
             )
         output = outputs[chosen.place][1]
+        if heard.tells_probabilities:
+            tell_probabilities(call, in_caller_layout(chosen, output))
     seen = _seen(asked, in_caller_layout(chosen, output), chosen.name if len(heard.expected.names) > 1 else None)
     return dataclasses.replace(seen, logits=bool(call.logits))
 

@@ -16,6 +16,7 @@ from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.fitness import tell_probabilities
 from metannvis_methods.running.outputs import ChosenOutput, choose_output
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.sharing import is_sharing
@@ -103,6 +104,8 @@ class Overheard:
         self.given = (*call.inputs, *in_order(call.option("extra")))
         self.count = int(call.inputs[0].shape[0])
         self.looks_at_last = cut is not None
+        #: Told at the first pass, where no activation that makes probabilities was found.
+        self.tells_probabilities = "logits" in call.spec.needs and call.words.logits is None and not cut
         self.began = False
         self._rows: list[Array] = []
         self._have = 0
@@ -152,6 +155,8 @@ class Overheard:
         """The output for the rows that are next."""
         if self._have < self.count:
             rows = np.array(to_numpy(output)[:count])
+            if self.tells_probabilities and not self._rows:
+                tell_probabilities(self.call, rows)
             self._rows.append(rows)
             self._have += len(rows)
             self.began = True
@@ -188,6 +193,10 @@ def overhear(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple
     spec, adapter, target = asked.spec, prepared.adapter, call.target
     has_target = spec.by_role("target", "score") is not None
     own = asked.option("target", "score") is not None  # a score of the toolkit's
+    if (
+        "rules" in spec.needs
+    ):  # which modules need one is told before the first pass, and that depends on what is left out
+        return None
     if asked.score is not None or own or asked.words.noise is not None or is_sharing():
         return None
     if not all(adapter.is_floating(x) for x in call.inputs):
@@ -202,6 +211,8 @@ def overhear(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple
         return None
     try:
         aimed = _aimed(asked, prepared, expected, target, has_target=has_target)
+        if aimed is not None and has_target:
+            call = dataclasses.replace(call, target=translated_target(prepared, aimed[1], aimed[0].index))
     except (InvalidArgumentError, MissingArgumentError):  # what is known may be out of date
         return None
     if aimed is None:
@@ -223,8 +234,6 @@ def overhear(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple
         cut=cut if adapter.tells_passes else None,
     )
     place = chosen.place if len(expected.names) > 1 or expected.names[0] else None
-    if has_target:
-        call = dataclasses.replace(call, target=translated_target(prepared, settled, chosen.index))
     return dataclasses.replace(call, output=place, logits=bool(cut), hear=heard.told), heard
 
 

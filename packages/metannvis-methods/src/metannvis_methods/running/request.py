@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError, MissingFrameworkError
 from metannvis_methods.models.arrays import in_order, several
 from metannvis_methods.registry.select import candidates, choose
 from metannvis_methods.registry.spec import KINDS, MethodSpec
 from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import Toolset
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.arguments import bind, check_required
+from metannvis_methods.running.arguments import BoundArguments, bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
-from metannvis_methods.running.image_words import preprocessed
+from metannvis_methods.running.image_words import preprocessed, samples
 from metannvis_methods.running.input_words import check_input_words
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
@@ -24,7 +24,7 @@ from metannvis_methods.running.word_checks import check_samples, check_translate
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SegmentationTarget
 
-__all__ = ["installed", "resolve", "set_options", "toolset_of"]
+__all__ = ["check_request", "installed", "resolve", "set_options", "toolset_of"]
 
 
 def resolve(
@@ -50,14 +50,7 @@ def resolve(
         words.translation,
         words.progress,
     )
-    named = None if words.toolset is None else registry.toolset(words.toolset).key
-    given = {**(words.init_args or {}), **(words.exec_args or {}), **arguments}
-    wants: Literal["layer", "neuron"] | None = None
-    if given.get("neuron") is not None or given.get("neuron_selector") is not None:
-        wants = "neuron"
-    elif given.get("layer") is not None:
-        wants = "layer"
-    rows = candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
+    rows = _rows(method, words, kinds)
     translate_options: dict[str, Any] = {}
     if isinstance(translation, Translation):
         model = translation
@@ -75,28 +68,14 @@ def resolve(
         chosen = toolset_of(spec)
         how = chosen.install or f"install {', '.join(chosen.packages)}"
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
-    aimed, score, target = bound.of("target", "score"), None, None
-    is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
-    if (
-        arguments.get("target") is not None
-        and aimed is arguments["target"]
-        and is_function_of_output(aimed)
-        and not is_label
-    ):
-        score = bound.take("target", "score")
-    if score is None and not is_score(
-        aimed
-    ):  # a function given by the toolkit's own name stays where the toolkit takes it
-        target = bound.take("target", "score")
-    plain_target(class_index(target, words.labels))  # what is no target is told before a model is opened
-    if isinstance(score, SegmentationTarget):
-        class_index(score, words.labels)
-    check_input_words(bound, words.data)
+    score, target = _aim(bound, words)
     source = open_source(model, translate_options, progress)
     order_inputs(bound, source, framework, progress)
     inputs, layer = bound.pop("input"), bound.pop("layer")
     inputs, known = preprocessed(inputs, words, source, framework)
-    words = replace(words, preprocess=known)
+    words = replace(
+        words, preprocess=known, data=samples(words.data, replace(words, preprocess=known), source, framework)
+    )
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
         bound.call.setdefault(delta.name, True)
@@ -119,6 +98,62 @@ def resolve(
         deadline=deadline,
         translate_options=translate_options,
     )
+
+
+def check_request(method: str, words: Words, *, kinds: Collection[str] = KINDS) -> None:
+    """Refuse a call that no model could be given to: words that are none, an argument that is missing or that no row takes.
+
+    Raises
+    ------
+    MetannvisError
+        What :func:`resolve` would raise, of the first row that the method may mean if all of them refuse.
+    """
+    words = words.checked()
+    refused: list[MetannvisError] = []
+    for spec in _rows(method, words, kinds):
+        try:
+            bound = bind(spec, words.arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
+            check_required(bound, target_may_be_found=True)
+            check_samples(bound.of("input"))
+            _aim(bound, words)
+        except (InvalidArgumentError, MissingArgumentError) as error:
+            refused.append(error)
+        else:
+            return
+    raise refused[0]
+
+
+def _aim(bound: BoundArguments, words: Words) -> tuple[Any, Any]:
+    """The function of the output and the target that are explained, one of them, taken out of the arguments.
+
+    Raises
+    ------
+    InvalidArgumentError, MissingArgumentError
+        A target, or a word for a baseline or a mask, is none; no model is needed to see that.
+    """
+    aimed, score, target = bound.of("target", "score"), None, None
+    is_label = isinstance(aimed, str) and words.labels is not None and aimed in words.labels
+    if words.target is not None and aimed is words.target and is_function_of_output(aimed) and not is_label:
+        score = bound.take("target", "score")
+    if score is None and not is_score(aimed):  # a function by the toolkit's own name stays where the toolkit takes it
+        target = bound.take("target", "score")
+    plain_target(class_index(target, words.labels))
+    if isinstance(score, SegmentationTarget):
+        class_index(score, words.labels)
+    check_input_words(bound, words.data)
+    return score, target
+
+
+def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodSpec]:
+    """Rows that a name and a layer or a neuron may mean."""
+    named = None if words.toolset is None else registry.toolset(words.toolset).key
+    given = {**(words.init_args or {}), **(words.exec_args or {}), **words.arguments}
+    wants: Literal["layer", "neuron"] | None = None
+    if given.get("neuron") is not None or given.get("neuron_selector") is not None:
+        wants = "neuron"
+    elif given.get("layer") is not None:
+        wants = "layer"
+    return candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
 
 
 def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:

@@ -107,7 +107,10 @@ def check_translate_options(options: Mapping[str, Any]) -> None:
 
     from metannvis_translate import translate
 
-    known = {*inspect.signature(translate).parameters, "dummy_input"} - {"model", "to", "progress"}
+    parameters = inspect.signature(translate).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    known = {*parameters, "dummy_input"} - {"model", "to", "progress"}
     for name in options:
         if name not in known:
             close = near_misses(str(name), sorted(known))

@@ -142,6 +142,11 @@ class Words:
     options: Any = field(default=None, metadata={"check": mapping_word("options")})
 
     @property
+    def names(self) -> frozenset[str]:
+        """What the words are called."""
+        return frozenset(item.name for item in fields(self))
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The words for which rows have arguments."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("argument")}

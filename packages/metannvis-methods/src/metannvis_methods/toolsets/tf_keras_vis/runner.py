@@ -88,7 +88,7 @@ def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], 
 
 def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Whether the first score is of the model's output for the inputs as they are."""
-    if call.hear is None or init.get("model_modifier") is not None or not callable(arguments["score"]):
+    if call.hear is None or init.get("model_modifier") or not callable(arguments["score"]):
         return False
     plain = not arguments.get("smooth_samples") and not arguments.get("training")
     return plain and call.spec.key in DIFFERENTIATED
