@@ -14,7 +14,18 @@ from metannvis_cli.errors import interruptible
 __all__ = ["COMMANDS", "cli"]
 
 #: Every command, in the order in which the help lists them, each in the module of its name.
-COMMANDS = ("demo", "methods", "describe", "layers", "explain", "visualize", "compare", "translate", "check")
+COMMANDS = (
+    "demo",
+    "methods",
+    "describe",
+    "layers",
+    "explain",
+    "visualize",
+    "compare",
+    "translate",
+    "check",
+    "export-help",
+)
 
 
 class Commands(click.Group):
@@ -28,7 +39,7 @@ class Commands(click.Group):
         """The command of that name, its module imported."""
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"metannvis_cli.commands.{name}").command
+        command: click.Command = import_module(f"metannvis_cli.commands.{name.replace('-', '_')}").command
         return command
 
     def resolve_command(

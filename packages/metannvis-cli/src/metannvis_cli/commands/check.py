@@ -11,6 +11,7 @@ import click
 from metannvis_cli.errors import Failure
 from metannvis_cli.options.check import tolerance_of, tolerance_option
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_options
 from metannvis_cli.progress import Console
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from metannvis_cli.models import Opened
 
 
-@click.command("check")
+@click.command("check", epilog=example("metannvis check net.pt2 net.keras --input digit.npy"))
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @input_options

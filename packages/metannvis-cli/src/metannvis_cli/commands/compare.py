@@ -11,6 +11,7 @@ import click
 from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
@@ -22,7 +23,12 @@ from metannvis_cli.tables import echo_json
 KINDS = ("figure", "page")
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    epilog=example(
+        "metannvis compare net.pt2 --method saliency --input digit.npy --target 3 \\", "    --output compare.png"
+    ),
+)
 @model_argument
 @method_name_option("Key of a method that several toolsets have.")
 @click.option("--toolset", "toolsets", multiple=True, help="Two or more; default: every one that has the method.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
@@ -31,7 +32,7 @@ metannvis translate {folder}/cheat-torch.pt2 cheat.keras
 """
 
 
-@click.command("demo")
+@click.command("demo", epilog=example("metannvis demo --output metannvis-demo"))
 @click.option(
     "--output",
     "folder",

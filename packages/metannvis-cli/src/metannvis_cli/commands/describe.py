@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
 
-@click.command("describe")
+@click.command("describe", epilog=example("metannvis describe integrated_gradients --toolset captum"))
 @click.argument("method")
 @click.option("--toolset", help="Only that toolset's.")
 @json_option

@@ -11,6 +11,7 @@ import click
 from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
@@ -22,7 +23,13 @@ from metannvis_cli.tables import echo_json
 KINDS = ("figure", "page", "result", "values")
 
 
-@click.command("explain")
+@click.command(
+    "explain",
+    epilog=example(
+        "metannvis explain net.pt2 --method grad_cam --toolset tf-keras-vis \\",
+        "    --layer conv2 --input digit.npy --target 3 --output cam.png",
+    ),
+)
 @model_argument
 @method_name_option("Key of a method; `metannvis methods` lists them.")
 @click.option("--toolset", help="Whose method; default: one that needs no translation.")
@@ -66,14 +73,10 @@ def command(
     as_json: bool,
     console: Console,
 ) -> None:
-    r"""Explain what MODEL makes of an input, by any method of any toolset.
+    """Explain what MODEL makes of an input, by any method of any toolset.
 
     Where the method is of another framework, the model is translated, the translation is checked, and the result
     comes back in the model's own layout.
-
-    \b
-    metannvis explain net.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \
-        --input digit.npy --target 3 --output cam.png
     """
     from metannvis_methods import explain, find_methods
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, shape_text, table
 
 
-@click.command("layers")
+@click.command("layers", epilog=example("metannvis layers net.pt2"))
 @model_argument
 @input_options
 @model_options

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, table
 
 
-@click.command("methods")
+@click.command("methods", epilog=example("metannvis methods --kind layer"))
 @click.option("--toolset", help="Only those of a toolset, such as captum.")
 @click.option("--framework", help="Only those that run on models of a framework: torch, tensorflow.")
 @click.option("--kind", help="Only primary, layer, neuron or feature_visualization ones.")

@@ -11,6 +11,7 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_options
 from metannvis_cli.options.values import axes_of
@@ -18,7 +19,7 @@ from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
 
 
-@click.command("translate")
+@click.command("translate", epilog=example("metannvis translate net.pt2 net.keras"))
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @input_options

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from metannvis_cli.options.command import json_option, work
+from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_option, parse_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
@@ -20,7 +21,9 @@ from metannvis_cli.tables import echo_json
 KINDS = ("figure", "page", "result", "values")
 
 
-@click.command("visualize")
+@click.command(
+    "visualize", epilog=example("metannvis visualize net.pt2 --target 3 --range 0 1 --seed 0 --output three.png")
+)
 @model_argument
 @click.option("--method", "-m", default="activation_maximization", show_default=True, help="Key of a method.")
 @click.option("--toolset", help="Whose method.")
@@ -61,12 +64,9 @@ def command(
     as_json: bool,
     console: Console,
 ) -> None:
-    r"""Make an input that MODEL responds to most: activation maximisation.
+    """Make an input that MODEL responds to most: activation maximisation.
 
     It starts from noise, or from --input.
-
-    \b
-    metannvis visualize net.pt2 --target 3 --range 0 1 --seed 0 --output three.png
     """
     from metannvis_methods import explain, find_methods, list_methods
     from metannvis_translate.errors import InvalidArgumentError

@@ -56,7 +56,7 @@ target_options = together(
     click.option(
         "--labels",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Names of the classes, one a line, or a JSON list.",
+        help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names.",
     ),
 )
 

@@ -41,7 +41,10 @@ Array = np.ndarray[Any, Any]
 #: Key in a module's ``meta`` under which it says what it takes: a list of (name, shape, dtype).
 PORTS = "metannvis.inputs"
 WHY = "it is a pickle, and opening a pickle runs whatever code it holds"
-HOW = "Load it where it was made and save torch.export.export(model, args) as .pt2, or its state_dict() with architecture=."
+HOW = (
+    "Load it where it was made and save torch.export.export(model, args) as .pt2 (`metannvis export-help` has the lines), or its "
+    "state_dict() with architecture=."
+)
 
 
 def is_program(model: Any) -> bool:
