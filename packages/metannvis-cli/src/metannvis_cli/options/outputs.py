@@ -84,7 +84,12 @@ def output_options(*kinds: str) -> Function:
             "several times.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
-        click.option("--kind", type=click.Choice(FIGURES), help="Kind of figure; default: what suits the result."),
+        click.option(
+            "--kind",
+            type=click.Choice(FIGURES),
+            metavar="KIND",
+            help=f"Kind of figure: {', '.join(FIGURES)}; default: what suits the result.",
+        ),
         click.option("--cmap", metavar="NAME", help="Colour map of matplotlib, such as magma or PiYG."),
         click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of a map over its image."),
         click.option(

@@ -42,8 +42,8 @@ Array = np.ndarray[Any, Any]
 PORTS = "metannvis.inputs"
 WHY = "it is a pickle, and opening a pickle runs whatever code it holds"
 HOW = (
-    "Load it where it was made and save torch.export.export(model, args) as .pt2 (`metannvis export-help` has the lines), or its "
-    "state_dict() with architecture=."
+    "Load it where it was made and save torch.export.export(model, args) as .pt2 (`metannvis export-help` has the lines), "
+    "or its state_dict() with architecture=."
 )
 
 
