@@ -16,6 +16,9 @@ TABLE = json.loads(Path(__file__).with_name("refused.json").read_text())
 pytestmark = [
     pytest.mark.filterwarnings("ignore:(?s).*You are using a softmax over axis:UserWarning"),
     pytest.mark.filterwarnings(r"ignore:`build\(\)` was called on layer:UserWarning"),
+    # of masks that pass through layers that take none
+    pytest.mark.filterwarnings("ignore:(?s).*looks like it has unbuilt state:UserWarning"),
+    pytest.mark.filterwarnings("ignore:(?s).*was passed an input with a mask attached to it:UserWarning"),
 ]
 
 

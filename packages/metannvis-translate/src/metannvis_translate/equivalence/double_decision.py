@@ -80,6 +80,9 @@ def decided_in_double(
     """
     in_layers = any(row.passed is False for row in report.layers)
     in_outputs = any(row.passed is False for row in report.outputs)
+    usual = Tolerance()  # who asks for less than rounding leaves is told that it is not reached
+    if (in_outputs and tolerance.outputs < usual.outputs) or (in_layers and tolerance.layers < usual.layers):
+        return report
     try:
         double = here.as_float64(source)
         if in_outputs and not _amplifies(double, here, inputs, outputs, report):
