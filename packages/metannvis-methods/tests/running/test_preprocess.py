@@ -146,6 +146,15 @@ def test_many_and_compare_take_images(net: Any, files: list[str]) -> None:
     np.testing.assert_allclose(compared.explanations[0].inputs, plain.inputs)
 
 
+@pytest.mark.parametrize("word", ["mean", "neutral"])
+def test_samples_may_be_images(word: str, net: Any, files: list[str]) -> None:
+    words = {**WORDS, "baselines": word, "n_steps": 4, "preprocess": "unit"}
+    expected = explain(net, "integrated_gradients", PIXELS, data=(PIXELS / 255).astype("float32"), **words).values
+    for data in (PIXELS, files, [Image.fromarray(pixels) for pixels in PIXELS]):
+        found = explain(net, "integrated_gradients", PIXELS, data=data, **words).values
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_records_of_a_preprocessing(net: Any, tmp_path: Path) -> None:
     fields = {"divisor": 255, "mean": [0.5, 0.4, 0.3], "std": 0.25, "order": "BGR"}
     made = ((PIXELS[..., ::-1] / 255 - np.array([0.5, 0.4, 0.3])) / 0.25).astype("float32")

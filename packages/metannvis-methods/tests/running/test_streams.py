@@ -15,6 +15,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownMethodError
 from metannvis_methods.running.streams import is_stream
 from metannvis_translate import translate
 from metannvis_translate.frameworks.requirements import require
+from PIL import Image
 
 torch = require("torch")
 keras = require("keras")
@@ -125,6 +126,34 @@ def test_what_may_be_an_input_or_a_target_is_refused() -> None:
         next(iter(explain(gained, "saliency", pieces(X, Y), **WORDS)))
     expected = explain(gained, "saliency", X, target=list(Y), **WORDS).values
     found = explain(gained, "saliency", pieces(X, Y), target="given", **WORDS)
+    np.testing.assert_allclose(joined(found), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_images_batch_after_batch(tmp_path: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 9, 3), dtype=np.uint8)
+    files = [str(tmp_path / f"{k}.png") for k in range(6)]
+    for file, image in zip(files, pixels, strict=True):
+        Image.fromarray(image).save(file)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    words = {**WORDS, "preprocess": "imagenet"}
+    labels = [0, 1, 2, 0, 1, 2]
+    expected = explain(net, "saliency", files, target=1, **words).values
+    given = explain(net, "saliency", files, target=labels, **words).values
+    for size in (2, 3):
+        chunks = [files[k : k + size] for k in range(0, 6, size)]
+        arrays = [list(pixels[k : k + size]) for k in range(0, 6, size)]
+        targets = [labels[k : k + size] for k in range(0, 6, size)]
+        for stream in (chunks, arrays, map(tuple, chunks)):
+            found = explain(net, "saliency", iter(stream), target=1, **words)
+            np.testing.assert_allclose(joined(found), expected, rtol=1e-5, atol=1e-7)
+        found = explain(net, "saliency", zip(map(tuple, chunks), targets, strict=True), target="given", **words)
+        np.testing.assert_allclose(joined(found), given, rtol=1e-5, atol=1e-7)
+
+
+def test_rows_as_lists(model: Any) -> None:
+    found = explain(model, "saliency", (part.tolist() for part in pieces(X, size=2)), target=1, **WORDS)
+    expected = explain(model, "saliency", X, target=1, **WORDS).values
     np.testing.assert_allclose(joined(found), expected, rtol=1e-5, atol=1e-7)
 
 

@@ -17,7 +17,7 @@ from metannvis_methods.inputs.preprocessing import PRESETS, scale_pixels
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["Preprocessed", "from_images"]
+__all__ = ["Preprocessed", "from_images", "is_batch_of_images", "is_images"]
 
 Array = np.ndarray[Any, Any]
 #: What black and white are for an input, by the model; ``None`` if it does not say.
@@ -62,9 +62,9 @@ def from_images(
     if isinstance(inputs, Preprocessed):
         return inputs.inputs, known
     named = isinstance(inputs, Mapping)
-    several = named or (isinstance(inputs, (tuple, list)) and not _is_batch(inputs, known))
+    several = named or (isinstance(inputs, (tuple, list)) and not is_batch_of_images(inputs, known))
     parts: list[Any] = list(inputs.values()) if named else list(inputs) if several else [inputs]
-    images = [place for place, part in enumerate(parts) if _is_image(part, known) or _is_batch(part, known)]
+    images = [place for place, part in enumerate(parts) if _is_image(part, known) or is_batch_of_images(part, known)]
     if not images:
         if known is not None and inputs is not None:
             kinds = ", ".join(f"{getattr(part, 'dtype', type(part).__name__)}" for part in parts)
@@ -95,6 +95,12 @@ def from_images(
     return (tuple(parts) if several else parts[0]), known
 
 
+def is_images(value: Any, known: Preprocessing) -> bool:
+    """Whether a value is an image, a batch of them, or several inputs with one among them."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    return any(_is_image(part, known) or is_batch_of_images(part, known) for part in parts)
+
+
 def _is_picture(value: Any) -> bool:
     if isinstance(value, (str, Path)):
         return Path(value).suffix.lower() in SUFFIXES
@@ -107,7 +113,8 @@ def _is_image(value: Any, known: Preprocessing | None) -> bool:
     return _is_picture(value) or (known is not None and pixels)
 
 
-def _is_batch(value: Any, known: Preprocessing | None) -> bool:
+def is_batch_of_images(value: Any, known: Preprocessing | None) -> bool:
+    """Whether a list is a batch of images rather than several inputs; arrays are images where a preprocessing is named."""
     return isinstance(value, list) and bool(value) and all(_is_image(item, known) for item in value)
 
 

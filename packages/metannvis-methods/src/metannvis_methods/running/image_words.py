@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.inputs.image_inputs import from_images
+from metannvis_methods.inputs.image_inputs import from_images, is_images
 from metannvis_methods.inputs.pixel_range import pixel_range
 from metannvis_methods.inputs.preprocessing import ends
 from metannvis_methods.models.registry import adapter_for
@@ -17,7 +17,7 @@ from metannvis_methods.running.sharing import shared
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["black_and_white", "preprocessed"]
+__all__ = ["black_and_white", "preprocessed", "samples"]
 
 logger = logging.getLogger("metannvis_methods")
 Array = np.ndarray[Any, Any]
@@ -38,6 +38,13 @@ def preprocessed(inputs: Any, words: Words, source: Any, framework: str) -> tupl
         (inputs, model),
         lambda: from_images(inputs, words.preprocess, model, framework, range_of),
     )
+
+
+def samples(data: Any, words: Words, source: Any, framework: str) -> Any:
+    """Samples like the inputs: images where those are, arrays where they are none."""
+    if words.preprocess is None or data is None or not is_images(data, words.preprocess):
+        return data
+    return preprocessed(data, words, source, framework)[0]
 
 
 def black_and_white(

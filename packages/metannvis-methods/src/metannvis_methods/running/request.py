@@ -16,7 +16,7 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.arguments import BoundArguments, bind, check_required
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.deadline import end_of
-from metannvis_methods.running.image_words import preprocessed
+from metannvis_methods.running.image_words import preprocessed, samples
 from metannvis_methods.running.input_words import check_input_words
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
@@ -73,7 +73,9 @@ def resolve(
     order_inputs(bound, source, framework, progress)
     inputs, layer = bound.pop("input"), bound.pop("layer")
     inputs, known = preprocessed(inputs, words, source, framework)
-    words = replace(words, preprocess=known)
+    words = replace(
+        words, preprocess=known, data=samples(words.data, replace(words, preprocess=known), source, framework)
+    )
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
         bound.call.setdefault(delta.name, True)

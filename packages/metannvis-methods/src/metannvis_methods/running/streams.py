@@ -11,11 +11,13 @@ import numpy as np
 from metannvis_translate import Translation, detect_framework
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitWarning
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.inputs.image_inputs import is_batch_of_images
+from metannvis_methods.models.arrays import several, to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepare import open_source
 from metannvis_methods.running.words import Words
+from metannvis_methods.vocabulary import Preprocessing
 
 __all__ = ["GIVEN", "batches", "is_stream", "told_in_time"]
 
@@ -38,9 +40,9 @@ def batches(model: Any, words: Words) -> Iterator[Words]:
     InvalidArgumentError
         A target is to come with each batch, and none does; it cannot be told whether something is an input or a target.
     """
-    counts = _inputs_of(model, words)
+    counts, known = _inputs_of(model, words), words.checked().preprocess
     for place, item in enumerate(words.inputs):
-        inputs, target = _parts(item, counts, words.target)
+        inputs, target = _parts(item, counts, words.target, known)
         seed = None if words.seed is None else words.seed + place
         yield dataclasses.replace(words, inputs=inputs, target=target, seed=seed)
 
@@ -77,13 +79,11 @@ def _inputs_of(model: Any, words: Words) -> tuple[int, int] | None:
     return (adapter.required_inputs(source), most) if most else None
 
 
-def _parts(item: Any, counts: tuple[int, int] | None, target: Any) -> tuple[Any, Any]:
+def _parts(item: Any, counts: tuple[int, int] | None, target: Any, known: Preprocessing | None) -> tuple[Any, Any]:
     """Inputs and target of what came; a pair whose first is several inputs is inputs and target."""
     asked = isinstance(target, str) and target == GIVEN
-    several = isinstance(item, (tuple, list)) and len(item) > 1
-    nested = several and len(item) == 2 and isinstance(item[0], (tuple, list, Mapping))
-    labelled = nested
-    if several and not nested:
+    labelled = nested = isinstance(item, (tuple, list)) and len(item) == 2 and _is_several(item[0], known)
+    if not nested and not _is_batch(item, known) and several(item) and len(item) > 1:
         least, most = counts or (len(item) - 1 if asked else len(item),) * 2
         labelled = asked or len(item) == least + 1
         if labelled and len(item) <= most and not asked:
@@ -91,27 +91,39 @@ def _parts(item: Any, counts: tuple[int, int] | None, target: Any) -> tuple[Any,
                 f"a batch of {len(item)} may be as many inputs, or {len(item) - 1} and a target: let it come as "
                 "((inputs, …), target) or as ((inputs, …), None)"
             )
-    if asked and not labelled:
+    if asked and (not labelled or item[-1] is None):
         raise InvalidArgumentError(
             "target='given' is that of batches which come as (inputs, target), and this one does not"
         )
     if not labelled:
-        return _several(item), target
-    inputs = item[0] if nested or len(item) == 2 else tuple(item[:-1])
-    return _several(inputs), _target(item[-1]) if asked else target
+        return _inputs(item, known), target
+    inputs = item[0] if len(item) == 2 else tuple(item[:-1])
+    return _inputs(inputs, known), _target(item[-1]) if asked else target
 
 
-def _several(item: Any) -> Any:
-    """A list, as loaders make of a tuple, is several inputs; one in a tuple is itself."""
-    if isinstance(item, (tuple, list)):
+def _inputs(item: Any, known: Preprocessing | None) -> Any:
+    """As ``explain`` takes them: a list, as loaders make of a tuple, is several; of one it is itself; of images a batch."""
+    if _is_batch(item, known):
+        return list(item)
+    if isinstance(item, (tuple, list)) and several(item):
         return tuple(item) if len(item) > 1 else item[0]
     return item
 
 
+def _is_several(item: Any, known: Preprocessing | None) -> bool:
+    """Whether it is several inputs or several images rather than numbers."""
+    return several(item) or _is_batch(item, known)
+
+
+def _is_batch(item: Any, known: Preprocessing | None) -> bool:
+    """Whether it is images one by one; arrays of several are inputs, or an input and a target."""
+    if not isinstance(item, (tuple, list)) or any(len(getattr(part, "shape", ())) > 3 for part in item):
+        return False
+    return is_batch_of_images(list(item), known if isinstance(item, list) else None)
+
+
 def _target(value: Any) -> Any:
     """One class a sample, whether they come as numbers or as one-hot rows."""
-    if value is None:
-        return None
     array = to_numpy(value)
     if array.ndim == 2 and array.shape[1] > 1 and ((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all():
         array = array.argmax(1)
