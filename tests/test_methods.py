@@ -85,7 +85,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("captum", "layer_gradient_shap"): Case("LayerGradientShap", SHAP, layer="layer"),
     ("captum", "layer_feature_ablation"): Case("LayerFeatureAblation", {"layer_mask": NEURONS}, layer="layer"),
     ("captum", "layer_gradient_x_activation"): Case("LayerGradientXActivation", layer="layer"),
-    ("captum", "layer_conductance"): Case("LayerConductance", PATH, layer="layer"),
+    ("captum", "layer_conductance"): Case("LayerConductance", {**PATH, "method": "gausslegendre"}, layer="layer"),
     ("captum", "layer_activation"): Case("LayerActivation", target=False, layer="layer"),
     ("captum", "grad_cam"): Case("LayerGradCam", layer="layer"),
     ("captum", "neuron_integrated_gradients"): Case("NeuronIntegratedGradients", PATH, False, "neuron"),
@@ -94,7 +94,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("captum", "neuron_feature_ablation"): Case("NeuronFeatureAblation", ABLATE, False, "neuron"),
     ("captum", "neuron_deconvolution"): Case("NeuronDeconvolution", {}, False, "neuron"),
     ("captum", "neuron_gradient"): Case("NeuronGradient", {}, False, "neuron"),
-    ("captum", "neuron_conductance"): Case("NeuronConductance", PATH, layer="neuron"),
+    ("captum", "neuron_conductance"): Case("NeuronConductance", {**PATH, "method": "gausslegendre"}, layer="neuron"),
     ("tf-keras-vis", "activation_maximization"): Case(
         # modifiers draw from generators that no seed reaches: without them; test_methods_in_the_mean has them
         "activation_maximization.ActivationMaximization",
@@ -234,6 +234,8 @@ def test_captum(name: str, key: str, network: Any) -> None:
         output = output_of(twins.in_torch, in_torch, x) if layer else None
         words = filled(case.words, x, output)
         own = {k: in_own_layout(v, twins) for k, v in words.items()}
+        if "method" in own:
+            own["options"] = {"method": own.pop("method")}
         if case.target:
             words["target"] = own["target"] = list(twins.classes)
         if layer and output is not None:

@@ -121,7 +121,7 @@ CASES: dict[str, Case] = {
     "LayerIntegratedGradients": _path(**LAYER),
     "LayerGradientXActivation": Case(**LAYER),
     "LayerActivation": Case(target=False, layer=True),
-    "LayerConductance": _path(**LAYER),
+    "LayerConductance": Case(call={**_path().call, "method": "gausslegendre"}, **LAYER),  # its own sum; ours is another
     "InternalInfluence": _path(**LAYER),
     "LayerDeepLift": Case(call={"baselines": BASELINES}, **LAYER),
     "LayerDeepLiftShap": Case(call={"baselines": DISTRIBUTION}, **LAYER),
@@ -132,7 +132,7 @@ CASES: dict[str, Case] = {
     "LayerFeaturePermutation": Case(call={"layer_mask": NEURONS}, score=True, **LAYER),
     "NeuronGradient": Case(**NEURON),
     "NeuronIntegratedGradients": _path(**NEURON),
-    "NeuronConductance": _path(layer=True, neuron=True),
+    "NeuronConductance": Case(call={**_path().call, "method": "gausslegendre"}, layer=True, neuron=True),
     "NeuronDeepLift": Case(call={"baselines": BASELINES}, **NEURON),
     "NeuronDeepLiftShap": Case(call={"baselines": DISTRIBUTION}, **NEURON),
     "NeuronGradientShap": _samples(**NEURON),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,6 +130,8 @@ def _pair(net: Network, cls: str, case: Case, layer: str | None, score: bool) ->
     init = words_of(case.init, net, given.numpy(), output)
     call = words_of(case.call, net, given.numpy(), output)
     words: dict[str, Any] = {name: to_keras(value, name, net.order, order) for name, value in call.items()}
+    if "method" in words:
+        words["options"] = {"method": words.pop("method")}
     if case.target and not score:
         words["target"] = list(net.targets[: len(x)])
         call["target"] = [net.to_twin(target) for target in words["target"]]
@@ -196,6 +199,13 @@ def natively(
     words = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in call.items()}
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
+    path = next((name for name, module in twin.named_modules() if module is layer), "")
+    if "LRP" in cls:
+        twin = for_relevance(twin)
+        children = {name for name, _ in twin.named_modules()}
+        layer = (
+            twin.get_submodule(BEFORE[path] if BEFORE.get(path) in children else path) if layer is not None else None
+        )
     try:
         with quiet():
             if "DeepLift" in cls:
@@ -211,6 +221,31 @@ def natively(
         for module in twin.modules():  # a run that failed leaves rules behind
             if hasattr(module, "rule"):
                 del module.rule
+
+
+#: Modules before an activation: Captum says nothing of the relevance of activations, which pass on what they get.
+BEFORE = {
+    "relu1": "conv1",
+    "relu": "norm",
+    "seven_a_relu": "seven_a_norm",
+    "tanh1": "one",
+    "tanh2": "two",
+    "tanh": "one",
+}
+
+
+def for_relevance(twin: nn.Module) -> nn.Module:
+    """A copy in which every module is given tensors of its own, and without the softmax at the end, which is none of a score's.
+
+    What is given to a module and to a function (a padding) as well comes back wrong in Captum.
+    """
+    twin = copy.deepcopy(twin)
+    if hasattr(twin, "softmax"):
+        twin.softmax = nn.Dropout().eval()
+    for module in twin.modules():
+        if not list(module.children()):
+            module.register_forward_pre_hook(lambda _module, given: tuple(value.view_as(value) for value in given))
+    return twin
 
 
 class quiet(warnings.catch_warnings):  # noqa: N801  # a context, like those of the standard library

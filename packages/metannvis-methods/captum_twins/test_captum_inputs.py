@@ -88,7 +88,7 @@ CASES: dict[str, dict[str, Any]] = {
     "Occlusion": {"sliding_window_shapes": ((4, 3, 2), (4,)), "strides": ((2, 3, 1), (3,))},
     "ShapleyValueSampling": {"feature_mask": _masks(), "n_samples": 3},
     "KernelShap": {"feature_mask": _masks(), "n_samples": 20},
-    "LayerConductance": {"n_steps": 5, "baselines": _baselines(1)},
+    "LayerConductance": {"n_steps": 5, "baselines": _baselines(1), "method": "gausslegendre"},
     "LayerDeepLift": {"baselines": _baselines(1)},
     "LayerLRP": {},
     "NeuronIntegratedGradients": {"n_steps": 5, "neuron_selector": (2,)},
@@ -112,6 +112,8 @@ def test_two_inputs(cls: str, both: tuple[Translation, nn.Module, tuple[Array, A
     translation, twin, inputs = both
     words = dict(CASES[cls])
     call = {name: first(value) for name, value in words.items()}
+    if "method" in words:
+        words["options"] = {"method": words.pop("method")}
     if "neuron_selector" in words:
         words["neuron"] = words.pop("neuron_selector")
     else:

@@ -103,6 +103,59 @@ def test_channels_may_be_last(toolset: str, images: Any) -> None:
     np.testing.assert_allclose(e.values, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
+class Stage(nn.Module):
+    """A block of a Swin transformer: places before channels, by no layer whose axes are known."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.randn(width, width))
+
+    def forward(self, x: Any) -> Any:
+        windows = x.reshape(x.shape[0], 2, 2, 2, 3, x.shape[-1]).permute(0, 1, 3, 2, 4, 5).reshape(-1, 6, x.shape[-1])
+        windows = torch.softmax(windows @ windows.transpose(1, 2), -1) @ windows @ self.mix
+        return windows.reshape(x.shape[0], 2, 2, 2, 3, -1).permute(0, 1, 3, 2, 4, 5).reshape(x.shape)
+
+
+class Windows(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv, self.stage, self.head = nn.Conv2d(3, width, 8, 8), Stage(width), nn.Linear(width, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(torch.tanh(self.stage(self.conv(x).permute(0, 2, 3, 1))).mean((1, 2)))
+
+
+@pytest.mark.parametrize("toolset", TOOLSETS)
+def test_axes_that_are_not_known_are_told_by_the_grid_of_the_patches(toolset: str, images: Any) -> None:
+    model = made(Windows, 7)
+    e = explain(model, "grad_cam", images, target=1, layer="stage", toolset=toolset, **BARE[toolset])
+    expected = by_hooks(model, "stage", images, 1, 0)
+    assert e.axes == "NHW"
+    np.testing.assert_allclose(e.values, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_tokens_of_a_text_lie_one_after_the_other() -> None:
+    """Captum would take them for channels."""
+
+    class Text(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.norm, self.head = nn.Embedding(9, 6), nn.LayerNorm(6), nn.Linear(6, 3)
+
+        def forward(self, ids: Any) -> Any:
+            return self.head(torch.tanh(self.norm(self.embed(ids))).mean(1))
+
+    model, ids = made(Text), torch.tensor([[1, 4, 2, 8, 3], [0, 7, 5, 5, 1]])
+    seen: list[Any] = []
+    hook = model.norm.register_forward_hook(lambda *given: seen.append(given[2]))
+    (gradient,) = torch.autograd.grad(model(ids)[:, 1].sum(), seen)
+    hook.remove()
+    expected = (seen[0] * gradient.mean(1, keepdim=True)).sum(-1).detach().numpy()
+    for toolset in TOOLSETS:
+        e = explain(model, "grad_cam", ids, target=1, layer="norm", toolset=toolset, **BARE[toolset])
+        np.testing.assert_allclose(e.values, expected, rtol=1e-4, atol=1e-6, err_msg=toolset)
+
+
 @pytest.mark.parametrize("method", ["grad_cam", "grad_cam++", "layer_cam", "score_cam"])
 def test_maps_of_tokens_are_as_large_as_the_image(method: str, images: Any) -> None:
     e = explain(made(Transformer, 1), method, images, target=1, layer="auto", toolset="tf-keras-vis")

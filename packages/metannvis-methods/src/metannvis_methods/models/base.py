@@ -84,6 +84,10 @@ class ModelAdapter:
         """A value as a tensor that the model takes as its input ``index``; never the caller's own memory."""
         return np.array(value)
 
+    def as_activation(self, model: Any, value: Any) -> Any:
+        """A value as a tensor like those that layers of the model return."""
+        return self.as_input(model, value, 0)
+
     def as_inputs(self, model: Any, values: Sequence[Any]) -> tuple[Any, ...]:
         """All inputs of one call as tensors, see :meth:`as_input`; what one is may be seen by the others."""
         return tuple(self.as_input(model, value, index) for index, value in enumerate(values))

@@ -89,6 +89,10 @@ class KerasAdapter(ModelAdapter):
         dtype = str(declared[index].dtype) if index < len(declared) else self.float_dtype(model)
         return tf.constant(to_numpy(value), dtype=dtype)
 
+    def as_activation(self, model: Any, value: Any) -> Any:
+        """A tensor of the dtype that the model computes in."""
+        return tf.constant(to_numpy(value), dtype=self.float_dtype(model))
+
     def as_index(self, model: Any, value: Any) -> Any:
         """A tensor of int64."""
         return tf.constant(to_numpy(value), dtype="int64")

@@ -107,6 +107,12 @@ class TorchAdapter(ModelAdapter):
                 return tensor.to(like.device)
             return tensor.to(like.device, like.dtype)
 
+    def as_activation(self, model: Any, value: Any) -> torch.Tensor:
+        """A tensor of the weights' dtype and device."""
+        like = _like(model)
+        with torch.inference_mode(False):
+            return _tensor(value).to(like.device, like.dtype)
+
     def as_inputs(self, model: Any, values: Sequence[Any]) -> tuple[torch.Tensor, ...]:
         """As :meth:`as_input`; which of several inputs a model looks up in a table is seen by running it on all of them."""
         if isinstance(model, torch.nn.Module) and not framework.declared_inputs(model):

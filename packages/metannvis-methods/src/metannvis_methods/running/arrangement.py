@@ -12,7 +12,7 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.token_grid import Grid, found_grid
+from metannvis_methods.running.token_grid import Grid, found_grid, image_grids
 
 if TYPE_CHECKING:
     from metannvis_translate import LayerRow
@@ -88,7 +88,21 @@ def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callabl
     if "C" in axes and len(axes) == len(shape) > 2:
         channel = axes.index("C")
         return None if channel == (len(shape) - 1 if last else 1) else Moved(channel)
+    if len(shape) == 4 and "?" in axes and any(_is_image(letters) for letters in _input_axes(prepared)):
+        return _by_sizes(prepared, row.source.name, shape)
     return None
+
+
+def _by_sizes(prepared: Prepared, name: str, shape: tuple[int | None, ...]) -> Moved:
+    """Where the channels are in a map whose axes are not known: the others are as many as a grid of the image's patches has."""
+    grids = image_grids([row.source for row in prepared.layers()], name)
+    channels = [channel for channel in (1, 3) if tuple(shape[k] for k in (1, 2, 3) if k != channel) in grids]
+    if len(channels) != 1:
+        raise InvalidArgumentError(
+            f"layer {name!r} returns shape {shape}, and it cannot be told which of its axes are places and which is channels: "
+            "give reshape=, a function of what it returns that returns maps with the channels where the framework has them"
+        )
+    return Moved(channels[0])
 
 
 def _target_axes(row: LayerRow) -> str:
@@ -106,10 +120,11 @@ def _to_caller(row: LayerRow, array: Array) -> Array:
     return np.ascontiguousarray(np.transpose(array, np.argsort(order)))
 
 
-def _grid(prepared: Prepared, name: str, tokens: int | None, reshape: Any) -> Grid | None:
+def _grid(prepared: Prepared, name: str, tokens: int | None, reshape: Any) -> Grid | Moved | None:
     infos = [row.source for row in prepared.layers()]
-    if not any(_is_image(axes) for axes in _input_axes(prepared)):
-        return None  # tokens of a text lie on no image
+    if reshape in (None, "auto") and not any(_is_image(axes) for axes in _input_axes(prepared)):
+        # tokens of a text lie on no image, but one after the other, where a toolkit may look for channels
+        return None if prepared.adapter.channels_last else Moved(2)
     if tokens is None:
         raise InvalidArgumentError(f"layer {name!r} returns any number of tokens: say how they lie with reshape=(h, w)")
     if reshape in (None, "auto"):

@@ -26,7 +26,7 @@ TRANSLATED_ROLE: Mapping[Role, str] = {
 }
 
 
-FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution", "layer_baseline")
+FLOATS: tuple[Role, ...] = ("input", "extra", "baseline", "distribution")
 
 
 def is_foreign(value: Any, framework: str) -> bool:
@@ -118,6 +118,8 @@ def _tensor(prepared: Prepared, role: Role, item: Any, index: int, layer: str | 
         return item
     item = item if hasattr(item, "shape") else to_numpy(item)
     moved = _translated(prepared, role, item, index, layer)
+    if role == "layer_baseline":  # a layer returns numbers whatever the model takes
+        return prepared.adapter.as_activation(prepared.model, moved)
     if role in FLOATS:
         return prepared.adapter.as_input(prepared.model, moved, index)
     return prepared.adapter.as_index(prepared.model, moved)

@@ -37,6 +37,11 @@ def hold_indices(call: RunningCall, prepared: Prepared) -> RunningCall:
         Some inputs, or what embeds them in their stead, are what is explained.
     """
     spec, adapter = call.spec, prepared.adapter
+    if spec.family == "optimization" and not all(adapter.is_floating(x) for x in call.inputs):
+        raise InvalidArgumentError(
+            f"{spec.key} of {spec.toolset} makes an input by gradient ascent, and the model takes whole numbers (indices), "
+            "which have no gradients: there is no such input"
+        )
     if spec.family != "gradient" or not (spec.kind in ("primary", "neuron") or spec.moves_inputs):
         return call
     held = {place: x for place, x in enumerate(call.inputs) if not adapter.is_floating(x)}
@@ -61,6 +66,11 @@ def _embedded(call: RunningCall, prepared: Prepared, held: dict[int, Any]) -> Ru
     rows = [row for row in prepared.layers() if row.source.role == "embedding" and len(row.source.shape) >= 3]
     if spec.by_role("extra") is None or not rows:
         raise InvalidArgumentError(_no_gradient(spec, [row.source.name for row in rows]))
+    if spec.key == "guided_grad_cam":
+        raise InvalidArgumentError(
+            "guided_grad_cam enlarges a layer's map to the places of an image, of which indices have none: take grad_cam at "
+            "the layer, or guided_backprop"
+        )
     name = rows[0].source.name
     row = prepared.row
     layer = prepared.find_layer(name)

@@ -73,10 +73,14 @@ def _as_they_are(prepared: Prepared, call: RunningCall, array: Array, index: int
 def _from_input(prepared: Prepared, call: RunningCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
     if array.shape == (0,):  # what a toolkit has for an input that it can say nothing of
         return array, ""
+    # a row of features has no channels that a map could have lost
     if prepared.translation is None:
+        told = prepared.described().input_axes[index : index + 1]
+        channels = channels or array.ndim == len("".join(told))
         axes = _own_input_axes(prepared, index, array.ndim + (not channels))
         return array, axes if channels else _without_channels(axes)
     port = prepared.translation.inputs[index]
+    channels = channels or array.ndim == len(port.source_shape)
     if channels:
         axes = port.axes if len(port.axes) == array.ndim else _unknown(array.ndim)
         return _to_source(prepared.translation, array, role="input", index=index), axes

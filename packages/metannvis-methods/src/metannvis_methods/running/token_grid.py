@@ -12,11 +12,13 @@ import numpy as np
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo
 
-__all__ = ["Grid", "found_grid", "patch_tokens"]
+__all__ = ["Grid", "found_grid", "image_grids", "patch_tokens"]
 
 Array = np.ndarray[Any, Any]
 #: Most tokens that stand before those of patches: a class token, one of distillation, registers.
 PREFIX = 16
+#: How much smaller than that of the patches the grid of a later stage may be, along each axis.
+STRIDES = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,9 @@ def patch_tokens(infos: Sequence[LayerInfo], name: str) -> Callable[[Array], Arr
 
 def found_grid(infos: Sequence[LayerInfo], name: str, tokens: int) -> Grid | None:
     """The grid of the patches, by the last convolution before the layer; else a square."""
-    before = infos[: next((k for k, info in enumerate(infos) if info.name == name), 0)]
-    sizes = [_space(info) for info in before if info.role == "convolution" and not info.parent]
-    for grid in reversed([size for size in sizes if size is not None]):
-        for stride in (1, 2, 4, 8, 16):
+    sizes = _convolved(infos, name)
+    for grid in reversed(sizes):
+        for stride in STRIDES:
             height, width = (math.ceil(size / stride) for size in grid)
             if height * width > 1 and 0 <= tokens - height * width <= (PREFIX if stride == 1 else 0):
                 return Grid(tokens - height * width, height, width)
@@ -59,6 +60,22 @@ def found_grid(infos: Sequence[LayerInfo], name: str, tokens: int) -> Grid | Non
         if not sizes and side * side == tokens - prefix and side > 1:
             return Grid(prefix, side, side)
     return None
+
+
+def image_grids(infos: Sequence[LayerInfo], name: str) -> set[tuple[int, int]]:
+    """Heights and widths that a map at a layer may have: those of the convolutions before it, and of later stages."""
+    return {
+        (math.ceil(height / stride), math.ceil(width / stride))
+        for height, width in _convolved(infos, name)
+        for stride in STRIDES
+    }
+
+
+def _convolved(infos: Sequence[LayerInfo], name: str) -> list[tuple[int, int]]:
+    """Height and width of what convolutions before a layer return, in the order in which they run."""
+    before = infos[: next((k for k, info in enumerate(infos) if info.name == name), 0)]
+    sizes = [_space(info) for info in before if info.role == "convolution" and not info.parent]
+    return [size for size in sizes if size is not None]
 
 
 def _space(info: LayerInfo) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
@@ -55,7 +55,7 @@ class CaptumToolset(Toolset):
             return ()
         from metannvis_methods.toolsets.captum.lrp_rules import without_rules
 
-        names = without_rules(call)
+        names = without_rules(call.model, (*call.inputs, *in_order(call.option("extra"))))
         if not names:
             return ()
         text = (

@@ -1,82 +1,64 @@
-"""Layer-wise relevance propagation: the rule for the additions of a translated model, which Captum does not know.
+"""Layer-wise relevance propagation: the rules that Captum lacks for translated models, and the relevance of activations.
 
 Imported when a method runs, after PyTorch.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from metannvis_methods.registry.toolset import MethodCall
+import torch
+from captum.attr import LayerLRP
+from captum.attr._core.lrp import (  # no public name leads there
+    SUPPORTED_LAYERS_WITH_RULES,
+    SUPPORTED_NON_LINEAR_LAYERS,
+)
+from captum.attr._utils.lrp_rules import EpsilonRule
+from metannvis_translate.frameworks.torch import addition_class
 
-__all__ = ["attach_rules", "without_rules"]
+from metannvis_methods.models.final_activation import FinalActivation
+from metannvis_methods.models.structures import leaves
+from metannvis_methods.models.view import View
+from metannvis_methods.toolsets.captum.lrp_functions import function_rules
+
+__all__ = ["ActivationLRP", "attach_rules", "is_activation", "rules_beside_captum", "without_rules"]
+
+#: Modules that make probabilities.
+PROBABILITIES = (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Sigmoid, torch.nn.LogSigmoid)
 
 
-def attach_rules(call: MethodCall) -> None:
-    """Give modules that Captum has no rule for the rule that they have.
+def attach_rules(model: Any, inputs: tuple[Any, ...]) -> None:
+    """Give modules of a viewed model the rules that Captum lacks; the caller's guard takes them off again.
 
-    An addition of a translated model has that of Captum's own ``Addition_Module``; a softmax or sigmoid that is left out has
-    none of the relevance, and is let alone. The caller's guard takes the rules off again.
+    Every addition of a translated model gets the rule that Captum has for its own ``Addition_Module``, and a softmax or sigmoid
+    whose result the view leaves out gets none to speak of: nothing is carried back through it.
     """
-    model = call.model
-    import torch
-    from captum.attr._utils.lrp_rules import EpsilonRule  # no public name leads there
-    from metannvis_translate.frameworks.torch import addition_class
-
-    class AdditionRule(EpsilonRule):
-        """The epsilon rule; what is added as a number or a weight counts as a bias, which keeps its relevance."""
-
-        def forward_hook(self, module: Any, inputs: tuple[Any, ...], outputs: torch.Tensor) -> Any:
-            return super().forward_hook(module, _activations(inputs), outputs)
-
-        def forward_hook_weights(self, module: Any, inputs: tuple[Any, ...], outputs: torch.Tensor) -> None:
-            super().forward_hook_weights(module, _activations(inputs), outputs)
-
-        def forward_pre_hook_activations(self, module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-            super().forward_pre_hook_activations(module, _activations(inputs))
-            return inputs
-
-    def _activations(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(value for value in inputs if isinstance(value, torch.Tensor) and id(value) not in weights)
-
-    class Aside(EpsilonRule):
-        """No rule, for a module behind what is explained."""
-
-        def forward_hook(self, module: Any, inputs: Any, outputs: Any) -> Any:
-            return outputs
-
-        def forward_hook_weights(self, module: Any, inputs: Any, outputs: Any) -> None:
-            """Nothing is kept."""
-
-        def forward_pre_hook_activations(self, module: Any, inputs: Any) -> Any:
-            return inputs
-
-    for module in _left_out(call):
-        if not hasattr(module, "rule"):
-            module.rule = Aside()
     addition = addition_class()
     weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
         if type(module) is addition and not hasattr(module, "rule"):
-            module.rule = AdditionRule()
+            module.rule = AdditionRule(weights)
+    view = getattr(model, "view", None)
+    if isinstance(view, View) and view.logits:
+        for module in _left_out(model, view, inputs):
+            if not hasattr(module, "rule"):
+                module.rule = NoRule()
 
 
-def without_rules(call: MethodCall) -> list[str]:
-    """Modules that have no rule, neither their own nor Captum's, nor :func:`attach_rules` has one for; in its order."""
-    from captum.attr._core import lrp  # no public name leads there
-    from metannvis_translate.frameworks.torch import addition_class
-
-    from metannvis_methods.models.torch_view import ViewedModule
-
-    known = {*lrp.SUPPORTED_LAYERS_WITH_RULES, *lrp.SUPPORTED_NON_LINEAR_LAYERS, addition_class()}
-    model = call.model.model if isinstance(call.model, ViewedModule) else call.model
+def without_rules(model: Any, inputs: tuple[Any, ...]) -> list[str]:
+    """Modules that have no rule, neither their own nor Captum's, nor :func:`attach_rules` has one for; in the model's order."""
+    known = {*SUPPORTED_LAYERS_WITH_RULES, *SUPPORTED_NON_LINEAR_LAYERS, addition_class()}
+    view, whole = getattr(model, "view", None), getattr(model, "model", model)
+    viewed = isinstance(view, View)
     lacking = {
         name: module
-        for name, module in model.named_modules()
-        if name and not list(module.children()) and not hasattr(module, "rule") and type(module) not in known
+        for name, module in (whole if viewed else model).named_modules()
+        if name and not any(module.children()) and not hasattr(module, "rule") and type(module) not in known
     }
-    aside = _left_out(call) if lacking else []
+    aside = _left_out(model, view, inputs) if lacking and isinstance(view, View) and view.logits else []
     return [
         f"{name!r} ({type(module).__name__})"
         for name, module in lacking.items()
@@ -84,31 +66,123 @@ def without_rules(call: MethodCall) -> list[str]:
     ]
 
 
-def _left_out(call: MethodCall) -> list[Any]:
-    """Modules that take what is explained: the softmax or sigmoid that the view of the model leaves out."""
-    import torch
+@contextmanager
+def rules_beside_captum(model: Any) -> Iterator[None]:
+    """Within, relevance is carried through what Captum does not see, and apart where it would mix it up."""
+    with _inputs_apart(model), function_rules(getattr(model, "model", model), model):
+        yield
 
-    from metannvis_methods.models.arrays import in_order
-    from metannvis_methods.models.torch_view import ViewedModule
 
-    if not isinstance(call.model, ViewedModule) or not call.model.view.logits:
-        return []
-    taken: list[tuple[Any, Any]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda module, given: taken.append((module, given[0])))
-        for module in call.model.model.modules()
-        if isinstance(module, (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Sigmoid, torch.nn.LogSigmoid))
-    ]
-    if not hooks:
-        return []
-    view = dataclasses.replace(call.model.view, scores=(), targets=(), by_row=False)
-    extra = in_order(call.option("extra"))
-    if call.model.view.by_row:
-        extra = extra[:-1]
+@contextmanager
+def _inputs_apart(model: Any) -> Iterator[None]:
+    """Within, every module gets its inputs as tensors of its own.
+
+    Captum hooks on what a module is given: if something else, a function or another module, is given the same tensor, what that
+    sends back is multiplied as well, and relevance is lost or made.
+    """
+    weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+
+    def own(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
+            x.view_as(x) if isinstance(x, torch.Tensor) and x.requires_grad and id(x) not in weights else x
+            for x in given
+        )
+
+    hooks = [module.register_forward_pre_hook(own) for module in model.modules() if not any(module.children())]
     try:
-        with torch.no_grad():
-            seen = ViewedModule(call.model.model, view)(*(x[:1] for x in (*call.inputs, *extra)))
+        yield
     finally:
         for hook in hooks:
             hook.remove()
-    return [module for module, given in taken if given is seen]
+
+
+class AdditionRule(EpsilonRule):
+    """The epsilon rule; what is added as a number or a weight counts as a bias, which keeps its relevance."""
+
+    def __init__(self, weights: set[int]) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def forward_hook(self, module: Any, inputs: tuple[Any, ...], outputs: torch.Tensor) -> Any:
+        """As the rule does it, of the activations."""
+        return super().forward_hook(module, self._activations(inputs), outputs)
+
+    def forward_hook_weights(self, module: Any, inputs: tuple[Any, ...], outputs: torch.Tensor) -> None:
+        """As the rule does it, of the activations."""
+        super().forward_hook_weights(module, self._activations(inputs), outputs)
+
+    def forward_pre_hook_activations(self, module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """As the rule does it, of the activations."""
+        super().forward_pre_hook_activations(module, self._activations(inputs))
+        return inputs
+
+    def _activations(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x for x in inputs if isinstance(x, torch.Tensor) and id(x) not in self.weights)
+
+
+class NoRule(EpsilonRule):
+    """For a module whose result is not used."""
+
+    def forward_hook(self, module: Any, inputs: Any, outputs: Any) -> None:
+        """Nothing is hooked."""
+
+    def forward_hook_weights(self, module: Any, inputs: Any, outputs: Any) -> None:
+        """Nothing is kept."""
+
+    def forward_pre_hook_activations(self, module: Any, inputs: Any) -> None:
+        """Nothing is put back."""
+
+
+def _left_out(model: Any, view: View, inputs: tuple[Any, ...]) -> list[Any]:
+    """The module of the softmax or sigmoid that a model ends in, if it is a module's."""
+    calls: list[tuple[Any, Any]] = []
+    modules = [module for module in model.modules() if isinstance(module, PROBABILITIES)]
+    hooks = [
+        module.register_forward_hook(lambda module, given, _: calls.append((module, given[0]))) for module in modules
+    ]
+    try:
+        with torch.no_grad(), FinalActivation() as final:
+            output = model.model(*inputs)
+        tensor = next(itertools.islice((t for _, t in leaves(output, torch.is_tensor)), view.place, None))
+        before = final.before(tensor)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    last = [module for module, given in calls if given is before]
+    return [module for module in last if sum(called is module for called, _ in calls) == 1]
+
+
+def is_activation(layer: Any) -> bool:
+    """Whether relevance goes through a layer as it is, so that Captum has no rule for it and says nothing of it."""
+    return type(layer) in SUPPORTED_NON_LINEAR_LAYERS
+
+
+class ActivationLRP(LayerLRP):
+    """``LayerLRP`` of an activation: what its output is worth is what goes through it to what is before."""
+
+    def attribute(self, *given: Any, **arguments: Any) -> Any:
+        """As ``LayerLRP``."""
+        with _relevance_through(self.layer) as self._found:
+            return super().attribute(*given, **arguments)
+
+    def _get_single_output_relevance(self, layer: Any, output: torch.Tensor) -> torch.Tensor:
+        relevance: torch.Tensor = self._found[-1]
+        return relevance * output.reshape((-1,) + (1,) * (relevance.ndim - 1))
+
+
+@contextmanager
+def _relevance_through(layer: Any) -> Iterator[list[torch.Tensor]]:
+    """Within, collects what arrives at the input of a layer in a backward pass, behind Captum's own hooks on it."""
+    found: list[torch.Tensor] = []
+
+    def before_captum(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        own = given[0].view_as(given[0])
+        if own.requires_grad:
+            own.register_hook(found.append)
+        return (own.view_as(own), *given[1:])
+
+    hook = layer.register_forward_pre_hook(before_captum)
+    try:
+        yield found
+    finally:
+        hook.remove()

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 from metannvis_methods.errors import UnfitWarning
+from metannvis_methods.models.arrays import in_order
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.running.notices import tell
 from metannvis_methods.toolsets.cam_formulas import MAP_AXES
-from metannvis_methods.toolsets.captum.lrp_rules import attach_rules
 from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
@@ -45,7 +45,10 @@ def run(call: MethodCall) -> MethodOutput:
         arguments["stdevs"] = tuple(map(float, given)) if isinstance(given, (tuple, list)) else float(given)
     asked = call.spec.by_role("delta")
     if call.spec.base == "lrp":
-        attach_rules(call)
+        from metannvis_methods.toolsets.captum.lrp_rules import ActivationLRP, attach_rules, is_activation
+
+        attach_rules(call.model, (*call.inputs, *in_order(arguments.get("additional_forward_args"))))
+        cls = ActivationLRP if is_activation(call.layer) else cls
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
@@ -71,7 +74,17 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
         from metannvis_methods.toolsets.captum.arranged_cams import arranged_cam
 
         return arranged_cam(call, arguments)
-    if drawn is None or call.spec.base != "deep_lift_shap" or not (call.batch_size or _single(arguments[drawn.name])):
+    if call.spec.key == "layer_conductance" and arguments.get("method") is None:
+        from metannvis_methods.toolsets.captum.conductance import conductance
+
+        return conductance(cls(call.model, **call.init_arguments), arguments)
+    # Captum asks for the gradients of its copies of the inputs, which indices have none of
+    indices = any(not x.is_floating_point() for x in call.inputs)
+    if (
+        drawn is None
+        or call.spec.base != "deep_lift_shap"
+        or not (call.batch_size or indices or _single(arguments[drawn.name]))
+    ):
         return cls(call.model, **call.init_arguments).attribute(**arguments)
     import captum.attr
 
@@ -100,6 +113,10 @@ def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
     """What stands in for rules that the toolkit lacks or gets wrong, while the method runs."""
+    if call.spec.base == "lrp":
+        from metannvis_methods.toolsets.captum.lrp_rules import rules_beside_captum
+
+        return rules_beside_captum(call.model)
     if call.spec.base not in ("deep_lift", "deep_lift_shap"):
         return nullcontext()
     from metannvis_methods.toolsets.captum.deep_lift_interception import own_rules

@@ -91,6 +91,10 @@ def _start(model: Any, ranges: Sequence[tuple[Any, Any]], call: MethodCall) -> A
     starts = []
     for tensor, bounds in zip(model.inputs, ranges, strict=True):
         shape = tuple(tensor.shape)[1:]
+        if not tf.as_dtype(tensor.dtype).is_floating:
+            raise InvalidArgumentError(
+                f"activation maximization ascends a gradient, and input {tensor.name!r} takes whole numbers, which have none"
+            )
         if None in shape:
             raise MissingArgumentError(
                 f"the model's input has no fixed size ({tuple(tensor.shape)}): give inputs to start from"

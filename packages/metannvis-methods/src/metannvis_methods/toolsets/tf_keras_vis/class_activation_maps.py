@@ -11,7 +11,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.toolsets.cam_formulas import MAP_AXES
 
-__all__ = ["enlarged", "finished", "like_images"]
+__all__ = ["enlarged", "finished", "like_images", "scaled"]
 
 Array = np.ndarray[Any, Any]
 #: As in tf-keras-vis.
@@ -40,12 +40,12 @@ def finished(cam: Any, call: MethodCall, arguments: Mapping[str, Any]) -> Method
     cam, scale = to_numpy(cam), arguments.get("normalize_cam", True)
     axes = MAP_AXES.get(cam.ndim) if call.arrange is not None else None  # it lies like no output of a layer
     if not arguments.get("expand_cam", True):
-        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
+        return MethodOutput(scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
     images = like_images(call.inputs, cam.ndim)
     maps = {place: enlarged(cam, tuple(call.inputs[place].shape)[:-1]) for place in images}
-    maps = {place: _scaled(one) for place, one in maps.items()} if scale else maps
+    maps = {place: scaled(one) for place, one in maps.items()} if scale else maps
     if not maps:  # no input lies as the layer does
-        return MethodOutput(_scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
+        return MethodOutput(scaled(cam) if scale else cam, over="layer", channels=False, axes=axes)
     if len(maps) == 1 and len(call.inputs) > 1:
         ((place, one),) = maps.items()
         return MethodOutput(one, channels=False, place=place)
@@ -54,8 +54,9 @@ def finished(cam: Any, call: MethodCall, arguments: Mapping[str, Any]) -> Method
     return MethodOutput(tuple(maps.get(place) for place in range(len(call.inputs))), channels=False)
 
 
-def _scaled(cam: Array) -> Array:
+def scaled(cam: Array) -> Array:
+    """0…1 a sample, as tf-keras-vis does it."""
     places = tuple(range(1, cam.ndim))
     low, high = cam.min(places, keepdims=True), cam.max(places, keepdims=True)
-    scaled: Array = (cam - low) / (high - low + EPSILON)
-    return scaled
+    found: Array = (cam - low) / (high - low + EPSILON)
+    return found

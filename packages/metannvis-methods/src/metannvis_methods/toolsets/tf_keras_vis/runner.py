@@ -16,6 +16,7 @@ from metannvis_methods.toolsets.tf_keras_vis.class_activation_maps import finish
 from metannvis_methods.toolsets.tf_keras_vis.modifiers import modified
 from metannvis_methods.toolsets.tf_keras_vis.objects import function_of
 from metannvis_methods.toolsets.tf_keras_vis.row_bounds import in_pieces
+from metannvis_methods.toolsets.tf_keras_vis.saliency import saliency
 from metannvis_methods.toolsets.tf_keras_vis.score_cam import score_cam
 
 __all__ = ["run"]
@@ -51,12 +52,14 @@ def run(call: MethodCall) -> MethodOutput:
     count = len(call.inputs[0]) if call.inputs else 0
     if call.batch_size is not None:  # draws are of all samples, and only a pass through the model is bounded
         method.model = in_pieces(method.model, call.batch_size, _counted(call, arguments))
-    values = method(**arguments)
-    if call.progress is not None and call.spec.family != "optimization" and (call.batch_size or count) < count:
+    if call.spec.family == "optimization":
+        values = method(**arguments)
+        return MethodOutput(tuple(values) if isinstance(values, list) else values)
+    found = saliency(method, arguments)
+    if call.progress is not None and (call.batch_size or count) < count:
         rows = _rows(call, arguments)
         call.progress(rows, rows, "run")
-    channels = call.spec.family == "optimization" or bool(arguments.get("keepdims", False))
-    return MethodOutput(tuple(values) if isinstance(values, list) else values, channels=channels)
+    return found
 
 
 def _rows(call: MethodCall, arguments: Mapping[str, Any]) -> int:
@@ -86,8 +89,10 @@ def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments:
     import keras
 
     method, bare = cls(view, **init), {**arguments, "expand_cam": False, "normalize_cam": False}
-    if call.arrange is not None and call.spec.key in FORMULAS:
-        return _arranged(method, call, bare)
+    # of indices the toolkit's tape watches nothing, and so has no gradients of what follows them
+    indices = any(not tensor.dtype.is_floating for tensor in call.inputs)
+    if (call.arrange is not None or (indices and call.layer is not None)) and call.spec.key in FORMULAS:
+        return _by_formula(method, call, bare)
     if call.spec.key != "score_cam":
         return method(**bare)
     if call.layer is None:  # a number, which is the toolkit's own way to count layers
@@ -99,8 +104,8 @@ def _map(cls: Any, view: Any, init: dict[str, Any], call: MethodCall, arguments:
     return cam if modify is None else modify(cam)
 
 
-def _arranged(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
-    """The map of a layer whose tokens, or whose channels, lie otherwise than tf-keras-vis takes them to."""
+def _by_formula(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
+    """The map of a layer whose tokens, or channels, lie otherwise than tf-keras-vis takes them to, or that follows indices."""
     import keras
     import tensorflow as tf
 
@@ -109,7 +114,8 @@ def _arranged(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
     model = keras.Model(method.model.inputs, [*method.model.outputs, layer.output])
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         inputs = [tf.convert_to_tensor(tensor) for tensor in call.inputs]
-        tape.watch(inputs)
+        watched = [*inputs, *(weight.value for weight in model.weights)]
+        tape.watch([tensor for tensor in watched if tensor.dtype.is_floating])
         *outputs, activations = model(inputs, training=bool(arguments.get("training", False)))
         scores = arguments["score"](outputs[0])
         scores = tf.stack(list(scores)) if isinstance(scores, (list, tuple)) else scores

@@ -138,6 +138,8 @@ NEURONS: tuple[MethodSpec, ...] = (
         reference=CONDUCTANCE,
         caveats=(CHANGING,),
         rows_a_sample=2,
+        # Captum's default has trapezoids whose weights sum to 1 − 1/n_steps
+        defaults=(("method", "gausslegendre"),),
     ),
     row(
         "neuron_deep_lift_shap",

@@ -1,0 +1,92 @@
+"""Runs the matrix and writes ``docs/matrix.md``: ``python -m packages.metannvis-methods.matrix``, from the root."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .cells import Cell, Outcome, cells, methods, outcome
+from .checks import fault
+from .expected import REFUSALS
+from .networks import NETWORKS, SOURCES
+
+DOCS = Path(__file__).parents[1] / "docs" / "matrix.md"
+NAMES = {"torch": "PyTorch", "tensorflow": "Keras", "onnx": "ONNX"}
+HEAD = """# Methods × models, measured
+
+Written by `python -m packages.metannvis-methods.matrix`; the same is asserted by `tox -e matrix`, and for a twentieth of the cells by
+the tests of this package.
+
+Each method of both toolsets was run by `explain` on nine small networks with random weights, biases and statistics, as PyTorch
+modules, as Keras models and as ONNX models, and compared with the toolkit called directly on a twin written by hand in its own
+framework, weights copied by hand: class activation maps, DeepLift of probabilities and guided maps of tokens with their papers'
+formulas, since a toolkit is wrong or silent there; DeepLift of attention and recurrent layers, which Captum has no rules for, with
+ours on the PyTorch network. Differences are max|a − b| / max|b| of a whole input, in double precision (the text network from ONNX in
+single precision, since ONNX Runtime, which translations are checked by, has no recurrent operators in double).
+
+A cell has the largest difference over PyTorch, Keras and ONNX. `refused` is an error that is documented below.
+
+"""
+
+
+def main() -> int:
+    """Write the page; 1 if a cell is not as it should be."""
+    found: dict[Cell, Outcome] = {}
+    wrong = []
+    for cell in cells():
+        found[cell] = outcome(cell)
+        message = fault(cell, found[cell])
+        if message:
+            wrong.append(f"{cell}: {message}")
+    compared = [result.difference for result in found.values() if result.difference is not None]
+    refused = len(found) - len(compared)
+    counts = f"{len(found)} cells: {len(compared)} compared, {refused} refused as documented, {len(wrong)} wrong"
+    lines = [
+        HEAD,
+        f"**{counts}; largest difference {max(compared):.0e}.**\n\n",
+        *_by_source(found),
+        "\n",
+        *_table(found),
+        "\n## What is refused\n\n",
+        "| networks | methods | error | because |\n|---|---|---|---|\n",
+        *(
+            f"| {_listed(row.networks)} | {_listed(row.methods)} ({row.toolset}) | `{row.error}` | {row.because} |\n"
+            for row in REFUSALS
+        ),
+    ]
+    if not wrong:
+        DOCS.write_text("".join(lines), encoding="utf-8")
+    print(lines[1], *wrong, sep="\n")
+    return 1 if wrong else 0
+
+
+def _listed(pattern: str) -> str:
+    return ", ".join(pattern.replace("\\", "").split("|"))
+
+
+def _by_source(found: dict[Cell, Outcome]) -> list[str]:
+    lines = ["| model | compared | refused | largest difference |\n|---|---|---|---|\n"]
+    for source in SOURCES:
+        some = [result.difference for cell, result in found.items() if cell.source == source]
+        numbers = [x for x in some if x is not None]
+        lines.append(f"| {NAMES[source]} | {len(numbers)} | {len(some) - len(numbers)} | {max(numbers):.0e} |\n")
+    return lines
+
+
+def _table(found: dict[Cell, Outcome]) -> list[str]:
+    lines = [
+        f"| method | {' | '.join(NETWORKS)} |\n",
+        f"|---|{'---|' * len(NETWORKS)}\n",
+    ]
+    for toolset, method in methods():
+        row = []
+        for name in NETWORKS:
+            some = [found[Cell(source, name, toolset, method)].difference for source in SOURCES]
+            numbers = [x for x in some if x is not None]
+            row.append("refused" if not numbers else f"{max(numbers):.0e}" if max(numbers) else "0")
+        lines.append(f"| {method} ({toolset}) | {' | '.join(row)} |\n")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

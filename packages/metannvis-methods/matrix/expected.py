@@ -1,0 +1,122 @@
+"""Cells of the matrix that are refused, and cells that are told of: why, and in which words. Everything else is compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .cells import Cell
+
+__all__ = ["NOTICES", "REFUSALS", "Notice", "Refusal", "refusal_of"]
+
+ANY = ".*"
+MAPS = r"grad_cam|grad_cam\+\+|score_cam|layer_cam"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Cells that end in an error.
+
+    Attributes
+    ----------
+    networks, toolset, methods
+        Regular expressions that match whole names; every source is meant.
+    error, words
+        Class of the error, with that of a toolkit's own behind it, and what its message says.
+    because
+        Why there is nothing to compute, for people.
+    """
+
+    networks: str
+    toolset: str
+    methods: str
+    error: str
+    words: str
+    because: str
+
+    def matches(self, cell: Cell) -> bool:
+        """Whether it says something of a cell."""
+        pairs = ((self.networks, cell.network), (self.toolset, cell.toolset), (self.methods, cell.method))
+        return all(re.fullmatch(pattern, name) for pattern, name in pairs)
+
+
+REFUSALS = (
+    Refusal(
+        "table",
+        "tf-keras-vis",
+        MAPS,
+        "InvalidArgumentError",
+        "needs one that has places beside channels",
+        "a row of features has no places that a map could show",
+    ),
+    Refusal(
+        "text",
+        "tf-keras-vis",
+        "saliency|smooth_grad",
+        "InvalidArgumentError",
+        "needs gradients, and the model takes whole numbers",
+        "tf-keras-vis has no way to start behind the layer that embeds; Captum's methods do",
+    ),
+    Refusal(
+        "text",
+        "tf-keras-vis",
+        "activation_maximization",
+        "InvalidArgumentError",
+        "makes an input by gradient ascent, and the model takes whole numbers",
+        "indices cannot be moved along a gradient",
+    ),
+    Refusal(
+        "text",
+        "tf-keras-vis",
+        "score_cam",
+        "InvalidArgumentError",
+        "masks an input with the channels of layer .* and no input has as many",
+        "indices cannot be multiplied with a mask",
+    ),
+    Refusal(
+        "text",
+        "captum",
+        "guided_grad_cam",
+        "InvalidArgumentError",
+        "enlarges a layer's map to the places of an image",
+        "indices have no places that a map could be enlarged to",
+    ),
+    Refusal(
+        "signal|text|vit|unet",
+        "captum",
+        "lrp|layer_lrp",
+        "ToolsetError from TypeError",
+        "Module of type .*(Conv1d|Embedding|LayerNorm|ConvTranspose2d).* has no rule defined",
+        "Captum has rules for convolutions of images, dense layers, pools, batch normalisation of images and additions",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Cells whose result is told of: the same patterns, and the words of the warning."""
+
+    networks: str
+    toolset: str
+    methods: str
+    words: str
+
+    matches = Refusal.matches
+
+
+#: What differentiates by the inputs, or moves them.
+MOVES = (
+    "integrated_gradients|saliency|input_x_gradient|deep_lift|gradient_shap|deconvolution|deep_lift_shap|guided_backprop|lrp|"
+    "neuron_(?!feature).*|layer_(gradient_shap|conductance)|internal_influence"
+)
+NOTICES = (
+    Notice("text", "captum", MOVES, "indices have none: layer .*, which embeds them, is"),
+    # rectified maps and rectified gradients of random networks
+    Notice("cnn|signal|resnet|vit|two outputs", "captum", "guided_grad_cam", "are zero for sample"),
+    Notice("table|two outputs", "captum", "guided_backprop|deconvolution", "are zero for sample"),
+)
+
+
+def refusal_of(cell: Cell) -> Refusal | None:
+    """Why a cell is refused, if it is."""
+    return next((refusal for refusal in REFUSALS if refusal.matches(cell)), None)
