@@ -133,3 +133,16 @@ class TestStyles:
     def test_bad_options(self, options):
         with pytest.raises(InvalidArgumentError):
             overlay(np.ones((3, 3)), np.ones((3, 3)), axes="HW", image_axes="HW", **options)
+
+
+def test_an_image_is_shown_as_it_was_before_its_preprocessing():
+    from metannvis_methods import Explanation, Preprocessing
+    from metannvis_methods.results.record import Record
+
+    image = np.random.default_rng(0).integers(0, 256, (1, 4, 6, 3)).astype("float64")
+    caffe = Preprocessing(mean=(103.939, 116.779, 123.68), order="BGR")
+    made = image[..., ::-1] - np.array(caffe.mean)
+    words = {"method": "saliency", "toolset": "captum", "framework": "torch", "kind": "primary"}
+    explanation = Explanation(made[..., 0], "NHW", made, "NHWC", **words, record=Record({"preprocess": caffe}))
+    figure = overlay(explanation, background="color")
+    np.testing.assert_allclose(array_of(drawn(figure, image=0)), image[0] / 255, atol=1e-9)

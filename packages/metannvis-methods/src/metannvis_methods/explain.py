@@ -161,8 +161,9 @@ def explain(
     init_args, exec_args
         Anything for the toolkit's constructor and call, by its own names.
     options, **more
-        Options of the method, by the toolkit's names; an unknown one is refused. One whose name is a word here (``method`` of
-        integrated gradients) goes into ``options``.
+        Options of the method, by the toolkit's names; an unknown one is refused, and so is what it does not take. Objects of a
+        toolkit have words (``regularizers={"norm": 0.3}``, ``model_modifier="guided"``; :func:`describe_method` lists them).
+        One whose name is a word here (``method`` of integrated gradients) goes into ``options``.
 
     Returns
     -------

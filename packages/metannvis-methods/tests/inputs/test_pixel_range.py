@@ -136,6 +136,8 @@ TORCH = {
     "in place": (lambda: Normalize(1.0, inplace=True), UNIT),
     "batch normalization": (normalizing, UNIT),
     "by 255": (lambda: lambda x: x / 255, BYTES),
+    "made bytes first": (lambda: lambda x: x * 255 - 123.7, UNIT),
+    "by 256": (lambda: lambda x: (x - 128) / 256, BYTES),
     "blue first": (lambda: lambda x: x.flip(1) - 110, BYTES),
     "resized": (lambda: lambda x: nn.functional.interpolate(x, size=(20, 20), mode="bilinear") / 127.5 - 1, BYTES),
     "none": (nn.Identity, None),

@@ -183,6 +183,13 @@ def test_probabilities_that_were_asked_for_are_not_told() -> None:
         explain(network(end=end), "grad_cam", X, target=1, layer="conv", toolset="captum", logits=False, unfit="raise")
 
 
+def test_names_that_are_not_as_many_as_the_classes_are_told() -> None:
+    words: dict[str, Any] = {"target": 1, "toolset": "captum"}
+    assert not explain(network(), "saliency", X, labels=["a", "b", "c"], **words).warnings
+    with pytest.warns(UnfitWarning, match="labels holds 4 names, and the output has 3 classes"):
+        explain(network(), "saliency", X, labels=["background", "a", "b", "c"], **words)
+
+
 def test_needs_are_described() -> None:
     assert "needs: a ReLU, whose gradient it changes" in describe_method("guided_backprop")
     with pytest.raises(InvalidArgumentError, match="unknown need 'relus'"):

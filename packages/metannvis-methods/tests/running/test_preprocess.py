@@ -136,6 +136,16 @@ def test_a_run_is_repeated_from_its_record(net: Any, files: list[str], tmp_path:
     np.testing.assert_allclose(other.values, e.values[:1], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("preset", FORMULAS)
+def test_pictures_are_what_was_given(preset: str, net: Any, module: Any) -> None:
+    for model, turned in ((net, PIXELS), (module, PIXELS.transpose(0, 3, 1, 2))):
+        e = explain(model, "saliency", PIXELS, preprocess=preset, **WORDS)
+        assert isinstance(e.pictures, np.ndarray)
+        np.testing.assert_allclose(e.pictures, turned / 255, atol=1e-6)
+    plain = explain(net, "saliency", (PIXELS / 255).astype("float32"), **WORDS)
+    assert plain.pictures is plain.inputs
+
+
 def test_many_and_compare_take_images(net: Any, files: list[str]) -> None:
     plain = explain(net, "saliency", PIXELS, preprocess="unit", **WORDS)
     many = explain_many(net, ["saliency"], files, preprocess="unit", **WORDS)

@@ -161,8 +161,8 @@ def test_what_goes_into_the_last_softmax_is_explained(end: str) -> None:
 def test_a_softmax_between_layers_is_refused() -> None:
     model = net(nn.Linear(4, 6), nn.Softmax(-1), nn.Linear(6, 2))
     with (
+        pytest.warns(UnfitWarning, match=r"no rule for '1' \(Softmax\)"),
         pytest.raises(ToolsetError, match="Softmax.* has no rule"),
-        pytest.warns(UnfitWarning, match="no rule for '1'"),
     ):
         explain(model, "lrp", np.ones((2, 4)), target=0, toolset="captum")
 

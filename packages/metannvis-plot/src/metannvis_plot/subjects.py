@@ -146,7 +146,8 @@ def _parts(values: Any, axes: Any) -> tuple[list[Any], list[str | None]]:
 
 def _inputs(result: Any, count: int) -> list[Labelled | None]:
     """The inputs an explanation carries, one for each array of values, None where it carries none."""
-    inputs = getattr(result, "inputs", None)
+    inputs = getattr(result, "pictures", None)  # as people see them, where a preprocessing made them something else
+    inputs = getattr(result, "inputs", None) if inputs is None else inputs
     axes = getattr(result, "input_axes", None)
     if inputs is None or axes is None:
         return [None] * count

@@ -97,7 +97,7 @@ def _range(black: Array, one: Array) -> tuple[float, float] | None:
         return None
     rise, mean = float(np.median(np.abs(slope[moving]))), float(np.median(-black[moving] / slope[moving]))
     low, high = SPREAD
-    if low <= rise <= high and MEAN[0] <= mean <= MEAN[1]:
+    if low <= rise and MEAN[0] <= mean <= MEAN[1]:
         return 0.0, 1.0
     if rise * 255 >= low and (rise * 255 <= high or MEAN[0] <= mean / 255 <= MEAN[1]):
         return 0.0, 255.0

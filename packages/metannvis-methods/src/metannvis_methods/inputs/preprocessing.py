@@ -14,7 +14,7 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
 from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["IMAGENET", "PRESETS", "SCALES", "ends", "preprocessing", "scale_pixels"]
+__all__ = ["IMAGENET", "PRESETS", "SCALES", "as_pictures", "ends", "preprocessing", "scale_pixels"]
 
 Array = np.ndarray[Any, Any]
 #: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
@@ -111,6 +111,25 @@ def scale_pixels(pixels: Array, scale: Any, *, name: str = "the image", wording:
     mean, deviation = (np.array(side) if len(side) > 1 else sum(side) for side in (known.mean, known.std))
     scaled: Array = pixels.astype(np.float64) / known.divisor - mean
     return scaled / deviation if known.std else scaled
+
+
+def as_pictures(known: Preprocessing, values: Array, axes: str) -> Array:
+    """Inputs that a preprocessing made, as pictures again: 0…1, red first.
+
+    Parameters
+    ----------
+    values, axes
+        The inputs, and a letter an axis.
+    """
+    place = axes.find("C")
+    colours = values.shape[place] if place >= 0 else 1
+    shape = [colours if k == place else 1 for k in range(values.ndim)]
+    mean = np.reshape(known.mean or 0.0, shape if len(known.mean) > 1 else ())
+    deviation = np.reshape(known.std or 1.0, shape if len(known.std) > 1 else ())
+    pixels: Array = (values.astype(np.float64) * deviation + mean) * known.divisor / 255
+    if known.order == "BGR" and place >= 0:
+        pixels = np.flip(pixels, place)
+    return np.clip(pixels, 0, 1)
 
 
 def ends(known: Preprocessing, values: Array, axes: str) -> tuple[Array, Array]:

@@ -249,7 +249,8 @@ class KerasAdapter(ModelAdapter):
 
         def begin() -> None:
             for state, start in zip(states, starts, strict=True):
-                state.assign(start)
+                if not np.array_equal(state.numpy(), start):
+                    state.assign(start)
 
         return begin
 

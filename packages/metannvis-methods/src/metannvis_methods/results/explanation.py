@@ -17,10 +17,12 @@ import numpy as np
 from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.inputs.preprocessing import as_pictures
 from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded, written_target
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.record import Record, repeat
+from metannvis_methods.vocabulary import Preprocessing
 
 if TYPE_CHECKING:
     pass
@@ -98,6 +100,16 @@ class Explanation:
     prediction: tuple[Mapping[str, Any], ...] | None = None
     warnings: tuple[str, ...] = ()
     record: Record | None = None
+
+    @property
+    def pictures(self) -> Array | tuple[Array, ...] | None:
+        """The inputs as people see them: images that ``preprocess`` was done to as 0…1, red first; others as they are."""
+        known = None if self.record is None else self.record.words.get("preprocess")
+        if not isinstance(known, Preprocessing) or self.inputs is None:
+            return self.inputs
+        parts = zip(as_tuple(self.inputs), as_tuple(self.input_axes), strict=True)
+        seen = tuple(as_pictures(known, x, axes) if {"H", "W"} <= set(axes) else x for x, axes in parts)
+        return seen if isinstance(self.inputs, tuple) else seen[0]
 
     def rerun(self, model: Any = None, **changes: Any) -> Explanation:
         """Explain once more, with the same words: the same values on the same machine, if random methods had a seed.

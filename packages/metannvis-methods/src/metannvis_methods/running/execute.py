@@ -29,7 +29,7 @@ from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
-from metannvis_methods.running.fitness import tell_probabilities, tell_unfit_before, tell_unfit_values
+from metannvis_methods.running.fitness import tell_labels, tell_probabilities, tell_unfit_before, tell_unfit_values
 from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
@@ -271,6 +271,7 @@ def _seen(asked: RunningCall, output: Any, name: str | None) -> Seen:
     """What a prediction shows, in the layout of the caller's model."""
     if output.dtype.kind == "f" and not np.isfinite(output).all():
         tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
+    tell_labels(asked.words.labels, output)
     return Seen(output=name, prediction=prediction_of(output, asked.words.labels))
 
 

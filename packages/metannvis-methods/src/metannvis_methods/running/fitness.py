@@ -18,7 +18,7 @@ from metannvis_methods.running.prepared import Prepared
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo
 
-__all__ = ["tell_unfit_before", "tell_unfit_values"]
+__all__ = ["tell_labels", "tell_unfit_before", "tell_unfit_values"]
 
 Array = np.ndarray[Any, Any]
 #: How near to one the sum of the outputs of a sample is that are taken for probabilities.
@@ -125,6 +125,16 @@ def tell_probabilities(call: RunningCall, output: Array) -> None:
             "logits=False",
             UnfitWarning,
         )
+
+
+def tell_labels(labels: Sequence[Any] | None, output: Array) -> None:
+    """Warn of names that are not as many as the classes: one too many in front makes each the name of another class."""
+    if labels is None or output.ndim != 2 or output.shape[1] < 2 or len(labels) == output.shape[1]:
+        return
+    tell(
+        f"labels holds {len(labels)} names, and the output has {output.shape[1]} classes: a name may be that of another class",
+        UnfitWarning,
+    )
 
 
 def _sums_to_one(output: Array) -> bool:

@@ -12,7 +12,10 @@ from typing import Any
 
 import torch
 from captum.attr import LayerLRP
-from captum.attr._core.lrp import SUPPORTED_LAYERS_WITH_RULES, SUPPORTED_NON_LINEAR_LAYERS  # no public name leads there
+from captum.attr._core.lrp import (  # no public name leads there
+    SUPPORTED_LAYERS_WITH_RULES,
+    SUPPORTED_NON_LINEAR_LAYERS,
+)
 from captum.attr._utils.lrp_rules import EpsilonRule
 from metannvis_translate.frameworks.torch import addition_class
 
@@ -46,13 +49,13 @@ def attach_rules(model: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def without_rules(model: Any, inputs: tuple[Any, ...]) -> list[str]:
-    """Modules of a viewed model without a rule of their own, of Captum or of :func:`attach_rules`; in its order."""
+    """Modules that have no rule, neither their own nor Captum's, nor :func:`attach_rules` has one for; in the model's order."""
     known = {*SUPPORTED_LAYERS_WITH_RULES, *SUPPORTED_NON_LINEAR_LAYERS, addition_class()}
-    view = getattr(model, "view", None)
-    bare = model.model if isinstance(view, View) else model
+    view, whole = getattr(model, "view", None), getattr(model, "model", model)
+    viewed = isinstance(view, View)
     lacking = {
         name: module
-        for name, module in bare.named_modules()
+        for name, module in (whole if viewed else model).named_modules()
         if name and not any(module.children()) and not hasattr(module, "rule") and type(module) not in known
     }
     aside = _left_out(model, view, inputs) if lacking and isinstance(view, View) and view.logits else []

@@ -84,8 +84,11 @@ def _attribute(cls: Any, call: MethodCall, arguments: dict[str, Any]) -> Any:
         return conductance(cls(call.model, **call.init_arguments), arguments)
     # Captum has no mean of one baseline, and asks for the gradients of its copies of the inputs, which indices have none of
     indices = any(not x.is_floating_point() for x in call.inputs)
-    one_by_one = drawn is not None and bool(call.batch_size or indices or _single(arguments[drawn.name]))
-    if drawn is None or call.spec.base != "deep_lift_shap" or not one_by_one:
+    if (
+        drawn is None
+        or call.spec.base != "deep_lift_shap"
+        or not (call.batch_size or indices or _single(arguments[drawn.name]))
+    ):
         return cls(call.model, **call.init_arguments).attribute(**arguments)
     import captum.attr
 

@@ -19,7 +19,7 @@ def in_pieces(model: Any, rows: int, tell: Callable[[int], None]) -> Any:
     The gradients of a piece are worked out from a pass of their own, so that no two pieces are held at once. ``tell`` is called
     with the number of rows in front of each.
     """
-    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
+    inputs = [keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in model.inputs]
     pieces = _Pieces(model, rows, tell)
     return keras.Model(inputs, keras.tree.flatten(pieces(inputs)))
 
@@ -31,7 +31,7 @@ class _Pieces(keras.layers.Layer):
         self.held = [operation for operation in operations(model) if isinstance(operation, Held)]
 
     def compute_output_spec(self, given: Any, training: Any = None) -> Any:
-        return [keras.KerasTensor(x.shape, x.dtype) for x in self.model.outputs]
+        return [keras.KerasTensor((None, *x.shape[1:]), x.dtype) for x in self.model.outputs]
 
     def call(self, given: Any, training: Any = None) -> Any:
         tensors = keras.tree.flatten(given)

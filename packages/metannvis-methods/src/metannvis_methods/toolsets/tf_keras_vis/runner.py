@@ -60,11 +60,11 @@ def run(call: MethodCall) -> MethodOutput:
     if call.spec.family == "optimization":
         values = method(**arguments)
         return MethodOutput(tuple(values) if isinstance(values, list) else values)
-    output = saliency(method, arguments)
+    found = saliency(method, arguments)
     if call.progress is not None and (call.batch_size or count) < count:
         rows = _rows(call, arguments)
         call.progress(rows, rows, "run")
-    return output
+    return found
 
 
 def _rows(call: MethodCall, arguments: Mapping[str, Any]) -> int:

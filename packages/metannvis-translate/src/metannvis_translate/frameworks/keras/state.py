@@ -8,6 +8,9 @@ from contextlib import ExitStack, contextmanager
 
 __all__ = ["generators", "plain_mode"]
 
+#: Under which Keras keeps the generator that draws where none is named; it has no public name.
+SHARED_GENERATOR = "global_seed_generator"
+
 
 @contextmanager
 def plain_mode() -> Iterator[None]:
@@ -65,15 +68,14 @@ def _keras_generator(seed: int | None) -> Iterator[None]:
         return
     import keras
     from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-    known = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    known = global_state.get_global_attribute(SHARED_GENERATOR)
     state = None if known is None else known.state.numpy()
     if seed is not None:
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, keras.random.SeedGenerator(seed % 2**32))
+        global_state.set_global_attribute(SHARED_GENERATOR, keras.random.SeedGenerator(seed % 2**32))
     try:
         yield
     finally:
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, known)
+        global_state.set_global_attribute(SHARED_GENERATOR, known)
         if known is not None:
             known.state.assign(state)

@@ -115,7 +115,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         init=OF_LAYER,
         call=(INPUTS, BASELINES, TARGET, EXTRA, *PATH, DELTA, TO_LAYER_INPUT, GRAD_KWARGS),
         summary="how much of the integrated gradients flows through each neuron of the layer",
-        passes="n_steps + 3",
+        passes="n_steps + n_steps % 2 + 3",
         reference=CONDUCTANCE,
         caveats=(CHANGING, "integrates by a rule that converges; method=… is Captum's own sum, of that name"),
         rows_a_sample=2,
