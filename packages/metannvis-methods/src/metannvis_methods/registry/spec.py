@@ -92,12 +92,15 @@ class Argument:
         The toolkit has no default for it.
     flag
         It is true or false, and anything else a mistake.
+    own
+        It is the toolset's, and nothing that the toolkit's class takes.
     """
 
     name: str
     role: Role | None = None
     required: bool = False
     flag: bool = False
+    own: bool = False
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:
