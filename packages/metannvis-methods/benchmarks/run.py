@@ -84,7 +84,7 @@ def main() -> None:
     PAGE.write_text(
         "# What a call costs\n\n"
         f"Measured on {date.today().isoformat()} by `tox -e benchmarks`, one thread, {platform.machine()}, {packages}. Medians "
-        f"of {arguments.count} turns of both; translations are cached, a native twin with the same weights is the other side.\n\n"
+        f"of {arguments.count} turns of both; translations are cached, a native twin of equal weights is the other side.\n\n"
         f"{cost(arguments.count)}\n\n"
         "## Memory of bounded methods\n\n"
         "Peak above the loaded ResNet-50, 224 × 224, `batch_size=4`, a process each.\n\n"
