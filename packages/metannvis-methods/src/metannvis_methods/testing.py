@@ -95,10 +95,10 @@ def check_row(toolset: Toolset, spec: MethodSpec, *, call: str | None = None) ->
         _hold(spec.by_role("neuron"), f"{spec.key}: a neuron method has an argument for the neuron")
     if spec.kind != "feature_visualization":
         _hold(spec.by_role("input"), f"{spec.key}: an attribution has an argument for the inputs")
-    _check_signature(spec, "constructor", cls, {a.name: a.required for a in spec.init}, skip=1)
+    _check_signature(spec, "constructor", cls, {a.name: a.required for a in spec.init if not a.own}, skip=1)
     if call is not None:
         function = inspect.unwrap(getattr(cls, call))
-        _check_signature(spec, call, function, {a.name: a.required for a in spec.call}, skip=1)
+        _check_signature(spec, call, function, {a.name: a.required for a in spec.call if not a.own}, skip=1)
 
 
 def _check_signature(

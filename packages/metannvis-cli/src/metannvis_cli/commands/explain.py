@@ -117,7 +117,7 @@ def command(
         options=own,
         **words,
     )
-    results: dict[str, Any] = result if isinstance(result, dict) else {"": result}
+    results = {str(name): one for name, one in result.items()} if isinstance(result, dict) else {"": result}
     files = {name: of_layer(output, name) if name else output for name in results}
     for name, one in results.items():
         write(one, files[name], inputs.names)

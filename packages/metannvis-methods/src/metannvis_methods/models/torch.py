@@ -143,7 +143,7 @@ class TorchAdapter(ModelAdapter):
 
     def normal(self, shape: Sequence[int]) -> Array:
         """Drawn by PyTorch's global generator, as Captum's ``NoiseTunnel`` does."""
-        return to_numpy(torch.normal(0.0, torch.ones(tuple(shape))))
+        return to_numpy(torch.empty(tuple(shape)).normal_())
 
     def same_kind(self, tensor: Any, array: Array) -> torch.Tensor:
         """A tensor of that dtype and device."""

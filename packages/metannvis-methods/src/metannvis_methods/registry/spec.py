@@ -112,6 +112,8 @@ class Argument:
         objects of the toolkit.
     also
         Other names that it is known by: ``"model_modifiers"``.
+    own
+        It is the toolset's, and nothing that the toolkit's class takes.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Argument:
     flag: bool = False
     takes: Values | Words | None = None
     also: tuple[str, ...] = ()
+    own: bool = False
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:

@@ -48,9 +48,13 @@ def over_noise(
         size = np.full((count, *[1] * len(rest)), noise.stdev, np.float32)
         if noise.relative:
             size = size * (array.max(rest, keepdims=True) - array.min(rest, keepdims=True)).astype(np.float32)
-        copies = np.repeat(array, noise.samples, axis=0)
-        moved = copies + adapter.normal(copies.shape) * np.repeat(size, noise.samples, axis=0)
-        noisy.append(adapter.same_kind(tensor, moved.astype(array.dtype)))
+        moved = adapter.normal((count * noise.samples, *array.shape[1:]))  # in place: there may be many copies
+        by_sample = moved.reshape(count, noise.samples, *array.shape[1:])
+        by_sample *= size[:, None]
+        moved = moved.astype(np.result_type(moved, array), copy=False)
+        by_sample = moved.reshape(by_sample.shape)
+        by_sample += array[:, None]
+        noisy.append(adapter.same_kind(tensor, moved.astype(array.dtype, copy=False)))
     if call.deadline is not None:
         return _until(call.deadline, noise, call, tuple(noisy), adapter, run)
     result = run(_repeated(call, tuple(noisy), noise.samples, count, adapter))

@@ -92,7 +92,13 @@ def with_hidden(call: RunningCall, values: Sequence[Array], axes: Sequence[str])
         raise InvalidArgumentError("hide_color and baselines are the same: give one of them")
     mask = call.call_options.get("feature_mask")
     if mask is None or len(values) != 1 or not {"H", "W"} <= set(axes[0]):
-        return call
+        if asked and (color is None or np.ndim(color)):
+            raise InvalidArgumentError(
+                "hide_color is a color, or None for the mean of each segment, of one input of images"
+            )
+        return (
+            call if color is None else dataclasses.replace(call, call_options={**call.call_options, "baselines": color})
+        )
     if color is not None:
         hidden = np.full_like(np.moveaxis(values[0], axes[0].find("C"), -1) if "C" in axes[0] else values[0], 0)
         hidden[...] = np.asarray(color)

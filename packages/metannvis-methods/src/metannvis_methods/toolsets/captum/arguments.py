@@ -45,10 +45,10 @@ IN_INPUT_SHAPE = Argument("return_input_shape", flag=True)
 
 #: Arguments of the reference's explain_instance that are words for ours.
 OF_REFERENCE = tuple(
-    Argument(name) for name in ("hide_color", "segmentation_fn", "num_samples", "top_labels", "random_seed")
+    Argument(name, own=True) for name in ("hide_color", "segmentation_fn", "num_samples", "top_labels", "random_seed")
 )
 #: Those of its linear model.
-OF_LOCAL_MODEL = tuple(Argument(name) for name in ("num_features", "distance_metric", "model_regressor"))
+OF_LOCAL_MODEL = tuple(Argument(name, own=True) for name in ("num_features", "distance_metric", "model_regressor"))
 
 UNIQUE = "needs every activation to be a module of its own; other models are brought into that form first"
 SANITY = "is nearly blind to the weights of the later layers (Adebayo et al., 2018, arXiv:1810.03292)"

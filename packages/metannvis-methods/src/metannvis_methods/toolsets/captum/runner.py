@@ -17,6 +17,8 @@ from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["run"]
 
+#: Methods whose draws are interpolated and differentiated in pieces.
+GRADIENT_SHAP = ("gradient_shap", "layer_gradient_shap", "neuron_gradient_shap")
 #: Share of the size of attributions by which their sum may miss what it should be; single precision has 1e-5 at most.
 INCOMPLETE = 1e-3
 #: What Captum says of its own doings, which the guard undoes or the caller knows.
@@ -108,7 +110,7 @@ def _single(baselines: Any) -> bool:
 
 def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
     """What bounds the rows of a pass where the toolkit has no option for it."""
-    if call.batch_size is None or call.spec.key not in ("layer_gradient_shap", "neuron_gradient_shap"):
+    if call.batch_size is None or call.spec.key not in GRADIENT_SHAP:
         return nullcontext()
     from metannvis_methods.toolsets.captum.row_bounds import draws_in_pieces
 

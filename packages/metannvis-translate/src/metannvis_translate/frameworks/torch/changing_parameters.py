@@ -25,7 +25,8 @@ def _changing() -> Any:
 
 def is_changing(parameter: torch.Tensor) -> bool:
     """Whether a parameter was marked so."""
-    return parameter in _changing()
+    known = _changing()
+    return bool(known) and parameter in known
 
 
 def mark_changing(model: torch.nn.Module, names: Iterable[str]) -> None:
