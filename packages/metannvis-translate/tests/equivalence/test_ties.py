@@ -186,3 +186,28 @@ def test_digits_that_the_source_keeps_are_not_lost(to: str) -> None:
     careless = translate(Careless(), to, example_inputs=images())
     report = check_equivalence(Careful(), careless, images())
     assert not report.passed and report.worst("outputs") > 1e-2
+
+
+class Guarded(nn.Module):
+    """The derivative of what is left out is not a number, and PyTorch multiplies it by zero."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x.sqrt(), x * 0)
+
+
+def test_a_derivative_of_the_source_that_is_no_number_is_not_compared() -> None:
+    report = translate(Guarded(), "tensorflow", example_inputs=images()).report
+    assert report is not None and report.passed and report.gradients[0].compared
+    assert any("is not a number at" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("to", ["torch", "tensorflow"])
+def test_statistics_of_a_batch_of_any_size(to: str) -> None:
+    class Standardized(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x - x.mean(0)) / (x.std(0) + 1)
+
+    made = translate(Standardized(), to, example_inputs=images())
+    other = torch.cat([images(), images() * 2, images() - 1])
+    ours = made.to_source(made.model(made.to_target(other)), role="output")
+    assert np.allclose(np.asarray(ours), Standardized()(other).numpy(), atol=1e-6)

@@ -299,12 +299,25 @@ def make_report(
 def with_gradients(
     report: EquivalenceReport, pairs: Sequence[tuple[str, Array | None, Array | None]], reason: str
 ) -> EquivalenceReport:
-    """A report with rows of input gradients (target's, source's); ``reason`` says why one is missing."""
+    """A report with rows of input gradients (target's, source's); ``reason`` says why one is missing.
+
+    Where the source's gradient is not a number there is nothing that a number of the target's could be held against.
+    """
+    notes = list(report.notes)
     most = report.tolerance.limit("gradients", report.dtype, by_differences=report.by_differences)
 
     def row(name: str, ours: Array | None, theirs: Array | None) -> EquivalenceRow:
         if ours is None or theirs is None:
             return EquivalenceRow(name, reason=reason)
+        if ours.shape == theirs.shape and (missing := np.isnan(theirs) & np.isfinite(ours)).any():
+            if missing.all():
+                return EquivalenceRow(name, reason="the source's is not a number")
+            notes.append(
+                f"the source's gradient by {name!r} is not a number at {int(missing.sum())} of {missing.size} entries, "
+                "where it is not compared"
+            )
+            ours = np.where(missing, theirs, ours)
         return compare_arrays(name, ours, theirs, limit=most, by_l2=True)
 
-    return dataclasses.replace(report, gradients=tuple(row(*pair) for pair in pairs))
+    gradients = tuple(row(*pair) for pair in pairs)
+    return dataclasses.replace(report, gradients=gradients, notes=tuple(dict.fromkeys(notes)))

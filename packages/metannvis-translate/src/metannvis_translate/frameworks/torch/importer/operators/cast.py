@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from metannvis_translate.frameworks.torch.importer.operators.quantization import FLOAT8, to_float8
 from metannvis_translate.frameworks.torch.importer.registry import converter
+from metannvis_translate.frameworks.torch.importer.sizes import Sizes
 from metannvis_translate.graph.layout import LaidOut
 from metannvis_translate.importing.values import ConstantValue, Value
 
@@ -41,6 +43,8 @@ def CastLike(
 
 def cast(ctx: TorchImporter, X: Value, dtype: np.dtype[Any], *, saturate: bool = True) -> Value:
     """A constant is cast now, a tensor when the model runs."""
+    if isinstance(X, Sizes):
+        return dataclasses.replace(X, name=f"{X.name}.{dtype}", dtype=str(dtype))
     if isinstance(X, ConstantValue):
         return ConstantValue(
             X.array.astype(dtype), name=f"{X.name}.{dtype}", exact=X.exact if dtype.kind == "f" else None
