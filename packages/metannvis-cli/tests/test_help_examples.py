@@ -37,7 +37,7 @@ def test_help_at_any_width(command, width):
     text = CliRunner().invoke(cli, [*filter(None, [command]), "--help"], terminal_width=width).stdout
     assert "\b" not in text
     assert "\\b" not in text
-    body = text.partition("\nExample:")[0]
+    body = text.partition("Example:")[0]
     assert max(map(len, body.splitlines())) <= width
     if command:
         assert "\n    metannvis " in text.partition("Example:")[2]

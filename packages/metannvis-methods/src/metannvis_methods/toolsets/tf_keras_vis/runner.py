@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
@@ -46,44 +46,24 @@ def run(call: MethodCall) -> MethodOutput:
         arguments["score"] = _score(view, call.target)
     if isinstance(arguments.get("seed_input"), tuple):
         arguments["seed_input"] = list(arguments["seed_input"])
+    count = len(call.inputs[0]) if call.inputs else 0
+    in_parts = call.spec.family != "cam" and call.batch_size is not None and count > call.batch_size
     if callable(arguments["score"]):
-        arguments["score"] = _telling(arguments["score"], call, heard=_runs_the_inputs(call, init, arguments))
+        heard = _runs_the_inputs(call, init, arguments)
+        arguments["score"] = _telling(arguments["score"], call, heard=heard, counts=not in_parts)
     _name_layer(call, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
     method = cls(view, **init)
     if call.spec.family == "optimization":
         arguments |= ascent_arguments(method.model, arguments, call)
-    count = len(call.inputs[0]) if call.inputs else 0
     if call.batch_size is not None:  # draws are of all samples, and only a pass through the model is bounded
-        method.model = in_pieces(method.model, call.batch_size, _counted(call, arguments))
+        passed = call.passed if in_parts and call.spec.family != "optimization" else None  # an ascent tells its steps
+        method.model = in_pieces(method.model, call.batch_size, passed or (lambda rows: None))
     if call.spec.family == "optimization":
         values = method(**arguments)
         return MethodOutput(tuple(values) if isinstance(values, list) else values)
-    found = saliency(method, arguments)
-    if call.progress is not None and (call.batch_size or count) < count:
-        rows = _rows(call, arguments)
-        call.progress(rows, rows, "run")
-    return found
-
-
-def _rows(call: MethodCall, arguments: Mapping[str, Any]) -> int:
-    """Rows that saliency passes through the model."""
-    return len(call.inputs[0]) * max(1, int(arguments.get("smooth_samples") or 0))
-
-
-def _counted(call: MethodCall, arguments: Mapping[str, Any]) -> Callable[[int], None]:
-    """What tells how many rows have passed; an ascent tells its steps instead."""
-    if call.progress is None or call.spec.family == "optimization" or len(call.inputs[0]) <= (call.batch_size or 0):
-        return lambda rows: None
-    progress, total = call.progress, _rows(call, arguments)
-    done = [0]
-
-    def tell(rows: int) -> None:
-        progress(done[0], total, "run")
-        done[0] += rows
-
-    return tell
+    return saliency(method, arguments)
 
 
 def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str, Any]) -> bool:
@@ -94,9 +74,10 @@ def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str
     return plain and call.spec.key in DIFFERENTIATED
 
 
-def _telling(score: Callable[[Any], Any], call: MethodCall, *, heard: bool) -> Callable[[Any], Any]:
-    """A score that tells the first output that it gets, if that is ``heard``, and counts the rows of each."""
-    if (not heard and call.passed is None) or call.spec.key not in (*DIFFERENTIATED, "smooth_grad"):
+def _telling(score: Callable[[Any], Any], call: MethodCall, *, heard: bool, counts: bool) -> Callable[[Any], Any]:
+    """A score that tells the first output that it gets, if that is ``heard``, and the rows of each, if it ``counts``."""
+    passed = call.passed if counts else None
+    if (not heard and passed is None) or call.spec.key not in (*DIFFERENTIATED, "smooth_grad"):
         return score
     told: list[Any] = []
 
@@ -104,8 +85,8 @@ def _telling(score: Callable[[Any], Any], call: MethodCall, *, heard: bool) -> C
         if heard and not told and call.hear is not None:
             told.append(output)
             call.hear(output)
-        if call.passed is not None:
-            call.passed(len(output))
+        if passed is not None:
+            passed(len(output))
         return score(output)
 
     return telling
