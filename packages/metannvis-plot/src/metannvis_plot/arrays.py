@@ -135,7 +135,7 @@ def label(values: Any, axes: str | None = None, what: str = "values") -> Labelle
     order = [axes.index(letter) for letter in ORDER if letter in axes]
     # A contiguous copy: a sum over channels rounds differently along different strides, and the same picture
     # must come out of every layout.
-    array = np.ascontiguousarray(array.transpose(order))
+    array = np.array(array.transpose(order), order="C")
     axes = "".join(axes[k] for k in order)
     if "N" not in axes:
         array, axes = array.reshape((1, *array.shape)), "N" + axes
