@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.torch import (
-    ModelState,
     convolves_over_one_axis,
     framework,
     refuse_inference_tensors,
@@ -25,11 +24,11 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
 from metannvis_methods.models.base import Array, Listener, ModelAdapter, logger
 from metannvis_methods.models.final_activation import FinalActivation
-from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
 from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_overhearing import overhearing
+from metannvis_methods.models.torch_state import fingerprint_of, state_of, structure_of
 from metannvis_methods.models.torch_taps import tapped
 from metannvis_methods.models.torch_view import ViewedModule
 from metannvis_methods.models.view import View
@@ -313,64 +312,16 @@ class TorchAdapter(ModelAdapter):
         return self.input_axes(model, shape)
 
     def fingerprint(self, model: Any) -> str:
-        """Weights, buffers, structure, options that modules print or keep as plain attributes, and modes."""
-
-        def parts() -> Iterator[tuple[str, Array]]:
-            if isinstance(model, torch.nn.Module):
-                for name, module in model.named_modules():
-                    yield f"{name}|{type(module).__qualname__}|{module.extra_repr()}", NOTHING
-                    yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
-                sources = (model.named_parameters(), model.named_buffers())
-            else:  # an ExportedProgram
-                yield str(model.graph), NOTHING
-                sources = (model.state_dict.items(), model.constants.items())
-            for source in sources:
-                for name, tensor in source:
-                    if not isinstance(tensor, torch.Tensor):
-                        continue
-                    lying = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)  # as it lies nothing is copied
-                    flat = tensor.detach().cpu().permute(lying).contiguous().reshape(-1).view(torch.uint8).numpy()
-                    yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|{lying}", flat
-
-        return digest(parts())
+        """Weights, buffers, structure, options and modes."""
+        return fingerprint_of(model)
 
     def structure(self, model: Any) -> Hashable:
-        """Modules by identity, with what they keep as plain values and functions; nothing of weights is looked at."""
-        if not isinstance(model, torch.nn.Module):
-            return None
-        return tuple(
-            (
-                id(module),
-                type(module),
-                *((name, _plain(value)) for name, value in vars(module).items() if name[0] != "_"),
-            )
-            for module in model.modules()
-        )
+        """Modules by identity, with what they keep as plain values and functions."""
+        return structure_of(model)
 
     def state(self, model: Any) -> Callable[[], None]:
-        """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes: buffers, plain tensors, lists.
-
-        Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
-        whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
-        """
-        state = ModelState(model)
-        modules = [(module.__dict__, dict(module.__dict__), _registries(module)) for module in model.modules()]
-        parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-
-        def put_back() -> None:
-            for now, attributes, registries in modules:
-                for registry, content in registries:
-                    if registry or content:
-                        registry.clear()
-                        registry.update(content)
-                now.clear()
-                now.update(attributes)
-            for parameter, requires_grad, grad in parameters:
-                parameter.requires_grad_(requires_grad)
-                parameter.grad = grad
-            state.put_back()
-
-        return put_back
+        """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes."""
+        return state_of(model)
 
     @contextmanager
     def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
@@ -386,21 +337,6 @@ class TorchAdapter(ModelAdapter):
                 yield put_back
         finally:
             put_back()
-
-
-def _registries(module: torch.nn.Module) -> list[tuple[Any, Any]]:
-    """The dicts and sets that ``nn.Module`` keeps (parameters, submodules, hooks), each with a copy."""
-    return [
-        (value, value.copy() if value else ())
-        for name, value in module.__dict__.items()
-        if isinstance(value, (dict, set)) and name[0] == "_"
-    ]
-
-
-def _plain(value: Any) -> Hashable:
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    return repr(value) if type(value) in (tuple, list) else id(value)
 
 
 def _like(model: torch.nn.Module) -> torch.Tensor:
