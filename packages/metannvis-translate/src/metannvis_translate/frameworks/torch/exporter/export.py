@@ -18,6 +18,7 @@ from metannvis_translate.errors import InvalidArgumentError, MissingArgumentErro
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.changing_parameters import mark_changing
+from metannvis_translate.frameworks.torch.exporter.cached_functions import keeps_results
 from metannvis_translate.frameworks.torch.exporter.engines import ENGINES, Exported
 from metannvis_translate.frameworks.torch.exporter.export_errors import cause_in_a_line, is_decided_by_data, refusal
 from metannvis_translate.frameworks.torch.exporter.recorder import Recorder
@@ -91,8 +92,9 @@ def export_model(
     recorder.frozen = frozenset(
         name for name, p in as_module(model).named_parameters(remove_duplicate=False) if not p.requires_grad
     )
-    if engine != "trace":
+    if engine != "trace" or keeps_results(recorder.model):
         recorder.try_inputs()
+    if engine != "trace":
         _refuse_changed_parameters(recorder, model)
     failures: list[str] = []
     for dynamic in (True,) if engine == "trace" or free else (True, False):
