@@ -166,7 +166,7 @@ ATTACKS = (
     # labels
     Attack("labels-text", "labels", ".txt", lambda canary: script(canary).encode(), None),
     Attack("labels-json", "labels", ".json", lambda canary: json.dumps([script(canary)]).encode(), None),
-    Attack("labels-object", "labels", ".json", lambda canary: json.dumps({"py/object": str(canary)}).encode(), None),
+    Attack("labels-object", "labels", ".json", lambda canary: json.dumps({"py/object": str(canary)}).encode(), "is no index"),
     Attack("labels-deep", "labels", ".json", lambda canary: b"[" * 100_000, "Error"),
     Attack("labels-pickle", "labels", ".txt", lambda canary: __import__("pickle").dumps(Bomb(canary)), "Error"),
     Attack("labels-yaml", "labels", ".json", lambda canary: f"!!python/object/apply:os.system ['touch {canary}']".encode(), None),

@@ -25,7 +25,7 @@ baseline_option = click.option(
 
 
 def check_baseline(text: str | None) -> Any:
-    """A number or a word, or the text of a file that is there.
+    """A number or a word; 0 for a file that is there, which stands for what it holds until a model is open.
 
     Raises
     ------
@@ -36,14 +36,13 @@ def check_baseline(text: str | None) -> Any:
 
     if text is None or text in BASELINES:
         return text
-    try:
+    if _is_number(text):
         return float(text)
-    except ValueError:
-        if not Path(text).is_file():
-            raise click.BadParameter(
-                f"{text!r} is no number, no file, and none of {', '.join(BASELINES)}", param_hint="--baseline"
-            ) from None
-        return text
+    if not Path(text).is_file():
+        raise click.BadParameter(
+            f"{text!r} is no number, no file, and none of {', '.join(BASELINES)}", param_hint="--baseline"
+        )
+    return 0.0
 
 
 def baseline_of(text: str | None, opened: Opened, at_layer: bool, inputs: InputOptions, console: Console) -> Any:
@@ -51,9 +50,17 @@ def baseline_of(text: str | None, opened: Opened, at_layer: bool, inputs: InputO
     from metannvis_methods.inputs.baselines import BASELINES
 
     known = check_baseline(text)
-    if not isinstance(known, str) or known in BASELINES:
+    if text is None or text in BASELINES or _is_number(text):
         return known
     from metannvis_cli.inputs import read_inputs
 
-    options = dataclasses.replace(inputs, files=(known,))
+    options = dataclasses.replace(inputs, files=(text,))
     return read_inputs(options, (), console) if at_layer else opened.inputs(options, console)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
