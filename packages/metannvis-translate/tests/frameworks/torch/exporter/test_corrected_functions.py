@@ -24,6 +24,12 @@ class Function(nn.Module):
         return self.function(*given)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    """Where terms cancel, the digits that are left depend on what was drawn."""
+    torch.manual_seed(0)
+
+
 def compare(function: Callable[..., Any], example: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     """Translate with one example, compare values and gradients on another."""
     translation = translate(Function(function), "torch", example_inputs=example)
