@@ -285,7 +285,7 @@ ATTACKS = (
     Attack("restore", "RestoreV2", signature(
         lambda c: tf.raw_ops.RestoreV2(prefix=c, tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32])[0])),
     Attack("text_table", "InitializeTableFromTextFileV2", signature(text_table)),
-    Attack("data_set", "(TextLine|TensorSlice|FlatMap)Dataset", signature(files_of_data)),  # the first that is found
+    Attack("data_set", "TextLineDataset", signature(files_of_data)),
     Attack("function_like_an_operator", "named 'WriteFile'", changed(function_like_an_operator)),
     Attack("call_of_an_operator", "call of 'WriteFile'", changed(call_of_an_operator)),
     Attack("asset_above", "asset outside", changed(asset_above)),

@@ -82,7 +82,10 @@ def check_saved_model(path: Path) -> None:
     for meta_graph in model.meta_graphs:
         found |= dict.fromkeys(_Check(meta_graph, objects=objects).reasons())
     if found:
-        shown = "; ".join(list(found)[:6]) + (f"; and {len(found) - 6} more" if len(found) > 6 else "")
+        kinds: dict[str, str] = {}  # each operator once, at its first place: a graph has copies of its functions
+        for reason in found:
+            kinds.setdefault(reason.partition(" (node ")[0], reason)
+        shown = "; ".join([*kinds.values()][:6]) + (f"; and {len(kinds) - 6} more" if len(kinds) > 6 else "")
         raise UntrustedModelError(
             f"the SavedModel {path.name} holds {shown}. Its graphs may only use operators that are known to compute and do "
             "nothing else. If you trust whoever made it, give trust=True (--trust)."
