@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 DIRECTIONS, STEP = 4, 1e-6
 #: Steps that are taken where the first does not agree: the smaller one is, the more of a difference is rounding.
 WIDER = (1e-5, 1e-4)
+#: Not the seed of example inputs: equal draws can cancel a gradient.
+SEED = 20221
 
 
 def gradient_pairs(
@@ -37,7 +39,7 @@ def gradient_pairs(
     Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
     as central differences in double precision.
     """
-    random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
+    random = np.random.default_rng(SEED)
     cotangents = [_cotangent(array, random) for array in outputs]
     directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
     whole = here.differentiable and there.differentiable
@@ -78,6 +80,12 @@ def gradient_pairs(
                 found = _differences(framework, model, given, weights, moved, step, by_samples=by_samples)
         sides.append(found)
     return list(zip(*sides, strict=True))
+
+
+def cotangents_of(outputs: Arrays) -> Arrays:
+    """Weights of the random combination of the outputs whose gradients are compared."""
+    random = np.random.default_rng(SEED)
+    return [_cotangent(array, random) for array in outputs]
 
 
 def _cotangent(output: Array, random: np.random.Generator) -> Array:
