@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,11 @@ import numpy as np
 from metannvis_translate.data import Array, Arrays
 from metannvis_translate.equivalence.ports import as_float, to_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import EquivalenceReport
-from metannvis_translate.equivalence.runs import source_runs, target_runs
-from metannvis_translate.errors import InvalidModelError
+from metannvis_translate.equivalence.runs import NoGradientError, source_runs, target_runs
+from metannvis_translate.errors import InvalidModelError, first_line
 from metannvis_translate.frameworks.protocol import Framework
 from metannvis_translate.translation import Translation
 
-log = logging.getLogger(__name__)
 #: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
 DIRECTIONS, STEP = 4, 1e-6
 #: Steps that are taken where the first does not agree: the smaller one is, the more of a difference is rounding.
@@ -136,11 +134,11 @@ def _differences(
 
     try:
         found = framework.run(double, inputs).outputs
-    except InvalidModelError as error:  # no kernel in double precision
-        log.info("gradients are not compared: %s", error)
-        return [None] * len(inputs)
+    except InvalidModelError as error:
+        raise NoGradientError(f"nothing computes {framework.label} in double precision: {first_line(error)}") from error
     if [array.shape for array in found] != [array.shape for array in cotangents]:
-        return [None] * len(inputs)  # computed by another runtime than in single precision, which sees it differently
+        # computed by another runtime than in single precision, which sees it differently
+        raise NoGradientError(f"the outputs of {framework.label} have other shapes in double precision")
     result: list[Array | None] = []
     for k, array in enumerate(inputs):
         if array.dtype.kind != "f":
