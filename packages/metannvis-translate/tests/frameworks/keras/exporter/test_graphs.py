@@ -348,11 +348,11 @@ class Noisy(L.Layer):
 def test_a_variable_that_each_call_changes_is_named_and_kept(layer: type[L.Layer], named: str) -> None:
     x = keras.Input((4,))
     model = keras.Model(x, layer()(x))
-    before = [keras.ops.convert_to_numpy(variable).copy() for variable in model.variables]
+    before = [variable.numpy().copy() for variable in model.variables]
     with pytest.raises(UnsupportedOperatorError, match=rf"each call changes a variable \(\S*{named}"):
         export(model)
     for variable, value in zip(model.variables, before, strict=True):
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
+        np.testing.assert_array_equal(variable.numpy(), value)
 
 
 def test_raw_tensorflow_without_converter_is_refused() -> None:
