@@ -15,9 +15,9 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
 from metannvis_plot.captions import wrap
+from metannvis_plot.color import note_ink
 
 DPI = 150
-NOTE_COLOR = "#555555"
 FORMATS = (".png", ".pdf", ".svg")
 TITLE_SIZE = 9.0
 NOTE_SIZE = 8.0
@@ -29,14 +29,22 @@ CHARACTER = 0.56
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained") -> Figure:
     """An empty figure of that many inches with an Agg canvas of its own."""
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = Figure(figsize=(width, height))
     figure.set_layout_engine(layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def lay_out(
-    rows: Sequence[Row], columns: int, panel: float, picture: float, *, top: float = 0.0, bottom: float = 0.0
+    rows: Sequence[Row],
+    columns: int,
+    panel: float,
+    picture: float,
+    *,
+    top: float = 0.0,
+    bottom: float = 0.0,
+    left: float = 0.0,
+    width: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure of pictures placed in inches, so that captions do not overlap, whatever the aspects.
 
@@ -50,17 +58,19 @@ def lay_out(
     columns : int
     panel, picture : float
         Inches of a column and of the picture in it.
-    top, bottom : float
-        Inches for what stands above and below all.
+    top, bottom, left : float
+        Inches for what stands above, below and at the left of all.
+    width : float
+        Inches of the figure, at least.
     """
-    width = columns * panel + 2 * MARGIN
+    width = max(left + columns * panel, width) + 2 * MARGIN
     total = top + bottom + sum(sum(row) for row in rows) + 2 * MARGIN
     figure = new_figure(width, total, layout="none")
     places: list[list[Axes]] = []
     y = total - top - MARGIN
     for height, above, below in rows:
         y -= above + height
-        lefts = (MARGIN + column * panel for column in range(columns))
+        lefts = (MARGIN + left + column * panel for column in range(columns))
         places.append([figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts])
         y -= below
     return figure, places
@@ -150,7 +160,7 @@ def footing(figure: Figure, text: str) -> None:
         x=MARGIN / width,
         ha="left",
         fontsize=NOTE_SIZE,
-        color=NOTE_COLOR,
+        color=note_ink(),
         linespacing=1.2,
         parse_math=False,
     )

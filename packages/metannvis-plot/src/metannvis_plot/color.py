@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_hex, to_rgba
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array
@@ -22,6 +23,20 @@ LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 CLIP = 99.0
 # Below this a colour scale cannot be divided into ticks; such values are drawn as zero.
 SMALLEST = 1e-290
+
+
+def ink() -> str:
+    """Colour of lines and words in the style that is set: white on a dark ground."""
+    return to_hex(matplotlib.rcParams["text.color"])
+
+
+def note_ink() -> str:
+    """Colour of what is said in small letters: between that of words and that of the ground."""
+    words, ground = (np.array(to_rgba(matplotlib.rcParams[name])) for name in ("text.color", "figure.facecolor"))
+    if ground[3] == 0:  # none: what lies beneath is taken to be as far from the words as it can be
+        ground = np.round(1 - words)
+    red, green, blue = (0.67 * words[:3] + 0.33 * ground[:3]).tolist()
+    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from metannvis_plot.captions import how_text, wrap
 from metannvis_plot.color import Scale
 from metannvis_plot.subjects import Subject
 
-PANEL = 3.5  # inches a panel takes with its colour bar
-BAR = 0.8  # inches of it that the colour bar takes
+PANEL = 3.6  # inches a panel takes with its colour bar
+BAR = 0.9  # inches of it that the colour bar takes
 TEXT = PANEL - 0.2  # inches of it that its caption may take
 MAX_SAMPLES = 8
 MAX_COLUMNS = 4
@@ -47,10 +47,11 @@ def choose_cells(
     return cells, more
 
 
-def foot_of(found: Sequence[Subject], more: str = "") -> str:
-    """What stands below a figure: how its results were computed, once each, and what is left out."""
+def foot_of(found: Sequence[Subject], more: str = "", *, outlined: bool = False) -> str:
+    """What stands below a figure: how its results were computed, once each, what an outline is, and what is left out."""
     hows = dict.fromkeys(how_text(subject.result) for subject in found)
-    return "\n".join(text for text in (*hows, more) if text)
+    lines = "outlined: where in the output the target lies" if outlined and any(s.region for s in found) else ""
+    return "\n".join(text for text in (*hows, lines, more) if text)
 
 
 def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:

@@ -17,9 +17,9 @@ from matplotlib.image import AxesImage
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array, Labelled, one, take_slice
-from metannvis_plot.canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches
+from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, inches
 from metannvis_plot.captions import number, wrap
-from metannvis_plot.color import Scale
+from metannvis_plot.color import Scale, note_ink
 
 
 def displayable(
@@ -150,7 +150,7 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
             ha="right",
             va=side,
             fontsize=NOTE_SIZE,
-            color=NOTE_COLOR,
+            color=note_ink(),
             parse_math=False,
         )
     return bar
@@ -175,7 +175,7 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: f
         ax.set_title(wrap(lines, characters(width, TITLE_SIZE)), fontsize=TITLE_SIZE, linespacing=1.25, **text)
     if notes:
         note = wrap(["; ".join(notes)], characters(width, NOTE_SIZE))
-        ax.set_xlabel(note, fontsize=NOTE_SIZE, color=NOTE_COLOR, linespacing=1.2, **text)
+        ax.set_xlabel(note, fontsize=NOTE_SIZE, color=note_ink(), linespacing=1.2, **text)
 
 
 def unused(ax: Axes, reason: str) -> None:
@@ -188,7 +188,7 @@ def unused(ax: Axes, reason: str) -> None:
         ha="center",
         va="center",
         fontsize=TITLE_SIZE,
-        color=NOTE_COLOR,
+        color=note_ink(),
         transform=ax.transAxes,
         parse_math=False,
     )
