@@ -18,7 +18,17 @@ from metannvis_plot.captions import caption, layer_text, number, plain, target_t
 from metannvis_plot.color import scale
 from metannvis_plot.options import Asked, ComparisonOptions, spelled_out
 from metannvis_plot.overlays import draw_input
-from metannvis_plot.panel_grid import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, size_text, text_height
+from metannvis_plot.panel_grid import (
+    BAR,
+    OUTLINED,
+    PANEL,
+    TEXT,
+    map_panel,
+    notes_of,
+    picture_height,
+    size_text,
+    text_height,
+)
 from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison
 
 MAX_PAIRS = 6
@@ -91,6 +101,8 @@ def comparison(
     picture = families[0] == "image"
     with_input = picture and show_input and _has_image(found[0], chosen[0])
     head = _heading(results, asked.title, len(shown), len(pairs), normalize)
+    if with_input and found[0].region is not None:
+        head = " · ".join(text for text in (head, OUTLINED) if text)
     differences = [_difference_caption(found[a], found[b], chosen[a], names and (names[a], names[b])) for a, b in shown]
     columns = 4 if with_input else 3
     figure, places = _rows(rows, len(shown), picture, columns, [*titles, *differences], head)

@@ -20,6 +20,7 @@ BAR = 0.9  # inches of it that the colour bar takes
 TEXT = PANEL - 0.2  # inches of it that its caption may take
 MAX_SAMPLES = 8
 MAX_COLUMNS = 4
+OUTLINED = "outlined: where in the output the target lies"
 Cell = tuple[Subject, int]
 
 
@@ -50,7 +51,7 @@ def choose_cells(
 def foot_of(found: Sequence[Subject], more: str = "", *, outlined: bool = False) -> str:
     """What stands below a figure: how its results were computed, once each, what an outline is, and what is left out."""
     hows = dict.fromkeys(how_text(subject.result) for subject in found)
-    lines = "outlined: where in the output the target lies" if outlined and any(s.region for s in found) else ""
+    lines = OUTLINED if outlined and any(s.region for s in found) else ""
     return "\n".join(text for text in (*hows, lines, more) if text)
 
 
