@@ -38,7 +38,7 @@ def new_figure(width: float, height: float, *, layout: Literal["constrained", "n
 def lay_out(
     rows: Sequence[Row],
     columns: int,
-    panel: float,
+    panel: float | Sequence[float],
     picture: float,
     *,
     top: float = 0.0,
@@ -57,20 +57,21 @@ def lay_out(
         Inches of the highest picture of a row and of the text above and below.
     columns : int
     panel, picture : float
-        Inches of a column and of the picture in it.
+        Inches of a column, or of each, and of the picture in it.
     top, bottom, left : float
         Inches for what stands above, below and at the left of all.
     width : float
         Inches of the figure, at least.
     """
-    width = max(left + columns * panel, width) + 2 * MARGIN
+    panels = [panel] * columns if isinstance(panel, float | int) else list(panel)
+    width = max(left + sum(panels), width) + 2 * MARGIN
     total = top + bottom + sum(sum(row) for row in rows) + 2 * MARGIN
     figure = new_figure(width, total, layout="none")
     places: list[list[Axes]] = []
     y = total - top - MARGIN
     for height, above, below in rows:
         y -= above + height
-        lefts = (MARGIN + left + column * panel for column in range(columns))
+        lefts = (MARGIN + left + sum(panels[:column]) for column in range(columns))
         places.append([figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts])
         y -= below
     return figure, places
@@ -154,7 +155,9 @@ def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
 
 def footing(figure: Figure, text: str) -> None:
     """A note below the whole figure, at its left edge, broken to its width."""
-    width = float(figure.get_size_inches()[0])
+    width, height = (float(size) for size in figure.get_size_inches())
+    # where pictures are placed in inches, so is the note; a layout engine finds room for it by itself
+    placed = {} if figure.get_layout_engine() is not None else {"y": MARGIN / height, "va": "bottom"}
     figure.supxlabel(
         foot(text, width),
         x=MARGIN / width,
@@ -163,6 +166,7 @@ def footing(figure: Figure, text: str) -> None:
         color=note_ink(),
         linespacing=1.2,
         parse_math=False,
+        **placed,
     )
 
 

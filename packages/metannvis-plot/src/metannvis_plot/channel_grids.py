@@ -213,7 +213,7 @@ def _cells(
     """
     columns = len(names) or min(count, max(3, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
-    left = 0.3 if names else 0.0
+    left = (0.3 if names else 0.0) + (0.35 if ticks else 0.0)
     column = CELL + GAP + beside
     width = max(left + columns * column + SIDE, 3.6)
     text = wrap([plain(line) for line in head], characters(width - 0.2, TITLE_SIZE))

@@ -13,7 +13,8 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_plot.arrays import Array
 from metannvis_plot.captions import number
 
-# Both can be told apart with any of the common colour deficiencies, and in print.
+# Both can be told apart with any of the common colour deficiencies. Printed in grey, the two ends of the diverging one look alike:
+# there `cmap="gray"` tells signs apart, black, a middle grey for zero, white.
 DIVERGING = "RdBu_r"
 SEQUENTIAL = "viridis"
 POSITIVE, NEGATIVE = "#b2182b", "#2166ac"

@@ -20,6 +20,7 @@ from metannvis_plot.options import Asked, ComparisonOptions, spelled_out
 from metannvis_plot.overlays import draw_input
 from metannvis_plot.panel_grid import (
     BAR,
+    GAP,
     OUTLINED,
     PANEL,
     TEXT,
@@ -234,10 +235,11 @@ def _rows(
 ) -> tuple[Figure, list[list[Axes]]]:
     """One row of places for each pair, high enough for the captions and two lines of notes."""
     above, below = text_height([(said, ["a note " * 10]) for said in lines])
+    widths = [PANEL - BAR + GAP if columns == 4 and not column else PANEL for column in range(columns)]
     top = 0.35 if title else 0.0
     if picture:
         height = max(picture_height(values.shape) for values, _ in rows)
-        figure, places = lay_out([(height, above, below)] * pairs, columns, PANEL, PANEL - BAR, top=top)
+        figure, places = lay_out([(height, above, below)] * pairs, columns, widths, PANEL - BAR, top=top)
     else:
         bars = max(8, min(max(len(values) for values, _ in rows), series.FEATURES))
         figure, places = lay_out(

@@ -19,6 +19,7 @@ from metannvis_plot.color import Scale
 from metannvis_plot.options import Asked, OverlayOptions, OverviewOptions, spelled_out
 from metannvis_plot.outlines import draw_outline
 from metannvis_plot.panel_grid import (
+    INPUT_TEXT,
     TEXT,
     foot_of,
     how_beside,
@@ -112,10 +113,14 @@ def overview(values: Any, image: Any = None, **options: Unpack[OverviewOptions])
     for (subject, index), base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True):
         over = _notes_over(base, drawn, [], colors, asked)[1 if drawn.shape == base[0].shape[:2] else 0 :]
         lines = caption(subject, index, asked.title, seen=False)
-        text += [input_text(subject, base, index), (lines, notes_of(drawn, notes, colors)), (["over the input"], over)]
+        text += [
+            input_text(subject, base, index),
+            (lines, notes_of(drawn, notes, colors, base[0].shape)),
+            (["over the input"], over),
+        ]
     shapes = [base[0].shape for base in beneath for _ in range(3)]
     below = foot_of(found, more, outlined=asked.outline)
-    figure, places = open_places(shapes, text, None, below, columns=3)
+    figure, places = open_places(shapes, text, None, below, columns=3, inputs=True)
     for row, (cell, base, (drawn, _), colors) in enumerate(zip(cells, beneath, maps, scales, strict=True)):
         here = places[3 * row : 3 * row + 3]
         inputs = image_beneath(*cell, replace(asked, background="color"))
@@ -124,8 +129,8 @@ def overview(values: Any, image: Any = None, **options: Unpack[OverviewOptions])
         _draw_over(here[2], base[0], drawn, colors, asked)
         for place in here if asked.outline else []:
             draw_outline(place, cell[0], cell[1], base[0].shape, asked.depth)
-    for place, said in zip(places, text, strict=True):
-        panels.describe(place, *said, TEXT)
+    for k, (place, said) in enumerate(zip(places, text, strict=True)):
+        panels.describe(place, *said, TEXT if k % 3 else INPUT_TEXT)
     return finish(figure, target)
 
 
@@ -138,7 +143,7 @@ def draw_input(
     if outline:
         draw_outline(ax, subject, index, base[0].shape, depth)
     lines, notes = input_text(subject, base, index)
-    panels.describe(ax, lines if seen else lines[:1], notes, TEXT)
+    panels.describe(ax, lines if seen else lines[:1], notes, INPUT_TEXT)
 
 
 def input_text(subject: Subject, base: Base, index: int) -> tuple[list[str], list[str]]:
@@ -191,7 +196,7 @@ def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, asked
     fading = ["opacity grows with √|value|"] if asked.fade and asked.style == "heat" else []
     if asked.style != "heat":
         fading = [f"the {number(100 * asked.share)} % of the largest values"]
-    own = notes_of(drawn, notes, colors)
+    own = notes_of(drawn, notes, colors, picture.shape)
     return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
 
 

@@ -21,6 +21,9 @@ from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, inches
 from metannvis_plot.captions import number, wrap
 from metannvis_plot.color import Scale, note_ink
 
+#: Inches of a picture below which its colour bar has no room for words, and none for a tick in its middle.
+WORDS, LOW = 0.75, 0.4
+
 
 def displayable(
     image: Labelled,
@@ -134,13 +137,21 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     """A colour bar as high as the picture, whatever its aspect; it takes no room from `ax` itself."""
     width, height = inches(ax)
     rows, columns = _data_size(ax)
+    tall = min(height, width * rows / columns)  # of the picture
     width = max(0.3, min(width, height * columns / rows))
     bar = ax.inset_axes((1 + 0.08 / width, 0.0, 0.11 / width, 1.0))
     ax.figure.colorbar(ScalarMappable(Normalize(colors.low, colors.high), colors.cmap), cax=bar)
-    bar.set_yticks(colors.ticks, colors.tick_labels)
+    step = 2 if tall < LOW else 1  # both ends alone
+    bar.set_yticks(colors.ticks[::step], colors.tick_labels[::step])
+    if tall < LOW:
+        lower, *_, upper = bar.get_yticklabels()
+        lower.set_verticalalignment("top")
+        upper.set_verticalalignment("bottom")
     bar.minorticks_off()
     bar.tick_params(labelsize=NOTE_SIZE, length=2)
-    for word, at, side in zip(colors.ends or (), (0.0, 1.0), ("bottom", "top"), strict=False):
+    for word, at, side in zip(
+        (colors.ends or ()) if tall >= WORDS else (), (0.0, 1.0), ("bottom", "top"), strict=False
+    ):
         bar.text(
             0.72 / 0.11,
             at,

@@ -74,16 +74,17 @@ def grid(results: Any, *, show_input: bool = True, **options: Unpack[GridOptions
             lines = caption(subject, index, asked.title, seen=not (alike and pictured))
             if named is not None and plain(named[k]) not in " ".join(lines):  # the key of a layer is in its caption
                 lines = [plain(named[k]), *lines]
-            said = (lines, notes_of(drawn, notes, colors))
+            said = (lines, notes_of(drawn, notes, colors, size or ()))
             cells.append(_Cell(subject, index, said, size or drawn.shape, drawn, colors))
     wide = len(found) + (pictured is not None)
     columns = MAX_COLUMNS if len(chosen) == 1 else wide
+    inputs = pictured is not None and wide <= columns  # a column of them alone
     if len(chosen) > 1 and wide > MAX_WIDE:  # a row a result, and a column a sample
-        columns = len(chosen)
+        columns, inputs = len(chosen), False
         cells = [cells[row * wide + column] for column in range(wide) for row in range(len(chosen))]
     below = foot_of(found, more, outlined=asked.outline)
     shapes, text = [cell.shape for cell in cells], [cell.said for cell in cells]
-    figure, places = open_places(shapes, text, None, below, columns=columns)
+    figure, places = open_places(shapes, text, None, below, columns=columns, inputs=inputs)
     for cell, place in zip(cells, places, strict=True):
         if cell.drawn is None or cell.colors is None:
             draw_input(place, cell.subject, cell.index, asked.depth, seen=alike, outline=asked.outline)

@@ -184,7 +184,7 @@ def draw_signal(ax: Axes, row: Array) -> None:
     at = np.arange(len(row))
     ax.plot(at, row, color=ink(), linewidth=1)
     for side, color in ((row >= 0, POSITIVE), (row <= 0, NEGATIVE)):
-        ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.35, linewidth=0)
+        ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.5, linewidth=0)
     ax.set_xlim(0, max(len(row) - 1, 1))
     zero_line(ax)
     _tidy(ax)

@@ -27,6 +27,7 @@ from metannvis_plot.series import row_of
 SIZE = 11.0  # points
 WIDTH = 6.4  # inches of a line
 LEADING = 0.26  # inches from line to line
+LEAST = 0.8  # inches of a text, for its colour bar
 GAP = 0.045  # inches between two words
 LONGEST = 40  # characters of a word
 Word = tuple[str, bool]  # what is shown, and whether a space stands before it
@@ -75,7 +76,7 @@ def text(
     ]
     below = foot_of(found, more)
     heights = [
-        (max(LEADING * (placed[-1][1] + 1), 0.7), *text_height([s])) for placed, s in zip(lines, said, strict=True)
+        (max(LEADING * (placed[-1][1] + 1), LEAST), *text_height([s])) for placed, s in zip(lines, said, strict=True)
     ]
     width = WIDTH + BAR
     figure, places = lay_out(heights, 1, width, WIDTH, bottom=foot_height(below, width))
@@ -148,7 +149,7 @@ def _draw(
     ax: Axes, placed: Sequence[tuple[float, int, float]], words: Sequence[Word], row: Array, colors: Scale
 ) -> None:
     """Each word on a patch of its colour; what is read stays readable on it."""
-    height = max(LEADING * (placed[-1][1] + 1), 0.7)
+    height = max(LEADING * (placed[-1][1] + 1), LEAST)
     ax.set_xlim(0, WIDTH)
     ax.set_ylim(height, 0)
     ax.set_xticks([])
