@@ -13,7 +13,7 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_plot.arrays import Array
 from metannvis_plot.captions import number
 
-# Both can be told apart with any of the common colour deficiencies. Printed in grey, the two ends of the diverging one look alike:
+# Both can be told apart with any of the common colour deficiencies. Printed in grey, both ends of the diverging one are dark:
 # there `cmap="gray"` tells signs apart, black, a middle grey for zero, white.
 DIVERGING = "RdBu_r"
 SEQUENTIAL = "viridis"

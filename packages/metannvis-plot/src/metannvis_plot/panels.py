@@ -143,10 +143,9 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     ax.figure.colorbar(ScalarMappable(Normalize(colors.low, colors.high), colors.cmap), cax=bar)
     step = 2 if tall < LOW else 1  # both ends alone
     bar.set_yticks(colors.ticks[::step], colors.tick_labels[::step])
-    if tall < LOW:
-        lower, *_, upper = bar.get_yticklabels()
-        lower.set_verticalalignment("top")
-        upper.set_verticalalignment("bottom")
+    lower, *_, upper = bar.get_yticklabels()  # beside the bar, where no note is; outside it where they would meet
+    lower.set_verticalalignment("top" if tall < LOW / 2 else "bottom")
+    upper.set_verticalalignment("bottom" if tall < LOW / 2 else "top")
     bar.minorticks_off()
     bar.tick_params(labelsize=NOTE_SIZE, length=2)
     for word, at, side in zip(
