@@ -71,6 +71,9 @@ def test_every_command_that_reads_images_says_so(command, metannvis, folder, tmp
 def test_a_preprocessing_that_is_none_is_told_before_the_model_is_opened(metannvis, tmp_path):
     (tmp_path / "none.keras").write_text("no model")
     arguments = ("explain", tmp_path / "none.keras", "-m", "saliency", "-i", "photo.png", "--preprocess")
-    assert "'huge' is no preprocessing; there are: unit, symmetric" in metannvis(*arguments, "huge", code=2).stderr
+    assert (
+        "--preprocess huge is no preprocessing; there are: unit, symmetric"
+        in metannvis(*arguments, "huge", code=2).stderr
+    )
     (tmp_path / "own.json").write_text(json.dumps({"scale": 255}))
     assert "no 'scale'; it has divisor" in metannvis(*arguments, tmp_path / "own.json", code=2).stderr

@@ -13,9 +13,9 @@ from metannvis_methods.inputs import read_inputs as read_files
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 
-__all__ = ["WORDING", "are_images", "check_request", "read_inputs"]
+__all__ = ["WORDING", "are_images", "check_files", "check_request", "is_named", "path_of", "read_inputs"]
 
-WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}")
+WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}", records="or a .json file that holds one")
 
 
 def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Console) -> Any:
@@ -52,11 +52,33 @@ def check_request(method: str, inputs: InputOptions, **words: Any) -> None:
     from metannvis_methods.running.request import check_request as check
     from metannvis_methods.running.words import Words
 
+    check_files(inputs)
+    check(method, Words(inputs=inputs.files or None, **words))
+
+
+def check_files(inputs: InputOptions) -> None:
+    """Refuse files that are not there.
+
+    Raises
+    ------
+    click.BadParameter
+        One is not.
+    """
     for file in inputs.files:
         name, sign, rest = file.partition("=")
-        if not Path(file).is_file() and not (sign and Path(rest).is_file()):
+        if not Path(file).is_file() and not is_named(file):
             raise click.BadParameter(f"no file at {rest if sign else name!r}", param_hint="--input")
-    check(method, Words(inputs=inputs.files or None, **words))
+
+
+def path_of(text: str) -> Path:
+    """The file of a text, which may say which input it is for."""
+    return Path(text.partition("=")[2]) if is_named(text) else Path(text)
+
+
+def is_named(text: str) -> bool:
+    """Whether a text says which input its file is for: ``NAME=FILE``."""
+    _, sign, rest = text.partition("=")
+    return bool(sign) and not Path(text).is_file() and Path(rest).is_file()
 
 
 def are_images(options: InputOptions) -> bool:

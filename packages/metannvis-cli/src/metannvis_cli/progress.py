@@ -35,9 +35,14 @@ class Console:
     debug: bool = False
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _drawn: bool = False
+    _which: str = ""
     _stage: str = ""
     _named: set[str] = field(default_factory=set)
     _last: float = field(default_factory=lambda: time.monotonic())
+
+    def begin(self, which: str) -> None:
+        """Say which of several runs the stages belong to that come now, such as ``3 of 12``; empty: the only one."""
+        self._which = which
 
     def note(self, text: str) -> None:
         """A line for people, left out if quiet."""
@@ -58,6 +63,7 @@ class Console:
         """
         if self.quiet:
             return
+        stage = f"{self._which} · {stage}" if self._which else stage
         if self.stream.isatty():
             self._draw(done, total, stage)
         elif stage not in self._named and time.monotonic() - self._last >= REPORT:

@@ -20,8 +20,10 @@ def known_preprocessing(text: str | None) -> str | None:
     from metannvis_methods.errors import InvalidArgumentError
     from metannvis_methods.inputs.preprocessing import preprocessing
 
+    from metannvis_cli.inputs import WORDING
+
     try:
-        preprocessing(text)
+        preprocessing(text, wording=WORDING)
     except InvalidArgumentError as error:
         raise click.BadParameter(str(error)) from error
     return text

@@ -15,9 +15,11 @@ from metannvis_methods.inputs.images import SUFFIXES, read_image
 from metannvis_methods.inputs.input_specs import InputSpec
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
 
-__all__ = ["read_inputs"]
+__all__ = ["ENDINGS", "read_inputs"]
 
 Array = np.ndarray[Any, Any]
+#: Endings of files that are inputs.
+ENDINGS = (".npy", ".npz", *SUFFIXES)
 
 
 def read_inputs(

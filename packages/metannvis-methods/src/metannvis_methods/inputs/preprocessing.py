@@ -58,17 +58,15 @@ def preprocessing(value: Any, *, wording: Wording = ARGUMENTS) -> Preprocessing:
     if isinstance(value, (str, Path)) and Path(value).suffix.lower() == ".json":
         return preprocessing(_read(Path(value), wording), wording=wording)
     shown = wording.scale.format(value)
-    raise InvalidArgumentError(
-        f"{shown} is no preprocessing; there are: {', '.join(PRESETS)}, a Preprocessing, a dict of its fields, or a .json file "
-        "that holds one"
-    )
+    raise InvalidArgumentError(f"{shown} is no preprocessing; there are: {', '.join(PRESETS)}, {wording.records}")
 
 
 def _read(path: Path, wording: Wording) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidArgumentError(f"{wording.scale.format(str(path))} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InvalidArgumentError(f"{wording.scale.format(str(path))} cannot be read: {why}") from error
     if not isinstance(found, dict):
         raise InvalidArgumentError(f"{path} holds no preprocessing: a JSON object with {', '.join(_FIELDS)}")
     return found
