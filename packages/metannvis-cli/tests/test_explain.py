@@ -71,7 +71,10 @@ def test_an_image_and_labels(metannvis, models, tmp_path):
         *("-i", tmp_path / "cat.png", "-t", "cat", "--labels", tmp_path / "labels.txt"),
     )
     assert "target 1 (cat)" in result.stdout
-    assert result.stderr == "cat.png: 10 × 12 pixels made 5 × 6\n"
+    assert result.stderr.splitlines() == [
+        "images become 0…1 (--preprocess unit): the model does not say what it was trained on",
+        "cat.png: 10 × 12 pixels made 5 × 6",
+    ]
 
 
 def test_the_choice_of_a_toolset_is_one_line(metannvis, models):

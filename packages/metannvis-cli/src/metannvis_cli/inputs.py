@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from metannvis_methods.inputs import InputSpec, Wording
+from metannvis_methods.inputs import InputSpec
 from metannvis_methods.inputs import read_inputs as read_files
 
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
+from metannvis_cli.wording import WORDING
 
-__all__ = ["WORDING", "are_images", "check_files", "check_request", "is_named", "path_of", "read_inputs"]
-
-WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}", records="or a .json file that holds one")
+__all__ = ["are_images", "check_files", "check_request", "is_named", "path_of", "read_inputs"]
 
 
 def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Console) -> Any:
@@ -32,7 +31,7 @@ def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Cons
             specs,
             scale=options.preprocess or "unit",
             crop=options.crop,
-            note=console.note,
+            note=console.note_once,
             wording=WORDING,
         )
     except FileNotFoundError as error:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "check_endings",
     "check_look",
-    "check_outputs",
     "check_paths",
     "command_line",
     "in_folders",
@@ -45,20 +44,6 @@ def in_folders(output: OutputOptions, *parts: str) -> OutputOptions:
     for path in output.paths:
         paths += [path / f"{stem}.{ending}" for ending in output.formats] if is_folder(path) else [path]
     return dataclasses.replace(output, paths=tuple(paths), folders=tuple(filter(is_folder, output.paths)))
-
-
-def check_outputs(output: OutputOptions, kinds: Sequence[str]) -> None:
-    """Refuse, before the work, files that could not be written after it, and figures that cannot look so.
-
-    Raises
-    ------
-    click.BadParameter
-        As :func:`check_paths`; figures of that kind have no such option.
-    InvalidArgumentError, WriteError
-        As :func:`check_paths`.
-    """
-    check_paths(output, kinds)
-    check_look(output)
 
 
 def check_paths(output: OutputOptions, kinds: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ class Console:
     _which: str = ""
     _stage: str = ""
     _named: set[str] = field(default_factory=set)
+    _noted: set[str] = field(default_factory=set)
     _last: float = field(default_factory=lambda: time.monotonic())
 
     def begin(self, which: str) -> None:
@@ -48,6 +49,13 @@ class Console:
         """A line for people, left out if quiet."""
         if not self.quiet:
             self.error(text)
+
+    def note_once(self, text: str) -> None:
+        """A line about one of many files, ``NAME: …``, unless the same was said of another."""
+        what = text.partition(": ")[2]
+        if what not in self._noted:
+            self._noted.add(what)
+            self.note(text)
 
     def error(self, text: str) -> None:
         """A line that is always written."""

@@ -27,7 +27,7 @@ def read_inputs(
     specs: Sequence[InputSpec],
     *,
     scale: Any = "unit",
-    crop: bool = False,
+    crop: bool | None = None,
     note: Callable[[str], None] = lambda text: None,
     wording: Wording = ARGUMENTS,
 ) -> Array | tuple[Array, ...] | None:
@@ -107,7 +107,7 @@ def _arrays(
     name: str | None,
     specs: Sequence[InputSpec],
     scale: Any,
-    crop: bool,
+    crop: bool | None,
     note: Callable[[str], None],
     wording: Wording,
 ) -> list[tuple[str, Array]]:
