@@ -105,7 +105,7 @@ def _resized(picture: PIL.Image.Image, size: tuple[int, int], known: Preprocessi
     way = Image.Resampling[known.interpolation.upper()]
     if not known.crop:
         return picture.resize(size, way)
-    if size[0] != size[1]:
+    if known.crop_share == 1.0 or size[0] != size[1]:
         whole = (round(size[0] / known.crop_share), round(size[1] / known.crop_share))
         picture = ImageOps.fit(picture, whole, way)
     else:  # in whole pixels, as torchvision and timm do
