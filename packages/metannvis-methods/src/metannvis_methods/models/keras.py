@@ -141,7 +141,9 @@ class KerasAdapter(ModelAdapter):
         except (ValueError, TypeError, tf.errors.OpError) as error:
             given = ", ".join(f"{tuple(tensor.shape)} {tensor.dtype.name}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
+            raise InvalidArgumentError(
+                f"the model does not run on inputs of shape {given}, the first axis counting samples: {first}"
+            ) from error
         found = list(leaves(output, tf.is_tensor, by_key=True))
         own = list(getattr(model, "output_names", None) or ())
         if isinstance(output, (list, tuple)) and len(own) == len(found):  # a list says nothing of its members

@@ -191,7 +191,9 @@ class TorchAdapter(ModelAdapter):
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
             given = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in inputs)
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArgumentError(f"the model does not run on inputs of shape {given}: {first}") from error
+            raise InvalidArgumentError(
+                f"the model does not run on inputs of shape {given}, the first axis counting samples: {first}"
+            ) from error
         return [(path, to_numpy(tensor)) for path, tensor in leaves(output, torch.is_tensor)]
 
     def can_tell_passes(self, model: Any) -> bool:

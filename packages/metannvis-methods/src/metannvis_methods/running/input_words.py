@@ -50,7 +50,8 @@ def with_words(
         options = dict(given)
         for argument in arguments:
             value = options.get(argument.name)
-            if argument.role in ("baseline", "distribution") and _has_word(value):
+            of_numbers = argument.role == "distribution" and _has_number(value)  # toolkits take samples there
+            if of_numbers or (argument.role in ("baseline", "distribution") and _has_word(value)):
                 parts = value if isinstance(value, tuple) else (value,) * len(values)
                 options[argument.name] = _as_given(
                     call,
@@ -60,6 +61,7 @@ def with_words(
                             data=data[k] if k < len(data) else None,
                         )
                         if isinstance(part, str)
+                        else np.full_like(values[k][:1], part) if of_numbers and isinstance(part, (int, float))
                         else part
                         for k, part in enumerate(parts)
                     ],
@@ -100,6 +102,11 @@ def check_input_words(bound: BoundArguments, data: Any) -> None:
 
 def _has_word(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, tuple) and any(isinstance(part, str) for part in value))
+
+
+def _has_number(value: Any) -> bool:
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(part, (int, float)) for part in parts)
 
 
 def _is_word_pair(value: Any) -> bool:

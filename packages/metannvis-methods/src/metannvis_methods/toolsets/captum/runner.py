@@ -37,6 +37,8 @@ def run(call: MethodCall) -> MethodOutput:
         from metannvis_methods.toolsets.captum.lime_reference import lime
 
         return lime(call)
+    from metannvis_methods.toolsets.captum.unused_inputs import zero_gradients_of_unused
+
     cls = load_class(call.spec)
     arguments = call.call_arguments
     for argument in call.spec.call:
@@ -58,7 +60,7 @@ def run(call: MethodCall) -> MethodOutput:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        with _rules(call), _bounded(call):
+        with _rules(call), _bounded(call), zero_gradients_of_unused():
             values = _attribute(cls, call, arguments)
     delta = None
     if asked is not None and arguments.get(asked.name):

@@ -39,6 +39,10 @@ def run(call: MethodCall) -> MethodOutput:
     view = keras.Model(call.model.inputs, call.model.outputs)
     view, init["model_modifier"] = modified(view, init.get("model_modifier"))
     init["clone"] = True
+    if (
+        call.spec.argument("unconnected_gradients") is not None
+    ):  # what does not depend on an input has a derivative of zero
+        arguments.setdefault("unconnected_gradients", "zero")
     for name in ("gradient_modifier", "activation_modifier"):
         if name in arguments:
             arguments[name] = function_of(arguments[name])
@@ -51,7 +55,7 @@ def run(call: MethodCall) -> MethodOutput:
     if callable(arguments["score"]):
         heard = _runs_the_inputs(call, init, arguments)
         arguments["score"] = _telling(arguments["score"], call, heard=heard, counts=not in_parts)
-    _name_layer(call, arguments)
+    _name_layer(call, view, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
     method = cls(view, **init)
@@ -140,7 +144,7 @@ def _by_formula(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any
     return cam if after is None else after(cam)
 
 
-def _name_layer(call: MethodCall, arguments: dict[str, Any]) -> None:
+def _name_layer(call: MethodCall, view: Any, arguments: dict[str, Any]) -> None:
     """Give the layer by name, since a cloned model does not know the object, and seek no other one."""
     argument = call.spec.by_role("layer")
     if argument is None or call.layer is None:
@@ -151,6 +155,8 @@ def _name_layer(call: MethodCall, arguments: dict[str, Any]) -> None:
             f"layer {call.layer.name!r} returns shape {tuple(shape)}; {call.spec.key} needs one that has "
             "places beside channels"
         )
+    if all(layer is not call.layer for layer in view.layers) and call.spec.family == "cam":
+        raise InvalidArgumentError(f"what is explained does not depend on layer {call.layer.name!r}: name another one")
     arguments[argument.name] = call.layer.name
     arguments.setdefault("seek_penultimate_conv_layer", False)
 
