@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import types
 from collections.abc import Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 
-__all__ = ["NOTHING", "digest", "folded", "plain_attributes"]
+__all__ = ["NOTHING", "PLAIN", "digest", "folded", "plain_attributes"]
 
 Array = np.ndarray[Any, Any]
 #: Beside a text that says everything.
@@ -31,20 +32,35 @@ def plain_attributes(owner: Any, weights: Collection[int] = ()) -> Iterator[tupl
     ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's, and
     ``weights`` are the identities of what is looked at by itself.
     """
-    plain, told = [], []
+    plain: list[Any] = []
     for name, value in vars(owner).items():
-        if name[:1] == "_" or id(value) in weights:
+        if name[:1] == "_":
             continue
-        if type(value) in PLAIN:
-            plain.append((name, value))
+        kind: Any = type(value)
+        if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
+            plain += (name, value)
+        elif kind in FUNCTIONS:
+            plain += (name, value.__qualname__, "function")
+        elif _is_bare(kind) and "dtype" not in vars(value):
+            plain += (name, kind.__qualname__, "told")
+        elif id(value) in weights:
+            continue
         elif hasattr(value, "dtype") and hasattr(value, "shape"):
             try:
                 yield name, to_numpy(value)
             except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
-                told.append(f"{name}={type(value).__qualname__} {value.shape} {value.dtype}")
+                plain += (name, f"{kind.__qualname__} {value.shape} {value.dtype}", "tensor")
         else:
-            told.append(f"{name}={_told(value)}")
-    yield f"{plain}{told}", NOTHING
+            plain += (name, _told(value), "told")
+    yield repr(plain), NOTHING
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _is_bare(kind: Any) -> bool:
+    """Whether objects of a class have neither numbers nor parts that are looked at: initializers, policies, constraints."""
+    holds = (list, tuple, Mapping, bool, int, float, complex, str, bytes, np.generic, type)
+    known = any(hasattr(kind, name) for name in ("dtype", "shape", "__getattr__", "__slots__"))
+    return not known and hasattr(kind, "__dict__") and "__dict__" in dir(kind) and not issubclass(kind, holds)
 
 
 def _told(value: Any, depth: int = 3) -> str:
@@ -66,18 +82,21 @@ def _told(value: Any, depth: int = 3) -> str:
 
 
 def digest(parts: Iterator[tuple[str, Array]]) -> str:
-    """SHA-1 over named arrays, large ones :func:`folded` before."""
-    sha = hashlib.sha1(usedforsecurity=False)
+    """SHA-1 over the names and the :func:`folded` content of arrays; small ones are folded as one."""
+    texts: list[str] = []
+    small: list[bytes] = []
+    sums: list[Any] = []
     for name, array in parts:
         if array is NOTHING:
-            sha.update(f"{name}|".encode())
+            texts.append(name)
             continue
-        sha.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        if array.size:
-            memory = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            for piece in folded(memory) if memory.size >= LARGE else (memory,):
-                sha.update(piece.data)
-    return sha.hexdigest()
+        texts.append(f"{name}|{array.dtype.str}|{array.shape}")
+        if array.nbytes >= LARGE:
+            sums += folded(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        elif array.size:
+            small.append(array.tobytes())
+    sums += folded(np.frombuffer(b"".join(small), np.uint8))
+    return hashlib.sha1(b"".join(["|".join(texts).encode(), *sums]), usedforsecurity=False).hexdigest()
 
 
 def folded(memory: Array) -> Iterator[Array]:

@@ -98,6 +98,8 @@ def _execute(
     named = layer is not None and not isinstance(layer, int)
     if prepared is None or not prepared.is_current() or (named and prepared.reasons_to_translate(layer)):
         prepared = prepare(toolset, call, fingerprint=fingerprint, layer=layer)
+    else:
+        prepared = dataclasses.replace(prepared, structure=None)
     kept, prepared = prepared, dataclasses.replace(prepared)  # another thread may go on with it, at another layer
     if argument is not None and layer is None:
         rows = prepared.layers()
@@ -176,6 +178,8 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
+        if _sees_no_layer(call):
+            adapter.let_overwrite(prepared.model)
         meter = None
         if call.progress is not None:
             shape = () if prepared.row is None else prepared.row.source.shape
@@ -225,6 +229,13 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         output=seen.output,
         prediction=seen.prediction,
     )
+
+
+def _sees_no_layer(call: RunningCall) -> bool:
+    """Whether nobody keeps what a layer returned; Grad-CAM hands on a copy of it."""
+    if call.embedding is not None:
+        return False
+    return call.spec.key == "grad_cam" or (call.spec.kind == "primary" and not call.spec.needs_canonical)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class Overheard:
         self.asked, self.settled, self.has_target, self.cut = asked, settled, has_target, cut
         self.given = (*call.inputs, *in_order(call.option("extra")))
         self.count = int(call.inputs[0].shape[0])
-        self.looks_at_last = cut is not None
+        self.looks_at_last, self.expects_last = cut is not None, bool(cut)
         #: Told at the first pass, where no activation that makes probabilities was found.
         self.tells_probabilities = "logits" in call.spec.needs and call.words.logits is None and not cut
         self.began = False
