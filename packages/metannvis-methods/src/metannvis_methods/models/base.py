@@ -317,6 +317,10 @@ class ModelAdapter:
         """Inference mode within; afterwards the model is as it was, whatever happened. Gives its :meth:`state` before."""
         yield self.state(model)
 
+    def lightly_guarded(self, model: Any) -> AbstractContextManager[Callable[[], None]]:
+        """As :meth:`guarded`, for a model that a translation made and a method that does no more than call it."""
+        return self.guarded(model)
+
     def let_overwrite(self, model: Any) -> None:
         """Inside the guard: layers may work in place again, as the model has it, which takes less time and memory.
 

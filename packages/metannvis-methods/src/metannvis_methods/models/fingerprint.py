@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,27 +35,60 @@ def plain_attributes(owner: Any, weights: Collection[int] = ()) -> Iterator[tupl
     ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's, and
     ``weights`` are the identities of what is looked at by itself.
     """
-    plain: list[Any] = []
-    for name, value in vars(owner).items():
-        if name[:1] == "_":
-            continue
+    attributes = vars(owner)
+    plain, others = _plain_text(owner, attributes)
+    found: list[Any] = []
+    for name in others:
+        value = attributes[name]
         kind: Any = type(value)
-        if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
-            plain += (name, value)
-        elif kind in FUNCTIONS:
-            plain += (name, value.__qualname__, "function")
+        if kind in FUNCTIONS:
+            found += (name, value.__qualname__, "function")
         elif _is_bare(kind) and "dtype" not in vars(value):
-            plain += (name, kind.__qualname__, "told")
+            found += (name, kind.__qualname__, "told")
         elif id(value) in weights:
             continue
         elif hasattr(value, "dtype") and hasattr(value, "shape"):
             try:
                 yield name, to_numpy(value)
             except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
-                plain += (name, f"{kind.__qualname__} {value.shape} {value.dtype}", "tensor")
+                found += (name, f"{kind.__qualname__} {value.shape} {value.dtype}", "tensor")
         else:
-            plain += (name, _told(value), "told")
-    yield repr(plain), NOTHING
+            found += (name, _told(value), "told")
+    yield f"{plain}{found}", NOTHING
+
+
+#: What objects were seen to keep of plain values: names, what gets those values, the values, their text, names of the rest.
+_seen: WeakKeyDictionary[Any, tuple[tuple[str, ...], Callable[[Any], Any], Any, str, list[str]]] = WeakKeyDictionary()
+
+
+def _plain_text(owner: Any, attributes: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The plain values that an object keeps, as a text, and the names of what else it does.
+
+    As long as the same values stand there the text is not made again: a model has thousands, and hardly one ever changes.
+    """
+    names = tuple(attributes)
+    try:
+        known = _seen.get(owner)
+    except TypeError:  # what cannot be referred to weakly, or compared
+        known = None
+    if known is not None and known[0] == names and all(map(operator.is_, known[1](attributes), known[2])):
+        return known[3], known[4]
+    own = [name for name in names if name[:1] != "_"]
+    plain = [name for name in own if _is_plain(attributes[name])]
+    text, others = repr([(name, attributes[name]) for name in plain]), [name for name in own if name not in set(plain)]
+    get = operator.itemgetter(*(plain * 2 if len(plain) == 1 else plain)) if plain else _nothing
+    with suppress(TypeError):
+        _seen[owner] = names, get, get(attributes), text, others
+    return text, others
+
+
+def _nothing(attributes: Any) -> tuple[()]:
+    return ()
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
 
 
 @functools.lru_cache(maxsize=1 << 10)

@@ -353,6 +353,20 @@ class TorchAdapter(ModelAdapter):
             else:
                 self._in_place[id(model)] = before
 
+    @contextmanager
+    def lightly_guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Without a look at attributes and tensors: no layer of a translated model changes any."""
+        modules = walk(model)
+        training = [module for _, module in modules if module.training]
+        try:
+            for module in training:
+                module.training = False
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model, modules):
+                yield lambda: None
+        finally:
+            for module in training:
+                module.training = True
+
     def let_overwrite(self, model: Any) -> None:
         """As the model has it, but that its inputs are copied first."""
         in_place = self._in_place.get(id(model))

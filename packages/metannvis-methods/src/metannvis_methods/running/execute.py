@@ -153,7 +153,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score) if asked.score is not None else target
-    with guarded(adapter, prepared.model), seeded(call.seed):
+    with guarded(adapter, prepared.model, lightly=spec.only_calls and prepared.is_ours), seeded(call.seed):
         begin = adapter.own_generators(prepared.model, call.seed)
         begin()
         if layer is not None and prepared.row is not None:
@@ -178,7 +178,9 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
-        if _sees_no_layer(call):
+        if call.embedding is None and (
+            spec.only_calls or spec.key == "grad_cam"
+        ):  # which hands on a copy of the layer's output
             adapter.let_overwrite(prepared.model)
         meter = None
         if call.progress is not None:
@@ -229,13 +231,6 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         output=seen.output,
         prediction=seen.prediction,
     )
-
-
-def _sees_no_layer(call: RunningCall) -> bool:
-    """Whether nobody keeps what a layer returned; Grad-CAM hands on a copy of it."""
-    if call.embedding is not None:
-        return False
-    return call.spec.key == "grad_cam" or (call.spec.kind == "primary" and not call.spec.needs_canonical)
 
 
 @contextmanager

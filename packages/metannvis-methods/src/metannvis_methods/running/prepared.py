@@ -70,11 +70,12 @@ class Prepared:
     def described(self) -> ModelDescription:
         """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
         if self.description is None:
-            with generators_kept():  # a model may draw at random
-                self.description = self._of_structure(
-                    ("description",), lambda: self.adapter.describe(self.source, self.examples)
-                )
+            self.description = self._of_structure(("description",), self._describe)
         return self.description
+
+    def _describe(self) -> ModelDescription:
+        with generators_kept():  # a model may draw at random
+            return self.adapter.describe(self.source, self.examples)
 
     def _of_structure(self, slot: tuple[str, ...], look: Callable[[], Any]) -> Any:
         """What a run of the caller's model shows of its structure, which is looked at again when that has changed."""
@@ -82,6 +83,11 @@ class Prepared:
         if self.structure is None:
             self.structure = self.adapter.structure(self.source)
         return cache.get(self.source, slots, self.structure, look)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the model that runs was made here, so that nothing in it is the caller's."""
+        return self.translation is not None and self.fingerprint is not None
 
     @property
     def fixed_batch(self) -> int | None:
