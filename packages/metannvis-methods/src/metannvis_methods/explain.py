@@ -241,7 +241,8 @@ def _explained(model: Any, method: str, words: Words, *, stacklevel: int = 5) ->
         raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
     if words.layer is not None and not isinstance(words.layer, (str, int)):
         words = dataclasses.replace(words, layer=result.layer)
-    words = dataclasses.replace(words, preprocess=call.words.preprocess, device=call.words.device)
+    if call.words.preprocess is not words.preprocess or call.words.device != words.device:
+        words = dataclasses.replace(words, preprocess=call.words.preprocess, device=call.words.device)
     return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 

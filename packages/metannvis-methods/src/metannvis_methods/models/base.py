@@ -29,9 +29,18 @@ Array = np.ndarray[Any, Any]
 
 
 class Listener(Protocol):
-    """What is told of passes through a model."""
+    """What is told of passes through a model.
+
+    Attributes
+    ----------
+    looks_at_last
+        Whether it wants to know of each output whether a softmax or sigmoid returned it.
+    expects_last
+        Whether one is taken to have.
+    """
 
     looks_at_last: bool
+    expects_last: bool
 
     @property
     def wants(self) -> bool:
@@ -311,3 +320,13 @@ class ModelAdapter:
     def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
         """Inference mode within; afterwards the model is as it was, whatever happened. Gives its :meth:`state` before."""
         yield self.state(model)
+
+    def lightly_guarded(self, model: Any) -> AbstractContextManager[Callable[[], None]]:
+        """As :meth:`guarded`, for a model that a translation made and a method that does no more than call it."""
+        return self.guarded(model)
+
+    def let_overwrite(self, model: Any) -> None:
+        """Inside the guard: layers may work in place again, as the model has it, which takes less time and memory.
+
+        For methods that look at inputs and outputs only: what a layer returned may be overwritten by the next one.
+        """

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["FinalActivation"]
+__all__ = ["FinalActivation", "comes_of_probabilities"]
 
 #: Functions that make probabilities, by the names of PyTorch's functions and operators.
 PROBABILITIES = frozenset(
@@ -29,6 +29,25 @@ MOVES = frozenset(
         "contiguous",
         "__getitem__",
         "select",
+    }
+)
+#: What autograd calls both.
+PROBABILITY_NODES = frozenset({"SoftmaxBackward", "LogSoftmaxBackward", "SigmoidBackward"})
+MOVE_NODES = frozenset(
+    {
+        "SqueezeBackward",
+        "UnsqueezeBackward",
+        "ViewBackward",
+        "UnsafeViewBackward",
+        "ReshapeAliasBackward",
+        "PermuteBackward",
+        "TransposeBackward",
+        "TBackward",
+        "CloneBackward",
+        "AliasBackward",
+        "SelectBackward",
+        "SliceBackward",
+        "IndexBackward",
     }
 )
 #: Activations that are remembered; a transformer has one a layer, and only the last of them can end the model.
@@ -67,3 +86,21 @@ class FinalActivation(TorchFunctionMode):
         """What went into the activation whose result an output is; ``None`` if it is none's."""
         known = self._before.get(id(output))
         return None if known is None else known[1]
+
+
+def comes_of_probabilities(output: torch.Tensor) -> bool | None:
+    """Whether an output is what such an activation returned, as its gradient's graph says; ``None`` if it has none.
+
+    To watch each function of a pass for that takes a tenth of the pass.
+    """
+    node = output.grad_fn
+    if node is None:
+        return None
+    while node is not None:
+        name = node.name().rstrip("0123456789")
+        if name in PROBABILITY_NODES:
+            return True
+        if name not in MOVE_NODES or not node.next_functions:
+            return False
+        node = node.next_functions[0][0]
+    return False

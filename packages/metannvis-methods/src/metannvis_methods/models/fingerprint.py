@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 
-__all__ = ["NOTHING", "digest", "folded", "plain_attributes"]
+__all__ = ["NOTHING", "PLAIN", "digest", "folded", "plain_attributes"]
 
 Array = np.ndarray[Any, Any]
 #: Beside a text that says everything.
@@ -31,20 +35,68 @@ def plain_attributes(owner: Any, weights: Collection[int] = ()) -> Iterator[tupl
     ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's, and
     ``weights`` are the identities of what is looked at by itself.
     """
-    plain, told = [], []
-    for name, value in vars(owner).items():
-        if name[:1] == "_" or id(value) in weights:
+    attributes = vars(owner)
+    plain, others = _plain_text(owner, attributes)
+    found: list[Any] = []
+    for name in others:
+        value = attributes[name]
+        kind: Any = type(value)
+        if kind in FUNCTIONS:
+            found += (name, value.__qualname__, "function")
+        elif _is_bare(kind) and "dtype" not in vars(value):
+            found += (name, kind.__qualname__, "told")
+        elif id(value) in weights:
             continue
-        if type(value) in PLAIN:
-            plain.append((name, value))
         elif hasattr(value, "dtype") and hasattr(value, "shape"):
             try:
                 yield name, to_numpy(value)
             except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
-                told.append(f"{name}={type(value).__qualname__} {value.shape} {value.dtype}")
+                found += (name, f"{kind.__qualname__} {value.shape} {value.dtype}", "tensor")
         else:
-            told.append(f"{name}={_told(value)}")
-    yield f"{plain}{told}", NOTHING
+            found += (name, _told(value), "told")
+    yield f"{plain}{found}", NOTHING
+
+
+#: What objects were seen to keep of plain values: names, what gets those values, the values, their text, names of the rest.
+_seen: WeakKeyDictionary[Any, tuple[tuple[str, ...], Callable[[Any], Any], Any, str, list[str]]] = WeakKeyDictionary()
+
+
+def _plain_text(owner: Any, attributes: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The plain values that an object keeps, as a text, and the names of what else it does.
+
+    As long as the same values stand there the text is not made again: a model has thousands, and hardly one ever changes.
+    """
+    names = tuple(attributes)
+    try:
+        known = _seen.get(owner)
+    except TypeError:  # what cannot be referred to weakly, or compared
+        known = None
+    if known is not None and known[0] == names and all(map(operator.is_, known[1](attributes), known[2])):
+        return known[3], known[4]
+    own = [name for name in names if name[:1] != "_"]
+    plain = [name for name in own if _is_plain(attributes[name])]
+    text, others = repr([(name, attributes[name]) for name in plain]), [name for name in own if name not in set(plain)]
+    get = operator.itemgetter(*(plain * 2 if len(plain) == 1 else plain)) if plain else _nothing
+    with suppress(TypeError):
+        _seen[owner] = names, get, get(attributes), text, others
+    return text, others
+
+
+def _nothing(attributes: Any) -> tuple[()]:
+    return ()
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _is_bare(kind: Any) -> bool:
+    """Whether objects of a class have neither numbers nor parts that are looked at: initializers, policies, constraints."""
+    holds = (list, tuple, Mapping, bool, int, float, complex, str, bytes, np.generic, type)
+    known = any(hasattr(kind, name) for name in ("dtype", "shape", "__getattr__", "__slots__"))
+    return not known and hasattr(kind, "__dict__") and "__dict__" in dir(kind) and not issubclass(kind, holds)
 
 
 def _told(value: Any, depth: int = 3) -> str:
@@ -66,18 +118,21 @@ def _told(value: Any, depth: int = 3) -> str:
 
 
 def digest(parts: Iterator[tuple[str, Array]]) -> str:
-    """SHA-1 over named arrays, large ones :func:`folded` before."""
-    sha = hashlib.sha1(usedforsecurity=False)
+    """SHA-1 over the names and the :func:`folded` content of arrays; small ones are folded as one."""
+    texts: list[str] = []
+    small: list[bytes] = []
+    sums: list[Any] = []
     for name, array in parts:
         if array is NOTHING:
-            sha.update(f"{name}|".encode())
+            texts.append(name)
             continue
-        sha.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        if array.size:
-            memory = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            for piece in folded(memory) if memory.size >= LARGE else (memory,):
-                sha.update(piece.data)
-    return sha.hexdigest()
+        texts.append(f"{name}|{array.dtype.str}|{array.shape}")
+        if array.nbytes >= LARGE:
+            sums += folded(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        elif array.size:
+            small.append(array.tobytes())
+    sums += folded(np.frombuffer(b"".join(small), np.uint8))
+    return hashlib.sha1(b"".join(["|".join(texts).encode(), *sums]), usedforsecurity=False).hexdigest()
 
 
 def folded(memory: Array) -> Iterator[Array]:

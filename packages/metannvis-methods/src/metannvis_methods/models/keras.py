@@ -80,7 +80,7 @@ class KerasAdapter(ModelAdapter):
 
     def float_dtype(self, model: Any) -> str | None:
         """Dtype that the model computes in."""
-        dtypes = [tf.as_dtype(weight.dtype) for weight in _weights(model)]
+        dtypes = (tf.as_dtype(weight.dtype) for weight in _weights(model))
         return next((dtype.name for dtype in dtypes if dtype.is_floating), keras.config.floatx())
 
     def as_input(self, model: Any, value: Any, index: int) -> Any:
@@ -241,9 +241,10 @@ class KerasAdapter(ModelAdapter):
                     f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
                     NOTHING,
                 )
-                yield from ((f"{path}.{key}", array) for key, array in plain_attributes(layer, own))
+                for key, array in plain_attributes(layer, own):
+                    yield f"{path}.{key}", array
             for weight in weights:  # read as it is, where an array of the variable would be a copy
-                yield getattr(weight, "path", weight.name), np.asarray(_read(weight))
+                yield getattr(weight, "path", None) or weight.name, np.asarray(_read(weight))
 
         return digest(parts())
 
@@ -272,7 +273,7 @@ class KerasAdapter(ModelAdapter):
         layers = _layers(model)
         activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
         trainable = [(layer, layer.trainable) for layer in layers]
-        states = [(variable, variable.numpy()) for layer in layers for variable in _states(layer)]
+        states = [(variable, _read(variable)) for layer in layers for variable in _states(layer)]
 
         def put_back() -> None:
             for layer, activation in activations:
@@ -282,7 +283,7 @@ class KerasAdapter(ModelAdapter):
                 if layer.trainable is not flag:
                     layer.trainable = flag
             for variable, before in states:
-                if not np.array_equal(variable.numpy(), before):
+                if not _same(_read(variable), before):
                     variable.assign(before)
 
         return put_back
@@ -309,6 +310,13 @@ def _read(weight: Any) -> Any:
     if isinstance(variable, tf.Variable) and tf.executing_eagerly():
         return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
     return tf.convert_to_tensor(weight)
+
+
+def _same(tensor: Any, before: Any) -> bool:
+    """Whether a variable holds what it held. TensorFlow writes into no memory that a tensor which was read before still has."""
+    now, then = np.asarray(tensor), np.asarray(before)
+    at_once = now.__array_interface__["data"] == then.__array_interface__["data"] and now.shape == then.shape
+    return at_once or (now.dtype == then.dtype and np.array_equal(now, then))
 
 
 def _structure(model: Any) -> Any:

@@ -13,6 +13,8 @@ from metannvis_methods.models.base import ModelAdapter
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from metannvis_translate.frameworks import Framework
+
 __all__ = ["ENTRY_POINTS", "adapter_for"]
 
 ENTRY_POINTS = "metannvis.models"
@@ -31,12 +33,23 @@ def adapter_for(framework: str) -> ModelAdapter:
     plugin = next((known for known in frameworks() if known.key == framework), None)
     if plugin is None:
         return ModelAdapter()
+    known = _found.get(framework)
+    if known is None or known[0] is not plugin:
+        known = _found[framework] = plugin, _adapter_of(plugin)
+    return known[1]
+
+
+#: By the framework's key, its plug-in and the adapter.
+_found: dict[str, tuple[Framework, ModelAdapter]] = {}
+
+
+def _adapter_of(plugin: Framework) -> ModelAdapter:
     for package in plugin.packages:
         require(package)
     own: ModelAdapter | None = plugin.model_adapter()
     if own is not None:
         return own
-    registered = _registered().get(framework)
+    registered = _registered().get(plugin.key)
     return ModelAdapter() if registered is None else registered.load()
 
 

@@ -18,6 +18,7 @@ from metannvis_translate.frameworks.torch import (
     refuse_inference_tensors,
     sound_batch_norms,
     takes_indices,
+    walk,
 )
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
@@ -68,6 +69,8 @@ class TorchAdapter(ModelAdapter):
     def __init__(self) -> None:
         #: Places of the inputs that a model was seen to look up in a table.
         self._indices: WeakKeyDictionary[Any, frozenset[int]] = WeakKeyDictionary()
+        #: By the identity of a guarded model, attributes of the modules that work in place when it is not.
+        self._in_place: dict[int, list[dict[str, Any]]] = {}
 
     def is_model(self, model: Any) -> bool:
         """An ``nn.Module``; an ``ExportedProgram`` is none."""
@@ -75,7 +78,7 @@ class TorchAdapter(ModelAdapter):
 
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself, and every module in it by its dotted name."""
-        return model, {name: module for name, module in model.named_modules() if name}
+        return model, {name: module for name, module in walk(model) if name}
 
     def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
         """A module that hands on so many samples at a time."""
@@ -328,17 +331,52 @@ class TorchAdapter(ModelAdapter):
     @contextmanager
     def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
         """Evaluation mode, gradients on, nothing in place; afterwards everything is back."""
-        refuse_inference_tensors(model)
-        put_back = self.state(model)
+        modules = walk(model)
+        refuse_inference_tensors(model, modules)
+        put_back = state_of(model, modules)
+        before = self._in_place.get(id(model))
+        self._in_place[id(model)] = in_place = list[dict[str, Any]]()
         try:
-            for module in model.modules():
-                module.training = False  # eval() is refused by an exported program
-                if module.__dict__.get("inplace") is True:
-                    module.__dict__["inplace"] = False  # what the layer before it returned would be overwritten
-            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model):
+            for _, module in modules:
+                attributes = module.__dict__
+                if "training" in attributes:
+                    attributes["training"] = False  # eval() is refused by an exported program
+                else:  # TorchScript has it elsewhere
+                    module.training = False
+                if attributes.get("inplace") is True:
+                    attributes["inplace"] = False  # what the layer before it returned would be overwritten
+                    in_place.append(attributes)
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model, modules):
                 yield put_back
         finally:
             put_back()
+            if before is None:
+                del self._in_place[id(model)]
+            else:
+                self._in_place[id(model)] = before
+
+    @contextmanager
+    def lightly_guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Without a look at attributes and tensors: no layer of a translated model changes any."""
+        modules = walk(model)
+        training = [module for _, module in modules if module.training]
+        try:
+            for module in training:
+                module.training = False
+            with torch.inference_mode(False), torch.enable_grad(), sound_batch_norms(model, modules):
+                yield lambda: None
+        finally:
+            for module in training:
+                module.training = True
+
+    def let_overwrite(self, model: Any) -> None:
+        """As the model has it, but that its inputs are copied first."""
+        in_place = self._in_place.get(id(model))
+        if not in_place or not self.can_tell_passes(model):
+            return
+        for attributes in in_place:
+            attributes["inplace"] = True
+        model.register_forward_pre_hook(lambda _, given: tuple(x.clone() if torch.is_tensor(x) else x for x in given))
 
 
 def _like(model: torch.nn.Module) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from metannvis_methods.models.base import Listener
-from metannvis_methods.models.final_activation import FinalActivation
+from metannvis_methods.models.final_activation import FinalActivation, comes_of_probabilities
 from metannvis_methods.models.structures import leaves
 
 __all__ = ["overhearing"]
@@ -21,7 +21,9 @@ def overhearing(model: torch.nn.Module, listener: Listener) -> Iterator[None]:
     running: list[FinalActivation] = []
 
     def begin(module: Any, given: Any) -> None:
-        if listener.wants and listener.looks_at_last and not running:
+        if not (listener.wants and listener.looks_at_last) or running:
+            return
+        if listener.expects_last or not _has_graph(module, given):
             running.append(FinalActivation())
             running[0].__enter__()
 
@@ -32,7 +34,13 @@ def overhearing(model: torch.nn.Module, listener: Listener) -> Iterator[None]:
         if not listener.wants:
             return
         found = list(leaves(output, torch.is_tensor))
-        listener.hear(given, found, None if last is None else tuple(last.before(x) is not None for _, x in found))
+        final: tuple[bool, ...] | None = None
+        if last is not None:
+            final = tuple(last.before(x) is not None for _, x in found)
+        elif listener.looks_at_last:
+            told = [comes_of_probabilities(x) for _, x in found]
+            final = None if None in told else tuple(map(bool, told))
+        listener.hear(given, found, final)
 
     handles = [model.register_forward_pre_hook(begin), model.register_forward_hook(end)]
     try:
@@ -42,3 +50,11 @@ def overhearing(model: torch.nn.Module, listener: Listener) -> Iterator[None]:
             handle.remove()
         if running:  # the model has raised
             running.pop().__exit__(None, None, None)
+
+
+def _has_graph(module: torch.nn.Module, given: Any) -> bool:
+    """Whether what comes out will say of itself how it came about."""
+    if not torch.is_grad_enabled():
+        return False
+    moved = any(torch.is_tensor(x) and x.requires_grad for x in given)
+    return moved or any(parameter.requires_grad for parameter in module.parameters())

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from metannvis_translate.frameworks.torch import ModelState
+from metannvis_translate.frameworks.torch import ModelState, tensors_of, walk
 
 from metannvis_methods.models.base import Array
-from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
+from metannvis_methods.models.fingerprint import NOTHING, PLAIN, digest, plain_attributes
 
 __all__ = ["fingerprint_of", "state_of", "structure_of"]
+
+#: Where classes print nothing but attributes, which are looked at anyway.
+PRINT_ATTRIBUTES = "torch.nn.modules."
+#: Most tensors are of these, which NumPy has as well.
+NUMPY = frozenset((torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool))
 
 
 def fingerprint_of(model: Any) -> str:
@@ -19,20 +25,32 @@ def fingerprint_of(model: Any) -> str:
 
     def parts() -> Iterator[tuple[str, Array]]:
         if isinstance(model, torch.nn.Module):
-            for name, module in model.named_modules():
-                yield f"{name}|{type(module).__qualname__}|{module.extra_repr()}", NOTHING
-                yield from ((f"{name}.{key}", array) for key, array in plain_attributes(module))
-            sources = (model.named_parameters(), model.named_buffers())
+            modules = walk(model)
+            for name, module in modules:
+                kind = type(module)
+                printed = "" if kind.extra_repr.__module__.startswith(PRINT_ATTRIBUTES) else module.extra_repr()
+                yield f"{name}|{kind.__qualname__}|{printed}", NOTHING
+                for key, array in plain_attributes(module):
+                    yield f"{name}.{key}", array
+            source: Iterable[tuple[str, Any]] = tensors_of(modules)
         else:  # an ExportedProgram
             yield str(model.graph), NOTHING
-            sources = (model.state_dict.items(), model.constants.items())
-        for source in sources:
-            for name, tensor in source:
-                if not isinstance(tensor, torch.Tensor):
-                    continue
-                lying = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)  # as it lies nothing is copied
-                flat = tensor.detach().cpu().permute(lying).contiguous().reshape(-1).view(torch.uint8).numpy()
-                yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|{lying}", flat
+            source = itertools.chain(model.state_dict.items(), model.constants.items())
+        seen: set[int] = set()
+        for name, tensor in source:
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if id(tensor) in seen:
+                yield name, NOTHING
+                continue
+            seen.add(id(tensor))
+            tensor = tensor.detach()
+            if tensor.dtype in NUMPY and tensor.device.type == "cpu" and tensor.is_contiguous():
+                yield name, tensor.numpy()
+                continue
+            lying = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)  # as it lies nothing is copied
+            flat = tensor.cpu().permute(lying).contiguous().reshape(-1).view(torch.uint8).numpy()
+            yield f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|{lying}", flat
 
     return digest(parts())
 
@@ -41,52 +59,25 @@ def structure_of(model: Any) -> Hashable:
     """Modules by identity, with what they keep as plain values and functions; nothing of weights is looked at."""
     if not isinstance(model, torch.nn.Module):
         return None
-    return tuple(
-        (
-            id(module),
-            type(module),
-            *((name, _plain(value)) for name, value in vars(module).items() if name[0] != "_"),
-        )
-        for module in model.modules()
-    )
+    found: list[Any] = []
+    for _, module in walk(model):
+        found.extend((id(module), type(module)))
+        for name, value in vars(module).items():
+            if name[0] != "_":
+                found.extend((name, value if type(value) in PLAIN else _plain(value)))
+    return tuple(found)
 
 
-def state_of(model: Any) -> Callable[[], None]:
+def state_of(model: Any, modules: Sequence[tuple[str, Any]] | None = None) -> Callable[[], None]:
     """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes: buffers, plain tensors, lists.
 
-    Each module's ``__dict__`` is kept, registries in it copied: that covers modes, hooks, submodules and
-    whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
+    That covers whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
+    ``modules`` are the model's, if they were walked already.
     """
-    state = ModelState(model)
-    modules = [(module.__dict__, dict(module.__dict__), _registries(module)) for module in model.modules()]
-    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-
-    def put_back() -> None:
-        for now, attributes, registries in modules:
-            for registry, content in registries:
-                if registry or content:
-                    registry.clear()
-                    registry.update(content)
-            now.clear()
-            now.update(attributes)
-        for parameter, requires_grad, grad in parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
-        state.put_back()
-
-    return put_back
-
-
-def _registries(module: torch.nn.Module) -> list[tuple[Any, Any]]:
-    """The dicts and sets that ``nn.Module`` keeps (parameters, submodules, hooks), each with a copy."""
-    return [
-        (value, value.copy() if value else ())
-        for name, value in module.__dict__.items()
-        if isinstance(value, (dict, set)) and name[0] == "_"
-    ]
+    return ModelState(model, whole=True, modules=modules).put_back
 
 
 def _plain(value: Any) -> Hashable:
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    return repr(value) if type(value) in (tuple, list) else id(value)
+    if type(value) in (tuple, list):
+        return tuple(value) if all(type(item) in PLAIN for item in value) else repr(value)
+    return id(value)

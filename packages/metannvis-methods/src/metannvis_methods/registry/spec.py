@@ -187,6 +187,9 @@ class MethodSpec:
     rows_a_sample
         Rows that a sample adds to a pass through the model: 1; 2 where input and baseline share a pass; ``None``: as many as
         there are steps, draws or windows.
+    only_calls
+        It calls the model and looks at what goes in and comes out: it hooks nothing, changes nothing, and keeps nothing of what
+        a layer returned.
     """
 
     key: str
@@ -210,6 +213,7 @@ class MethodSpec:
     needs: tuple[str, ...] = ()
     passes: str = ""
     sanity: str = ""
+    only_calls: bool = False
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"

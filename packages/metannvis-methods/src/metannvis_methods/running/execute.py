@@ -112,6 +112,8 @@ def _execute(
     named = layer is not None and not isinstance(layer, int)
     if prepared is None or not prepared.is_current() or (named and prepared.reasons_to_translate(layer)):
         prepared = prepare(toolset, call, fingerprint=fingerprint, layer=layer)
+    else:
+        prepared = dataclasses.replace(prepared, structure=None)
     kept, prepared = prepared, dataclasses.replace(prepared)  # another thread may go on with it, at another layer
     if argument is not None and layer is None:
         rows = prepared.layers()
@@ -165,7 +167,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score, asked.words.labels) if asked.score is not None else target
-    with guarded(adapter, prepared.model), seeded(call.seed):
+    with guarded(adapter, prepared.model, lightly=spec.only_calls and prepared.is_ours), seeded(call.seed):
         begin = adapter.own_generators(prepared.model, call.seed)
         begin()
         if layer is not None and prepared.row is not None:
@@ -190,6 +192,10 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
+        if call.embedding is None and (
+            spec.only_calls or spec.key == "grad_cam"
+        ):  # which hands on a copy of the layer's output
+            adapter.let_overwrite(prepared.model)
         meter = None
         if call.progress is not None:
             shape = () if prepared.row is None else prepared.row.source.shape

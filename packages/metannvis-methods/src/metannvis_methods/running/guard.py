@@ -25,14 +25,16 @@ _running = _Running()
 
 
 @contextmanager
-def guarded(adapter: ModelAdapter, *models: Any) -> Iterator[None]:
+def guarded(adapter: ModelAdapter, *models: Any, lightly: bool = False) -> Iterator[None]:
     """Inference mode for every model within; each is put back as it was, also if the toolkit fails.
 
-    Inputs need no guard: the toolkit is given copies (:meth:`metannvis_methods.models.base.ModelAdapter.as_input`).
+    Inputs need no guard: the toolkit is given copies (:meth:`metannvis_methods.models.base.ModelAdapter.as_input`). ``lightly``
+    is for models of ours and methods that only call them.
     """
+    guard = adapter.lightly_guarded if lightly else adapter.guarded
     with ExitStack() as stack:
         for model in dict.fromkeys(models) if all(type(m).__hash__ for m in models) else models:
-            _running.models.append((adapter, model, stack.enter_context(adapter.guarded(model))))
+            _running.models.append((adapter, model, stack.enter_context(guard(model))))
             stack.callback(_running.models.pop)
         yield
 

@@ -45,7 +45,7 @@ def with_words(
     call = with_segmentation(call, values, axes) if spec.key in WANT_A_MASK else call
     generator = np.random.default_rng(call.seed)
     data = [to_numpy(item) for item in in_order(call.words.data)]
-    sides = []
+    sides, has_words = [], False
     for given, arguments in ((call.init_options, spec.init), (call.call_options, spec.call)):
         options = dict(given)
         for argument in arguments:
@@ -53,6 +53,7 @@ def with_words(
             of_numbers = argument.role == "distribution" and _has_number(value)  # toolkits take samples there
             if of_numbers or (argument.role in ("baseline", "distribution") and _has_word(value)):
                 parts = value if isinstance(value, tuple) else (value,) * len(values)
+                has_words = True
                 options[argument.name] = _as_given(
                     call,
                     [
@@ -70,13 +71,15 @@ def with_words(
                 if value is None and spec.key in WANT_A_MASK and len(values) == 1 and _is_image(axes[0]):
                     value = "superpixels"
                 if value is not None:
+                    has_words = True
                     one = not isinstance(value, (tuple, list)) or _is_word_pair(value)
                     parts = (value,) * len(values) if one else tuple(value)
                     options[argument.name] = _as_given(
                         call, [feature_mask(part, values[k], axes[k]) for k, part in enumerate(parts)]
                     )
         sides.append(options)
-    call = dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
+    if has_words:
+        call = dataclasses.replace(call, init_options=sides[0], call_options=sides[1])
     return with_hidden(call, values, axes) if spec.key in WANT_A_MASK else call
 
 

@@ -52,6 +52,8 @@ class Returned:
 
 #: What models were seen to return. It is held against the first pass of each call, so that it may be out of date.
 _known: WeakKeyDictionary[Any, Returned] = WeakKeyDictionary()
+#: The number of which an array that takes no memory consists.
+ZERO = bytes(4)
 #: What is taken for granted of a model that was never seen to run.
 PLAIN = Returned(("",), None)
 
@@ -103,7 +105,7 @@ class Overheard:
         self.asked, self.settled, self.has_target, self.cut = asked, settled, has_target, cut
         self.given = (*call.inputs, *in_order(call.option("extra")))
         self.count = int(call.inputs[0].shape[0])
-        self.looks_at_last = cut is not None
+        self.looks_at_last, self.expects_last = cut is not None, bool(cut)
         #: Told at the first pass, where no activation that makes probabilities was found.
         self.tells_probabilities = "logits" in call.spec.needs and call.words.logits is None and not cut
         self.began = False
@@ -224,7 +226,7 @@ def overhear(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple
         if cut is None or (asked.words.logits and not cut) or (cut and not adapter.tells_passes):
             return None
     heard = Overheard(
-        dataclasses.replace(call, model=prepared.model),
+        call if call.model is prepared.model else dataclasses.replace(call, model=prepared.model),
         adapter,
         expected,
         chosen,
@@ -274,7 +276,7 @@ def _cut(adapter: ModelAdapter, model: Any, expected: Returned, place: int) -> b
 
 def _like(count: int, shape: tuple[int, ...], permutation: tuple[int, ...] | None = None) -> Array:
     """An array of that shape that takes no memory, in the layout of the caller's model."""
-    array: Array = np.broadcast_to(np.float32(0), (count, *shape))
+    array: Array = np.ndarray((count, *shape), np.float32, ZERO, strides=(0,) * (len(shape) + 1))
     if permutation is None or len(permutation) != array.ndim:
         return array
     return np.transpose(array, np.argsort(permutation))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ class Prepared:
         Of the caller's model when it was translated here; ``None`` if it was not.
     description
         What the framework says of a model that is not translated, once it was asked for.
+    structure
+        Of the caller's model in this call, once it was asked for.
     """
 
     source: Any
@@ -65,20 +67,29 @@ class Prepared:
     last: str | None = None
     fingerprint: str | None = None
     description: ModelDescription | None = None
+    structure: Hashable = None
 
     def described(self) -> ModelDescription:
         """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
         if self.description is None:
-            with generators_kept():  # a model may draw at random
-                self.description = self._of_structure(
-                    ("description",), lambda: self.adapter.describe(self.source, self.examples)
-                )
+            self.description = self._of_structure(("description",), self._describe)
         return self.description
+
+    def _describe(self) -> ModelDescription:
+        with generators_kept():  # a model may draw at random
+            return self.adapter.describe(self.source, self.examples)
 
     def _of_structure(self, slot: tuple[str, ...], look: Callable[[], Any]) -> Any:
         """What a run of the caller's model shows of its structure, which is looked at again when that has changed."""
         slots = (*slot, self.adapter.key, signature(self.examples, {}))
-        return cache.get(self.source, slots, self.adapter.structure(self.source), look)
+        if self.structure is None:
+            self.structure = self.adapter.structure(self.source)
+        return cache.get(self.source, slots, self.structure, look)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the model that runs was made here, so that nothing in it is the caller's."""
+        return self.translation is not None and self.fingerprint is not None
 
     @property
     def fixed_batch(self) -> int | None:

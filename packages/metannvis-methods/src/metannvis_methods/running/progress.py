@@ -30,7 +30,7 @@ class Meter:
         Rows that are expected to pass through the model.
     """
 
-    looks_at_last = False
+    looks_at_last = expects_last = False
 
     def __init__(self, progress: Progress, total: int) -> None:
         self.progress, self.total, self.done = progress, max(1, total), 0

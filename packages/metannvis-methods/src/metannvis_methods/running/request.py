@@ -76,9 +76,10 @@ def resolve(
     order_inputs(bound, source, framework, progress)
     inputs, layer = bound.pop("input"), bound.pop("layer")
     inputs, known = preprocessed(inputs, words, source, framework)
-    words = replace(
-        words, preprocess=known, data=samples(words.data, replace(words, preprocess=known), source, framework)
-    )
+    if known is not words.preprocess:
+        words = replace(words, preprocess=known)
+    if words.data is not None:
+        words = replace(words, data=samples(words.data, words, source, framework))
     delta = spec.by_role("delta")
     if asks_delta and delta is not None:
         bound.call.setdefault(delta.name, True)

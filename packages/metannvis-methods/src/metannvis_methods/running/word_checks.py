@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -103,19 +104,27 @@ def mapping_word(name: str) -> Callable[[Any], Mapping[str, Any] | None]:
 
 def check_translate_options(options: Mapping[str, Any]) -> None:
     """Refuse what is no option of ``translate``."""
-    import inspect
-
     from metannvis_translate import translate
 
-    parameters = inspect.signature(translate).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    known = _options_of(translate)
+    if known is None:
         return
-    known = {*parameters, "dummy_input"} - {"model", "to", "progress"}
     for name in options:
         if name not in known:
             close = near_misses(str(name), sorted(known))
             hint = f"Close: {', '.join(close)}." if close else f"There are: {', '.join(sorted(known))}."
             raise InvalidArgumentError(f"translation: translate() has no option {name!r}. {hint}")
+
+
+@functools.lru_cache(maxsize=2)
+def _options_of(translate: Any) -> frozenset[str] | None:
+    """Names of what may be said of a translation; ``None`` if that is anything."""
+    import inspect
+
+    parameters = inspect.signature(translate).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return frozenset({*parameters, "dummy_input"} - {"model", "to", "progress"})
 
 
 def check_samples(inputs: Any) -> None:

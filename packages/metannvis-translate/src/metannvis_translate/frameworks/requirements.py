@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -87,12 +88,18 @@ def _without_telemetry(module: str) -> ModuleType:
 
 def _separate_llvm() -> None:
     """Load triton's native library before TensorFlow, or keep it out if TensorFlow is there already."""
-    if "triton" in sys.modules or not (is_installed("tensorflow") and is_installed("triton")):
+    if "triton" in sys.modules or not _has_triton() or not is_installed("tensorflow"):
         return
     if "tensorflow" in sys.modules:
         sys.modules["triton"] = None  # type: ignore[assignment]  # an import of it now fails instead of aborting
     else:
         importlib.import_module("triton._C.libtriton")
+
+
+@functools.cache
+def _has_triton() -> bool:
+    """Looked for once: each look for what is not installed goes through every folder of packages."""
+    return is_installed("triton")
 
 
 # The one thing done at import: a process that holds TensorFlow already is kept from loading triton (an entry in a table;

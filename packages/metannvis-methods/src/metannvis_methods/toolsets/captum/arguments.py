@@ -63,4 +63,5 @@ RULES = "has rules for few kinds of layers (dense ones, Conv2d, pools, BatchNorm
 
 def row(key: str, cls: str, kind: Kind = "primary", **fields: Any) -> MethodSpec:
     """A row of one of Captum's classes."""
+    fields.setdefault("only_calls", kind == "primary" and not fields.get("needs_canonical", False))
     return MethodSpec(key=key, toolset="captum", framework="torch", kind=kind, cls=f"captum.attr:{cls}", **fields)

@@ -28,16 +28,11 @@ DIFFERENTIATED = ("saliency", "grad_cam", "grad_cam++", "layer_cam")
 def run(call: MethodCall) -> MethodOutput:
     """Construct the method on a view of the model and call it.
 
-    The view is a functional model over the same layers: what tf-keras-vis and Keras keep on a model object (a
-    compiled ``predict``) stays there. ``clone`` is always true, so that a modifier edits copies of the
-    layers.
+    ``clone`` is always true, so that a modifier edits copies of the layers.
     """
-    import keras
-
     cls = load_class(call.spec)
     init, arguments = call.init_arguments, call.call_arguments
-    view = keras.Model(call.model.inputs, call.model.outputs)
-    view, init["model_modifier"] = modified(view, init.get("model_modifier"))
+    view, init["model_modifier"] = modified(_view(call, init), init.get("model_modifier"))
     init["clone"] = True
     if (
         call.spec.argument("unconnected_gradients") is not None
@@ -68,6 +63,21 @@ def run(call: MethodCall) -> MethodOutput:
         values = method(**arguments)
         return MethodOutput(tuple(values) if isinstance(values, list) else values)
     return saliency(method, arguments)
+
+
+def _view(call: MethodCall, init: dict[str, Any]) -> Any:
+    """A functional model over the same layers: what is kept on a model object (a compiled ``predict``) stays there.
+
+    Methods that do nothing but call the model are given the model itself: to make another one of it takes a part of the run.
+    """
+    import keras
+    from keras.src.models import Functional
+
+    model: Any = call.model._functional if type(call.model) is keras.Sequential else call.model
+    only_calls = call.spec.key in DIFFERENTIATED and not init.get("model_modifier")
+    if only_calls and type(model) is Functional and not isinstance(model._inputs_struct, dict):
+        return model
+    return keras.Model(call.model.inputs, call.model.outputs)
 
 
 def _runs_the_inputs(call: MethodCall, init: dict[str, Any], arguments: dict[str, Any]) -> bool:

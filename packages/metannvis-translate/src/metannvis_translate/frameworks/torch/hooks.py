@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import types
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from metannvis_translate.frameworks.torch.module_walk import walk
 from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
@@ -179,8 +180,10 @@ def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torc
 
 
 @contextmanager
-def sound_batch_norms(model: torch.nn.Module) -> Iterator[None]:
-    """Batch normalisations differentiate right for a batch of one too.
+def sound_batch_norms(
+    model: torch.nn.Module, modules: Iterable[tuple[str, torch.nn.Module]] | None = None
+) -> Iterator[None]:
+    """Batch normalisations differentiate right, of a batch of one too; ``modules`` are the model's, if they were walked.
 
     PyTorch (2.15 and before, on CPU) takes axes for one another where the single sample of an image, or the gradient that comes
     back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right.
@@ -196,12 +199,19 @@ def sound_batch_norms(model: torch.nn.Module) -> Iterator[None]:
         if isinstance(output, torch.Tensor) and output.requires_grad and output.shape[0] == 1:
             output.register_hook(_as_it_lies)
 
-    handles: list[Any] = []
+    norms = [
+        module for _, module in modules or walk(model) if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+    ]
+    if not norms:
+        yield
+        return
+    handles = [norms[0].register_forward_pre_hook(before), norms[0].register_forward_hook(after)]
+    keys = [handle.id for handle in handles]
     try:
-        for module in model.modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+        for module in norms[1:]:  # a handle each would take longer than the hooks themselves
+            module._forward_pre_hooks[keys[0]], module._forward_hooks[keys[1]] = before, after
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for module in norms:
+            module._forward_pre_hooks.pop(keys[0], None)
+            module._forward_hooks.pop(keys[1], None)

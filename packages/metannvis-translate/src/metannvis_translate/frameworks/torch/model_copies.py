@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.model_state import DEPTH, IGNORED, is_followed, is_plain
+from metannvis_translate.frameworks.torch.model_state import DEPTH, IGNORED, is_followed
+from metannvis_translate.frameworks.torch.tensor_copies import is_plain
 from metannvis_translate.process import patched
 
 if TYPE_CHECKING:

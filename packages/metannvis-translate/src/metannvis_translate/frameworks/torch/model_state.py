@@ -9,26 +9,32 @@ from __future__ import annotations
 import functools
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metannvis_translate.frameworks.torch.changing_parameters import is_changing
+from metannvis_translate.frameworks.torch.module_walk import walk
+from metannvis_translate.frameworks.torch.tensor_copies import Copies, equal, is_plain
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEPTH", "IGNORED", "ModelState", "is_followed", "is_plain"]
+__all__ = ["DEPTH", "IGNORED", "ModelState", "is_followed"]
 
 #: Registries of a module that ``forward`` may put something else into.
 REGISTRIES = ("_parameters", "_buffers", "_modules")
+#: Those that hold tensors.
+TENSORS = ("_parameters", "_buffers")
 #: What holds no state of a model: code, and objects of these packages (graphs, devices, generators, records of provenance).
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 OPAQUE = ("torch", "metannvis_translate", "logging", "threading", "weakref", "enum", "inspect", "re")
 #: What cannot change but by being replaced; most of what a module keeps is that.
 PLAIN = frozenset((type(None), bool, int, float, str))
-#: Parts of what has none.
+#: No keys, and what stands at none.
+NONE: frozenset[str] = frozenset()
+#: What is in that which holds nothing.
 NOTHING: dict[Any, Any] = {}
 #: How far objects are followed into one another: a cache is an object with a list of objects with tensors.
 DEPTH = 8
@@ -37,6 +43,8 @@ DEPTH = 8
 class ModelState:
     """What a model holds now.
 
+    A network has hundreds of modules, which are walked at every call: nothing is made for what is plain.
+
     Parameters
     ----------
     values
@@ -44,108 +52,250 @@ class ModelState:
     parameters
         Keep copies of the parameters as well. Hardly any model changes one, and they may be large: without, only those that are
         known to change (:func:`~.changing_parameters.mark_changing`).
+    whole
+        Keep modes, hooks, and which parameters have and require gradients, too.
+    modules
+        The modules, if they were walked already.
     """
 
-    def __init__(self, model: torch.nn.Module, *, values: bool = True, parameters: bool = False) -> None:
-        self._values = values
-        self._parameters = parameters
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        values: bool = True,
+        parameters: bool = False,
+        whole: bool = False,
+        modules: Sequence[tuple[str, torch.nn.Module]] | None = None,
+    ) -> None:
+        import torch
+
+        self._values, self._parameters, self._whole = values, parameters, whole
         self._known: dict[int, _Kept] = {}
-        self._kept: list[tuple[str, _Kept]] = []
-        for path, module in model.named_modules():
-            for name, content in _attributes(module):
-                where = f"{path}.{name}" if path and name else path or name
-                self._kept.append((where, self._keep(content, 0)))
+        self._tensors: list[_Kept] = []
+        self._modules = [
+            self._compiled(path, module) if isinstance(module, torch.jit.ScriptModule) else self._module(path, module)
+            for path, module in (walk(model) if modules is None else modules)
+        ]
+        self._gradients: list[tuple[Any, bool, Any]] = []
+        if whole:
+            held = (kept.value for kept in self._tensors if kept.is_parameter)
+            self._gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in held]
+        self._copies = Copies([kept.value for kept in self._tensors if kept.is_copied])
+        for kept in self._tensors:
+            if kept.is_copied:
+                kept.copy = self._copies.of(kept.value)
 
     def changes(self) -> list[str]:
         """Names of what is not as it was, ``block.cache``; a list or an object by the attribute that holds it."""
         found: dict[str, None] = {}
-        for where, kept in self._kept:
-            if kept.kind in ("registry", "attributes"):
-                for key in dict.fromkeys((*kept.parts, *kept.value)):
-                    name = f"{where}.{key}" if where else str(key)
-                    if key in IGNORED and kept.kind == "attributes":
+        for module in self._modules:
+            for before, now in module.contents():
+                for key in dict.fromkeys((*before, *now)):
+                    if key in IGNORED:
                         continue
-                    if key not in kept.parts or key not in kept.value or not _same(kept.parts[key], kept.value[key]):
-                        found[name] = None
+                    if key not in before or key not in now or not module.same(before[key], now[key]):
+                        found[module.named(key)] = None
         return list(found)
 
     def put_back(self) -> None:
         """Put back what was changed: first which objects stand where, then what is in the tensors."""
-        for _, kept in self._kept:
-            _restore(kept, set())
+        seen: set[int] = set()
+        for module in self._modules:
+            module.put_back(whole=self._whole)
+            for part in module.parts.values():
+                if part.kind != "tensor":
+                    _restore(part, seen)
+        for kept in self._tensors:
+            if kept.memory is not None and kept.memory.data_ptr() != kept.value.data_ptr():
+                kept.value.data = kept.memory  # another tensor was assigned to its ``.data``
+        for parameter, requires_grad, grad in self._gradients:
+            if parameter.requires_grad is not requires_grad:
+                parameter.requires_grad_(requires_grad)
+            if parameter.grad is not grad:
+                parameter.grad = grad
+        self._copies.put_back()
 
     def renew(self, names: Iterable[str]) -> None:
         """Put copies in the place of the tensors below these names, so that changes in place reach nothing else."""
         wanted = set(names)
         copies: dict[int, torch.Tensor] = {}
-        for where, kept in self._kept:
-            for key in list(kept.parts):
-                if (f"{where}.{key}" if where else str(key)) in wanted and key in kept.value:
-                    kept.value[key] = _renewed(kept.value[key], copies, 0)
+        for module in self._modules:
+            for before, now in module.contents():
+                for key in before:
+                    if key not in IGNORED and key in now and module.named(key) in wanted:
+                        now[key] = _renewed(now[key], copies, 0)
+
+    def _module(self, path: str, module: torch.nn.Module) -> _Module:
+        kept = _Module(path, module.__dict__)
+        for key, value in kept.items.items():
+            kind = type(value)
+            if kind in PLAIN:
+                continue
+            if key in IGNORED:
+                kept.keep_registry(key, value)
+            elif kind is not tuple or not all(type(item) in PLAIN for item in value):
+                part = self._keep(value, 1)
+                if part.kind != "leaf":
+                    kept.parts[id(value)] = part
+        for key, _, content in kept.filled:
+            if key in TENSORS:
+                for tensor in content.values():
+                    if tensor is not None:
+                        kept.parts[id(tensor)] = self._keep(tensor, 1)
+        return kept
+
+    def _compiled(self, path: str, module: torch.nn.Module) -> _Module:
+        """A module that is no object of Python's: only what is in its tensors can change."""
+        kept = _Module(path, module.__dict__ if self._whole else {})
+        for key, value in kept.items.items():
+            if key in IGNORED:
+                kept.keep_registry(key, value)
+        tensors = [tensor for _, tensor in module.named_buffers(recurse=False)]
+        tensors += module.parameters(recurse=False) if self._whole else ()
+        for tensor in tensors:
+            kept.parts[id(tensor)] = self._keep(tensor, 1)
+        return kept
 
     def _keep(self, value: Any, depth: int) -> _Kept:
         import torch
 
-        if id(value) in self._known:
-            return self._known[id(value)]
+        known = self._known.get(id(value))
+        if known is not None:
+            return known
         if isinstance(value, torch.Tensor):
-            kept = _Kept("tensor", value, {})
-            is_parameter = isinstance(value, torch.nn.Parameter) and not self._parameters and not is_changing(value)
-            kept.copy = _copy(value) if self._values and not is_parameter else None
-            kept.version = _version(value)
-            kept.memory = value.detach() if is_parameter and self._values and is_plain(value) else None
-        elif isinstance(value, _Registry):
-            return self._within(_Kept(value.kind, value.content, {}), value.content.items(), depth)
+            kept = _Kept("tensor", value)
+            kept.is_parameter = type(value) is torch.nn.Parameter or isinstance(value, torch.nn.Parameter)
+            plain = self._values and is_plain(value)
+            is_shared = kept.is_parameter and not self._parameters and not is_changing(value)
+            kept.is_copied = plain and not is_shared
+            kept.memory = value.detach() if plain and is_shared else None
+            kept.version = None if value.is_inference() else value._version
+            self._tensors.append(kept)
+        elif isinstance(value, torch.nn.Module):  # those of the model are walked by themselves
+            kept = _Kept("leaf", value)
         elif isinstance(value, dict):
-            return self._within(_Kept("dict", value, {}), value.items(), depth)
+            return self._within(_Kept("dict", value), value.items(), depth)
         elif isinstance(value, (list, deque)):
-            return self._within(_Kept("list", value, {}), enumerate(value), depth)
+            return self._within(_Kept("list", value), enumerate(value), depth)
         elif isinstance(value, tuple):
-            return self._within(_Kept("tuple", value, {}), enumerate(value), depth)
+            return self._within(_Kept("tuple", value), enumerate(value), depth)
         elif isinstance(value, set):
-            kept = _Kept("set", value, {})
+            kept = _Kept("set", value)
             kept.copy = set(value)
         elif type(value).__module__ == "numpy" and type(value).__name__ == "ndarray":
-            kept = _Kept("array", value, {})
+            kept = _Kept("array", value)
             kept.copy = value.copy()
         elif is_followed(value) and depth < DEPTH:
-            return self._within(_Kept("object", value, {}), vars(value).items(), depth)
+            return self._within(_Kept("object", value), vars(value).items(), depth)
         else:
-            kept = _Kept("leaf", value, {})
+            kept = _Kept("leaf", value)
         self._known[id(value)] = kept
         return kept
 
     def _within(self, kept: _Kept, items: Iterable[tuple[Any, Any]], depth: int) -> _Kept:
         self._known[id(kept.value)] = kept  # before its parts, which may hold it
-        if depth < DEPTH:
-            kept.parts = {
-                key: _Kept("leaf", part, NOTHING) if type(part) in PLAIN else self._keep(part, depth + 1)
-                for key, part in list(items)
-                if kept.kind != "attributes" or key not in IGNORED
-            }
-        else:
+        if depth >= DEPTH:
             kept.kind = "leaf"
+            return kept
+        kept.items, kept.parts = dict(items), {}
+        for key, part in kept.items.items():
+            if type(part) in PLAIN or (type(part) is tuple and all(type(item) in PLAIN for item in part)):
+                continue
+            found = self._keep(part, depth + 1)
+            if found.kind != "leaf":
+                kept.parts[key] = found
         return kept
 
 
-class _Registry:
-    """A dict of a module's own."""
+class _Module:
+    """A module as it was.
 
-    def __init__(self, kind: str, content: dict[Any, Any]) -> None:
-        self.kind = kind
-        self.content = content
+    Attributes
+    ----------
+    path
+        Where it is.
+    attributes, items
+        Its ``__dict__``, and what was in it.
+    filled
+        Name, object and content of each registry of PyTorch's in which anything was.
+    empty
+        Those in which nothing was.
+    parts
+        What can change by itself, in a registry or in the module itself, by its identity.
+    """
+
+    __slots__ = ("attributes", "empty", "filled", "items", "parts", "path")
+
+    def __init__(self, path: str, attributes: dict[str, Any]) -> None:
+        self.path = path
+        self.attributes = attributes
+        self.items = attributes.copy()
+        self.filled: list[tuple[str, Any, Any]] = []
+        self.empty: list[Any] = []
+        self.parts: dict[int, _Kept] = {}
+
+    def named(self, key: str) -> str:
+        """Path of something of the module."""
+        return f"{self.path}.{key}" if self.path else str(key)
+
+    def contents(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """What was in its attributes and in the registries that ``forward`` may put something else into, and what is there."""
+        yield self.items, self.attributes
+        yield from ((content, registry) for name, registry, content in self.filled if name in REGISTRIES)
+
+    def keep_registry(self, name: str, value: Any) -> None:
+        """Keep what is in a registry of PyTorch's."""
+        if not isinstance(value, (dict, set)):
+            return
+        if value:
+            self.filled.append((name, value, value.copy()))
+        else:
+            self.empty.append(value)
+
+    def same(self, before: Any, value: Any) -> bool:
+        """Whether something of the module is as it was."""
+        part = self.parts.get(id(before))
+        return _same_leaf(before, value) if part is None else _same(part, value)
+
+    def put_back(self, *, whole: bool) -> None:
+        """Put back which objects stand where."""
+        if whole:
+            if any(self.empty):
+                for registry in self.empty:
+                    registry.clear()
+            for _, registry, content in self.filled:
+                registry.clear()
+                registry.update(content)
+            self.attributes.clear()
+            self.attributes.update(self.items)
+            return
+        for content, registry in self.contents():
+            _stand(registry, content, IGNORED)
 
 
 class _Kept:
-    """A value as it was."""
+    """A value as it was.
 
-    __slots__ = ("copy", "kind", "memory", "parts", "value", "version")
+    Attributes
+    ----------
+    items
+        What a container holds, by key or place.
+    parts
+        Those of them that can change by themselves.
+    copy
+        Of a tensor, an array or a set; ``None`` if none was made.
+    memory
+        Shares the memory of a tensor that is not copied.
+    """
 
-    def __init__(self, kind: str, value: Any, parts: dict[Any, _Kept]) -> None:
+    __slots__ = ("copy", "is_copied", "is_parameter", "items", "kind", "memory", "parts", "value", "version")
+
+    def __init__(self, kind: str, value: Any) -> None:
         self.kind = kind
         self.value = value
-        self.parts = parts
+        self.items = self.parts = NOTHING
         self.copy: Any = None
+        self.is_copied = self.is_parameter = False
         self.memory: Any = None
         self.version: int | None = None
 
@@ -159,21 +309,6 @@ IGNORED = frozenset((
 ))  # fmt: skip
 
 
-def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, _Registry]]:
-    import torch
-
-    if isinstance(
-        module, torch.jit.ScriptModule
-    ):  # which is no object of Python's: only what is in its tensors can change
-        yield "", _Registry("dict", dict(module.named_buffers(recurse=False)))
-        return
-    attributes = vars(module)
-    yield "", _Registry("attributes", attributes)
-    for name in REGISTRIES:
-        if attributes.get(name):
-            yield "", _Registry("registry", attributes[name])
-
-
 def is_followed(value: Any) -> bool:
     """Whether an object may hold a part of a model's state."""
     import torch
@@ -185,34 +320,25 @@ def is_followed(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] not in OPAQUE
 
 
-def is_plain(tensor: torch.Tensor) -> bool:
-    """Whether it has elements that can be looked at: no lazy parameter, nothing on ``meta``, no tensor of a trace."""
-    import torch
-
-    return (
-        type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
-        and tensor.layout == torch.strided
-        and not tensor.is_meta
-        and not tensor.is_quantized
-    )
-
-
-def _copy(tensor: torch.Tensor) -> torch.Tensor | None:
-    return tensor.detach().clone() if is_plain(tensor) else None
-
-
 def _version(tensor: torch.Tensor) -> int | None:
     return None if tensor.is_inference() else tensor._version
 
 
-def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    import torch
+def _same_item(kept: _Kept, key: Any, value: Any, depth: int = 0) -> bool:
+    """Whether what a container holds at a place is as it was."""
+    part = kept.parts.get(key)
+    return _same_leaf(kept.items[key], value) if part is None else _same(part, value, depth)
 
-    if a.shape != b.shape or a.dtype != b.dtype or a.device != b.device:
-        return False
-    if torch.equal(a, b):
+
+def _same_leaf(before: Any, value: Any) -> bool:
+    """Whether a value without parts is as it was."""
+    if value is before:
         return True
-    return a.is_floating_point() and bool(torch.isclose(a, b, rtol=0, atol=0, equal_nan=True).all())
+    if isinstance(value, (int, float, complex, str, bytes)) or value is None:
+        return type(value) is type(before) and bool(value == before or (value != value and before != before))
+    if type(value) is tuple and type(before) is tuple:
+        return len(value) == len(before) and all(map(_same_leaf, before, value))
+    return type(value) is type(before)  # made anew: what is within is not for us to see
 
 
 def _same(kept: _Kept, value: Any, depth: int = 0) -> bool:
@@ -230,70 +356,49 @@ def _same(kept: _Kept, value: Any, depth: int = 0) -> bool:
             return not moved and kept.version == _version(value)
         if before is None or not is_plain(value):
             return value is kept.value
-        return _equal(before, value.detach())
-    if kept.kind in ("dict", "list", "tuple", "object", "registry", "attributes"):
+        return equal(before, value.detach())
+    if kept.kind in ("dict", "list", "tuple", "object"):
         if type(value) is not type(kept.value):
             return False
         items = vars(value) if kept.kind == "object" else value
         now = dict(items.items() if isinstance(items, dict) else enumerate(items))
-        return now.keys() == kept.parts.keys() and all(_same(kept.parts[k], now[k], depth + 1) for k in now)
+        return now.keys() == kept.items.keys() and all(_same_item(kept, key, now[key], depth + 1) for key in now)
     if kept.kind == "set":
         return bool(kept.copy == value)
     if kept.kind == "array":
         return type(value) is type(kept.value) and np.array_equal(value, kept.copy)
-    if value is kept.value:
-        return True
-    if isinstance(value, (int, float, complex, str, bytes)) or value is None:
-        return type(value) is type(kept.value) and bool(
-            value == kept.value or (value != value and kept.value != kept.value)
-        )
-    return type(value) is type(kept.value)  # made anew: what is within is not for us to see
+    return _same_leaf(kept.value, value)
 
 
 def _restore(kept: _Kept, seen: set[int]) -> None:
+    """Put back which objects stand where, and what is in sets and arrays."""
     if id(kept) in seen:
         return
     seen.add(id(kept))
-    if kept.kind == "tensor":
-        _restore_tensor(kept)
-        return
-    if kept.kind == "set" and kept.value != kept.copy:
+    if kept.kind in ("dict", "object"):
+        _stand(vars(kept.value) if kept.kind == "object" else kept.value, kept.items, NONE)
+    elif kept.kind == "list":
+        items = kept.items.values()
+        if len(items) != len(kept.value) or any(a is not b for a, b in zip(items, kept.value, strict=True)):
+            kept.value.clear()
+            kept.value.extend(items)
+    elif kept.kind == "set" and kept.value != kept.copy:
         kept.value.clear()
         kept.value.update(kept.copy)
     elif kept.kind == "array" and not np.array_equal(kept.value, kept.copy):
         kept.value[...] = kept.copy
-    elif kept.kind in ("dict", "object", "registry", "attributes"):
-        content = vars(kept.value) if kept.kind == "object" else kept.value
-        ignored = IGNORED if kept.kind == "attributes" else ()
-        for key in [key for key in content if key not in kept.parts and key not in ignored]:
-            del content[key]
-        for key, part in kept.parts.items():
-            if key not in content or content[key] is not part.value:
-                content[key] = part.value
-    elif kept.kind == "list":
-        items = [part.value for part in kept.parts.values()]
-        if len(items) != len(kept.value) or any(a is not b for a, b in zip(items, kept.value, strict=True)):
-            kept.value.clear()
-            kept.value.extend(items)
     for part in kept.parts.values():
-        if part.kind != "leaf":
+        if part.kind != "tensor":
             _restore(part, seen)
 
 
-def _restore_tensor(kept: _Kept) -> None:
-    import torch
-
-    tensor = kept.value
-    if kept.memory is not None and kept.memory.data_ptr() != tensor.data_ptr():
-        tensor.data = kept.memory  # another tensor was assigned to its ``.data``
-    before = kept.copy
-    if before is None or not is_plain(tensor):
-        return
-    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
-        if tensor.shape != before.shape or tensor.dtype != before.dtype:
-            tensor.data = before.clone()
-        elif not _equal(before, tensor.detach()):
-            tensor.copy_(before)
+def _stand(content: dict[Any, Any], items: dict[Any, Any], ignored: frozenset[str]) -> None:
+    """Put back what stood in a dict, but for what is ignored."""
+    for key in content.keys() - items.keys() - ignored:
+        del content[key]
+    for key, value in items.items():
+        if content.get(key, NONE) is not value and key not in ignored:
+            content[key] = value
 
 
 def _renewed(value: Any, copies: dict[int, torch.Tensor], depth: int) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
+from metannvis_translate.frameworks.torch.module_walk import tensors_of, walk
 from metannvis_translate.process import patched
 
 __all__ = [
@@ -79,9 +81,12 @@ def on_processor() -> Iterator[None]:
         yield
 
 
-def refuse_inference_tensors(model: Any) -> None:
+def refuse_inference_tensors(model: Any, modules: Any = None) -> None:
     """Raise ``InvalidArgumentError`` for a model whose weights were made in inference mode: they can never have a gradient."""
-    weights = (*model.named_parameters(), *model.named_buffers())
+    if hasattr(model, "_modules"):
+        weights = tensors_of(walk(model) if modules is None else modules)
+    else:  # an ExportedProgram
+        weights = itertools.chain(model.named_parameters(), model.named_buffers())
     name = next((name for name, tensor in weights if tensor.is_inference()), None)
     if name is not None:
         raise InvalidArgumentError(
