@@ -68,6 +68,7 @@ class Demo:
     files: list[Path] = field(default_factory=list)
     tests: int = 0
     verdict: str = ""
+    lead: str = ""
 
 
 def tell(folder: Path, *, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> Demo:
@@ -169,6 +170,13 @@ def _judge(demo: Demo, say: Callable[[str], None]) -> None:
             f"digits become a three, in the honest network {honest.called_three:.0%}."
         )
     demo.verdict = " ".join(said)
+    method, toolset, _ = METHODS[0]
+    shares = {kind: " and ".join(f"{demo.shares[f'{kind}-{name}', method]:.0%}" for name in LABELS) for kind in KINDS}
+    how = f"{method.replace('_', ' ')} of {toolset}, in {' and '.join(LABELS.values())}"
+    demo.lead = (
+        f"Two networks cheat: they tell a three by the grey square in the corner. It holds {shares['cheat']} of what they look "
+        f"at ({how}), and {shares['digits']} in the honest networks."
+    )
     say("\n".join(said))
 
 
@@ -218,6 +226,12 @@ def _write(demo: Demo, progress: Progress) -> None:
         for network in demo.networks.values()
     )
     page = demo.folder / "index.html"
-    report({**results, **dict(demo.pictured.values())}, page, title="Who cheats?", lead=demo.verdict, preface=preface)
+    report(
+        {**results, **dict(demo.pictured.values())},
+        page,
+        title="Who cheats?",
+        lead=demo.lead,
+        preface=f"{demo.verdict}\n\n{preface}",
+    )
     demo.files.append(page)
     progress(1, 1, "draw")
