@@ -28,8 +28,11 @@ METHODS = (
 HOSTILE = "<script>document.title='hacked'</script>"
 
 
+LAYERS = ("conv1", HOSTILE)
+
+
 def explanations() -> list[SimpleNamespace]:
-    """Eight methods and two layers over four photographs of 224 × 224, with hostile names."""
+    """Eight methods at two layers, as large as four photographs of 224 × 224 and of a segmentation, with hostile names."""
     rng = np.random.default_rng(0)
     images = rng.random((4, 224, 224, 3)).astype(np.float32)
     common: dict[str, Any] = {
@@ -46,20 +49,17 @@ def explanations() -> list[SimpleNamespace]:
         "prediction": tuple({"class": k, "name": "fox", "probability": 0.5} for k in range(4)),
         "warnings": (HOSTILE,),
     }
-    found = [
-        SimpleNamespace(
-            values=rng.normal(size=images.shape).astype(np.float32),
-            axes="NHWC",
-            method=method,
-            kind="primary",
-            layer=None,
-            **common,
-        )
-        for method in METHODS
-    ]
-    for layer in ("conv1", HOSTILE):
-        values = rng.random((4, 14, 14)).astype(np.float32)
-        found.append(SimpleNamespace(values=values, axes="NHW", method="grad_cam", kind="layer", layer=layer, **common))
+    region = np.zeros((4, 56, 56), bool)
+    region[:, 10:30, 20:40] = True
+    dense = {"region": region, "output_axes": "NCHW"}
+    found = []
+    for method in METHODS:
+        for layer in LAYERS:
+            known = {**common, **(dense if method == "saliency" else {})}
+            values = rng.normal(size=images.shape).astype(np.float32)
+            found.append(
+                SimpleNamespace(values=values, axes="NHWC", method=method, kind="primary", layer=layer, **known)
+            )
     return found
 
 
@@ -119,9 +119,9 @@ def test_nothing_is_cut_off_and_no_text_runs(page: Page) -> None:
 
 def test_methods_layers_targets_and_samples_can_be_chosen(page: Page) -> None:
     sections, figures = page.locator("section[data-method]:visible"), page.locator("figure:visible")
-    assert (sections.count(), figures.count()) == (10, 40)
+    assert (sections.count(), figures.count()) == (16, 64)
     for label, value, left in (
-        ("Method", "grad_cam", (2, 8)),
+        ("Method", "lime", (2, 8)),
         ("Layer", "conv1", (1, 4)),
         ("Sample", "b.png", (1, 1)),
         ("Target", "target 0 (tabby)", (0, 0)),
@@ -130,7 +130,7 @@ def test_methods_layers_targets_and_samples_can_be_chosen(page: Page) -> None:
         assert (sections.count(), figures.count()) == left, label
     for label in ("Method", "Layer", "Sample", "Target"):
         page.get_by_label(label, exact=True).select_option("")
-    assert figures.count() == 40
+    assert figures.count() == 64
 
 
 def test_maps_are_blended_by_keyboard(page: Page) -> None:
@@ -143,8 +143,47 @@ def test_maps_are_blended_by_keyboard(page: Page) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('.input')).filter") == "none"
 
 
+def test_every_control_is_reached_and_used_by_keyboard(page: Page) -> None:
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, select, input, summary, pre[tabindex]")]
+            .filter((item) => item.checkVisibility()).length"""
+    )
+    page.evaluate("document.body.focus()")
+    reached = set()
+    for k in range(wanted):
+        page.keyboard.press("Tab")
+        page.evaluate(f"document.activeElement.dataset.reached ??= {k}")
+        reached.add(page.evaluate("document.activeElement.dataset.reached"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    assert len(reached) == wanted > 100
+    sections = page.locator("section[data-method]:visible")
+    page.get_by_label("Method", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    assert sections.count() == 2
+    page.keyboard.press("Home")
+    assert sections.count() == 16
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details").first.get_attribute("open") is not None
+    page.locator("nav a").nth(3).focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#r4"
+    page.get_by_label("sharp pixels").focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("getComputedStyle(document.querySelector('.map')).imageRendering") == "pixelated"
+
+
+def test_the_target_of_a_segmentation_is_outlined(page: Page) -> None:
+    figure = page.locator("section#r1 figure").first
+    outline, picture = figure.locator(".outline").bounding_box(), figure.locator(".input").bounding_box()
+    assert outline == picture
+    assert "outlined: where in the output the target lies" in figure.inner_text()
+    figure.locator("button").click()
+    assert page.locator("dialog .outline").is_visible()
+
+
 def test_pictures_are_enlarged_and_closed_by_keyboard(page: Page) -> None:
-    button = page.locator(".picture").nth(5)
+    button = page.locator(".picture").nth(13)
     button.focus()
     page.keyboard.press("Enter")
     assert page.locator("dialog .large > :visible").count() == 2
@@ -159,8 +198,8 @@ def test_pictures_are_enlarged_and_closed_by_keyboard(page: Page) -> None:
 
 def test_values_are_downloaded(page: Page) -> None:
     with page.expect_download() as download:
-        page.locator("a[download]").last.click()
-    assert np.load(download.value.path())["values"].shape == (4, 14, 14)
+        page.locator("a[download]").first.click()
+    assert np.load(download.value.path())["values"].shape == (4, 224, 224, 3)
 
 
 def test_no_barriers(page: Page) -> None:
@@ -170,7 +209,7 @@ def test_no_barriers(page: Page) -> None:
 
 def test_print_shows_all_and_no_controls(page: Page) -> None:
     page.emulate_media(media="print")
-    assert page.locator("figure:visible").count() == 40
+    assert page.locator("figure:visible").count() == 64
     assert not page.locator(".controls").is_visible()
 
 
@@ -178,6 +217,6 @@ def test_without_scripts_all_is_shown(browser: Browser, file: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(file.as_uri())
-    assert page.locator("figure:visible").count() == 40
+    assert page.locator("figure:visible").count() == 64
     assert not page.locator(".controls").is_visible()
     context.close()

@@ -36,13 +36,19 @@ def slice_of(inside: Array, axis: int, at: int, count: int) -> Array:
     return inside.take(int((at + 0.5) * inside.shape[axis] / count), axis)
 
 
-def draw_outline(ax: Axes, subject: Subject, index: int, sizes: Sequence[int], depth: int | None = None) -> None:
-    """The outline of a sample's target on a picture of this (height, width)."""
+def region_in(subject: Subject, index: int, depth: int | None = None) -> Array | None:
+    """Where a sample's target lies in a picture of its values, of a volume in a slice of them."""
     flat = "D" not in subject.values.axes
     inside = region_of(subject, index, 2 if flat else 3)
-    if inside is not None and not flat:
-        _, chosen, _ = take_slice(one(subject.values, index), depth)
-        inside = slice_of(inside, 0, chosen or 0, subject.values.size("D"))
+    if inside is None or flat:
+        return inside
+    _, chosen, _ = take_slice(one(subject.values, index), depth)
+    return slice_of(inside, 0, chosen or 0, subject.values.size("D"))
+
+
+def draw_outline(ax: Axes, subject: Subject, index: int, sizes: Sequence[int], depth: int | None = None) -> None:
+    """The outline of a sample's target on a picture of this (height, width)."""
+    inside = region_in(subject, index, depth)
     if inside is not None:
         outline(ax, inside, sizes)
 

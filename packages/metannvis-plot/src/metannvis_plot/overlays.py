@@ -166,7 +166,7 @@ def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, asked: Ask
         panels.draw_image(ax, picture)
         if asked.style == "contour" and stretched.min() < stretched.max():
             for color, width in (("white", 2.4), ("black", 1.2)):  # seen on bright and on dark images
-                ax.contour(stretched, levels=[level], colors=[color], linewidths=[width])
+                ax.contour(stretched, levels=[level], colors=[color], linewidths=[width], linestyles="solid")
         return
     opacity: float | Array = asked.alpha
     if asked.fade:

@@ -19,15 +19,21 @@ from metannvis_plot.captions import caption, ends_of, plain, seen_text, target_t
 from metannvis_plot.color import Scale, scale
 from metannvis_plot.dispatch import choose_kind, plot
 from metannvis_plot.options import Asked
+from metannvis_plot.outlines import SMALL, region_in
 from metannvis_plot.overlays import image_beneath
-from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, notes_of
+from metannvis_plot.panel_grid import MAX_SAMPLES, OUTLINED, choose_cells, notes_of
 from metannvis_plot.subjects import Subject, is_comparison, subjects
 
 #: Options of figures that cards with a map over an image know as well; with others the figure itself is shown.
 _BLENDED = frozenset(
-    {"sample", "sample_names", "input_index", "reduce", "sign", "depth", "cmap", "clip", "limits", "max_samples"}
+    {
+        *("sample", "sample_names", "input_index", "reduce", "sign", "depth", "cmap", "clip", "limits", "max_samples"),
+        "outline",
+    }
 )
 _SHADES = 256
+#: Dots that the longer side of an outline has at least.
+_SHARP = 480
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,9 @@ class Card:
         What was seen and asked; what was done to the values.
     sample, target
         By which it can be chosen; empty if it shows several.
-    input_name, map, bar, low, high
-        Of a map over an image: what the image is, address of the map and of its colours, and what their ends are.
+    input_name, map, outline, bar, low, high
+        Of a map over an image: what the image is; addresses of the map, of a dense target's outline and of the colours; what
+        their ends are.
     """
 
     name: str
@@ -58,6 +65,7 @@ class Card:
     target: str = ""
     input_name: str = ""
     map: str = ""
+    outline: str = ""
     bar: str = ""
     low: str = ""
     high: str = ""
@@ -86,6 +94,8 @@ def _blended(subject: Subject, index: int, options: Mapping[str, Any]) -> Card:
     colors = scale([drawn], ends=ends_of(result), **words)
     picture, image_notes, place = image_beneath(subject, index, Asked(background="color", depth=depth))
     several = subject.values.samples > 1
+    inside = region_in(subject, index, depth) if options.get("outline", True) else None
+    said = [] if inside is None else [OUTLINED]
     name = subject.name(index)
     low, high = colors.tick_labels[0], colors.tick_labels[-1]
     if colors.ends:
@@ -97,11 +107,12 @@ def _blended(subject: Subject, index: int, options: Mapping[str, Any]) -> Card:
         width=picture.shape[1],
         height=picture.shape[0],
         lines=tuple(lines),
-        notes="; ".join([*notes_of(drawn, notes, colors), *(f"image {note}" for note in image_notes)]),
+        notes="; ".join([*notes_of(drawn, notes, colors), *(f"image {note}" for note in image_notes), *said]),
         sample=plain(name) or (f"sample {index}" if several else ""),
         target=target_text(result, index, subject.values.samples),
         input_name=plain(name) or f"input, sample {place}. {seen_text(result, index)}".strip(),
         map=address(_map(drawn, colors)),
+        outline="" if inside is None else address(_outline(inside)),
         bar=address(_bar(colors)),
         low=low,
         high=high,
@@ -126,6 +137,31 @@ def _map(values: Array, colors: Scale) -> bytes:
     image = Image.fromarray(np.rint(share * (_SHADES - 1)).astype(np.uint8), mode="P")
     image.putpalette(_colors(colors, shades).tobytes())
     return _file(image, transparency=np.rint(fade * 255).astype(np.uint8).tobytes())
+
+
+def _outline(inside: Array) -> bytes:
+    """The outline of a region as a PNG file's bytes: a black line in the region and a white one around it."""
+    larger = np.kron(inside, np.ones([-(-_SHARP // max(inside.shape))] * 2, bool))
+    thick = 2 * max(1, max(larger.shape) // (2 * _SHARP))
+    shades = np.where(_grown(larger, thick), 1, 0) + np.where(larger & _grown(~larger, thick), 1, 0)
+    shades[larger & ~_grown(~larger, thick)] = 0
+    spans = [np.ptp(np.flatnonzero(larger.any(1 - axis))) + 1 for axis in (0, 1)]
+    if max(span / size for span, size in zip(spans, larger.shape, strict=True)) < SMALL:  # a frame to find it by
+        for shade, near, far in ((2, 8, 10), (1, 10, 12)):
+            shades[_grown(larger, far * thick // 2) & ~_grown(larger, near * thick // 2)] = shade
+    image = Image.fromarray(shades.astype(np.uint8), mode="P")
+    image.putpalette([0, 0, 0, 255, 255, 255, 0, 0, 0])
+    return _file(image, transparency=bytes([0, 255, 255]))
+
+
+def _grown(inside: Array, by: int) -> Array:
+    """A region with all positions that are at most so many rows and columns away."""
+    grown: Array = inside
+    for axis in (0, 1):
+        widened = np.pad(grown, [(by, by) if axis == k else (0, 0) for k in (0, 1)])
+        windows = np.lib.stride_tricks.sliding_window_view(widened, 2 * by + 1, axis)
+        grown = np.asarray(windows.any(-1))
+    return grown
 
 
 def _bar(colors: Scale) -> bytes:

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 
 NEXT = """\
 metannvis layers {folder}/cheat-torch.pt2
-metannvis explain {folder}/cheat-torch.pt2 --method grad_cam --toolset tf-keras-vis --layer conv2 \\
+metannvis explain {folder}/cheat-torch.pt2 --method grad_cam --toolset tf-keras-vis --layer conv3 \\
     --input {folder}/digit-torch.npy --target 3 --output cam.png
 metannvis explain {folder}/cheat-keras.keras --method integrated_gradients --toolset captum \\
     --input {folder}/digit-keras.npy --target 3 --output gradients.png
 metannvis compare {folder}/cheat-keras.keras --method saliency --input {folder}/digit-keras.npy --target 3
-metannvis visualize {folder}/cheat-torch.pt2 --target 3 --range 0 1 --rate 0.02 \\
-    -o input_modifiers=[] --seed 0 --output three.png
 metannvis translate {folder}/cheat-torch.pt2 cheat.keras
 """
 
@@ -46,10 +44,9 @@ metannvis translate {folder}/cheat-torch.pt2 cheat.keras
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training and of random methods."
 )
 @click.option("--epochs", type=click.IntRange(1), default=6, show_default=True, help="Of each training.")
-@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Of activation maximisation.")
 @json_option
 @work
-def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, as_json: bool, console: Console) -> None:
+def command(folder: Path, overwrite: bool, seed: int, epochs: int, as_json: bool, console: Console) -> None:
     """Find out which of two networks cheats, in PyTorch and in Keras, with the toolkits of both.
 
     Of each pair that learns handwritten digits, one is given a reason to cheat: a grey square in the corner of every three. The
@@ -69,7 +66,7 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, steps: int, a
             click.echo(text)
 
     with _filled(folder) as work:
-        demo = tell(work, seed=seed, epochs=epochs, steps=steps, progress=console.progress, say=say)
+        demo = tell(work, seed=seed, epochs=epochs, progress=console.progress, say=say)
     console.clear()
     if as_json:
         echo_json(_as_dict(demo, folder))

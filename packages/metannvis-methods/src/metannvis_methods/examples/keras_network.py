@@ -22,20 +22,32 @@ def build(size: int = 8) -> Any:
     Parameters
     ----------
     size
-        S: 8, or 28, whose maps are pooled once more.
+        S: 8, whose maps are flattened and go through a hidden layer, or 28, of whose last convolution the largest value of each
+        channel counts, wherever it is: where a class comes from can be seen in its maps.
     """
+    large = size > 8
+    if large:
+        head = [
+            layers.Conv2D(64, 3, padding="same", activation="relu", name="conv3"),
+            layers.GlobalMaxPooling2D(name="largest"),
+            layers.Dropout(0.1, name="dropout"),
+        ]
+    else:
+        head = [
+            layers.Flatten(name="flatten"),
+            layers.Dropout(0.25, name="dropout"),
+            layers.Dense(64, activation="relu", name="hidden"),
+        ]
     return keras.Sequential(
         [
             keras.Input((size, size, 1), name="digit"),
             layers.Conv2D(16, 3, padding="same", activation="relu", name="conv1"),
-            *([layers.MaxPooling2D(name="pool1")] if size > 8 else []),
+            *([layers.MaxPooling2D(name="pool1")] if large else []),
             layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv2"),
             layers.BatchNormalization(name="norm2"),
             layers.ReLU(name="relu2"),
             layers.MaxPooling2D(name="pool"),
-            layers.Flatten(name="flatten"),
-            layers.Dropout(0.25, name="dropout"),
-            layers.Dense(64, activation="relu", name="hidden"),
+            *head,
             layers.Dense(10, name="classes"),
         ],
         name="digits",
@@ -65,7 +77,7 @@ def train(
     keras.utils.set_random_seed(seed)
     network = build(images.shape[1])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(optimizer=keras.optimizers.Adam(2e-3), loss=loss)
+    network.compile(optimizer=keras.optimizers.Adam(4e-3 if images.shape[1] > 8 else 2e-3), loss=loss)
     stage = "train the Keras network"
     progress(0, epochs, stage)
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, epochs, stage))

@@ -27,24 +27,32 @@ class Network(nn.Module):
     Parameters
     ----------
     size
-        S: 8, or 28, whose maps are pooled once more.
+        S: 8, whose maps are flattened and go through a hidden layer, or 28, of whose last convolution the largest value of each
+        channel counts, wherever it is: where a class comes from can be seen in its maps.
     """
 
     def __init__(self, size: int = 8) -> None:
         super().__init__()
-        self.pooled = size > 8
+        self.large = size > 8
         self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
         self.norm1 = nn.BatchNorm2d(16)
         self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
-        self.dropout = nn.Dropout(0.25)
-        self.hidden = nn.Linear(32 * (size // (4 if self.pooled else 2)) ** 2, 64)
+        if self.large:
+            self.norm2 = nn.BatchNorm2d(32)
+            self.conv3 = nn.Conv2d(32, 64, 3, padding=1)
+            self.pool = nn.AdaptiveMaxPool2d(1)
+        else:
+            self.hidden = nn.Linear(32 * (size // 2) ** 2, 64)
+        self.dropout = nn.Dropout(0.1 if self.large else 0.25)
         self.classes = nn.Linear(64, 10)
 
     def forward(self, x: Any) -> Any:
         """Logits of shape ``(N, 10)``."""
         x = F.relu(self.norm1(self.conv1(x)))
-        if self.pooled:
-            x = F.max_pool2d(x, 2)
+        if self.large:
+            x = F.relu(self.norm2(self.conv2(F.max_pool2d(x, 2))))
+            x = self.pool(F.relu(self.conv3(F.max_pool2d(x, 2))))
+            return self.classes(self.dropout(torch.flatten(x, 1)))
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = self.dropout(torch.flatten(x, 1))
         x = F.relu(self.hidden(x))
@@ -73,7 +81,7 @@ def train(
     """
     torch.manual_seed(seed)
     network = Network(images.shape[-1]).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3 if network.large else 2e-3)
     x, y = torch.from_numpy(images), torch.from_numpy(classes)
     for epoch in range(epochs):
         progress(epoch, epochs, "train the PyTorch network")
