@@ -104,10 +104,11 @@ def command(
             )
     check_paths(output, KINDS)
     opened = open_model(path, model, console, shape=inputs.shape)
+    given = opened.explained(inputs, console)
     found = compare(
         opened.model,
         method,
-        **opened.explained(inputs, console),
+        **given.words,
         toolsets=toolsets or None,
         align=not no_align,
         signed=signed,
@@ -124,7 +125,7 @@ def command(
         progress=console.progress,
         **everyone,
     )
-    write(found, output, inputs.names)
+    write(found, output, given.names)
     console.clear()
     if as_json:
         results = [as_dict(with_file(result, path), (), inputs.files) for result in found.explanations]

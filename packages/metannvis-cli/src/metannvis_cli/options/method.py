@@ -25,6 +25,14 @@ __all__ = [
 #: Words that a shell knows for what Python writes otherwise.
 PLAIN = {"true": True, "false": False, "none": None, "null": None}
 
+
+def _labels(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    if value is None or value == "folders":
+        return None if value is None else Path(value)
+    path: Path = click.Path(exists=True, dir_okay=False, path_type=Path).convert(value, parameter, ctx)
+    return path
+
+
 target_options = together(
     click.option(
         "--target",
@@ -34,12 +42,14 @@ target_options = together(
         metavar="CLASS",
         help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
         "several: one a sample of a batch of so many, else each for every input; `negative`: what speaks against a single "
-        "output. Default: the predicted class.",
+        "output; `folder`: the class that an input's folder is called after. Default: the predicted class.",
     ),
     click.option(
         "--labels",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names.",
+        callback=_labels,
+        metavar="FILE|folders",
+        help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names; `folders`: the names of "
+        "the folders that the inputs lie in, in the order of the alphabet.",
     ),
 )
 
