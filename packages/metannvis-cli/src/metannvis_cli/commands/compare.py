@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -30,10 +31,21 @@ KINDS = ("figure", "page")
 )
 @model_argument
 @method_name_option("Key of a method that several toolsets have.")
-@click.option("--toolset", "toolsets", multiple=True, help="Two or more; default: every one that has the method.")
+@click.option(
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    shell_complete=completion.toolsets,
+    help="Two or more; default: every one that has the method.",
+)
 @input_options
 @target_options
-@click.option("--layer", "-l", help="Name of a layer of this model; default: the last convolution.")
+@click.option(
+    "--layer",
+    "-l",
+    shell_complete=completion.layers,
+    help="Name of a layer of this model; default: the last convolution.",
+)
 @baseline_option
 @vocabulary_options()
 @click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")

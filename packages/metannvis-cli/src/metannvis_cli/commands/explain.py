@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -40,7 +41,11 @@ KINDS = ("figure", "page", "result", "values")
 @model_argument
 @method_names_option("Key of a method; `metannvis methods` lists them. May be given several times.")
 @click.option(
-    "--toolset", "toolsets", multiple=True, help="Whose method, several: each; default: one that needs no translation."
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    shell_complete=completion.toolsets,
+    help="Whose method, several: each; default: one that needs no translation.",
 )
 @input_options
 @target_options
@@ -49,6 +54,7 @@ KINDS = ("figure", "page", "result", "values")
     "-l",
     "layers",
     multiple=True,
+    shell_complete=completion.layers,
     help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: a result and files each.",
 )
 @click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")

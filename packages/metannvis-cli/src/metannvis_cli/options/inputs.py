@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.grouping import as_one
 from metannvis_cli.options.values import shape_of
 
@@ -103,6 +104,7 @@ input_options = as_one(
         "--scale",
         "preprocess",
         metavar="NAME|FILE",
+        shell_complete=completion.presets,
         callback=lambda ctx, param, value: known_preprocessing(value),
         help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
         "(imagenet-torch) that data set's mean 0 and deviation 1, of the middle of the image, imagenet-caffe (ResNet50, VGG16 "

@@ -79,8 +79,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Parameters
     ----------
     path
-        A word a line, whose number, from 0, is its id; or, ending in ``.json``, an object from words to ids, a list of words, or
-        a ``tokenizer.json`` as the package ``tokenizers`` writes it, which is needed for texts, not for ids.
+        A word a line, whose number, from 0, is its id; or, ending in ``.json``, an object from words to ids, a list of words,
+        or a ``tokenizer.json`` as the package ``tokenizers`` writes it, which is needed for texts, not for ids.
 
     Raises
     ------
@@ -88,10 +88,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
         It is none of these.
     """
     text = read_text(path)
+    if not text.strip():
+        raise InvalidArgumentError(f"{path.name} is empty")
     if path.suffix.lower() != ".json":
         words = text.rstrip("\n").split("\n")
-        if not text.strip():
-            raise InvalidArgumentError(f"{path.name} is empty")
         return Vocabulary({word.rstrip("\r"): number for number, word in reversed(list(enumerate(words)))})
     found = parse_json(text, path.name)
     model = found.get("model") if isinstance(found, dict) else None
