@@ -90,7 +90,7 @@ def test_layers_of_an_onnx_file(models):
 def test_layers_of_the_model_that_was_typed(models):
     assert completed("explain", models / "net.pt2", "--layer", incomplete="c") == ["conv", "classes"]
     assert completed("compare", models / "net.keras", "-l", incomplete="re") == ["relu"]
-    assert completed("explain", models / "gone.pt2", "--layer") == []
+    assert completed("explain", models / "gone.pt2", "--layer") == ["auto"]
 
 
 @pytest.mark.parametrize("name", ["net.pt2", "net.keras", "net.onnx", "net.h5", "net.xyz"])

@@ -45,7 +45,7 @@ KINDS = ("figure", "page", "result", "values")
     "toolsets",
     multiple=True,
     shell_complete=completion.toolsets,
-    help="Whose method, several: each; default: one that needs no translation.",
+    help="Whose method; several: each. Default: one that needs no translation.",
 )
 @input_options
 @target_options
