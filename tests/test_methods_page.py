@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,18 @@ def generator() -> ModuleType:
 
 def test_the_page_is_up_to_date(generator: ModuleType) -> None:
     assert generator.PAGE.read_text(encoding="utf-8") == generator.page(), "run python tools/methods_page.py"
+    assert generator.CHOICE.read_text(encoding="utf-8") == generator.choice(), "run python tools/methods_page.py"
+
+
+def test_a_sanity_check_has_a_source_and_is_of_what_was_studied() -> None:
+    """The papers are about maps over the input: a layer's class activation map is one, a neuron's map is of no output."""
+    rows = list_methods()
+    assert all(re.search(r"\(.+ (\d{4}), arXiv:\d{4}\.\d{5}", row.sanity) for row in rows if row.sanity)
+    assert {row.kind for row in rows if row.sanity and row.family != "cam"} == {"primary"}
+    found = {(row.toolset, row.key): row.sanity.partition(" ")[0].rstrip(",") for row in rows}
+    assert found["tf-keras-vis", "smooth_grad"] == "partly:"  # among "the other cases" of Adebayo et al.
+    assert found["captum", "deep_lift"] == found["tf-keras-vis", "score_cam"] == "passes"
+    assert found["captum", "guided_backprop"] == found["captum", "deconvolution"] == "fails"
 
 
 def test_no_row_is_silent() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metannvis_methods.registry.option_values import number, whole
-from metannvis_methods.registry.sanity_checks import PASSES_ADEBAYO
+from metannvis_methods.registry.sanity_checks import PASSES_ADEBAYO, PASSES_WANG, RANKS_ADEBAYO
 from metannvis_methods.registry.spec import Argument, Kind, MethodSpec
 from metannvis_methods.toolsets.tf_keras_vis.words import (
     CALLBACKS,
@@ -108,7 +108,7 @@ ROWS: tuple[MethodSpec, ...] = (
         call=SALIENCY,
         summary="saliency, averaged over noisy copies of the input",
         passes="smooth_samples",
-        sanity=PASSES_ADEBAYO,
+        sanity=RANKS_ADEBAYO,
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
@@ -157,6 +157,7 @@ ROWS: tuple[MethodSpec, ...] = (
         family="cam",
         gradients=False,
         summary="a layer's channels, weighted by the output for the input masked with each",
+        sanity=PASSES_WANG,
         passes="channels + 1",
         reference="Wang et al.: Score-CAM, 2019, arXiv:1910.01279",
         caveats=(

@@ -13,7 +13,7 @@ from metannvis_methods.registry.references import (
     RELEVANCE,
     SHAP,
 )
-from metannvis_methods.registry.sanity_checks import INPUT_ADEBAYO, PASSES_ADEBAYO, PASSES_SIXT, RULES_SIXT
+from metannvis_methods.registry.sanity_checks import PASSES_ADEBAYO
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.toolsets.captum.arguments import (
     BASELINES,
@@ -53,7 +53,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, *PATH, DELTA, TO_LAYER_INPUT, GRAD_KWARGS),
         summary="integrated gradients along the path of the layer's output",
         passes="n_steps + 4",
-        sanity=INPUT_ADEBAYO,
         reference=IG,
         caveats=(CHANGING,),
     ),
@@ -65,7 +64,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, DELTA, TO_LAYER_INPUT, CUSTOM, GRAD_KWARGS),
         summary="DeepLift of the layer's output",
         passes="6",
-        sanity=PASSES_SIXT,
         reference=DEEP_LIFT,
         caveats=(CHANGING,),
         needs_canonical=True,
@@ -190,7 +188,6 @@ LAYERS: tuple[MethodSpec, ...] = (
         call=(INPUTS, TARGET, EXTRA, DELTA, TO_LAYER_INPUT, VERBOSE),
         summary="relevance of the layer's output, carried back layer by layer (epsilon rule)",
         passes="2",
-        sanity=RULES_SIXT,
         reference=RELEVANCE,
         caveats=(RULES, UNIQUE),
         needs_canonical=True,

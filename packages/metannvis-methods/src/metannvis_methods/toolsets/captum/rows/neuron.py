@@ -12,13 +12,6 @@ from metannvis_methods.registry.references import (
     SALIENCY,
     SHAP,
 )
-from metannvis_methods.registry.sanity_checks import (
-    FAILS_ADEBAYO,
-    FAILS_SIXT,
-    INPUT_ADEBAYO,
-    PASSES_ADEBAYO,
-    PASSES_SIXT,
-)
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.toolsets.captum.arguments import (
     BASELINES,
@@ -57,7 +50,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, BASELINES, EXTRA, *PATH, TO_NEURON_INPUT),
         summary="integrated gradients of one neuron",
         passes="n_steps",
-        sanity=INPUT_ADEBAYO,
         reference=IG,
         caveats=(CHANGING,),
     ),
@@ -69,7 +61,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, BASELINES, EXTRA, TO_NEURON_INPUT, CUSTOM),
         summary="DeepLift of one neuron",
         passes="3",
-        sanity=PASSES_SIXT,
         reference=DEEP_LIFT,
         caveats=(CHANGING,),
         needs_canonical=True,
@@ -107,7 +98,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, EXTRA, TO_NEURON_INPUT),
         summary="Deconvolution of one neuron",
         passes="1",
-        sanity=FAILS_SIXT,
         reference=DECONVOLUTION,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
@@ -123,7 +113,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         summary="gradient of one neuron with respect to the input",
         caveats=(NOISY,),
         passes="1",
-        sanity=PASSES_ADEBAYO,
         reference=SALIENCY,
         rows_a_sample=1,
     ),
@@ -163,7 +152,6 @@ NEURONS: tuple[MethodSpec, ...] = (
         call=(INPUTS, NEURON, EXTRA, TO_NEURON_INPUT),
         summary="guided backpropagation of one neuron",
         passes="1",
-        sanity=FAILS_ADEBAYO,
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,

@@ -19,10 +19,11 @@ from metannvis_methods.registry.references import (
 )
 from metannvis_methods.registry.sanity_checks import (
     FAILS_ADEBAYO,
+    FAILS_BOTH,
     FAILS_SIXT,
-    INPUT_ADEBAYO,
     PASSES_ADEBAYO,
     PASSES_SIXT,
+    RANKS_ADEBAYO,
     RULES_SIXT,
 )
 from metannvis_methods.registry.spec import Argument, MethodSpec
@@ -73,7 +74,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, BASELINES, TARGET, EXTRA, *PATH, DELTA),
         summary="gradients summed along the straight path from a baseline to the input",
         passes="n_steps + 2",
-        sanity=INPUT_ADEBAYO,
+        sanity=RANKS_ADEBAYO,
         reference=IG,
         caveats=(CHANGING,),
     ),
@@ -95,7 +96,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         summary="input times gradient",
         caveats=(PRODUCT,),
         passes="1",
-        sanity=INPUT_ADEBAYO,
+        sanity=RANKS_ADEBAYO,
         reference=DEEP_LIFT,
         rows_a_sample=1,
     ),
@@ -179,7 +180,7 @@ PRIMARY: tuple[MethodSpec, ...] = (
         call=(INPUTS, TARGET, EXTRA),
         summary="gradient in which every ReLU lets only positive gradients of positive inputs through",
         passes="1",
-        sanity=FAILS_ADEBAYO,
+        sanity=FAILS_BOTH,
         reference=GUIDED,
         caveats=(SANITY, UNIQUE),
         needs_canonical=True,
