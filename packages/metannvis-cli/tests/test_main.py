@@ -50,6 +50,15 @@ def test_nothing_slow_is_imported(arguments):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["explain", "--help"], ["completion", "bash"]], ids=" ".join
+)
+def test_help_imports_no_numbers(arguments):
+    code = LOOK.format(arguments=arguments, slow=(*SLOW, "numpy", "metannvis_translate", "metannvis_methods"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "loaded:", done.stderr
+
+
 def test_importing_the_package_imports_no_framework():
     code = f"import sys, metannvis_cli.main; assert not set(sys.modules) & set({SLOW}) | {{'numpy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -64,7 +64,12 @@ ROWS: list[tuple[list[str], str]] = [
     ([*SALIENCY, "--preprocess", "gone.json"], "--preprocess gone.json cannot be read"),
     ([*SALIENCY, "--preprocess", "odd.json"], "no 'scale'; it has"),
     ([*SALIENCY, "--preprocess", "list.json"], "holds no preprocessing"),
+    ([*SALIENCY, "--background", "loud"], "'loud' is no colour"),
+    ([*SALIENCY, "--tokens", "gone.txt"], "'gone.txt' does not exist"),
+    ([*SALIENCY, "-i", "x.npy[0:1]", "-i", "gone.npy[0:1]"], "no file"),
     # targets and labels
+    ([*SALIENCY, "--labels", "folders"], "there is 1"),
+    ([*SALIENCY, "--target", "folder"], "--labels FILE or --labels folders"),
     ([*SALIENCY, "-t", "cat"], "'cat' is no index; a name needs --labels FILE"),
     ([*SALIENCY, "-t", "rat", "--labels", "labels.txt"], "no class is called 'rat'; close: cat"),
     ([*SALIENCY, "-t", "twin", "--labels", "labels.txt"], "2 classes are called 'twin'"),

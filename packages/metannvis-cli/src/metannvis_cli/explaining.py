@@ -16,12 +16,12 @@ from metannvis_cli.options.model import ModelOptions
 from metannvis_cli.options.outputs import OutputOptions
 from metannvis_cli.progress import Console
 from metannvis_cli.requests import Aim, Request
-from metannvis_cli.runs import Outcome, Plan, fail_if_some_failed, planned, run
+from metannvis_cli.runs import Outcome, Plan, Prepared, fail_if_some_failed, planned, run
 from metannvis_cli.summary import as_dict, as_text, failed, with_file
 from metannvis_cli.tables import echo_json
 
 if TYPE_CHECKING:
-    from metannvis_cli.models import Opened
+    from metannvis_cli.models import Given, Opened
 
 __all__ = ["Call", "explain_all"]
 
@@ -78,7 +78,7 @@ def explain_all(call: Call, console: Console, *, as_json: bool) -> None:
     def tell(outcome: Outcome) -> None:
         console.clear()
         if as_json:
-            told.append(as_dict(outcome.result, outcome.files, outcome.job.inputs.options.files))
+            told.append(as_dict(outcome.result, outcome.files, outcome.job.inputs.options.files, outcome.names))
             return
         text = as_text(outcome.result, outcome.files, outcome.job.inputs.shown)
         click.echo(f"\n{text}" if told else text)
@@ -117,25 +117,25 @@ class _Preparation:
     def __init__(self, call: Call, opened: Opened, console: Console) -> None:
         self.call, self.opened, self.console = call, opened, console
         self.baselines: dict[bool, Any] = {}
-        self.read: dict[str, dict[str, Any]] = {}
+        self.read: dict[str, Given] = {}
 
     def samples(self, inputs: InputSet) -> int:
         """Number of samples of an input."""
-        arrays = self.inputs(inputs)["inputs"]
+        arrays = self.given(inputs).words["inputs"]
         arrays = getattr(arrays, "inputs", arrays)
         first = arrays[0] if isinstance(arrays, tuple) else arrays
         return 0 if first is None else len(first)
 
-    def inputs(self, inputs: InputSet) -> dict[str, Any]:
-        """Words of ``explain`` for an input; the last is kept."""
+    def given(self, inputs: InputSet) -> Given:
+        """What the model is given; the last is kept."""
         if inputs.name not in self.read:
             self.read = {inputs.name: self.opened.explained(inputs.options, self.console)}
         return self.read[inputs.name]
 
-    def __call__(self, inputs: InputSet) -> Callable[[Request], Any]:
+    def __call__(self, inputs: InputSet) -> Prepared:
         from metannvis_methods import explain
 
-        given = self.inputs(inputs)
+        given = self.given(inputs)
 
         def by(request: Request) -> Any:
             words = {
@@ -143,14 +143,14 @@ class _Preparation:
                 "translation": self.call.translation,
                 "progress": self.console.progress,
                 **request.words,
-                **given,
+                **given.words,
                 "baselines": self.baseline(request),
                 **self.call.more(self.opened, inputs, request),
             }
             result = explain(self.opened.model, request.method, **words)
             return with_file(result, self.call.path)
 
-        return by
+        return Prepared(by, given.names)
 
     def baseline(self, request: Request) -> Any:
         """The baseline of a request: a file is read as it suits the layer or the input."""

@@ -43,7 +43,9 @@ class InputSet:
 
 def is_several(text: str) -> bool:
     """Whether a text names a folder or a pattern."""
-    return not Path(text).is_file() and (Path(text).is_dir() or WILD.search(text) is not None)
+    from metannvis_methods.inputs.selections import selected
+
+    return not selected(text).path.is_file() and (Path(text).is_dir() or WILD.search(text) is not None)
 
 
 def input_sets(options: InputOptions, console: Console, *, apart: bool) -> list[InputSet]:
@@ -92,7 +94,7 @@ def _shown(file: str, alike: bool) -> str:
 
 def _files(text: str, console: Console) -> list[str]:
     """The files of a folder, with those of folders in it, or of a pattern, in the order of their names."""
-    from metannvis_methods.inputs.files import ENDINGS
+    from metannvis_methods.inputs.files import ENDINGS, is_input
 
     path = Path(text)
     if path.is_dir():
@@ -103,7 +105,7 @@ def _files(text: str, console: Console) -> list[str]:
         what = f"what {text!r} matches"
     if not found:
         raise click.BadParameter(f"{what} is no file: there is none", param_hint="--input")
-    known = [file for file in found if file.name.lower().endswith(ENDINGS)]
+    known = [file for file in found if is_input(file)]
     if not known:
         raise click.BadParameter(
             f"{what} holds nothing that is an input ({', '.join(ENDINGS)}): {_few(found)}", param_hint="--input"

@@ -7,30 +7,42 @@ from pathlib import Path
 from typing import Any
 
 import click
-from metannvis_methods.inputs import InputSpec
-from metannvis_methods.inputs import read_inputs as read_files
+from metannvis_methods.inputs import FileInputs, InputSpec, preprocessing
+from metannvis_methods.inputs import read_files as read
+from metannvis_methods.inputs.selections import selected
 
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 from metannvis_cli.wording import WORDING
 
-__all__ = ["are_images", "check_files", "check_request", "is_named", "path_of", "read_inputs"]
+__all__ = ["are_images", "check_files", "check_request", "is_named", "path_of", "read_files", "read_inputs"]
 
 
 def read_inputs(options: InputOptions, specs: Sequence[InputSpec], console: Console) -> Any:
-    """What ``--input`` names, as arrays; see :func:`metannvis_methods.inputs.read_inputs`.
+    """The arrays of :func:`read_files`."""
+    return read_files(options, specs, console).arrays
+
+
+def read_files(options: InputOptions, specs: Sequence[InputSpec], console: Console) -> FileInputs:
+    """What ``--input`` names; see :func:`metannvis_methods.inputs.read_files`.
 
     Raises
     ------
     click.BadParameter
         There is no file of that name.
     """
+    from metannvis_methods.inputs.tokens import read_vocabulary
+
+    scale: Any = options.preprocess or "unit"
+    if options.background is not None:
+        scale = options.of(preprocessing(scale, wording=WORDING))
     try:
-        return read_files(
+        return read(
             options.files,
             specs,
-            scale=options.preprocess or "unit",
+            scale=scale,
             crop=options.crop,
+            vocabulary=None if options.tokens is None else read_vocabulary(options.tokens),
             note=console.note_once,
             wording=WORDING,
         )
@@ -64,24 +76,25 @@ def check_files(inputs: InputOptions) -> None:
         One is not.
     """
     for file in inputs.files:
-        name, sign, rest = file.partition("=")
-        if not Path(file).is_file() and not is_named(file):
-            raise click.BadParameter(f"no file at {rest if sign else name!r}", param_hint="--input")
+        _, sign, rest = file.partition("=")
+        if not selected(file).path.is_file() and not is_named(file):
+            raise click.BadParameter(f"no file at {rest if sign else file!r}", param_hint="--input")
 
 
 def path_of(text: str) -> Path:
     """The file of a text, which may say which input it is for."""
-    return Path(text.partition("=")[2]) if is_named(text) else Path(text)
+    return selected(text.partition("=")[2] if is_named(text) else text).path
 
 
 def is_named(text: str) -> bool:
     """Whether a text says which input its file is for: ``NAME=FILE``."""
     _, sign, rest = text.partition("=")
-    return bool(sign) and not Path(text).is_file() and Path(rest).is_file()
+    return bool(sign) and not selected(text).path.is_file() and selected(rest).path.is_file()
 
 
 def are_images(options: InputOptions) -> bool:
-    """Whether ``--input`` names an image."""
+    """Whether ``--input`` names an image, or bytes that are pixels."""
+    from metannvis_methods.inputs.idx_files import is_idx
     from metannvis_methods.inputs.images import SUFFIXES
 
-    return any(file.lower().endswith(SUFFIXES) for file in options.files)
+    return any(path.name.lower().endswith(SUFFIXES) or is_idx(path) for path in map(path_of, options.files))

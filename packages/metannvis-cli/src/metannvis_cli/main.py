@@ -25,6 +25,7 @@ COMMANDS = (
     "translate",
     "check",
     "export-help",
+    "completion",
 )
 
 

@@ -10,14 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metannvis_methods.inputs import InputSpec, input_specs
+from metannvis_methods.inputs import FileInputs, InputSpec, input_specs
 
-from metannvis_cli.inputs import are_images, read_inputs
+from metannvis_cli.inputs import are_images, read_files
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.options.model import ModelOptions
+from metannvis_cli.outputs import Names
 from metannvis_cli.progress import Console
 
-__all__ = ["Opened", "open_model"]
+__all__ = ["Given", "Opened", "open_model"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a model is given: words of ``explain``, and what samples, features and tokens are called."""
+
+    words: dict[str, Any]
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,13 @@ class Opened:
     stated: tuple[int, ...] | None = None
     known: dict[str, Any] = field(default_factory=dict)
 
+    def read(self, options: InputOptions, console: Console) -> FileInputs:
+        """What ``--input`` names, with the names of features and tokens."""
+        return read_files(self.settled(options, console), self.specs, console)
+
     def inputs(self, options: InputOptions, console: Console) -> Any:
         """What ``--input`` names, as arrays; ``None`` if nothing."""
-        return read_inputs(self.settled(options, console), self.specs, console)
+        return self.read(options, console).arrays
 
     def settled(self, options: InputOptions, console: Console) -> InputOptions:
         """The options with the preprocessing of images: where none was asked for, what the model says, which is told."""
@@ -50,17 +63,17 @@ class Opened:
             )
         return dataclasses.replace(options, preprocess=self.known["preprocess"])
 
-    def explained(self, options: InputOptions, console: Console) -> dict[str, Any]:
+    def explained(self, options: InputOptions, console: Console) -> Given:
         """What ``--input`` names, and what was done to images, as words of ``explain``."""
         options = self.settled(options, console)
-        arrays = self.inputs(options, console)
-        if arrays is None or options.preprocess is None:
-            return {"inputs": arrays}
+        read = self.read(options, console)
+        names = Names(options.names, read.features, read.words)
+        if read.arrays is None or options.preprocess is None:
+            return Given({"inputs": read.arrays}, names)
         from metannvis_methods.inputs import Preprocessed, preprocessing
 
-        known = preprocessing(options.preprocess)
-        known = known if options.crop is None else dataclasses.replace(known, crop=options.crop)
-        return {"inputs": Preprocessed(arrays), "preprocess": known}
+        known = options.of(preprocessing(options.preprocess))
+        return Given({"inputs": Preprocessed(read.arrays), "preprocess": known}, names)
 
     def inputs_or_examples(self, options: InputOptions, console: Console, *, batch: int = 2, seed: int = 0) -> Any:
         """What ``--input`` names, else random inputs of the declared shapes.

@@ -56,6 +56,8 @@ _LISTED = re.compile(r"(?<=it takes: )[\w, ]+|(?<= needs )[\w, ]+")
 _PLAIN = re.compile(r"(?<![\w.'\"-])(value_range|batch_size|feature_mask|example_inputs|baselines)(?![\w=('-])")
 #: The word that a message begins with, as ``deadline is a number of seconds``.
 _FIRST = re.compile(rf"^({_NAMES})(?=:? (?:is|are|takes|has|say|says|names|and|stands)\b|:)")
+#: How a limit is raised in Python, which says how it is here.
+_RAISED = re.compile(r"with metannvis_translate\.limits\(\w+=…\): … \(--limit (\w+)=…\)")
 #: Calls that are commands here.
 _CALLS = {
     r"list_layers\(model\)|list_layers\(\)": "`metannvis layers MODEL`",
@@ -67,6 +69,7 @@ _CALLS = {
 
 def in_options(text: str) -> str:
     """A message of a library in the words of the command line."""
+    text = _RAISED.sub(r"--limit \1=NUMBER", text)
     for call, command in _CALLS.items():
         text = re.sub(call, command, text)
     text = _FIRST.sub(lambda found: _OPTIONS[found[1]], text)

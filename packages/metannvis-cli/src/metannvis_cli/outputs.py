@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "NO_NAMES",
+    "Names",
     "check_endings",
     "check_look",
     "check_paths",
@@ -30,6 +33,41 @@ __all__ = [
     "write",
     "write_array",
 ]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the parts of inputs are called, for figures.
+
+    Attributes
+    ----------
+    samples
+        Names of the files, one a sample, else they do not count.
+    features
+        Names of the columns of a table.
+    words
+        Those of each sample's tokens.
+    """
+
+    samples: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
+
+    def of(self, result: Any) -> tuple[Any, ...]:
+        """Names of the parts that a result has values of: features, or tokens; empty if they are none of the input's."""
+        values: Any = getattr(result, "values", None)
+        axes = getattr(result, "axes", None)
+        if not isinstance(axes, str) or not hasattr(values, "shape"):
+            return ()
+        if axes == "NF" and values.shape[1] == len(self.features):
+            return self.features
+        rows = self.words
+        if axes.startswith("NT") and len(rows) == values.shape[0] and {len(row) for row in rows} == {values.shape[1]}:
+            return rows
+        return ()
+
+
+NO_NAMES = Names()
 
 
 def is_folder(path: Path) -> bool:
@@ -113,7 +151,7 @@ def refuse_unwritable(path: Path, *, overwrite: bool) -> None:
     check_target(path)
 
 
-def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None:
+def write(result: Any, output: OutputOptions, names: Names = NO_NAMES) -> None:
     """Write an explanation or a comparison, or several explanations, each path by its ending.
 
     Parameters
@@ -123,7 +161,7 @@ def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None
     output
         Where to.
     names
-        Those of the samples, if they are known.
+        Those of the samples and of their parts, if they are known.
 
     Raises
     ------
@@ -177,22 +215,28 @@ def _make(folder: Path) -> None:
         raise WriteError(error, folder) from error
 
 
-def _look(result: Any, output: OutputOptions, names: Sequence[str]) -> dict[str, Any]:
+def _look(result: Any, output: OutputOptions, names: Names) -> dict[str, Any]:
     """Options of the figure of a result: those that its kind has, and the names of the samples if there is one each."""
     from metannvis_plot.dispatch import choose_kind, options_of
 
     look = output.look
-    known = options_of(look.get("kind") or choose_kind(result))
+    parts = names.of(result)
+    kind = look.get("kind") or choose_kind(result, named=bool(parts))
+    known = options_of(kind)
     found = {name: value for name, value in look.items() if name == "kind" or name in known}
     one = next(iter(result.values())) if isinstance(result, dict) else result
     inputs = getattr(one, "inputs", None)
     samples = len(inputs[0] if isinstance(inputs, tuple) else inputs) if inputs is not None else 0
-    if "sample_names" in known and names and len(names) == samples:
-        found["sample_names"] = tuple(names)
+    if "sample_names" in known and names.samples and len(names.samples) == samples:
+        found["sample_names"] = names.samples
+    if parts and kind in ("bars", "text"):
+        found["names"] = parts
+    elif parts and kind == "tokens" and len(parts) == 1:
+        found["names"] = parts[0]
     return found
 
 
-def _look_of_page(result: Any, output: OutputOptions, names: Sequence[str]) -> dict[str, Any]:
+def _look_of_page(result: Any, output: OutputOptions, names: Names) -> dict[str, Any]:
     """Options of all figures of a page: those that each of its results has."""
     if not isinstance(result, dict):
         return _look(result, output, names)

@@ -11,11 +11,11 @@ from metannvis_cli.errors import Failure, message_of
 from metannvis_cli.file_names import distinct
 from metannvis_cli.input_files import InputSet
 from metannvis_cli.options.outputs import SUFFIXES, OutputOptions
-from metannvis_cli.outputs import check_paths, in_folders, is_folder, write
+from metannvis_cli.outputs import NO_NAMES, Names, check_paths, in_folders, is_folder, write
 from metannvis_cli.progress import Console
 from metannvis_cli.requests import Request
 
-__all__ = ["Outcome", "Plan", "fail_if_some_failed", "planned", "run"]
+__all__ = ["Outcome", "Plan", "Prepared", "fail_if_some_failed", "planned", "run"]
 
 #: Kinds of figures that hold several results.
 TOGETHER = ("grid", "comparison")
@@ -55,12 +55,21 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """An input that was read: what explains it, and what its parts are called."""
+
+    explain: Callable[[Request], Any]
+    names: Names
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a job: a result and the files that hold it, or an error."""
 
     job: Job
     result: Any = None
     files: tuple[Any, ...] = ()
+    names: Names = NO_NAMES
     error: str | None = None
 
 
@@ -131,7 +140,7 @@ def _of_inputs(sets: Sequence[InputSet], output: OutputOptions) -> dict[str, Out
 
 def run(
     plan: Plan,
-    prepare: Callable[[InputSet], Callable[[Request], Any]],
+    prepare: Callable[[InputSet], Prepared],
     console: Console,
     tell: Callable[[Outcome], None],
 ) -> list[Outcome]:
@@ -157,17 +166,17 @@ def run(
 
     outcomes: list[Outcome] = []
     kept: dict[str, Any] = {}
-    names: tuple[str, ...] = ()
+    names = NO_NAMES
     for inputs, jobs in _by_input(plan):
         first = len(outcomes)
         with sharing():
-            explain: Callable[[Request], Any] | None = None
+            ready: Prepared | None = None
             for job in jobs:
                 console.begin(f"{len(outcomes) + 1} of {len(plan.jobs)}" if len(plan.jobs) > 1 else "")
                 try:
-                    explain = explain or prepare(inputs)
-                    result = explain(job.request)
-                    written = _written(result, job, inputs.options.names)
+                    ready = ready or prepare(inputs)
+                    result = ready.explain(job.request)
+                    written = _written(result, job, ready.names)
                 except Exception as error:
                     if len(plan.jobs) == 1 or console.debug:
                         raise
@@ -178,27 +187,27 @@ def run(
                 for one in written:
                     tell(one)
         done = _headed(outcomes[first:])
+        names = NO_NAMES if ready is None else ready.names
         if inputs.name in plan.of_input and done:
-            write(done, plan.of_input[inputs.name], inputs.options.names)
+            write(done, plan.of_input[inputs.name], names)
         if plan.of_all.paths:
             kept |= done
-            names = inputs.options.names
         outcomes[first:] = [dataclasses.replace(one, result=None) for one in outcomes[first:]]
     console.begin("")
     if kept:
-        write(kept, plan.of_all, names if len({job.inputs.name for job in plan.jobs}) == 1 else ())
+        write(kept, plan.of_all, names if len({job.inputs.name for job in plan.jobs}) == 1 else NO_NAMES)
     return outcomes
 
 
-def _written(result: Any, job: Job, names: Sequence[str]) -> list[Outcome]:
+def _written(result: Any, job: Job, names: Names) -> list[Outcome]:
     """The result in its files; of one for each of several classes, which a method may give, each in its own."""
     if not isinstance(result, dict):
         write(result, job.output, names)
-        return [Outcome(job, result, tuple(job.output.paths))]
+        return [Outcome(job, result, tuple(job.output.paths), names)]
     outputs = {name: _called(job.output, str(name), str(name)) for name in result}
     for name, one in result.items():
         write(one, outputs[name], names)
-    return [Outcome(job, one, tuple(outputs[name].paths)) for name, one in result.items()]
+    return [Outcome(job, one, tuple(outputs[name].paths), names) for name, one in result.items()]
 
 
 def _headed(outcomes: Sequence[Outcome]) -> dict[str, Any]:

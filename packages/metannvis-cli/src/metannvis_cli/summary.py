@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metannvis_cli.input_files import InputSet
-from metannvis_cli.outputs import command_line
+from metannvis_cli.outputs import NO_NAMES, Names, command_line
 from metannvis_cli.requests import Request
 
 __all__ = ["as_dict", "as_text", "failed", "with_file"]
@@ -51,7 +51,7 @@ def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
     return "\n".join(lines)
 
 
-def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = ()) -> dict[str, Any]:
+def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = (), names: Names = NO_NAMES) -> dict[str, Any]:
     """The same, options and time, and what repeats it, as plain values."""
     return {
         "method": result.method,
@@ -78,6 +78,7 @@ def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = ()) -> d
         "warnings": list(result.warnings),
         "seconds": result.seconds,
         "options": dict(result.options),
+        "names": names.of(result) or None,
         "files": [str(path) for path in files],
         "repeat": _repeat(result, inputs),
     }

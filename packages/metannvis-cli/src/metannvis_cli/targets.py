@@ -12,7 +12,19 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_cli.options.vocabulary import VocabularyOptions
 from metannvis_cli.requests import Aim
 
-__all__ = ["position", "read_aims", "read_labels", "read_targets"]
+__all__ = [
+    "FOLDER",
+    "FOLDERS",
+    "labels_of_folders",
+    "position",
+    "read_aims",
+    "read_labels",
+    "read_targets",
+    "targets_of_folders",
+]
+
+#: Words in place of a class and of a file of labels: those of the folders that the inputs are in.
+FOLDER, FOLDERS = "folder", "folders"
 
 
 def read_labels(path: Path | None) -> tuple[str, ...] | None:
@@ -50,7 +62,7 @@ def read_targets(texts: Sequence[str], labels: Sequence[str] | None) -> Any:
 
 
 def read_aims(texts: Sequence[str], labels: Sequence[str] | None, vocabulary: VocabularyOptions) -> list[Aim]:
-    """Each target by itself, over the region if there is one.
+    """Each target by itself, over the region if there is one; ``folder`` is settled for each input by its folder.
 
     Raises
     ------
@@ -59,7 +71,42 @@ def read_aims(texts: Sequence[str], labels: Sequence[str] | None, vocabulary: Vo
     """
     if not texts:
         return [Aim("", vocabulary.aimed(None))] if vocabulary.region is not None else []
+    if list(texts) == [FOLDER] and FOLDER not in (labels or ()):
+        return [Aim(FOLDER, None)]
     return [Aim(text, vocabulary.aimed(read_targets([text], labels))) for text in texts]
+
+
+def targets_of_folders(files: Sequence[Sequence[Path]], labels: Sequence[str] | None) -> list[Any]:
+    """The classes that the folders of files are called after, of each input: one, or one a file.
+
+    Raises
+    ------
+    click.BadParameter
+        No class is called so.
+    """
+    if labels is None:
+        raise click.BadParameter(
+            "folder needs the names of the classes: --labels FILE or --labels folders", param_hint="--target"
+        )
+    found = [[_target(path.resolve().parent.name, labels) for path in paths] for paths in files]
+    return [targets[0] if len(targets) == 1 else targets for targets in found]
+
+
+def labels_of_folders(files: Sequence[Sequence[Path]]) -> tuple[str, ...]:
+    """The names of the folders that files are in, in the order of the alphabet, as PyTorch and Keras number them.
+
+    Raises
+    ------
+    click.BadParameter
+        There are not two of them.
+    """
+    names = sorted({path.resolve().parent.name for paths in files for path in paths})
+    if len(names) < 2:
+        raise click.BadParameter(
+            f"folders are the classes' names where inputs lie in a folder a class; there is {len(names)}",
+            param_hint="--labels",
+        )
+    return tuple(names)
 
 
 def position(text: str | None, hint: str) -> int | tuple[int, ...] | None:

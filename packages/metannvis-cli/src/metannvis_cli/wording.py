@@ -6,4 +6,9 @@ from metannvis_methods.inputs.wording import Wording
 
 __all__ = ["WORDING"]
 
-WORDING = Wording(name_files="Say --input NAME=FILE", scale="--preprocess {}", records="or a .json file that holds one")
+WORDING = Wording(
+    name_files="Say --input NAME=FILE",
+    scale="--preprocess {}",
+    records="or a .json file that holds one",
+    vocabulary="--tokens FILE",
+)

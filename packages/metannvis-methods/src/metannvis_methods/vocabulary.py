@@ -112,6 +112,8 @@ class Preprocessing:
         Which share of the shorter side is left by that: 224/256 where images are made 256 and cut to 224.
     interpolation
         ``"nearest"``, ``"bilinear"``, ``"bicubic"``, ``"lanczos"``, ``"box"`` or ``"hamming"``.
+    background
+        What transparent images are laid over: a colour's name, or ``"#rrggbb"``.
     """
 
     divisor: float = 1.0
@@ -122,6 +124,7 @@ class Preprocessing:
     crop: bool = False
     crop_share: float = 1.0
     interpolation: str = "bilinear"
+    background: str = "white"
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -137,6 +140,8 @@ class Preprocessing:
             if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
                 raise InvalidArgumentError(f"preprocess: size is (height, width), not {self.size!r}")
             object.__setattr__(self, "size", size)
+        if not isinstance(self.background, str):
+            raise InvalidArgumentError(f"preprocess: background is the name of a colour, not {self.background!r}")
         if not isinstance(self.crop, bool):
             raise InvalidArgumentError(f"preprocess: crop is true or false, not {self.crop!r}")
         if not _is_number(self.crop_share) or not 0 < self.crop_share <= 1:

@@ -93,10 +93,10 @@ def test_models_that_take_no_image(photo, port, message):
         read_image(photo[0], port, scale="unit", crop=False)
 
 
-def test_sixteen_bits_are_refused(tmp_path):
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(InvalidArgumentError, match="8 bits"):
-        read_image(tmp_path / "deep.png", GRAY, scale="unit", crop=False)
+def test_floats_are_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "deep.tif")
+    with pytest.raises(InvalidArgumentError, match="mode F, not 8 or 16 bits a colour"):
+        read_image(tmp_path / "deep.tif", GRAY, scale="unit", crop=False)
 
 
 def test_a_picture_of_more_pixels_than_the_limit(tmp_path):

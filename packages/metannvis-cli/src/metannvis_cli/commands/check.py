@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from metannvis_cli.errors import Failure
+from metannvis_cli.options import completion
 from metannvis_cli.options.check import tolerance_of, tolerance_option
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     "pairs",
     multiple=True,
     metavar="NAME[=NAME]",
+    shell_complete=completion.layers,
     help="A layer of SOURCE to compare too, and its name in TARGET where that is another.",
 )
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Number of random inputs.")

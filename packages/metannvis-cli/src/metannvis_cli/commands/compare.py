@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -30,10 +31,21 @@ KINDS = ("figure", "page")
 )
 @model_argument
 @method_name_option("Key of a method that several toolsets have.")
-@click.option("--toolset", "toolsets", multiple=True, help="Two or more; default: every one that has the method.")
+@click.option(
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    shell_complete=completion.toolsets,
+    help="Two or more; default: every one that has the method.",
+)
 @input_options
 @target_options
-@click.option("--layer", "-l", help="Name of a layer of this model; default: the last convolution.")
+@click.option(
+    "--layer",
+    "-l",
+    shell_complete=completion.layers,
+    help="Name of a layer of this model; default: the last convolution.",
+)
 @baseline_option
 @vocabulary_options()
 @click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")
@@ -104,10 +116,11 @@ def command(
             )
     check_paths(output, KINDS)
     opened = open_model(path, model, console, shape=inputs.shape)
+    given = opened.explained(inputs, console)
     found = compare(
         opened.model,
         method,
-        **opened.explained(inputs, console),
+        **given.words,
         toolsets=toolsets or None,
         align=not no_align,
         signed=signed,
@@ -124,7 +137,7 @@ def command(
         progress=console.progress,
         **everyone,
     )
-    write(found, output, inputs.names)
+    write(found, output, given.names)
     console.clear()
     if as_json:
         results = [as_dict(with_file(result, path), (), inputs.files) for result in found.explanations]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
@@ -11,8 +12,8 @@ from metannvis_cli.tables import echo_json
 
 
 @click.command("describe", epilog=example("metannvis describe integrated_gradients --toolset captum"))
-@click.argument("method")
-@click.option("--toolset", help="Only that toolset's.")
+@click.argument("method", shell_complete=completion.methods)
+@click.option("--toolset", shell_complete=completion.toolsets, help="Only that toolset's.")
 @json_option
 @work
 def command(method: str, toolset: str | None, as_json: bool, console: Console) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -19,6 +20,11 @@ from metannvis_cli.options.model import ModelOptions, model_argument, model_opti
 from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
+
+if TYPE_CHECKING:
+    from metannvis_cli.input_files import InputSet
+    from metannvis_cli.models import Opened
+    from metannvis_cli.requests import Request
 
 KINDS = ("figure", "page", "result", "values")
 
@@ -35,7 +41,11 @@ KINDS = ("figure", "page", "result", "values")
 @model_argument
 @method_names_option("Key of a method; `metannvis methods` lists them. May be given several times.")
 @click.option(
-    "--toolset", "toolsets", multiple=True, help="Whose method, several: each; default: one that needs no translation."
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    shell_complete=completion.toolsets,
+    help="Whose method; several: each. Default: one that needs no translation.",
 )
 @input_options
 @target_options
@@ -44,6 +54,7 @@ KINDS = ("figure", "page", "result", "values")
     "-l",
     "layers",
     multiple=True,
+    shell_complete=completion.layers,
     help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: a result and files each.",
 )
 @click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")
@@ -85,10 +96,18 @@ def command(
     from metannvis_cli.errors import wrong_usage
     from metannvis_cli.explaining import Call, explain_all
     from metannvis_cli.input_files import input_sets
-    from metannvis_cli.inputs import check_files, check_request
+    from metannvis_cli.inputs import check_files, check_request, path_of
     from metannvis_cli.outputs import check_endings, check_look, in_folders, is_folder
     from metannvis_cli.requests import one_a_sample, requests
-    from metannvis_cli.targets import position, read_aims, read_labels
+    from metannvis_cli.targets import (
+        FOLDER,
+        FOLDERS,
+        labels_of_folders,
+        position,
+        read_aims,
+        read_labels,
+        targets_of_folders,
+    )
 
     if neuron is not None and not layers:
         raise click.BadParameter("a neuron is of a layer: give --layer", param_hint="--neuron")
@@ -98,7 +117,8 @@ def command(
         sets = input_sets(inputs, console, apart=any(map(is_folder, output.paths)))
         for one in sets:
             check_files(one.options)
-        names = read_labels(labels)
+        files = [[path_of(file) for file in one.options.files] for one in sets]
+        names = labels_of_folders(files) if labels == Path(FOLDERS) else read_labels(labels)
         words: dict[str, Any] = {
             "labels": names,
             "neuron": position(neuron, "--neuron"),
@@ -108,6 +128,11 @@ def command(
             **vocabulary.words(),
         }
         aims = read_aims(targets, names, vocabulary)
+        own = (
+            targets_of_folders(files, names)
+            if [aim.text for aim in aims] == [FOLDER] and aims[0].target is None
+            else []
+        )
         asked = requests(
             methods,
             toolsets,
@@ -118,5 +143,10 @@ def command(
             partial(check_request, inputs=sets[0].options),
             console.note,
         )
-    translation = check.of_translate or None
-    explain_all(Call(path, model, sets, asked, aims, baseline, translation, output, KINDS), console, as_json=as_json)
+    of_folder = {one.name: vocabulary.aimed(target) for one, target in zip(sets, own, strict=False)}
+
+    def more(opened: Opened, one: InputSet, request: Request) -> Mapping[str, Any]:
+        return {"target": of_folder[one.name]} if of_folder else {}
+
+    call = Call(path, model, sets, asked, aims, baseline, check.of_translate or None, output, KINDS, more)
+    explain_all(call, console, as_json=as_json)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
@@ -14,10 +15,20 @@ from metannvis_cli.tables import echo_json, table
 
 
 @click.command("methods", epilog=example("metannvis methods --kind layer"))
-@click.option("--toolset", help="Only those of a toolset, such as captum.")
-@click.option("--framework", help="Only those that run on models of a framework: torch, tensorflow.")
-@click.option("--kind", help="Only primary, layer, neuron or feature_visualization ones.")
-@click.option("--family", help="Only gradient, perturbation, cam, activation or optimization ones.")
+@click.option("--toolset", shell_complete=completion.toolsets, help="Only those of a toolset, such as captum.")
+@click.option(
+    "--framework",
+    shell_complete=completion.frameworks,
+    help="Only those that run on models of a framework: torch, tensorflow.",
+)
+@click.option(
+    "--kind", shell_complete=completion.kinds, help="Only primary, layer, neuron or feature_visualization ones."
+)
+@click.option(
+    "--family",
+    shell_complete=completion.families,
+    help="Only gradient, perturbation, cam, activation or optimization ones.",
+)
 @json_option
 @work
 def command(as_json: bool, console: Console, **wanted: Any) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -94,6 +93,8 @@ def command(
 
 def _with_free(axes: Sequence[int], examples: Any) -> tuple[int | None, ...]:
     """The shape of the one example input, ``None`` at the batch and at the axes given."""
+    from metannvis_translate.errors import InvalidArgumentError
+
     if isinstance(examples, tuple):
         raise InvalidArgumentError(f"--free-axes is for a model of one input, and this one has {len(examples)}")
     if max(axes) >= examples.ndim:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
@@ -31,7 +32,9 @@ KINDS = ("figure", "page", "result", "values")
 )
 @model_argument
 @method_names_option("Key of a method; several: each.", default="activation_maximization")
-@click.option("--toolset", "toolsets", multiple=True, help="Whose method; several: each.")
+@click.option(
+    "--toolset", "toolsets", multiple=True, shell_complete=completion.toolsets, help="Whose method; several: each."
+)
 @target_options
 @click.option("--steps", type=click.IntRange(1), help="Number of steps; default: the toolkit's.")
 @click.option(

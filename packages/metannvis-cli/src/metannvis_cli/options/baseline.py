@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.progress import Console
 
@@ -19,6 +20,7 @@ __all__ = ["baseline_of", "baseline_option", "check_baseline"]
 baseline_option = click.option(
     "--baseline",
     metavar="NUMBER|WORD|FILE",
+    shell_complete=completion.words("black", "white", "mean", "blur", "noise", "uniform", "neutral"),
     help="Baseline of methods that have one: a number, an .npy or .npz file, or black, white, mean, blur, noise, uniform, "
     "neutral.",
 )

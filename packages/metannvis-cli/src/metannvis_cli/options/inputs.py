@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.grouping import as_one
 from metannvis_cli.options.values import shape_of
 
@@ -33,6 +35,19 @@ def known_preprocessing(text: str | None) -> str | None:
     return text
 
 
+def known_color(text: str | None) -> str | None:
+    """The text, if it names a colour."""
+    if text is None:
+        return None
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no colour: give a name such as white, or #rrggbb") from error
+    return text
+
+
 @dataclass(frozen=True)
 class InputOptions:
     """What a command gives a model, and how images are read for it.
@@ -45,6 +60,10 @@ class InputOptions:
         Name, JSON file or record of a preprocessing of images; ``None``: what the model says, else 0…1.
     crop
         Whether images are cut to the model's aspect; ``None``: as the preprocessing has it.
+    background
+        Colour that transparent images are laid over; ``None``: as the preprocessing has it.
+    tokens
+        File of the words of a text.
     shape
         Shape that the model takes if it declares none, batch first.
     """
@@ -52,12 +71,19 @@ class InputOptions:
     files: tuple[str, ...] = ()
     preprocess: str | Preprocessing | None = None
     crop: bool | None = None
+    background: str | None = None
+    tokens: Path | None = None
     shape: tuple[int, ...] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the files, one each, for figures; empty if they are of several inputs."""
         return () if any("=" in file for file in self.files) else tuple(Path(file).name for file in self.files)
+
+    def of(self, known: Preprocessing) -> Preprocessing:
+        """A preprocessing with what was said beside it."""
+        said: dict[str, Any] = {"crop": self.crop, "background": self.background}
+        return dataclasses.replace(known, **{name: value for name, value in said.items() if value is not None})
 
 
 input_options = as_one(
@@ -69,13 +95,16 @@ input_options = as_one(
         "files",
         multiple=True,
         metavar="[NAME=]FILE",
-        help="Image, .npy or .npz; several make a batch. NAME says which input of a model with several.",
+        help="Image, .npy, .npz, table (.csv, .tsv), tokens (.txt, .ids), IDX file (MNIST's); or a folder or a pattern, whose "
+        "files are explained one by one. Several make a batch, unless --output is a folder. FILE[3] and FILE[0:10] are samples "
+        "of a file, FILE[name] is an array of an .npz. NAME says which input of a model with several.",
     ),
     click.option(
         "--preprocess",
         "--scale",
         "preprocess",
         metavar="NAME|FILE",
+        shell_complete=completion.presets,
         callback=lambda ctx, param, value: known_preprocessing(value),
         help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
         "(imagenet-torch) that data set's mean 0 and deviation 1, of the middle of the image, imagenet-caffe (ResNet50, VGG16 "
@@ -88,6 +117,17 @@ input_options = as_one(
         default=None,
         help="Cut an image to the model's aspect, or distort it; default: as the preprocessing has it, which is --no-crop of "
         "all but imagenet and imagenet-torch.",
+    ),
+    click.option(
+        "--background",
+        metavar="COLOR",
+        callback=lambda ctx, param, value: known_color(value),
+        help="What transparent images are laid over: a name, or #rrggbb; default: white, and it is told.",
+    ),
+    click.option(
+        "--tokens",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Words of a text's ids: a word a line, a JSON object or list, or a tokenizer.json.",
     ),
     click.option(
         "--input-shape",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from metannvis_cli.option_words import WORDS
+from metannvis_cli.options import completion
 from metannvis_cli.options.grouping import together
 
 __all__ = [
@@ -25,6 +26,14 @@ __all__ = [
 #: Words that a shell knows for what Python writes otherwise.
 PLAIN = {"true": True, "false": False, "none": None, "null": None}
 
+
+def _labels(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    if value is None or value == "folders":
+        return None if value is None else Path(value)
+    path: Path = click.Path(exists=True, dir_okay=False, path_type=Path).convert(value, parameter, ctx)
+    return path
+
+
 target_options = together(
     click.option(
         "--target",
@@ -32,14 +41,17 @@ target_options = together(
         "targets",
         multiple=True,
         metavar="CLASS",
+        shell_complete=completion.classes,
         help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
         "several: one a sample of a batch of so many, else each for every input; `negative`: what speaks against a single "
-        "output. Default: the predicted class.",
+        "output; `folder`: the class that an input's folder is called after. Default: the predicted class.",
     ),
     click.option(
         "--labels",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names.",
+        callback=_labels,
+        metavar="FILE|folders",
+        help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names; `folders`: the names of "
+        "the folders that the inputs lie in, in the order of the alphabet.",
     ),
 )
 
@@ -57,7 +69,9 @@ def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...])
 
 def method_name_option(text: str) -> Any:
     """``--method``, once."""
-    return click.option("--method", "-m", required=True, multiple=True, callback=_one, help=text)
+    return click.option(
+        "--method", "-m", required=True, multiple=True, callback=_one, help=text, shell_complete=completion.methods
+    )
 
 
 method_option = click.option(
@@ -66,6 +80,7 @@ method_option = click.option(
     "options",
     multiple=True,
     metavar="NAME=VALUE",
+    shell_complete=completion.options,
     help="Option of the method, by the toolkit's name; the value is a Python literal, or words: regularizers=norm:0.3,"
     "total_variation. Of one method or toolset: METHOD:NAME=VALUE. `metannvis describe METHOD` lists both.",
 )
@@ -74,7 +89,8 @@ method_option = click.option(
 def method_names_option(text: str, default: str | None = None) -> Any:
     """``--method``, as often as wanted."""
     how: dict[str, Any] = {"required": True} if default is None else {"default": (default,), "show_default": default}
-    return click.option("--method", "-m", "methods", multiple=True, help=text, **how)
+    complete = completion.methods
+    return click.option("--method", "-m", "methods", multiple=True, help=text, shell_complete=complete, **how)
 
 
 def literal(text: str) -> Any:

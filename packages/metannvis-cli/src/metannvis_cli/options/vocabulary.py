@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from metannvis_cli.options import completion
 from metannvis_cli.options.grouping import Function, as_one
 
 __all__ = ["VocabularyOptions", "vocabulary_options"]
@@ -132,6 +133,7 @@ OPTIONS: Mapping[str, Function] = {
     "feature_mask": click.option(
         "--feature-mask",
         metavar="WORD|FILE",
+        shell_complete=completion.words("superpixels", "grid", "pixels", "channels"),
         help="Features of methods that take some: superpixels, grid, grid:CELLS, pixels, channels, or an .npy file.",
     ),
     "data": click.option(

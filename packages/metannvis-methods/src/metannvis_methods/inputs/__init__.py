@@ -8,7 +8,7 @@ black and white to it, :func:`read_inputs` reads files for it. Images need the e
 from __future__ import annotations
 
 from metannvis_methods.inputs.carried import carried, customary
-from metannvis_methods.inputs.files import read_inputs
+from metannvis_methods.inputs.files import FileInputs, read_files, read_inputs
 from metannvis_methods.inputs.image_inputs import Preprocessed
 from metannvis_methods.inputs.images import read_image
 from metannvis_methods.inputs.input_specs import InputSpec, input_specs
@@ -18,6 +18,7 @@ from metannvis_methods.inputs.preprocessing import preprocessing
 from metannvis_methods.inputs.wording import Wording
 
 __all__ = [
+    "FileInputs",
     "InputSpec",
     "Preprocessed",
     "Wording",
@@ -26,6 +27,7 @@ __all__ = [
     "input_specs",
     "preprocessing",
     "range_of_model",
+    "read_files",
     "read_image",
     "read_inputs",
     "read_labels",

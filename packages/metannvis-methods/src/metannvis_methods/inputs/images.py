@@ -21,7 +21,7 @@ from metannvis_methods.vocabulary import Preprocessing
 if TYPE_CHECKING:
     import PIL.Image
 
-__all__ = ["SUFFIXES", "laid_out", "picture_pixels", "read_image"]
+__all__ = ["SUFFIXES", "laid_out", "picture_pixels", "read_image", "read_pixels"]
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -70,6 +70,46 @@ def read_image(
     return laid_out(scaled, spec), note
 
 
+def read_pixels(
+    images: Array,
+    spec: InputSpec | None,
+    name: str,
+    *,
+    scale: Any = "unit",
+    crop: bool | None = None,
+    wording: Wording = ARGUMENTS,
+) -> tuple[Array, str]:
+    """Images of bytes, as :func:`read_image` makes them of files; for a model of features their pixels in a row.
+
+    Parameters
+    ----------
+    images
+        Shape ``(N, H, W)``, or ``(N, H, W, C)``, uint8.
+    spec, scale, crop, wording
+        See there.
+    name
+        What messages call the file.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The model takes no such images.
+    """
+    known = preprocessing(scale, wording=wording)
+    known = known if crop is None else dataclasses.replace(known, crop=crop)
+    if spec is not None and len(spec.shape) == 2 and spec.shape[1] in (None, images[0].size):
+        flat = scale_pixels(images.reshape(len(images), -1).astype(np.float32), known, name=name, wording=wording)
+        return np.asarray(flat, np.float32), f"{name}: {images.shape[1]} × {images.shape[2]} pixels in a row"
+    require_extra("PIL", "images", "Pillow")
+    from PIL import Image
+
+    found, note = [], ""
+    for image in images:
+        pixels, note = picture_pixels(Image.fromarray(image), spec, known)
+        found.append(laid_out(scale_pixels(pixels, scale, name=name, wording=wording), spec))
+    return np.concatenate(found), note.replace("the image", name, 1)
+
+
 def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -> tuple[Array, str]:
     """Pixels 0…255 of a file or of Pillow's image, in the colours and size that a model takes, and what was done to its size.
 
@@ -90,12 +130,17 @@ def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -
     if channels is not None and channels not in CHANNELS:
         raise InvalidArgumentError(f"{one}, but the model takes {channels} channels: give an array (.npy)")
     mode = MODES[channels] if channels else MODES[3] if known.colours > 1 else None
-    picture = _opened(Path(picture), mode) if is_file else _upright(picture, mode, name)
+    how = (mode, name, known.background)
+    picture, done = _opened(Path(picture), *how) if is_file else _upright(picture, *how)
     before, size = picture.size, _size(picture.size, spec, known)
     if size != before:
         picture = _resized(picture, size, known)
-    note = "" if before == size else f"{name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
-    return np.asarray(picture, np.float32), note
+        done += (f"{before[0]} × {before[1]} pixels made {size[0]} × {size[1]}",)
+    pixels = np.asarray(picture, np.float32)
+    if picture.mode == "F" and mode in ("RGB", "RGBA"):  # of sixteen bits, which Pillow has in grey only
+        opaque = [np.full_like(pixels, 255.0)] if mode == "RGBA" else []
+        pixels = np.stack([pixels] * 3 + opaque, axis=-1)
+    return pixels, f"{name}: {', '.join(done)}" if done else ""
 
 
 def _resized(picture: PIL.Image.Image, size: tuple[int, int], known: Preprocessing) -> PIL.Image.Image:
@@ -138,8 +183,8 @@ def laid_out(pixels: Array, spec: InputSpec | None) -> Array:
     return np.ascontiguousarray(pixels[None], np.float32)
 
 
-def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
-    """The picture, upright, in a mode of eight bits; its size is looked at before a pixel is."""
+def _opened(path: Path, mode: str | None, name: str, background: str) -> tuple[PIL.Image.Image, tuple[str, ...]]:
+    """The picture as :func:`_upright` has it; its size is looked at before a pixel is."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -150,7 +195,7 @@ def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
             with Image.open(path, formats=FORMATS) as file:
                 pixels = file.width * file.height
                 check_limit("image_pixels", pixels, f"{path.name} has {file.width} × {file.height} pixels:")
-                return _upright(file, mode, path.name)
+                return _upright(file, mode, name, background)
     except MetannvisError:
         raise
     except UnidentifiedImageError as error:
@@ -162,15 +207,37 @@ def _opened(path: Path, mode: str | None) -> PIL.Image.Image:
         raise DamagedFileError(f"{path.name} cannot be read as an image: {said}") from error
 
 
-def _upright(picture: PIL.Image.Image, mode: str | None, name: str) -> PIL.Image.Image:
-    """The picture as its orientation tag has it, in a mode of eight bits."""
-    from PIL import ImageOps
+def _upright(
+    picture: PIL.Image.Image, mode: str | None, name: str, background: str
+) -> tuple[PIL.Image.Image, tuple[str, ...]]:
+    """The picture as its orientation tag has it, of eight bits, or of floats 0…255 if it has sixteen; and what was done."""
+    from PIL import Image, ImageOps
 
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(np.asarray(picture).astype(np.float32) / 257), ("16 bits made 0…255",)
     if picture.mode.startswith(("I", "F")):
         raise InvalidArgumentError(
-            f"{name} has pixels of mode {picture.mode}, not 8 bits a colour: give an array (.npy)"
+            f"{name} has pixels of mode {picture.mode}, not 8 or 16 bits a colour: give an array (.npy)"
         )
-    return ImageOps.exif_transpose(picture).convert(mode or _own_mode(picture.mode))
+    mode = mode or _own_mode(picture.mode)
+    if mode != "RGBA" and (picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info):
+        picture = picture.convert("RGBA")
+        if picture.getchannel("A").getextrema() != (255, 255):
+            beneath = Image.new("RGBA", picture.size, _color(background))
+            return Image.alpha_composite(beneath, picture).convert(mode), (f"transparent, laid over {background}",)
+    return picture.convert(mode), ()
+
+
+def _color(background: str) -> tuple[int, ...]:
+    from PIL import ImageColor
+
+    try:
+        return (*ImageColor.getrgb(background)[:3], 255)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"the background {background!r} is no colour: give a name such as white, or #rrggbb"
+        ) from error
 
 
 def _own_mode(mode: str) -> str:

@@ -19,11 +19,14 @@ class Wording:
         The preprocessing, with ``{}`` in place of its name.
     records
         What else than a name a preprocessing may be, as the end of a list.
+    vocabulary
+        The vocabulary of texts.
     """
 
     name_files: str = "Name the input of each file, 'NAME=FILE'"
     scale: str = "scale={!r}"
     records: str = "a Preprocessing, a dict of its fields, or a .json file that holds one"
+    vocabulary: str = "vocabulary=read_vocabulary(…)"
 
 
 #: The words of a caller in Python.
