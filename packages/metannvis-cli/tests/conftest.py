@@ -53,7 +53,7 @@ def metannvis(monkeypatch) -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Path:
     """Model files: ``net.pt2``, ``net.keras``, ``net.onnx``, a state dict ``net.pt`` with ``architecture.py``.
-    And inputs for them, ``torch.npy`` and ``keras.npy``.
+    And inputs for them, ``torch.npy`` and ``keras.npy``, and the former one by one in ``digits``.
 
     Images of 6×5 pixels and 3 colours, 4 classes, a layer that is called ``conv``.
     """
@@ -68,6 +68,9 @@ def models(tmp_path_factory) -> Path:
     images = np.random.default_rng(0).random((2, 3, 6, 5), np.float32)
     np.save(folder / "torch.npy", images)
     np.save(folder / "keras.npy", images.transpose(0, 2, 3, 1))
+    (folder / "digits").mkdir()
+    for number, image in enumerate(images):
+        np.save(folder / "digits" / f"{number}.npy", image)
     (folder / "architecture.py").write_text(ARCHITECTURE)
     module = runpy.run_path(str(folder / "architecture.py"))["make"]().eval()
     save_model(module, folder / "net.pt2", example_inputs=images)

@@ -36,9 +36,8 @@ def test_options_of_one_toolset(metannvis, models):
 
 
 def test_a_method_of_one_toolset_cannot_be_compared(metannvis, models):
-    stderr = metannvis("compare", models / "net.pt2", "-m", "deep_lift", "-i", models / "torch.npy", code=1).stderr
-    assert "two toolsets" in stderr
-    assert stderr.count("\n") == 1
+    stderr = metannvis("compare", models / "net.pt2", "-m", "deep_lift", "-i", models / "torch.npy", code=2).stderr
+    assert "two toolsets or more" in stderr
 
 
 @pytest.mark.parametrize(("model", "shape"), [("net.pt2", (2, 3, 6, 5)), ("net.keras", (2, 6, 5, 3))])
@@ -62,7 +61,7 @@ def test_the_rate_counts(metannvis, models, tmp_path):
 
 
 def test_what_explains_an_input_makes_none(metannvis, models):
-    assert "activation_maximization" in metannvis("visualize", models / "net.pt2", "-m", "saliency", code=1).stderr
+    assert "activation_maximization" in metannvis("visualize", models / "net.pt2", "-m", "saliency", code=2).stderr
 
 
 def test_compare_speaks_the_vocabulary(metannvis, models, tmp_path):
@@ -74,23 +73,6 @@ def test_compare_speaks_the_vocabulary(metannvis, models, tmp_path):
     ):
         found = json.loads(metannvis(*common, *words).stdout)
         assert found["rows"][0]["max_rel"] < 1e-4, words
-
-
-@pytest.mark.parametrize(
-    ("command", "words", "code", "said"),
-    [
-        ("compare", ["-m", "saliency", "-o", "captum:abs=maybe"], 1, "abs of saliency is true or false, not 'maybe'"),
-        ("compare", ["-m", "saliency", "-o", "keepdims=1"], 1, "saliency of captum has no option 'keepdims'"),
-        ("compare", ["-m", "saliency", "--baseline", "black"], 1, "takes no 'baselines'"),
-        ("compare", ["-m", "saliency", "--noise", "loud"], 2, "KIND[:SAMPLES[:STDEV]]"),
-        ("visualize", ["-o", "step=3"], 1, "has no option 'step'"),
-        ("visualize", ["-t", "cat"], 2, "a name needs --labels FILE"),
-    ],
-)
-def test_what_needs_no_model_is_told_before_one_is_opened(command, words, code, said, metannvis, models, tmp_path):
-    (tmp_path / "none.keras").write_text("no model")
-    found = metannvis(command, tmp_path / "none.keras", "-i", models / "torch.npy", *words, code=code)
-    assert said in " ".join(found.stderr.split())
 
 
 def test_visualize_one_of_several_outputs(metannvis, models, tmp_path):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from metannvis_cli.options.outputs import FIGURES, OutputOptions
-from metannvis_cli.outputs import check_outputs, in_folders
+from metannvis_cli.outputs import check_look, in_folders
 from metannvis_methods import Explanation
 from metannvis_plot.dispatch import KINDS
 
@@ -82,4 +82,4 @@ def test_a_look_without_a_figure(metannvis, tmp_path):
 
 
 def test_a_title_may_be_anything(tmp_path):
-    check_outputs(OutputOptions((tmp_path / "a.png",), title="$x_1$ <b>"), ("figure",))
+    check_look(OutputOptions((tmp_path / "a.png",), title="$x_1$ <b>"))

@@ -28,9 +28,7 @@ def test_filters(metannvis, option, value):
 
 @pytest.mark.parametrize("arguments", [["--toolset", "captm"], ["--kind", "laier"]])
 def test_what_is_not_there(metannvis, arguments):
-    stderr = metannvis("methods", *arguments, code=1).stderr
-    assert stderr.startswith("error: unknown")
-    assert stderr.count("\n") == 1
+    assert "Error: unknown" in metannvis("methods", *arguments, code=2).stderr
 
 
 def test_describe(metannvis):
@@ -43,4 +41,4 @@ def test_describe(metannvis):
 
 
 def test_describe_names_close_methods(metannvis):
-    assert "grad_cam" in metannvis("describe", "grad_cma", code=1).stderr
+    assert "grad_cam" in metannvis("describe", "grad_cma", code=2).stderr

@@ -45,7 +45,7 @@ def test_what_is_no_word_is_told_before_a_model_is_opened(metannvis, models, mon
         "smooth_samples=some": "smooth_samples of saliency is a whole number of at least 0, not 'some'",
         "keepdims=maybe": "keepdims of saliency is true or false, not 'maybe'",
     }.items():
-        assert says in metannvis(*arguments, "-m", "saliency", "-o", option, code=1).stderr
+        assert says in metannvis(*arguments, "-m", "saliency", "-o", option, code=2).stderr
 
 
 def test_words_are_described(metannvis):

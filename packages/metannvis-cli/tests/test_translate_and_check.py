@@ -39,7 +39,7 @@ def test_a_file_that_exists_stays(metannvis, models, tmp_path):
 
 
 def test_an_unknown_ending(metannvis, models, tmp_path):
-    assert ".keras" in metannvis("translate", models / "net.pt2", tmp_path / "to.xyz", code=1).stderr
+    assert ".keras" in metannvis("translate", models / "net.pt2", tmp_path / "to.xyz", code=2).stderr
     metannvis("translate", models / "net.pt2", tmp_path / "missing" / "to.keras", code=2)
 
 

@@ -21,11 +21,10 @@ def main() -> None:
     shap = explain(example.model, "kernel_shap", x, n_samples=arguments.samples, baselines="black", **words)
     grid({"LIME": lime, "KernelShap": shap}, path=arguments.output)
     positive, negative = lime.segments(num_features=4)
+    sides = ["for" if positive.any() else "", "against" if negative.any() else ""]
     print(
-        f"of the four strongest segments {(positive.any() and 'some speak for') or 'none speaks for'} a {arguments.digit}",
-        end=", ",
+        f"the four strongest segments speak {' and '.join(filter(None, sides)) or 'neither for nor against'} a {arguments.digit}"
     )
-    print("some against it" if negative.any() else "none against it")
     print(f"wrote {arguments.output}")
 
 

@@ -56,7 +56,7 @@ def test_of_several_samples_a_row_each(layers):
 
 
 def test_panels_are_of_one_size(layers):
-    sizes = {ax.get_position().bounds[2:] for ax in plot(layers(1)).axes if ax.images}
+    sizes = {tuple(np.round(ax.get_position().bounds[2:], 9)) for ax in plot(layers(1)).axes if ax.images}
     assert len(sizes) == 1
 
 

@@ -11,9 +11,10 @@ from typing import IO, Any
 
 import click
 
+from metannvis_cli.option_words import in_options
 from metannvis_cli.progress import Console
 
-__all__ = ["Failure", "Interrupted", "interruptible", "reported"]
+__all__ = ["Failure", "Interrupted", "interruptible", "message_of", "reported", "wrong_usage"]
 
 
 class Failure(click.ClickException):
@@ -99,16 +100,52 @@ def reported(console: Console) -> Iterator[None]:
         console.clear()
         if console.debug:
             raise
-        raise Failure(_message(error)) from error
+        raise Failure(message_of(error)) from error
     finally:
         console.clear()
 
 
-def _message(error: Exception) -> str:
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """What is refused before a model is opened is wrong usage, whichever package refuses it.
+
+    Raises
+    ------
+    click.UsageError
+        An argument cannot be used, is missing, or names what there is not.
+    """
+    from metannvis_methods.errors import (
+        InvalidArgumentError,
+        MissingArgumentError,
+        UnknownFrameworkError,
+        UnknownMethodError,
+        UnknownToolsetError,
+    )
+
+    context = click.get_current_context(silent=True)
+    if context is not None and (context.params.get("debug") or context.find_root().params.get("debug")):
+        yield
+        return
+    try:
+        yield
+    except (
+        InvalidArgumentError,
+        MissingArgumentError,
+        UnknownFrameworkError,
+        UnknownMethodError,
+        UnknownToolsetError,
+    ) as error:
+        raise click.UsageError(in_options(str(error))) from error
+
+
+def message_of(error: Exception) -> str:
+    """One message for an error, in the words of the command line."""
     from metannvis_translate.errors import MetannvisError, first_line
 
+    if isinstance(error, click.ClickException):
+        return error.format_message()
     if isinstance(error, MetannvisError):
-        return str(error)
+        return in_options(str(error))
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
     return f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows where)"

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +22,33 @@ __all__ = ["Opened", "open_model"]
 
 @dataclass(frozen=True)
 class Opened:
-    """A model, its framework's key, what it takes, and the shape that the caller stated for its one input."""
+    """A model file, opened: its framework's key, what it takes, the shape that the caller stated for its one input.
 
+    What was found out about it is kept in ``known``.
+    """
+
+    path: Path
     model: Any
     framework: str
     specs: tuple[InputSpec, ...]
     stated: tuple[int, ...] | None = None
+    known: dict[str, Any] = field(default_factory=dict)
 
     def inputs(self, options: InputOptions, console: Console) -> Any:
         """What ``--input`` names, as arrays; ``None`` if nothing."""
         return read_inputs(self.settled(options, console), self.specs, console)
 
     def settled(self, options: InputOptions, console: Console) -> InputOptions:
-        """The options with the preprocessing of images named, as the model says it if it was not; what it says is told."""
+        """The options with the preprocessing of images: where none was asked for, what the model says, which is told."""
         if options.preprocess is not None or not are_images(options):
             return options
-        from metannvis_methods.inputs import range_of_model
+        if "preprocess" not in self.known:
+            from metannvis_cli.preprocessing import preprocessing_of
 
-        raw = dataclasses.replace(options, preprocess="none")
-        arrays = read_inputs(raw, self.specs, Console(quiet=True))
-        arrays = arrays if isinstance(arrays, tuple) else (arrays,)
-        if any(range_of_model(self.model, self.framework, arrays, k) == (0.0, 255.0) for k in range(len(arrays))):
-            console.note(
-                "the model normalises pixels of 0…255 itself, so images are left as they are (--preprocess none)"
+            self.known["preprocess"] = preprocessing_of(
+                self.path, self.model, self.framework, self.specs, options, console
             )
-            return raw
-        return dataclasses.replace(options, preprocess="unit")
+        return dataclasses.replace(options, preprocess=self.known["preprocess"])
 
     def explained(self, options: InputOptions, console: Console) -> dict[str, Any]:
         """What ``--input`` names, and what was done to images, as words of ``explain``."""
@@ -57,7 +58,8 @@ class Opened:
             return {"inputs": arrays}
         from metannvis_methods.inputs import Preprocessed, preprocessing
 
-        known = dataclasses.replace(preprocessing(options.preprocess), crop=options.crop)
+        known = preprocessing(options.preprocess)
+        known = known if options.crop is None else dataclasses.replace(known, crop=options.crop)
         return {"inputs": Preprocessed(arrays), "preprocess": known}
 
     def inputs_or_examples(self, options: InputOptions, console: Console, *, batch: int = 2, seed: int = 0) -> Any:
@@ -105,7 +107,7 @@ def open_model(path: Path, options: ModelOptions, console: Console, *, shape: tu
     with _current_folder() if options.architecture is not None else nullcontext():
         model = load_model(path, trust=options.trust, architecture=options.architecture)
     framework = detect_framework(model)
-    return Opened(model, framework, input_specs(model, framework, shape), shape)
+    return Opened(path, model, framework, input_specs(model, framework, shape), shape)
 
 
 @contextmanager

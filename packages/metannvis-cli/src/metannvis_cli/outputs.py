@@ -13,28 +13,40 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.options.outputs import DIRECTIONS, OutputOptions
+from metannvis_cli.file_names import plain
+from metannvis_cli.options.outputs import DIRECTIONS, SUFFIXES, OutputOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["check_outputs", "in_folders", "of_layer", "refuse_unwritable", "write", "write_array"]
-
-SUFFIXES = {"figure": (".png", ".pdf", ".svg"), "page": (".html",), "result": (".npz",), "values": (".npy",)}
-
-
-def in_folders(output: OutputOptions, name: str) -> OutputOptions:
-    """Folders among the paths as files in them: the time, then the name (of the method), a figure."""
-
-    def file(path: Path) -> Path:
-        if not path.is_dir():
-            return path
-        return path / f"{time.strftime('%Y%m%d-%H%M%S')}-{_plain(name)}.png"
-
-    return dataclasses.replace(output, paths=tuple(map(file, output.paths)))
+__all__ = [
+    "check_endings",
+    "check_look",
+    "check_paths",
+    "command_line",
+    "in_folders",
+    "is_folder",
+    "refuse_unwritable",
+    "write",
+    "write_array",
+]
 
 
-def check_outputs(output: OutputOptions, kinds: Sequence[str]) -> None:
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, or names one that is to be made."""
+    return path.is_dir() or (not path.suffix and not path.exists())
+
+
+def in_folders(output: OutputOptions, *parts: str) -> OutputOptions:
+    """Folders among the paths as files in them: the time, then the parts, one file a format."""
+    stem = "-".join([time.strftime("%Y%m%d-%H%M%S"), *map(plain, parts)])
+    paths: list[Path] = []
+    for path in output.paths:
+        paths += [path / f"{stem}.{ending}" for ending in output.formats] if is_folder(path) else [path]
+    return dataclasses.replace(output, paths=tuple(paths), folders=tuple(filter(is_folder, output.paths)))
+
+
+def check_paths(output: OutputOptions, kinds: Sequence[str]) -> None:
     """Refuse, before the work, files that could not be written after it.
 
     Raises
@@ -42,22 +54,35 @@ def check_outputs(output: OutputOptions, kinds: Sequence[str]) -> None:
     click.BadParameter
         An ending is not known, or a folder is missing.
     InvalidArgumentError
-        A file exists, and is not to be overwritten; figures of that kind have no such option.
+        A file exists, and is not to be overwritten.
     WriteError
         It may not be written: no rights, a folder of that name, a name too long.
     """
+    check_endings(output, kinds)
+    for path in output.paths:
+        if not path.parent.is_dir() and path.parent not in output.folders:
+            raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist", param_hint="--output")
+        refuse_unwritable(path if path.parent.is_dir() else path.parent, overwrite=output.overwrite)
+
+
+def check_endings(output: OutputOptions, kinds: Sequence[str]) -> None:
+    """Refuse files of endings that are not known.
+
+    Raises
+    ------
+    click.BadParameter
+        One is.
+    """
     known = [suffix for kind in kinds for suffix in SUFFIXES[kind]]
     for path in output.paths:
-        if path.suffix.lower() not in known:
+        if path.suffix.lower() not in known and not is_folder(path):
             wanted = ", ".join(DIRECTIONS[kind] for kind in kinds)
-            raise click.BadParameter(f"{path.name!r} has no ending that is known: {wanted}", param_hint="--output")
-        if not path.parent.is_dir():
-            raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist", param_hint="--output")
-        refuse_unwritable(path, overwrite=output.overwrite)
-    _check_look(output)
+            raise click.BadParameter(
+                f"{path.name!r} has no ending that is known: {wanted}; a folder has none", param_hint="--output"
+            )
 
 
-def _check_look(output: OutputOptions) -> None:
+def check_look(output: OutputOptions) -> None:
     """Refuse what no figure, or none of that kind, could be drawn with."""
     look = output.look
     if not look:
@@ -89,7 +114,16 @@ def refuse_unwritable(path: Path, *, overwrite: bool) -> None:
 
 
 def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None:
-    """Write an explanation or a comparison, each path by its ending; `names` are those of the samples, if they are known.
+    """Write an explanation or a comparison, or several explanations, each path by its ending.
+
+    Parameters
+    ----------
+    result
+        A mapping of headings to explanations is drawn as one page or one figure.
+    output
+        Where to.
+    names
+        Those of the samples, if they are known.
 
     Raises
     ------
@@ -101,6 +135,8 @@ def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None
     from metannvis_translate.errors import InvalidArgumentError
     from metannvis_translate.writing import replacing
 
+    for folder in output.folders:
+        _make(folder)
     for path in output.paths:
         suffix = path.suffix.lower()
         if suffix in SUFFIXES["values"]:
@@ -112,13 +148,33 @@ def write(result: Any, output: OutputOptions, names: Sequence[str] = ()) -> None
             continue
         with replacing(path, overwrite=output.overwrite) as new:
             if suffix in SUFFIXES["figure"]:
-                result.plot(path=new, **_look(result, output, names))
+                look = _look(result, output, names)
+                if isinstance(result, dict):
+                    from metannvis_plot import plot
+
+                    plot(result, path=new, **look)
+                else:
+                    result.plot(path=new, **look)
             elif suffix in SUFFIXES["page"]:
                 from metannvis_plot import report
 
-                report(result, new, command=shlex.join(["metannvis", *sys.argv[1:]]), **_look(result, output, names))
+                report(result, new, command=command_line(), **_look_of_page(result, output, names))
             else:
                 result.save(new)
+
+
+def command_line() -> str:
+    """The command that is run, as a shell takes it."""
+    return shlex.join(["metannvis", *sys.argv[1:]])
+
+
+def _make(folder: Path) -> None:
+    from metannvis_translate.errors import WriteError
+
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WriteError(error, folder) from error
 
 
 def _look(result: Any, output: OutputOptions, names: Sequence[str]) -> dict[str, Any]:
@@ -128,22 +184,20 @@ def _look(result: Any, output: OutputOptions, names: Sequence[str]) -> dict[str,
     look = output.look
     known = options_of(look.get("kind") or choose_kind(result))
     found = {name: value for name, value in look.items() if name == "kind" or name in known}
-    inputs = getattr(result, "inputs", None)
+    one = next(iter(result.values())) if isinstance(result, dict) else result
+    inputs = getattr(one, "inputs", None)
     samples = len(inputs[0] if isinstance(inputs, tuple) else inputs) if inputs is not None else 0
     if "sample_names" in known and names and len(names) == samples:
         found["sample_names"] = tuple(names)
     return found
 
 
-def of_layer(output: OutputOptions, layer: str) -> OutputOptions:
-    """The files of one of several layers: the layer's name stands before the ending."""
-    paths = tuple(path.with_name(f"{path.stem}-{_plain(layer)}{path.suffix}") for path in output.paths)
-    return dataclasses.replace(output, paths=paths)
-
-
-def _plain(name: str) -> str:
-    """A name as part of a file's."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+def _look_of_page(result: Any, output: OutputOptions, names: Sequence[str]) -> dict[str, Any]:
+    """Options of all figures of a page: those that each of its results has."""
+    if not isinstance(result, dict):
+        return _look(result, output, names)
+    first, *others = (_look(one, output, names) for one in result.values())
+    return {name: value for name, value in first.items() if all(name in other for other in others)}
 
 
 def write_array(path: Path, array: np.ndarray[Any, Any], *, overwrite: bool = True) -> None:

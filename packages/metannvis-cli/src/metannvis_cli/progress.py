@@ -35,14 +35,27 @@ class Console:
     debug: bool = False
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _drawn: bool = False
+    _which: str = ""
     _stage: str = ""
     _named: set[str] = field(default_factory=set)
+    _noted: set[str] = field(default_factory=set)
     _last: float = field(default_factory=lambda: time.monotonic())
+
+    def begin(self, which: str) -> None:
+        """Say which of several runs the stages belong to that come now, such as ``3 of 12``; empty: the only one."""
+        self._which = which
 
     def note(self, text: str) -> None:
         """A line for people, left out if quiet."""
         if not self.quiet:
             self.error(text)
+
+    def note_once(self, text: str) -> None:
+        """A line about one of many files, ``NAME: …``, unless the same was said of another."""
+        what = text.partition(": ")[2]
+        if what not in self._noted:
+            self._noted.add(what)
+            self.note(text)
 
     def error(self, text: str) -> None:
         """A line that is always written."""
@@ -58,6 +71,7 @@ class Console:
         """
         if self.quiet:
             return
+        stage = f"{self._which} · {stage}" if self._which else stage
         if self.stream.isatty():
             self._draw(done, total, stage)
         elif stage not in self._named and time.monotonic() - self._last >= REPORT:

@@ -1,20 +1,39 @@
-"""Summaries of an explanation, in words and as JSON."""
+"""Summaries of an explanation, in words and as JSON, which holds all that repeats it."""
 
 from __future__ import annotations
 
+import dataclasses
+import platform
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_dict", "as_text"]
+from metannvis_cli.input_files import InputSet
+from metannvis_cli.outputs import command_line
+from metannvis_cli.requests import Request
+
+__all__ = ["as_dict", "as_text", "failed", "with_file"]
 
 #: Samples whose predictions are told.
 MOST = 8
 
 
-def as_text(result: Any, files: Sequence[Path]) -> str:
+def with_file(result: Any, path: Path) -> Any:
+    """The result (or a dict of them) with the model's file in its record, so that it can be run again by itself."""
+    if isinstance(result, dict):
+        return {name: with_file(one, path) for name, one in result.items()}
+    if result.record is None:
+        return result
+    from metannvis_methods.running.records import file_digest
+
+    model = {**result.record.model, "file": str(path), "sha256": file_digest(path)}
+    return dataclasses.replace(result, record=dataclasses.replace(result.record, model=model))
+
+
+def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
     """A few lines: method and model, error of the translation, shape and range of the values, files written."""
-    what = [f"{result.method} of {result.toolset} on a {result.framework} model"]
+    what = [(f"{shown}: " if shown else "") + f"{result.method} of {result.toolset} on a {result.framework} model"]
     if result.layer is not None:
         what.append(f"layer {result.layer}")
     if result.target is not None:
@@ -22,7 +41,7 @@ def as_text(result: Any, files: Sequence[Path]) -> str:
     lines = [", ".join(what), _translation(result.translation)]
     if result.prediction:
         said = [_predicted(row) for row in result.prediction]
-        lines.append(f"prediction {', '.join(said[:MOST])}" + (", …" if len(said) > MOST else ""))
+        lines.append(f"predicted {'; '.join(said[:MOST])}" + ("; …" if len(said) > MOST else ""))
     for axes, array in _parts(result):
         span = f"{array.min():.4g} … {array.max():.4g}" if array.size else "empty"
         lines.append(f"values {axes} {tuple(array.shape)}, {span}")
@@ -32,8 +51,8 @@ def as_text(result: Any, files: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def as_dict(result: Any, files: Sequence[Path]) -> dict[str, Any]:
-    """The same, and options and time, as plain values."""
+def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = ()) -> dict[str, Any]:
+    """The same, options and time, and what repeats it, as plain values."""
     return {
         "method": result.method,
         "toolset": result.toolset,
@@ -60,7 +79,59 @@ def as_dict(result: Any, files: Sequence[Path]) -> dict[str, Any]:
         "seconds": result.seconds,
         "options": dict(result.options),
         "files": [str(path) for path in files],
+        "repeat": _repeat(result, inputs),
     }
+
+
+def failed(request: Request, inputs: InputSet, error: str | None) -> dict[str, Any]:
+    """What became of a run that failed, as plain values."""
+    return {
+        "method": request.method,
+        "toolset": request.toolset,
+        "layer": request.layer,
+        "target": request.aim or None,
+        "error": error,
+        "repeat": {"inputs": _files(inputs.options.files), "command": command_line()},
+    }
+
+
+def _repeat(result: Any, inputs: Sequence[str]) -> dict[str, Any]:
+    """The command, the files and their hashes, every word of the call, and versions."""
+    record = result.record
+    words = {} if record is None else {name: _plain(value) for name, value in record.words.items()}
+    ours = ("metannvis-cli", "metannvis-plot")
+    return {
+        "command": command_line(),
+        "model": {} if record is None else dict(record.model),
+        "inputs": _files(inputs),
+        "words": words,
+        "seed": words.get("seed"),
+        "preprocess": words.get("preprocess"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ours},
+            **({} if record is None else record.versions),
+        },
+    }
+
+
+def _files(texts: Sequence[str]) -> list[dict[str, str]]:
+    """Files of inputs, and their hashes."""
+    from metannvis_methods.running.records import file_digest
+
+    from metannvis_cli.inputs import path_of
+
+    paths = {text: path_of(text) for text in texts}
+    return [{"file": text, "sha256": file_digest(path)} for text, path in paths.items() if path.is_file()]
+
+
+def _plain(value: Any) -> Any:
+    """A word of a call in plain form."""
+    from metannvis_methods.results.plain import jsonable
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return jsonable(value)
 
 
 def _parts(result: Any) -> list[tuple[str, Any]]:
@@ -71,9 +142,12 @@ def _parts(result: Any) -> list[tuple[str, Any]]:
 
 
 def _predicted(row: Mapping[str, Any]) -> str:
-    value = row["value"] if row.get("probability") is None else row["probability"]
-    name = row.get("name") or row.get("class")
-    return f"{value:.4g}" if name is None else f"{name} ({value:.4g})"
+    """``3 (tabby), probability 0.93``; what is no probability is an output."""
+    probability, number, name = row.get("probability"), row.get("class"), row.get("name")
+    value = f"output {row['value']:.4g}" if probability is None else f"probability {probability:.4g}"
+    if number is None:
+        return value
+    return f"{number} ({name}), {value}" if name else f"{number}, {value}"
 
 
 def _named(target: Any, labels: Sequence[str] | None) -> str:

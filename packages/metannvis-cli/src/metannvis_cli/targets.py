@@ -9,7 +9,10 @@ from typing import Any
 import click
 from metannvis_translate.errors import InvalidArgumentError
 
-__all__ = ["position", "read_labels", "read_targets"]
+from metannvis_cli.options.vocabulary import VocabularyOptions
+from metannvis_cli.requests import Aim
+
+__all__ = ["position", "read_aims", "read_labels", "read_targets"]
 
 
 def read_labels(path: Path | None) -> tuple[str, ...] | None:
@@ -44,6 +47,19 @@ def read_targets(texts: Sequence[str], labels: Sequence[str] | None) -> Any:
     if not found:
         return None
     return found[0] if len(found) == 1 else found
+
+
+def read_aims(texts: Sequence[str], labels: Sequence[str] | None, vocabulary: VocabularyOptions) -> list[Aim]:
+    """Each target by itself, over the region if there is one.
+
+    Raises
+    ------
+    click.BadParameter
+        As :func:`read_targets`.
+    """
+    if not texts:
+        return [Aim("", vocabulary.aimed(None))] if vocabulary.region is not None else []
+    return [Aim(text, vocabulary.aimed(read_targets([text], labels))) for text in texts]
 
 
 def position(text: str | None, hint: str) -> int | tuple[int, ...] | None:

@@ -17,7 +17,8 @@ from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.record import repeats_records
 from metannvis_methods.running.deadline import end_of
-from metannvis_methods.running.execute import execute
+from metannvis_methods.running.execute import execute, layers_for
+from metannvis_methods.running.prepared import CONVOLUTIONS, convolutions
 from metannvis_methods.running.records import record_of, recorded_file
 from metannvis_methods.running.request import resolve
 from metannvis_methods.running.sharing import recalled, sharing
@@ -103,8 +104,9 @@ def explain(
     labels
         Class names, in order.
     layer
-        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer that has several places. A list of them: one
-        explanation each, from one translation and one prediction.
+        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer that has several places. A list
+        of them, or ``"convolutions"``, all convolutional layers from deep to shallow: one explanation each, from one translation
+        and one prediction.
     neuron
         Position in that layer's output, the batch left out, in the model's own layout: an int or a tuple.
     reshape
@@ -209,6 +211,8 @@ def _asked(model: Any, method: str, words: Words) -> Explanation:
         by_class: Any = _of_top_labels(model, method, words)
         several: Explanation = by_class  # a dict of them, as for several layers
         return several
+    if isinstance(words.layer, str) and words.layer == CONVOLUTIONS:
+        words = _at_convolutions(model, method, words)
     if not isinstance(words.layer, (list, tuple, set)):
         return _explained(model, method, words)
     at_layers: Any = _at_layers(model, method, list(words.layer), words)
@@ -251,6 +255,15 @@ def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict
             explanation = _explained(model, method, dataclasses.replace(words, layer=layer), stacklevel=6)
             found[str(explanation.layer)] = explanation
     return found
+
+
+def _at_convolutions(model: Any, method: str, words: Words) -> Words:
+    """The words with the names of all convolutional layers, the last to run first; as they are if a layer is called so."""
+    call = resolve(model, method, dataclasses.replace(words, layer="auto"), may_find_target=True, stacklevel=5)
+    rows = layers_for(call)
+    if any(row.source.name == CONVOLUTIONS for row in rows):
+        return words
+    return dataclasses.replace(words, layer=convolutions(rows)[::-1], toolset=call.spec.toolset)
 
 
 def _of_top_labels(model: Any, method: str, words: Words) -> dict[Any, Explanation]:

@@ -87,6 +87,10 @@ class SmoothGrad:
             raise InvalidArgumentError(f"noise: kind is one of {', '.join(NOISE_KINDS)}, not {self.kind!r}")
 
 
+#: Ways to bring an image to another size, by Pillow's names.
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """What a network was trained to get of an image: ``(pixels / divisor − mean) / std``, pixels being 0…255.
@@ -104,6 +108,10 @@ class Preprocessing:
         Height and width that an image is brought to; ``None``: what the model declares, else its own.
     crop
         Whether it is cut to that aspect first rather than distorted.
+    crop_share
+        Which share of the shorter side is left by that: 224/256 where images are made 256 and cut to 224.
+    interpolation
+        ``"nearest"``, ``"bilinear"``, ``"bicubic"``, ``"lanczos"``, ``"box"`` or ``"hamming"``.
     """
 
     divisor: float = 1.0
@@ -112,6 +120,8 @@ class Preprocessing:
     order: str = "RGB"
     size: tuple[int, int] | None = None
     crop: bool = False
+    crop_share: float = 1.0
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -127,6 +137,14 @@ class Preprocessing:
             if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
                 raise InvalidArgumentError(f"preprocess: size is (height, width), not {self.size!r}")
             object.__setattr__(self, "size", size)
+        if not isinstance(self.crop, bool):
+            raise InvalidArgumentError(f"preprocess: crop is true or false, not {self.crop!r}")
+        if not _is_number(self.crop_share) or not 0 < self.crop_share <= 1:
+            raise InvalidArgumentError(f"preprocess: crop_share is above 0 and at most 1, not {self.crop_share!r}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise InvalidArgumentError(
+                f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}, not {self.interpolation!r}"
+            )
         if len({len(side) for side in (self.mean, self.std) if len(side) > 1}) > 1:
             raise InvalidArgumentError("preprocess: mean and std are of different numbers of colours")
 

@@ -51,7 +51,7 @@ def test_every_method_that_the_2022_tool_had_is_there() -> None:
 
 def test_folding() -> None:
     assert fold("Grad-CAM") == fold("grad_cam") == fold("gradcam")
-    assert fold("grad_cam") != fold("grad_cam++")
+    assert fold("grad_cam") != fold("grad_cam++") == fold("GradCamPlusPlus") == fold("grad_cam_plus_plus")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
 from metannvis_plot.captions import wrap
+from metannvis_plot.color import note_ink
 
 DPI = 150
-NOTE_COLOR = "#555555"
 FORMATS = (".png", ".pdf", ".svg")
 TITLE_SIZE = 9.0
 NOTE_SIZE = 8.0
@@ -29,14 +29,22 @@ CHARACTER = 0.56
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained") -> Figure:
     """An empty figure of that many inches with an Agg canvas of its own."""
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = Figure(figsize=(width, height))
     figure.set_layout_engine(layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def lay_out(
-    rows: Sequence[Row], columns: int, panel: float, picture: float, *, top: float = 0.0, bottom: float = 0.0
+    rows: Sequence[Row],
+    columns: int,
+    panel: float | Sequence[float],
+    picture: float,
+    *,
+    top: float = 0.0,
+    bottom: float = 0.0,
+    left: float = 0.0,
+    width: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure of pictures placed in inches, so that captions do not overlap, whatever the aspects.
 
@@ -49,18 +57,21 @@ def lay_out(
         Inches of the highest picture of a row and of the text above and below.
     columns : int
     panel, picture : float
-        Inches of a column and of the picture in it.
-    top, bottom : float
-        Inches for what stands above and below all.
+        Inches of a column, or of each, and of the picture in it.
+    top, bottom, left : float
+        Inches for what stands above, below and at the left of all.
+    width : float
+        Inches of the figure, at least.
     """
-    width = columns * panel + 2 * MARGIN
+    panels = [panel] * columns if isinstance(panel, float | int) else list(panel)
+    width = max(left + sum(panels), width) + 2 * MARGIN
     total = top + bottom + sum(sum(row) for row in rows) + 2 * MARGIN
     figure = new_figure(width, total, layout="none")
     places: list[list[Axes]] = []
     y = total - top - MARGIN
     for height, above, below in rows:
         y -= above + height
-        lefts = (MARGIN + column * panel for column in range(columns))
+        lefts = (MARGIN + left + sum(panels[:column]) for column in range(columns))
         places.append([figure.add_axes((x / width, y / total, picture / width, height / total)) for x in lefts])
         y -= below
     return figure, places
@@ -144,15 +155,18 @@ def heading(figure: Figure, text: str, size: float = TITLE_SIZE) -> None:
 
 def footing(figure: Figure, text: str) -> None:
     """A note below the whole figure, at its left edge, broken to its width."""
-    width = float(figure.get_size_inches()[0])
+    width, height = (float(size) for size in figure.get_size_inches())
+    # where pictures are placed in inches, so is the note; a layout engine finds room for it by itself
+    placed = {} if figure.get_layout_engine() is not None else {"y": MARGIN / height, "va": "bottom"}
     figure.supxlabel(
         foot(text, width),
         x=MARGIN / width,
         ha="left",
         fontsize=NOTE_SIZE,
-        color=NOTE_COLOR,
+        color=note_ink(),
         linespacing=1.2,
         parse_math=False,
+        **placed,
     )
 
 

@@ -12,6 +12,7 @@ from metannvis_plot.subjects import Subject
 
 _DOT = " · "
 _OPTIONS = 6
+_PLACES = {"D": "slice", "H": "row", "W": "column", "L": "position", "T": "token"}
 #: Methods whose values are derivatives of the target, not shares of it.
 _DERIVATIVES = frozenset(
     {"saliency", "guided_backprop", "deconvolution", "smooth_grad", "gradient", "vanilla_gradient"}
@@ -64,11 +65,11 @@ def target_text(result: Any, sample: int | None = None, samples: int = 1) -> str
         target, many = target[sample], False  # a position in a dense output may be a list itself
     if target is None:
         return "no target"
-    labels = getattr(result, "labels", None)
+    labels, axes = getattr(result, "labels", None), getattr(result, "output_axes", None)
     if many:
-        shown = ", ".join(_target(value, labels) for value in target[:8])
+        shown = ", ".join(_target(value, labels, axes) for value in target[:8])
         return f"targets {shown}" + (", …" if len(target) > 8 else "")
-    return f"target {_target(target, labels)}"
+    return f"target {_target(target, labels, axes)}"
 
 
 def translation_text(result: Any, *, layers: bool = False) -> str:
@@ -194,7 +195,11 @@ def wrap(lines: Sequence[str], width: int) -> str:
     return "\n".join(broken)
 
 
-def _target(value: Any, labels: Any) -> str:
+def _target(value: Any, labels: Any, axes: str | None = None) -> str:
+    if isinstance(value, tuple) and axes and len(value) + 1 == len(axes) and "C" in axes:
+        places = dict(zip(axes[1:], value, strict=True))
+        asked = f"class {_target(places.pop('C'), labels)}"
+        return f"{asked} at {', '.join(f'{_PLACES.get(axis, axis)} {plain(at)}' for axis, at in places.items())}"
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if whole and labels is not None and 0 <= value < len(labels):
         return f"{int(value)} ({plain(labels[value])})"

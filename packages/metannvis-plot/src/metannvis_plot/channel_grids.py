@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, Unpack
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
@@ -17,44 +18,40 @@ from metannvis_plot.canvas import (
     NOTE_SIZE,
     TITLE_SIZE,
     characters,
-    check_path,
     finish,
+    foot_height,
     footing,
     heading,
-    new_figure,
+    lay_out,
     text_heights,
 )
-from metannvis_plot.captions import caption, ends_of, plain, wrap
-from metannvis_plot.color import CLIP, LINES, scale
+from metannvis_plot.captions import caption, plain, wrap
+from metannvis_plot.color import LINES
+from metannvis_plot.options import Asked, ChannelsOptions, spelled_out
 from metannvis_plot.panel_grid import foot_of
 from metannvis_plot.series import zero_line
-from metannvis_plot.subjects import single
+from metannvis_plot.subjects import Subject
 
 CHANNELS = 16
 SAMPLES = 6
 ROWS = 8  # channels of several samples
 CELL = 1.7  # inches
+GAP = 0.12  # inches between two cells
+SIDE = 0.75  # inches right of all cells, for the colour bar that they share
 Cell = tuple[int, Array]  # a channel and its values for a sample
 Rank = Literal["mean_abs", "max_abs"]
 _RANKS = {"mean_abs": "mean |value|", "max_abs": "max |value|"}
 
 
+@spelled_out(ChannelsOptions)
 def channel_grid(
     values: Any,
     *,
-    axes: str | tuple[str, ...] | None = None,
     channels: int | Sequence[int] | None = None,
     rank: Rank = "mean_abs",
     sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    depth: int | None = None,
     shared_scale: bool = True,
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[ChannelsOptions],
 ) -> Figure:
     """Channels, each in a panel of its own; of several samples a row a channel and a column a sample.
 
@@ -84,27 +81,25 @@ def channel_grid(
     InvalidArgumentError
         If the values have no channels to choose from, or the selection is none of them.
     """
-    target = check_path(path)
-    subject = single(values, axes, input_index=input_index, sample_names=sample_names)
+    asked = Asked.of(options)
+    target, subject = asked.file, asked.single(values)
     family = subject.values.family
     if "C" not in subject.values.axes or family not in ("image", "signal"):
         raise InvalidArgumentError(
             f"a channel grid needs C and H, W or L; not {subject.values.axes!r}: use heatmap or bars"
         )
     indices, more = choose_samples(subject.values, sample, SAMPLES)
-    slices = [take_slice(one(subject.values, index), depth) for index in indices]
+    slices = [take_slice(one(subject.values, index), asked.depth) for index in indices]
     stacks = [chosen.data[0].astype(np.float64) for chosen, _, _ in slices]
     alone = len(stacks) == 1
     many = channels if channels is not None or alone else ROWS
     picked, selection = select_channels(np.stack(stacks, axis=1), many, rank)
-    head = caption(subject, indices[0] if alone else None, title)
+    head = caption(subject, indices[0] if alone else None, asked.title)
     head.append("; ".join(text for text in (selection, slices[0][2]) if text))
     names = [] if alone else [plain(subject.name(index)) or f"sample {index}" for index in indices]
     draw = _maps if family == "image" else _lines
     cells = [(channel, stack[channel]) for channel in picked for stack in stacks]
-    options = {"cmap": cmap, "clip": clip, "limits": limits} if family == "image" else {}
-    figure, notes = draw(cells, head, names, shared_scale, ends_of(subject.result), **options)
-    footing(figure, foot_of([subject], "; ".join(text for text in (notes, more) if text)))
+    figure = draw(cells, head, names, shared_scale, subject, asked, more)
     return finish(figure, target)
 
 
@@ -150,33 +145,31 @@ def select_channels(
 
 
 def _maps(
-    found: list[Cell], head: list[str], names: list[str], shared: bool, ends: tuple[str, str] | None, **options: Any
-) -> tuple[Figure, str]:
+    found: list[Cell], head: list[str], names: list[str], shared: bool, subject: Subject, asked: Asked, more: str
+) -> Figure:
     shape = found[0][1].shape
-    height = max(0.5, min(CELL * shape[0] / shape[1], 2.5))
-    figure, places = _cells(len(found), height + 0.25, head, 0.0 if shared else 0.55, len(names))
-    common = scale([values for _, values in found], ends=ends, **options)
-    drawn = None
-    for (_, values), ax in zip(found, places, strict=True):
-        colors = common if shared else scale([values], ends=ends, **options)
-        drawn = panels.draw_map(ax, values, colors)
-        if not shared:
-            panels.colorbar(ax, colors)
-    _name(found, places, names)
-    if shared and drawn is not None:
-        bar = figure.colorbar(drawn, ax=places, shrink=0.95, aspect=30, pad=0.02, fraction=0.05)
-        bar.set_ticks(common.ticks, labels=common.tick_labels)
-        bar.ax.tick_params(labelsize=NOTE_SIZE)
-        if common.ends:
-            bar.set_label(f"← {common.ends[0]}   {common.ends[1]} →", fontsize=NOTE_SIZE)
+    common = asked.scale(subject, *(values for _, values in found))
+    height = max(0.4, min(CELL * shape[0] / shape[1], 2.5))
     note = f"{shape[0]} × {shape[1]}; " + ("one colour scale for all" if shared else "a colour scale each")
-    return figure, "; ".join([note, *([common.note] if common.note and shared else [])])
+    note = "; ".join(text for text in (note, common.note if shared else "", more) if text)
+    figure, places = _cells(len(found), height, 0.0 if shared else 0.45, head, names, foot_of([subject], note))
+    for (_, values), ax in zip(found, places, strict=True):
+        colors = common if shared else asked.scale(subject, values)
+        panels.draw_map(ax, values, colors)
+        if not shared:
+            panels.colorbar(ax, replace(colors, ends=None))
+    if shared:  # beside the first row
+        columns = len({round(ax.get_position().x0, 6) for ax in places})
+        panels.colorbar(places[min(columns, len(places)) - 1], common)
+    _name(found, places, names)
+    return figure
 
 
 def _lines(
-    found: list[Cell], head: list[str], names: list[str], shared: bool, ends: tuple[str, str] | None
-) -> tuple[Figure, str]:
-    figure, places = _cells(len(found), 1.6, head, 0.4, len(names))
+    found: list[Cell], head: list[str], names: list[str], shared: bool, subject: Subject, asked: Asked, more: str
+) -> Figure:
+    note = "; ".join(text for text in ("position", more) if text)
+    figure, places = _cells(len(found), 1.2, 0.45, head, names, foot_of([subject], note), ticks=0.2)
     for (_, values), ax in zip(found, places, strict=True):
         ax.plot(np.arange(len(values)), values, color=LINES[0], linewidth=1)
         zero_line(ax)
@@ -187,10 +180,10 @@ def _lines(
         for ax in places:
             ax.set_ylim(min(low, 0.0) - margin, max(high, 0.0) + margin)
     _name(found, places, names)
-    return figure, "position"
+    return figure
 
 
-def _name(found: list[Cell], places: list[Any], names: list[str]) -> None:
+def _name(found: list[Cell], places: list[Axes], names: list[str]) -> None:
     """The channel above each cell; of several samples the channel at the left of its row and the sample above its column."""
     text: dict[str, Any] = {"fontsize": NOTE_SIZE, "parse_math": False}
     for at, ((channel, _), ax) in enumerate(zip(found, places, strict=True)):
@@ -203,15 +196,36 @@ def _name(found: list[Cell], places: list[Any], names: list[str]) -> None:
             ax.set_ylabel(f"channel {channel}", **text)
 
 
-def _cells(count: int, height: float, head: list[str], extra: float, columns: int) -> tuple[Figure, list[Any]]:
-    """A figure of equal cells below its title, as many columns as are asked for, or as make it square."""
-    columns = columns or min(count, max(3, math.ceil(math.sqrt(count))))
+def _cells(
+    count: int, height: float, beside: float, head: list[str], names: list[str], foot: str, *, ticks: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of equal cells below its title, as many columns as there are samples, or as make it square.
+
+    Parameters
+    ----------
+    count : int
+    height, beside, ticks : float
+        Inches of a cell, of what stands beside, and of what stands below it.
+    head, names : list of str
+        The lines of the title, and what stands above the columns.
+    foot : str
+        What stands below all.
+    """
+    columns = len(names) or min(count, max(3, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
-    width = max(columns * (CELL + extra) + 0.8, 3.6)
+    left = (0.3 if names else 0.0) + (0.35 if ticks else 0.0)
+    column = CELL + GAP + beside
+    width = max(left + columns * column + SIDE, 3.6)
     text = wrap([plain(line) for line in head], characters(width - 0.2, TITLE_SIZE))
-    figure = new_figure(width, rows * height + sum(text_heights(text, "note")))
+    named = max(wrap([name], characters(CELL, NOTE_SIZE)).count("\n") + 1 for name in names) if names else 1
+    above = named * NOTE_SIZE * 1.4 / 72 + 0.08
+    heights = [(height, 0.0 if names and row else above, GAP + ticks) for row in range(rows)]
+    top, bottom = text_heights(text, "")[0], foot_height(foot, width)
+    figure, grid = lay_out(heights, columns, column, CELL, top=top, bottom=bottom, left=left, width=width)
     heading(figure, text)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for empty in grid[count:]:
+    if foot:
+        footing(figure, foot)
+    places = [ax for row in grid for ax in row]
+    for empty in places[count:]:
         empty.remove()
-    return figure, grid[:count]
+    return figure, places[:count]

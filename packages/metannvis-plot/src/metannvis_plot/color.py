@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_hex, to_rgba
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array
 from metannvis_plot.captions import number
 
-# Both can be told apart with any of the common colour deficiencies, and in print.
+# Both can be told apart with any of the common colour deficiencies. Printed in grey, both ends of the diverging one are dark:
+# there `cmap="gray"` tells signs apart, black, a middle grey for zero, white.
 DIVERGING = "RdBu_r"
 SEQUENTIAL = "viridis"
 POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
@@ -22,6 +24,20 @@ LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 CLIP = 99.0
 # Below this a colour scale cannot be divided into ticks; such values are drawn as zero.
 SMALLEST = 1e-290
+
+
+def ink() -> str:
+    """Colour of lines and words in the style that is set: white on a dark ground."""
+    return to_hex(matplotlib.rcParams["text.color"])
+
+
+def note_ink() -> str:
+    """Colour of what is said in small letters: between that of words and that of the ground."""
+    words, ground = (np.array(to_rgba(matplotlib.rcParams[name])) for name in ("text.color", "figure.facecolor"))
+    if ground[3] == 0:  # none: what lies beneath is taken to be as far from the words as it can be
+        ground = np.round(1 - words)
+    red, green, blue = (0.67 * words[:3] + 0.33 * ground[:3]).tolist()
+    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,35 +12,41 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels, series
-from metannvis_plot.arrays import Array, Reduction, choose_samples, plane
-from metannvis_plot.canvas import TITLE_SIZE, check_path, finish, heading, lay_out
+from metannvis_plot.arrays import Array, choose_samples
+from metannvis_plot.canvas import TITLE_SIZE, finish, heading, lay_out
 from metannvis_plot.captions import caption, layer_text, number, plain, target_text, translation_text
-from metannvis_plot.color import CLIP, scale
+from metannvis_plot.color import scale
+from metannvis_plot.options import Asked, ComparisonOptions, spelled_out
 from metannvis_plot.overlays import draw_input
-from metannvis_plot.panel_grid import BAR, PANEL, TEXT, map_panel, notes_of, picture_height, size_text, text_height
-from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison, single
+from metannvis_plot.panel_grid import (
+    BAR,
+    GAP,
+    OUTLINED,
+    PANEL,
+    TEXT,
+    map_panel,
+    notes_of,
+    picture_height,
+    size_text,
+    text_height,
+)
+from metannvis_plot.subjects import Subject, as_list, input_sample, is_comparison
 
 MAX_PAIRS = 6
 MARKS = 0.5  # inches left of a series for its tick labels
 Drawn = tuple[Array, list[str]]
 
 
+@spelled_out(ComparisonOptions)
 def comparison(
     results: Any,
     *,
-    axes: str | tuple[str, ...] | None = None,
     names: Sequence[str] | None = None,
     sample: int | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    depth: int | None = None,
     normalize: bool = False,
     show_input: bool = True,
-    cmap: str | None = None,
-    clip: float = CLIP,
     max_pairs: int = MAX_PAIRS,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[ComparisonOptions],
 ) -> Figure:
     """Each pair of results with one colour scale for both, and their difference with a diverging one.
 
@@ -74,18 +79,19 @@ def comparison(
     InvalidArgumentError
         If there are fewer than two results, or they are of different families (a picture and a vector).
     """
-    target = check_path(path)
+    asked = Asked.of(options)
+    target = asked.file
     given = as_list(results)
     if len(given) < 2:
         raise InvalidArgumentError(f"a comparison needs two results or more, not {len(given)}")
     if names is not None and len(names) != len(given):
         raise InvalidArgumentError(f"names must be {len(given)}, one a result, not {len(names)}")
-    found = [single(result, axes, input_index=input_index) for result in given]
+    found = [asked.single(result) for result in given]
     families = sorted({subject.values.family for subject in found})
     if len(families) > 1:
         raise InvalidArgumentError(f"results of different families cannot be compared: {' and '.join(families)}")
     chosen = [choose_samples(subject.values, 0 if sample is None else sample, 1)[0][0] for subject in found]
-    rows = [_values(s, k, reduce, depth, normalize) for s, k in zip(found, chosen, strict=True)]
+    rows = [_values(s, k, asked, normalize) for s, k in zip(found, chosen, strict=True)]
     titles = [
         caption(subject, index, None if names is None else names[k], seen=False, how=True)
         or [f"values {k}" + (f", sample {index}" if subject.values.samples > 1 else "")]
@@ -95,15 +101,17 @@ def comparison(
     shown = pairs[: max(1, max_pairs)]
     picture = families[0] == "image"
     with_input = picture and show_input and _has_image(found[0], chosen[0])
-    head = _heading(results, title, len(shown), len(pairs), normalize)
+    head = _heading(results, asked.title, len(shown), len(pairs), normalize)
+    if with_input and found[0].region is not None:
+        head = " · ".join(text for text in (head, OUTLINED) if text)
     differences = [_difference_caption(found[a], found[b], chosen[a], names and (names[a], names[b])) for a, b in shown]
     columns = 4 if with_input else 3
     figure, places = _rows(rows, len(shown), picture, columns, [*titles, *differences], head)
     draw = _pictures if picture else _series
     for (a, b), row, said in zip(shown, places, differences, strict=True):
         if with_input:
-            draw_input(row.pop(0), found[a], chosen[a], depth)
-        draw(row, (rows[a], rows[b]), (titles[a], titles[b]), said, families[0], cmap, clip)
+            draw_input(row.pop(0), found[a], chosen[a], asked.depth)
+        draw(row, (rows[a], rows[b]), (titles[a], titles[b]), said, families[0], asked)
     return finish(figure, target)
 
 
@@ -113,11 +121,10 @@ def _pictures(
     titles: tuple[list[str], list[str]],
     said: list[str],
     family: str,
-    cmap: str | None,
-    clip: float,
+    asked: Asked,
 ) -> None:
     (first, _), (second, _) = rows
-    shared = scale([first, second], cmap=cmap, clip=clip)
+    shared = scale([first, second], cmap=asked.cmap, clip=asked.clip)
     for place, (values, notes), title in zip(places, rows, titles, strict=False):
         map_panel(place, values, shared, True)
         panels.describe(place, title, [*notes_of(values, notes, shared), "colours shared by the pair"], TEXT)
@@ -136,8 +143,7 @@ def _series(
     titles: tuple[list[str], list[str]],
     said: list[str],
     family: str,
-    cmap: str | None,
-    clip: float,
+    asked: Asked,
 ) -> None:
     (first, _), (second, _) = rows
     both = np.concatenate([first, second])
@@ -169,12 +175,12 @@ def _draw(ax: Axes, values: Array, family: str, order: Array) -> None:
         series.draw_features(ax, values[order], [str(k) for k in order])
 
 
-def _values(subject: Subject, index: int, rule: str, depth: int | None, normalize: bool) -> tuple[Array, list[str]]:
+def _values(subject: Subject, index: int, asked: Asked, normalize: bool) -> tuple[Array, list[str]]:
     family = subject.values.family
     if family == "image":
-        values, notes = plane(subject.values, index, rule, depth)
+        values, notes = asked.plane(subject, index)
     else:
-        values, notes = series.row_of(subject, index, family, rule)
+        values, notes = series.row_of(subject, index, family, asked.reduce)
     largest = float(np.abs(values).max())
     if normalize and largest > 0:
         values, notes = values / largest, [*notes, f"divided by {number(largest)}"]
@@ -229,10 +235,11 @@ def _rows(
 ) -> tuple[Figure, list[list[Axes]]]:
     """One row of places for each pair, high enough for the captions and two lines of notes."""
     above, below = text_height([(said, ["a note " * 10]) for said in lines])
+    widths = [PANEL - BAR + GAP if columns == 4 and not column else PANEL for column in range(columns)]
     top = 0.35 if title else 0.0
     if picture:
         height = max(picture_height(values.shape) for values, _ in rows)
-        figure, places = lay_out([(height, above, below)] * pairs, columns, PANEL, PANEL - BAR, top=top)
+        figure, places = lay_out([(height, above, below)] * pairs, columns, widths, PANEL - BAR, top=top)
     else:
         bars = max(8, min(max(len(values) for values, _ in rows), series.FEATURES))
         figure, places = lay_out(

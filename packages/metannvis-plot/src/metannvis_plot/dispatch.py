@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +14,7 @@ from metannvis_translate.errors import InvalidArgumentError, near_misses
 
 from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
+from metannvis_plot.options import PlotOptions
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
 from metannvis_plot.result_grids import grid
@@ -50,7 +51,7 @@ def plot(
     path: str | Path | None = None,
     kind: str | None = None,
     sample: int | Sequence[int] | None = None,
-    **options: Any,
+    **options: Unpack[PlotOptions],
 ) -> Figure:
     """Draw a result, or an array with `axes`, as what suits it.
 
@@ -86,13 +87,14 @@ def plot(
     InvalidArgumentError
         If the result cannot be drawn so, or the figure has no such option.
     """
+    words: dict[str, Any] = dict(options)
     if kind is None:
-        kind = choose_kind(result, single_panel=ax is not None, named="names" in options, **_only(options, subjects))
+        kind = choose_kind(result, single_panel=ax is not None, named="names" in words, **_only(words, subjects))
     if kind not in KINDS:
         raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
     draw = KINDS[kind]
     known = inspect.signature(draw).parameters
-    for name in options:
+    for name in words:
         if name not in known:
             close = near_misses(name, known)
             hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(list(known)[1:])}"
@@ -100,8 +102,8 @@ def plot(
     if ax is not None:
         if "ax" not in known:
             raise InvalidArgumentError(f"a figure of kind {kind!r} has several panels and takes no ax=")
-        options["ax"] = ax
-    return draw(result, sample=sample, path=path, **options)
+        words["ax"] = ax
+    return draw(result, sample=sample, path=path, **words)
 
 
 def options_of(kind: str) -> tuple[str, ...]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import replace
+from typing import Any, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,15 +12,15 @@ from metannvis_translate.errors import InvalidArgumentError
 from PIL import Image
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Labelled, Reduction, Sign, one, plane, take_slice
-from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption, ends_of, number, plain, seen_text
-from metannvis_plot.color import CLIP, Scale, scale
+from metannvis_plot.arrays import Array, Labelled, one, take_slice
+from metannvis_plot.canvas import finish
+from metannvis_plot.captions import caption, number, plain, seen_text
+from metannvis_plot.color import Scale
+from metannvis_plot.options import Asked, OverlayOptions, OverviewOptions, spelled_out
+from metannvis_plot.outlines import draw_outline
 from metannvis_plot.panel_grid import (
-    MAX_SAMPLES,
+    INPUT_TEXT,
     TEXT,
-    Cell,
-    choose_cells,
     foot_of,
     how_beside,
     map_panel,
@@ -31,70 +29,14 @@ from metannvis_plot.panel_grid import (
     size_text,
     text_width,
 )
-from metannvis_plot.subjects import Subject, input_sample, subjects
+from metannvis_plot.subjects import Subject, input_sample
 
 # An image for display, what was done to it, and its index in the batch of inputs.
 Base = tuple[Array, list[str], int]
 
 
-Style = Literal["heat", "masked", "contour"]
-SHARE = 0.2
-
-
-@dataclass(frozen=True)
-class Blend:
-    """How a map is drawn over its image."""
-
-    alpha: float = 0.85
-    fade: bool = True
-    background: str | None = None
-    interpolation: str = "bilinear"
-    image_range: tuple[float, float] | None = None
-    depth: int | None = None
-    style: str = "heat"
-    share: float = SHARE
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise InvalidArgumentError(f"alpha must be from 0 to 1, not {self.alpha}")
-        if self.style not in get_args(Style):
-            raise InvalidArgumentError(f"style must be 'heat', 'masked' or 'contour', not {self.style!r}")
-        if not 0 < self.share < 1:
-            raise InvalidArgumentError(f"share must be above 0 and below 1, not {self.share}")
-        if self.background not in (None, "gray", "color"):
-            raise InvalidArgumentError(f"background must be 'gray' or 'color', not {self.background!r}")
-        if self.interpolation not in ("bilinear", "nearest"):
-            raise InvalidArgumentError(f"interpolation must be 'bilinear' or 'nearest', not {self.interpolation!r}")
-
-
-def overlay(
-    values: Any,
-    image: Any = None,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    image_axes: str | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    depth: int | None = None,
-    style: Style = "heat",
-    share: float = SHARE,
-    alpha: float = 0.85,
-    fade: bool = True,
-    background: str | None = None,
-    interpolation: str = "bilinear",
-    image_range: tuple[float, float] | None = None,
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    colorbar: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
-) -> Figure:
+@spelled_out(OverlayOptions)
+def overlay(values: Any, image: Any = None, **options: Unpack[OverlayOptions]) -> Figure:
     """Heat maps over the image they belong to.
 
     A map of a lower resolution, such as a CAM of a layer, is stretched over the image edge to edge.
@@ -122,7 +64,8 @@ def overlay(
         How a smaller map is stretched.
     image_range : (float, float), optional
         Values of the image shown black and white.
-    axes, sample, input_index, reduce, sign, depth, cmap, clip, limits, colorbar, title, sample_names, max_samples, ax, path
+    axes, sample, input_index, reduce, sign, depth, cmap, clip, limits, colorbar, outline, title, sample_names, max_samples, \
+    ax, path
         As for :func:`heatmap`.
 
     Returns
@@ -134,87 +77,73 @@ def overlay(
     InvalidArgumentError
         As :func:`heatmap`, and if there is no image or its batch is not that of the values.
     """
-    target = check_path(path)
-    found = subjects(
-        values, axes, image=image, image_axes=image_axes, input_index=input_index, sample_names=sample_names
-    )
-    blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
-    cells, more = choose_cells(found, sample, max_samples, ax)
-    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
-    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
-    scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
+    asked = Asked.of(options)
+    target, found = asked.file, asked.subjects(values, image)
+    cells, more = asked.cells(found)
+    beneath = [image_beneath(subject, index, asked) for subject, index in cells]
+    maps = [asked.plane(subject, index) for subject, index in cells]
+    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
     text = [
-        (caption(*cell, title), [*_notes_over(base, drawn, notes, colors, blend), *how_beside(cell[0], ax)])
+        (
+            caption(*cell, asked.title),
+            [*_notes_over(base, drawn, notes, colors, asked), *how_beside(cell[0], asked.ax)],
+        )
         for cell, base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True)
     ]
-    figure, places = open_places([picture.shape for picture, _, _ in beneath], text, ax, foot_of(found, more))
-    for base, (drawn, _), colors, said, place in zip(beneath, maps, scales, text, places, strict=True):
-        _draw_over(place, base[0], drawn, colors, blend, colorbar)
-        panels.describe(place, *said, text_width(ax))
+    below = foot_of(found, more, outlined=asked.outline)
+    figure, places = open_places([picture.shape for picture, _, _ in beneath], text, asked.ax, below)
+    for cell, base, (drawn, _), colors, said, place in zip(cells, beneath, maps, scales, text, places, strict=True):
+        _draw_over(place, base[0], drawn, colors, asked)
+        if asked.outline:
+            draw_outline(place, cell[0], cell[1], base[0].shape, asked.depth)
+        panels.describe(place, said[0], said[1], text_width(asked.ax))
     return finish(figure, target)
 
 
-def overview(
-    values: Any,
-    image: Any = None,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    image_axes: str | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    depth: int | None = None,
-    style: Style = "heat",
-    share: float = SHARE,
-    alpha: float = 0.85,
-    fade: bool = True,
-    background: str | None = None,
-    interpolation: str = "bilinear",
-    image_range: tuple[float, float] | None = None,
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    colorbar: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    path: str | Path | None = None,
-) -> Figure:
+@spelled_out(OverviewOptions)
+def overview(values: Any, image: Any = None, **options: Unpack[OverviewOptions]) -> Figure:
     """The input, the heat map and the overlay side by side, one row for each sample. Parameters as :func:`overlay`."""
-    target = check_path(path)
-    found = subjects(
-        values, axes, image=image, image_axes=image_axes, input_index=input_index, sample_names=sample_names
-    )
-    blend = Blend(alpha, fade, background, interpolation, image_range, depth, style, share)
-    cells, more = choose_cells(found, sample, max_samples, None)
-    beneath = [image_beneath(subject, index, blend) for subject, index in cells]
-    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
-    scales = _scales(cells, maps, cmap=cmap, clip=clip, limits=limits)
+    asked = Asked.of(options)
+    target, found = asked.file, asked.subjects(values, image)
+    cells, more = asked.cells(found)
+    beneath = [image_beneath(subject, index, asked) for subject, index in cells]
+    maps = [asked.plane(subject, index) for subject, index in cells]
+    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
     text: list[tuple[list[str], list[str]]] = []
     for (subject, index), base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True):
-        over = _notes_over(base, drawn, [], colors, blend)[1 if drawn.shape == base[0].shape[:2] else 0 :]
-        lines = caption(subject, index, title, seen=False)
-        text += [input_text(subject, base, index), (lines, notes_of(drawn, notes, colors)), (["over the input"], over)]
+        over = _notes_over(base, drawn, [], colors, asked)[1 if drawn.shape == base[0].shape[:2] else 0 :]
+        lines = caption(subject, index, asked.title, seen=False)
+        text += [
+            input_text(subject, base, index),
+            (lines, notes_of(drawn, notes, colors, base[0].shape)),
+            (["over the input"], over),
+        ]
     shapes = [base[0].shape for base in beneath for _ in range(3)]
-    figure, places = open_places(shapes, text, None, foot_of(found, more), columns=3)
-    for row, (base, (drawn, _), colors) in enumerate(zip(beneath, maps, scales, strict=True)):
-        left, middle, right = places[3 * row : 3 * row + 3]
-        inputs = image_beneath(*cells[row], replace(blend, background="color"))
-        panels.draw_image(left, inputs[0])
-        map_panel(middle, drawn, colors, colorbar, base[0].shape[:2])
-        _draw_over(right, base[0], drawn, colors, blend, colorbar)
-    for place, said in zip(places, text, strict=True):
-        panels.describe(place, *said, TEXT)
+    below = foot_of(found, more, outlined=asked.outline)
+    figure, places = open_places(shapes, text, None, below, columns=3, inputs=True)
+    for row, (cell, base, (drawn, _), colors) in enumerate(zip(cells, beneath, maps, scales, strict=True)):
+        here = places[3 * row : 3 * row + 3]
+        inputs = image_beneath(*cell, replace(asked, background="color"))
+        panels.draw_image(here[0], inputs[0])
+        map_panel(here[1], drawn, colors, asked.colorbar, base[0].shape[:2])
+        _draw_over(here[2], base[0], drawn, colors, asked)
+        for place in here if asked.outline else []:
+            draw_outline(place, cell[0], cell[1], base[0].shape, asked.depth)
+    for k, (place, said) in enumerate(zip(places, text, strict=True)):
+        panels.describe(place, *said, TEXT if k % 3 else INPUT_TEXT)
     return finish(figure, target)
 
 
-def draw_input(ax: Axes, subject: Subject, index: int, depth: int | None = None, *, seen: bool = True) -> None:
+def draw_input(
+    ax: Axes, subject: Subject, index: int, depth: int | None = None, *, seen: bool = True, outline: bool = True
+) -> None:
     """The input image that a sample of the values belongs to, in its own colours; if `seen`, what the model says of it."""
-    base = image_beneath(subject, index, Blend(background="color", depth=depth))
+    base = image_beneath(subject, index, Asked(background="color", depth=depth))
     panels.draw_image(ax, base[0])
+    if outline:
+        draw_outline(ax, subject, index, base[0].shape, depth)
     lines, notes = input_text(subject, base, index)
-    panels.describe(ax, lines if seen else lines[:1], notes, TEXT)
+    panels.describe(ax, lines if seen else lines[:1], notes, INPUT_TEXT)
 
 
 def input_text(subject: Subject, base: Base, index: int) -> tuple[list[str], list[str]]:
@@ -225,36 +154,28 @@ def input_text(subject: Subject, base: Base, index: int) -> tuple[list[str], lis
     return [line for line in lines if line], [size_text(picture), *notes]
 
 
-def _scales(cells: Sequence[Cell], maps: Sequence[tuple[Array, list[str]]], **options: Any) -> list[Scale]:
-    """A colour scale a map, with what its ends mean."""
-    return [
-        scale([drawn], ends=ends_of(subject.result), **options)
-        for (subject, _), (drawn, _) in zip(cells, maps, strict=True)
-    ]
-
-
-def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, blend: Blend, colorbar: bool) -> None:
+def _draw_over(ax: Axes, picture: Array, drawn: Array, colors: Scale, asked: Asked) -> None:
     """Draw the map over its image, edge to edge."""
     size = (picture.shape[0], picture.shape[1])
-    if blend.style != "heat":
-        stretched = _stretched(drawn, size, blend.interpolation)
-        level = float(np.quantile(stretched, 1 - blend.share, method="lower"))
-        if blend.style == "masked":
+    if asked.style != "heat":
+        stretched = _stretched(drawn, size, asked.interpolation)
+        level = float(np.quantile(stretched, 1 - asked.share, method="lower"))
+        if asked.style == "masked":
             shown = (stretched > level) | (stretched == stretched.max())
             picture = np.where(shown if picture.ndim == 2 else shown[..., np.newaxis], picture, picture * 0.2)
         panels.draw_image(ax, picture)
-        if blend.style == "contour" and stretched.min() < stretched.max():
+        if asked.style == "contour" and stretched.min() < stretched.max():
             for color, width in (("white", 2.4), ("black", 1.2)):  # seen on bright and on dark images
                 ax.contour(stretched, levels=[level], colors=[color], linewidths=[width])
         return
-    opacity: float | Array = blend.alpha
-    if blend.fade:
+    opacity: float | Array = asked.alpha
+    if asked.fade:
         end = max(abs(colors.low), abs(colors.high))
-        opacity = blend.alpha * np.sqrt(np.clip(np.abs(drawn) / end, 0, 1))
-    kind = "antialiased" if drawn.shape == size else blend.interpolation
+        opacity = asked.alpha * np.sqrt(np.clip(np.abs(drawn) / end, 0, 1))
+    kind = "antialiased" if drawn.shape == size else asked.interpolation
     panels.draw_image(ax, picture)
     panels.draw_map(ax, drawn, colors, size=size, alpha=opacity, interpolation=kind)
-    if colorbar:
+    if asked.colorbar:
         panels.colorbar(ax, colors)
 
 
@@ -268,18 +189,18 @@ def _stretched(drawn: Array, size: tuple[int, int], interpolation: str) -> Array
     return np.asarray(resized, dtype=np.float64) * largest
 
 
-def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, blend: Blend) -> list[str]:
+def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, asked: Asked) -> list[str]:
     picture, image_notes, _ = base
     resized = drawn.shape != picture.shape[:2]
-    size = f" stretched to {size_text(picture)} ({blend.interpolation})" if resized else ""
-    fading = ["opacity grows with √|value|"] if blend.fade and blend.style == "heat" else []
-    if blend.style != "heat":
-        fading = [f"the {number(100 * blend.share)} % of the largest values"]
-    own = notes_of(drawn, notes, colors)
+    size = f" stretched to {size_text(picture)} ({asked.interpolation})" if resized else ""
+    fading = ["opacity grows with √|value|"] if asked.fade and asked.style == "heat" else []
+    if asked.style != "heat":
+        fading = [f"the {number(100 * asked.share)} % of the largest values"]
+    own = notes_of(drawn, notes, colors, picture.shape)
     return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
 
 
-def image_beneath(subject: Subject, index: int, blend: Blend) -> Base:
+def image_beneath(subject: Subject, index: int, asked: Asked) -> Base:
     """The image of a sample for display, what was done to it, and its index in the input's batch."""
     image, place = _image(subject), input_sample(subject, index)
     if place is None:
@@ -290,11 +211,11 @@ def image_beneath(subject: Subject, index: int, blend: Blend) -> Base:
     depth = None
     if "D" in image.axes:
         # The slice of the values, at the same fraction of the volume if the two differ in depth.
-        _, chosen, _ = take_slice(one(subject.values, index), blend.depth)
+        _, chosen, _ = take_slice(one(subject.values, index), asked.depth)
         share = 0.5 if chosen is None else (chosen + 0.5) / subject.values.size("D")
         depth = int(share * image.size("D"))
-    gray = blend.background == "gray" or (blend.background is None and blend.style == "heat")
-    picture, notes = panels.displayable(image, place, value_range=blend.image_range, depth=depth, gray=gray)
+    gray = asked.background == "gray" or (asked.background is None and asked.style == "heat")
+    picture, notes = panels.displayable(image, place, value_range=asked.image_range, depth=depth, gray=gray)
     return picture, notes, place
 
 

@@ -15,11 +15,14 @@ from metannvis_plot.captions import how_text, wrap
 from metannvis_plot.color import Scale
 from metannvis_plot.subjects import Subject
 
-PANEL = 3.5  # inches a panel takes with its colour bar
-BAR = 0.8  # inches of it that the colour bar takes
+PANEL = 3.6  # inches a panel takes with its colour bar
+BAR = 0.9  # inches of it that the colour bar takes
 TEXT = PANEL - 0.2  # inches of it that its caption may take
+GAP = 0.2  # inches right of an image that has no colour bar
+INPUT_TEXT = PANEL - BAR  # inches that the caption of such an image may take
 MAX_SAMPLES = 8
 MAX_COLUMNS = 4
+OUTLINED = "outlined: where in the output the target lies"
 Cell = tuple[Subject, int]
 
 
@@ -47,10 +50,11 @@ def choose_cells(
     return cells, more
 
 
-def foot_of(found: Sequence[Subject], more: str = "") -> str:
-    """What stands below a figure: how its results were computed, once each, and what is left out."""
+def foot_of(found: Sequence[Subject], more: str = "", *, outlined: bool = False) -> str:
+    """What stands below a figure: how its results were computed, once each, what an outline is, and what is left out."""
     hows = dict.fromkeys(how_text(subject.result) for subject in found)
-    return "\n".join(text for text in (*hows, more) if text)
+    lines = OUTLINED if outlined and any(s.region for s in found) else ""
+    return "\n".join(text for text in (*hows, lines, more) if text)
 
 
 def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:
@@ -64,6 +68,8 @@ def open_places(
     ax: Axes | None = None,
     more: str = "",
     columns: int = MAX_COLUMNS,
+    *,
+    inputs: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a place for each picture of these (height, width), or the axes given.
 
@@ -76,6 +82,8 @@ def open_places(
     more : str
         What has to be said of the whole figure.
     columns : int
+    inputs : bool
+        Whether the first column is of images alone, which have no colour bars.
     """
     if ax is not None:
         return root(ax), [ax]
@@ -83,8 +91,9 @@ def open_places(
     rows = []
     for first in range(0, len(shapes), columns):
         height = max(picture_height(shape) for shape in shapes[first : first + columns])
-        rows.append((height, *text_height(text[first : first + columns])))
-    figure, grid = lay_out(rows, columns, PANEL, PANEL - BAR, bottom=foot_height(more, columns * PANEL))
+        rows.append((height, *text_height(text[first : first + columns], inputs=inputs)))
+    widths = [PANEL - BAR + GAP if inputs and not column else PANEL for column in range(columns)]
+    figure, grid = lay_out(rows, columns, widths, PANEL - BAR, bottom=foot_height(more, sum(widths)))
     places = [ax for row in grid for ax in row]
     for empty in places[len(shapes) :]:
         empty.remove()
@@ -93,10 +102,14 @@ def open_places(
     return figure, places[: len(shapes)]
 
 
-def text_height(text: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[float, float]:
+def text_height(text: Sequence[tuple[Sequence[str], Sequence[str]]], *, inputs: bool = False) -> tuple[float, float]:
     """Inches that the highest of some captions and of some notes take above and below their panels."""
-    above = [wrap(lines, characters(TEXT, TITLE_SIZE)) for lines, _ in text]
-    below = [wrap(["; ".join(notes)] if notes else [], characters(TEXT, NOTE_SIZE)) for _, notes in text]
+    widths = [INPUT_TEXT if inputs and not column else TEXT for column in range(len(text))]
+    above = [wrap(lines, characters(width, TITLE_SIZE)) for width, (lines, _) in zip(widths, text, strict=True)]
+    below = [
+        wrap(["; ".join(notes)] if notes else [], characters(width, NOTE_SIZE))
+        for width, (_, notes) in zip(widths, text, strict=True)
+    ]
     heights = [text_heights(*pair) for pair in zip(above, below, strict=True)]
     return max(h for h, _ in heights), max(h for _, h in heights)
 
@@ -118,9 +131,12 @@ def size_text(picture: Array) -> str:
     return f"{picture.shape[0]} × {picture.shape[1]}"
 
 
-def notes_of(drawn: Array, notes: list[str], colors: Scale) -> list[str]:
-    """Size, reduction and colour scale of a map, in words."""
-    return [size_text(drawn), *notes, *([colors.note] if colors.note else [])]
+def notes_of(drawn: Array, notes: list[str], colors: Scale, shape: Sequence[int] = ()) -> list[str]:
+    """Size, reduction and colour scale of a map, in words; `shape` is that of the picture that it lies over, if not its own."""
+    height, width = (shape or drawn.shape)[:2]
+    low = (PANEL - BAR) * height / width < panels.WORDS
+    ends = [f"positive: {colors.ends[1]}, negative: {colors.ends[0]}"] if low and colors.ends else []
+    return [size_text(drawn), *notes, *([colors.note] if colors.note else []), *ends]
 
 
 def how_beside(subject: Subject, ax: Axes | None) -> list[str]:

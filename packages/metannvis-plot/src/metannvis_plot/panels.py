@@ -17,9 +17,12 @@ from matplotlib.image import AxesImage
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array, Labelled, one, take_slice
-from metannvis_plot.canvas import NOTE_COLOR, NOTE_SIZE, TITLE_SIZE, characters, inches
+from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, inches
 from metannvis_plot.captions import number, wrap
-from metannvis_plot.color import Scale
+from metannvis_plot.color import Scale, note_ink
+
+#: Inches of a picture below which its colour bar has no room for words, and none for a tick in its middle.
+WORDS, LOW = 0.75, 0.4
 
 
 def displayable(
@@ -134,13 +137,20 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     """A colour bar as high as the picture, whatever its aspect; it takes no room from `ax` itself."""
     width, height = inches(ax)
     rows, columns = _data_size(ax)
+    tall = min(height, width * rows / columns)  # of the picture
     width = max(0.3, min(width, height * columns / rows))
     bar = ax.inset_axes((1 + 0.08 / width, 0.0, 0.11 / width, 1.0))
     ax.figure.colorbar(ScalarMappable(Normalize(colors.low, colors.high), colors.cmap), cax=bar)
-    bar.set_yticks(colors.ticks, colors.tick_labels)
+    step = 2 if tall < LOW else 1  # both ends alone
+    bar.set_yticks(colors.ticks[::step], colors.tick_labels[::step])
+    lower, *_, upper = bar.get_yticklabels()  # beside the bar, where no note is; outside it where they would meet
+    lower.set_verticalalignment("top" if tall < LOW / 2 else "bottom")
+    upper.set_verticalalignment("bottom" if tall < LOW / 2 else "top")
     bar.minorticks_off()
     bar.tick_params(labelsize=NOTE_SIZE, length=2)
-    for word, at, side in zip(colors.ends or (), (0.0, 1.0), ("bottom", "top"), strict=False):
+    for word, at, side in zip(
+        (colors.ends or ()) if tall >= WORDS else (), (0.0, 1.0), ("bottom", "top"), strict=False
+    ):
         bar.text(
             0.72 / 0.11,
             at,
@@ -150,7 +160,7 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
             ha="right",
             va=side,
             fontsize=NOTE_SIZE,
-            color=NOTE_COLOR,
+            color=note_ink(),
             parse_math=False,
         )
     return bar
@@ -175,7 +185,7 @@ def describe(ax: Axes, lines: Sequence[str], notes: Sequence[str] = (), width: f
         ax.set_title(wrap(lines, characters(width, TITLE_SIZE)), fontsize=TITLE_SIZE, linespacing=1.25, **text)
     if notes:
         note = wrap(["; ".join(notes)], characters(width, NOTE_SIZE))
-        ax.set_xlabel(note, fontsize=NOTE_SIZE, color=NOTE_COLOR, linespacing=1.2, **text)
+        ax.set_xlabel(note, fontsize=NOTE_SIZE, color=note_ink(), linespacing=1.2, **text)
 
 
 def unused(ax: Axes, reason: str) -> None:
@@ -188,7 +198,7 @@ def unused(ax: Axes, reason: str) -> None:
         ha="center",
         va="center",
         fontsize=TITLE_SIZE,
-        color=NOTE_COLOR,
+        color=note_ink(),
         transform=ax.transAxes,
         parse_math=False,
     )

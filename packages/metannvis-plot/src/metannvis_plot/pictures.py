@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Reduction, Sign, plane
-from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption, ends_of
-from metannvis_plot.color import CLIP, scale
+from metannvis_plot.canvas import finish
+from metannvis_plot.captions import caption
+from metannvis_plot.options import Asked, HeatmapOptions, ImagesOptions, spelled_out
+from metannvis_plot.outlines import draw_outline
 from metannvis_plot.panel_grid import (
-    MAX_SAMPLES,
-    choose_cells,
     foot_of,
     how_beside,
     map_panel,
@@ -25,28 +20,10 @@ from metannvis_plot.panel_grid import (
     size_text,
     text_width,
 )
-from metannvis_plot.subjects import subjects
 
 
-def heatmap(
-    values: Any,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    depth: int | None = None,
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    colorbar: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
-) -> Figure:
+@spelled_out(HeatmapOptions)
+def heatmap(values: Any, **options: Unpack[HeatmapOptions]) -> Figure:
     """Heat maps of values over the positions of an image, one for each sample.
 
     Signed values have a diverging colour map centred on zero, non-negative ones a sequential map from zero.
@@ -73,6 +50,8 @@ def heatmap(
     limits : (float, float), optional
         Ends of the colour scale.
     colorbar : bool
+    outline : bool
+        Whether the region of a dense output that the target lies in is outlined.
     title : str, optional
         Takes the place of the caption.
     sample_names : sequence of str, optional
@@ -92,38 +71,32 @@ def heatmap(
     InvalidArgumentError
         If the values are no maps, not finite or empty, or an option does not fit them.
     """
-    target = check_path(path)
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, ax)
-    maps = [plane(subject.values, index, reduce, depth, sign) for subject, index in cells]
-    scales = [
-        scale([drawn], cmap=cmap, clip=clip, limits=limits, ends=ends_of(subject.result))
-        for (subject, _), (drawn, _) in zip(cells, maps, strict=True)
-    ]
+    asked = Asked.of(options)
+    target, found = asked.file, asked.subjects(values)
+    cells, more = asked.cells(found)
+    maps = [asked.plane(subject, index) for subject, index in cells]
+    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
     text = [
-        (caption(subject, index, title), [*notes_of(drawn, notes, colors), *how_beside(subject, ax)])
+        (caption(subject, index, asked.title), [*notes_of(drawn, notes, colors), *how_beside(subject, asked.ax)])
         for (subject, index), (drawn, notes), colors in zip(cells, maps, scales, strict=True)
     ]
-    figure, places = open_places([drawn.shape for drawn, _ in maps], text, ax, foot_of(found, more))
-    for (drawn, _), colors, said, place in zip(maps, scales, text, places, strict=True):
-        map_panel(place, drawn, colors, colorbar)
-        panels.describe(place, *said, text_width(ax))
+    below = foot_of(found, more, outlined=asked.outline)
+    figure, places = open_places([drawn.shape for drawn, _ in maps], text, asked.ax, below)
+    for cell, (drawn, _), colors, said, place in zip(cells, maps, scales, text, places, strict=True):
+        map_panel(place, drawn, colors, asked.colorbar)
+        if asked.outline:
+            draw_outline(place, *cell, drawn.shape, asked.depth)
+        panels.describe(place, *said, text_width(asked.ax))
     return finish(figure, target)
 
 
+@spelled_out(ImagesOptions)
 def images(
     values: Any,
     axes: str | tuple[str, ...] | None = None,
     *,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    depth: int | None = None,
     image_range: tuple[float, float] | None = None,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[ImagesOptions],
 ) -> Figure:
     """Values that are images themselves, such as those of activation maximisation.
 
@@ -148,18 +121,19 @@ def images(
     InvalidArgumentError
         If the values are no images, not finite or empty.
     """
-    target = check_path(path)
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, ax)
+    asked = Asked(axes=axes, image_range=image_range, **options)
+    target, found = asked.file, asked.subjects(values)
+    cells, more = asked.cells(found)
     shown = [
-        panels.displayable(subject.values, index, value_range=image_range, depth=depth) for subject, index in cells
+        panels.displayable(subject.values, index, value_range=image_range, depth=asked.depth)
+        for subject, index in cells
     ]
     text = [
-        (caption(subject, index, title), [size_text(picture), *notes, *how_beside(subject, ax)])
+        (caption(subject, index, asked.title), [size_text(picture), *notes, *how_beside(subject, asked.ax)])
         for (subject, index), (picture, notes) in zip(cells, shown, strict=True)
     ]
-    figure, places = open_places([picture.shape for picture, _ in shown], text, ax, foot_of(found, more))
+    figure, places = open_places([picture.shape for picture, _ in shown], text, asked.ax, foot_of(found, more))
     for (picture, _), said, place in zip(shown, text, places, strict=True):
         panels.draw_image(place, picture)
-        panels.describe(place, *said, text_width(ax))
+        panels.describe(place, *said, text_width(asked.ax))
     return finish(figure, target)

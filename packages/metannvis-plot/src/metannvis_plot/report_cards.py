@@ -18,7 +18,8 @@ from metannvis_plot.canvas import png
 from metannvis_plot.captions import caption, ends_of, plain, seen_text, target_text
 from metannvis_plot.color import Scale, scale
 from metannvis_plot.dispatch import choose_kind, plot
-from metannvis_plot.overlays import Blend, image_beneath
+from metannvis_plot.options import Asked
+from metannvis_plot.overlays import image_beneath
 from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, notes_of
 from metannvis_plot.subjects import Subject, is_comparison, subjects
 
@@ -83,7 +84,7 @@ def _blended(subject: Subject, index: int, options: Mapping[str, Any]) -> Card:
     drawn, notes = plane(subject.values, index, rule, depth, options.get("sign", "both"))
     words = {name: options[name] for name in ("cmap", "clip", "limits") if name in options}
     colors = scale([drawn], ends=ends_of(result), **words)
-    picture, image_notes, place = image_beneath(subject, index, Blend(background="color", depth=depth))
+    picture, image_notes, place = image_beneath(subject, index, Asked(background="color", depth=depth))
     several = subject.values.samples > 1
     name = subject.name(index)
     low, high = colors.tick_labels[0], colors.tick_labels[-1]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import jinja2
 import numpy as np
@@ -20,6 +20,7 @@ from metannvis_translate.writing import write_bytes
 
 from metannvis_plot.canvas import check_path
 from metannvis_plot.captions import layer_text, number, plain, target_text, translation_text
+from metannvis_plot.options import ReportOptions
 from metannvis_plot.report_cards import Card, address, cards
 from metannvis_plot.subjects import is_comparison, is_explanation
 
@@ -70,7 +71,7 @@ def report(
     command: str | None = None,
     arrays: bool = True,
     dpi: int = 110,
-    **options: Any,
+    **options: Unpack[ReportOptions],
 ) -> str:
     """A self-contained HTML page of results: pictures first, and all that is known of them folded away.
 

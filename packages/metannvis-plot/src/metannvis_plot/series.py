@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,42 +11,22 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Reduction, Sign, one, part_of, reduce_to
-from metannvis_plot.canvas import (
-    CHARACTER,
-    NOTE_COLOR,
-    NOTE_SIZE,
-    check_path,
-    finish,
-    footing,
-    inches,
-    new_figure,
-    root,
-)
+from metannvis_plot.arrays import Array, one, part_of, reduce_to
+from metannvis_plot.canvas import CHARACTER, NOTE_SIZE, finish, footing, inches, new_figure, root
 from metannvis_plot.captions import caption, number, plain
-from metannvis_plot.color import LINES, NEGATIVE, POSITIVE
-from metannvis_plot.panel_grid import MAX_SAMPLES, choose_cells, foot_of, how_beside
-from metannvis_plot.subjects import Subject, input_sample, subjects
+from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ink, note_ink
+from metannvis_plot.options import Asked, CurveOptions, RowsOptions, spelled_out
+from metannvis_plot.outlines import mark_positions
+from metannvis_plot.panel_grid import foot_of, how_beside
+from metannvis_plot.subjects import Subject, input_sample
 
 FEATURES = 20
 WIDTH = 5.0  # inches
 
 
+@spelled_out(RowsOptions)
 def bars(
-    values: Any,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    max_features: int = FEATURES,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
+    values: Any, *, names: Sequence[str] | None = None, max_features: int = FEATURES, **options: Unpack[RowsOptions]
 ) -> Figure:
     """One bar for each feature, red for positive and blue for negative values, beside its name and the value it has.
 
@@ -73,14 +52,15 @@ def bars(
     InvalidArgumentError
         If the values are no vectors, or the names are not one a feature.
     """
-    target = check_path(path)
+    asked = Asked.of(options)
+    target = asked.file
     if max_features < 1:
         raise InvalidArgumentError(f"max_features must be at least 1, not {max_features}")
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, ax)
-    rows = [row_of(subject, index, "features", reduce, sign) for subject, index in cells]
+    found = asked.subjects(values)
+    cells, more = asked.cells(found)
+    rows = [row_of(subject, index, "features", asked.reduce, asked.sign) for subject, index in cells]
     tallest = max(min(len(row), max_features) for row, _ in rows)
-    figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), ax, foot_of(found, more))
+    figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), asked.ax, foot_of(found, more))
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
         labels = _with_values(_names(names, len(row), "feature"), subject, index)
         order = np.arange(len(row))
@@ -89,26 +69,13 @@ def bars(
             notes = [*notes, f"{max_features} of {len(row)} features, largest |value|"]
         shown = [labels[k] for k in order]
         draw_features(place, row[order], shown)
-        width = None if ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
-        panels.describe(place, caption(subject, index, title), [*notes, *how_beside(subject, ax)], width)
+        width = None if asked.ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
+        panels.describe(place, caption(subject, index, asked.title), [*notes, *how_beside(subject, asked.ax)], width)
     return finish(figure, target)
 
 
-def curve(
-    values: Any,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    show_input: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
-) -> Figure:
+@spelled_out(CurveOptions)
+def curve(values: Any, *, show_input: bool = True, **options: Unpack[CurveOptions]) -> Figure:
     """A line over the positions of a signal, below the signal itself where it is known.
 
     Parameters
@@ -118,6 +85,8 @@ def curve(
         One letter an axis, L among them.
     show_input : bool
         Whether the input is drawn above, a line a channel. Not with `ax`.
+    outline : bool
+        Whether the positions of a dense output that the target lies at are marked.
     sample, input_index, reduce, sign, title, sample_names, max_samples, ax, path
         As for :func:`~metannvis_plot.heatmap`.
 
@@ -130,36 +99,36 @@ def curve(
     InvalidArgumentError
         If the values are no signals.
     """
-    target = check_path(path)
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, ax)
-    rows = [row_of(subject, index, "signal", reduce, sign) for subject, index in cells]
-    signals = [_signal(subject, index) if show_input and ax is None else None for subject, index in cells]
-    figure, places = _stack(len(cells) + sum(signal is not None for signal in signals), 2.0, ax, foot_of(found, more))
+    asked = Asked.of(options)
+    target = asked.file
+    found = asked.subjects(values)
+    cells, more = asked.cells(found)
+    rows = [row_of(subject, index, "signal", asked.reduce, asked.sign) for subject, index in cells]
+    signals = [_signal(subject, index) if show_input and asked.ax is None else None for subject, index in cells]
+    figure, places = _stack(
+        len(cells) + sum(signal is not None for signal in signals),
+        2.0,
+        asked.ax,
+        foot_of(found, more, outlined=asked.outline),
+    )
     for (subject, index), (row, notes), signal in zip(cells, rows, signals, strict=True):
         if signal is not None:
-            _draw_input(places.pop(0), signal, len(row))
+            above = places.pop(0)
+            _draw_input(above, signal, len(row))
+            if asked.outline:
+                mark_positions(above, subject, index, len(row))
         place = places.pop(0)
         draw_signal(place, row)
-        panels.describe(place, caption(subject, index, title), ["position", *notes, *how_beside(subject, ax)])
+        if asked.outline:
+            mark_positions(place, subject, index, len(row))
+        panels.describe(
+            place, caption(subject, index, asked.title), ["position", *notes, *how_beside(subject, asked.ax)]
+        )
     return finish(figure, target)
 
 
-def tokens(
-    values: Any,
-    *,
-    axes: str | tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    ax: Axes | None = None,
-    path: str | Path | None = None,
-) -> Figure:
+@spelled_out(RowsOptions)
+def tokens(values: Any, *, names: Sequence[str] | None = None, **options: Unpack[RowsOptions]) -> Figure:
     """One bar for each token, in the order of the text.
 
     Parameters
@@ -181,18 +150,21 @@ def tokens(
     InvalidArgumentError
         If the values have no tokens, or the names are not one a token.
     """
-    target = check_path(path)
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, ax)
-    rows = [row_of(subject, index, "tokens", reduce, sign) for subject, index in cells]
+    asked = Asked.of(options)
+    target = asked.file
+    found = asked.subjects(values)
+    cells, more = asked.cells(found)
+    rows = [row_of(subject, index, "tokens", asked.reduce, asked.sign) for subject, index in cells]
     longest = max(len(row) for row, _ in rows)
-    figure, places = _stack(len(cells), 2.6, ax, foot_of(found, more), width=float(np.clip(0.2 * longest, WIDTH, 14.0)))
+    figure, places = _stack(
+        len(cells), 2.6, asked.ax, foot_of(found, more), width=float(np.clip(0.2 * longest, WIDTH, 14.0))
+    )
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
         draw_tokens(place, row, _names(names, len(row), "token"), upright=names is not None)
         panels.describe(
             place,
-            caption(subject, index, title),
-            [*(["position of the token"] if names is None else []), *notes, *how_beside(subject, ax)],
+            caption(subject, index, asked.title),
+            [*(["position of the token"] if names is None else []), *notes, *how_beside(subject, asked.ax)],
         )
     return finish(figure, target)
 
@@ -203,16 +175,16 @@ def draw_features(ax: Axes, row: Array, labels: Sequence[str]) -> None:
     ax.barh(at, row, color=_signs(row), height=0.75)
     ax.set_yticks(at, list(labels), parse_math=False)
     ax.set_ylim(len(row) - 0.4, -0.6)
-    ax.axvline(0, color=NOTE_COLOR, linewidth=0.8)
+    ax.axvline(0, color=note_ink(), linewidth=0.8)
     _tidy(ax)
 
 
 def draw_signal(ax: Axes, row: Array) -> None:
     """A line, the area between it and zero in the colour of its sign."""
     at = np.arange(len(row))
-    ax.plot(at, row, color="black", linewidth=1)
+    ax.plot(at, row, color=ink(), linewidth=1)
     for side, color in ((row >= 0, POSITIVE), (row <= 0, NEGATIVE)):
-        ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.35, linewidth=0)
+        ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.5, linewidth=0)
     ax.set_xlim(0, max(len(row) - 1, 1))
     zero_line(ax)
     _tidy(ax)
@@ -231,7 +203,7 @@ def draw_tokens(ax: Axes, row: Array, labels: Sequence[str], *, upright: bool) -
 
 def zero_line(ax: Axes) -> None:
     """A thin line at zero."""
-    ax.axhline(0, color=NOTE_COLOR, linewidth=0.8)
+    ax.axhline(0, color=note_ink(), linewidth=0.8)
 
 
 def row_of(subject: Subject, index: int, family: str, rule: str, sign: str = "both") -> tuple[Array, list[str]]:

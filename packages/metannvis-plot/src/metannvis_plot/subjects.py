@@ -29,6 +29,8 @@ class Subject:
         Which of several inputs, or outputs of a layer, it belongs to, e.g. ``"input 1 of 2"``; else empty.
     names : tuple of str
         What the samples are called, such as the files that they are from; empty if they have no names.
+    region : Labelled or None
+        Weights of the positions of a dense output that the target lies at, 0 elsewhere; None of any other target.
     """
 
     values: Labelled
@@ -36,6 +38,7 @@ class Subject:
     result: Any = None
     part: str = ""
     names: tuple[str, ...] = ()
+    region: Labelled | None = None
 
     def name(self, sample: int | None) -> str:
         """What a sample is called, empty if it has no name."""
@@ -99,6 +102,7 @@ def subjects(
             result,
             f"{part_name} {k} of {len(parts)}" if len(parts) > 1 else "",
             _sample_names(sample_names),
+            _region(result),
         )
         if part is not None
         else None  # an input that was held: indices beside numbers
@@ -167,6 +171,14 @@ def _readable(values: Any, axes: str | None) -> Labelled | None:
     if axes is None or "?" in axes:
         return None
     return label(values, axes, "the input")
+
+
+def _region(result: Any) -> Labelled | None:
+    """Where in a dense output the target of a result lies, if it says so."""
+    region, axes = getattr(result, "region", None), getattr(result, "output_axes", None)
+    if region is None or not axes or "?" in axes:
+        return None
+    return label(region, axes.replace("C", ""), "the region")
 
 
 def _sample_names(names: Sequence[str] | None) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import matplotlib
 import numpy as np
@@ -17,39 +16,29 @@ from matplotlib.patches import Rectangle
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Reduction, Sign
-from metannvis_plot.canvas import check_path, finish, foot_height, footing, lay_out
-from metannvis_plot.captions import caption, ends_of, plain
-from metannvis_plot.color import CLIP, Scale, scale
-from metannvis_plot.panel_grid import BAR, MAX_SAMPLES, choose_cells, foot_of, text_height
+from metannvis_plot.arrays import Array
+from metannvis_plot.canvas import finish, foot_height, footing, lay_out
+from metannvis_plot.captions import caption, plain
+from metannvis_plot.color import Scale
+from metannvis_plot.options import Asked, TextOptions, spelled_out
+from metannvis_plot.panel_grid import BAR, foot_of, text_height
 from metannvis_plot.series import row_of
-from metannvis_plot.subjects import subjects
 
 SIZE = 11.0  # points
 WIDTH = 6.4  # inches of a line
 LEADING = 0.26  # inches from line to line
+LEAST = 0.8  # inches of a text, for its colour bar
 GAP = 0.045  # inches between two words
 LONGEST = 40  # characters of a word
 Word = tuple[str, bool]  # what is shown, and whether a space stands before it
 
 
+@spelled_out(TextOptions)
 def text(
     values: Any,
     *,
     names: Sequence[str] | Sequence[Sequence[str]] | None = None,
-    axes: str | tuple[str, ...] | None = None,
-    sample: int | Sequence[int] | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    colorbar: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    max_samples: int = MAX_SAMPLES,
-    path: str | Path | None = None,
+    **options: Unpack[TextOptions],
 ) -> Figure:
     """The text itself, each token on the colour of its value, a paragraph a sample.
 
@@ -71,26 +60,23 @@ def text(
     InvalidArgumentError
         If the values have no tokens, or the names are not one a token.
     """
-    target = check_path(path)
-    found = subjects(values, axes, input_index=input_index, sample_names=sample_names)
-    cells, more = choose_cells(found, sample, max_samples, None)
-    rows = [row_of(subject, index, "tokens", reduce, sign) for subject, index in cells]
+    asked = Asked.of(options)
+    target, found = asked.file, asked.subjects(values)
+    cells, more = asked.cells(found)
+    rows = [row_of(subject, index, "tokens", asked.reduce, asked.sign) for subject, index in cells]
     words = [
         words_of(_of_sample(names, index, subject.values.samples), len(row))
         for (subject, index), (row, _) in zip(cells, rows, strict=True)
     ]
-    scales = [
-        scale([row], cmap=cmap, clip=clip, limits=limits, ends=ends_of(subject.result))
-        for (subject, _), (row, _) in zip(cells, rows, strict=True)
-    ]
+    scales = [asked.scale(subject, row) for (subject, _), (row, _) in zip(cells, rows, strict=True)]
     lines = [_lines(line) for line in words]
     said = [
-        (caption(subject, index, title), [*notes, *([colors.note] if colors.note else [])])
+        (caption(subject, index, asked.title), [*notes, *([colors.note] if colors.note else [])])
         for (subject, index), (_, notes), colors in zip(cells, rows, scales, strict=True)
     ]
     below = foot_of(found, more)
     heights = [
-        (max(LEADING * (placed[-1][1] + 1), 0.7), *text_height([s])) for placed, s in zip(lines, said, strict=True)
+        (max(LEADING * (placed[-1][1] + 1), LEAST), *text_height([s])) for placed, s in zip(lines, said, strict=True)
     ]
     width = WIDTH + BAR
     figure, places = lay_out(heights, 1, width, WIDTH, bottom=foot_height(below, width))
@@ -98,7 +84,7 @@ def text(
         places, lines, words, rows, scales, said, strict=True
     ):
         _draw(place, placed, line, row, colors)
-        if colorbar:
+        if asked.colorbar:
             panels.colorbar(place, colors)
         panels.describe(place, above, notes, WIDTH)
     if below:
@@ -163,7 +149,7 @@ def _draw(
     ax: Axes, placed: Sequence[tuple[float, int, float]], words: Sequence[Word], row: Array, colors: Scale
 ) -> None:
     """Each word on a patch of its colour; what is read stays readable on it."""
-    height = max(LEADING * (placed[-1][1] + 1), 0.7)
+    height = max(LEADING * (placed[-1][1] + 1), LEAST)
     ax.set_xlim(0, WIDTH)
     ax.set_ylim(height, 0)
     ax.set_xticks([])

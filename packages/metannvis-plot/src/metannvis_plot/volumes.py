@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
-from metannvis_plot.arrays import Array, Labelled, Reduction, Sign, choose_samples, one, part_of, reduce_to
-from metannvis_plot.canvas import check_path, finish
-from metannvis_plot.captions import caption, ends_of
-from metannvis_plot.color import CLIP, scale
+from metannvis_plot.arrays import Array, Labelled, choose_samples, one, part_of, reduce_to
+from metannvis_plot.canvas import finish
+from metannvis_plot.captions import caption
+from metannvis_plot.options import Asked, VolumeOptions, spelled_out
+from metannvis_plot.outlines import outline, region_of, slice_of
 from metannvis_plot.panel_grid import TEXT, foot_of, map_panel, notes_of, open_places
-from metannvis_plot.subjects import input_sample, single
+from metannvis_plot.subjects import input_sample
 
 # The plane that remains when an axis is left out: rows, then columns.
 PLANES = {"D": "HW", "H": "DW", "W": "DH"}
 
 
+@spelled_out(VolumeOptions)
 def volume(
     values: Any,
     *,
-    axes: str | tuple[str, ...] | None = None,
     sample: int | None = None,
-    input_index: int | None = None,
-    reduce: Reduction = "sum",
-    sign: Sign = "both",
     at: tuple[int, int, int] | None = None,
     alpha: float = 0.85,
-    cmap: str | None = None,
-    clip: float = CLIP,
-    limits: tuple[float, float] | None = None,
-    colorbar: bool = True,
-    title: str | None = None,
-    sample_names: Sequence[str] | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[VolumeOptions],
 ) -> Figure:
     """Three slices of a volume, one along each axis, over the input where it is known; below them three projections.
 
@@ -51,7 +41,7 @@ def volume(
         Where the slices meet: positions along D, H and W; else the position of the largest magnitude.
     alpha : float
         Opacity over the input, 0 to 1; it grows with the square root of the magnitude.
-    axes, input_index, reduce, sign, cmap, clip, limits, colorbar, title, sample_names, path
+    axes, input_index, reduce, sign, cmap, clip, limits, colorbar, outline, title, sample_names, path
         As for :func:`~metannvis_plot.heatmap`.
 
     Returns
@@ -64,39 +54,42 @@ def volume(
     InvalidArgumentError
         If the values are no volume, or the position lies outside.
     """
-    target = check_path(path)
-    subject = single(values, axes, input_index=input_index, sample_names=sample_names)
+    asked = Asked(alpha=alpha, **options)
+    target, subject = asked.file, asked.single(values)
     if not {"D", "H", "W"} <= set(subject.values.axes):
         raise InvalidArgumentError(f"a volume has the axes D, H and W; these are {subject.values.axes!r}: use heatmap")
     (index,), more = choose_samples(subject.values, sample, 1)
-    data, note = reduce_to(one(subject.values, index), "DHW", reduce)
-    data, part = part_of(data, sign)
+    data, note = reduce_to(one(subject.values, index), "DHW", asked.reduce)
+    data, part = part_of(data, asked.sign)
     place = _position(at, data)
     beneath = _input(subject.input, input_sample(subject, index), data.shape)
-    colors = scale([data], cmap=cmap, clip=clip, limits=limits, ends=ends_of(subject.result))
+    colors = asked.scale(subject, data)
     cuts = [data.take(place[axis], axis) for axis in range(3)]
     shadows = [_projection(data, axis) for axis in range(3)]
     notes = [said for said in (note, part) if said]
     text: list[tuple[list[str], list[str]]] = []
     for axis, letter in enumerate(PLANES):
-        lines = caption(subject, index, title) if axis == 0 else []
+        lines = caption(subject, index, asked.title) if axis == 0 else []
         which = f"slice {place[axis]} of {data.shape[axis]} along {letter}, rows {PLANES[letter][0]}"
         text.append(([*lines, which], notes_of(cuts[axis], notes, colors) if axis == 0 else []))
     text += [([f"largest |value| along {letter}"], []) for letter in PLANES]
-    figure, places = open_places(
-        [cut.shape for cut in (*cuts, *shadows)], text, None, foot_of([subject], more), columns=3
-    )
+    below = foot_of([subject], more, outlined=asked.outline)
+    figure, places = open_places([cut.shape for cut in (*cuts, *shadows)], text, None, below, columns=3)
     for axis, cut in enumerate(cuts):
         if beneath is None:
-            map_panel(places[axis], cut, colors, colorbar)
+            map_panel(places[axis], cut, colors, asked.colorbar)
             continue
         panels.draw_image(places[axis], beneath.take(place[axis], axis))
         opacity = alpha * np.sqrt(np.clip(np.abs(cut) / max(abs(colors.low), abs(colors.high)), 0, 1))
         panels.draw_map(places[axis], cut, colors, alpha=opacity)
-        if colorbar:
+        if asked.colorbar:
             panels.colorbar(places[axis], colors)
+    region = region_of(subject, index, 3) if asked.outline else None
+    if region is not None:
+        for axis, cut in enumerate(cuts):
+            outline(places[axis], slice_of(region, axis, place[axis], data.shape[axis]), cut.shape)
     for shadow, ax in zip(shadows, places[3:], strict=True):
-        map_panel(ax, shadow, colors, colorbar)
+        map_panel(ax, shadow, colors, asked.colorbar)
     for ax, said in zip(places, text, strict=True):
         panels.describe(ax, *said, TEXT)
     return finish(figure, target)

@@ -106,12 +106,20 @@ def _walk(
     array = giver.to_numpy(value) if giver.is_array(value) else np.asarray(value)
     if array.ndim == 0:
         return taker.from_numpy(array)
+    if forward and ARRAYS[role] == "inputs" and array.dtype == np.float16:
+        array = array.astype(_float_of(translation, index))
     permutation = _permutation(translation, ARRAYS[role], index, layer)
     if array.ndim != len(permutation):
         raise InvalidArgumentError(
             f"a value for the role {role!r} has {array.ndim} axes {array.shape}, but {len(permutation)} are expected"
         )
     return taker.from_numpy(array.transpose(permutation if forward else layout.inverse(permutation)))
+
+
+def _float_of(translation: Translation, index: int) -> str:
+    """The precision of an input of the target: a model in half precision is translated in single."""
+    dtype = translation.inputs[index].dtype if index < len(translation.inputs) else ""
+    return dtype if dtype.startswith("float") else "float16"
 
 
 def _outputs(translation: Translation, value: Any, forward: bool, giver: Framework, taker: Framework) -> Any:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="A layer of SOURCE to compare too, and its name in TARGET where that is another.",
 )
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Number of random inputs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random inputs.")
 @model_options
 @json_option
 @work
@@ -62,8 +62,10 @@ def command(
     """
     from metannvis_translate import check_equivalence
 
+    from metannvis_cli.inputs import check_files
     from metannvis_cli.models import open_model
 
+    check_files(inputs)
     a = open_model(source, model, console, shape=inputs.shape)
     b = open_model(target, model, console)
     console.progress(0, 1, "compare")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,7 +12,7 @@ from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
-from metannvis_cli.options.method import method_name_option, method_option, parse_options, target_options
+from metannvis_cli.options.method import folded, method_name_option, method_option, scoped_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
@@ -40,7 +39,7 @@ KINDS = ("figure", "page")
 @click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")
 @click.option("--signed", is_flag=True, help="Keep signs, instead of absolute values and positive parts.")
 @click.option("--expand", is_flag=True, help="A layer's maps as large as the input.")
-@click.option("--seed", type=int, help="Makes random methods repeatable.")
+@click.option("--seed", type=click.IntRange(0), help="Makes random methods repeatable.")
 @click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
 @method_option
 @output_options(*KINDS)
@@ -76,23 +75,34 @@ def command(
     """
     from metannvis_methods import compare, find_methods
 
-    from metannvis_cli.inputs import check_request
+    from metannvis_cli.errors import wrong_usage
+    from metannvis_cli.inputs import check_files, check_request
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_outputs, in_folders, write
-    from metannvis_cli.summary import as_dict
+    from metannvis_cli.outputs import check_endings, check_look, check_paths, in_folders, write
+    from metannvis_cli.summary import as_dict, with_file
     from metannvis_cli.targets import read_labels, read_targets
 
-    everyone, own = _options(options)
-    output = in_folders(output, method)
-    check_outputs(output, KINDS)
-    find_methods(method)
-    names = read_labels(labels)
-    target = vocabulary.aimed(read_targets(targets, names))
-    known = {"target": target, "labels": names, "seed": seed, "batch_size": batch_size, **vocabulary.words()}
-    for toolset in toolsets or [row.toolset for row in find_methods(method)]:
-        options_there = {**everyone, **own.get(toolset, {})}
-        there = {"layer": layer, "baselines": check_baseline(baseline), "options": options_there}
-        check_request(method, inputs, toolset=toolset, **there, **known)
+    with wrong_usage():
+        output = in_folders(output, method)
+        check_endings(output, KINDS)
+        check_look(output)
+        rows = find_methods(method)
+        having = sorted({row.toolset for row in rows})
+        everyone, own = scoped_options(options, (), toolsets or having)
+        check_files(inputs)
+        names = read_labels(labels)
+        target = vocabulary.aimed(read_targets(targets, names))
+        known = {"target": target, "labels": names, "seed": seed, "batch_size": batch_size, **vocabulary.words()}
+        for toolset in toolsets or having:
+            options_there = {**everyone, **own.get(folded(toolset), {})}
+            there = {"layer": layer, "baselines": check_baseline(baseline), "options": options_there}
+            check_request(method, inputs, toolset=toolset, **there, **known)
+        if len(set(toolsets or having)) < 2:
+            having = sorted({row.toolset for row in rows})
+            raise click.UsageError(
+                f"a comparison is of two toolsets or more, and {method} is asked of one: it is in {', '.join(having)}"
+            )
+    check_paths(output, KINDS)
     opened = open_model(path, model, console, shape=inputs.shape)
     found = compare(
         opened.model,
@@ -102,7 +112,11 @@ def command(
         align=not no_align,
         signed=signed,
         expand=expand,
-        options=own,
+        options={
+            toolset: own[folded(toolset)]
+            for toolset in toolsets or {row.toolset for row in rows}
+            if folded(toolset) in own
+        },
         layer=layer,
         baselines=baseline_of(baseline, opened, layer is not None, inputs, console),
         **known,
@@ -113,22 +127,9 @@ def command(
     write(found, output, inputs.names)
     console.clear()
     if as_json:
-        results = [as_dict(result, ()) for result in found.explanations]
+        results = [as_dict(with_file(result, path), (), inputs.files) for result in found.explanations]
         echo_json({**found.to_dict(), "explanations": results, "files": [str(file) for file in output.paths]})
         return
     click.echo(found)
     for file in output.paths:
         click.echo(f"wrote {file}")
-
-
-def _options(texts: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Options for every toolset, and those for one of them."""
-    single: dict[str, list[str]] = {}
-    everyone = []
-    for text in texts:
-        toolset, colon, rest = text.partition(":")
-        if colon and "=" not in toolset:
-            single.setdefault(toolset, []).append(rest)
-        else:
-            everyone.append(text)
-    return parse_options(everyone), {toolset: parse_options(rest) for toolset, rest in single.items()}

@@ -42,7 +42,9 @@ metannvis translate {folder}/cheat-torch.pt2 cheat.keras
     help="Folder to write to; made if missing.",
 )
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds something.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the training and of random methods.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training and of random methods."
+)
 @click.option("--epochs", type=click.IntRange(1), default=6, show_default=True, help="Of each training.")
 @click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Of activation maximisation.")
 @json_option

@@ -19,7 +19,11 @@ def command(method: str, toolset: str | None, as_json: bool, console: Console) -
     """Say what a method does, what it takes, whose it is, and what to beware of."""
     from metannvis_methods import describe_method, find_methods
 
+    from metannvis_cli.errors import wrong_usage
+
+    with wrong_usage():
+        rows = find_methods(method, toolset)
     if as_json:
-        echo_json([row.to_dict() for row in find_methods(method, toolset)])
+        echo_json([row.to_dict() for row in rows])
     else:
         click.echo(describe_method(method, toolset))

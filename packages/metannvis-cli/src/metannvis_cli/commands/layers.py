@@ -34,8 +34,10 @@ def command(
     """
     from metannvis_translate import list_layers
 
+    from metannvis_cli.inputs import check_files
     from metannvis_cli.models import open_model
 
+    check_files(inputs)
     opened = open_model(path, model, console, shape=inputs.shape)
     examples = None
     if inputs.files or inputs.shape is not None:  # otherwise the shapes that the model declares are used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -26,7 +27,12 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
     """
     from metannvis_methods import list_methods
 
-    rows = list_methods(**wanted)
+    from metannvis_cli.errors import wrong_usage
+
+    with wrong_usage():
+        rows = list_methods(**wanted)
+        if not rows:
+            _refuse_unknown(wanted)
     if as_json:
         echo_json([row.to_dict() for row in rows])
         return
@@ -39,3 +45,20 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
             ],
         )
     )
+
+
+def _refuse_unknown(wanted: Mapping[str, str | None]) -> None:
+    """Tell a framework or a family that no method has from a combination that none has."""
+    from metannvis_methods import list_methods
+
+    every = list_methods()
+    known = {
+        "framework": {name for row in every for name in row.frameworks or ()},
+        "family": {row.family for row in every},
+    }
+    for option, names in known.items():
+        name = wanted[option]
+        if name is not None and not list_methods(**{option: name}):
+            raise click.BadParameter(
+                f"unknown {option} {name!r}; there are: {', '.join(sorted(names))}", param_hint=f"--{option}"
+            )

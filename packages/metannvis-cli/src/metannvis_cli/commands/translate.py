@@ -57,10 +57,14 @@ def command(
     from metannvis_translate import translate
     from metannvis_translate.frameworks import framework_of_file
 
+    from metannvis_cli.errors import wrong_usage
+    from metannvis_cli.inputs import check_files
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import refuse_unwritable
 
-    to = framework_of_file(target)
+    with wrong_usage():
+        to = framework_of_file(target)
+        check_files(inputs)
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {str(target.parent)!r} does not exist", param_hint="TARGET")
     refuse_unwritable(target, overwrite=overwrite)

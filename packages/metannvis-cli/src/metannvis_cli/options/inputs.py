@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from metannvis_cli.options.grouping import as_one
 from metannvis_cli.options.values import shape_of
+
+if TYPE_CHECKING:
+    from metannvis_methods.vocabulary import Preprocessing
 
 __all__ = ["InputOptions", "input_options"]
 
@@ -20,8 +24,10 @@ def known_preprocessing(text: str | None) -> str | None:
     from metannvis_methods.errors import InvalidArgumentError
     from metannvis_methods.inputs.preprocessing import preprocessing
 
+    from metannvis_cli.wording import WORDING
+
     try:
-        preprocessing(text)
+        preprocessing(text, wording=WORDING)
     except InvalidArgumentError as error:
         raise click.BadParameter(str(error)) from error
     return text
@@ -36,16 +42,16 @@ class InputOptions:
     files
         ``FILE`` or ``NAME=FILE`` each.
     preprocess
-        Name or JSON file of a preprocessing of images; ``None``: what the model normalises itself, else 0…1.
+        Name, JSON file or record of a preprocessing of images; ``None``: what the model says, else 0…1.
     crop
-        Whether images are cut to the model's aspect.
+        Whether images are cut to the model's aspect; ``None``: as the preprocessing has it.
     shape
         Shape that the model takes if it declares none, batch first.
     """
 
     files: tuple[str, ...] = ()
-    preprocess: str | None = None
-    crop: bool = False
+    preprocess: str | Preprocessing | None = None
+    crop: bool | None = None
     shape: tuple[int, ...] | None = None
 
     @property
@@ -72,11 +78,17 @@ input_options = as_one(
         metavar="NAME|FILE",
         callback=lambda ctx, param, value: known_preprocessing(value),
         help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
-        "(imagenet-torch) that data set's mean 0 and deviation 1, imagenet-caffe its mean 0, blue first, none 0…255; or a "
-        ".json file with divisor, mean, std, order, size, crop. Default: none for a model that normalises 0…255 itself, else "
-        "unit. Arrays stay as they are.",
+        "(imagenet-torch) that data set's mean 0 and deviation 1, of the middle of the image, imagenet-caffe (ResNet50, VGG16 "
+        "of Keras) its mean 0, blue first, none 0…255; or a .json file with mean, std, range or divisor, order, size, crop, or "
+        "as timm, torchvision and Hugging Face write it. Default: what the model's file, MODEL.preprocess.json or its first "
+        "layers say, else unit; it is told. Arrays stay as they are.",
     ),
-    click.option("--crop", is_flag=True, help="Cut an image to the model's aspect instead of distorting it."),
+    click.option(
+        "--crop/--no-crop",
+        default=None,
+        help="Cut an image to the model's aspect, or distort it; default: as the preprocessing has it, which is --no-crop of "
+        "all but imagenet and imagenet-torch.",
+    ),
     click.option(
         "--input-shape",
         "shape",

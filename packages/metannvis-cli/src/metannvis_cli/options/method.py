@@ -9,37 +9,19 @@ from typing import Any
 
 import click
 
+from metannvis_cli.option_words import WORDS
 from metannvis_cli.options.grouping import together
 
-__all__ = ["literal", "method_name_option", "method_option", "parse_options", "target_options"]
+__all__ = [
+    "literal",
+    "method_name_option",
+    "method_names_option",
+    "method_option",
+    "parse_options",
+    "scoped_options",
+    "target_options",
+]
 
-#: Words of ``metannvis_methods.explain`` that have an option of their own.
-WORDS = {
-    "inputs": "--input",
-    "target": "--target",
-    "labels": "--labels",
-    "layer": "--layer",
-    "neuron": "--neuron",
-    "baselines": "--baseline",
-    "toolset": "--toolset",
-    "seed": "--seed",
-    "batch_size": "--batch-size",
-    "output": "--model-output",
-    "reshape": "--reshape",
-    "feature_mask": "--feature-mask",
-    "data": "--data",
-    "value_range": "--value-range",
-    "preprocess": "--preprocess",
-    "device": "--device",
-    "autocast": "--autocast",
-    "noise": "--noise",
-    "unfit": "--unfit",
-    "deadline": "--deadline",
-    "logits": "--logits",
-    "translation": "--no-verify and others",
-    "progress": "--quiet",
-    "options": "--option, once for each",
-}
 #: Words that a shell knows for what Python writes otherwise.
 PLAIN = {"true": True, "false": False, "none": None, "null": None}
 
@@ -51,7 +33,8 @@ target_options = together(
         multiple=True,
         metavar="CLASS",
         help="Index of a class, its name with --labels, or a position I,J,… in a dense output; "
-        "several: one a sample; `negative`: what speaks against a single output. Default: the predicted class.",
+        "several: one a sample of a batch of so many, else each for every input; `negative`: what speaks against a single "
+        "output. Default: the predicted class.",
     ),
     click.option(
         "--labels",
@@ -59,6 +42,11 @@ target_options = together(
         help="Names of the classes: one a line, a JSON list or object, a .csv with a column of names.",
     ),
 )
+
+
+def folded(name: str) -> str:
+    """The key of a method or a toolset as keys are compared: without regard to case, ``-`` and ``_``."""
+    return name.strip().casefold().replace("-", "_")
 
 
 def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:
@@ -79,8 +67,14 @@ method_option = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     help="Option of the method, by the toolkit's name; the value is a Python literal, or words: regularizers=norm:0.3,"
-    "total_variation. `metannvis describe METHOD` lists both.",
+    "total_variation. Of one method or toolset: METHOD:NAME=VALUE. `metannvis describe METHOD` lists both.",
 )
+
+
+def method_names_option(text: str, default: str | None = None) -> Any:
+    """``--method``, as often as wanted."""
+    how: dict[str, Any] = {"required": True} if default is None else {"default": (default,), "show_default": default}
+    return click.option("--method", "-m", "methods", multiple=True, help=text, **how)
 
 
 def literal(text: str) -> Any:
@@ -113,3 +107,30 @@ def parse_options(texts: Sequence[str], taken: Mapping[str, str] = WORDS) -> dic
             raise click.BadParameter(f"{name} is given twice", param_hint="--option")
         found[name] = literal(value.strip())
     return found
+
+
+def scoped_options(
+    texts: Sequence[str], methods: Sequence[str], toolsets: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Options of every method, and those of one method or toolset: ``METHOD:NAME=VALUE``, by their folded keys.
+
+    Raises
+    ------
+    click.BadParameter
+        As :func:`parse_options`; what stands before the colon is none of the methods and toolsets of the call.
+    """
+    known = {folded(name): name for name in (*methods, *toolsets)}
+    everyone: list[str] = []
+    single: dict[str, list[str]] = {}
+    for text in texts:
+        scope, colon, rest = text.partition(":")
+        if not colon or "=" in scope:
+            everyone.append(text)
+        elif folded(scope) in known:
+            single.setdefault(folded(scope), []).append(rest)
+        else:
+            raise click.BadParameter(
+                f"{text!r}: {scope!r} is none of this call's methods and toolsets: {', '.join(known.values())}",
+                param_hint="--option",
+            )
+    return parse_options(everyone), {scope: parse_options(rest) for scope, rest in single.items()}

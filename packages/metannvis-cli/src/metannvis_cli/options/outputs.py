@@ -10,7 +10,7 @@ import click
 
 from metannvis_cli.options.grouping import Function, as_one
 
-__all__ = ["DIRECTIONS", "OutputOptions", "output_options"]
+__all__ = ["DIRECTIONS", "SUFFIXES", "OutputOptions", "output_options"]
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,18 @@ class OutputOptions:
     ----------
     paths
         As many as are wanted, the ending of each decides what is written.
+    formats
+        Endings of the files that folders among them get.
     overwrite
         Whether files that exist are replaced.
     kind, cmap, alpha, clip, sign, title
         How figures and pages are drawn, see :func:`metannvis_plot.plot`; ``None``: as suits the result.
+    folders
+        Folders that the paths are in and that are made if they are not there.
     """
 
     paths: tuple[Path, ...] = ()
+    formats: tuple[str, ...] = ("png",)
     overwrite: bool = False
     kind: str | None = None
     cmap: str | None = None
@@ -35,6 +40,7 @@ class OutputOptions:
     clip: float | None = None
     sign: str | None = None
     title: str | None = None
+    folders: tuple[Path, ...] = ()
 
     @property
     def look(self) -> dict[str, Any]:
@@ -61,6 +67,7 @@ FIGURES = (
     "text",
 )
 
+SUFFIXES = {"figure": (".png", ".pdf", ".svg"), "page": (".html",), "result": (".npz",), "values": (".npy",)}
 DIRECTIONS = {
     "figure": "a figure by .png, .pdf, .svg",
     "page": "a page by .html",
@@ -80,8 +87,18 @@ def output_options(*kinds: str) -> Function:
             "paths",
             multiple=True,
             type=click.Path(path_type=Path),
-            help=f"File to write; its ending decides: {known}. A folder gets a figure named by time and method. May be given "
-            "several times.",
+            metavar="FILE|FOLDER",
+            help=f"File to write; its ending decides: {known}. A folder, which is made if need be, has no ending: it gets "
+            "files named by time, input, method, layer and target. May be given several times. Of several results a page "
+            "holds all; other files are one each, named by what tells them apart.",
+        ),
+        click.option(
+            "--format",
+            "formats",
+            multiple=True,
+            default=("png",),
+            type=click.Choice([suffix[1:] for kind in kinds for suffix in SUFFIXES[kind]]),
+            help="Ending of the files in a folder; default: png. May be given several times.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
         click.option(

@@ -1,12 +1,13 @@
 """Inputs from files: images, arrays, names of classes, and the preprocessing of pixels.
 
-:func:`input_specs` tells what a model takes, :func:`range_of_model` what are black and white to it, :func:`read_inputs` reads
-files for it. Images need the extra
+:func:`input_specs` tells what a model takes, :func:`carried` what it says of its preprocessing, :func:`range_of_model` what are
+black and white to it, :func:`read_inputs` reads files for it. Images need the extra
 ``metannvis-methods[images]``.
 """
 
 from __future__ import annotations
 
+from metannvis_methods.inputs.carried import carried, customary
 from metannvis_methods.inputs.files import read_inputs
 from metannvis_methods.inputs.image_inputs import Preprocessed
 from metannvis_methods.inputs.images import read_image
@@ -20,6 +21,8 @@ __all__ = [
     "InputSpec",
     "Preprocessed",
     "Wording",
+    "carried",
+    "customary",
     "input_specs",
     "preprocessing",
     "range_of_model",

@@ -15,9 +15,11 @@ from metannvis_methods.inputs.images import SUFFIXES, read_image
 from metannvis_methods.inputs.input_specs import InputSpec
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
 
-__all__ = ["read_inputs"]
+__all__ = ["ENDINGS", "read_inputs"]
 
 Array = np.ndarray[Any, Any]
+#: Endings of files that are inputs.
+ENDINGS = (".npy", ".npz", *SUFFIXES)
 
 
 def read_inputs(
@@ -25,7 +27,7 @@ def read_inputs(
     specs: Sequence[InputSpec],
     *,
     scale: Any = "unit",
-    crop: bool = False,
+    crop: bool | None = None,
     note: Callable[[str], None] = lambda text: None,
     wording: Wording = ARGUMENTS,
 ) -> Array | tuple[Array, ...] | None:
@@ -105,7 +107,7 @@ def _arrays(
     name: str | None,
     specs: Sequence[InputSpec],
     scale: Any,
-    crop: bool,
+    crop: bool | None,
     note: Callable[[str], None],
     wording: Wording,
 ) -> list[tuple[str, Array]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def read_image(
-    path: Path, spec: InputSpec | None, *, scale: Any = "unit", crop: bool = False, wording: Wording = ARGUMENTS
+    path: Path, spec: InputSpec | None, *, scale: Any = "unit", crop: bool | None = None, wording: Wording = ARGUMENTS
 ) -> tuple[Array, str]:
     """One image in the model's layout, colours and size.
 
@@ -43,7 +44,7 @@ def read_image(
     scale
         A preprocessing, see :func:`~metannvis_methods.inputs.preprocessing.preprocessing`.
     crop
-        Cut to the model's aspect first; otherwise the image is distorted to it.
+        Cut to the model's aspect first; otherwise the image is distorted to it. ``None``: as the preprocessing has it.
     wording
         How messages name the arguments.
 
@@ -64,7 +65,7 @@ def read_image(
         Pillow is not installed.
     """
     known = preprocessing(scale, wording=wording)
-    pixels, note = picture_pixels(path, spec, dataclasses.replace(known, crop=crop or known.crop))
+    pixels, note = picture_pixels(path, spec, known if crop is None else dataclasses.replace(known, crop=crop))
     scaled = scale_pixels(pixels, scale, name=path.name, wording=wording)
     return laid_out(scaled, spec), note
 
@@ -80,8 +81,6 @@ def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -
         Empty if nothing was done.
     """
     require_extra("PIL", "images", "Pillow")
-    from PIL import Image, ImageOps
-
     is_file = isinstance(picture, (str, Path))
     name = Path(picture).name if is_file else "the image"
     one = f"{name} is an image" if is_file else "an image is given"
@@ -94,10 +93,27 @@ def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -
     picture = _opened(Path(picture), mode) if is_file else _upright(picture, mode, name)
     before, size = picture.size, _size(picture.size, spec, known)
     if size != before:
-        smooth = Image.Resampling.BILINEAR
-        picture = ImageOps.fit(picture, size, smooth) if known.crop else picture.resize(size, smooth)
+        picture = _resized(picture, size, known)
     note = "" if before == size else f"{name}: {before[0]} × {before[1]} pixels made {size[0]} × {size[1]}"
     return np.asarray(picture, np.float32), note
+
+
+def _resized(picture: PIL.Image.Image, size: tuple[int, int], known: Preprocessing) -> PIL.Image.Image:
+    """The picture in another size: distorted, or the middle of it."""
+    from PIL import Image, ImageOps
+
+    way = Image.Resampling[known.interpolation.upper()]
+    if not known.crop:
+        return picture.resize(size, way)
+    if known.crop_share == 1.0 or size[0] != size[1]:
+        whole = (round(size[0] / known.crop_share), round(size[1] / known.crop_share))
+        picture = ImageOps.fit(picture, whole, way)
+    else:  # in whole pixels, as torchvision and timm do
+        short, (wide, high) = math.floor(size[0] / known.crop_share + 1e-6), picture.size
+        least = min(wide, high)
+        picture = picture.resize((int(short * wide / least), int(short * high / least)), way)
+    left, top = (round((a - b) / 2) for a, b in zip(picture.size, size, strict=True))
+    return picture.crop((left, top, left + size[0], top + size[1]))
 
 
 def _size(size: tuple[int, int], spec: InputSpec | None, known: Preprocessing) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,18 +10,20 @@ from typing import Any
 import numpy as np
 from metannvis_translate.errors import InvalidArgumentError
 
+from metannvis_methods.inputs.preprocessing_records import FIELDS, from_record
 from metannvis_methods.inputs.wording import ARGUMENTS, Wording
 from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["IMAGENET", "PRESETS", "SCALES", "as_pictures", "ends", "preprocessing", "scale_pixels"]
+__all__ = ["IMAGENET", "PRESETS", "SCALES", "as_pictures", "ends", "preprocessing", "said", "scale_pixels"]
 
 Array = np.ndarray[Any, Any]
 #: Mean and standard deviation of ImageNet's red, green and blue, on a scale of 0…1.
 IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
 
-_TORCH = Preprocessing(255.0, tuple(IMAGENET[0].tolist()), tuple(IMAGENET[1].tolist()))
+_TORCH = Preprocessing(255.0, tuple(IMAGENET[0].tolist()), tuple(IMAGENET[1].tolist()), crop=True, crop_share=224 / 256)
 _SYMMETRIC = Preprocessing(127.5, (1.0,))
-#: 0…1; −1…1; 0…255; ImageNet's mean 0 and deviation 1; its mean 0 with blue first. And the names by which they are known.
+#: 0…1; −1…1; 0…255; ImageNet's mean 0 and deviation 1, of the middle of the image; its mean 0 with blue first. And the names
+#: by which they are known.
 PRESETS: dict[str, Preprocessing] = {
     "unit": Preprocessing(255.0),
     "symmetric": _SYMMETRIC,
@@ -33,7 +34,6 @@ PRESETS: dict[str, Preprocessing] = {
     "imagenet-caffe": Preprocessing(mean=(103.939, 116.779, 123.68), order="BGR"),
 }
 SCALES = tuple(PRESETS)
-_FIELDS = tuple(field.name for field in dataclasses.fields(Preprocessing))
 
 
 def preprocessing(value: Any, *, wording: Wording = ARGUMENTS) -> Preprocessing:
@@ -49,28 +49,48 @@ def preprocessing(value: Any, *, wording: Wording = ARGUMENTS) -> Preprocessing:
     if isinstance(value, str) and value in PRESETS:
         return PRESETS[value]
     if isinstance(value, Mapping):
-        unknown = [str(name) for name in value if name not in _FIELDS]
-        if unknown:
-            raise InvalidArgumentError(
-                f"a preprocessing has no {', '.join(map(repr, unknown))}; it has {', '.join(_FIELDS)}"
-            )
-        return Preprocessing(**value)
+        return from_record(value)
     if isinstance(value, (str, Path)) and Path(value).suffix.lower() == ".json":
         return preprocessing(_read(Path(value), wording), wording=wording)
     shown = wording.scale.format(value)
-    raise InvalidArgumentError(
-        f"{shown} is no preprocessing; there are: {', '.join(PRESETS)}, a Preprocessing, a dict of its fields, or a .json file "
-        "that holds one"
-    )
+    raise InvalidArgumentError(f"{shown} is no preprocessing; there are: {', '.join(PRESETS)}, {wording.records}")
+
+
+def said(known: Preprocessing) -> str:
+    """A preprocessing in words: its name if it has one, and what it does."""
+    name = next((name for name, preset in PRESETS.items() if preset == known), "")
+    if known.mean or known.std:
+        done = f"pixels / {known.divisor:g}"
+        done = f"({done} − {_listed(known.mean)})" if known.mean and known.std else done
+        done += f" − {_listed(known.mean)}" if known.mean and not known.std else ""
+        done += f" / {_listed(known.std)}" if known.std else ""
+    else:
+        done = f"pixels of 0…{255 / known.divisor:g}"
+    size = "" if known.size is None else f"{known.size[0]} × {known.size[1]}"
+    middle = f"the middle {known.crop_share:.4g} of the shorter side" if known.crop and known.crop_share < 1 else ""
+    parts = [
+        done,
+        "blue first" if known.order == "BGR" else "",
+        size,
+        middle or ("cut to the aspect" if known.crop else ""),
+    ]
+    what = ", ".join(filter(None, parts))
+    return f"{name}: {what}" if name else what
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    shown = ", ".join(f"{number:g}" for number in numbers)
+    return shown if len(numbers) == 1 else f"({shown})"
 
 
 def _read(path: Path, wording: Wording) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidArgumentError(f"{wording.scale.format(str(path))} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InvalidArgumentError(f"{wording.scale.format(str(path))} cannot be read: {why}") from error
     if not isinstance(found, dict):
-        raise InvalidArgumentError(f"{path} holds no preprocessing: a JSON object with {', '.join(_FIELDS)}")
+        raise InvalidArgumentError(f"{path} holds no preprocessing: a JSON object with {', '.join(FIELDS)}")
     return found
 
 

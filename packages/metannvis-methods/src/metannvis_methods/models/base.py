@@ -151,6 +151,10 @@ class ModelAdapter:
         """The only number of samples that the model says it takes; ``None`` if it takes any."""
         return None
 
+    def misread(self, model: Any) -> str:
+        """Why a toolkit of the model's framework would take axes of its values for others; empty if none would."""
+        return ""
+
     def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
         """A model that computes the same of any multiple of so many samples; the model itself if there is no such thing.
 

@@ -217,6 +217,13 @@ class KerasAdapter(ModelAdapter):
         """Channels last."""
         return AXES.get(len(shape), super().input_axes(model, shape))
 
+    def misread(self, model: Any) -> str:
+        """Toolkits take the last axis for the channels; layers, or Keras as a whole, can be set to have them first."""
+        for layer in _layers(model):
+            if getattr(layer, "data_format", None) == "channels_first" and type(layer).__name__ != "Flatten":
+                return f"layer {layer.name!r} has the channels first, and toolkits take the last axis for them"
+        return ""
+
     def fingerprint(self, model: Any) -> str | None:
         """Weights, and the layers with their activations and plain attributes."""
         weights = _weights(model)

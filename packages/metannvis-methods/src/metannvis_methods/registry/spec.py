@@ -82,8 +82,8 @@ PURPOSES: Mapping[str, str] = MappingProxyType(
 
 @functools.lru_cache(maxsize=1024)  # every call asks for the keys of all rows
 def fold(name: str) -> str:
-    """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count."""
-    return name.casefold().replace("-", "").replace("_", "").replace(" ", "")
+    """Form of a method's or toolset's name in which case, ``-``, ``_`` and blanks do not count, and ``plus`` is ``+``."""
+    return name.casefold().replace("-", "").replace("_", "").replace(" ", "").replace("plus", "+")
 
 
 def as_frameworks(named: str | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -75,6 +75,10 @@ class Explanation:
         What the model says of each sample: ``{"class": 3, "name": "tabby", "probability": 0.9, "value": 0.9}``, where
         ``probability`` is ``None`` if the output is no distribution; ``{"value": 1.5}`` of a single output. ``None`` for dense
         outputs, and where there were no inputs.
+    output_axes, region
+        Of a dense output, one letter an axis of it, C for the classes, and the weight of each of its places in what was
+        explained, shape ``(N, H, W)`` for an output of images, 0 where the target does not lie. ``None`` of other outputs, and
+        where no place is told apart.
     warnings
         What was told about the call or its result.
     record
@@ -100,6 +104,8 @@ class Explanation:
     prediction: tuple[Mapping[str, Any], ...] | None = None
     warnings: tuple[str, ...] = ()
     record: Record | None = None
+    output_axes: str | None = None
+    region: Array | None = None
 
     @property
     def pictures(self) -> Array | tuple[Array, ...] | None:

@@ -65,6 +65,8 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "prediction": lambda value: value is None or (isinstance(value, list) and all(map(_is_prediction, value))),
     "warnings": lambda value: isinstance(value, list) and all(map(_is_text, value)),
     "record": lambda value: isinstance(value, dict | NOTHING),
+    "output_axes": lambda value: isinstance(value, str | NOTHING),
+    "region": lambda value: value is None,
 }
 NEEDED = ("axes", "method", "toolset", "framework", "kind")
 
@@ -93,8 +95,9 @@ def read_explanation(path: Path) -> dict[str, Any]:
         count = meta.pop(f"{name}_count", None)
         if count is not None or name in arrays:
             found[name] = _arrays(arrays, name, count, path)
-    if "convergence_delta" in arrays:
-        found["convergence_delta"] = _number(arrays, "convergence_delta", path)
+    for name in ("convergence_delta", "region"):
+        if name in arrays:
+            found[name] = _number(arrays, name, path)
     _check(meta, found, path)
     for name in ("axes", "input_axes", "labels", "prediction", "warnings"):
         if isinstance(meta.get(name), list):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from metannvis_translate import Translation
+from metannvis_translate import LayerRow, Translation
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitError, UnfitWarning
@@ -43,6 +43,7 @@ from metannvis_methods.running.prediction import nearest_prior, prediction_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.progress import Meter, expected_rows
+from metannvis_methods.running.regions import dense_axes, target_region
 from metannvis_methods.running.request import set_options, toolset_of
 from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
 from metannvis_methods.running.sharing import remember, shared
@@ -57,7 +58,7 @@ from metannvis_methods.running.target import (
 )
 from metannvis_methods.vocabulary import SegmentationTarget
 
-__all__ = ["execute"]
+__all__ = ["execute", "layers_for"]
 
 logger = logging.getLogger("metannvis_methods")
 #: Rows of a pass where there is a deadline and no bound: a pass is not interrupted.
@@ -76,15 +77,28 @@ def execute(call: RunningCall, prepared: Prepared | None = None) -> Explanation 
     prepared
         The model as an earlier run of the same call prepared it.
     """
-    source = call.model
-    models = (source.source, source.model) if isinstance(source, Translation) else (source,)
     with set_aside(), noticing(call.words.unfit) as told:
-        check_device_words(call.words, adapter_for(framework_to_run(call.spec, source, call.framework)))
-        fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
-        home = adapter_for(call.framework)
-        with exclusive(*models, progress=call.progress), own_generators_kept(home, models[0]):
+        check_device_words(call.words, adapter_for(framework_to_run(call.spec, call.model, call.framework)))
+        with _alone(call) as fingerprint:
             result = _execute(toolset_of(call.spec), call, prepared, fingerprint)
     return dataclasses.replace(result, warnings=tuple(told)) if isinstance(result, Explanation) else result
+
+
+def layers_for(call: RunningCall) -> tuple[LayerRow, ...]:
+    """The layers that a call may be for, in the order in which they run; what is translated for it serves its runs as well."""
+    with set_aside(), _alone(call) as fingerprint:
+        return prepare(toolset_of(call.spec), call, fingerprint=fingerprint, layer="auto").layers()
+
+
+@contextmanager
+def _alone(call: RunningCall) -> Iterator[str | None]:
+    """Nobody else runs the model of a call, or draws from its generators; what is inside is given the model's fingerprint."""
+    source = call.model
+    models = (source.source, source.model) if isinstance(source, Translation) else (source,)
+    fingerprint = fingerprint_of(call.spec, source, call.framework, call.progress)
+    home = adapter_for(call.framework)
+    with exclusive(*models, progress=call.progress), own_generators_kept(home, models[0]):
+        yield fingerprint
 
 
 def _execute(
@@ -150,7 +164,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         )
     call = converted(asked, prepared, layer, target)
     started = time.perf_counter()
-    recorded: Any = describe_target(asked.score) if asked.score is not None else target
+    recorded: Any = describe_target(asked.score, asked.words.labels) if asked.score is not None else target
     with guarded(adapter, prepared.model), seeded(call.seed):
         begin = adapter.own_generators(prepared.model, call.seed)
         begin()
@@ -199,6 +213,14 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
     if heard is not None:
         seen = _heard(asked, call, prepared, heard)
     seconds = time.perf_counter() - started
+    output_axes = dense_axes(
+        seen.axes,
+        seen.shape,
+        channels_last=adapter_for(prepared.framework).channels_last,
+        inputs=[]
+        if inputs is None
+        else [(a, x.shape) for a, x in zip(as_tuple(input_axes), as_tuple(inputs), strict=True)],
+    )
     values, axes = restore(prepared, call, output)
     if output.over != "features":
         tell_unfit_values(spec, as_tuple(values))
@@ -224,6 +246,8 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         },
         output=seen.output,
         prediction=seen.prediction,
+        output_axes=output_axes,
+        region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
     )
 
 
@@ -263,16 +287,19 @@ def _heard(asked: RunningCall, call: RunningCall, prepared: Prepared, heard: Ove
         output = outputs[chosen.place][1]
         if heard.tells_probabilities:
             tell_probabilities(call, in_caller_layout(chosen, output))
-    seen = _seen(asked, in_caller_layout(chosen, output), chosen.name if len(heard.expected.names) > 1 else None)
+    seen = _seen(asked, in_caller_layout(chosen, output), chosen, named=len(heard.expected.names) > 1)
     return dataclasses.replace(seen, logits=bool(call.logits))
 
 
-def _seen(asked: RunningCall, output: Any, name: str | None) -> Seen:
+def _seen(asked: RunningCall, output: Any, chosen: ChosenOutput, *, named: bool) -> Seen:
     """What a prediction shows, in the layout of the caller's model."""
     if output.dtype.kind == "f" and not np.isfinite(output).all():
         tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
     tell_labels(asked.words.labels, output)
-    return Seen(output=name, prediction=prediction_of(output, asked.words.labels))
+    prediction = prediction_of(output, asked.words.labels)
+    return Seen(
+        output=chosen.name if named else None, prediction=prediction, axes=chosen.axes, shape=tuple(output.shape)
+    )
 
 
 @dataclass(frozen=True)
@@ -283,6 +310,8 @@ class Seen:
     output: str | None = None
     logits: bool = False
     prediction: tuple[Mapping[str, Any], ...] | None = None
+    axes: str = ""
+    shape: tuple[int, ...] = ()
 
 
 def _cuts(
@@ -323,7 +352,7 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
     remember("output", output)
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
-    seen = _seen(asked, output, chosen.name if len(outputs) > 1 else None)
+    seen = _seen(asked, output, chosen, named=len(outputs) > 1)
     before = _cuts(asked, adapter, prepared, chosen, given)
     if len(outputs) == 1 and before:
         learn(prepared.model, outputs, (True,))

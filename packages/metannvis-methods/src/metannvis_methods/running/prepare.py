@@ -167,6 +167,9 @@ def _reasons_to_translate(
     source, adapter = prepared.source, prepared.adapter
     if not _fits(spec, adapter, source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
+    misread = adapter.misread(source) if spec.frameworks else ""
+    if misread:
+        return (misread,)
     if spec.needs_canonical:
         slot = ("reasons to translate", spec.toolset, spec.key, signature(prepared.examples, {}))
         reasons: tuple[str, ...] = cache.get(

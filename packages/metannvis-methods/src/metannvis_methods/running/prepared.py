@@ -20,8 +20,10 @@ from metannvis_methods.running.translation_cache import cache, signature
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, LayerRow, ModelDescription, Translation
 
-__all__ = ["Prepared", "auto_layers"]
+__all__ = ["CONVOLUTIONS", "Prepared", "auto_layers", "convolutions"]
 
+#: The word for all convolutional layers.
+CONVOLUTIONS = "convolutions"
 #: Roles of layers whose output is tokens where its axes are.
 TOKEN_LAYERS = ("attention", "recurrent", "normalization")
 
@@ -192,6 +194,23 @@ class Prepared:
             return (f"layer {name!r} is called {calls} times",) if calls > 1 else ()
         path, _, call = name.rpartition(":")
         return (f"{name!r} is one of several calls of {path!r}",) if path in self.opened and call.isdigit() else ()
+
+
+def convolutions(rows: Sequence[LayerRow]) -> list[str]:
+    """Names of all convolutional layers, in the order in which they run.
+
+    Raises
+    ------
+    MissingArgumentError
+        There is none.
+    """
+    roles = {row.source.name: row.source.role for row in rows}
+    names = [name for name in auto_layers(rows) if roles[name] not in TOKEN_LAYERS]
+    if not names:
+        raise MissingArgumentError(
+            f"layer={CONVOLUTIONS!r} found no convolutional layer; name one of: {', '.join(roles)}"
+        )
+    return names
 
 
 def auto_layers(rows: Sequence[LayerRow]) -> list[str]:

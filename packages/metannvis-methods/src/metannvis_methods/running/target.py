@@ -205,8 +205,12 @@ def is_function_of_output(target: Any) -> bool:
     return callable(target) and not hasattr(target, "shape") and not theirs
 
 
-def describe_target(target: Any) -> Any:
-    """A function of the output as what an explanation records of it."""
+def describe_target(target: Any, labels: Sequence[str] | None = None) -> Any:
+    """A function of the output as what an explanation records of it; of a class with the name that it has."""
+    if isinstance(target, SegmentationTarget) and labels is not None and isinstance(target.class_, (int, np.integer)):
+        index = int(target.class_)
+        named = f"{index} ({labels[index]})" if -len(labels) <= index < len(labels) else index
+        return str(dataclasses.replace(target, class_=named))
     if isinstance(target, (str, SegmentationTarget)):
         return str(target)
     return getattr(target, "__qualname__", None) or type(target).__qualname__

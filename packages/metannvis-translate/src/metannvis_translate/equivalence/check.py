@@ -21,6 +21,7 @@ from metannvis_translate.equivalence.report import (
     with_gradients,
 )
 from metannvis_translate.equivalence.runs import NoGradientError, by_name, target_runs
+from metannvis_translate.equivalence.saturation import without_saturated
 from metannvis_translate.equivalence.ties import beside_ties, without_open
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.files import opened
@@ -259,6 +260,8 @@ def _compared(
     done = with_gradients(report, [(name, *pair) for name, pair in zip(names, pairs, strict=True)], no_gradient)
     if report.by_differences and any(row.passed is False for row in done.gradients):
         done = _by_other_differences(source, translation, here, there, inputs, outputs, report, done, pairs)
+    if dtype == "float64" and not done.passed:
+        done = without_saturated(done, source, here, inputs)
     return done, outputs
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from metannvis_translate.data import Array, Arrays
+from metannvis_translate.data import Arrays
 from metannvis_translate.equivalence.ports import as_float
 from metannvis_translate.equivalence.report import EquivalenceReport, EquivalenceRow, Tolerance, compare_arrays
 from metannvis_translate.equivalence.ties import is_open
@@ -137,6 +137,7 @@ def _with_proof(report: EquivalenceReport, proof: EquivalenceReport, where: str)
             groups[group] = getattr(proof, group)
     if any(row.compared for row in report.gradients):
         groups["gradients"] = proof.gradients
+    notes += [note for note in proof.notes if note not in notes]
     return dataclasses.replace(report, **groups, notes=tuple(notes))
 
 
@@ -155,15 +156,13 @@ def _amplifies(double: Any, here: Framework, inputs: Arrays, outputs: Arrays, re
             continue
         if right[k].shape != outputs[k].shape:
             return False
-        own = max(_apart(outputs[k], right[k]), _apart(beside[k], right[k]))
-        if not row.max_rel <= MULTIPLE * own:
+        own = [compare_arrays("", one, right[k], limit=1.0) for one in (outputs[k], beside[k])]
+        # where the source's own result is zero, there is nothing to be relative to
+        measure = "max_rel" if np.isfinite(row.max_rel) else "max_abs"
+        figures = [figure for figure in (getattr(one, measure) for one in own) if np.isfinite(figure)]
+        if not getattr(row, measure) <= MULTIPLE * max(figures, default=0.0):
             return False
     return True
-
-
-def _apart(one: Array, other: Array) -> float:
-    figure = compare_arrays("", one, other, limit=1.0).max_rel
-    return figure if np.isfinite(figure) else 0.0
 
 
 def _without_rounding(proof: EquivalenceReport, report: EquivalenceReport) -> EquivalenceReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,17 @@ import numpy as np
 from metannvis_translate.data import Array, Arrays
 from metannvis_translate.equivalence.ports import as_float, to_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import EquivalenceReport
-from metannvis_translate.equivalence.runs import source_runs, target_runs
-from metannvis_translate.errors import InvalidModelError
+from metannvis_translate.equivalence.runs import NoGradientError, source_runs, target_runs
+from metannvis_translate.errors import InvalidModelError, first_line
 from metannvis_translate.frameworks.protocol import Framework
 from metannvis_translate.translation import Translation
 
-log = logging.getLogger(__name__)
 #: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
 DIRECTIONS, STEP = 4, 1e-6
 #: Steps that are taken where the first does not agree: the smaller one is, the more of a difference is rounding.
 WIDER = (1e-5, 1e-4)
+#: Not the seed of example inputs: equal draws can cancel a gradient.
+SEED = 20221
 
 
 def gradient_pairs(
@@ -37,7 +37,7 @@ def gradient_pairs(
     Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
     as central differences in double precision.
     """
-    random = np.random.default_rng(20221)  # not the seed of example inputs: equal draws can cancel a gradient
+    random = np.random.default_rng(SEED)
     cotangents = [_cotangent(array, random) for array in outputs]
     directions = [random.standard_normal((DIRECTIONS, *array.shape)) for array in inputs]
     whole = here.differentiable and there.differentiable
@@ -78,6 +78,12 @@ def gradient_pairs(
                 found = _differences(framework, model, given, weights, moved, step, by_samples=by_samples)
         sides.append(found)
     return list(zip(*sides, strict=True))
+
+
+def cotangents_of(outputs: Arrays) -> Arrays:
+    """Weights of the random combination of the outputs whose gradients are compared."""
+    random = np.random.default_rng(SEED)
+    return [_cotangent(array, random) for array in outputs]
 
 
 def _cotangent(output: Array, random: np.random.Generator) -> Array:
@@ -128,11 +134,11 @@ def _differences(
 
     try:
         found = framework.run(double, inputs).outputs
-    except InvalidModelError as error:  # no kernel in double precision
-        log.info("gradients are not compared: %s", error)
-        return [None] * len(inputs)
+    except InvalidModelError as error:
+        raise NoGradientError(f"nothing computes {framework.label} in double precision: {first_line(error)}") from error
     if [array.shape for array in found] != [array.shape for array in cotangents]:
-        return [None] * len(inputs)  # computed by another runtime than in single precision, which sees it differently
+        # computed by another runtime than in single precision, which sees it differently
+        raise NoGradientError(f"the outputs of {framework.label} have other shapes in double precision")
     result: list[Array | None] = []
     for k, array in enumerate(inputs):
         if array.dtype.kind != "f":

@@ -97,7 +97,7 @@ def source_runs(here: Framework) -> Iterator[None]:
     """What the source's own kernels say inside, on the way to a gradient, is a source that has none."""
     try:
         yield
-    except MetannvisError:
+    except (MetannvisError, NoGradientError):
         raise
     except Exception as error:
         said = " ".join(str(error).split())[:200]

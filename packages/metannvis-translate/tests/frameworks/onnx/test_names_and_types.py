@@ -34,6 +34,7 @@ CLASHES = {
     "behind": (["first", "act", "hidden"], ["hidden", "h", "y"]),
     "in front": (["h", "act", "last"], ["a", "h", "y"]),
     "swapped": (["h", "hidden", "last"], ["hidden", "h", "y"]),
+    "an input's": (["fc", "act", "x"], ["hidden", "h", "y"]),
     "all alike": (["fc", "fc", "fc"], ["hidden", "h", "y"]),
     "none": (["", "", ""], ["hidden", "h", "y"]),
 }

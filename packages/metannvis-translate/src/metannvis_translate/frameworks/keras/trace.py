@@ -142,7 +142,7 @@ def traced(
     Raises
     ------
     UnsupportedOperatorError
-        ``call`` uses raw TensorFlow operations, or Python control flow on values.
+        ``call`` uses raw TensorFlow operations, or Python control flow on values, or changes variables (also draws).
     """
     from metannvis_translate.frameworks.keras.exporter.layers import HINT, class_name
 
@@ -160,8 +160,11 @@ def traced(
     name = getattr(layer, "name", getattr(layer, "__name__", "function"))
     try:
         with _untouched(layer) if is_layer(layer) else nullcontext(), quiet_masks():
-            with free_sizes_as_tensors(), _any_outputs():
+            # what it assigns is kept from the caller's variables
+            with keras.StatelessScope() as scope, free_sizes_as_tensors(), _any_outputs():
                 outputs = call(*args, **kwargs)
+            if scope.state_mapping:
+                raise UnsupportedOperatorError(class_name(layer), layer=name, reason=_changes(layer, scope), hint=HINT)
             tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
             function = keras.Function(inputs, tensors or inputs[:1])
             masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in tensors]
@@ -184,6 +187,15 @@ def traced(
         lambda x: Place(next(places)) if isinstance(x, keras.KerasTensor) else x, outputs
     )
     return Traced(function, masks, structure)
+
+
+def _changes(layer: Any, scope: Any) -> str:
+    """Which variables a ``call`` gave new values, and what that means."""
+    changed = [
+        variable.path for variable in getattr(layer, "variables", ()) if scope.get_current_value(variable) is not None
+    ]
+    named = ", ".join(changed[:3]) or "one that is not its own"
+    return f"each call changes a variable ({named}), so that no two calls are alike"
 
 
 def _parameters(call: Any) -> Collection[str]:

@@ -31,14 +31,16 @@ LONGEST = 4096
 CONSTANTS = ("Constant", "Shape", "Size", "ConstantOfShape")
 
 
-def node_names(nodes: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+def node_names(nodes: Sequence[tuple[str, Sequence[str]]], taken: Sequence[str] = ()) -> list[str]:
     """What each node is called as a layer, from its name and those of its outputs: no two nodes alike.
 
-    A node without a name, or whose name is another node's too or that of a value which another node computes, is called after
-    its first output: the standard holds values apart, not nodes.
+    A node without a name, or whose name is another node's too, or that of an input (``taken``) or of a value which another
+    node computes, is called after its first output: the standard holds values apart, not nodes.
     """
     counts = Counter(name for name, _ in nodes)
-    makers = {value: place for place, (_, outputs) in enumerate(nodes) for value in outputs if value}
+    makers = dict.fromkeys(taken, -1) | {
+        value: place for place, (_, outputs) in enumerate(nodes) for value in outputs if value
+    }
     return [
         name if name and counts[name] == 1 and makers.get(name, place) == place else next(iter(outputs), "")
         for place, (name, outputs) in enumerate(nodes)

@@ -18,7 +18,7 @@ from metannvis_translate.errors import (
     UnsupportedOperatorError,
 )
 from metannvis_translate.frameworks.onnx.checks import check_model
-from metannvis_translate.frameworks.onnx.double_precision import doubled
+from metannvis_translate.frameworks.onnx.float_precision import doubled, is_in_half, singled
 from metannvis_translate.frameworks.onnx.local_functions import inlined
 from metannvis_translate.frameworks.onnx.metadata import drop_conventions, drop_false_exacts
 from metannvis_translate.frameworks.onnx.module_names import ModuleValue, module_values, node_names
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 __all__ = ["OnnxFramework", "framework"]
 
 Array = np.ndarray[Any, Any]
+#: The precisions of floats that an input is given in as the graph declares it.
+FLOATS = (np.float16, np.float32, np.float64)
 #: Why a size on the first axis of an input is no free one.
 FIXED_BY_FILE = (
     "the ONNX graph states that size. Give as many samples at a time, or export it with a free batch (dynamic_axes= or "
@@ -114,8 +116,12 @@ class OnnxFramework(FrameworkBase):
         drop_false_exacts(graph_model)
         drop_conventions(graph_model)
         notes = lower_ml(graph)
+        if is_in_half(graph_model):
+            singled(graph_model)
         layers = []
-        names = node_names([(node.name or "", [value.name or "" for value in node.outputs]) for node in graph])
+        taken = [value.name or "" for value in graph.inputs]
+        rows = [(node.name or "", [value.name or "" for value in node.outputs]) for node in graph]
+        names = node_names(rows, taken)
         for node, name in zip(graph, names, strict=True):
             node.metadata_props[LAYER] = name
             for position, value in enumerate(node.outputs):
@@ -208,6 +214,13 @@ class OnnxFramework(FrameworkBase):
         import onnx_ir as ir
 
         return ir.to_proto(doubled(self._copy(model)))
+
+    def as_float32(self, model: Any) -> Any:
+        """A copy in single precision of a graph that is in half, as it is exported; else the model."""
+        import onnx_ir as ir
+
+        copy = self._copy(model)
+        return ir.to_proto(singled(copy)) if is_in_half(copy) else model
 
     def list_layers(self, model: Any, inputs: Sequence[Array] | None) -> tuple[LayerInfo, ...]:
         return self.describe(model, inputs).layers
@@ -347,14 +360,15 @@ def _as_declared(proto: onnx.ModelProto, names: Sequence[str], inputs: Sequence[
     for name, value in zip(names, inputs, strict=True):
         array = np.asarray(value)  # a number that was computed is no array any more
         dtype = tensor_dtype_to_np_dtype(kinds[name]) if kinds[name] else array.dtype
-        given.append(array.astype(dtype) if array.dtype.kind == "f" and dtype in (np.float32, np.float64) else array)
+        given.append(array.astype(dtype) if array.dtype.kind == "f" and dtype in FLOATS else array)
     return given
 
 
 def _values_by_layer(proto: onnx.ModelProto) -> dict[str, str]:
     """First output of each node by the node's name, what a module returned by its name, and every value by its own."""
     found = {row.name: row.value for row in module_values(proto)}
-    names = node_names([(node.name, node.output) for node in proto.graph.node])
+    taken = [value.name for value in proto.graph.input]
+    names = node_names([(node.name, node.output) for node in proto.graph.node], taken)
     for node, name in zip(proto.graph.node, names, strict=True):
         for position, value in enumerate(node.output):
             if value:

@@ -24,8 +24,10 @@ Array = np.ndarray[Any, Any]
 #: Values of all outputs, in order, on arrays by input name.
 Evaluate = Callable[[Mapping[str, Array]], list[Array]]
 
-#: Operators whose kernels for doubles have twiddles or weights of single precision.
-ROUGH = frozenset(("DFT", "STFT", "HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix"))
+#: Operators whose kernels for doubles have twiddles or weights of single precision, or stop when they are run.
+ROUGH = frozenset(
+    ("DFT", "STFT", "HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix", "LSTM", "GRU", "RNN")
+)
 
 
 def evaluator(proto: onnx.ModelProto, values: Sequence[str] = ()) -> Evaluate:
@@ -37,7 +39,7 @@ def evaluator(proto: onnx.ModelProto, values: Sequence[str] = ()) -> Evaluate:
     if not is_installed("onnxruntime"):
         return _reference(proto, "onnxruntime is not installed")
     if _is_rough(proto):
-        return _reference(proto, "transforms in double precision, of which ONNX Runtime computes a part in single")
+        return _reference(proto, "ONNX Runtime computes an operator in single precision only, which is in double here")
     exact = with_exact_integers(proto)
     if exact is None:
         return _reference(proto, "a product of integers whose shapes are not declared")
@@ -54,7 +56,7 @@ def evaluator(proto: onnx.ModelProto, values: Sequence[str] = ()) -> Evaluate:
 
 
 def _is_rough(proto: onnx.ModelProto) -> bool:
-    """Whether a graph has doubles and an operator of whose double kernel ONNX Runtime computes a part in single precision."""
+    """Whether a graph has doubles and an operator of which ONNX Runtime computes a part, or all, in single precision."""
     import onnx
 
     if not any(node.op_type in ROUGH for node in proto.graph.node):

@@ -322,6 +322,39 @@ def test_layer_that_changes_its_variables_is_refused() -> None:
         export(model)
 
 
+class Counted(L.Layer):
+    """Multiplies by the number of its calls."""
+
+    def build(self, shape: Any) -> None:
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+    def call(self, x: Any) -> Any:
+        self.count.assign_add(1.0)
+        return x * self.count
+
+
+class Noisy(L.Layer):
+    """Adds numbers that it draws anew each time, of a shape that is known before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, x: Any) -> Any:
+        return x + keras.random.normal((1, 4), seed=self.seeds)
+
+
+@pytest.mark.parametrize(("layer", "named"), [(Counted, "count"), (Noisy, "seed_generator_state")])
+def test_a_variable_that_each_call_changes_is_named_and_kept(layer: type[L.Layer], named: str) -> None:
+    x = keras.Input((4,))
+    model = keras.Model(x, layer()(x))
+    before = [variable.numpy().copy() for variable in model.variables]
+    with pytest.raises(UnsupportedOperatorError, match=rf"each call changes a variable \(\S*{named}"):
+        export(model)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
 def test_raw_tensorflow_without_converter_is_refused() -> None:
     tf = require("tensorflow")
 

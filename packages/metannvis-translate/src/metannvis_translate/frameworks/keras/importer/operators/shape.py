@@ -69,9 +69,12 @@ def Trilu(ctx: KerasImporter, input: Value, k: Value | None = None, *, upper: in
     shift = 0 if k is None else int(ctx.known(k, "k").reshape(()).item())
     rows, columns = x.tensor.shape[-2:]
     if rows is None or columns is None:
-        ctx.refuse("its matrices have a free size")
-    inside = np.tri(rows, columns, shift - 1 if upper else shift, dtype=bool)
-    kept = np.logical_not(inside) if upper else inside
+        ones = ops.ones_like(x.tensor, dtype="int32")
+        beyond = ops.cumsum(ones, axis=-1) - ops.cumsum(ones, axis=-2)  # column less row
+        kept = beyond >= shift if upper else beyond <= shift
+    else:
+        inside = np.tri(rows, columns, shift - 1 if upper else shift, dtype=bool)
+        kept = np.logical_not(inside) if upper else inside
     return ctx.keep(x, ops.where(kept, x.tensor, ops.zeros_like(x.tensor)))
 
 

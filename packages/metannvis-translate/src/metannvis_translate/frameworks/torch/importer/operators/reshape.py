@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,39 @@ def Reshape(ctx: TorchImporter, data: Value, shape: Value, *, allowzero: int = 0
         else:
             x = ctx.placed(data)
             sizes.append(ctx.method("size", x.tensor, x.axis(k)))
+    if free:
+        sizes = _without_open_size(ctx, data, have, sizes)
     settled = [size for size in sizes if isinstance(size, int)]
     if 0 in settled and -1 in settled:
         ctx.refuse("of a tensor without elements no size is left to be found out")
     return LaidOut(ctx.function(torch.reshape, tensor, tuple(sizes)), identity(len(sizes)))
+
+
+def _without_open_size(ctx: TorchImporter, data: Value, have: Sequence[int | None], sizes: Sequence[Any]) -> list[Any]:
+    """The sizes of a reshape with its -1 told by the one axis of the input that is free, where there is one.
+
+    PyTorch would find a size for -1 also where the input has another size on an axis that is not free, and mix what
+    stands on two axes (samples and time) without a word. A size that is told makes it refuse.
+    """
+    unknown = [k for k, size in enumerate(have) if size is None]
+    others = [size for size in sizes if not (isinstance(size, int) and size == -1)]
+    if len(unknown) > 1 or any(isinstance(size, torch.fx.Node) for size in others):
+        return list(sizes)
+    wanted, given = math.prod(others), math.prod(size for size in have if size is not None)
+    if not wanted or not given:
+        return list(sizes)
+    told: Any
+    if not unknown:
+        told = given // wanted
+    else:
+        x = ctx.placed(data)
+        told = ctx.method("size", x.tensor, x.axis(unknown[0]))
+        share = math.gcd(wanted, given)
+        if given != share:
+            told = ctx.function(operator.mul, told, given // share)
+        if wanted != share:
+            told = ctx.function(operator.floordiv, told, wanted // share)
+    return [told if isinstance(size, int) and size == -1 else size for size in sizes]
 
 
 @converter("Flatten", since=1)
