@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "packages/metannvis-methods/examples"
 #: READMEs and guides of the packages. The README of the repository stands on what the demo writes, and has a test of its own.
 PAGES = tuple(sorted([*ROOT.glob("packages/*/README.md"), *ROOT.glob("packages/*/docs/*.md")]))
 #: What a line of a shell may begin with that is not run: it changes the reader's environment.
@@ -111,6 +115,15 @@ def run_command(arguments: list[str], folder: Path) -> None:
     for option, value in pairwise(arguments):
         if option == "--output":
             assert (folder / value).stat().st_size > 0
+
+
+def run_script(script: str, arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a script of the examples in this process, from the current folder."""
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments.split()])
+    monkeypatch.syspath_prepend(EXAMPLES)
+    for name in [path.stem for path in EXAMPLES.glob("*.py")]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    runpy.run_path(str(EXAMPLES / f"{script}.py"), run_name="__main__")
 
 
 def short_demo(folder: Path) -> None:

@@ -116,7 +116,7 @@ def test_helpers_are_imported_by_their_address():
     helpers = {path.stem for path in tested if not path.stem.startswith(("test_", "__"))}
     helpers -= {"conftest", "torch", "keras", "onnx", *sys.stdlib_module_names}
     assert len(helpers) > 50
-    scripts = {"benchmarks"}  # run by their own name, from their own folder
+    scripts = {"benchmarks", "examples"}  # run by their own name, from their own folder
     for path in tested:
         if not scripts & set(path.parts):
             for node in ast.walk(ast.parse(path.read_text())):

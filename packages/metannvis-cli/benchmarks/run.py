@@ -2,8 +2,8 @@
 
     python packages/metannvis-cli/benchmarks/run.py [--repeats 7]
 
-Each is a process of its own, in turns, so that a busy machine slows all alike; the least of the times counts, on the clock and on
-the processor. Exit code 1 if the help takes more than 5 times the import, or ``explain`` more than 1.2 times the script.
+Each is a process of its own, in turns, so that a busy machine slows all alike; the least of the times counts, on the clock and
+on the processor. Exit code 1 if the help takes more than 5 times the import, or ``explain`` more than 1.2 times the script.
 """
 
 from __future__ import annotations

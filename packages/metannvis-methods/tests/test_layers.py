@@ -14,6 +14,7 @@ from metannvis_methods import (
     perform_attribution,
 )
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError, UnknownLayerError
+from metannvis_translate import translate
 from metannvis_translate.frameworks.requirements import require
 
 
@@ -104,6 +105,32 @@ def test_a_nested_keras_layer_for_tf_keras_vis(name: str, rgb: Any) -> None:
 def test_auto_is_the_last_convolution(framework: str, toolset: str, rgb: Any) -> None:
     model, x = (rgb.torch, rgb.x) if framework == "torch" else (rgb.keras, rgb.x_last)
     assert explain(model, "grad_cam", x, target=0, layer="auto", toolset=toolset).layer == "conv2"
+
+
+@pytest.mark.parametrize("toolset", ["captum", "tf-keras-vis"])
+@pytest.mark.parametrize("form", ["torch", "onnx"])
+def test_auto_passes_over_convolutions_behind_a_global_pooling(form: str, toolset: str) -> None:
+    """As MobileNetV3 has them: a map of one place says nothing of where."""
+    nn = require("torch").nn
+    net: Any = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.ReLU(),
+        nn.Conv2d(4, 5, 3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(5, 6, 1),
+        nn.Flatten(),
+        nn.Linear(6, 2),
+    ).eval()
+    x = np.random.default_rng(0).standard_normal((2, 3, 9, 10)).astype("float32")
+    named = explain(net, "grad_cam", x, target=0, layer="2", toolset=toolset)
+    if form == "onnx":
+        net = translate(net, "onnx", example_inputs=x).model
+    found = explain(net, "grad_cam", x, target=0, layer="auto", toolset=toolset)
+    assert form == "onnx" or found.layer == "2"
+    assert found.values.shape == named.values.shape
+    assert close(found.values, named.values)
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    assert explain(pooled, "layer_activation", x, layer="auto", toolset="captum").layer == "1"  # there is no other
 
 
 def test_cams_of_tf_keras_vis_default_to_auto(rgb: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -226,6 +227,8 @@ def convolutions(rows: Sequence[LayerRow]) -> list[str]:
 def auto_layers(rows: Sequence[LayerRow]) -> list[str]:
     """Names of the convolutional layers and of those that return tokens, in the order in which they run.
 
+    Convolutions with one place, as behind a global pooling, say nothing of where: they count where there are no others.
+
     Raises
     ------
     MissingArgumentError
@@ -243,8 +246,18 @@ def auto_layers(rows: Sequence[LayerRow]) -> list[str]:
         tokens = len(info.shape) == 3 and info.shape[1] != 1 and (info.axes == "NTF" or "?" in info.axes)
         return info.role in TOKEN_LAYERS and tokens
 
-    names = [row.source.name for row in rows if fits(row.source)]
+    fitting = [row.source for row in rows if fits(row.source)]
+    names = [info.name for info in fitting if _places(info) != 1] or [info.name for info in fitting]
     if not names:
         known = ", ".join(row.source.name for row in rows)
         raise MissingArgumentError(f"layer='auto' found no convolutional or token layer; name one of: {known}")
     return names
+
+
+def _places(info: LayerInfo) -> int | None:
+    """Number of places of a layer's maps, or of its tokens; ``None`` if a size is free."""
+    known = "?" not in info.axes and len(info.axes) == len(info.shape)
+    sizes = (
+        [size for letter, size in zip(info.axes, info.shape, strict=True) if letter not in "NCF"] if known else [None]
+    )
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
