@@ -22,9 +22,8 @@ def main() -> None:
     grid({"LIME": lime, "KernelShap": shap}, path=arguments.output)
     positive, negative = lime.segments(num_features=4)
     sides = ["for" if positive.any() else "", "against" if negative.any() else ""]
-    print(
-        f"the four strongest segments speak {' and '.join(filter(None, sides)) or 'neither for nor against'} a {arguments.digit}"
-    )
+    said = " and ".join(filter(None, sides)) or "neither for nor against"
+    print(f"the four strongest segments speak {said} a {arguments.digit}")
     print(f"wrote {arguments.output}")
 
 

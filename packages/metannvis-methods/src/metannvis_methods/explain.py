@@ -104,9 +104,9 @@ def explain(
     labels
         Class names, in order.
     layer
-        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer that has several places. A list
-        of them, or ``"convolutions"``, all convolutional layers from deep to shallow: one explanation each, from one translation
-        and one prediction.
+        Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer that has several places. A
+        list of them, or ``"convolutions"``, all convolutional layers from deep to shallow: one explanation each, from one
+        translation and one prediction.
     neuron
         Position in that layer's output, the batch left out, in the model's own layout: an int or a tuple.
     reshape
