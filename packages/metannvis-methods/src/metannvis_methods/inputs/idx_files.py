@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError, LimitError
-from metannvis_translate.process import check_limit
-from metannvis_translate.process.limits import current_limits
+from metannvis_translate.process import check_limit, current_limits
 
 __all__ = ["is_idx", "read_idx"]
 

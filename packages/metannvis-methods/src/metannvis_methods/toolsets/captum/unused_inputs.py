@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from metannvis_translate.process.patches import patched
+from metannvis_translate.process import patched
 
 __all__ = ["zero_gradients_of_unused"]
 

@@ -167,6 +167,10 @@ def traced(
                 raise UnsupportedOperatorError(class_name(layer), layer=name, reason=_changes(layer, scope), hint=HINT)
             tensors = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
             function = keras.Function(inputs, tensors or inputs[:1])
+            training = _in_training(function)
+            if training:
+                reason = f"its call runs {training} in training mode (training=True), random or by the statistics of the batch"
+                raise UnsupportedOperatorError(class_name(layer), layer=name, reason=reason, hint=HINT)
             masks = [TensorMasks().get(x) if sets_masks(layer) else None for x in tensors]
             made = [mask for mask in masks if mask is not None and not any(mask is x for x in inputs)]
             if made:
@@ -187,6 +191,30 @@ def traced(
         lambda x: Place(next(places)) if isinstance(x, keras.KerasTensor) else x, outputs
     )
     return Traced(function, masks, structure)
+
+
+def _in_training(function: Any) -> str:
+    """Names of the layers that a ``call`` runs in training mode whatever the mode is, and to which that matters."""
+    found = []
+    for layers in function._nodes_by_depth.values():
+        for node in layers:
+            signature = getattr(node.operation, "_call_signature", None)
+            if not is_layer(node.operation) or signature is None:
+                continue
+            given = signature.bind_partial(*node.arguments.args, **node.arguments.kwargs).arguments
+            if given.get("training") and any(map(_trains_otherwise, node.operation._flatten_layers())):
+                found.append(repr(node.operation.name))
+    return ", ".join(found)
+
+
+def _trains_otherwise(layer: Any) -> bool:
+    """Whether a layer without layers of its own may do in training what it does not do in inference."""
+    layers = require("keras").layers
+    if layer._layers or not getattr(layer, "_call_has_training_arg", False):
+        return False
+    if isinstance(layer, layers.BatchNormalization):
+        return bool(layer.trainable)
+    return bool(getattr(layer, "rate", 1))
 
 
 def _changes(layer: Any, scope: Any) -> str:

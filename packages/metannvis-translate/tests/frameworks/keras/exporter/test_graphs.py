@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -353,6 +354,43 @@ def test_a_variable_that_each_call_changes_is_named_and_kept(layer: type[L.Layer
         export(model)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
+
+
+class Always(L.Layer):
+    """Runs a layer in training mode, whatever its own mode is."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x, training=True)
+
+
+@pytest.mark.parametrize(
+    ("inner", "named"),
+    [
+        pytest.param(lambda: L.Dropout(0.5), "dropout", id="dropout"),
+        pytest.param(lambda: L.GaussianNoise(0.5), "gaussian_noise", id="noise"),
+        pytest.param(lambda: L.BatchNormalization(), "batch_normalization", id="batch-normalization"),
+        pytest.param(lambda: keras.Sequential([L.Dense(4), L.Dropout(0.5)]), "sequential", id="inside-another"),
+    ],
+)
+def test_layers_that_are_always_in_training_are_refused(inner: Callable[[], Any], named: str) -> None:
+    x = keras.Input((4,))
+    model = keras.Model(x, L.Dense(2)(Always(inner())(x)))
+    with pytest.raises(UnsupportedOperatorError, match=rf"its call runs '{named}\S* in training mode"):
+        export(model)
+
+
+@pytest.mark.parametrize("inner", [lambda: L.Dropout(0), lambda: L.BatchNormalization(trainable=False)])
+def test_layers_in_training_mode_that_do_as_in_inference_are_exported(inner: Callable[[], Any], evaluate: Any) -> None:
+    x = keras.Input((4,))
+    model = keras.Model(x, Always(inner())(x))
+    data = np.random.default_rng(0).random((3, 4), np.float32)
+    hub = export(model)
+    found = evaluate(hub, {hub.inputs[0].value: data}, [])[hub.outputs[0].value]
+    np.testing.assert_allclose(found, model.predict(data, verbose=0), rtol=1e-6)
 
 
 def test_raw_tensorflow_without_converter_is_refused() -> None:
