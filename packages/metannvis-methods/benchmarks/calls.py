@@ -112,11 +112,13 @@ def measure(case: str, count: int) -> dict[str, Any]:
     for call in calls * 2:
         call()
     seconds: list[list[float]] = [[], []]
+    work: list[list[float]] = [[], []]
     for turn in range(count):
         for k in (0, 1) if turn % 2 else (1, 0):
-            start = time.perf_counter()
+            start, began = time.perf_counter(), time.process_time()
             calls[k]()
             seconds[k].append(time.perf_counter() - start)
+            work[k].append(time.process_time() - began)
     pairs = list(zip(*seconds, strict=True))
     return {
         "bare": statistics.median(seconds[0]),
@@ -124,6 +126,10 @@ def measure(case: str, count: int) -> dict[str, Any]:
         "ratio": statistics.median(ours / theirs for theirs, ours in pairs),
         "more": statistics.median(ours - theirs for theirs, ours in pairs),
         "best": min(seconds[1]) / min(seconds[0]),
+        "cpu": statistics.median(ours / theirs for theirs, ours in zip(*work, strict=True)),
+        "cpu_best": min(work[1]) / min(work[0]),
+        "cpu_more_ms": 1000 * (min(work[1]) - min(work[0])),
+        "cpu_bare_ms": 1000 * (min(work[0])),
     }
 
 
