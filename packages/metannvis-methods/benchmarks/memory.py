@@ -1,7 +1,7 @@
 """Memory and time of methods that multiply rows, bounded by ``batch_size``: ResNet-50 on 224 x 224, a process each.
 
 Memory is the peak above the loaded model, against a forward and backward pass of as many rows; time is against the toolkit with
-its own bound of as many.
+its own bound of as many, turn by turn in one process, of fewer steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "metannvis-translate" / "benchmarks"))
 
-__all__ = ["METHODS", "measure"]
+import calls  # noqa: E402
+
+__all__ = ["FEW", "METHODS", "measure"]
 
 ROWS, TARGET = 4, 3
+#: Steps or draws, and turns, of a comparison of times.
+FEW, TURNS = 16, 5
 #: Words of ``explain``, and how often a sample passes.
 METHODS: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"n_steps": 200},
@@ -83,7 +86,7 @@ def one_pass(model: Any, x: Any) -> Callable[[], Any]:
 
 
 def peak_of(run: Callable[[], Any]) -> dict[str, float]:
-    """Megabytes above what the process holds, and seconds."""
+    """Megabytes above what the process holds."""
     import psutil
 
     process, done = psutil.Process(), threading.Event()
@@ -96,15 +99,14 @@ def peak_of(run: Callable[[], Any]) -> dict[str, float]:
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
-    start = time.perf_counter()
     run()
-    seconds = time.perf_counter() - start
     done.set()
     thread.join()
-    return {"megabytes": (peak - before) / 2**20, "seconds": seconds}
+    return {"megabytes": (peak - before) / 2**20}
 
 
-def measure(who: str, method: str, count: int | None) -> dict[str, float]:
+def measure(who: str, method: str, count: int | None) -> dict[str, Any]:
+    """Megabytes of a pass, of ours or of theirs, or the seconds of both."""
     import captum.attr  # noqa: F401  # what is loaded is no part of the peak
     import metannvis_methods  # noqa: F401
     import networks
@@ -118,12 +120,15 @@ def measure(who: str, method: str, count: int | None) -> dict[str, float]:
         words["n_steps" if method == "integrated_gradients" else "n_samples"] = count
     if who == "pass":
         return peak_of(one_pass(model, x))
+    if who == "times":
+        pair = [theirs(method, model, x, dict(words)), ours(method, model, x, dict(words))]
+        return calls.turn_by_turn(pair, TURNS, calls.SECONDS)
     return peak_of((ours if who == "ours" else theirs)(method, model, x, words))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("who", choices=("pass", "ours", "theirs"))
+    parser.add_argument("who", choices=("pass", "ours", "theirs", "times"))
     parser.add_argument("method", choices=METHODS, nargs="?", default="integrated_gradients")
     parser.add_argument("--count", type=int, help="steps or draws, where fewer will do")
     arguments = parser.parse_args()

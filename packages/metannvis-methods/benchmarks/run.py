@@ -47,48 +47,46 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---", *["--:"] * (len(head) - 1)], *rows])
 
 
-def cost(count: int) -> str:
+def cost(seconds: float) -> str:
     rows = []
     for case in calls.CASES:
-        found = run("calls.py", case, "--count", str(count))
+        found = run("calls.py", case, "--seconds", str(seconds))
+        ratios = f"{found['ratio']:.3f}", f"{found['best']:.3f}"
         more = f"{1000 * found['more']:.1f}"
-        rows.append(
-            [case, f"{1000 * found['bare']:.1f}", f"{1000 * found['explain']:.1f}", more, f"{found['ratio']:.3f}"]
-        )
+        rows.append([case, f"{1000 * found['bare']:.1f}", f"{1000 * found['explain']:.1f}", more, *ratios])
         print(rows[-1], flush=True)
-    return table(["network, method", "toolkit, ms", "explain, ms", "more, ms", "ratio"], rows)
+    return table(["network, method", "toolkit, ms", "explain, ms", "more, ms", "ratio", "of the least"], rows)
 
 
-def peaks(steps: int | None) -> str:
-    more = () if steps is None else ("--count", str(steps))
+def peaks() -> str:
     one = run("memory.py", "pass")["megabytes"]
     rows = []
     for method in memory.METHODS:
-        ours, theirs = (run("memory.py", who, method, *more) for who in ("ours", "theirs"))
-        megabytes, seconds = ours["megabytes"], ours["seconds"] / theirs["seconds"]
-        rows.append([method, f"{megabytes:.0f}", f"{megabytes / one:.2f}", f"{seconds:.2f}"])
+        megabytes = run("memory.py", "ours", method)["megabytes"]
+        times = run("memory.py", "times", method, "--count", str(memory.FEW))
+        rows.append([method, f"{megabytes:.0f}", f"{megabytes / one:.2f}", f"{times['ratio']:.3f}"])
         print(rows[-1], flush=True)
     return table(["method", "peak, MB", f"of a pass of 4 ({one:.0f} MB)", "time, of the toolkit's"], rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=15, help="turns of each case")
-    parser.add_argument(
-        "--steps", type=int, help="steps and draws of the methods whose memory is measured, where fewer do"
-    )
+    parser.add_argument("--seconds", type=float, default=calls.SECONDS, help="for the turns of a case")
     arguments = parser.parse_args()
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "captum", "tensorflow", "keras", "tf-keras-vis")
     )
     PAGE.write_text(
         "# What a call costs\n\n"
-        f"Measured on {date.today().isoformat()} by `tox -e benchmarks`, one thread, {platform.machine()}, {packages}. Medians "
-        f"of {arguments.count} turns of both; translations are cached, a native twin of equal weights is the other side.\n\n"
-        f"{cost(arguments.count)}\n\n"
+        f"Measured on {date.today().isoformat()} by `tox -e benchmarks`, one thread, {platform.machine()}, {packages}. Time of the "
+        "processor, which is that on the clock where nothing else runs: the least of each side, and the medians of the differences "
+        "and of the ratios, turn by turn in one process. Translations are cached, and the other side is a native twin of equal "
+        f"weights; of LIME it is the passes alone, {calls.ROWS} samples at once.\n\n"
+        f"{cost(arguments.seconds)}\n\n"
         "## Memory of bounded methods\n\n"
-        "Peak above the loaded ResNet-50, 224 × 224, `batch_size=4`, a process each.\n\n"
-        f"{peaks(arguments.steps)}\n",
+        "Peak above the loaded ResNet-50, 224 × 224, `batch_size=4`, a process each: 200 steps of integrated gradients, 50 draws of "
+        f"the next two. Times are of {memory.FEW} steps or draws.\n\n"
+        f"{peaks()}\n",
         encoding="utf-8",
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WORDS", "explain", "rerun"]
 
-#: What is left of a time that is over, in seconds.
-TINY = 1e-9
 #: Names of the words.
 WORDS = Words().names
 
@@ -89,7 +86,8 @@ def explain(
         with a target, ``(inputs, target)``; ``seed`` counts up from batch to batch.
     target
         A class; a list of one a sample; a class name (with ``labels``); a tuple, which is a position in a
-        dense output; ``None``: the only output, else the class predicted for each sample. ``"negative"``: what speaks against
+        dense output (numbers below 0 count from the end, and are recorded as the class that they mean); ``None``: the only
+        output, else the class predicted for each sample. ``"negative"``: what speaks against
         the only output. A :class:`SegmentationTarget`: a class over a region of a dense output. A function of the output:
         it gets a tensor of the model's framework in the model's own layout, shape ``(N, …)``, whichever framework the
         method runs in (of that framework for an ONNX model), and returns one number a sample. ``"given"``: the class that
@@ -125,8 +123,8 @@ def explain(
     data
         Samples like the inputs, for the baselines ``"mean"`` and ``"neutral"``.
     value_range
-        What black and white are; ``None``: what ``preprocess`` makes of them, else what the model brings to its own range
-        first (a Rescaling or a normalization), else 0…1 or 0…255, if the inputs lie there.
+        What black and white are, and inputs beyond it are told of; ``None``: what ``preprocess`` makes of them, else what the
+        model brings to its own range first (a Rescaling or a normalization), else 0…1 or 0…255, if the inputs lie there.
     preprocess
         What the network was trained to get of an image's pixels, for inputs that are images: files, images of Pillow's, arrays
         of uint8 with the channels last, or a list of them, which is a batch. ``"unit"`` 0…1, ``"symmetric"`` −1…1
@@ -150,8 +148,8 @@ def explain(
         ``True``, ``"bfloat16"`` or ``"float16"``: passes through the model in half precision, for methods that run in
         PyTorch (of Captum); what is not finite then is run in single precision, which is told. The prediction is never in half.
     deadline
-        Seconds, translation included. ``noise`` ends with the copies that were done by then, which is told; everything else in
-        a ``DeadlineError``, at the next pass through the model.
+        Seconds for the whole call, translation and all layers included. ``noise`` ends with the copies that were done by then,
+        which is told; everything else in a ``DeadlineError``, at the next pass through the model.
     unfit
         What is done about a method that does not fit the model or the inputs, or whose values say nothing: ``"warn"``,
         ``"raise"`` (``UnfitError``), or ``"ignore"``. The result has it in ``warnings`` as well.
@@ -205,17 +203,18 @@ def explain(
     return _asked(model, method, words)
 
 
-def _asked(model: Any, method: str, words: Words) -> Explanation:
-    """An explanation, or one for each of several layers, or of the largest outputs."""
+def _asked(model: Any, method: str, words: Words, end: float | None = None) -> Explanation:
+    """An explanation, or one for each of several layers, or of the largest outputs; ``end`` is when the time is over."""
     if "top_labels" in (words.options or {}):
-        by_class: Any = _of_top_labels(model, method, words)
+        by_class: Any = _of_top_labels(model, method, words, end or end_of(words.checked().deadline))
         several: Explanation = by_class  # a dict of them, as for several layers
         return several
     if isinstance(words.layer, str) and words.layer == CONVOLUTIONS:
-        words = _at_convolutions(model, method, words)
+        end = end or end_of(words.checked().deadline)
+        words = _at_convolutions(model, method, words, end)
     if not isinstance(words.layer, (list, tuple, set)):
-        return _explained(model, method, words)
-    at_layers: Any = _at_layers(model, method, list(words.layer), words)
+        return _explained(model, method, words, end)
+    at_layers: Any = _at_layers(model, method, list(words.layer), words, end or end_of(words.checked().deadline))
     found: Explanation = at_layers  # a dict of them, which callers that name one layer need not look out for
     return found
 
@@ -226,15 +225,14 @@ def _over_stream(model: Any, method: str, checked: Words, words: Words) -> Itera
 
     def found() -> Iterator[Explanation]:
         for batch in batches(model, words):
-            rest = None if end is None else max(end - time.monotonic(), TINY)
-            yield _asked(model, method, dataclasses.replace(batch, deadline=rest))
+            yield _asked(model, method, batch, end)
 
     return told_in_time(found(), checked.deadline)
 
 
-def _explained(model: Any, method: str, words: Words, *, stacklevel: int = 5) -> Explanation:
+def _explained(model: Any, method: str, words: Words, end: float | None, *, stacklevel: int = 5) -> Explanation:
     """An explanation at one layer, or at none, with the record of its words."""
-    call = resolve(model, method, words, may_find_target=True, asks_delta=True, stacklevel=stacklevel)
+    call = resolve(model, method, words, may_find_target=True, asks_delta=True, end=end, stacklevel=stacklevel)
     result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
@@ -246,28 +244,29 @@ def _explained(model: Any, method: str, words: Words, *, stacklevel: int = 5) ->
     return dataclasses.replace(result, record=record_of(model, words.to_record(), result))
 
 
-def _at_layers(model: Any, method: str, layers: list[Any], words: Words) -> dict[str, Explanation]:
+def _at_layers(model: Any, method: str, layers: list[Any], words: Words, end: float | None) -> dict[str, Explanation]:
     """An explanation a layer, from one translation and one prediction."""
     if not layers:
         raise InvalidArgumentError("layer is an empty list: name one or several")
     found = {}
     with sharing():
         for layer in layers:
-            explanation = _explained(model, method, dataclasses.replace(words, layer=layer), stacklevel=6)
+            explanation = _explained(model, method, dataclasses.replace(words, layer=layer), end, stacklevel=6)
             found[str(explanation.layer)] = explanation
     return found
 
 
-def _at_convolutions(model: Any, method: str, words: Words) -> Words:
+def _at_convolutions(model: Any, method: str, words: Words, end: float | None) -> Words:
     """The words with the names of all convolutional layers, the last to run first; as they are if a layer is called so."""
-    call = resolve(model, method, dataclasses.replace(words, layer="auto"), may_find_target=True, stacklevel=5)
+    auto = dataclasses.replace(words, layer="auto")
+    call = resolve(model, method, auto, may_find_target=True, end=end, stacklevel=5)
     rows = layers_for(call)
     if any(row.source.name == CONVOLUTIONS for row in rows):
         return words
     return dataclasses.replace(words, layer=convolutions(rows)[::-1], toolset=call.spec.toolset)
 
 
-def _of_top_labels(model: Any, method: str, words: Words) -> dict[Any, Explanation]:
+def _of_top_labels(model: Any, method: str, words: Words, end: float | None) -> dict[Any, Explanation]:
     """An explanation of each of the classes with the largest outputs, from the same passes, the largest first."""
     options = dict(words.options or {})
     count = options.pop("top_labels")
@@ -279,7 +278,7 @@ def _of_top_labels(model: Any, method: str, words: Words) -> dict[Any, Explanati
         options.setdefault("hide_color", None)
     words = dataclasses.replace(words, options=options)
     with sharing():
-        first = _asked(model, method, words)
+        first = _asked(model, method, words, end)
         output = recalled("output")
         if output.ndim != 2 or len(output) != 1 or output.shape[1] < 2:
             raise InvalidArgumentError(
@@ -289,7 +288,7 @@ def _of_top_labels(model: Any, method: str, words: Words) -> dict[Any, Explanati
         best, *others = (int(k) for k in np.argsort(-output[0], kind="stable")[:count])
         found = {best: first}
         for other in others:
-            found[other] = _asked(model, method, dataclasses.replace(words, target=other))
+            found[other] = _asked(model, method, dataclasses.replace(words, target=other), end)
     return found
 
 

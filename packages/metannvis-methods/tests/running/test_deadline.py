@@ -140,3 +140,40 @@ def test_methods_of_keras_end_too() -> None:
 def test_a_deadline_is_a_number_of_seconds(deadline: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="number of seconds"):
         explain(Slow(), "saliency", X, target=1, toolset="captum", deadline=deadline)
+
+
+@pytest.mark.parametrize("words", [{"layer": ["conv"] * 20}, {"layer": "convolutions"}], ids=["layers", "convolutions"])
+def test_layers_have_one_deadline(words: Any) -> None:
+    """Each of them had the whole time before."""
+
+    class Deep(Slow):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Sequential(
+                torch.nn.Conv2d(3, 4, 3, padding=1),
+                *(torch.nn.Conv2d(4, 4, 3, padding=1) for _ in range(19)),
+            )
+
+    model = Deep().eval()
+    explain(model, "layer_activation", X, layer="conv", toolset="captum")  # whatever is loaded first
+    started = time.monotonic()
+    with pytest.raises(DeadlineError, match="layer_conductance was not done in time"):
+        explain(
+            model,
+            "layer_conductance",
+            X,
+            target=1,
+            toolset="captum",
+            n_steps=4,
+            batch_size=2,
+            deadline=1,
+            unfit="ignore",
+            **words,
+        )
+    assert time.monotonic() - started < 3
+
+
+def test_a_record_holds_the_deadline_that_was_given() -> None:
+    model = Slow().eval()
+    found: Any = explain(model, "layer_activation", X, layer=["conv", "fc"], toolset="captum", deadline=60)
+    assert [e.record.words["deadline"] for e in found.values()] == [60, 60]

@@ -194,3 +194,15 @@ def test_needs_are_described() -> None:
     assert "needs: a ReLU, whose gradient it changes" in describe_method("guided_backprop")
     with pytest.raises(InvalidArgumentError, match="unknown need 'relus'"):
         MethodSpec("m", "captum", "torch", "primary", "a:B", needs=("relus",))
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(0, 1, False), (-1, 1, False), (0.5, 2, True), (0, 0.5, True)])
+def test_inputs_beyond_the_range_of_values_are_told(low: float, high: float, told: bool) -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(4 * 36, 2)).eval()
+    image = np.linspace(0, 1, 3 * 8 * 8, dtype="float32").reshape(1, 3, 8, 8)
+    words = {"target": 1, "toolset": "captum", "baselines": "black", "n_steps": 4}
+    found = explain(model, "integrated_gradients", image, value_range=(low, high), unfit="ignore", **words)
+    texts = [text for text in found.warnings if "beyond value_range" in text]
+    told_of = f"the inputs reach from 0 to 1, beyond value_range=({low:g}, {high:g}): black and white are not theirs"
+    assert len(texts) == told
+    assert all(text.startswith(told_of) for text in texts)

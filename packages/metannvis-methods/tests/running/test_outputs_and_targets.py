@@ -287,3 +287,28 @@ def test_targets_that_do_not_fit_are_told(wrong: str, dense: Any, images: np.nda
 def test_positions_are_told_in_the_callers_layout(dense: Any, images: np.ndarray) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\(5, 7, 2\).*\(2, 3, 8, 10\)"):
         explain(dense, "saliency", images, target=(5, 7, 2), toolset="tf-keras-vis")
+
+
+@pytest.mark.parametrize("toolset", ["captum", "tf-keras-vis"])
+def test_a_number_below_0_counts_from_the_end_and_is_recorded_as_the_class_that_it_means(
+    toolset: str, images: np.ndarray
+) -> None:
+    model = heads(lambda a, b: a)
+    words = {"toolset": toolset, "labels": ["cat", "dog", "eel"]}
+    named = explain(model, "saliency", images, target="eel", **words)
+    for _ in range(2):  # the second time the output is known before the run
+        found = explain(model, "saliency", images, target=-1, **words)
+        assert found.target == 2
+        assert np.array_equal(found.values, named.values)
+    assert explain(model, "saliency", images, target=[-1, 0], **words).target == [2, 0]
+    again = found.rerun(model)
+    assert again.target == 2
+    assert np.array_equal(again.values, found.values)
+
+
+def test_a_position_below_0_counts_from_the_end(dense: Any, images: np.ndarray) -> None:
+    shape = dense(torch.from_numpy(images)).shape[1:]
+    last = tuple(size - 1 for size in shape)
+    found = explain(dense, "saliency", images, target=(-1,) * len(shape), toolset="captum")
+    assert found.target == last
+    assert np.array_equal(found.values, explain(dense, "saliency", images, target=last, toolset="captum").values)

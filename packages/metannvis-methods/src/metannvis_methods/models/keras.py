@@ -14,6 +14,9 @@ from keras.src.models import (
     Functional,
 )  # keras.Model(inputs, outputs) is one; keras has no public name for it
 from metannvis_translate.frameworks.keras import flatten_model, framework
+from tensorflow.python.ops.gen_resource_variable_ops import (
+    read_variable_op,
+)  # tf.raw_ops has it as well, inside wrappers that take longer than it does
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
@@ -80,7 +83,7 @@ class KerasAdapter(ModelAdapter):
 
     def float_dtype(self, model: Any) -> str | None:
         """Dtype that the model computes in."""
-        dtypes = (tf.as_dtype(weight.dtype) for weight in _weights(model))
+        dtypes = (tf.as_dtype(weight.dtype) for weight in _variables(model))
         return next((dtype.name for dtype in dtypes if dtype.is_floating), keras.config.floatx())
 
     def as_input(self, model: Any, value: Any, index: int) -> Any:
@@ -228,7 +231,7 @@ class KerasAdapter(ModelAdapter):
 
     def fingerprint(self, model: Any) -> str | None:
         """Weights, and the layers with their activations and plain attributes."""
-        weights = _weights(model)
+        weights = list(_variables(model))
         if not weights and not self.is_model(model):
             return None
 
@@ -299,16 +302,27 @@ class KerasAdapter(ModelAdapter):
             put_back()
 
 
-def _weights(model: Any) -> list[Any]:
-    """Variables of a Keras model, a SavedModel or a module; a ``tf.function`` does not name its own."""
-    return list(getattr(model, "weights", None) or getattr(model, "variables", None) or ())
+def _variables(model: Any) -> Iterator[Any]:
+    """Variables of a Keras model, a SavedModel or a module, each once; a ``tf.function`` does not name its own.
+
+    ``model.weights`` collects those of a layer again for every layer that it lies in.
+    """
+    if not isinstance(model, keras.Model):
+        yield from getattr(model, "variables", None) or ()
+        return
+    seen: set[int] = set()
+    for layer in model._flatten_layers():
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield variable
 
 
 def _read(weight: Any) -> Any:
     """The tensor in a variable."""
     variable = getattr(weight, "_value", weight)
     if isinstance(variable, tf.Variable) and tf.executing_eagerly():
-        return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
+        return read_variable_op(variable.handle, variable.dtype)
     return tf.convert_to_tensor(weight)
 
 

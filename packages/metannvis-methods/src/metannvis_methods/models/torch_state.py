@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -61,10 +63,11 @@ def structure_of(model: Any) -> Hashable:
         return None
     found: list[Any] = []
     for _, module in walk(model):
-        found.extend((id(module), type(module)))
-        for name, value in vars(module).items():
-            if name[0] != "_":
-                found.extend((name, value if type(value) in PLAIN else _plain(value)))
+        attributes = vars(module)
+        names, kinds = tuple(attributes), tuple(map(type, attributes.values()))
+        plain, others = _public(names, kinds)
+        found += (id(module), type(module), names, kinds, plain(attributes))
+        found += [_plain(attributes[name]) for name in others]
     return tuple(found)
 
 
@@ -77,7 +80,18 @@ def state_of(model: Any, modules: Sequence[tuple[str, Any]] | None = None) -> Ca
     return ModelState(model, whole=True, modules=modules).put_back
 
 
+@functools.lru_cache(maxsize=1 << 12)
+def _public(
+    names: tuple[str, ...], kinds: tuple[type, ...]
+) -> tuple[Callable[[Mapping[str, Any]], Hashable], tuple[str, ...]]:
+    """What gets the plain values of a module that are not the framework's, and names of the others that are not."""
+    public = [(name, kind) for name, kind in zip(names, kinds, strict=True) if name[0] != "_"]
+    plain = [name for name, kind in public if kind in PLAIN]
+    get: Callable[[Mapping[str, Any]], Hashable] = operator.itemgetter(*plain) if plain else lambda attributes: ()
+    return get, tuple(name for name, kind in public if kind not in PLAIN)
+
+
 def _plain(value: Any) -> Hashable:
     if type(value) in (tuple, list):
-        return tuple(value) if all(type(item) in PLAIN for item in value) else repr(value)
+        return tuple(value) if PLAIN.issuperset(map(type, value)) else repr(value)
     return id(value)

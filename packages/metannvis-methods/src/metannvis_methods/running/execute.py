@@ -50,6 +50,7 @@ from metannvis_methods.running.sharing import remember, shared
 from metannvis_methods.running.target import (
     class_index,
     describe_target,
+    from_the_start,
     plain_target,
     score_classes,
     scores_for,
@@ -240,7 +241,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         framework=asked.framework,
         kind=spec.kind if output.kind is None else output.kind,
         layer=prepared.row.source.name if prepared.row is not None else None,
-        target=plain_positions(recorded),
+        target=plain_positions(from_the_start(recorded, seen.shape[1:]) if recorded is target else recorded),
         labels=asked.words.labels,
         translation=translation_summary(prepared.translation),
         convergence_delta=None if output.delta is None else to_numpy(output.delta),

@@ -23,6 +23,8 @@ __all__ = ["tell_labels", "tell_unfit_before", "tell_unfit_values"]
 Array = np.ndarray[Any, Any]
 #: How near to one the sum of the outputs of a sample is that are taken for probabilities.
 NEAR_ONE = 1e-4
+#: Of a range of values, what counts as none beyond it: an image that was resized overshoots.
+ROUNDING = 1e-3
 
 
 def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> None:
@@ -37,11 +39,31 @@ def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[An
                 "fill in missing values first",
                 UnfitWarning,
             )
+    text = _beyond_range(call, inputs)
+    if text is not None:
+        tell(text, UnfitWarning)
     for need in call.spec.needs:
         check = CHECKS.get(need)
         text = None if check is None else check(call, prepared, inputs)
         if text is not None:
             tell(text, UnfitWarning)
+
+
+def _beyond_range(call: RunningCall, inputs: Sequence[Any]) -> str | None:
+    """What is wrong about a range of values in which those of images, or of inputs if none is one, do not lie."""
+    if call.words.value_range is None:
+        return None
+    low, high = call.words.value_range
+    arrays = [to_numpy(value) for value in inputs]
+    arrays = [array for array in arrays if array.ndim > 2] or arrays
+    found = [float(end) for array in arrays if array.size for end in (array.min(), array.max())]
+    slack = ROUNDING * (high - low)
+    if not found or (min(found) >= low - slack and max(found) <= high + slack):
+        return None
+    return (
+        f"the inputs reach from {min(found):g} to {max(found):g}, beyond value_range=({low:g}, {high:g}): black and white are "
+        "not theirs; give the range in which the network gets its inputs"
+    )
 
 
 def _relu(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:

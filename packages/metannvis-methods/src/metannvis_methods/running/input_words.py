@@ -43,7 +43,7 @@ def with_words(
     """
     spec = call.spec
     call = with_segmentation(call, values, axes) if spec.key in WANT_A_MASK else call
-    generator = np.random.default_rng(call.seed)
+    generator: np.random.Generator | None = None
     data = [to_numpy(item) for item in in_order(call.words.data)]
     sides, has_words = [], False
     for given, arguments in ((call.init_options, spec.init), (call.call_options, spec.call)):
@@ -54,6 +54,7 @@ def with_words(
             if of_numbers or (argument.role in ("baseline", "distribution") and _has_word(value)):
                 parts = value if isinstance(value, tuple) else (value,) * len(values)
                 has_words = True
+                generator = generator or np.random.default_rng(call.seed)
                 options[argument.name] = _as_given(
                     call,
                     [

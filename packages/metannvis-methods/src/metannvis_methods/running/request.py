@@ -36,17 +36,18 @@ def resolve(
     kinds: Collection[str] = KINDS,
     may_find_target: bool,
     asks_delta: bool = False,
+    end: float | None = None,
     stacklevel: int = 3,
 ) -> RunningCall:
     """Steps 1 to 4: the row, the framework, the choice, the arguments. Nothing is translated.
 
-    The call is in the terms of the caller's model.
+    The call is in the terms of the caller's model. ``end`` is when its time is over, if that began to run before.
     """
     from metannvis_translate import Translation, detect_framework
 
     words = words.checked()
     deadline, arguments, translation, progress = (
-        end_of(words.deadline),
+        end_of(words.deadline) if end is None else end,
         words.arguments,
         words.translation,
         words.progress,

@@ -25,6 +25,7 @@ __all__ = [
     "NEGATIVE",
     "class_index",
     "describe_target",
+    "from_the_start",
     "is_function_of_output",
     "is_score",
     "plain_target",
@@ -150,7 +151,27 @@ def settle_target(target: Target, output: Array) -> tuple[Target, Any]:
         for k, size in zip(position, rest, strict=True):
             if not -size <= k < size:
                 raise InvalidArgumentError(f"target {item!r} is out of range: the output has shape {shape}")
+    target = from_the_start(target, rest)
     return target, list(target) if isinstance(target, tuple) else target
+
+
+def from_the_start(target: Any, sizes: Sequence[int]) -> Any:
+    """A target that fits an output, each number of it below 0 as the one that it means: -1 is the last.
+
+    Parameters
+    ----------
+    target
+        A plain target.
+    sizes
+        Shape of the output without the batch; empty for one number a sample.
+    """
+    if not sizes or target is None:
+        return target
+    if isinstance(target, list):
+        return [from_the_start(item, sizes) for item in target]
+    if isinstance(target, tuple):
+        return tuple(k % size for k, size in zip(target, sizes, strict=True))
+    return target % sizes[0]
 
 
 def _whole(item: Any, target: Any) -> int:

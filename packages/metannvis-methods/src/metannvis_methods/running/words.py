@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -149,7 +150,7 @@ class Words:
     @property
     def arguments(self) -> dict[str, Any]:
         """The words for which rows have arguments."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("argument")}
+        return {name: getattr(self, name) for name in _known()[0]}
 
     def checked(self) -> Words:
         """The words as running takes them.
@@ -159,14 +160,23 @@ class Words:
         InvalidArgumentError
             One of them is nothing that it may be.
         """
-        checks = {item.name: item.metadata["check"] for item in fields(self) if "check" in item.metadata}
-        return replace(self, **{name: check(getattr(self, name)) for name, check in checks.items()})
+        return replace(self, **{name: check(getattr(self, name)) for name, check in _known()[1]})
 
     def to_record(self) -> Mapping[str, Any]:
         """The words that were given and that a record holds."""
-        given = {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("recorded", True)}
-        defaults = {item.name: item.default for item in fields(self)}
-        return {name: value for name, value in given.items() if value is not None and not _is(value, defaults[name])}
+        given = ((name, getattr(self, name), default) for name, default in _known()[2])
+        return {name: value for name, value, default in given if value is not None and not _is(value, default)}
+
+
+@functools.cache
+def _known() -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...], tuple[tuple[str, Any], ...]]:
+    """Names of the arguments; what has to be checked, and how; what a record holds, and its defaults."""
+    known = fields(Words)
+    return (
+        tuple(item.name for item in known if item.metadata.get("argument")),
+        tuple((item.name, item.metadata["check"]) for item in known if "check" in item.metadata),
+        tuple((item.name, item.default) for item in known if item.metadata.get("recorded", True)),
+    )
 
 
 def _is(value: Any, default: Any) -> bool:

@@ -32,7 +32,8 @@ def run(call: MethodCall) -> MethodOutput:
     """
     cls = load_class(call.spec)
     init, arguments = call.init_arguments, call.call_arguments
-    view, init["model_modifier"] = modified(_view(call, init), init.get("model_modifier"))
+    own = _view(call, init)
+    view, init["model_modifier"] = modified(own, init.get("model_modifier"))  # which may hold copies of the layers
     init["clone"] = True
     if (
         call.spec.argument("unconnected_gradients") is not None
@@ -50,7 +51,7 @@ def run(call: MethodCall) -> MethodOutput:
     if callable(arguments["score"]):
         heard = _runs_the_inputs(call, init, arguments)
         arguments["score"] = _telling(arguments["score"], call, heard=heard, counts=not in_parts)
-    _name_layer(call, view, arguments)
+    _name_layer(call, own, arguments)
     if call.spec.family == "cam":
         return finished(_map(cls, view, init, call, arguments), call, arguments)
     method = cls(view, **init)
@@ -154,7 +155,7 @@ def _by_formula(method: Any, call: MethodCall, arguments: dict[str, Any]) -> Any
     return cam if after is None else after(cam)
 
 
-def _name_layer(call: MethodCall, view: Any, arguments: dict[str, Any]) -> None:
+def _name_layer(call: MethodCall, own: Any, arguments: dict[str, Any]) -> None:
     """Give the layer by name, since a cloned model does not know the object, and seek no other one."""
     argument = call.spec.by_role("layer")
     if argument is None or call.layer is None:
@@ -165,7 +166,7 @@ def _name_layer(call: MethodCall, view: Any, arguments: dict[str, Any]) -> None:
             f"layer {call.layer.name!r} returns shape {tuple(shape)}; {call.spec.key} needs one that has "
             "places beside channels"
         )
-    if all(layer is not call.layer for layer in view.layers) and call.spec.family == "cam":
+    if all(layer is not call.layer for layer in own.layers) and call.spec.family == "cam":
         raise InvalidArgumentError(f"what is explained does not depend on layer {call.layer.name!r}: name another one")
     arguments[argument.name] = call.layer.name
     arguments.setdefault("seek_penultimate_conv_layer", False)

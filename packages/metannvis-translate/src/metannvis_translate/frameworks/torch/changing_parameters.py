@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["changing", "is_changing", "is_small", "mark_changing"]
+__all__ = ["any_changing", "changing", "is_changing", "is_small", "mark_changing"]
 
 #: Bytes of parameters up to which copies of them cost next to nothing.
 SMALL = 1 << 24
@@ -23,10 +23,14 @@ def _changing() -> Any:
     return WeakIdKeyDictionary()
 
 
+def any_changing() -> bool:
+    """Whether a parameter of any model was marked so."""
+    return bool(_changing())
+
+
 def is_changing(parameter: torch.Tensor) -> bool:
     """Whether a parameter was marked so."""
-    known = _changing()
-    return bool(known) and parameter in known
+    return parameter in _changing()
 
 
 def mark_changing(model: torch.nn.Module, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.model_state import DEPTH, IGNORED, is_followed
+from metannvis_translate.frameworks.torch.kept_state import DEPTH, IGNORED, is_followed
 from metannvis_translate.frameworks.torch.tensor_copies import is_plain
 from metannvis_translate.process import patched
 
