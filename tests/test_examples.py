@@ -16,7 +16,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "propagation": ("--epochs 1", ()),
     "surrogates": ("--epochs 1 --samples 60 --cells 3", ()),
     "layers_and_neurons": ("--epochs 1 --steps 4", ("figure_neuron.png",)),
-    "concepts": ("--epochs 4 --layer hidden --repeats 1", ()),
+    "concepts": ("--epochs 4 --repeats 1", ()),
     "cifar10": ("--weights none --steps 2 --classes 2", ("figure_classes.png",)),
     "imagenet": ("--library keras --weights none --size 64 --steps 4", ()),
     "feature_visualization": ("--library keras --weights none --size 32 --steps 2 --filters 3 5", ()),
@@ -53,7 +53,7 @@ def test_the_concept_is_found_in_the_network_that_cheats(
 ) -> None:
     """Trained with the square on every three, and on half of all digits."""
     monkeypatch.chdir(tmp_path)
-    run_script("concepts", "--layer hidden --repeats 1 --output figure.png", monkeypatch)
+    run_script("concepts", "--repeats 1 --output figure.png", monkeypatch)
     cheat, honest = (int(line.split("%")[0].split()[-1]) for line in capsys.readouterr().out.splitlines()[:2])
     assert cheat >= 90
     assert honest <= cheat - 20

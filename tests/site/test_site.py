@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -110,3 +111,13 @@ def test_every_public_name_is_in_the_reference(site: Path, pages: dict[Path, Pag
     ]
     found = {name.rpartition(".")[2] for name in pages[site / "reference" / package / "index.html"].names}
     assert set(names) - {"__version__"} <= found
+
+
+@pytest.mark.parametrize("name", ["heatmap", "overlay", "grid"])
+def test_options_of_figures_stand_in_their_signatures(site: Path, name: str) -> None:
+    text = (site / "reference/metannvis_plot/index.html").read_text(encoding="utf-8")
+    (begin,) = [found.start() for found in re.finditer(rf'id="[\w.]+\.{name}"', text)]
+    signature = re.sub(r"<[^>]+>", "", text[begin : text.index("doc-contents", begin)])
+    for option in ("clip: float = CLIP", 'sign: Sign = "both"', "outline: bool = True"):
+        assert option in unescape(signature)
+    assert "**options" not in signature

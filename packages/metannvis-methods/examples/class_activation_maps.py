@@ -11,8 +11,9 @@ def main() -> None:
     """Write the figure."""
     parser = digits_parser(__doc__, "class_activation_maps.png")
     parser.add_argument(
-        "--layer", nargs="+", default=["conv2"], help="layers of the network, as `metannvis layers` lists them"
+        "--layer", nargs="+", default=["conv3"], help="layers of the network, as `metannvis layers` lists them"
     )
+    parser.set_defaults(network="cheat-keras")  # its maps show the square in the corner that gives the digit away
     arguments = parser.parse_args()
     example, x = network_and_digit(arguments)
     words = {"target": arguments.digit, "labels": example.labels}

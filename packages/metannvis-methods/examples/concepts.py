@@ -6,8 +6,9 @@ score is the share of threes whose output grows along it. One network was traine
 on no other digit, one with it on half of all digits.
 
 The score counts signs, not sizes: an output that hardly depends on the concept still grows or shrinks along it.
-Compare networks, repeat with other digits (`--repeats`), and ask layers without places (`hidden`) first: at a
-convolution the direction is one of each place by itself.
+Compare networks, and repeat with other digits (`--repeats`). The layer without places, behind the last pooling, is asked
+unless told otherwise. The network is linear from there, so that all threes agree; in earlier layers (`--layer conv2`)
+they need not, and the direction is one of each place by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from sklearn.linear_model import LogisticRegression
 
 #: The digit that the square gives away.
 DIGIT = 3
+#: The layer without places of each framework's networks.
+LAYERS = {"torch": "pool", "keras": "largest"}
 
 
 def values_of(example: examples.Example, images: np.ndarray[Any, Any], layer: str) -> np.ndarray[Any, Any]:
@@ -63,28 +66,29 @@ def score(example: examples.Example, layer: str, count: int, seed: int) -> float
 def main() -> None:
     """Write the figure."""
     made = parser(__doc__, "concepts.png")
-    made.add_argument("--framework", choices=("torch", "keras"), default="torch", help="of the networks")
-    made.add_argument("--layer", nargs="+", default=["hidden"], help="layers to ask")
+    made.add_argument("--framework", choices=LAYERS, default="torch", help="of the networks")
+    made.add_argument("--layer", nargs="+", help=f"layers to ask; by default {' or '.join(LAYERS.values())}")
     made.add_argument("--count", type=int, default=60, help="digits with and without the square")
     made.add_argument("--repeats", type=int, default=3, help="draws of these digits")
     made.add_argument("--epochs", type=int, default=6, help="passes through the training images")
     arguments = made.parse_args()
+    layers = arguments.layer or [LAYERS[arguments.framework]]
 
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     ax = figure.subplots()
     for position, kind in enumerate(("cheat", "digits")):
         example = examples.load(f"{kind}-{arguments.framework}", epochs=arguments.epochs)
         scores = np.array([
-            [score(example, layer, arguments.count, seed) for seed in range(arguments.repeats)] for layer in arguments.layer
+            [score(example, layer, arguments.count, seed) for seed in range(arguments.repeats)] for layer in layers
         ])  # fmt: skip
-        places = np.arange(len(arguments.layer)) + 0.38 * (position - 0.5)
+        places = np.arange(len(layers)) + 0.38 * (position - 0.5)
         name = "trained with the square on every 3" if kind == "cheat" else "trained with it on half of all digits"
         ax.bar(places, scores.mean(1), 0.36, yerr=scores.std(1), label=name)
-        for layer, row in zip(arguments.layer, scores, strict=True):
+        for layer, row in zip(layers, scores, strict=True):
             print(
                 f"{example.name}, {layer}: along the square the output for a {DIGIT} grows for {row.mean():.0%} of them"
             )
-    ax.set_xticks(np.arange(len(arguments.layer)), arguments.layer)
+    ax.set_xticks(np.arange(len(layers)), layers)
     ax.set_ylim(0, 1.35)
     ax.set_ylabel("share of threes")
     ax.set_title(f"Does the square speak for a {DIGIT}?")

@@ -72,6 +72,21 @@ class Tokens(nn.Module):  # type: ignore[misc]
         return self.head(x.mean(0))
 
 
+class Extremes(nn.Module):  # type: ignore[misc]
+    """The largest and the smallest over axes: as global pooling of other frameworks arrives, with ties."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 4, 3), nn.Linear(20, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = F.relu(self.body(x))
+        rows = x.permute(2, 0, 1, 3).amax((0, -1))  # the batch is not the first axis
+        parts = [x.amax((2, 3)), rows, (x - 1).amin(axis=(-2, -1), keepdim=True).flatten(1)]
+        y = self.head(torch.cat([*parts, x.mean(3).max(dim=-1).values, torch.min(x.mean(2), 2, True)[0].flatten(1)], 1))
+        return torch.max(y, -y / 2)
+
+
 class Recurrent(nn.Module):  # type: ignore[misc]
     """Layers of two directions and two layers, either axis first, with a projection or without biases."""
 
@@ -114,6 +129,7 @@ NETWORKS = {
     "functions": Functions,
     "gates": Gated,
     "tokens": Tokens,
+    "extremes": Extremes,
     "recurrent": Recurrent,
     "transformer": Transformer,
 }
@@ -209,3 +225,10 @@ def test_samples_that_are_mixed_are_refused() -> None:
     x = torch.randn(2, 3, dtype=torch.float64)
     with pytest.raises(InvalidArgumentError, match="mixes samples"):
         explain(Mixed(), "deep_lift", x, target=0, baselines=np.zeros((1, 3)) + 0.1, toolset="captum")
+
+    class Largest(nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return x / x.amax()
+
+    with pytest.raises(InvalidArgumentError, match="mixes samples"):
+        explain(Largest(), "deep_lift", x, target=0, baselines=np.zeros((1, 3)) + 0.1, toolset="captum")

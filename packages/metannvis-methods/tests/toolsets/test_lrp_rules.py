@@ -39,6 +39,20 @@ def test_modules_that_only_move_elements_go(plumbing: Any) -> None:
     assert not any(hasattr(module, "rule") for module in model.modules())
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["Max", "Avg", "AdaptiveMax", "AdaptiveAvg"])
+def test_every_pool_has_a_rule(kind: str, axes: int) -> None:
+    """The epsilon rule of a network of ReLUs is the gradient times the input."""
+    x = np.random.default_rng(1).standard_normal((3, 2, *(4,) * axes))
+    model = net(
+        nn.Linear(4, 4), nn.ReLU(), getattr(nn, f"{kind}Pool{axes}d")(2), nn.Flatten(), nn.Linear(2 * 2**axes, 3)
+    )
+    given = torch.from_numpy(x).requires_grad_()
+    (gradient,) = torch.autograd.grad(model(given)[:, 1].sum(), given)
+    found = explain(model, "lrp", x, target=1, toolset="captum", unfit="raise")
+    np.testing.assert_allclose(found.values, x * gradient.numpy(), rtol=1e-5, atol=1e-9)
+
+
 def test_a_number_that_is_added_is_a_bias() -> None:
     require("tensorflow")
     keras: Any = require("keras")

@@ -193,6 +193,32 @@ def _pool(name: str) -> Function:
     return pool
 
 
+def _extreme(name: str) -> Function:
+    sign = 1 if "max" in name else -1
+
+    def extreme(rule: Rule, *operands: Tensor) -> Any:
+        """Largest or smallest over axes; of two tensors, element by element."""
+        named = next((rule.kwargs[key] for key in ("dim", "axis", "other") if key in rule.kwargs), None)
+        dim = rule.args[1] if len(rule.args) > 1 else named
+        if isinstance(dim, Tensor):
+            return _rescale(rule, *operands)
+        template, x, pairing = rule.of(operands[0].detach()), operands[0], rule.pairings[0]
+        result = template[0] if isinstance(template, tuple) else template
+        over = {k % x.ndim for k in ((dim,) if isinstance(dim, int) else dim or range(x.ndim))}
+        stay = [k for k in range(x.ndim) if k not in over]
+        if pairing.axis in over:
+            raise InvalidArgumentError(
+                f"DeepLift compares each input with its baseline, and {name!r} mixes samples of a batch"
+            )
+        last = (sign * x).permute(*stay, *over).flatten(len(stay))
+        largest, places = last.detach().max(-1, keepdim=True)
+        axis = Pairing(stay.index(pairing.axis), pairing.blocks)
+        found = (sign * _Largest.apply(last, largest, places, 1, axis, rule.eps)).reshape(result.shape)
+        return type(template)((found, *template[1:])) if isinstance(template, tuple) else found
+
+    return extreme
+
+
 class _Softmax(torch.autograd.Function):
     """Exponentials over their sum (or their logarithm): rescaled exponentials, a sum, a rescaled reciprocal, a product."""
 
@@ -234,4 +260,5 @@ RULES: dict[str, Function] = {
     **dict.fromkeys(ELEMENTWISE, _rescale),
     **dict.fromkeys(BILINEAR, _product),
     **{name: _pool(name) for name in POOLS},
+    **{name: _extreme(name) for name in ("amax", "amin", "max", "min")},
 }

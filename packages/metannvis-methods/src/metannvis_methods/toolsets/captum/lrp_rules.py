@@ -28,19 +28,28 @@ __all__ = ["ActivationLRP", "attach_rules", "is_activation", "rules_beside_captu
 
 #: Modules that make probabilities.
 PROBABILITIES = (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Sigmoid, torch.nn.LogSigmoid)
+#: Pools, of which Captum has rules for some. All are linear in what they choose or average.
+POOLS = {
+    getattr(torch.nn, f"{kind}Pool{n}d") for kind in ("Max", "Avg", "AdaptiveMax", "AdaptiveAvg") for n in (1, 2, 3)
+}
 
 
 def attach_rules(model: Any, inputs: tuple[Any, ...]) -> None:
     """Give modules of a viewed model the rules that Captum lacks; the caller's guard takes them off again.
 
-    Every addition of a translated model gets the rule that Captum has for its own ``Addition_Module``, and a softmax or sigmoid
-    whose result the view leaves out gets none to speak of: nothing is carried back through it.
+    Every addition of a translated model gets the rule that Captum has for its own ``Addition_Module``, every pool that of its
+    ``MaxPool2d``, and a softmax or sigmoid whose result the view leaves out gets none to speak of: nothing is carried back
+    through it.
     """
     addition = addition_class()
     weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
-        if type(module) is addition and not hasattr(module, "rule"):
+        if hasattr(module, "rule"):
+            continue
+        if type(module) is addition:
             module.rule = AdditionRule(weights)
+        elif type(module) in POOLS - SUPPORTED_LAYERS_WITH_RULES.keys():
+            module.rule = EpsilonRule()
     view = getattr(model, "view", None)
     if isinstance(view, View) and view.logits:
         for module in _left_out(model, view, inputs):
@@ -50,7 +59,7 @@ def attach_rules(model: Any, inputs: tuple[Any, ...]) -> None:
 
 def without_rules(model: Any, inputs: tuple[Any, ...]) -> list[str]:
     """Modules that have no rule, neither their own nor Captum's, nor :func:`attach_rules` has one for; in the model's order."""
-    known = {*SUPPORTED_LAYERS_WITH_RULES, *SUPPORTED_NON_LINEAR_LAYERS, addition_class()}
+    known = {*SUPPORTED_LAYERS_WITH_RULES, *SUPPORTED_NON_LINEAR_LAYERS, *POOLS, addition_class()}
     view, whole = getattr(model, "view", None), getattr(model, "model", model)
     viewed = isinstance(view, View)
     lacking = {
