@@ -204,35 +204,39 @@ def test_orientation_and_channels_are_read_back(axes: str) -> None:
 @pytest.mark.parametrize("style", ["default", "dark_background", "grayscale"])
 @pytest.mark.parametrize(("name", "kind"), ROWS)
 def test_words_have_room_and_can_be_read(name: str, kind: str, style: str) -> None:
-    """No word is cut off or lies on another or on a picture, and all stand out from their ground."""
     with matplotlib.style.context(style):
-        figure = draw(name, kind)
-        ground = matplotlib.colors.to_rgb(figure.get_facecolor())
-        figure.canvas.draw()
-        renderer = figure.canvas.get_renderer()
-        width, height = figure.bbox.width, figure.bbox.height
-        hidden = _hidden(figure)
-        words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-        words = [text for text in words if text not in hidden]
-        boxes = [text.get_window_extent(renderer) for text in words]
-        for text, box in zip(words, boxes, strict=True):
-            assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, (
-                f"cut off: {text.get_text()}"
-            )
-            if kind != "text" or text.axes is None or not text.axes.patches:  # whose words lie on patches of their own
-                assert abs(_luminance(text.get_color()) - _luminance(ground)) > 0.28, f"faint: {text.get_text()}"
-        for k, (text, box) in enumerate(zip(words, boxes, strict=True)):
-            for other, place in zip(words[k + 1 :], boxes[k + 1 :], strict=True):
-                across = min(box.x1, place.x1) - max(box.x0, place.x0)
-                along = min(box.y1, place.y1) - max(box.y0, place.y0)
-                assert across < 1 or along < 1, f"overlap: {text.get_text()!r} and {other.get_text()!r}"
-        for ax in figure.axes:
-            if ax.images:
-                inside = ax.get_window_extent(renderer)
-                for text, box in zip(words, boxes, strict=True):
-                    across = min(box.x1, inside.x1) - max(box.x0, inside.x0)
-                    along = min(box.y1, inside.y1) - max(box.y0, inside.y0)
-                    assert across < 1 or along < 1, f"on a picture: {text.get_text()!r}"
+        check_words(draw(name, kind), on_patches=kind == "text")
+
+
+def check_words(figure: Figure, *, on_patches: bool = False) -> None:
+    """No word of a figure is cut off or lies on another or on a picture, and all stand out from their ground.
+
+    Words `on_patches` have grounds of their own.
+    """
+    ground = matplotlib.colors.to_rgb(figure.get_facecolor())
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    width, height = figure.bbox.width, figure.bbox.height
+    hidden = _hidden(figure)
+    words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    words = [text for text in words if text not in hidden]
+    boxes = [text.get_window_extent(renderer) for text in words]
+    for text, box in zip(words, boxes, strict=True):
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, f"cut off: {text.get_text()}"
+        if not on_patches or text.axes is None or not text.axes.patches:
+            assert abs(_luminance(text.get_color()) - _luminance(ground)) > 0.28, f"faint: {text.get_text()}"
+    for k, (text, box) in enumerate(zip(words, boxes, strict=True)):
+        for other, place in zip(words[k + 1 :], boxes[k + 1 :], strict=True):
+            across = min(box.x1, place.x1) - max(box.x0, place.x0)
+            along = min(box.y1, place.y1) - max(box.y0, place.y0)
+            assert across < 1 or along < 1, f"overlap: {text.get_text()!r} and {other.get_text()!r}"
+    for ax in figure.axes:
+        if ax.images:
+            inside = ax.get_window_extent(renderer)
+            for text, box in zip(words, boxes, strict=True):
+                across = min(box.x1, inside.x1) - max(box.x0, inside.x0)
+                along = min(box.y1, inside.y1) - max(box.y0, inside.y0)
+                assert across < 1 or along < 1, f"on a picture: {text.get_text()!r}"
 
 
 def _hidden(figure: Figure) -> set[Text]:

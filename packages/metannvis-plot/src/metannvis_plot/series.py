@@ -12,9 +12,10 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
 from metannvis_plot.arrays import Array, one, part_of, reduce_to
-from metannvis_plot.canvas import CHARACTER, NOTE_SIZE, finish, footing, inches, new_figure, root
+from metannvis_plot.canvas import NOTE_SIZE, finish, footing, inches, new_figure, root
 from metannvis_plot.captions import caption, number, plain
-from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ink, note_ink
+from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ZERO, ink, note_ink
+from metannvis_plot.fonts import inches_of
 from metannvis_plot.options import Asked, CurveOptions, RowsOptions, spelled_out
 from metannvis_plot.outlines import mark_positions
 from metannvis_plot.panel_grid import foot_of, how_beside
@@ -22,6 +23,7 @@ from metannvis_plot.subjects import Subject, input_sample
 
 FEATURES = 20
 WIDTH = 5.0  # inches
+STROKES = ("-", "--", ":")
 
 
 @spelled_out(RowsOptions)
@@ -69,7 +71,7 @@ def bars(
             notes = [*notes, f"{max_features} of {len(row)} features, largest |value|"]
         shown = [labels[k] for k in order]
         draw_features(place, row[order], shown)
-        width = None if asked.ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
+        width = None if asked.ax is not None else WIDTH - 0.3 - max(inches_of(name, NOTE_SIZE) for name in shown)
         panels.describe(place, caption(subject, index, asked.title), [*notes, *how_beside(subject, asked.ax)], width)
     return finish(figure, target)
 
@@ -182,10 +184,10 @@ def draw_features(ax: Axes, row: Array, labels: Sequence[str]) -> None:
 def draw_signal(ax: Axes, row: Array) -> None:
     """A line, the area between it and zero in the colour of its sign."""
     at = np.arange(len(row))
-    ax.plot(at, row, color=ink(), linewidth=1)
+    ax.plot(at, row, color=ink(), linewidth=1, marker=_point(row))
     for side, color in ((row >= 0, POSITIVE), (row <= 0, NEGATIVE)):
         ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.5, linewidth=0)
-    ax.set_xlim(0, max(len(row) - 1, 1))
+    _positions(ax, len(row))
     zero_line(ax)
     _tidy(ax)
 
@@ -216,20 +218,31 @@ def row_of(subject: Subject, index: int, family: str, rule: str, sign: str = "bo
     keep = {"features": "F" if "F" in subject.values.axes else "C", "signal": "L", "tokens": "T"}[family]
     row, note = reduce_to(one(subject.values, index), keep, rule)
     row, part = part_of(np.atleast_1d(row), sign)
-    return row, [text for text in (note, part) if text]
+    return row, [text for text in (note, part, "" if row.any() else ZERO) if text]
 
 
 def _draw_input(ax: Axes, signal: Array, positions: int) -> None:
     """The lines of a signal, over the positions of the values below it."""
     for k, (channel, color) in enumerate(zip(signal, LINES, strict=False)):
         at = np.linspace(0, positions - 1, len(channel))
-        ax.plot(at, channel, linewidth=1, color=color, label=f"channel {k}")
-    ax.set_xlim(0, max(positions - 1, 1))
+        line = STROKES[k % len(STROKES)]  # told apart without colours
+        ax.plot(at, channel, linewidth=1, color=color, linestyle=line, marker=_point(channel), label=f"channel {k}")
+    _positions(ax, positions)
     _tidy(ax)
     if len(signal) > 1:
         ax.legend(fontsize=NOTE_SIZE, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     more = [f"first {len(LINES)} of {len(signal)} channels"] if len(signal) > len(LINES) else []
     panels.describe(ax, ["input"], more)
+
+
+def _point(row: Array) -> str:
+    """The marker of a line, which a single position needs to be seen."""
+    return "o" if len(row) == 1 else ""
+
+
+def _positions(ax: Axes, count: int) -> None:
+    """The axis from the first position to the last one."""
+    ax.set_xlim(*((0, count - 1) if count > 1 else (-0.5, 0.5)))
 
 
 def _signal(subject: Subject, index: int) -> Array | None:
