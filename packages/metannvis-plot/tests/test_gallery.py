@@ -21,7 +21,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from metannvis_plot import heatmap, images, overview, panels, plot, series
+from metannvis_plot import heatmap, images, overview, panels, plot, series, texts
 from metannvis_plot.dispatch import KINDS
 from metannvis_translate.errors import InvalidArgumentError
 from PIL import Image
@@ -113,7 +113,7 @@ MAPS = [
 ]
 MAPS = [(name, kind) for name, kind in MAPS if name not in ("signal", "table", "text")]
 COLORED = [(name, kind) for name, kind in ROWS if name in ("landscape", "segmentation") and kind in ("overview", "masked", "contour", "grid", "images", "comparison")]  # fmt: skip
-PICTURED = [(name, kind) for name, kind in ROWS if name in ("landscape", "grey", "segmentation", "volume") and kind in ("overview", "overlay", "masked", "contour", "grid", "images")]  # fmt: skip
+PICTURED = [(name, kind) for name, kind in ROWS if name in ("landscape", "grey", "segmentation", "volume") and kind in ("overview", "overlay", "masked", "contour", "grid", "images", "comparison")]  # fmt: skip
 
 
 def noticed(name: str, kind: str) -> bool:
@@ -172,6 +172,21 @@ def test_rows_that_are_changed_are_noticed(name: str, kind: str, change: str, mo
     assert noticed(name, kind)
 
 
+def test_words_whose_values_are_in_another_order_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = texts._draw
+    monkeypatch.setattr(
+        texts, "_draw", lambda ax, placed, words, row, colors: drawn(ax, placed, words, row[::-1], colors)
+    )
+    assert noticed("text", "text")
+
+
+@pytest.mark.parametrize("turn", [lambda row: row[::-1], np.negative])
+def test_lines_of_channels_that_are_turned_are_noticed(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda ax, at, row, **words: plain(ax, at, turn(np.asarray(row)), **words))
+    assert noticed("signal", "channels")
+
+
 def test_an_outline_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Axes, "add_collection", lambda self, lines, **_: lines)
     for kind in ("heatmap", "overlay", "overview"):
@@ -199,6 +214,25 @@ def test_orientation_and_channels_are_read_back(axes: str) -> None:
         assert ax.get_ylim() == (H - 0.5, -0.5)
     made = images(lie(image), axes).axes[0].images[0]
     np.testing.assert_allclose(made.get_array(), image)
+
+
+@pytest.mark.parametrize("axes", ["NHWC", "NCHW", "NHW", "NCDHW", "NDHWC"])
+def test_masked_images_and_contours_show_where_the_largest_values_are(axes: str) -> None:
+    block = np.zeros((H, W))
+    block[1:4, 11:17] = 1.0  # near the top, at the right
+    sizes = {"N": 1, "C": 3, "D": 2, "H": H, "W": W}
+    spread = block[tuple(slice(None) if letter in "HW" else np.newaxis for letter in axes)]
+    values = np.broadcast_to(spread, [sizes[letter] for letter in axes])
+    result = make_explanation(values, axes, inputs=np.ones((1, H, W, 3)), input_axes="NHWC")
+    if "D" in axes:
+        result.inputs, result.input_axes = np.ones((1, 2, H, W)), "NDHW"
+    masked = plot(result, kind="masked", share=18 / (H * W)).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(np.asarray(masked).reshape(H, W, -1)[..., 0] == 1, block == 1)
+    lines = plot(result, kind="contour", share=18 / (H * W)).axes[0].collections
+    for line in lines:
+        (left, top), (right, bottom) = (edge(line.get_paths()[0].vertices, axis=0) for edge in (np.min, np.max))
+        assert 10 <= left <= 11 and 16 <= right <= 17 and 0 <= top <= 1 and 3 <= bottom <= 4
+    assert len(lines) == 2
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background", "grayscale"])
