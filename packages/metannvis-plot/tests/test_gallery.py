@@ -152,7 +152,7 @@ def test_colours_that_are_reversed_are_noticed(name: str, kind: str, monkeypatch
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("signal", "curve"), ("signal", "comparison"), ("table", "bars"), ("table", "comparison"),
-                       ("text", "tokens"), ("text", "comparison")]
+                       ("text", "tokens"), ("text", "comparison"), ("signal", "grid"), ("table", "grid"), ("text", "grid")]
 )  # fmt: skip
 @pytest.mark.parametrize("change", ["order", "sign", "colours"])
 def test_rows_that_are_changed_are_noticed(name: str, kind: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
