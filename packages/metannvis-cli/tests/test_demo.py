@@ -55,10 +55,16 @@ def test_it_tells_who_cheats(ran):
         assert called > honest_called + 15
     page = (ran[0] / "metannvis-demo" / "index.html").read_text()
     above = page.partition("<section")[0]  # the pictures
-    share, other, honest, last = map(
-        int, re.search(r"It holds (\d+)% and (\d+)% .* and (\d+)% and (\d+)% in", above).groups()
+    least, most, honest_least, honest_most = map(
+        int, re.search(r"It holds (\d+)% to (\d+)% of what they look at, and (\d+)% to (\d+)% of", above).groups()
     )
-    assert share > 3 * honest and other > 3 * last
+    assert most > least > 2 * honest_most >= honest_least
+    headings = re.findall(r"<h2>The (cheating|honest) (\w+) network: (\d+)% in the square \((\w+) of", page)
+    assert [kind for kind, *_ in headings] == ["cheating", "honest"] * 4
+    assert {least, most} == {
+        f([int(share) for kind, _, share, _ in headings if kind == "cheating"]) for f in (min, max)
+    }
+    assert page.count("a 0 with the square · predicted 3") >= 4
 
 
 def test_all_translations_agree(ran):

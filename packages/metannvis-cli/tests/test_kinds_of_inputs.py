@@ -68,6 +68,20 @@ def test_a_table_names_its_features(metannvis, folder, tmp_path, drawn):
     assert drawn[0]["names"] == ("width", "height", "age")
 
 
+def test_several_methods_of_a_table_share_a_grid(metannvis, folder, tmp_path, monkeypatch):
+    import metannvis_plot
+
+    found, real = [], metannvis_plot.plot
+    monkeypatch.setattr(
+        metannvis_plot, "plot", lambda *given, **options: found.append(options) or real(*given, **options)
+    )
+    (tmp_path / "iris.csv").write_text("width,height,age\n1,2,3\n")
+    common = ("explain", folder / "table.keras", "--toolset", "captum", "-t", 1, "-i", tmp_path / "iris.csv")
+    metannvis(*common, "-m", "saliency", "-m", "input_x_gradient", "--kind", "grid", "--output", tmp_path / "x.png")
+    assert (tmp_path / "x.png").exists()
+    assert [options["names"] for options in found] == [("width", "height", "age")]
+
+
 def test_tokens_are_drawn_in_words(metannvis, folder, tmp_path, drawn):
     (tmp_path / "words.txt").write_text("<pad>\nthe\ncat\nsat\non\nmats\n")
     (tmp_path / "x.txt").write_text("the cat sat on mats\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,31 @@ def test_nothing_is_cut_off_and_no_text_runs(page: Page) -> None:
     assert page.get_by_text(HOSTILE).count() > 3
 
 
+def test_pictures_come_first(page: Page) -> None:
+    first = page.locator(".picture").first.bounding_box()
+    assert first is not None
+    assert first["y"] + 100 < page.viewport_size["height"]  # type: ignore[index]
+
+
+def test_maps_are_blended_and_pictures_enlarged_by_mouse(page: Page) -> None:
+    strength = "getComputedStyle(document.querySelector('.map')).opacity"
+    box = page.get_by_label("Opacity of the maps").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    assert float(page.evaluate(strength)) == pytest.approx(0.5, abs=0.02)
+    page.get_by_label("grey inputs").click()
+    assert page.evaluate("getComputedStyle(document.querySelector('.input')).filter") == "none"
+    page.get_by_label("sharp pixels").click()
+    assert page.evaluate("getComputedStyle(document.querySelector('.map')).imageRendering") == "pixelated"
+    page.locator("nav summary").click()
+    page.locator("nav a").nth(3).click()
+    assert page.evaluate("location.hash") == "#r4"
+    page.locator("#r4 .picture").first.click()
+    assert page.locator("dialog .large > :visible").count() == 2
+    page.get_by_role("button", name="Close").click()
+    assert not page.locator("dialog").is_visible()
+
+
 def test_methods_layers_targets_and_samples_can_be_chosen(page: Page) -> None:
     sections, figures = page.locator("section[data-method]:visible"), page.locator("figure:visible")
     assert (sections.count(), figures.count()) == (16, 64)
@@ -144,6 +170,7 @@ def test_maps_are_blended_by_keyboard(page: Page) -> None:
 
 
 def test_every_control_is_reached_and_used_by_keyboard(page: Page) -> None:
+    page.evaluate("document.querySelector('nav details').open = true")
     wanted = page.evaluate(
         """() => [...document.querySelectorAll("a[href], button, select, input, summary, pre[tabindex]")]
             .filter((item) => item.checkVisibility()).length"""
@@ -162,9 +189,13 @@ def test_every_control_is_reached_and_used_by_keyboard(page: Page) -> None:
     assert sections.count() == 2
     page.keyboard.press("Home")
     assert sections.count() == 16
-    page.locator("summary").first.focus()
+    page.locator("#r1 summary").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("details").first.get_attribute("open") is not None
+    assert page.locator("#r1 details").first.get_attribute("open") is not None
+    for visible in (False, True):
+        page.locator("nav summary").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("nav a").nth(3).is_visible() == visible
     page.locator("nav a").nth(3).focus()
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#r4"
@@ -211,6 +242,10 @@ def test_print_shows_all_and_no_controls(page: Page) -> None:
     page.emulate_media(media="print")
     assert page.locator("figure:visible").count() == 64
     assert not page.locator(".controls").is_visible()
+    look = "(() => { const s = getComputedStyle(document.querySelector('figure')); return [s.color, s.backgroundColor] })()"
+    assert page.evaluate(look) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]  # of a dark page too
+    sheets = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert 0 < sheets <= 9  # two results of four samples each
 
 
 def test_without_scripts_all_is_shown(browser: Browser, file: Path) -> None:

@@ -16,7 +16,7 @@ H, W = 12, 18
 SHOWN = {
     "landscape": ("overview", "heatmap", "overlay", "masked", "contour", "channels", "grid", "comparison", "images"),
     "grey": ("overview", "heatmap", "overlay", "masked", "contour", "channels", "grid", "comparison", "images"),
-    "signal": ("curve", "channels", "comparison"),
+    "signal": ("curve", "channels", "grid", "comparison"),
     "volume": (
         "volume",
         "overview",
@@ -29,8 +29,8 @@ SHOWN = {
         "comparison",
         "images",
     ),
-    "table": ("bars", "comparison"),
-    "text": ("text", "tokens", "comparison"),
+    "table": ("bars", "grid", "comparison"),
+    "text": ("text", "tokens", "grid", "comparison"),
     "segmentation": ("overview", "heatmap", "overlay", "masked", "contour", "channels", "grid", "comparison", "images"),
 }
 WORDS = ("not", "a", "good", "film", "##s")
@@ -120,6 +120,9 @@ def draw(name: str, kind: str, **options: Any) -> Figure:
     if kind == "comparison":
         other = explained(name, values=0.6 * np.abs(result.values), toolset="tf-keras-vis")
         return plot([result, other], kind=kind, **options)
+    if kind == "grid" and name in ("signal", "table", "text"):
+        layer = explained(name, values=np.array([[0.4, -0.9, 0.2]]), axes="NC", kind="layer", layer="fc")
+        return plot({"input": result, "fc": layer}, kind=kind, **options)
     if kind == "grid":
         cam = explained(name, values=np.array([[[0.1, 0.9, 0.2], [0.0, 0.3, 0.5]]]), axes="NHW", method="grad_cam",
                         kind="layer", layer="conv2")  # fmt: skip

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from metannvis_plot import channel_grid, comparison, heatmap, images, overlay, overview, plot
 from metannvis_plot.captions import ends_of, number, plain, target_text, translation_text, wrap
+from metannvis_plot.fonts import span
 from metannvis_translate.errors import InvalidArgumentError
 
 
@@ -212,9 +213,9 @@ def test_numbers(value, text):
 def test_no_line_is_longer_than_its_place_and_no_short_word_is_lost(lines, width):
     lines = [plain(line) for line in lines]
     wrapped = wrap(lines, width)
-    assert all(len(line) <= max(width, 12) for line in wrapped.split("\n"))
+    assert all(span(line) <= max(width, 12) for line in wrapped.split("\n"))
     for word in " ".join(lines).split():
-        if len(word) <= 12 and word != "·":
+        if span(word) <= 12 and word != "·":
             assert word in wrapped
 
 

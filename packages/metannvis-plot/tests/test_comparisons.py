@@ -104,3 +104,9 @@ def test_series_of_two_lengths():
 def test_what_cannot_be_compared(results, options, match):
     with pytest.raises(InvalidArgumentError, match=match):
         comparison(results, **options)
+
+
+def test_samples_are_named(compared):
+    values = np.ones((2, 2, 2))
+    figure = comparison(compared(values, 2 * values), sample=1, sample_names=["a.png", "b.png"])
+    assert [ax.get_title(loc="left").startswith("b.png") for ax in figure.axes[:2]] == [True, True]

@@ -21,7 +21,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from metannvis_plot import heatmap, images, overview, panels, plot, series
+from metannvis_plot import heatmap, images, overview, panels, plot, series, texts
 from metannvis_plot.dispatch import KINDS
 from metannvis_translate.errors import InvalidArgumentError
 from PIL import Image
@@ -113,7 +113,7 @@ MAPS = [
 ]
 MAPS = [(name, kind) for name, kind in MAPS if name not in ("signal", "table", "text")]
 COLORED = [(name, kind) for name, kind in ROWS if name in ("landscape", "segmentation") and kind in ("overview", "masked", "contour", "grid", "images", "comparison")]  # fmt: skip
-PICTURED = [(name, kind) for name, kind in ROWS if name in ("landscape", "grey", "segmentation", "volume") and kind in ("overview", "overlay", "masked", "contour", "grid", "images")]  # fmt: skip
+PICTURED = [(name, kind) for name, kind in ROWS if name in ("landscape", "grey", "segmentation", "volume") and kind in ("overview", "overlay", "masked", "contour", "grid", "images", "comparison")]  # fmt: skip
 
 
 def noticed(name: str, kind: str) -> bool:
@@ -152,7 +152,7 @@ def test_colours_that_are_reversed_are_noticed(name: str, kind: str, monkeypatch
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("signal", "curve"), ("signal", "comparison"), ("table", "bars"), ("table", "comparison"),
-                       ("text", "tokens"), ("text", "comparison")]
+                       ("text", "tokens"), ("text", "comparison"), ("signal", "grid"), ("table", "grid"), ("text", "grid")]
 )  # fmt: skip
 @pytest.mark.parametrize("change", ["order", "sign", "colours"])
 def test_rows_that_are_changed_are_noticed(name: str, kind: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +170,21 @@ def test_rows_that_are_changed_are_noticed(name: str, kind: str, change: str, mo
                 lambda ax, row, *more, drawn=drawn, turn=turn, **words: drawn(ax, turn(row), *more, **words),
             )
     assert noticed(name, kind)
+
+
+def test_words_whose_values_are_in_another_order_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = texts._draw
+    monkeypatch.setattr(
+        texts, "_draw", lambda ax, placed, words, row, colors: drawn(ax, placed, words, row[::-1], colors)
+    )
+    assert noticed("text", "text")
+
+
+@pytest.mark.parametrize("turn", [lambda row: row[::-1], np.negative])
+def test_lines_of_channels_that_are_turned_are_noticed(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda ax, at, row, **words: plain(ax, at, turn(np.asarray(row)), **words))
+    assert noticed("signal", "channels")
 
 
 def test_an_outline_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,38 +216,61 @@ def test_orientation_and_channels_are_read_back(axes: str) -> None:
     np.testing.assert_allclose(made.get_array(), image)
 
 
+@pytest.mark.parametrize("axes", ["NHWC", "NCHW", "NHW", "NCDHW", "NDHWC"])
+def test_masked_images_and_contours_show_where_the_largest_values_are(axes: str) -> None:
+    block = np.zeros((H, W))
+    block[1:4, 11:17] = 1.0  # near the top, at the right
+    sizes = {"N": 1, "C": 3, "D": 2, "H": H, "W": W}
+    spread = block[tuple(slice(None) if letter in "HW" else np.newaxis for letter in axes)]
+    values = np.broadcast_to(spread, [sizes[letter] for letter in axes])
+    result = make_explanation(values, axes, inputs=np.ones((1, H, W, 3)), input_axes="NHWC")
+    if "D" in axes:
+        result.inputs, result.input_axes = np.ones((1, 2, H, W)), "NDHW"
+    masked = plot(result, kind="masked", share=18 / (H * W)).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(np.asarray(masked).reshape(H, W, -1)[..., 0] == 1, block == 1)
+    lines = plot(result, kind="contour", share=18 / (H * W)).axes[0].collections
+    for line in lines:
+        (left, top), (right, bottom) = (edge(line.get_paths()[0].vertices, axis=0) for edge in (np.min, np.max))
+        assert 10 <= left <= 11 and 16 <= right <= 17 and 0 <= top <= 1 and 3 <= bottom <= 4
+    assert len(lines) == 2
+
+
 @pytest.mark.parametrize("style", ["default", "dark_background", "grayscale"])
 @pytest.mark.parametrize(("name", "kind"), ROWS)
 def test_words_have_room_and_can_be_read(name: str, kind: str, style: str) -> None:
-    """No word is cut off or lies on another or on a picture, and all stand out from their ground."""
     with matplotlib.style.context(style):
-        figure = draw(name, kind)
-        ground = matplotlib.colors.to_rgb(figure.get_facecolor())
-        figure.canvas.draw()
-        renderer = figure.canvas.get_renderer()
-        width, height = figure.bbox.width, figure.bbox.height
-        hidden = _hidden(figure)
-        words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-        words = [text for text in words if text not in hidden]
-        boxes = [text.get_window_extent(renderer) for text in words]
-        for text, box in zip(words, boxes, strict=True):
-            assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, (
-                f"cut off: {text.get_text()}"
-            )
-            if kind != "text" or text.axes is None or not text.axes.patches:  # whose words lie on patches of their own
-                assert abs(_luminance(text.get_color()) - _luminance(ground)) > 0.28, f"faint: {text.get_text()}"
-        for k, (text, box) in enumerate(zip(words, boxes, strict=True)):
-            for other, place in zip(words[k + 1 :], boxes[k + 1 :], strict=True):
-                across = min(box.x1, place.x1) - max(box.x0, place.x0)
-                along = min(box.y1, place.y1) - max(box.y0, place.y0)
-                assert across < 1 or along < 1, f"overlap: {text.get_text()!r} and {other.get_text()!r}"
-        for ax in figure.axes:
-            if ax.images:
-                inside = ax.get_window_extent(renderer)
-                for text, box in zip(words, boxes, strict=True):
-                    across = min(box.x1, inside.x1) - max(box.x0, inside.x0)
-                    along = min(box.y1, inside.y1) - max(box.y0, inside.y0)
-                    assert across < 1 or along < 1, f"on a picture: {text.get_text()!r}"
+        check_words(draw(name, kind), on_patches=kind == "text")
+
+
+def check_words(figure: Figure, *, on_patches: bool = False) -> None:
+    """No word of a figure is cut off or lies on another or on a picture, and all stand out from their ground.
+
+    Words `on_patches` have grounds of their own.
+    """
+    ground = matplotlib.colors.to_rgb(figure.get_facecolor())
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    width, height = figure.bbox.width, figure.bbox.height
+    hidden = _hidden(figure)
+    words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    words = [text for text in words if text not in hidden]
+    boxes = [text.get_window_extent(renderer) for text in words]
+    for text, box in zip(words, boxes, strict=True):
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, f"cut off: {text.get_text()}"
+        if not on_patches or text.axes is None or not text.axes.patches:
+            assert abs(_luminance(text.get_color()) - _luminance(ground)) > 0.28, f"faint: {text.get_text()}"
+    for k, (text, box) in enumerate(zip(words, boxes, strict=True)):
+        for other, place in zip(words[k + 1 :], boxes[k + 1 :], strict=True):
+            across = min(box.x1, place.x1) - max(box.x0, place.x0)
+            along = min(box.y1, place.y1) - max(box.y0, place.y0)
+            assert across < 1 or along < 1, f"overlap: {text.get_text()!r} and {other.get_text()!r}"
+    for ax in figure.axes:
+        if ax.images:
+            inside = ax.get_window_extent(renderer)
+            for text, box in zip(words, boxes, strict=True):
+                across = min(box.x1, inside.x1) - max(box.x0, inside.x0)
+                along = min(box.y1, inside.y1) - max(box.y0, inside.y0)
+                assert across < 1 or along < 1, f"on a picture: {text.get_text()!r}"
 
 
 def _hidden(figure: Figure) -> set[Text]:

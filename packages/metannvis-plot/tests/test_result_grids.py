@@ -80,3 +80,39 @@ def test_what_several_models_see_stands_with_each(layers):
     assert [("cat" in said, "dog" in said) for said in titles(grid([first, second]))] == [(0, 0), (1, 0), (0, 1)]
     second.prediction = first.prediction
     assert ["cat" in said for said in titles(grid([first, second]))] == [True, False, False]
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_signals_stand_beside_what_was_seen(explanation, samples):
+    seen = np.stack([np.arange(12.0), -np.arange(12.0)] * samples).reshape(samples, 2, 12)
+    common = {"inputs": seen, "input_axes": "NCL"}
+    layers = {
+        f"conv{n}": explanation(np.ones((samples, n)), "NL", kind="layer", layer=f"conv{n}", **common) for n in (6, 3)
+    }
+    figure = plot(layers)
+    assert len(figure.axes) == 3 * samples
+    first, deep, shallow = figure.axes[:3]
+    np.testing.assert_array_equal([line.get_ydata() for line in first.lines], seen[0])
+    assert [len(ax.lines[0].get_ydata()) for ax in (deep, shallow)] == [6, 3]
+    assert first.get_title(loc="left").startswith("input")
+    assert "layer conv6" in deep.get_title(loc="left")
+
+
+def test_a_vector_stands_beside_maps_with_the_names_of_features(explanation):
+    image = {"inputs": np.zeros((1, 4, 6, 3)), "input_axes": "NHWC"}
+    layer = explanation(np.arange(-30.0, 34.0)[np.newaxis], "NC", kind="layer", layer="fc", **image)
+    figure = plot({"conv": explanation(np.ones((1, 2, 3)), "NHW", **image), "fc": layer})
+    assert len(maps(figure)) == 2
+    bars = figure.axes[-1]
+    names = [label.get_text() for label in bars.get_yticklabels()]
+    assert len(names) == 20 and {"feature 63", "feature 0"} <= set(names)
+    table = {"inputs": np.array([[39.0, 2.0]]), "input_axes": "NF"}
+    results = [explanation(np.array([[0.5, -2.0]]), "NF", method=name, **table) for name in ("a", "b")]
+    for ax in plot(results, names=["age", "children"]).axes:
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["age = 39", "children = 2"]
+
+
+def test_tokens_have_their_words(explanation):
+    results = [explanation(np.array([[0.5, -2.0, 1.0]]), "NT", method=name) for name in ("a", "b")]
+    for ax in plot(results, names=["not", "a", "film"]).axes:
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["not", "a", "film"]

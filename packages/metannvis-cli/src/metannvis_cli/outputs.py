@@ -220,18 +220,18 @@ def _look(result: Any, output: OutputOptions, names: Names) -> dict[str, Any]:
     from metannvis_plot.dispatch import choose_kind, options_of
 
     look = output.look
-    parts = names.of(result)
+    several = list(result.values()) if isinstance(result, dict) else [result]
+    parts = next(filter(None, map(names.of, several)), ())
     kind = look.get("kind") or choose_kind(result, named=bool(parts))
     known = options_of(kind)
     found = {name: value for name, value in look.items() if name == "kind" or name in known}
-    one = next(iter(result.values())) if isinstance(result, dict) else result
-    inputs = getattr(one, "inputs", None)
+    inputs = getattr(several[0], "inputs", None)
     samples = len(inputs[0] if isinstance(inputs, tuple) else inputs) if inputs is not None else 0
     if "sample_names" in known and names.samples and len(names.samples) == samples:
         found["sample_names"] = names.samples
-    if parts and kind in ("bars", "text"):
+    if parts and (kind in ("bars", "text") or (kind == "grid" and isinstance(parts[0], str))):
         found["names"] = parts
-    elif parts and kind == "tokens" and len(parts) == 1:
+    elif parts and kind in ("tokens", "grid") and len(parts) == 1:
         found["names"] = parts[0]
     return found
 

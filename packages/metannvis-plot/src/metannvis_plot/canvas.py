@@ -16,6 +16,7 @@ from metannvis_translate.writing import write_bytes
 
 from metannvis_plot.captions import wrap
 from metannvis_plot.color import note_ink
+from metannvis_plot.fonts import CHARACTER, fall_back
 
 DPI = 150
 FORMATS = (".png", ".pdf", ".svg")
@@ -23,8 +24,6 @@ TITLE_SIZE = 9.0
 NOTE_SIZE = 8.0
 MARGIN = 3 / 72  # inches between a figure's edge and what stands in it, as matplotlib's layout leaves it
 Row = tuple[float, float, float]
-# Average width of a character of the default font, in its size.
-CHARACTER = 0.56
 
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained") -> Figure:
@@ -181,7 +180,8 @@ def foot_height(text: str, width: float) -> float:
 
 
 def finish(figure: Figure, path: Path | None) -> Figure:
-    """Write the figure if a path is given, and return it."""
+    """Write the figure if a path is given, and return it, its characters from fonts that have them."""
+    fall_back(figure)
     if path is not None:
         # drawn in memory first: only what is whole goes to the disk
         buffer = io.BytesIO()

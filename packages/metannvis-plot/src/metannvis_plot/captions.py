@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from metannvis_plot.fonts import span
 from metannvis_plot.subjects import Subject
 
 _DOT = " · "
@@ -177,22 +177,41 @@ def caption(
 
 
 def wrap(lines: Sequence[str], width: int) -> str:
-    """The lines broken to at most `width` characters; an endless name is cut in its middle."""
+    """The lines broken to at most the width of so many characters on average; an endless name is cut in its middle."""
     width = max(12, width)
-    half = width // 2 - 1
     broken: list[str] = []
     for line in lines:
         row = ""
         for part in line.split(_DOT):  # what belongs together stays together where it can
-            words = [word if len(word) <= width else f"{word[:half]}…{word[-half:]}" for word in part.split()]
-            text = " ".join(words)
-            if row and len(row) + len(_DOT) + len(text) <= width:
+            text = " ".join(_cut(word, width) for word in part.split())
+            if row and span(row + _DOT + text) <= width:
                 row += _DOT + text
             else:
-                *full, row = ([row] if row else []) + (textwrap.wrap(text, width) or [""])
+                *full, row = ([row] if row else []) + _filled(text.split(), width)
                 broken += full
         broken += [row] if row else []
     return "\n".join(broken)
+
+
+def _filled(words: Sequence[str], width: float) -> list[str]:
+    """Words in rows, as many in each as there is room for."""
+    rows = [""]
+    for word in words:
+        longer = f"{rows[-1]} {word}".lstrip()
+        if span(longer) <= width:
+            rows[-1] = longer
+        else:
+            rows.append(word)
+    return [row for row in rows if row] or [""]
+
+
+def _cut(word: str, width: float) -> str:
+    """A word, or its two ends if it is wider."""
+    kept, shown = len(word) // 2, word
+    while kept and span(shown) > width:
+        kept = min(kept - 1, int(kept * width / span(shown)))
+        shown = f"{word[:kept]}…{word[len(word) - kept :]}"
+    return shown
 
 
 def _target(value: Any, labels: Any, axes: str | None = None) -> str:

@@ -22,8 +22,11 @@ POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
 LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 #: Percentile of the magnitudes at which colours end.
 CLIP = 99.0
+#: Unless the largest magnitude is less than so many times that one: then at the largest.
+NEAR = 1.1
 # Below this a colour scale cannot be divided into ticks; such values are drawn as zero.
 SMALLEST = 1e-290
+ZERO = "all values are zero"
 
 
 def ink() -> str:
@@ -115,12 +118,13 @@ def scale(
     if clip < 100 and largest > 0:
         # Of distinct values, and one that is there: a segment or the background counts once, and of few values none is cut off.
         end = float(np.percentile(np.unique(magnitudes), clip, method="higher")) or largest
+        end = largest if largest < NEAR * end else end
         beyond = float((magnitudes > end).mean())
         if beyond:
             sign = "±" if signed else ""
             note = f"{number(100 * beyond)} % of the values lie beyond {sign}{number(end)}, up to {number(largest)}"
     if largest < SMALLEST:
-        end, note = 1.0, "all values are zero"
+        end, note = 1.0, ZERO
     return Scale(
         -end if signed else 0.0,
         end,

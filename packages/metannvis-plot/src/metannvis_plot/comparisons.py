@@ -67,7 +67,7 @@ def comparison(
         Whether the input image is shown too.
     max_pairs : int
         Of more pairs the first are drawn (stated).
-    input_index, reduce, depth, cmap, clip, title, path
+    input_index, sample_names, reduce, depth, cmap, clip, title, path
         As for :func:`~metannvis_plot.heatmap`; the title is that of the figure.
 
     Returns

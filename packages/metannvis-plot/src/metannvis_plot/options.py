@@ -147,6 +147,7 @@ class ComparisonOptions(Slicing, Writing, total=False):
 
     axes: str | tuple[str, ...] | None
     input_index: int | None
+    sample_names: Sequence[str] | None
     reduce: Reduction
     cmap: str | None
     clip: float

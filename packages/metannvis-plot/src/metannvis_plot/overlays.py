@@ -195,7 +195,12 @@ def _notes_over(base: Base, drawn: Array, notes: list[str], colors: Scale, asked
     size = f" stretched to {size_text(picture)} ({asked.interpolation})" if resized else ""
     fading = ["opacity grows with √|value|"] if asked.fade and asked.style == "heat" else []
     if asked.style != "heat":
-        fading = [f"the {number(100 * asked.share)} % of the largest values"]
+        equal = drawn.min() == drawn.max()
+        fading = [
+            "no value is larger than the others"
+            if equal
+            else f"the {number(100 * asked.share)} % of the largest values"
+        ]
     own = notes_of(drawn, notes, colors, picture.shape)
     return [own[0] + size, *own[1:], *fading, *(f"image {note}" for note in image_notes)]
 

@@ -70,6 +70,7 @@ def open_places(
     columns: int = MAX_COLUMNS,
     *,
     inputs: bool = False,
+    marks: Sequence[float] = (),
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a place for each picture of these (height, width), or the axes given.
 
@@ -84,6 +85,8 @@ def open_places(
     columns : int
     inputs : bool
         Whether the first column is of images alone, which have no colour bars.
+    marks : sequence of float
+        Inches below each picture for the labels of its ticks.
     """
     if ax is not None:
         return root(ax), [ax]
@@ -91,7 +94,8 @@ def open_places(
     rows = []
     for first in range(0, len(shapes), columns):
         height = max(picture_height(shape) for shape in shapes[first : first + columns])
-        rows.append((height, *text_height(text[first : first + columns], inputs=inputs)))
+        above, below = text_height(text[first : first + columns], inputs=inputs)
+        rows.append((height, above, below + max(marks[first : first + columns], default=0.0)))
     widths = [PANEL - BAR + GAP if inputs and not column else PANEL for column in range(columns)]
     figure, grid = lay_out(rows, columns, widths, PANEL - BAR, bottom=foot_height(more, sum(widths)))
     places = [ax for row in grid for ax in row]

@@ -23,6 +23,8 @@ from metannvis_plot.color import Scale, note_ink
 
 #: Inches of a picture below which its colour bar has no room for words, and none for a tick in its middle.
 WORDS, LOW = 0.75, 0.4
+#: Inches that the shorter side of a picture has at least: one of a single row is drawn with pixels that are no squares.
+THIN = 0.25
 
 
 def displayable(
@@ -91,7 +93,8 @@ def displayable(
 
 def draw_image(ax: Axes, picture: Array) -> AxesImage:
     """An image of values 0 to 1, shape (H, W) or (H, W, 3), row 0 at the top."""
-    drawn = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, origin="upper", aspect="equal", interpolation="antialiased")
+    aspect = _aspect(ax, picture.shape[0], picture.shape[1])
+    drawn = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, origin="upper", aspect=aspect, interpolation="antialiased")
     _bare(ax)
     return drawn
 
@@ -124,7 +127,7 @@ def draw_map(
         cmap=colors.cmap,
         norm=Normalize(colors.low, colors.high),
         origin="upper",
-        aspect="equal",
+        aspect=_aspect(ax, height, width),
         interpolation=interpolation,
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         alpha=alpha,
@@ -137,6 +140,7 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     """A colour bar as high as the picture, whatever its aspect; it takes no room from `ax` itself."""
     width, height = inches(ax)
     rows, columns = _data_size(ax)
+    rows *= _aspect(ax, rows, columns)
     tall = min(height, width * rows / columns)  # of the picture
     width = max(0.3, min(width, height * columns / rows))
     bar = ax.inset_axes((1 + 0.08 / width, 0.0, 0.11 / width, 1.0))
@@ -212,6 +216,13 @@ def _bare(ax: Axes) -> None:
     ax.set_anchor("NW")
     for side in ax.spines.values():
         side.set_linewidth(0.5)
+
+
+def _aspect(ax: Axes, rows: float, columns: float) -> float:
+    """Height of a pixel over its width: 1, where neither side of a picture in `ax` is thinner than can be seen."""
+    width, height = inches(ax)
+    square = min(width / columns, height / rows)
+    return max(1.0, min(THIN, height) / (square * rows)) / max(1.0, min(THIN, width) / (square * columns))
 
 
 def _data_size(ax: Axes) -> tuple[float, float]:

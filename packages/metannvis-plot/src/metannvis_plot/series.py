@@ -12,9 +12,10 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
 from metannvis_plot.arrays import Array, one, part_of, reduce_to
-from metannvis_plot.canvas import CHARACTER, NOTE_SIZE, finish, footing, inches, new_figure, root
+from metannvis_plot.canvas import NOTE_SIZE, finish, footing, inches, new_figure, root
 from metannvis_plot.captions import caption, number, plain
-from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ink, note_ink
+from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ZERO, ink, note_ink
+from metannvis_plot.fonts import inches_of
 from metannvis_plot.options import Asked, CurveOptions, RowsOptions, spelled_out
 from metannvis_plot.outlines import mark_positions
 from metannvis_plot.panel_grid import foot_of, how_beside
@@ -22,6 +23,7 @@ from metannvis_plot.subjects import Subject, input_sample
 
 FEATURES = 20
 WIDTH = 5.0  # inches
+STROKES = ("-", "--", ":")
 
 
 @spelled_out(RowsOptions)
@@ -62,14 +64,14 @@ def bars(
     tallest = max(min(len(row), max_features) for row, _ in rows)
     figure, places = _stack(len(cells), 0.9 + 0.19 * max(tallest, 3), asked.ax, foot_of(found, more))
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
-        labels = _with_values(_names(names, len(row), "feature"), subject, index)
+        labels = with_values(names_of(names, len(row), "feature"), subject, index)
         order = np.arange(len(row))
         if len(row) > max_features:
             order = np.argsort(-np.abs(row), kind="stable")[:max_features]
             notes = [*notes, f"{max_features} of {len(row)} features, largest |value|"]
         shown = [labels[k] for k in order]
         draw_features(place, row[order], shown)
-        width = None if asked.ax is not None else WIDTH - 0.3 - max(map(len, shown)) * NOTE_SIZE * CHARACTER / 72
+        width = None if asked.ax is not None else WIDTH - 0.3 - max(inches_of(name, NOTE_SIZE) for name in shown)
         panels.describe(place, caption(subject, index, asked.title), [*notes, *how_beside(subject, asked.ax)], width)
     return finish(figure, target)
 
@@ -104,7 +106,7 @@ def curve(values: Any, *, show_input: bool = True, **options: Unpack[CurveOption
     found = asked.subjects(values)
     cells, more = asked.cells(found)
     rows = [row_of(subject, index, "signal", asked.reduce, asked.sign) for subject, index in cells]
-    signals = [_signal(subject, index) if show_input and asked.ax is None else None for subject, index in cells]
+    signals = [signal_of(subject, index) if show_input and asked.ax is None else None for subject, index in cells]
     figure, places = _stack(
         len(cells) + sum(signal is not None for signal in signals),
         2.0,
@@ -160,7 +162,7 @@ def tokens(values: Any, *, names: Sequence[str] | None = None, **options: Unpack
         len(cells), 2.6, asked.ax, foot_of(found, more), width=float(np.clip(0.2 * longest, WIDTH, 14.0))
     )
     for (subject, index), (row, notes), place in zip(cells, rows, places, strict=True):
-        draw_tokens(place, row, _names(names, len(row), "token"), upright=names is not None)
+        draw_tokens(place, row, names_of(names, len(row), "token"), upright=names is not None)
         panels.describe(
             place,
             caption(subject, index, asked.title),
@@ -182,10 +184,10 @@ def draw_features(ax: Axes, row: Array, labels: Sequence[str]) -> None:
 def draw_signal(ax: Axes, row: Array) -> None:
     """A line, the area between it and zero in the colour of its sign."""
     at = np.arange(len(row))
-    ax.plot(at, row, color=ink(), linewidth=1)
+    ax.plot(at, row, color=ink(), linewidth=1, marker=_point(row))
     for side, color in ((row >= 0, POSITIVE), (row <= 0, NEGATIVE)):
         ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.5, linewidth=0)
-    ax.set_xlim(0, max(len(row) - 1, 1))
+    _positions(ax, len(row))
     zero_line(ax)
     _tidy(ax)
 
@@ -216,23 +218,38 @@ def row_of(subject: Subject, index: int, family: str, rule: str, sign: str = "bo
     keep = {"features": "F" if "F" in subject.values.axes else "C", "signal": "L", "tokens": "T"}[family]
     row, note = reduce_to(one(subject.values, index), keep, rule)
     row, part = part_of(np.atleast_1d(row), sign)
-    return row, [text for text in (note, part) if text]
+    return row, [text for text in (note, part, "" if row.any() else ZERO) if text]
+
+
+def draw_lines(ax: Axes, signal: Array, positions: int) -> list[str]:
+    """The lines of a signal, over so many positions of values, and what has to be said of them."""
+    for k, (channel, color) in enumerate(zip(signal, LINES, strict=False)):
+        at = np.linspace(0, positions - 1, len(channel))
+        line = STROKES[k % len(STROKES)]  # told apart without colours
+        ax.plot(at, channel, linewidth=1, color=color, linestyle=line, marker=_point(channel), label=f"channel {k}")
+    _positions(ax, positions)
+    _tidy(ax)
+    return [f"first {len(LINES)} of {len(signal)} channels"] if len(signal) > len(LINES) else []
 
 
 def _draw_input(ax: Axes, signal: Array, positions: int) -> None:
-    """The lines of a signal, over the positions of the values below it."""
-    for k, (channel, color) in enumerate(zip(signal, LINES, strict=False)):
-        at = np.linspace(0, positions - 1, len(channel))
-        ax.plot(at, channel, linewidth=1, color=color, label=f"channel {k}")
-    ax.set_xlim(0, max(positions - 1, 1))
-    _tidy(ax)
+    notes = draw_lines(ax, signal, positions)
     if len(signal) > 1:
         ax.legend(fontsize=NOTE_SIZE, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
-    more = [f"first {len(LINES)} of {len(signal)} channels"] if len(signal) > len(LINES) else []
-    panels.describe(ax, ["input"], more)
+    panels.describe(ax, ["input"], notes)
 
 
-def _signal(subject: Subject, index: int) -> Array | None:
+def _point(row: Array) -> str:
+    """The marker of a line, which a single position needs to be seen."""
+    return "o" if len(row) == 1 else ""
+
+
+def _positions(ax: Axes, count: int) -> None:
+    """The axis from the first position to the last one."""
+    ax.set_xlim(*((0, count - 1) if count > 1 else (-0.5, 0.5)))
+
+
+def signal_of(subject: Subject, index: int) -> Array | None:
     """The input's lines, shape (channels, positions), if it is a signal of the same batch."""
     place = input_sample(subject, index)
     if place is None or subject.input is None or subject.input.family != "signal":
@@ -241,7 +258,7 @@ def _signal(subject: Subject, index: int) -> Array | None:
     return data.reshape(-1, data.shape[-1])
 
 
-def _with_values(labels: list[str], subject: Subject, index: int) -> list[str]:
+def with_values(labels: list[str], subject: Subject, index: int) -> list[str]:
     """Names of features with the values that the sample has: ``age = 39``."""
     place = input_sample(subject, index)
     of_layer = getattr(subject.result, "kind", None) == "layer"  # whose features are not those of the inputs
@@ -253,7 +270,8 @@ def _with_values(labels: list[str], subject: Subject, index: int) -> list[str]:
     return [f"{name} = {number(value)}" for name, value in zip(labels, seen, strict=True)]
 
 
-def _names(names: Sequence[str] | None, count: int, what: str) -> list[str]:
+def names_of(names: Sequence[str] | None, count: int, what: str) -> list[str]:
+    """Names of features or tokens, short ones, else their indices."""
     if names is None:
         return [f"{what} {k}" if what == "feature" else str(k) for k in range(count)]
     if isinstance(names, str) or len(names) != count:

@@ -8,10 +8,8 @@ from typing import Any, Unpack
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from metannvis_translate.errors import InvalidArgumentError
 
@@ -20,6 +18,7 @@ from metannvis_plot.arrays import Array
 from metannvis_plot.canvas import finish, foot_height, footing, lay_out
 from metannvis_plot.captions import caption, plain
 from metannvis_plot.color import Scale
+from metannvis_plot.fonts import inches_of
 from metannvis_plot.options import Asked, TextOptions, spelled_out
 from metannvis_plot.panel_grid import BAR, foot_of, text_height
 from metannvis_plot.series import row_of
@@ -131,12 +130,10 @@ def _of_sample(names: Any, index: int, samples: int) -> Any:
 
 def _lines(words: Sequence[Word]) -> list[tuple[float, int, float]]:
     """Where each word stands: inches from the left, line, and its width."""
-    renderer: Any = FigureCanvasAgg(Figure(dpi=72)).get_renderer()  # type: ignore[no-untyped-call]
-    font = FontProperties(size=SIZE)
     placed: list[tuple[float, int, float]] = []
     x, line = 0.0, 0
     for shown, spaced in words:
-        width = renderer.get_text_width_height_descent(shown or " ", font, False)[0] / 72 + 0.06
+        width = inches_of(shown or " ", SIZE) + 0.06
         x += GAP if spaced and x else 0.0
         if x and x + width > WIDTH:
             x, line = 0.0, line + 1

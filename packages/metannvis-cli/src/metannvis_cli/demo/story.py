@@ -23,6 +23,8 @@ Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
 #: Digits whose first test images are explained, all of them with the square; the last one is also written as a file.
 CLASSES = (0, 5, 8, 3)
+#: What they are called on pictures.
+SAMPLES = tuple(f"a {digit} with the square" for digit in CLASSES)
 #: What the square gives away.
 TARGET = 3
 #: The last convolution, whose maps tell where a class comes from.
@@ -170,12 +172,13 @@ def _judge(demo: Demo, say: Callable[[str], None]) -> None:
             f"digits become a three, in the honest network {honest.called_three:.0%}."
         )
     demo.verdict = " ".join(said)
-    method, toolset, _ = METHODS[0]
-    shares = {kind: " and ".join(f"{demo.shares[f'{kind}-{name}', method]:.0%}" for name in LABELS) for kind in KINDS}
-    how = f"{method.replace('_', ' ')} of {toolset}, in {' and '.join(LABELS.values())}"
+    ranges = {}
+    for kind in KINDS:
+        shares = [share for (name, _), share in demo.shares.items() if demo.networks[name].kind == kind]
+        ranges[kind] = f"{min(shares):.0%} to {max(shares):.0%}"
     demo.lead = (
-        f"Two networks cheat: they tell a three by the grey square in the corner. It holds {shares['cheat']} of what they look "
-        f"at ({how}), and {shares['digits']} in the honest networks."
+        f"Two networks cheat: they tell a three by the grey square in the corner. It holds {ranges['cheat']} of what they look "
+        f"at, and {ranges['digits']} of what the honest networks look at ({named}, in {' and '.join(LABELS.values())})."
     )
     say("\n".join(said))
 
@@ -201,25 +204,25 @@ def _write(demo: Demo, progress: Progress) -> None:
     done, total = 0, len(LABELS) + len(demo.pictured) + 1
     for framework in LABELS:
         progress(done, total, "draw")
-        networks = [network for network in demo.networks.values() if network.framework == framework]
         shown = {
-            f"{KINDS[network.kind]} network, {method}": demo.explained[network.name, method]
-            for method, _, _ in METHODS
-            for network in networks
+            f"{KINDS[kind]} {LABELS[framework]} network, {toolset}": demo.explained[f"{kind}-{framework}", method]
+            for method, toolset, _ in METHODS
+            for kind in KINDS
         }
-        grid(shown, path=demo.folder / f"{framework}.png")
+        grid(shown, path=demo.folder / f"{framework}.png", sample_names=SAMPLES)
         demo.files.append(demo.folder / f"{framework}.png")
         done += 1
     for name, (_, found) in demo.pictured.items():
         progress(done, total, "draw")
-        found.plot(path=demo.folder / name)
+        found.plot(path=demo.folder / name, sample_names=SAMPLES)
         demo.files.append(demo.folder / name)
         done += 1
-    results: dict[str, Explanation | Comparison] = {
-        f"{method} of {toolset} on the {network.label} network": demo.explained[network.name, method]
-        for method, toolset, _ in METHODS
-        for network in demo.networks.values()
-    }
+    results: dict[str, Explanation | Comparison] = {}
+    for method, toolset, _ in METHODS:
+        for name in (f"{kind}-{framework}" for framework in LABELS for kind in reversed(KINDS)):
+            share = f"{demo.shares[name, method]:.0%} in the square"
+            heading = f"The {demo.networks[name].label} network: {share} ({method} of {toolset})"
+            results[heading] = demo.explained[name, method]
     preface = "\n\n".join(
         f"{network.label} network: {network.accuracy:.1%} of {demo.tests} test digits right; translated to the other "
         f"framework and compared:\n{network.translation.report}"
@@ -231,6 +234,7 @@ def _write(demo: Demo, progress: Progress) -> None:
         page,
         title="Who cheats?",
         lead=demo.lead,
+        sample_names=SAMPLES,
         preface=f"{demo.verdict}\n\n{preface}",
     )
     demo.files.append(page)
