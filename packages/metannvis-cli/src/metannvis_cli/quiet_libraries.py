@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from metannvis_cli.option_words import in_options
 from metannvis_cli.progress import Console
 
 __all__ = ["quiet_libraries"]
@@ -65,7 +66,7 @@ def _shower(console: Console) -> Any:
         line: str | None = None,
     ) -> None:
         if category.__module__.startswith(OURS):
-            console.note(f"warning: {' '.join(str(message).split())}")
+            console.note(f"warning: {in_options(' '.join(str(message).split()))}")
 
     return show
 
@@ -80,4 +81,4 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(OURS):
             word = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            self.console.note(word + " ".join(record.getMessage().split()))
+            self.console.note(word + in_options(" ".join(record.getMessage().split())))

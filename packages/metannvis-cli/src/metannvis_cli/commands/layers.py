@@ -47,6 +47,9 @@ def command(
     if as_json:
         echo_json([asdict(row) for row in rows])
         return
+    if not rows:
+        console.note(f"{path} has no layers to name: it is a graph of operations; --layer is not for it")
+        return
     echo_table(
         ("LAYER", "KIND", "SHAPE", "AXES"),
         [(row.name, row.kind, shape_text(row.shape), row.axes) for row in rows],
