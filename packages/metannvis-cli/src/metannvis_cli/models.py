@@ -159,9 +159,7 @@ def _check_name(path: Path, options: ModelOptions) -> None:
         how = f"; `metannvis export-help {path}` says how to make one of it" if needs_lines(path) else ""
         raise click.UsageError(f"{error}{how}") from error
     if options.architecture is not None and not holds_weights(path):
-        raise click.BadParameter(
-            f"a state dict needs one, and {path.name} holds its own", param_hint="--architecture"
-        )
+        raise click.BadParameter(f"a state dict needs one, and {path.name} holds its own", param_hint="--architecture")
 
 
 def _specs(model: Any, framework: str, shape: tuple[int, ...] | None) -> tuple[InputSpec, ...]:

@@ -96,7 +96,9 @@ class Console:
         share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
         terminal = Terminal(file=self.stream, highlight=False)
         self.stream.write(WIPE)
-        terminal.print(_bar(share, stage, terminal.width, countable=total > 1), end="", no_wrap=True, overflow="ellipsis")
+        terminal.print(
+            _bar(share, stage, terminal.width, countable=total > 1), end="", no_wrap=True, overflow="ellipsis"
+        )
         self.stream.flush()
         self._drawn = True
 
