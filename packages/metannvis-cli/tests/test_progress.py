@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from metannvis_cli import progress
@@ -11,12 +12,17 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
+    def text(self) -> str:
+        """What was written, without colours."""
+        return re.sub(r"\x1b\[[\d;]*m", "", self.getvalue())
+
 
 @pytest.fixture
 def clock(monkeypatch):
     """Seconds, to be set by the test; terminals are 80 columns wide."""
     now = [0.0]
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
@@ -24,7 +30,7 @@ def clock(monkeypatch):
 def test_a_bar_on_a_terminal_that_is_wiped(clock):
     console = Console(stream=Terminal())
     console.progress(1, 4, "train")
-    assert console.stream.getvalue().endswith("train ━━━━━━━━━━────────────────────────────── " + " 25%")
+    assert console.stream.text().endswith("train ━━━━━━━━━━────────────────────────────── " + " 25%")
     console.clear()
     assert console.stream.getvalue().endswith("\r\x1b[K")
 
@@ -43,7 +49,7 @@ def test_it_is_not_drawn_too_often(clock):
 def test_a_stage_of_one_step_has_no_percentage(clock):
     console = Console(stream=Terminal())
     console.progress(0, 1, "check")
-    assert console.stream.getvalue() == "\r\x1b[Kcheck …"
+    assert console.stream.text() == "\r\x1b[Kcheck …"
 
 
 def test_no_terminal_no_bar(clock):
@@ -80,3 +86,32 @@ def test_a_note_wipes_the_bar(clock):
 @pytest.mark.parametrize("total", [0, -1])
 def test_a_total_that_makes_no_sense_does_no_harm(clock, total):
     Console(stream=Terminal()).progress(3, total, "train")
+
+
+@pytest.mark.parametrize("width", [20, 50, 80, 120])
+@pytest.mark.parametrize("total", [1, 4])
+def test_it_fits_its_line(clock, monkeypatch, width, total):
+    monkeypatch.setenv("COLUMNS", str(width))
+    console = Console(stream=Terminal())
+    console.begin("12 of 34")
+    console.progress(1, total, "integrated_gradients of captum on a translated model [n_steps=200]")
+    line = console.stream.text().rpartition("\x1b[K")[2]
+    assert line.startswith("12 of 34 ")
+    assert len(line) < width
+
+
+def test_colours_unless_they_are_not_wanted(clock, monkeypatch):
+    console = Console(stream=Terminal())
+    console.progress(1, 4, "train")
+    assert "\x1b[36m" in console.stream.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(stream=Terminal())
+    console.progress(1, 4, "train")
+    assert "\x1b[36m" not in console.stream.getvalue()
+
+
+def test_a_terminal_that_knows_no_control_sequence_gets_no_bar(clock, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    console = Console(stream=Terminal())
+    console.progress(1, 4, "train")
+    assert console.stream.getvalue() == ""

@@ -99,12 +99,12 @@ def _files(text: str, console: Console) -> list[str]:
     path = Path(text)
     if path.is_dir():
         found = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path))]
-        what = f"the folder {text!r}"
+        what, none = f"the folder {text!r}", "holds no file"
     else:
         found = [file for file in _matches(text) if file.is_file()]
-        what = f"what {text!r} matches"
+        what, none = f"what {text!r} matches", "is no file: there is none"
     if not found:
-        raise click.BadParameter(f"{what} is no file: there is none", param_hint="--input")
+        raise click.BadParameter(f"{what} {none}", param_hint="--input")
     known = [file for file in found if is_input(file)]
     if not known:
         raise click.BadParameter(

@@ -10,15 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 from metannvis_methods.inputs import FileInputs, InputSpec, input_specs
 
+from metannvis_cli.errors import Failure, message_of
+from metannvis_cli.export_lines import lines_for, needs_lines
 from metannvis_cli.inputs import are_images, read_files
 from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.options.model import ModelOptions
 from metannvis_cli.outputs import Names
 from metannvis_cli.progress import Console
+from metannvis_cli.tables import shape_text
 
-__all__ = ["Given", "Opened", "open_model"]
+__all__ = ["Given", "Opened", "holds_weights", "open_model"]
+
+#: What the message of a library says where a model file can be made of the file.
+LINES = " (`metannvis export-help FILE` has the lines)"
 
 
 @dataclass(frozen=True)
@@ -111,16 +118,60 @@ def open_model(path: Path, options: ModelOptions, console: Console, *, shape: tu
 
     Raises
     ------
-    UnknownFrameworkError, UntrustedModelError, MissingFrameworkError
+    click.UsageError
+        It is no model file by its name, or ``--architecture`` or ``--input-shape`` is not for it.
+    Failure
+        It holds weights, or what runs code when it is opened; the message shows the lines that make a model file of it.
+    MetannvisError
         See ``metannvis_translate.load_model``.
     """
     from metannvis_translate import detect_framework, load_model
+    from metannvis_translate.errors import MetannvisError
 
+    _check_name(path, options)
     console.progress(0, 1, f"open {path.name}")
-    with _current_folder() if options.architecture is not None else nullcontext():
-        model = load_model(path, trust=options.trust, architecture=options.architecture)
+    try:
+        with _current_folder() if options.architecture is not None else nullcontext():
+            model = load_model(path, trust=options.trust, architecture=options.architecture)
+    except MetannvisError as error:
+        if console.debug or LINES not in str(error):
+            raise
+        raise Failure(f"{message_of(error).replace(LINES, '')}\n\n{lines_for(path)}".rstrip()) from error
     framework = detect_framework(model)
-    return Opened(path, model, framework, input_specs(model, framework, shape), shape)
+    return Opened(path, model, framework, _specs(model, framework, shape), shape)
+
+
+def holds_weights(path: Path) -> bool:
+    """Whether a file may hold a state dict, by its ending."""
+    from metannvis_translate.frameworks import get_framework
+
+    return path.suffix.lower() in get_framework("torch").suffixes and path.suffix.lower() != ".pt2"
+
+
+def _check_name(path: Path, options: ModelOptions) -> None:
+    """Refuse what is no model file, and an architecture of one that has its own."""
+    from metannvis_translate.errors import UnknownFrameworkError
+    from metannvis_translate.frameworks import framework_of_file
+
+    try:
+        framework_of_file(path)
+    except UnknownFrameworkError as error:
+        how = f"; `metannvis export-help {path}` says how to make one of it" if needs_lines(path) else ""
+        raise click.UsageError(f"{error}{how}") from error
+    if options.architecture is not None and not holds_weights(path):
+        raise click.BadParameter(f"a state dict needs one, and {path.name} holds its own", param_hint="--architecture")
+
+
+def _specs(model: Any, framework: str, shape: tuple[int, ...] | None) -> tuple[InputSpec, ...]:
+    """What a model takes: as it declares, else as the caller stated, who is refused where the two differ."""
+    declared = input_specs(model, framework)
+    if shape is not None and declared:
+        known = declared[0].shape
+        fits = len(known) == len(shape) and all(size in (None, n) for size, n in zip(known, shape, strict=True))
+        if len(declared) > 1 or not fits:
+            said = ", ".join(shape_text(spec.shape) for spec in declared)
+            raise click.BadParameter(f"the model takes {said}, not {shape_text(shape)}", param_hint="--input-shape")
+    return input_specs(model, framework, shape)
 
 
 @contextmanager

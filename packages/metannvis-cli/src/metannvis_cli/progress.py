@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["Console"]
 
 #: Seconds between two drawings of the line, and of silence before a stage is named where there is no terminal.
 REDRAW, REPORT = 0.1, 10.0
+#: What wipes the line that the cursor is in.
+WIPE = "\r\x1b[K"
 
 
 @dataclass
@@ -72,7 +77,7 @@ class Console:
         if self.quiet:
             return
         stage = f"{self._which} · {stage}" if self._which else stage
-        if self.stream.isatty():
+        if self.stream.isatty() and os.environ.get("TERM") != "dumb":  # which knows no control sequence
             self._draw(done, total, stage)
         elif stage not in self._named and time.monotonic() - self._last >= REPORT:
             self._last = time.monotonic()
@@ -85,26 +90,35 @@ class Console:
         begins_or_ends = stage != self._stage or done >= total
         if now - self._last < REDRAW and not begins_or_ends:
             return
+        from rich.console import Console as Terminal
+
         self._last, self._stage = now, stage
         share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-        self.stream.write("\r\x1b[K" + self._bar(share, stage, countable=total > 1))
+        terminal = Terminal(file=self.stream, highlight=False)
+        self.stream.write(WIPE)
+        terminal.print(
+            _bar(share, stage, terminal.width, countable=total > 1), end="", no_wrap=True, overflow="ellipsis"
+        )
         self.stream.flush()
         self._drawn = True
 
     def clear(self) -> None:
         """Wipe the progress line."""
         if self._drawn:
-            self.stream.write("\r\x1b[K")
+            self.stream.write(WIPE)
             self.stream.flush()
             self._drawn = False
 
-    def _bar(self, share: float, stage: str, *, countable: bool) -> str:
-        if not countable:
-            return f"{stage} …"
-        columns = shutil.get_terminal_size().columns
-        stage = stage if len(stage) <= columns // 2 else stage[: columns // 2 - 1] + "…"
-        width = min(40, columns - len(stage) - 8)
-        if width < 8:
-            return f"{stage} {share:.0%}"
-        full = round(share * width)
-        return f"{stage} {'━' * full}{'─' * (width - full)} {share:4.0%}"
+
+def _bar(share: float, stage: str, columns: int, *, countable: bool) -> Text:
+    """One line, which leaves the last column free: a terminal would go to the next."""
+    from rich.text import Text
+
+    if not countable:
+        return Text(stage if len(stage) < columns - 2 else f"{stage[: columns - 4]}…").append(" …")
+    stage = stage if len(stage) <= columns // 2 else stage[: columns // 2 - 1] + "…"
+    width = min(40, columns - len(stage) - 8)
+    if width < 8:
+        return Text(f"{stage} {share:.0%}")
+    full = round(share * width)
+    return Text.assemble(f"{stage} ", ("━" * full, "cyan"), ("─" * (width - full), "dim"), f" {share:4.0%}")

@@ -1,22 +1,18 @@
-"""Quiet libraries: what frameworks write about themselves is kept off stderr, by the command line only."""
+"""Quiet libraries: warnings and log messages of ours as lines, and none of the frameworks'."""
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import logging
 import os
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any, TextIO
 
+from metannvis_cli.option_words import in_options
 from metannvis_cli.progress import Console
 
-__all__ = ["native_stderr_kept_back", "quiet_libraries"]
+__all__ = ["quiet_libraries"]
 
 #: Loggers and warnings of ours begin so.
 OURS = "metannvis"
@@ -26,13 +22,9 @@ OURS = "metannvis"
 def quiet_libraries(console: Console) -> Iterator[None]:
     """Show warnings and log messages of ours as one line each, and none of the frameworks' (``--debug``: all)."""
     if console.debug:
-        yield
+        with _shown():
+            yield
         return
-    loud = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # the user has set it, to see what it lets through
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    finder = _QuietTensorFlow()
-    if not loud:
-        sys.meta_path.insert(0, finder)
     root = logging.getLogger()
     handler = _Lines(console)
     level, handlers = root.level, root.handlers[:]
@@ -46,10 +38,22 @@ def quiet_libraries(console: Console) -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
-        if not loud:
-            os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Libraries write what they like, as they do for who sets the variable."""
+    from metannvis_translate.frameworks import library_messages
+
+    before = os.environ.get(library_messages.SWITCH)
+    os.environ[library_messages.SWITCH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(library_messages.SWITCH, None)
+        else:
+            os.environ[library_messages.SWITCH] = before
 
 
 def _shower(console: Console) -> Any:
@@ -62,7 +66,7 @@ def _shower(console: Console) -> Any:
         line: str | None = None,
     ) -> None:
         if category.__module__.startswith(OURS):
-            console.note(f"warning: {' '.join(str(message).split())}")
+            console.note(f"warning: {in_options(' '.join(str(message).split()))}")
 
     return show
 
@@ -77,56 +81,4 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(OURS):
             word = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            self.console.note(word + " ".join(record.getMessage().split()))
-
-
-#: Packages whose import writes to standard error from C++.
-LOUD = frozenset({"tensorflow"})
-
-
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Finds ``tensorflow`` as usual and has it imported with its native standard error held back.
-
-    Its C++ parts write before any logging level applies to them, so the file descriptor itself is redirected.
-    """
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The usual spec with a loader that keeps quiet."""
-        if fullname not in LOUD:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-            spec.loader = _QuietLoader(fullname, spec.loader.path)
-        return spec
-
-
-class _QuietLoader(importlib.machinery.SourceFileLoader):
-    def exec_module(self, module: ModuleType) -> None:
-        with native_stderr_kept_back():
-            super().exec_module(module)
-
-
-@contextmanager
-def native_stderr_kept_back() -> Iterator[None]:
-    """Drop what is written to file descriptor 2 inside, unless an exception leaves: then it is written."""
-    sys.stderr.flush()
-    try:
-        real = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        failed = True
-        try:
-            yield
-            failed = False
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
-            if failed:
-                kept.seek(0)
-                os.write(2, kept.read())
+            self.console.note(word + in_options(" ".join(record.getMessage().split())))

@@ -33,7 +33,7 @@ def with_file(result: Any, path: Path) -> Any:
 
 def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
     """A few lines: method and model, error of the translation, shape and range of the values, files written."""
-    what = [(f"{shown}: " if shown else "") + f"{result.method} of {result.toolset} on a {result.framework} model"]
+    what = [(f"{shown}: " if shown else "") + f"{result.method} of {result.toolset} on {_model(result.framework)}"]
     if result.layer is not None:
         what.append(f"layer {result.layer}")
     if result.target is not None:
@@ -49,6 +49,14 @@ def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
         lines.append(f"convergence delta at most {abs(result.convergence_delta).max():.2e}")
     lines += [f"wrote {path}" for path in files]
     return "\n".join(lines)
+
+
+def _model(framework: str) -> str:
+    """``a PyTorch model``, ``an ONNX model``."""
+    from metannvis_translate.frameworks import get_framework
+
+    label = get_framework(framework).label
+    return f"{'an' if label[0] in 'AEIO' else 'a'} {label} model"
 
 
 def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = (), names: Names = NO_NAMES) -> dict[str, Any]:

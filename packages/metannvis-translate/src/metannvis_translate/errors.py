@@ -160,7 +160,8 @@ class UnknownLayerError(MetannvisError, LookupError):
             hint = f"It has: {shown}."
         else:
             hint = "It has no layers."
-        super().__init__(f"no layer {name!r} in {of}. {hint} list_layers(model) shows them all.")
+        shows = " list_layers(model) shows them all." if names else ""
+        super().__init__(f"no layer {name!r} in {of}. {hint}{shows}")
         self.name = name
         self.close = tuple(close)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_options
 from metannvis_cli.progress import Console
-from metannvis_cli.tables import echo_json
+from metannvis_cli.tables import echo_json, shape_text
 
 if TYPE_CHECKING:
     from metannvis_translate import LayerMap
@@ -65,11 +66,15 @@ def command(
     from metannvis_translate import check_equivalence
 
     from metannvis_cli.inputs import check_files
-    from metannvis_cli.models import open_model
+    from metannvis_cli.models import holds_weights, open_model
 
     check_files(inputs)
-    a = open_model(source, model, console, shape=inputs.shape)
-    b = open_model(target, model, console)
+    # an architecture is for the one of the two that holds weights, if one does
+    own = [holds_weights(path) or not any(map(holds_weights, (source, target))) for path in (source, target)]
+    how = [model if needed else dataclasses.replace(model, architecture=None) for needed in own]
+    a = open_model(source, how[0], console, shape=inputs.shape)
+    b = open_model(target, how[1], console)
+    _refuse_others(a, b)
     console.progress(0, 1, "compare")
     report = check_equivalence(
         a.model,
@@ -88,6 +93,24 @@ def command(
         click.echo(report)
     if not report.passed:
         raise Failure(f"{source} and {target} disagree")
+
+
+def _refuse_others(a: Opened, b: Opened) -> None:
+    """Refuse models that cannot be given the same: of other numbers of inputs, or of other sizes, however they lie.
+
+    Raises
+    ------
+    Failure
+        The message has the shapes that both declare.
+    """
+    if not a.specs or not b.specs:
+        return
+    sizes = [[sorted(size for size in spec.shape[1:] if size) for spec in one.specs] for one in (a, b)]
+    free = any(None in spec.shape[1:] for one in (a, b) for spec in one.specs)
+    ranks = [[len(spec.shape) for spec in one.specs] for one in (a, b)]
+    if ranks[0] != ranks[1] or (not free and sizes[0] != sizes[1]):
+        takes = [f"{one.path} takes {', '.join(shape_text(spec.shape) for spec in one.specs)}" for one in (a, b)]
+        raise Failure(f"the two cannot be given the same input: {takes[0]}, and {takes[1]}")
 
 
 def _layers(pairs: Sequence[str], a: Opened, b: Opened, inputs: InputOptions, console: Console) -> LayerMap:

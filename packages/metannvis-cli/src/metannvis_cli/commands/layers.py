@@ -12,7 +12,7 @@ from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.progress import Console
-from metannvis_cli.tables import echo_json, shape_text, table
+from metannvis_cli.tables import echo_json, echo_table, shape_text
 
 
 @click.command("layers", epilog=example("metannvis layers net.pt2"))
@@ -47,9 +47,10 @@ def command(
     if as_json:
         echo_json([asdict(row) for row in rows])
         return
-    click.echo(
-        table(
-            ("LAYER", "KIND", "SHAPE", "AXES"),
-            [(row.name, row.kind, shape_text(row.shape), row.axes) for row in rows],
-        )
+    if not rows:
+        console.note(f"{path} has no layers to name: it is a graph of operations; --layer is not for it")
+        return
+    echo_table(
+        ("LAYER", "KIND", "SHAPE", "AXES"),
+        [(row.name, row.kind, shape_text(row.shape), row.axes) for row in rows],
     )

@@ -11,7 +11,7 @@ from metannvis_cli.options import completion
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.progress import Console
-from metannvis_cli.tables import echo_json, table
+from metannvis_cli.tables import echo_json, echo_table
 
 
 @click.command("methods", epilog=example("metannvis methods --kind layer"))
@@ -47,14 +47,12 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
     if as_json:
         echo_json([row.to_dict() for row in rows])
         return
-    click.echo(
-        table(
-            ("METHOD", "TOOLSET", "KIND", "FAMILY", "PASSES", "NEEDS", "WHAT IT DOES"),
-            [
-                (row.key, row.toolset, row.kind, row.family, row.passes, ", ".join(row.needs) or "-", row.summary)
-                for row in rows
-            ],
-        )
+    echo_table(
+        ("METHOD", "TOOLSET", "KIND", "FAMILY", "PASSES", "NEEDS", "WHAT IT DOES"),
+        [
+            (row.key, row.toolset, row.kind, row.family, row.passes, ", ".join(row.needs) or "-", row.summary)
+            for row in rows
+        ],
     )
 
 

@@ -72,7 +72,8 @@ def tolerance_of(figures: Mapping[str, float]) -> Tolerance:
             f"the limits are {known}; not all of {sorted(figures)}", param_hint="--tolerance"
         ) from None
     except InvalidArgumentError as error:
-        raise click.BadParameter(str(error), param_hint="--tolerance") from error
+        wrong = next(value for value in figures.values() if not value > 0)
+        raise click.BadParameter(f"{wrong:g}: a tolerance is a positive number", param_hint="--tolerance") from error
 
 
 tolerance_option = click.option(

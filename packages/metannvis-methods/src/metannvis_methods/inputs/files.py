@@ -158,6 +158,9 @@ def _named(text: str, names: Sequence[str]) -> tuple[str | None, Selection]:
     name, sign, rest = text.partition("=")
     if sign and name in names:
         return name, _existing(rest)
+    if sign and not selected(text).path.is_file() and selected(rest).path.is_file():
+        has = f"it has {', '.join(names)}" if names else "it does not say what its inputs are called"
+        raise InvalidArgumentError(f"the model has no input {name!r}: {has}")
     return None, _existing(text)
 
 

@@ -50,7 +50,8 @@ class Selection:
             return values
         found = values[self.samples] if values.ndim else values
         if not len(found):
-            raise InvalidArgumentError(f"{self.path.name} has {len(values)} samples, none of them in [{self.text}]")
+            count = f"{len(values)} sample{'' if len(values) == 1 else 's'}"
+            raise InvalidArgumentError(f"{self.path.name} has {count}, none of them in [{self.text}]")
         return found
 
 

@@ -232,7 +232,9 @@ class Explanation:
 
     def __str__(self) -> str:
         shapes, axes = as_tuple(self.values), as_tuple(self.axes)
-        parts = [f"{self.method} of {self.toolset} on a {self.framework} model"]
+        parts = [
+            f"{self.method} of {self.toolset} on {'an' if self.framework[0] in 'aeio' else 'a'} {self.framework} model"
+        ]
         parts += [f"layer {self.layer}"] if self.layer else []
         parts += [f"target {self.target}"] if self.target is not None else []
         parts += [" and ".join(f"{a} {v.shape}" for a, v in zip(axes, shapes, strict=True) if v is not None)]

@@ -99,8 +99,13 @@ def _check_position(call: RunningCall, prepared: Prepared, position: Any) -> Non
     info = prepared.row.source
     sizes = tuple(info.shape[1:])
     places = position if isinstance(position, tuple) else (position,)
-    if not all(isinstance(item, int) for item in places) or len(places) > len(sizes):
+    if not all(isinstance(item, int) for item in places):
         return
+    if len(places) != len(sizes):
+        raise InvalidArgumentError(
+            f"neuron {position} is no position in layer {info.name!r}, which returns {sizes} for each sample: give "
+            f"{len(sizes)} number{'' if len(sizes) == 1 else 's'}"
+        )
     if any(size is not None and not -size <= item < size for item, size in zip(places, sizes, strict=False)):
         raise InvalidArgumentError(
             f"neuron {position} is none of layer {info.name!r}, which returns {sizes} for each sample"

@@ -145,8 +145,9 @@ def settle_target(target: Target, output: Array) -> tuple[Target, Any]:
         position = item if isinstance(item, tuple) else (item,)
         if len(position) != len(rest):
             raise InvalidArgumentError(
-                f"target {item!r} does not fit an output of shape {shape}: it takes {len(rest)} number(s), "
-                "the batch left out" + ("; for one class a sample give a list" if len(rest) == 1 else "")
+                f"target {item!r} does not fit an output of shape {shape}: it takes {len(rest)} "
+                f"number{'' if len(rest) == 1 else 's'}, the batch left out"
+                + ("; for one class a sample give a list" if len(rest) == 1 else "")
             )
         for k, size in zip(position, rest, strict=True):
             if not -size <= k < size:

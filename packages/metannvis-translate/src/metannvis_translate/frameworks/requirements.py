@@ -9,12 +9,10 @@ import os
 import sys
 import threading
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metannvis_translate.errors import MissingFrameworkError
-
-if TYPE_CHECKING:
-    pass
+from metannvis_translate.frameworks.library_messages import kept_back
 
 
 __all__ = ["entry_points", "is_installed", "require"]
@@ -54,7 +52,8 @@ def require(module: str) -> ModuleType:
 
     TensorFlow and triton (which PyTorch loads lazily) each carry LLVM and register the same command-line options.
     If TensorFlow comes first, loading triton's native library aborts the process, which cannot be caught. So triton
-    is loaded first where there is still time, and kept out of the process where there is not.
+    is loaded first where there is still time, and kept out of the process where there is not. What TensorFlow says of
+    itself while it is imported is kept back: ``METANNVIS_LIBRARY_MESSAGES=1`` shows it.
 
     Raises
     ------
@@ -69,7 +68,10 @@ def require(module: str) -> ModuleType:
         _separate_llvm()
         if root == "onnxruntime" and root not in sys.modules:
             return _without_telemetry(module)
-        return importlib.import_module(module)
+        if module in sys.modules:
+            return importlib.import_module(module)
+        with kept_back():
+            return importlib.import_module(module)
 
 
 def _without_telemetry(module: str) -> ModuleType:

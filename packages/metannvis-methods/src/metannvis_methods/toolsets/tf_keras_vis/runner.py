@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
@@ -172,6 +172,14 @@ def _name_layer(call: MethodCall, own: Any, arguments: dict[str, Any]) -> None:
     arguments.setdefault("seek_penultimate_conv_layer", False)
 
 
+def _check_positions(positions: Sequence[Any], shape: tuple[int | None, ...]) -> None:
+    """Refuse outputs that there are not; nobody else has looked where a run has no inputs."""
+    for item in positions:
+        places = item if isinstance(item, tuple) else (item,)
+        if any(size is not None and not -size <= k < size for k, size in zip(places, shape[1:], strict=False)):
+            raise InvalidArgumentError(f"target {item!r} is out of range: the output has shape {shape}")
+
+
 def _score(model: Any, target: Target) -> Callable[[Any], Any]:
     """A score function for a target."""
     import tensorflow as tf
@@ -186,6 +194,8 @@ def _score(model: Any, target: Target) -> Callable[[Any], Any]:
         raise MissingArgumentError(f"the model's output has shape {shape}: give target=…, which output is meant")
     several = isinstance(target, list)
     positions: list[Any] = list(target) if isinstance(target, list) else [target]
+    if len(model.outputs) == 1:
+        _check_positions(positions, tuple(model.outputs[0].shape))
     if not isinstance(positions[0], tuple):
         return scores.CategoricalScore(positions)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ NO_ZIP = (
     OverflowError, MemoryError,
 )  # fmt: skip
 
+#: What Keras says of a class or a function that nobody registered.
+UNKNOWN = re.compile(r"Could not locate (class|function) '([^']+)'")
+
 
 def check_keras_file(path: Path) -> int:
     """Refuse a file that cannot be read, or that comes to more than the limits; bytes of the weights in it otherwise.
@@ -40,17 +44,26 @@ def check_keras_file(path: Path) -> int:
     ------
     DamagedFileError
         It is no archive, is cut off, or a part of it cannot be read.
+    InvalidModelError
+        It is HDF5 and holds weights alone.
     LimitError
         It unpacks to more than ``unpacked_bytes``, its configuration is longer than ``text_bytes``.
     """
     if path.suffix.lower() != ".keras":
         with path.open("rb") as file:
-            return _check_weights(file, path.name, path.stat().st_size)
+            held = _check_weights(file, path.name, path.stat().st_size)
+        _check_is_model(path)
+        return held
     try:
         with zipfile.ZipFile(path) as archive:
             return _check_archive(archive, path)
     except MetannvisError:
         raise
+    except zipfile.BadZipFile as error:
+        cut = "not a zip" in str(error)
+        raise DamagedFileError(
+            f"{path.name} is damaged: " + ("it is no zip archive, or is cut off" if cut else _said(error))
+        ) from error
     except NO_ZIP as error:
         raise DamagedFileError(f"{path.name} cannot be read as a Keras model: {_said(error)}") from error
 
@@ -76,6 +89,17 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> int:
         return 0
     # HDF5 reads here and there, which a zip archive's reader does by starting anew
     return _check_weights(io.BytesIO(archive.read(WEIGHTS)), f"{WEIGHTS} in {path.name}", max(total, length))
+
+
+def _check_is_model(path: Path) -> None:
+    """Refuse weights without a model, which Keras finds out only when it has loaded a framework."""
+    h5py = require("h5py")
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise InvalidModelError(
+                f"{path.name} holds weights alone, not what is computed of them: load them where the network is made "
+                "(net.load_weights) and save that as .keras (`metannvis export-help FILE` has the lines)"
+            )
 
 
 def _check_weights(file: IO[bytes], name: str, size: int) -> int:
@@ -137,6 +161,13 @@ def loading(path: Path, held: int) -> Iterator[None]:
         except MetannvisError:
             raise
         except Exception as error:  # of Keras, whose reader takes a configuration for what it should be
+            unknown = UNKNOWN.search(str(error))
+            if unknown:
+                raise InvalidModelError(
+                    f"{path.name} needs the {unknown[1]} {unknown[2]!r}, which Keras does not know here: import the module that "
+                    "registers it first, or save the network where it is known as a SavedModel folder, by "
+                    "net.export(FOLDER) (`metannvis export-help FILE` has the lines)"
+                ) from error
             raise InvalidModelError(
                 f"{path.name} cannot be loaded, its configuration and weights make no model: {_said(error)}"
             ) from error

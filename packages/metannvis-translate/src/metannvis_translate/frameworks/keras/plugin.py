@@ -232,12 +232,13 @@ class TensorFlow(FrameworkBase):
         path = Path(path)
         if path.is_dir():
             return load_saved_model(path, trust=trust)
+        from metannvis_translate.frameworks.keras.files import check_keras_file, loading
+
+        held = check_keras_file(path)  # before Keras is imported, which takes seconds
         keras = require("keras")
         require("tensorflow")
-        from metannvis_translate.frameworks.keras.files import check_keras_file, loading
         from metannvis_translate.frameworks.keras.frozen_weights import freeze_again
 
-        held = check_keras_file(path)
         with loading(path, held):
             try:
                 model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
@@ -249,7 +250,8 @@ class TensorFlow(FrameworkBase):
                 if why is None:
                     raise
                 raise UntrustedModelError(
-                    f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust)."
+                    f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust), or save it there as a SavedModel "
+                    "folder, by net.export(FOLDER) (`metannvis export-help FILE` has the lines)."
                 ) from error
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:

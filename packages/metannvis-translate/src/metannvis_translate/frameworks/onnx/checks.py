@@ -48,6 +48,8 @@ def check_model(proto: onnx.ModelProto, *, of: str = "the model") -> onnx.ModelP
     LimitError
         Nodes or nesting beyond :class:`~metannvis_translate.Limits`.
     """
+    if not proto.HasField("graph"):
+        raise InvalidModelError(f"{of} holds no ONNX model: there is no graph in it")
     if not proto.graph.output:
         raise InvalidModelError(f"{of}: the graph has no outputs")
     check_parts(proto, of)

@@ -42,8 +42,8 @@ Array = np.ndarray[Any, Any]
 PORTS = "metannvis.inputs"
 WHY = "it is a pickle, and opening a pickle runs whatever code it holds"
 HOW = (
-    "Load it where it was made and save torch.export.export(model, args) as .pt2 (`metannvis export-help` has the lines), "
-    "or its state_dict() with architecture=."
+    "Load it where it was made and save torch.export.export(model, args) as .pt2 (`metannvis export-help FILE` has the lines), "
+    "or its state_dict(), to be opened with architecture=."
 )
 
 
@@ -159,7 +159,8 @@ def load_file(path: Path, *, trust: bool, architecture: str | None) -> torch.nn.
     if architecture is None:
         raise MissingArgumentError(
             f"{path.name} holds weights alone: say what they belong to by architecture='package.module:factory' "
-            "(a class or function that is called without arguments and returns the module)"
+            "(a class or function that is called without arguments and returns the module), or make a model file of both "
+            "(`metannvis export-help FILE` has the lines)"
         )
     model = _factory(architecture)()
     if not is_a(model, "torch.nn.modules.module.Module"):
