@@ -12,7 +12,7 @@ from metannvis_methods.registry.table import registry
 DOCS = Path(__file__).parents[1] / "packages" / "metannvis-methods" / "docs"
 PAGE = DOCS / "methods.md"
 CHOICE = DOCS / "which_method.md"
-TOOLSETS = ("captum", "tf-keras-vis")
+TOOLSETS = ("captum", "grad-cam", "tf-keras-vis")
 HEAD = """# Methods
 
 Written by `python tools/methods_page.py` from the rows; `metannvis describe METHOD` says the same of one.
@@ -46,7 +46,8 @@ QUESTIONS = {
         "Where in the image is the class seen?",
         (
             "Class activation maps, of the last convolution as a rule ([layers](layers.md)). Begin with `grad_cam`; `layer_cam` for earlier "
-            "layers, `score_cam` where gradients mislead and time does not count."
+            "layers, `score_cam` or `ablation_cam` where gradients mislead and time does not count; `eigen_cam` and `fem` look at the layer "
+            "alone, whatever the class."
         ),
     ),
     "which parts of a layer the output comes from, or is sensitive to": (

@@ -27,7 +27,7 @@ def test_commands():
 @pytest.mark.parametrize(
     ("arguments", "incomplete", "among"),
     [
-        (["describe"], "grad_", {"grad_cam", "grad_cam++"}),
+        (["describe"], "grad_", {"grad_cam", "grad_cam++", "grad_cam_elementwise"}),
         (["explain", "net.pt2", "--method"], "", {"saliency", "grad_cam", "score_cam"}),
         (["explain", "net.pt2", "--toolset", "captum", "-m"], "deep", {"deep_lift", "deep_lift_shap"}),
         (["visualize", "net.pt2", "-m"], "", {"activation_maximization"}),

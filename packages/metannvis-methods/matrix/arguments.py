@@ -24,6 +24,7 @@ OPTIONS_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("captum", "neuron_conductance"): {"method": "gausslegendre"},
     ("captum", "lime"): {"n_samples": 20},
     ("captum", "kernel_shap"): {"n_samples": 20},
+    ("grad-cam", "deep_feature_factorization"): {"n_components": 3},
     ("tf-keras-vis", "saliency"): {"keepdims": True, "normalize_map": False, "gradient_modifier": None},
     ("tf-keras-vis", "smooth_grad"): {"smooth_samples": 3},
     ("tf-keras-vis", "activation_maximization"): {"steps": 3, "input_modifiers": []},

@@ -19,7 +19,7 @@ from .references import reference, started
 __all__ = ["Cell", "Outcome", "cells", "outcome"]
 
 Array = np.ndarray[Any, Any]
-TOOLSETS = ("captum", "tf-keras-vis")
+TOOLSETS = ("captum", "grad-cam", "tf-keras-vis")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Outcome:
 
 @functools.cache
 def methods() -> dict[tuple[str, str], MethodSpec]:
-    """Rows of both toolsets."""
+    """Rows of the toolsets."""
     return {(spec.toolset, spec.key): spec for name in TOOLSETS for spec in list_methods(toolset=name)}
 
 
@@ -133,6 +133,8 @@ def ours(spec: MethodSpec, net: Network, source: str) -> tuple[Array, ...]:
     )
     values = found.values if isinstance(found.values, tuple) else (found.values,)
     if spec.key == "lime_base":
+        return values
+    if found.kind == "concepts":  # whose axes are the same everywhere
         return values
     return tuple(to_torch(x, net.row) if keras and x is not None else x for x in values if x is not None)
 

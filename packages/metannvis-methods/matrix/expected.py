@@ -43,6 +43,38 @@ class Refusal:
 REFUSALS = (
     Refusal(
         "table",
+        "grad-cam",
+        "(?!full_grad).*",
+        "InvalidArgumentError",
+        "needs one that has places beside channels",
+        "a row of features has no places that a map could show",
+    ),
+    Refusal(
+        "table|text",
+        "grad-cam",
+        "full_grad",
+        "InvalidArgumentError",
+        "the model has none over the places of an input",
+        "FullGrad is a map over the places of an image, from the biases of its convolutions",
+    ),
+    Refusal(
+        "unet",
+        "grad-cam",
+        "finer_cam",
+        "InvalidArgumentError",
+        "compares a class with others, and what is explained has shape",
+        "which of the classes at a place are others is not said by a position",
+    ),
+    Refusal(
+        "text",
+        "grad-cam",
+        "score_cam",
+        "InvalidArgumentError",
+        "masks an input with the channels of a layer .* and no input has as many",
+        "indices cannot be multiplied with a mask",
+    ),
+    Refusal(
+        "table",
         "tf-keras-vis",
         MAPS,
         "InvalidArgumentError",
@@ -111,6 +143,7 @@ MOVES = (
 )
 NOTICES = (
     Notice("text", "captum", MOVES, "indices have none: layer .*, which embeds them, is"),
+    Notice("cnn|signal|text|vit", "grad-cam", "fem", "no channel of the layer stands out there"),
     # rectified maps and rectified gradients of random networks
     Notice("cnn|signal|resnet|vit|two outputs", "captum", "guided_grad_cam", "are zero for sample"),
     Notice("table|two outputs", "captum", "guided_backprop|deconvolution", "are zero for sample"),

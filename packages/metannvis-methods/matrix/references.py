@@ -11,6 +11,7 @@ from metannvis_methods import MethodSpec, explain
 from metannvis_methods.toolsets.load import import_quietly, load_class
 
 from .arguments import LIKE_INPUTS, SEED, arguments, in_layout, layer_of, target_of
+from .cam_formulas import cam_by_formula
 from .maps import map_by_formula
 from .networks import Network, keras, to_keras, to_torch
 from .torch_networks import TextTail
@@ -22,6 +23,8 @@ Array = np.ndarray[Any, Any]
 
 def reference(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     """What a method gives on a network, in PyTorch's layout, an array an input (or one, over a layer)."""
+    if spec.toolset == "grad-cam":
+        return (cam_by_formula(spec, net),)
     if spec.family == "cam" and (spec.toolset == "tf-keras-vis" or net.row.tokens):
         return (map_by_formula(spec, net),)
     if spec.key == "guided_grad_cam" and net.row.tokens:

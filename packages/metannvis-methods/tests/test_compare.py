@@ -1,7 +1,8 @@
-"""Both toolkits side by side: with aligned options they agree, with their defaults they do not."""
+"""Toolkits side by side: with aligned options they agree, with their defaults they do not."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from metannvis_methods import compare
 from metannvis_methods.compare import ALIGNMENTS, _same_shape
 from metannvis_methods.errors import InvalidArgumentError, UnknownMethodError
-from metannvis_methods.registry.table import find_methods
+from metannvis_methods.registry.table import find_methods, registry
 
 
 def given(twins: Any, framework: str) -> tuple[Any, np.ndarray]:
@@ -19,43 +20,60 @@ def given(twins: Any, framework: str) -> tuple[Any, np.ndarray]:
 FLOAT64 = {"translation": {"dtype": "float64"}}
 
 
+#: Toolsets that have a method.
+HAVE = {
+    "saliency": ("captum", "tf-keras-vis"),
+    "grad_cam": ("captum", "grad-cam", "tf-keras-vis"),
+    "layer_cam": ("grad-cam", "tf-keras-vis"),
+}
+
+
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("key", ["saliency", "grad_cam"])
+@pytest.mark.parametrize("key", HAVE)
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
 def test_aligned_options_agree(framework: str, key: str, signed: bool, twins: Any) -> None:
     model, x = given(twins, framework)
-    words = {"layer": "conv2"} if key == "grad_cam" else {}
+    words = {"layer": "conv2"} if "cam" in key else {}
     found = compare(model, key, x, target=[1, 0, 3, 2], signed=signed, **FLOAT64, **words)
-    (row,) = found.rows
-    assert (row["a"], row["b"], found.aligned) == ("captum", "tf-keras-vis", True)
-    assert row["max_rel"] <= 1e-5
-    assert row["cosine"] >= 1 - 1e-9
+    assert [(row["a"], row["b"]) for row in found.rows] == list(itertools.combinations(HAVE[key], 2))
+    assert found.aligned
+    for row in found.rows:
+        assert row["max_rel"] <= 1e-5
+        assert row["cosine"] >= 1 - 1e-9
     assert {e.framework for e in found.explanations} == {framework}
-    assert sum(e.translation is not None for e in found.explanations) == 1
+    torch_ones = len(HAVE[key]) - 1
+    assert sum(e.translation is not None for e in found.explanations) == (1 if framework == "torch" else torch_ones)
 
 
-@pytest.mark.parametrize("key", ["saliency", "grad_cam"])
+@pytest.mark.parametrize("key", HAVE)
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
 def test_defaults_do_not(framework: str, key: str, twins: Any) -> None:
     model, x = given(twins, framework)
-    words = {"layer": "conv2"} if key == "grad_cam" else {}
-    (row,) = compare(model, key, x, target=[1, 0, 3, 2], align=False, **words).rows
-    assert row["max_rel"] > 1e-2
+    words = {"layer": "conv2"} if "cam" in key else {}
+    rows = compare(model, key, x, target=[1, 0, 3, 2], align=False, **words).rows
+    assert all(row["max_rel"] > 1e-2 for row in rows if row["b"] == "tf-keras-vis")
+
+
+def test_toolsets_that_are_not_installed_are_left_out(rgb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.toolset("grad-cam"), "packages", ("torch", "no_such_package"))
+    found = compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2")
+    assert [e.toolset for e in found.explanations] == ["captum", "tf-keras-vis"]
+    with pytest.raises(ImportError, match=r"pip install 'metannvis-methods\[grad-cam\]'"):
+        compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2", toolsets=["captum", "grad-cam"])
 
 
 def test_a_map_as_large_as_the_input(rgb: Any) -> None:
     found = compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2", expand=True, signed=True)
-    (row,) = found.rows
-    assert row["max_rel"] <= 1e-5
+    assert all(row["max_rel"] <= 1e-5 for row in found.rows)
     assert "enlarged" in " ".join(found.notes)
-    assert [e.values.shape for e in found.explanations] == [(4, 1, 8, 12), (4, 20, 28)]
+    assert [e.values.shape for e in found.explanations] == [(4, 1, 8, 12), (4, 8, 12), (4, 20, 28)]
 
 
-def test_both_explain_the_same_target_and_layer(rgb: Any) -> None:
+def test_all_explain_the_same_target_and_layer(rgb: Any) -> None:
     found = compare(rgb.torch, "grad_cam", rgb.x)
-    a, b = found.explanations
-    assert a.target == b.target
-    assert a.layer == b.layer == "conv2"
+    a, b, c = found.explanations
+    assert a.target == b.target == c.target
+    assert a.layer == b.layer == c.layer == "conv2"
     assert "captum − tf-keras-vis" in str(found)
 
 

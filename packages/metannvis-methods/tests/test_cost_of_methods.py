@@ -103,7 +103,7 @@ def words_of(spec: MethodSpec, setting: dict[str, int]) -> dict[str, Any]:
     return words | ({"seed": 1} if spec.stochastic else {})
 
 
-ROWS = [spec for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis") and spec.key != "lime_base"]
+ROWS = [spec for spec in list_methods() if spec.framework in ("torch", "tensorflow") and spec.key != "lime_base"]
 
 
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: f"{spec.toolset}-{spec.key}")
@@ -111,14 +111,14 @@ def test_the_passes_of_a_method_are_those_that_its_row_says(spec: MethodSpec) ->
     x = np.random.default_rng(0).standard_normal((SAMPLES, 2, 6, 6)).astype("float32")
     for setting in SETTINGS:
         model: Any
-        if spec.toolset == "captum":
+        if spec.framework == "torch":
             torch.manual_seed(0)
             model = Network(setting["channels"]).eval()
         else:
             given = keras.Input((6, 6, 2))
             map_ = keras.layers.Conv2D(setting["channels"], 3, activation="relu", name="conv")(Counted()(given))
             model = keras.Model(given, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(map_)))
-        values = x if spec.toolset == "captum" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        values = x if spec.framework == "torch" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         with counting(registry.toolset(spec.toolset)), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             explain(model, spec.key, values, toolset=spec.toolset, **words_of(spec, setting))

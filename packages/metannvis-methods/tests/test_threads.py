@@ -16,19 +16,19 @@ from metannvis_translate.process import WAITING, exclusive
 from ..threads.thread_cases import CASES, Key, at_once, called, hurried, made, model_state
 from ..threads.thread_checks import faults, mixed_faults
 
-#: One that hooks, one that draws, one of a layer, one of the other toolset.
+#: One that hooks, one that draws, one of a layer, one of each other toolset.
 SOME: tuple[Key, ...] = (
     ("captum", "deep_lift"),
     ("captum", "gradient_shap"),
     ("captum", "layer_conductance"),
+    ("grad-cam", "eigen_grad_cam"),
     ("tf-keras-vis", "smooth_grad"),
 )
 
 
 def test_every_method_has_a_case() -> None:
-    assert {(spec.toolset, spec.key) for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis")} == {
-        *CASES
-    }
+    ours = ("captum", "grad-cam", "tf-keras-vis")
+    assert {(spec.toolset, spec.key) for spec in list_methods() if spec.toolset in ours} == {*CASES}
 
 
 @pytest.mark.parametrize("models", [1, 4])

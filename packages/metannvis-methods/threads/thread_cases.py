@@ -1,4 +1,4 @@
-"""Every method of both toolsets, how it is called, and everything around a call that has to stay as it was."""
+"""Every method of the toolsets, how it is called, and everything around a call that has to stay as it was."""
 
 from __future__ import annotations
 
@@ -125,6 +125,17 @@ CASES: dict[Key, Case] = {
     ("captum", "neuron_feature_ablation"): Case(ABLATE, **OF_NEURON),
     ("captum", "neuron_guided_backprop"): Case(**OF_NEURON),
     ("captum", "neuron_deconvolution"): Case(**OF_NEURON),
+    **{
+        ("grad-cam", key): Case(**OF_LAYER)
+        for key in (
+            *("grad_cam", "grad_cam++", "hires_cam", "grad_cam_elementwise", "xgrad_cam", "layer_cam", "shapley_cam"),
+            *("finer_cam", "eigen_grad_cam", "seg_eigen_cam", "ablation_cam", "score_cam"),
+        )
+    },
+    **{("grad-cam", key): Case(target=False, layer=True) for key in ("eigen_cam", "kpca_cam", "random_cam")},
+    ("grad-cam", "fem"): Case({"k": 0.1}, target=False, layer=True),
+    ("grad-cam", "full_grad"): Case(),
+    ("grad-cam", "deep_feature_factorization"): Case({"n_components": 2}, target=False, layer=True),
     ("tf-keras-vis", "activation_maximization"): Case({"steps": 2, "input_range": (0.0, 1.0)}),
     ("tf-keras-vis", "saliency"): Case({"keepdims": True}),
     ("tf-keras-vis", "smooth_grad"): Case({"smooth_samples": 3, "keepdims": True}),
@@ -270,7 +281,7 @@ def surroundings() -> dict[str, Any]:
 @contextmanager
 def hurried() -> Iterator[None]:
     """Threads take turns a thousand times as often as they usually do; TensorFlow's generator has a seed."""
-    for module in ("torch", "tensorflow", "torch.onnx", "torch.export", "captum.attr"):
+    for module in ("torch", "tensorflow", "torch.onnx", "torch.export", "captum.attr", "pytorch_grad_cam"):
         require(module)  # not in a hurry, which makes imports take many times as long
     importlib.import_module("sympy")  # its import leaves a warnings filter behind, for its own warnings
     require("tensorflow").random.set_seed(5)

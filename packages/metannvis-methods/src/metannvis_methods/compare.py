@@ -17,6 +17,7 @@ from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.plain import as_tuple
+from metannvis_methods.running.request import installed
 from metannvis_methods.running.sharing import sharing
 from metannvis_methods.running.streams import is_stream
 
@@ -61,6 +62,9 @@ ALIGNMENTS: tuple[Alignment, ...] = (
         {"activation_modifier": None},
         {"expand_cam": True},
     ),
+    Alignment("grad_cam", "grad-cam", {"relu": True}, {"relu": False}),
+    Alignment("layer_cam", "grad-cam", {"relu": True}),
+    Alignment("layer_cam", "tf-keras-vis", {"expand_cam": False, "normalize_cam": False}, {}, {"expand_cam": True}),
 )
 
 
@@ -83,7 +87,7 @@ def compare(
     model, method, inputs
         As for :func:`explain`.
     toolsets
-        Keys; ``None`` takes every toolset that has the method.
+        Keys; ``None`` takes every installed toolset that has the method.
     align
         Set the options whose defaults differ so that the toolkits compute the same (:data:`ALIGNMENTS`).
         ``False`` compares each toolkit's own defaults.
@@ -117,6 +121,8 @@ def compare(
         raise InvalidArgumentError("compare takes toolsets=[…], two or more, instead of toolset")
     toolkit = {name: arguments.pop(name) for name in list(arguments) if name not in WORDS}
     chosen = list(find_methods(method))
+    if sum(map(installed, chosen)) > 1:
+        chosen = list(filter(installed, chosen))
     if toolsets is not None:
         wanted = [registry.toolset(key).key for key in toolsets]
         chosen = [row for key in wanted for row in find_methods(method, key)]

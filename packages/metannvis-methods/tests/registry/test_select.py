@@ -30,7 +30,7 @@ def keys(rows: tuple[MethodSpec, ...]) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("key", ["grad_cam", "Grad-CAM", "GRAD_CAM", "gradcam", "grad cam"])
 def test_case_and_dashes_do_not_count(key: str) -> None:
-    assert keys(candidates(key, ROWS)) == {("captum", "grad_cam"), ("tf-keras-vis", "grad_cam")}
+    assert keys(candidates(key, ROWS)) == {(toolset, "grad_cam") for toolset in ("captum", "grad-cam", "tf-keras-vis")}
     assert keys(candidates(key, ROWS, toolset="captum")) == {("captum", "grad_cam")}
 
 

@@ -43,9 +43,16 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "kernel_shap": ({**GROUPS, "n_samples": 20}, 40),
     "smooth_grad": ({"smooth_samples": 3}, 6),
     "score_cam": ({}, 8),
+    "grad-cam score_cam": ({}, 10),
+    "ablation_cam": ({}, 10),
+    "deep_feature_factorization": ({"n_components": 2}, 2),
     "activation_maximization": ({"steps": 3}, 3),
 }
 NOT_HERE = {"lime_base": "is nothing but what it is given", "layer_feature_permutation": "refuses every target"}
+
+
+def words_of(spec: MethodSpec) -> tuple[dict[str, Any], int]:
+    return WORDS.get(f"{spec.toolset} {spec.key}") or WORDS.get(spec.key, ({}, 2))
 
 
 def network() -> Any:
@@ -63,8 +70,8 @@ def keras_network() -> Any:
 def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
     """What was told of a run, which has to be in order."""
     found: list[tuple[int, int, str]] = []
-    theirs = spec.toolset == "captum"
-    words: dict[str, Any] = {**WORDS.get(spec.key, ({}, 0))[0], **more}
+    theirs = spec.framework == "torch"
+    words: dict[str, Any] = {**words_of(spec)[0], **more}
     if spec.by_role("target", "score"):
         words["target"] = 1
     if spec.by_role("layer"):
@@ -89,7 +96,7 @@ def test_every_method_tells_how_far_it_is(spec: MethodSpec) -> None:
     steps = told(spec)
     done, totals = zip(*steps, strict=True)
     assert len(set(totals)) == 1
-    assert totals[0] == WORDS.get(spec.key, ({}, 2))[1]
+    assert totals[0] == words_of(spec)[1]
     assert done[0] == 0 and done[-1] == totals[0]
     assert list(done) == sorted(set(done))
     if spec.toolset == "captum" and spec.kind == "primary" and spec.rows_a_sample is None:

@@ -174,8 +174,9 @@ def test_formulas_are_those_of_the_toolkit(images: Any) -> None:
 
 
 def test_toolsets_agree_on_tokens(images: Any) -> None:
-    (row,) = compare(made(Transformer, 2), "grad_cam", images, target=1).rows
-    assert row["max_rel"] < 1e-3
+    rows = compare(made(Transformer, 2), "grad_cam", images, target=1).rows
+    assert len(rows) == 3
+    assert max(row["max_rel"] for row in rows) < 1e-3
 
 
 @pytest.mark.parametrize("toolset", TOOLSETS)

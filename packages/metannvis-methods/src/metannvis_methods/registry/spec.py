@@ -281,8 +281,8 @@ class MethodSpec:
 
     @property
     def draws_maps(self) -> bool:
-        """Whether it weights the channels of a layer's map, so that it has to know which axes these are."""
-        return self.family == "cam" or self.key == "guided_grad_cam"
+        """Whether it makes something of the channels of a layer's map, so that it has to know which axes these are."""
+        return self.family == "cam" or "map" in self.needs
 
     @property
     def differentiates(self) -> bool:

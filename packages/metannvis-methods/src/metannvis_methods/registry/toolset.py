@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -13,7 +13,36 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
 
-__all__ = ["Job", "MethodCall", "MethodOutput", "Outcome", "Progress", "Target", "Toolset", "reasons_of", "runs_in"]
+__all__ = [
+    "Arrangement",
+    "Job",
+    "MethodCall",
+    "MethodOutput",
+    "Outcome",
+    "Progress",
+    "Target",
+    "Toolset",
+    "reasons_of",
+    "runs_in",
+]
+
+
+class Arrangement(Protocol):
+    """What lays a layer's output out as a map: tokens, or a map whose channels are elsewhere.
+
+    Attributes
+    ----------
+    channel
+        The axis of the layer's output that counts channels.
+    """
+
+    @property
+    def channel(self) -> int:
+        """See above."""
+
+    def __call__(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """An array of the output, ``(N, places…, C)``."""
+
 
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
@@ -63,7 +92,7 @@ class MethodCall:
         without that.
     arrange
         At a layer of a class activation map whose output is no map as the framework has them (tokens, channels elsewhere):
-        brings an array of it to ``(N, places…, C)``. ``None``: it is one.
+        brings an array of it to ``(N, places…, C)``, and says which ``channel`` axis it has. ``None``: it is one.
     framework
         Key of the framework of ``model``.
     several
@@ -83,7 +112,7 @@ class MethodCall:
     progress: Progress | None = None
     hear: Callable[[Any], None] | None = None
     passed: Callable[[int], None] | None = None
-    arrange: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None = None
+    arrange: Arrangement | None = None
     framework: str = ""
     several: bool = False
     batch_size: int | None = None
@@ -184,7 +213,7 @@ class MethodOutput:
     place
         Which input a sole array lies like.
     channels
-        Whether they still have the channels axis (the last one of a channels-last model).
+        Whether they still have the channels axis (the last one of a channels-last model, else the one behind the batch).
     delta
         Convergence delta, one a sample.
     axes

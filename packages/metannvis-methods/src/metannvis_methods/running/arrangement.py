@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import ModelAdapter
+from metannvis_methods.registry.toolset import Arrangement
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.token_grid import Grid, found_grid, image_grids
 
@@ -40,6 +41,7 @@ class ByFunction:
     function: Callable[[Any], Any]
     to_caller: Callable[[Array], Any]
     channels_last: bool
+    channel: int
 
     def __call__(self, array: Array) -> Array:
         """Whatever the function returns, its channels at the end."""
@@ -52,7 +54,7 @@ class ByFunction:
         return found if self.channels_last else np.moveaxis(found, 1, -1)
 
 
-def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callable[[Array], Array] | None:
+def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Arrangement | None:
     """What brings the output of the layer, in the layout of the model that runs, to ``(N, places…, C)``.
 
     ``None``: it is a map as the framework has them, which the toolkit knows.
@@ -72,12 +74,13 @@ def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callabl
     row = prepared.row
     if row is None or not row.source.shape:
         return None
+    axes, shape = _target_axes(row), tuple(row.target.shape or row.source.shape)
     if callable(reshape):
         from metannvis_translate.frameworks import get_framework
 
         back = get_framework(home.key).from_numpy if home.key else np.asarray
-        return ByFunction(reshape, lambda array: back(_to_caller(row, array)), home.channels_last)
-    axes, shape = _target_axes(row), tuple(row.target.shape or row.source.shape)
+        channel = _channel(axes, len(shape), last=prepared.adapter.channels_last)
+        return ByFunction(reshape, lambda array: back(_to_caller(row, array)), home.channels_last, channel)
     if len(shape) == 3 and (axes in ("NTF", "N??", "NT?") or reshape not in (None, "auto")):
         return _grid(prepared, row.source.name, shape[1], reshape)
     if reshape not in (None, "auto"):
@@ -91,6 +94,14 @@ def arrangement(prepared: Prepared, home: ModelAdapter, reshape: Any) -> Callabl
     if len(shape) == 4 and "?" in axes and any(_is_image(letters) for letters in _input_axes(prepared)):
         return _by_sizes(prepared, row.source.name, shape)
     return None
+
+
+def _channel(axes: str, rank: int, *, last: bool) -> int:
+    """Which axis of a layer's output counts channels: the features of tokens are channels."""
+    for letter in "CF":
+        if letter in axes:
+            return axes.index(letter)
+    return rank - 1 if last or rank == 3 else 1
 
 
 def _by_sizes(prepared: Prepared, name: str, shape: tuple[int | None, ...]) -> Moved:

@@ -199,7 +199,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             adapter.let_overwrite(prepared.model)
         meter = None
         if call.progress is not None:
-            shape = () if prepared.row is None else prepared.row.source.shape
+            shape = () if prepared.row is None else prepared.row.target.shape or prepared.row.source.shape
             meter = Meter(call.progress, expected_rows(call, shape))
             call = dataclasses.replace(call, progress=meter, passed=None if adapter.tells_passes else meter.passed)
             if call.inputs:  # what makes its own counts its own steps

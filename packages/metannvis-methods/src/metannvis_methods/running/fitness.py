@@ -189,6 +189,8 @@ def _why_zero(spec: MethodSpec) -> str:
             ": the penalty of its linear model outweighs a change of probabilities; explain the output before the softmax, or "
             "give interpretable_model= with a smaller alpha"
         )
+    if spec.family == "cam" and spec.by_role("target", "score") is None:
+        return ": no channel of the layer stands out there; try another layer"
     if spec.family == "cam":
         return ": no channel of the layer speaks for the target there, or the output does not depend on it; try another layer"
     return ": the target does not depend on what is explained there (saturated, or cut off), or the baseline equals the input"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.running.call import RunningCall
 
@@ -94,7 +95,7 @@ MANY = 10**9
 def expected_rows(call: RunningCall, layer: Sequence[int | None] = ()) -> int:
     """Rows that are expected to pass through the model, in the terms of the model that runs.
 
-    ``layer`` is the shape of what the layer returns, in whatever layout.
+    ``layer`` is the shape of what the layer returns.
     """
     count = int(call.inputs[0].shape[0]) if call.inputs else 1
     copies = 1 if call.words.noise is None else call.words.noise.samples
@@ -112,9 +113,10 @@ def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
         drawn = call.option("distribution")
         drawn = drawn[0] if isinstance(drawn, tuple) else drawn
         return 2 * int(drawn.shape[0]) if getattr(drawn, "shape", ()) else 2
-    if base == "score_cam":
-        channels = int(getattr(getattr(call.layer, "output", None), "shape", (1,))[-1])
-        return min(channels, call.call_options.get("max_N") or channels)
+    if base in ("score_cam", "ablation_cam"):
+        channels = _channels(call, layer)
+        most = min(channels, call.call_options.get("max_N") or channels)
+        return most + (call.framework == "torch")  # whose layer is looked at by a pass of its own
     if base == "occlusion":
         return 1 + _windows(call)
     if base in ("feature_ablation", "feature_permutation", "shapley_value_sampling", "shapley_values"):
@@ -125,6 +127,12 @@ def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
             return 1 + features * int(call.call_options.get("n_samples", 25))
         return 1 + features
     return spec.rows_a_sample or 1
+
+
+def _channels(call: RunningCall, layer: Sequence[int | None]) -> int:
+    last = -1 if adapter_for(call.framework).channels_last else 1
+    axis = last if call.arrange is None else call.arrange.channel
+    return (layer[axis] or 1) if len(layer) > 1 else 1
 
 
 def _features(call: RunningCall, layer: Sequence[int | None]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from metannvis_methods.errors import ToolsetError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import MethodOutput
 from metannvis_methods.running.call import RunningCall
@@ -84,7 +85,7 @@ def _from_input(prepared: Prepared, call: RunningCall, array: Array, index: int,
     if channels:
         axes = port.axes if len(port.axes) == array.ndim else _unknown(array.ndim)
         return _to_source(prepared.translation, array, role="input", index=index), axes
-    return _reduced(array, port.permutation, port.axes)
+    return _reduced(array, port.permutation, port.axes, prepared.adapter)
 
 
 def _from_layer(prepared: Prepared, call: RunningCall, array: Array, index: int, channels: bool) -> tuple[Array, str]:
@@ -98,7 +99,7 @@ def _from_layer(prepared: Prepared, call: RunningCall, array: Array, index: int,
         )
         return array, axes if channels else _without_channels(axes)
     if not channels:
-        return _reduced(array, row.permutation, row.source.axes)
+        return _reduced(array, row.permutation, row.source.axes, prepared.adapter)
     axes = row.source.axes if len(row.source.axes) == array.ndim else _unknown(array.ndim)
     if row.permutation is None or len(row.permutation) != array.ndim:
         return array, axes
@@ -113,13 +114,13 @@ def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
     return to_numpy(translation.to_source(tensor, **where))
 
 
-def _reduced(array: Array, permutation: Sequence[int] | None, axes: str) -> tuple[Array, str]:
-    """A map that lost its last axis, in the order in which the source has the remaining ones."""
+def _reduced(array: Array, permutation: Sequence[int] | None, axes: str, adapter: ModelAdapter) -> tuple[Array, str]:
+    """A map that lost the axis of its channels, in the order in which the source has the remaining ones."""
     rank = array.ndim + 1
-    order = tuple(permutation) if permutation is not None and len(permutation) == rank else tuple(range(rank))
-    left = order[:-1]
-    axes = "".join(axes[k] for k in sorted(left)) if len(axes) == rank else _unknown(array.ndim)
-    return np.ascontiguousarray(np.transpose(array, np.argsort(left))), axes
+    order = list(permutation) if permutation is not None and len(permutation) == rank else list(range(rank))
+    del order[-1 if adapter.channels_last else 1]
+    axes = "".join(axes[k] for k in sorted(order)) if len(axes) == rank else _unknown(array.ndim)
+    return np.ascontiguousarray(np.transpose(array, np.argsort(order))), axes
 
 
 def _without_channels(axes: str) -> str:

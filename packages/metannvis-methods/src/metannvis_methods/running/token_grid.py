@@ -29,6 +29,11 @@ class Grid:
     height: int
     width: int
 
+    @property
+    def channel(self) -> int:
+        """The axis of the layer's output that counts channels."""
+        return 2
+
     def __call__(self, array: Array) -> Array:
         """``(N, T, C)`` as ``(N, height, width, C)``."""
         patches = array[:, self.prefix : self.prefix + self.height * self.width]
