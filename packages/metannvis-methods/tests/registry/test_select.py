@@ -139,7 +139,7 @@ def test_a_single_row_is_taken_without_a_word() -> None:
 
 def test_lists_can_be_narrowed() -> None:
     assert {spec.kind for spec in list_methods(kind="neuron")} == {"neuron"}
-    assert {spec.framework for spec in list_methods(framework="tensorflow")} == {"tensorflow"}
+    assert {spec.framework for spec in list_methods(framework="tensorflow")} == {"tensorflow", None}
     assert {spec.family for spec in list_methods(family="cam")} == {"cam"}
     with pytest.raises(InvalidArgumentError, match="unknown kind"):
         list_methods(kind="nerve")

@@ -14,11 +14,11 @@ from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import reasons_of
 from metannvis_methods.testing import check_row, check_toolset
 
-OURS = [spec for spec in list_methods() if spec.toolset in ("captum", "tf-keras-vis")]
-CALLS = {"captum": "attribute", "tf-keras-vis": "__call__"}
+CALLS = {"captum": "attribute", "tf-keras-vis": "__call__", "metannvis": "attribute"}
+OURS = [spec for spec in list_methods() if spec.toolset in CALLS]
 
 
-@pytest.mark.parametrize("key", ["captum", "tf-keras-vis"])
+@pytest.mark.parametrize("key", CALLS)
 def test_toolsets_hold_to_the_contract(key: str) -> None:
     check_toolset(registry.toolset(key))
 

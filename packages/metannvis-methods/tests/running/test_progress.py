@@ -44,6 +44,8 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "smooth_grad": ({"smooth_samples": 3}, 6),
     "score_cam": ({}, 8),
     "activation_maximization": ({"steps": 3}, 3),
+    "rise": ({"n_masks": 7}, 14),
+    "sobol": ({"n_designs": 3, "cells": 2}, 30),
 }
 NOT_HERE = {"lime_base": "is nothing but what it is given", "layer_feature_permutation": "refuses every target"}
 
@@ -63,7 +65,7 @@ def keras_network() -> Any:
 def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
     """What was told of a run, which has to be in order."""
     found: list[tuple[int, int, str]] = []
-    theirs = spec.toolset == "captum"
+    theirs = spec.toolset != "tf-keras-vis"
     words: dict[str, Any] = {**WORDS.get(spec.key, ({}, 0))[0], **more}
     if spec.by_role("target", "score"):
         words["target"] = 1
