@@ -95,7 +95,7 @@ def words_of(spec: MethodSpec, setting: dict[str, int]) -> dict[str, Any]:
     if spec.key == "activation_maximization":
         words["input_modifiers"] = []
     if spec.by_role("layer"):
-        words["layer"] = "conv"
+        words["layer"] = "conv" if spec.key != "cam" else "act"  # what is pooled
     if spec.by_role("neuron"):
         words["neuron"] = (1, 2, 1)
     if spec.by_role("target", "score"):

@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "smooth_grad": ({"smooth_samples": 3}, 6),
     "score_cam": ({}, 8),
     "activation_maximization": ({"steps": 3}, 3),
+    "simple_taylor": ({"n_steps": 5}, 24),
     "rise": ({"n_masks": 7}, 14),
     "sobol": ({"n_designs": 3, "cells": 2}, 30),
 }
@@ -70,7 +71,7 @@ def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
     if spec.by_role("target", "score"):
         words["target"] = 1
     if spec.by_role("layer"):
-        words["layer"] = "0" if theirs else "conv"
+        words["layer"] = ("0" if spec.key != "cam" else "1") if theirs else "conv"
     if spec.by_role("neuron"):
         words["neuron"] = (1, 2, 1)
     if spec.key != "activation_maximization":

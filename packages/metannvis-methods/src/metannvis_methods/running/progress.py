@@ -134,7 +134,8 @@ def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
         if base == "shapley_value_sampling":
             return 1 + features * int(call.call_options.get("n_samples", 25))
         return 1 + features
-    return spec.rows_a_sample or rows_by_formula(spec, _known(call, layer)) or 1
+    counted = None if spec.passes.isdigit() else rows_by_formula(spec, _known(call, layer))
+    return counted or spec.rows_a_sample or 1
 
 
 def rows_by_formula(spec: MethodSpec, known: Mapping[str, Any]) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from metannvis_methods.errors import MissingArgumentError
 from metannvis_methods.registry.toolset import MethodCall
 
-__all__ = ["Method", "generator_of", "picked"]
+__all__ = ["LayerMethod", "Method", "generator_of", "picked"]
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +35,14 @@ class Method:
     def as_given(self, values: Sequence[Any]) -> Any:
         """Values of all inputs as the inputs were given: one, or a tuple."""
         return tuple(values) if self.in_tuple else values[0]
+
+
+class LayerMethod(Method):
+    """A method of ours that looks at a layer."""
+
+    def __init__(self, call: MethodCall, layer: Any) -> None:
+        super().__init__(call)
+        self.layer = layer
 
 
 def picked(output: Any, target: Any, samples: int) -> Any:

@@ -15,6 +15,8 @@ LAYER = Argument("layer", "layer", required=True)
 
 CHANGING = "depends on the baseline"
 ESTIMATE = "is a random estimate: give seed=… to repeat it"
+NOISY = "is noisy, and zero where the output is saturated"
+PRODUCT = "is zero where what is explained is, and where the output is saturated"
 PROBABILITIES = "is defined for probabilities: of a model that returns logits it explains those"
 
 
