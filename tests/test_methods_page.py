@@ -43,7 +43,7 @@ def test_a_sanity_check_has_a_source_and_is_of_what_was_studied() -> None:
 
 def test_no_row_is_silent() -> None:
     for row in list_methods():
-        if row.toolset in ("captum", "tf-keras-vis"):
+        if row.toolset in ("captum", "metannvis", "tf-keras-vis"):
             facts = (row.summary, row.purpose, row.passes, row.support, row.caveats)
             assert all(facts), row.key
             assert row.reference or row.key == "layer_activation"

@@ -12,7 +12,7 @@ from metannvis_methods.registry.table import registry
 DOCS = Path(__file__).parents[1] / "packages" / "metannvis-methods" / "docs"
 PAGE = DOCS / "methods.md"
 CHOICE = DOCS / "which_method.md"
-TOOLSETS = ("captum", "grad-cam", "tf-keras-vis")
+TOOLSETS = ("captum", "grad-cam", "tf-keras-vis", "metannvis")
 HEAD = """# Methods
 
 Written by `python tools/methods_page.py` from the rows; `metannvis describe METHOD` says the same of one.
@@ -156,7 +156,7 @@ def _cells(row: MethodSpec) -> Sequence[str]:
         f"{row.kind.replace('_', ' ')}, {row.family}",
         row.purpose,
         row.summary,
-        " or ".join(row.frameworks) + (", canonical" if row.needs_canonical else ""),
+        (" or ".join(row.frameworks) or "any framework") + (", canonical" if row.needs_canonical else ""),
         _passes(row),
         ", ".join(row.needs) or "-",
         row.sanity or "not studied",

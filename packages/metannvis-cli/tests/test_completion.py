@@ -31,7 +31,7 @@ def test_commands():
         (["explain", "net.pt2", "--method"], "", {"saliency", "grad_cam", "score_cam"}),
         (["explain", "net.pt2", "--toolset", "captum", "-m"], "deep", {"deep_lift", "deep_lift_shap"}),
         (["visualize", "net.pt2", "-m"], "", {"activation_maximization"}),
-        (["explain", "net.pt2", "--toolset"], "", {"captum", "tf-keras-vis"}),
+        (["explain", "net.pt2", "--toolset"], "", {"captum", "metannvis", "tf-keras-vis"}),
         (["methods", "--family"], "ca", {"cam"}),
         (["methods", "--kind"], "", {"primary", "layer", "neuron", "feature_visualization"}),
         (["methods", "--framework"], "t", {"torch", "tensorflow"}),

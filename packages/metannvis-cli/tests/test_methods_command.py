@@ -23,6 +23,8 @@ def test_as_json(metannvis):
 def test_filters(metannvis, option, value):
     rows = json.loads(metannvis("methods", f"--{option}", value, "--json").stdout)
     assert rows
+    if option == "framework":  # what needs predictions only runs in any
+        rows = [row for row in rows if row["frameworks"]]
     assert {row[option] for row in rows} == {value}
 
 

@@ -19,10 +19,12 @@ keras = require("keras")
 
 SEEN: list[int] = []
 COUNTED: list[int] = []
+#: Options of our own methods.
+OWN = {"n_masks": 7, "n_designs": 3}
 #: Options, two of each, which the formulas are worked out for.
 SETTINGS = (
-    {"n_steps": 5, "n_samples": 4, "features": 3, "baselines": 3, "channels": 4, "smooth_samples": 3, "steps": 3, "windows": 3},
-    {"n_steps": 8, "n_samples": 6, "features": 4, "baselines": 2, "channels": 6, "smooth_samples": 4, "steps": 2, "windows": 2},
+    {"n_steps": 5, "n_samples": 4, "features": 3, "baselines": 3, "channels": 4, "smooth_samples": 3, "steps": 3, "windows": 3, **OWN},
+    {"n_steps": 8, "n_samples": 6, "features": 4, "baselines": 2, "channels": 6, "smooth_samples": 4, "steps": 2, "windows": 2, **OWN},
 )  # fmt: skip
 SAMPLES = 2
 
@@ -93,7 +95,7 @@ def words_of(spec: MethodSpec, setting: dict[str, int]) -> dict[str, Any]:
     if spec.key == "activation_maximization":
         words["input_modifiers"] = []
     if spec.by_role("layer"):
-        words["layer"] = "conv"
+        words["layer"] = "conv" if spec.key != "cam" else "act"  # what is pooled
     if spec.by_role("neuron"):
         words["neuron"] = (1, 2, 1)
     if spec.by_role("target", "score"):
@@ -103,7 +105,7 @@ def words_of(spec: MethodSpec, setting: dict[str, int]) -> dict[str, Any]:
     return words | ({"seed": 1} if spec.stochastic else {})
 
 
-ROWS = [spec for spec in list_methods() if spec.framework in ("torch", "tensorflow") and spec.key != "lime_base"]
+ROWS = [spec for spec in list_methods() if spec.framework in ("torch", "tensorflow", None) and spec.key != "lime_base"]
 
 
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: f"{spec.toolset}-{spec.key}")
@@ -111,14 +113,14 @@ def test_the_passes_of_a_method_are_those_that_its_row_says(spec: MethodSpec) ->
     x = np.random.default_rng(0).standard_normal((SAMPLES, 2, 6, 6)).astype("float32")
     for setting in SETTINGS:
         model: Any
-        if spec.framework == "torch":
+        if spec.framework != "tensorflow":
             torch.manual_seed(0)
             model = Network(setting["channels"]).eval()
         else:
             given = keras.Input((6, 6, 2))
             map_ = keras.layers.Conv2D(setting["channels"], 3, activation="relu", name="conv")(Counted()(given))
             model = keras.Model(given, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(map_)))
-        values = x if spec.framework == "torch" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        values = x if spec.framework != "tensorflow" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         with counting(registry.toolset(spec.toolset)), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             explain(model, spec.key, values, toolset=spec.toolset, **words_of(spec, setting))

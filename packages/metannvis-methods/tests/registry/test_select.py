@@ -52,6 +52,10 @@ def test_a_layer_or_neuron_selects_the_variant(key: str, wants: object, expected
     assert [row.key for row in found] == [expected]
 
 
+def test_a_method_of_a_layer_is_no_variant_of_another() -> None:
+    assert keys(candidates("cam", ROWS, wants="layer")) == {("metannvis", "cam")}
+
+
 def test_an_unknown_method_lists_near_misses_first() -> None:
     with pytest.raises(UnknownMethodError, match=r"no method 'grad_camm'\. Close: grad_cam, .*Others: ") as caught:
         candidates("grad_camm", ROWS)
@@ -139,7 +143,7 @@ def test_a_single_row_is_taken_without_a_word() -> None:
 
 def test_lists_can_be_narrowed() -> None:
     assert {spec.kind for spec in list_methods(kind="neuron")} == {"neuron"}
-    assert {spec.framework for spec in list_methods(framework="tensorflow")} == {"tensorflow"}
+    assert {spec.framework for spec in list_methods(framework="tensorflow")} == {"tensorflow", None}
     assert {spec.family for spec in list_methods(family="cam")} == {"cam"}
     with pytest.raises(InvalidArgumentError, match="unknown kind"):
         list_methods(kind="nerve")

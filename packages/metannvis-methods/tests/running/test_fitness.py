@@ -67,6 +67,7 @@ LACKS: dict[str, tuple[Lack, ...]] = {
     "logits": (Lack("the outputs of the model sum to one", lambda: network(end=Own())),),
     "places": (Lack("no places beside channels", words=(("layer", "fc"),)),),
     "map": (Lack("one place", words=(("layer", "pool"),)),),
+    "pooling": (Lack("needs global average pooling and one dense layer", words=(("layer", "conv"),)),),
     "rules": (Lack(r"no rule for 'norm' \(GroupNorm\)", lambda: network(norm=torch.nn.GroupNorm(2, 4))),),
 }
 #: What is seen at the method's first pass, where that is overheard.
@@ -77,6 +78,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "deep_lift_shap": {"baselines": X[:2] * 0},
     "layer_deep_lift_shap": {"baselines": X[:2] * 0},
     "neuron_deep_lift_shap": {"baselines": X[:2] * 0},
+    "cam": {"layer": "norm"},
     "lime_base": {
         **dict.fromkeys(("interpretable_model", "similarity_func", "perturb_func", "to_interp_rep_transform"), print),
         "perturb_interpretable_space": False,
@@ -85,15 +87,16 @@ WORDS: dict[str, dict[str, Any]] = {
 CELLS = [
     pytest.param(spec, need, lack, id=f"{spec.toolset}-{spec.key}-{need}-{place}")
     for spec in list_methods()
-    if spec.toolset in ("captum", "grad-cam", "tf-keras-vis", "zennit")
+    if spec.toolset in ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
     for need in spec.needs
     for place, lack in enumerate(LACKS[need])
 ]
 
 
 def words_of(spec: MethodSpec, lack: Lack) -> dict[str, Any]:
-    words: dict[str, Any] = {"toolset": spec.toolset, **WORDS.get(spec.key, {})}
+    words: dict[str, Any] = {"toolset": spec.toolset}
     words |= {"layer": "conv"} if spec.by_role("layer") else {}
+    words |= WORDS.get(spec.key, {})
     words |= {"neuron": (1, 2, 1)} if spec.by_role("neuron") else {}
     words |= {"target": 1} if spec.by_role("target", "score") and spec.key != "layer_feature_permutation" else {}
     return words | dict(lack.words)

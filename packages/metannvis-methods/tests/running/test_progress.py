@@ -47,6 +47,9 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "ablation_cam": ({}, 10),
     "deep_feature_factorization": ({"n_components": 2}, 2),
     "activation_maximization": ({"steps": 3}, 3),
+    "simple_taylor": ({"n_steps": 5}, 24),
+    "rise": ({"n_masks": 7}, 14),
+    "sobol": ({"n_designs": 3, "cells": 2}, 30),
 }
 NOT_HERE = {"lime_base": "is nothing but what it is given", "layer_feature_permutation": "refuses every target"}
 
@@ -70,12 +73,12 @@ def keras_network() -> Any:
 def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
     """What was told of a run, which has to be in order."""
     found: list[tuple[int, int, str]] = []
-    theirs = spec.framework == "torch"
+    theirs = spec.framework != "tensorflow"
     words: dict[str, Any] = {**words_of(spec)[0], **more}
     if spec.by_role("target", "score"):
         words["target"] = 1
     if spec.by_role("layer"):
-        words["layer"] = "0" if theirs else "conv"
+        words["layer"] = ("0" if spec.key != "cam" else "1") if theirs else "conv"
     if spec.by_role("neuron"):
         words["neuron"] = (1, 2, 1)
     if spec.key != "activation_maximization":

@@ -17,6 +17,7 @@ NEEDS: Mapping[str, str] = MappingProxyType(
         "logits": "the score before a softmax or sigmoid, which is left out where it can be",
         "places": "a layer with places beside channels",
         "map": "a layer with more places than one",
+        "pooling": "global average pooling and one dense layer behind the layer",
         "rules": "a rule for each module of the model",
     }
 )

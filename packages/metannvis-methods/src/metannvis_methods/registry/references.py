@@ -42,3 +42,21 @@ LIME = "Ribeiro, Singh, Guestrin: Why Should I Trust You?, 2016, arXiv:1602.0493
 
 
 RELEVANCE = "Bach et al.: On Pixel-Wise Explanations, PLoS ONE 10(7), 2015, doi:10.1371/journal.pone.0130140"
+
+
+RISE = "Petsiuk, Das, Saenko: RISE: Randomized Input Sampling for Explanation, 2018, arXiv:1806.07421"
+
+
+SOBOL = "Fel et al.: Look at the Variance!, 2021, arXiv:2111.04138"
+
+
+CAM = "Zhou et al.: Learning Deep Features for Discriminative Localization, 2016, arXiv:1512.04150"
+
+
+LINEAR_APPROXIMATION = "Kindermans et al.: Investigating the influence of noise and distractors, 2016, arXiv:1611.07270"
+
+
+SENSITIVITY = "Montavon, Samek, Müller: Methods for interpreting deep neural networks, 2018, arXiv:1706.07979"
+
+
+TAYLOR = "Montavon et al.: Explaining nonlinear classification decisions with deep Taylor decomposition, 2017, arXiv:1512.02479"

@@ -60,7 +60,11 @@ def candidates(
         variants = [
             row
             for row in rows
-            if row.kind == wants and row.kind in kinds and fold(row.base) == folded and toolset in (None, row.toolset)
+            if not any(row.kind == wants for row in found)  # cam is no layer_cam
+            and row.kind == wants
+            and row.kind in kinds
+            and fold(row.base) == folded
+            and toolset in (None, row.toolset)
         ]
         exact = [row for row in found if row.by_role(wants)]
         found = _one_a_toolset(exact + variants) or found

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
+
+if TYPE_CHECKING:
+    from metannvis_methods.models.view import View
 
 __all__ = [
     "Arrangement",
@@ -99,6 +101,10 @@ class MethodCall:
         Whether the inputs go to the toolkit as a tuple, as they were given, also if there is one.
     batch_size
         Samples that are run at once, at most.
+    axes
+        One letter an axis of each input, as :attr:`model` takes it: N samples, C channels, F features, the others places.
+    view
+        For a method that needs predictions only: what :meth:`predict` gives of the model, and in what pieces.
     """
 
     spec: MethodSpec
@@ -116,6 +122,8 @@ class MethodCall:
     framework: str = ""
     several: bool = False
     batch_size: int | None = None
+    axes: tuple[str, ...] = ()
+    view: View | None = None
 
     @property
     def init_arguments(self) -> dict[str, Any]:
@@ -178,21 +186,19 @@ class MethodCall:
     def predict(self, *inputs: Any) -> np.ndarray[Any, Any]:
         """The explained output of the model, as NumPy, for other inputs: one value an input of the model, NumPy or tensors.
 
-        It is what a method needs that runs on models of any framework.
+        It is what a method needs that runs on models of any framework. A score that is explained has shape ``(N,)``.
 
         Raises
         ------
         InvalidArgumentError
-            The model does not run on such inputs, or has several outputs.
+            The model does not run on such inputs, or has several outputs and none was named.
+        DeadlineError
+            The time of the call is over.
         """
+        from metannvis_methods.models.predictions import predict
         from metannvis_methods.models.registry import adapter_for
 
-        adapter = adapter_for(self.framework)
-        tensors = [adapter.as_input(self.model, value, index) for index, value in enumerate(inputs)]
-        outputs = adapter.predict(self.model, tensors)
-        if len(outputs) != 1:
-            raise InvalidArgumentError(f"the model has {len(outputs)} outputs; explain a model that has one of them")
-        return outputs[0]
+        return predict(adapter_for(self.framework), self.model, inputs, self.view, self.passed)
 
 
 #: Older name of :class:`MethodCall`.
@@ -275,6 +281,14 @@ class Toolset:
         """Older name of :meth:`reasons_to_translate`; a toolset that has this one is asked it."""
         own = type(self).reasons_to_translate is not Toolset.reasons_to_translate
         return self.reasons_to_translate(spec, model, inputs) if own else ()
+
+    def packages_for(self, spec: MethodSpec) -> tuple[str, ...]:
+        """Modules that have to be importable for a row to run."""
+        return self.packages
+
+    def install_for(self, spec: MethodSpec) -> str:
+        """What to type if they are not."""
+        return self.install or f"install {', '.join(self.packages_for(spec))}"
 
     def lacks(self, call: MethodCall) -> Sequence[str]:
         """What the model lacks for the method and only the toolset can tell, a sentence each; it is told before the run."""

@@ -127,7 +127,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
     """The call on the model as its toolkit is to see it: the output that is explained or a score of it, so many rows a pass."""
     spec, scores = call.spec, call.score if isinstance(call.score, list) else [call.score]
     extra = spec.by_role("extra")
-    rows = call.batch_size if _bounded_by_view(call, adapter) else None
+    rows = call.batch_size if _bounded_by_view(call, adapter) or not spec.frameworks else None
     targets: list[Any] = []
     if rows is not None and call.score is None and call.target is not None and spec.differentiates:
         targets = (
@@ -161,6 +161,8 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
     )
     if view == View() and call.output is None:
         return call
+    if not spec.frameworks:
+        return _predicting(call, adapter, view)
     options = dict(call.call_options)
     if call.held and extra is not None:
         options[extra.name] = (*call.held.values(), *in_order(options.get(extra.name)))
@@ -181,6 +183,15 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         target=None if targets else call.target,
         call_options=options,
     )
+
+
+def _predicting(call: RunningCall, adapter: ModelAdapter, view: View) -> RunningCall:
+    """The call of a method that needs predictions only: they are taken apart, and the model is left as it is."""
+    model = call.model
+    if view.logits or view.half is not None:
+        model = adapter.view(model, View(place=view.place, logits=view.logits, half=view.half))
+        view = dataclasses.replace(view, place=0, logits=False, half=None)
+    return dataclasses.replace(call, model=model, view=view, output=None, score=None, logits=None, half=None)
 
 
 def _order(call: RunningCall) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.progress import Meter, expected_rows
 from metannvis_methods.running.regions import dense_axes, target_region
 from metannvis_methods.running.request import set_options, toolset_of
-from metannvis_methods.running.restore import caller_inputs, restore, translation_summary
+from metannvis_methods.running.restore import axes_to_run, caller_inputs, restore, translation_summary
 from metannvis_methods.running.sharing import remember, shared
 from metannvis_methods.running.target import (
     class_index,
@@ -166,6 +166,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             lambda place: black_and_white(asked.words, prepared.source, prepared.framework, *lying, place),
         )
     call = converted(asked, prepared, layer, target)
+    call = dataclasses.replace(call, axes=axes_to_run(prepared, as_tuple(input_axes or ())))
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score, asked.words.labels) if asked.score is not None else target
     with guarded(adapter, prepared.model, lightly=spec.only_calls and prepared.is_ours), seeded(call.seed):
@@ -188,7 +189,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
-        if call.deadline is not None and call.batch_size is None and adapter.bounds_rows:
+        if call.deadline is not None and call.batch_size is None and (adapter.bounds_rows or not spec.frameworks):
             call = dataclasses.replace(call, batch_size=IN_TIME)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)

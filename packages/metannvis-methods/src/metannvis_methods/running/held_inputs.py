@@ -94,7 +94,13 @@ def _embedded(call: RunningCall, prepared: Prepared, held: dict[int, Any]) -> Ru
         UnfitWarning,
     )
     call = dataclasses.replace(
-        call, model=prepared.model, inputs=(embedded,), held=held, embedding=layer, several=False
+        call,
+        model=prepared.model,
+        inputs=(embedded,),
+        held=held,
+        embedding=layer,
+        several=False,
+        axes=("N" + "T" * (embedded.ndim - 2) + "F",),
     )
     return _with_embedded_baselines(call, adapter, prepared)
 
@@ -128,7 +134,8 @@ def _of_inputs(call: RunningCall, kept: Sequence[int]) -> RunningCall:
         value = options.get(argument.name)
         if argument.role in LIKE_INPUTS and isinstance(value, tuple) and len(value) == len(call.inputs):
             options[argument.name] = tuple(value[place] for place in kept)
-    return dataclasses.replace(call, call_options=options)
+    axes = tuple(call.axes[place] for place in kept if place < len(call.axes))
+    return dataclasses.replace(call, call_options=options, axes=axes)
 
 
 def with_held(call: RunningCall, output: MethodOutput) -> MethodOutput:

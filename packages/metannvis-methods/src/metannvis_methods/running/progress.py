@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.toolsets.load import load_class
 
-__all__ = ["STAGE", "Meter", "expected_rows"]
+__all__ = ["STAGE", "Meter", "expected_rows", "formula_value", "rows_by_formula"]
 
 STAGE = "run"
 
@@ -88,6 +93,11 @@ STEPS = {
     "kernel_shap": ("n_samples", 50),
     "smooth_grad": ("smooth_samples", 20),
 }
+#: What formulas of rows may hold.
+OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow
+}  # fmt: skip
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {"factorial": math.factorial, "max": max, "min": min, "len": len}
 #: Most that is expected of the orders of features, whose number has no bound.
 MANY = 10**9
 
@@ -126,7 +136,53 @@ def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
         if base == "shapley_value_sampling":
             return 1 + features * int(call.call_options.get("n_samples", 25))
         return 1 + features
-    return spec.rows_a_sample or 1
+    counted = None if spec.passes.isdigit() else rows_by_formula(spec, _known(call, layer))
+    return counted or spec.rows_a_sample or 1
+
+
+def rows_by_formula(spec: MethodSpec, known: Mapping[str, Any]) -> int | None:
+    """What :attr:`MethodSpec.passes` says, with options as they are known and the others by the defaults of the row's class.
+
+    ``None`` if the row says nothing, or speaks of what is not known.
+    """
+    cls = load_class(spec)
+    function = getattr(cls, "attribute", cls.__call__)
+    defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+    try:
+        return int(formula_value(spec.passes, {**defaults, **known}))
+    except (ValueError, TypeError, SyntaxError):
+        return None
+
+
+def formula_value(formula: str, known: Mapping[str, Any]) -> float:
+    """The value of a formula: numbers, names, ``+ - * // **`` and the functions ``factorial``, ``max``, ``min`` and ``len``.
+
+    Raises
+    ------
+    ValueError
+        It holds something else, or a name that is not known.
+    """
+
+    def value(node: ast.AST) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name) and node.id in known:
+            return known[node.id]
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
+            return FUNCTIONS[node.func.id](*map(value, node.args))
+        raise ValueError(f"{ast.unparse(node)} in {formula!r}")
+
+    found: float = value(ast.parse(formula, mode="eval").body)
+    return found
+
+
+def _known(call: RunningCall, layer: Sequence[int | None]) -> dict[str, Any]:
+    """Options of a call, and what formulas of rows name beside them."""
+    options = {name: value for name, value in call.call_options.items() if value is not None}
+    features = getattr(load_class(call.spec), "features", None)  # a grid's cells, of which only the method knows
+    return {**options, "features": features(call) if features is not None else _features(call, layer)}
 
 
 def _channels(call: RunningCall, layer: Sequence[int | None]) -> int:

@@ -69,8 +69,7 @@ def resolve(
     check_required(bound, target_may_be_found=may_find_target)
     check_samples(bound.of("input"))
     if not installed(spec):
-        chosen = toolset_of(spec)
-        how = chosen.install or f"install {', '.join(chosen.packages)}"
+        how = toolset_of(spec).install_for(spec)
         raise MissingFrameworkError(f"{spec.key} of {spec.toolset} needs packages that are not installed: {how}")
     score, target = _aim(bound, words)
     source = open_source(model, translate_options, progress)
@@ -182,4 +181,4 @@ def installed(spec: MethodSpec) -> bool:
     """Whether the packages that a method needs could be imported; imports none."""
     from metannvis_translate.frameworks import is_installed
 
-    return all(is_installed(package) for package in toolset_of(spec).packages)
+    return all(is_installed(package) for package in toolset_of(spec).packages_for(spec))

@@ -20,7 +20,7 @@ from metannvis_methods.running.prepared import Prepared
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, Translation
 
-__all__ = ["caller_inputs", "restore", "translation_summary"]
+__all__ = ["axes_to_run", "caller_inputs", "restore", "translation_summary"]
 
 Array = np.ndarray[Any, Any]
 
@@ -140,6 +140,17 @@ def caller_inputs(
     arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(call.inputs))
     axes = tuple(_input_axes(prepared, array, index) for index, array in enumerate(arrays))
     return (arrays, axes) if call.several else (arrays[0], axes[0])
+
+
+def axes_to_run(prepared: Prepared, axes: Sequence[str]) -> tuple[str, ...]:
+    """Axes of the inputs as the model that runs takes them, by those of the caller's."""
+    if prepared.translation is None:
+        return tuple(axes)
+    orders = [tuple(port.permutation) for port in prepared.translation.inputs]
+    return tuple(
+        "".join(letters[k] for k in order) if len(order) == len(letters) else letters
+        for letters, order in zip(axes, orders, strict=False)
+    )
 
 
 def _input_axes(prepared: Prepared, array: Array, index: int) -> str:

@@ -1,0 +1,1 @@
+"""Methods that differentiate a PyTorch model; imported when one runs, after PyTorch."""

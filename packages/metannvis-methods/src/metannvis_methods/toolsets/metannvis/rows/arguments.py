@@ -1,0 +1,33 @@
+"""Shared parts of the rows of our methods: arguments and caveats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metannvis_methods.registry.spec import Argument, MethodSpec
+
+INPUTS = Argument("inputs", "input", required=True)
+BASELINES = Argument("baselines", "baseline")
+TARGET = Argument("target", "target")
+EXTRA = Argument("additional_forward_args", "extra")
+MASK = Argument("feature_mask", "feature_mask")
+LAYER = Argument("layer", "layer", required=True)
+
+CHANGING = "depends on the baseline"
+ESTIMATE = "is a random estimate: give seed=… to repeat it"
+NOISY = "is noisy, and zero where the output is saturated"
+PRODUCT = "is zero where what is explained is, and where the output is saturated"
+PROBABILITIES = "is defined for probabilities: of a model that returns logits it explains those"
+
+
+def row(key: str, cls: str, *, framework: str | None = "torch", **fields: Any) -> MethodSpec:
+    """A row of one of our classes, named below this package."""
+    fields = {"kind": "primary", "only_calls": framework is None, **fields}
+    where = "perturbation" if framework is None else "backprop"
+    return MethodSpec(
+        key=key,
+        toolset="metannvis",
+        framework=framework,
+        cls=f"metannvis_methods.toolsets.metannvis.{where}.{cls}",
+        **fields,
+    )

@@ -1,0 +1,77 @@
+"""Our methods that need predictions only, a row each."""
+
+from __future__ import annotations
+
+from metannvis_methods.registry.option_values import Values, number, one_of, whole
+from metannvis_methods.registry.references import RISE, SOBOL
+from metannvis_methods.registry.spec import Argument, MethodSpec
+from metannvis_methods.toolsets.metannvis.rows.arguments import (
+    BASELINES,
+    CHANGING,
+    ESTIMATE,
+    INPUTS,
+    MASK,
+    PROBABILITIES,
+    TARGET,
+    row,
+)
+
+__all__ = ["PERTURBATION"]
+
+NUMBER = number(above=0)
+PROBABILITY = Values("a number between 0 and 1", lambda value: NUMBER.fits(value) and value < 1)
+MASKS = Values(
+    "an array of masks, shape (n, places…), or a tuple of them, one an input",
+    lambda value: (
+        hasattr(value, "shape") or (isinstance(value, tuple) and all(hasattr(item, "shape") for item in value))
+    ),
+)
+
+PERTURBATION: tuple[MethodSpec, ...] = (
+    row(
+        "rise",
+        "rise:Rise",
+        framework=None,
+        call=(
+            INPUTS,
+            TARGET,
+            BASELINES,
+            MASK,
+            Argument("n_masks", takes=whole(1)),
+            Argument("cells", takes=whole(1)),
+            Argument("p", takes=PROBABILITY),
+            Argument("masks", takes=MASKS),
+        ),
+        family="perturbation",
+        summary="random masks, weighted by the output for what each leaves of the input, in the mean",
+        passes="n_masks",
+        reference=RISE,
+        caveats=(CHANGING, ESTIMATE, PROBABILITIES, "is above zero everywhere: read its differences, not its values"),
+        stochastic=True,
+    ),
+    row(
+        "sobol",
+        "sobol:Sobol",
+        framework=None,
+        call=(
+            INPUTS,
+            TARGET,
+            BASELINES,
+            MASK,
+            Argument("n_designs", takes=whole(2)),
+            Argument("cells", takes=whole(1)),
+            Argument("sampler", takes=one_of("latin_hypercube", "random")),
+        ),
+        family="perturbation",
+        summary="share of the output's variance that a cell takes part in when all are faded at random",
+        passes="n_designs * (features + 1)",
+        reference=SOBOL,
+        caveats=(
+            CHANGING,
+            ESTIMATE,
+            "says how much a region counts, not for or against what",
+            "is coarse: a number a cell",
+        ),
+        stochastic=True,
+    ),
+)
