@@ -43,17 +43,17 @@ def quiet_libraries(console: Console) -> Iterator[None]:
 @contextmanager
 def _shown() -> Iterator[None]:
     """Libraries write what they like, as they do for who sets the variable."""
-    from metannvis_translate.frameworks import library_messages
+    from metannvis_translate.frameworks import LIBRARY_MESSAGES
 
-    before = os.environ.get(library_messages.SWITCH)
-    os.environ[library_messages.SWITCH] = "1"
+    before = os.environ.get(LIBRARY_MESSAGES)
+    os.environ[LIBRARY_MESSAGES] = "1"
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(library_messages.SWITCH, None)
+            os.environ.pop(LIBRARY_MESSAGES, None)
         else:
-            os.environ[library_messages.SWITCH] = before
+            os.environ[LIBRARY_MESSAGES] = before
 
 
 def _shower(console: Console) -> Any:

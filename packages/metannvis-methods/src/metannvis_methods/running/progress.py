@@ -126,7 +126,8 @@ def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:
     if base in ("score_cam", "ablation_cam"):
         channels = _channels(call, layer)
         most = min(channels, call.call_options.get("max_N") or channels)
-        return most + (call.framework == "torch")  # whose layer is looked at by a pass of its own
+        # the layer is looked at by a pass of its own, which counts where each pass is told
+        return most + adapter_for(call.framework).tells_passes
     if base == "occlusion":
         return 1 + _windows(call)
     if base in ("feature_ablation", "feature_permutation", "shapley_value_sampling", "shapley_values"):

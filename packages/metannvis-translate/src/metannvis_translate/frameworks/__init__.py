@@ -6,6 +6,7 @@ party does. Loading a plug-in imports no framework; only its work does, through 
 
 from __future__ import annotations
 
+from metannvis_translate.frameworks.library_messages import LIBRARY_MESSAGES
 from metannvis_translate.frameworks.protocol import (
     BuiltModel,
     BuiltPort,
@@ -30,6 +31,7 @@ from metannvis_translate.frameworks.requirements import entry_points, is_install
 from metannvis_translate.graph.model import ExportedGraph, HubLayer, HubPort
 
 __all__ = [
+    "LIBRARY_MESSAGES",
     "Built",
     "BuiltModel",
     "BuiltPort",

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["SWITCH", "are_shown", "kept_back"]
+__all__ = ["LIBRARY_MESSAGES", "are_shown", "kept_back"]
 
 #: Environment variable that lets libraries write what they like: ``METANNVIS_LIBRARY_MESSAGES=1``.
-SWITCH = "METANNVIS_LIBRARY_MESSAGES"
+LIBRARY_MESSAGES = "METANNVIS_LIBRARY_MESSAGES"
 #: TensorFlow's own, which it reads once, while it is imported. A user who has set it has decided.
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 #: Levels at which nothing but the end of the process is told.
@@ -22,8 +22,8 @@ THEIRS = re.compile(rb"[IWE]\d{4} \d\d:|[IWE]0000 00:00:|WARNING: All log messag
 
 
 def are_shown() -> bool:
-    """Whether the user wants to see what libraries say: :data:`SWITCH` is set, or a level of TensorFlow's own."""
-    return os.environ.get(SWITCH, "0") not in ("", "0") or os.environ.get(LEVEL, "3") not in SILENT
+    """Whether the user wants to see what libraries say: :data:`LIBRARY_MESSAGES` is set, or a level of TensorFlow's own."""
+    return os.environ.get(LIBRARY_MESSAGES, "0") not in ("", "0") or os.environ.get(LEVEL, "3") not in SILENT
 
 
 @contextmanager
