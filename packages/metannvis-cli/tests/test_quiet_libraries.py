@@ -53,4 +53,4 @@ def test_debug_lets_libraries_speak():
     shown = []
     said(lambda: shown.append(library_messages.are_shown()), debug=True)
     assert shown == [True]
-    assert library_messages.SWITCH not in os.environ
+    assert library_messages.LIBRARY_MESSAGES not in os.environ

@@ -167,6 +167,9 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure members that passed before, too")
     parser.add_argument("--checks", nargs="*", help="only these checks (after the translation)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="most seconds a member")
+    parser.add_argument(
+        "--here", action="store_true", help="in this process: in a fraction of the time, but a crash ends the run"
+    )
     options = parser.parse_args()
     chosen = [
         name for name in (*names(), *of_keras()) if any(fnmatch.fnmatch(name, pattern) for pattern in options.names)
@@ -177,7 +180,7 @@ def main() -> None:
     for name in chosen:
         if before.get(name, {}).get("passed"):
             continue
-        row = apart(name, options.checks, options.seconds)
+        row = measure(name, options.checks) if options.here else apart(name, options.checks, options.seconds)
         with options.results.open("a") as file:
             file.write(json.dumps(row) + "\n")
         sys.stdout.write(summary(row) + "\n")

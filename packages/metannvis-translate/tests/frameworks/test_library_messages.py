@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from metannvis_translate.frameworks.library_messages import LEVEL, SWITCH, are_shown, kept_back
+from metannvis_translate.frameworks.library_messages import LEVEL, LIBRARY_MESSAGES, are_shown, kept_back
 
 #: What TensorFlow writes while it is imported and when it first computes.
 GREETING = b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\nI0000 00:00:17 1 port.cc\n"
@@ -15,7 +15,7 @@ GREETING = b"WARNING: All log messages before absl::InitializeLog() is called ar
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch):
-    monkeypatch.delenv(SWITCH, raising=False)
+    monkeypatch.delenv(LIBRARY_MESSAGES, raising=False)
     monkeypatch.delenv(LEVEL, raising=False)
 
 
@@ -42,7 +42,7 @@ def test_all_is_shown_if_it_ends_badly(capfd):
 
 @pytest.mark.parametrize(
     ("variable", "value", "shown"),
-    [(SWITCH, "1", True), (SWITCH, "0", False), (LEVEL, "0", True), (LEVEL, "2", True), (LEVEL, "3", False)],
+    [(LIBRARY_MESSAGES, "1", True), (LIBRARY_MESSAGES, "0", False), (LEVEL, "0", True), (LEVEL, "2", True), (LEVEL, "3", False)],
 )
 def test_who_asks_for_them_sees_them(capfd, monkeypatch, variable, value, shown):
     monkeypatch.setenv(variable, value)
@@ -65,7 +65,7 @@ translate(t.model, "torch")
 @pytest.mark.parametrize("shown", [False, True])
 def test_translations_in_code_are_silent(shown):
     """Neither TensorFlow's greeting nor PyTorch's exporter, unless the switch is on."""
-    environment = {**os.environ, **({SWITCH: "1"} if shown else {})}
+    environment = {**os.environ, **({LIBRARY_MESSAGES: "1"} if shown else {})}
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
