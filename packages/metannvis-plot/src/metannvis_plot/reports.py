@@ -197,7 +197,8 @@ def _section(position: int, heading: str, result: Any, shown: list[Card], kept: 
     said, tables = "", [_table([facts(item) for item in explained])]
     if is_comparison(result):
         aligned = "aligned" if getattr(result, "aligned", False) else "not aligned: each toolkit's own"
-        said = " ".join([f"Defaults {aligned}.", *(f"{note}." for note in getattr(result, "notes", ()))])
+        notes = "; ".join(getattr(result, "notes", ()))
+        said = f"Defaults {aligned}" + (f" ({notes})." if notes else ".")
         tables = [*_differences(result), *tables]
     warnings = dict.fromkeys(plain(text) for item in explained for text in getattr(item, "warnings", ()) or ())
     return _Section(
