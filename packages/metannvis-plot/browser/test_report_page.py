@@ -221,10 +221,54 @@ def test_pictures_are_enlarged_and_closed_by_keyboard(page: Page) -> None:
     large, small = page.locator("dialog .input").bounding_box(), button.bounding_box()
     assert large is not None
     assert small is not None
+    assert large["height"] <= 0.8 * page.viewport_size["height"] + 1  # type: ignore[index]
     assert large["width"] >= 0.8 * min(small["width"], page.viewport_size["width"])  # type: ignore[index]
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
     assert page.evaluate("document.activeElement.className") == "picture"  # where the reader was
+
+
+def test_a_figure_is_enlarged_to_its_size(browser: Browser, tmp_path: Path) -> None:
+    one, other = explanations()[:2]
+    file = tmp_path / "compared.html"
+    report(SimpleNamespace(explanations=(one, other), rows=(), method="saliency", aligned=True), file)
+    context = browser.new_context(viewport={"width": 360, "height": 900})
+    page = context.new_page()
+    page.goto(file.as_uri())
+    small = page.locator(".picture img").bounding_box()
+    page.locator(".picture").click()
+    large = page.locator("dialog img").bounding_box()
+    assert small is not None
+    assert large is not None
+    assert small["width"] < 360 < 1000 < large["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.keyboard.press("Tab")
+    page.locator("dialog .large").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.querySelector('.large').scrollLeft") > 0
+    found = Axe().run(page).response["violations"]
+    assert not [row["id"] for row in found if row["impact"] in ("serious", "critical")]
+    context.close()
+
+
+@pytest.mark.parametrize("shape", [(1, 200), (200, 1), (100, 300), (300, 100)])
+def test_long_pictures_can_be_seen(browser: Browser, tmp_path: Path, shape: tuple[int, int]) -> None:
+    result = explanations()[2]
+    result.values, result.inputs = np.ones((4, *shape, 3)), np.ones((4, *shape, 3))
+    report(result, tmp_path / "long.html")
+    context = browser.new_context(viewport={"width": 360, "height": 900})
+    page = context.new_page()
+    page.goto((tmp_path / "long.html").as_uri())
+    shown, over = page.locator(".input").first.bounding_box(), page.locator(".map").first.bounding_box()
+    assert shown == over
+    assert shown is not None
+    assert min(shown["width"], shown["height"]) > 20
+    assert max(shown["width"], shown["height"]) < 700
+    assert 1 / 11.5 < shown["width"] / shown["height"] < 11.5
+    if min(shape) > 1:
+        assert shown["width"] / shown["height"] == pytest.approx(shape[1] / shape[0], rel=0.01)
+    context.close()
 
 
 def test_values_are_downloaded(page: Page) -> None:

@@ -140,7 +140,10 @@ def test_a_map_lies_on_its_image_the_right_way_up(explanation, axes):
     text = report([made, made], arrays=False)
     assert text.count("background-image: url(") == 1  # the input stands once in the page
     shown = np.asarray(
-        picture(text, r"\.image0 { aspect-ratio: 6 / 4; background-image: url\(data:image/png;base64,([^)]*)\)")
+        picture(
+            text,
+            r"\.image0 { --ratio: 1.5; aspect-ratio: var\(--ratio\); background-image: url\(data:image/png;base64,([^)]*)\)",
+        )
     )
     np.testing.assert_array_equal(shown[0, 5], (255, 0, 0))
     assert shown[1:].max() == 0

@@ -63,7 +63,7 @@ def span(text: str) -> float:
 
 @lru_cache(4096)
 def _width(text: str, own: tuple[str, ...]) -> float:
-    renderer: Any = FigureCanvasAgg(Figure(dpi=72)).get_renderer()  # type: ignore[no-untyped-call]
+    renderer: Any = FigureCanvasAgg(Figure(figsize=(1, 1), dpi=72)).get_renderer()  # type: ignore[no-untyped-call]
     found = families(text, own)
     # what no font has is drawn as a box, and warned of where it is drawn
     known = "".join(c if c.isascii() or any(_has(name, c) for name in found) else "W" for c in text)

@@ -57,13 +57,13 @@ def foot_of(found: Sequence[Subject], more: str = "", *, outlined: bool = False)
     return "\n".join(text for text in (*hows, lines, more) if text)
 
 
-def picture_height(shape: Sequence[int], width: float = PANEL - BAR) -> float:
+def picture_height(shape: Sequence[float], width: float = PANEL - BAR) -> float:
     """Inches a picture of this (height, width) takes, within reason."""
     return max(0.6, min(width * shape[0] / shape[1], 5.0))
 
 
 def open_places(
-    shapes: Sequence[Sequence[int]],
+    shapes: Sequence[Sequence[float]],
     text: Sequence[tuple[Sequence[str], Sequence[str]]],
     ax: Axes | None = None,
     more: str = "",

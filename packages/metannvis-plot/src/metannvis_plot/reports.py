@@ -26,6 +26,7 @@ from metannvis_plot.subjects import is_comparison, is_explanation
 
 _LONG = 400  # characters of an option's value
 _VALUES = 8  # numbers of a convergence delta
+LONG = 11  # times the shorter side of a picture that its longer side is at most: one of a single row can be seen
 ARRAYS = 4 * 2**20  # bytes of all arrays that a page holds
 
 
@@ -168,10 +169,12 @@ def _shared(blended: list[Card]) -> tuple[dict[str, str], str]:
     """Classes of the images beneath maps, by address, and the styles that give them their image: each stands once in a page."""
     sizes = {card.picture: (card.width, card.height) for card in blended}
     classes = {picture: f"image{k}" for k, picture in enumerate(sizes)}
-    rules = [
-        f".{classes[picture]} {{ aspect-ratio: {width} / {height}; background-image: url({picture}); }}"
-        for picture, (width, height) in sizes.items()
-    ]
+    rules = []
+    for picture, (width, height) in sizes.items():
+        ratio = min(max(width / height, 1 / LONG), LONG)
+        rules.append(
+            f".{classes[picture]} {{ --ratio: {ratio:.6g}; aspect-ratio: var(--ratio); background-image: url({picture}); }}"
+        )
     return classes, "\n".join(rules)
 
 
@@ -194,7 +197,8 @@ def _section(position: int, heading: str, result: Any, shown: list[Card], kept: 
     said, tables = "", [_table([facts(item) for item in explained])]
     if is_comparison(result):
         aligned = "aligned" if getattr(result, "aligned", False) else "not aligned: each toolkit's own"
-        said = " ".join([f"Defaults {aligned}.", *(f"{note}." for note in getattr(result, "notes", ()))])
+        notes = "; ".join(getattr(result, "notes", ()))
+        said = f"Defaults {aligned}" + (f" ({notes})." if notes else ".")
         tables = [*_differences(result), *tables]
     warnings = dict.fromkeys(plain(text) for item in explained for text in getattr(item, "warnings", ()) or ())
     return _Section(
