@@ -346,8 +346,7 @@ def translate_data(data: Any, to_framework: str, translation: Translation, *, ro
         Values of the source's world if ``to_framework`` is the translation's target, of the target's world if it is the
         source. NumPy arrays are taken to lie as the giving side's do.
     role
-        What the values are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``,
-        ``neuron``, ``target``.
+        What they are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``, ``neuron``, ``target``.
 
     Returns
     -------
