@@ -127,7 +127,7 @@ def run_script(script: str, arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def short_demo(folder: Path) -> None:
-    """What the demo makes, in less time: worse networks, and noise."""
+    """What the demo makes, in less time: worse networks."""
     metannvis = Path(sys.executable).with_name("metannvis")
     done = subprocess.run(
         [metannvis, "demo", "--epochs", "4"],

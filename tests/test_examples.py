@@ -48,6 +48,17 @@ def test_a_script(
     assert ("RANDOM WEIGHTS" in said.err) == ("--weights none" in arguments)
 
 
+@pytest.mark.full
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)  # Keras and NumPy 2
+@pytest.mark.parametrize("what", ["--neurons 1,1,3", "--layers block2_conv2", "--targets 4"])
+def test_what_a_vgg_responds_to(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_script("feature_visualization", f"--weights none --size 32 --steps 2 {what} --output figure.png", monkeypatch)
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+
+
 def test_the_concept_is_found_in_the_network_that_cheats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

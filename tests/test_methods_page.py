@@ -30,6 +30,12 @@ def test_the_page_is_up_to_date(generator: ModuleType) -> None:
     assert generator.CHOICE.read_text(encoding="utf-8") == generator.choice(), "run python tools/methods_page.py"
 
 
+def test_the_readme_counts_them() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    counts = [len(list_methods(toolset=toolset)) for toolset in ("captum", "tf-keras-vis")]
+    assert re.search(rf"\[{sum(counts)} methods\].*, {counts[0]} of Captum and {counts[1]} of tf-keras-vis", text)
+
+
 def test_a_sanity_check_has_a_source_and_is_of_what_was_studied() -> None:
     """The papers are about maps over the input: a layer's class activation map is one, a neuron's map is of no output."""
     rows = list_methods()

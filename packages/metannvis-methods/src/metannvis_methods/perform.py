@@ -87,7 +87,23 @@ def perform_feature_visualization(
     plot: Any = False,
     **words: Any,
 ) -> Any:
-    """Make inputs that a model responds to; arguments and result as for :func:`perform_attribution`."""
+    """Make inputs that a model responds to.
+
+    Parameters
+    ----------
+    model, method_key, toolset, init_args, exec_args, plot, words
+        As for :func:`perform_attribution`; the inputs, in the layout of ``model``, are where the ascent begins.
+
+    Returns
+    -------
+    numpy.ndarray or tuple
+        Inputs in the layout of ``model``, of the shape of those that it began with; a tuple for several.
+
+    Raises
+    ------
+    MetannvisError
+        As for :func:`explain`.
+    """
     return _perform(model, method_key, toolset, init_args, exec_args, plot, words, ("feature_visualization",))
 
 

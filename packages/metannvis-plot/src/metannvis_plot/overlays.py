@@ -102,7 +102,22 @@ def overlay(values: Any, image: Any = None, **options: Unpack[OverlayOptions]) -
 
 @spelled_out(OverviewOptions)
 def overview(values: Any, image: Any = None, **options: Unpack[OverviewOptions]) -> Figure:
-    """The input, the heat map and the overlay side by side, one row for each sample. Parameters as :func:`overlay`."""
+    """The input, the heat map and the overlay side by side, one row for each sample.
+
+    Parameters
+    ----------
+    values, image
+        As for :func:`overlay`, as are the options, but for ``ax``: the figure is its own.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        As for :func:`overlay`.
+    """
     asked = Asked.of(options)
     target, found = asked.file, asked.subjects(values, image)
     cells, more = asked.cells(found)

@@ -28,6 +28,10 @@ def load_model(path: str | Path, *, trust: bool = False, architecture: str | Non
     architecture
         ``"package.module:factory"`` of the model that a state dict belongs to.
 
+    Returns
+    -------
+    torch.nn.Module, torch.export.ExportedProgram, keras.Model, a SavedModel or onnx.ModelProto
+
     Raises
     ------
     FileNotFoundError
@@ -48,6 +52,19 @@ def load_model(path: str | Path, *, trust: bool = False, architecture: str | Non
 def save_model(model: Any, path: str | Path, *, example_inputs: Any = None, overwrite: bool = False) -> None:
     """Save a model in the format that the ending names; a Keras model under a name without one as a SavedModel folder.
 
+    Parameters
+    ----------
+    model
+        A model of any framework.
+    path
+        Where; its ending says how, and belongs to the model's framework.
+    example_inputs
+        Array, tensor, or several, in the model's layout: a ``.pt2`` file is traced on them.
+    overwrite
+        Whether a file of that name is replaced.
+
+    Notes
+    -----
     A ``.pt2`` file needs ``example_inputs``; ``.pt`` and ``.pth`` hold the state dict alone. The file is replaced whole or not
     at all, see :func:`~metannvis_translate.writing.replacing`.
 

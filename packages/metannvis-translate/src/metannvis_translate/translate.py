@@ -100,6 +100,10 @@ def translate(
         Called ``progress(done, total, stage)``. One translation is made at a time in a process; other threads wait, and are
         told so.
 
+    Returns
+    -------
+    Translation
+
     Raises
     ------
     UnknownFrameworkError
@@ -312,7 +316,19 @@ def _checked(request: Request, translation: Translation, inputs: Arrays, *, grad
 def translate_model(model: Any, to_framework: str, *, dummy_input: Any = None, **kwargs: Any) -> Any:
     """The translated model itself; the given one if it is in that framework already.
 
-    ``dummy_input`` is what :func:`translate` calls ``example_inputs``.
+    Parameters
+    ----------
+    model, to_framework, dummy_input, kwargs
+        As ``model``, ``to``, ``example_inputs`` and further arguments of :func:`translate`.
+
+    Returns
+    -------
+    torch.nn.Module, keras.Model or onnx.ModelProto
+
+    Raises
+    ------
+    MetannvisError
+        As for :func:`translate`.
     """
     if detect_framework(model) == framework_key(to_framework):
         return opened(model)
@@ -330,8 +346,11 @@ def translate_data(data: Any, to_framework: str, translation: Translation, *, ro
         Values of the source's world if ``to_framework`` is the translation's target, of the target's world if it is the
         source. NumPy arrays are taken to lie as the giving side's do.
     role
-        What the values are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``,
-        ``neuron``, ``target``.
+        What they are: ``input``, ``baseline``, ``feature_mask``, ``output``, ``window``, ``stride``, ``neuron``, ``target``.
+
+    Returns
+    -------
+    Arrays or tensors, nested alike
 
     Raises
     ------
@@ -351,7 +370,21 @@ def translate_data(data: Any, to_framework: str, translation: Translation, *, ro
 def list_layers(model: Any, *, example_inputs: Any = None) -> tuple[LayerInfo, ...]:
     """The layers that run when the model runs, in execution order, nested ones included.
 
-    A bare ``nn.Module`` needs ``example_inputs`` for shapes; a Keras model or a file knows its own.
+    Parameters
+    ----------
+    model
+        What :func:`translate` takes, a path included.
+    example_inputs
+        A bare ``nn.Module`` needs them for shapes, as :func:`translate` takes them; a Keras model or a file knows its own.
+
+    Returns
+    -------
+    tuple of LayerInfo
+
+    Raises
+    ------
+    UnknownFrameworkError, MissingFrameworkError, InvalidArgumentError
+        The object is no model of a known framework, that is not installed, or a PyTorch module comes without example inputs.
     """
     model = opened(model)
     framework = get_framework(detect_framework(model))

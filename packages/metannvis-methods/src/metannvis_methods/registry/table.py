@@ -134,6 +134,10 @@ def list_methods(
         Those that run on models of this framework without a translation, so those that need predictions only are
         among them.
 
+    Returns
+    -------
+    tuple of MethodSpec
+
     Raises
     ------
     UnknownToolsetError
@@ -155,7 +159,19 @@ def list_methods(
 
 
 def find_methods(key: str, toolset: str | None = None) -> tuple[MethodSpec, ...]:
-    """Rows of that name, in one toolset or in all; case, ``-`` and ``_`` do not count.
+    """Rows of that name, in one toolset or in all.
+
+    Parameters
+    ----------
+    key
+        Name of a method, such as ``"grad_cam"``; case, ``-`` and ``_`` do not count.
+    toolset
+        Where to look, such as ``"captum"``; everywhere without it.
+
+    Returns
+    -------
+    tuple of MethodSpec
+        One or more.
 
     Raises
     ------
@@ -172,6 +188,16 @@ def describe_method(key: str, toolset: str | None = None) -> str:
 
     :meth:`MethodSpec.to_dict` of a row of :func:`find_methods` is the same for machines.
 
+    Parameters
+    ----------
+    key, toolset
+        As for :func:`find_methods`; without a toolset every row of that name is described.
+
+    Returns
+    -------
+    str
+        Lines, without colours.
+
     Raises
     ------
     UnknownMethodError, UnknownToolsetError
@@ -183,8 +209,17 @@ def describe_method(key: str, toolset: str | None = None) -> str:
 def register_method(spec: MethodSpec) -> MethodSpec:
     """Add a method to a toolset that is there, for this process.
 
-    Returns the row, so that it can be used as an expression. A package registers a whole toolset instead,
-    through the entry-point group ``metannvis.toolsets``.
+    A package registers a whole toolset instead, through the entry-point group ``metannvis.toolsets``.
+
+    Parameters
+    ----------
+    spec
+        The row.
+
+    Returns
+    -------
+    MethodSpec
+        The row, so that the call can be used as an expression.
 
     Raises
     ------
@@ -198,11 +233,33 @@ def register_method(spec: MethodSpec) -> MethodSpec:
 
 
 def unregister_method(spec: MethodSpec) -> None:
-    """Take a method out again that :func:`register_method` added."""
+    """Take a method out again.
+
+    Parameters
+    ----------
+    spec
+        The row that :func:`register_method` added.
+    """
     registry.remove_method(spec.toolset, spec.key)
 
 
 def register_toolset(toolset: Toolset) -> Toolset:
-    """Add a toolset for this process, as its entry point would."""
+    """Add a toolset for this process, as its entry point would.
+
+    Parameters
+    ----------
+    toolset
+        An object with a key, a framework, rows and a runner.
+
+    Returns
+    -------
+    Toolset
+        The same.
+
+    Raises
+    ------
+    MetannvisError
+        There is one of that key; the message names both owners.
+    """
     registry.add_toolset(toolset, owner=type(toolset).__module__)
     return toolset

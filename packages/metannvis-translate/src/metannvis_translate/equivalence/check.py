@@ -70,11 +70,22 @@ def check_equivalence(
         channels last in Keras, and all others to lie alike.
     dtype
         ``"float64"`` compares copies of both in double precision: the proof.
+    gradients
+        Whether gradients with respect to the inputs are compared, too.
+    tolerance
+        How far apart the two may be; see :class:`Tolerance`.
 
     Returns
     -------
     EquivalenceReport
         ``report.passed`` says whether it holds; nothing is raised if it does not.
+
+    Raises
+    ------
+    UnknownFrameworkError
+        One of the two is no model of a known framework.
+    InvalidArgumentError
+        The inputs do not fit the source.
     """
     source = opened(source)
     target = target if isinstance(target, Translation) else opened(target)

@@ -33,6 +33,15 @@ def framework_key(name: str) -> str:
 def detect_framework(model: Any) -> str:
     """Key of the framework a model (or model file) belongs to: ``"torch"``, ``"tensorflow"``, ``"onnx"``.
 
+    Parameters
+    ----------
+    model
+        An object, or a path.
+
+    Returns
+    -------
+    str
+
     Raises
     ------
     UnknownFrameworkError

@@ -67,6 +67,16 @@ def current_limits() -> Limits:
 def limits(**figures: int) -> AbstractContextManager[Limits]:
     """Other limits inside a ``with`` block, by the names of :class:`Limits`; those that are not named stay.
 
+    Parameters
+    ----------
+    figures
+        Positive integers, by name.
+
+    Returns
+    -------
+    context manager
+        It gives the :class:`Limits` that hold inside.
+
     Raises
     ------
     InvalidArgumentError
