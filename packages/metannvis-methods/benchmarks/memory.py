@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "metannvis-translate" / "benchmarks"))
 
-import calls  # noqa: E402
+import calls
 
 __all__ = ["FEW", "METHODS", "measure"]
 
