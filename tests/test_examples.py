@@ -11,6 +11,7 @@ from tests.guides import EXAMPLES, run_script
 #: Arguments of a small run of each script, and the figures that it writes beside ``figure.png``.
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "gradients": ("--epochs 1 --steps 5 --samples 2", ()),
+    "smoothgrad": ("--epochs 1 --samples 2", ()),
     "class_activation_maps": ("--epochs 1 --network digits-keras --layer conv1 conv2", ()),
     "perturbation": ("--epochs 1 --network digits-keras --samples 2", ()),
     "propagation": ("--epochs 1", ()),

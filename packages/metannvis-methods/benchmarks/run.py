@@ -78,14 +78,14 @@ def main() -> None:
     )
     PAGE.write_text(
         "# What a call costs\n\n"
-        f"Measured on {date.today().isoformat()} by `tox -e benchmarks`, one thread, {platform.machine()}, {packages}. Time of the "
-        "processor, which is that on the clock where nothing else runs: the least of each side, and the medians of the differences "
-        "and of the ratios, turn by turn in one process. Translations are cached, and the other side is a native twin of equal "
-        f"weights; of LIME it is the passes alone, {calls.ROWS} samples at once.\n\n"
+        f"Measured on {date.today().isoformat()} by `tox -e benchmarks`, one thread, {platform.machine()}, {packages}. Time of "
+        "the processor, which is that on the clock where nothing else runs: the least of each side, and the medians of the "
+        "differences and of the ratios, turn by turn in one process. Translations are cached, and the other side is a native "
+        f"twin of equal weights; of LIME it is the passes alone, {calls.ROWS} samples at once.\n\n"
         f"{cost(arguments.seconds)}\n\n"
         "## Memory of bounded methods\n\n"
-        "Peak above the loaded ResNet-50, 224 × 224, `batch_size=4`, a process each: 200 steps of integrated gradients, 50 draws of "
-        f"the next two. Times are of {memory.FEW} steps or draws.\n\n"
+        "Peak above the loaded ResNet-50, 224 × 224, `batch_size=4`, a process each: 200 steps of integrated gradients, 50 "
+        f"draws of the next two. Times are of {memory.FEW} steps or draws.\n\n"
         f"{peaks()}\n",
         encoding="utf-8",
     )
