@@ -14,7 +14,6 @@ from typing import Any
 from metannvis_translate.errors import MissingFrameworkError
 from metannvis_translate.frameworks.library_messages import kept_back
 
-
 __all__ = ["entry_points", "is_installed", "require"]
 
 INSTALL = {
