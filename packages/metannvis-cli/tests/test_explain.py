@@ -21,7 +21,7 @@ def test_any_model_by_any_toolset(metannvis, models, tmp_path, model, array, too
     expected = explain(str(models / model), "saliency", np.load(models / f"{array}.npy"), target=1, toolset=toolset)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
     assert (found.target, found.toolset) == (1, toolset)
-    assert result.stdout.splitlines()[0].startswith(f"saliency of {toolset} on a ")
+    assert result.stdout.splitlines()[0].startswith(f"saliency of {toolset} on a")
     assert result.stdout.splitlines()[-1] == f"wrote {file}"
     assert result.stderr == ""
 
@@ -133,8 +133,9 @@ def test_a_pickle_is_refused(metannvis, tmp_path, models):
 @pytest.mark.parametrize("name", ["net.txt", "net.keras", "net.onnx", "net.pt2"])
 def test_files_that_are_no_model(metannvis, tmp_path, models, name):
     (tmp_path / name).write_text("nothing of use")
-    stderr = metannvis(*("explain", tmp_path / name, "-m", "deep_lift", "-i", models / "torch.npy"), code=1).stderr
-    assert stderr.startswith("error: ")
+    code = 2 if name == "net.txt" else 1  # which its name tells, before anything is opened
+    stderr = metannvis(*("explain", tmp_path / name, "-m", "deep_lift", "-i", models / "torch.npy"), code=code).stderr
+    assert "error: " in stderr.lower()
     assert name in stderr
     assert "unexpected" not in stderr
 

@@ -78,10 +78,10 @@ def test_help_at_any_width(command, width):
 @pytest.mark.parametrize("no_color", [False, True])
 def test_on_a_terminal_of_its_own(models, no_color):
     """The process of a command on a pseudo-terminal: a bar that is wiped, a table, and no line of a library."""
-    environment = {**os.environ, "COLUMNS": "50", "TERM": "xterm", **({"NO_COLOR": "1"} if no_color else {})}
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", **({"NO_COLOR": "1"} if no_color else {})}
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "metannvis_cli", "layers", "net.keras"],
+        [sys.executable, "-m", "metannvis_cli", "layers", "net.pt2"],
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=models, env=environment,
     )  # fmt: skip
     os.close(theirs)
@@ -100,7 +100,7 @@ def test_on_a_terminal_of_its_own(models, no_color):
     assert bool(COLOR.search(text)) is False  # a stage of one step has no bar, a table's heading is bold
     shown = [re.sub(r"\x1b\[[\d;]*[mK]", "", line.rpartition("\r\x1b[K")[2]).rstrip() for line in text.split("\r\n")]
     assert shown[0].split() == ["LAYER", "KIND", "SHAPE", "AXES"]
-    assert [line.split()[0] for line in shown[1:] if line] == ["conv", "relu", "pool", "classes"]
+    assert [line.split()[0] for line in shown[1:] if line] == ["conv", "relu", "pool", "flatten", "classes"]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,7 @@ def test_the_lines_make_a_model(metannvis, weights, file, made, right, monkeypat
     """Those that are told to people, as they are but for the size of the input."""
     import numpy as np
     from metannvis_translate import load_model, translate
+    from metannvis_translate.frameworks.requirements import require
 
     folder, x, values = weights
     monkeypatch.chdir(folder)
@@ -206,5 +207,6 @@ def test_the_lines_make_a_model(metannvis, weights, file, made, right, monkeypat
             exec(compile(lines, "lines", "exec"), {})  # noqa: S102
         made_model = translate(load_model(folder / made), "torch", verify=False)
         inputs = x if right == "torch" else x.transpose(0, 2, 3, 1)
-        got = made_model.to_source(made_model.model(made_model.to_target(inputs)), role="output")
+        with require("torch").no_grad():
+            got = made_model.to_source(made_model.model(made_model.to_target(inputs)), role="output")
     np.testing.assert_allclose(np.asarray(got).reshape(values[right].shape), values[right], rtol=1e-4, atol=1e-5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -98,3 +99,20 @@ def test_the_check_of_what_a_method_translates(metannvis, models, tmp_path, comm
     arguments = (command, models / "net.pt2", "-m", "saliency", *toolset, "-i", models / "torch.npy", "-t", 1)
     assert "wrong" in metannvis(*arguments, "--tolerance", "1e-20", code=1).stderr
     metannvis(*arguments, "--no-verify", "--tolerance", "1e-20")
+
+
+def test_json_holds_what_repeats_a_command(metannvis, models, tmp_path):
+    target = tmp_path / "net.onnx"
+    common = ("--input", models / "torch.npy", "--json")
+    made = json.loads(metannvis("translate", models / "net.pt2", target, *common, "--engine", "trace").stdout)["repeat"]
+    checked = json.loads(metannvis("check", models / "net.pt2", target, *common, "--tolerance", "1e-3").stdout)[
+        "repeat"
+    ]
+    for repeat in (made, checked):
+        for name, path in (("source", models / "net.pt2"), ("target", target)):
+            assert repeat[name] == {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        assert [entry["file"] for entry in repeat["inputs"]] == [str(models / "torch.npy")]
+        assert {"python", "metannvis-cli", "metannvis-translate", "torch", "onnx"} <= set(repeat["versions"])
+        assert repeat["command"].startswith("metannvis ")
+    assert made["options"]["engine"] == "trace"
+    assert (checked["options"]["tolerance"]["outputs"], checked["options"]["seed"]) == (1e-3, 0)

@@ -192,7 +192,8 @@ def _of_torch(file: Path) -> tuple[_Kind, str]:
 
 def _classes(pickle: bytes) -> list[str]:
     """Names of the classes and functions in a pickle, in their order; none of them is called."""
-    found, texts = [], []
+    found: list[str] = []
+    texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(pickle):
         if opcode.name == "GLOBAL":
             found.append(str(argument).replace(" ", "."))

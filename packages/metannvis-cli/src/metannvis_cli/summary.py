@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from metannvis_cli.input_files import InputSet
 from metannvis_cli.outputs import NO_NAMES, Names, command_line
 from metannvis_cli.requests import Request
 
-__all__ = ["as_dict", "as_text", "failed", "with_file"]
+__all__ = ["as_dict", "as_text", "failed", "repeat_of_models", "with_file"]
 
+#: Packages that models are translated and compared with.
+OF_MODELS = ("metannvis-cli", "metannvis-translate", "numpy", "torch", "tensorflow", "keras", "onnx", "onnxruntime")
 #: Samples whose predictions are told.
 MOST = 8
 
@@ -118,10 +121,33 @@ def _repeat(result: Any, inputs: Sequence[str]) -> dict[str, Any]:
         "preprocess": words.get("preprocess"),
         "versions": {
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ours},
+            **_versions(ours),
             **({} if record is None else record.versions),
         },
     }
+
+
+def repeat_of_models(models: Mapping[str, Path], inputs: Sequence[str], words: Mapping[str, Any]) -> dict[str, Any]:
+    """What repeats a command on model files: the command, the files and their hashes, its options, and versions."""
+    from metannvis_methods.running.records import file_digest
+
+    files = {name: {"file": str(path), "sha256": file_digest(path)} for name, path in models.items()}
+    return {
+        "command": command_line(),
+        **files,
+        "inputs": _files(inputs),
+        "options": {name: _plain(value) for name, value in words.items()},
+        "versions": {"python": platform.python_version(), **_versions(OF_MODELS)},
+    }
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _files(texts: Sequence[str]) -> list[dict[str, str]]:

@@ -67,6 +67,7 @@ def command(
 
     from metannvis_cli.inputs import check_files
     from metannvis_cli.models import holds_weights, open_model
+    from metannvis_cli.summary import repeat_of_models
 
     check_files(inputs)
     # an architecture is for the one of the two that holds weights, if one does
@@ -88,7 +89,17 @@ def command(
     )
     console.clear()
     if as_json:
-        echo_json(report.to_dict())
+        options = {"float64": double, "gradients": not no_gradients, "tolerance": tolerance, "layers": list(pairs)}
+        given = {
+            "batch": batch,
+            "seed": seed,
+            "preprocess": inputs.preprocess,
+            "input_shape": inputs.shape,
+            **dataclasses.asdict(model),
+        }
+        models = {"source": source, "target": target}
+        repeat = repeat_of_models(models, inputs.files, {**options, **given})
+        echo_json({**report.to_dict(), "repeat": repeat})
     else:
         click.echo(report)
     if not report.passed:

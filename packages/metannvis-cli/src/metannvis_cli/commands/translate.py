@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def command(
     from metannvis_cli.inputs import check_files
     from metannvis_cli.models import open_model
     from metannvis_cli.outputs import refuse_unwritable
+    from metannvis_cli.summary import repeat_of_models
 
     with wrong_usage():
         to = framework_of_file(target)
@@ -83,8 +85,16 @@ def command(
     console.clear()
     if as_json:
         report = None if translation.report is None else translation.report.to_dict()
+        options = {"to": to, "engine": engine, "dtype": dtype, "free_axes": free_axes, **check.of_translate}
+        given = {"preprocess": inputs.preprocess, "input_shape": inputs.shape, **asdict(model)}
         echo_json(
-            {"report": report, "notes": list(translation.notes), "layers": len(translation.layers), "file": str(target)}
+            {
+                "report": report,
+                "notes": list(translation.notes),
+                "layers": len(translation.layers),
+                "file": str(target),
+                "repeat": repeat_of_models({"source": source, "target": target}, inputs.files, {**options, **given}),
+            }
         )
         return
     click.echo(translation.report if translation.report is not None else "not checked")

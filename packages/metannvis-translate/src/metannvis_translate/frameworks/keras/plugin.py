@@ -250,8 +250,8 @@ class TensorFlow(FrameworkBase):
                 if why is None:
                     raise
                 raise UntrustedModelError(
-                    f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust), or save it there as a SavedModel "
-                    "folder, by net.export(FOLDER) (`metannvis export-help FILE` has the lines)."
+                    f"{path.name} {why}. If you trust where it comes from, say trust=True (--trust), or save it there "
+                    "as a SavedModel folder, by net.export(FOLDER) (`metannvis export-help FILE` has the lines)."
                 ) from error
 
     def save(self, model: Any, path: Path, *, inputs: Sequence[Array] | None) -> None:
