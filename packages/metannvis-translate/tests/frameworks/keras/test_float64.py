@@ -198,3 +198,25 @@ def test_how_a_model_is_trained_is_no_part_of_its_copy() -> None:
         assert copy.compute_dtype == "float64"
         np.testing.assert_allclose(copy(np.ones((1, 4))), model(np.ones((1, 4), np.float32)), rtol=1e-5)
         assert model.compiled
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("kind", ["MaxPooling3D", "AveragePooling3D"])
+def test_pools_in_three_dimensions_run_in_double(kind: str, padding: str) -> None:
+    """TensorFlow has no double kernel for them: a translation whose check was decided in double was called wrong."""
+    torch = require("torch")
+    inputs = keras.Input((7, 8, 9, 2))
+    model = keras.Model(inputs, getattr(keras.layers, kind)((2, 3, 2), (2, 2, 3), padding)(inputs))
+    x = np.random.default_rng(0).standard_normal((2, 7, 8, 9, 2)).astype("float32")
+    double = as_float64(model)
+    run = run_model(double, [x], cotangents=[np.ones(model(x).shape)])
+    np.testing.assert_allclose(run.outputs[0], run_model(model, [x]).outputs[0], rtol=1e-5, atol=1e-6)
+    assert run.outputs[0].dtype == np.float64
+    if padding == "valid":
+        pool = torch.nn.functional.max_pool3d if kind == "MaxPooling3D" else torch.nn.functional.avg_pool3d
+        tensor = torch.tensor(x.transpose(0, 4, 1, 2, 3), dtype=torch.float64, requires_grad=True)
+        expected = pool(tensor, (2, 3, 2), (2, 2, 3))
+        expected.sum().backward()
+        np.testing.assert_allclose(run.outputs[0], expected.detach().numpy().transpose(0, 2, 3, 4, 1), rtol=1e-12)
+        np.testing.assert_allclose(run.gradients[0], tensor.grad.numpy().transpose(0, 2, 3, 4, 1), rtol=1e-12)
+    assert translate(model, "torch", dtype="float64").report.passed

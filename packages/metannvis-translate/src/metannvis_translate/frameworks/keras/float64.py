@@ -46,6 +46,8 @@ TF_FUNCTIONS = (
 )
 #: Functions of TensorFlow whose result is of the type of the numbers that they are given.
 OF_NUMBERS = ("fill", "linspace")
+#: Functions of ``keras.ops`` of which TensorFlow has no double kernel in three dimensions.
+POOLS = ("max_pool", "average_pool")
 SINGLE = frozenset(["float32", "float16", "bfloat16"])
 POLICIES = SINGLE | {"mixed_float16", "mixed_bfloat16"}
 MARK = "_metannvis_in_double"
@@ -105,6 +107,11 @@ def lifted() -> Iterator[None]:
                 if getattr(holder, name, None) is theirs:
                     stack.callback(setattr, holder, name, theirs)
                     setattr(holder, name, ours)
+        for name in POOLS:
+            ours = patches.in_this_thread(partial(_pool, getattr(internal, name)), getattr(internal, name))
+            for holder in (keras.ops, keras.ops.nn, internal, internal.nn):
+                stack.callback(setattr, holder, name, getattr(holder, name))
+                setattr(holder, name, ours)
         stack.enter_context(patched(tf, "cast", partial(_cast, tf.cast)))
         for name in TF_FUNCTIONS:
             theirs = getattr(tf, name)
@@ -178,6 +185,25 @@ def _weight(theirs: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     if "dtype" in kwargs:
         kwargs["dtype"] = _doubled(kwargs["dtype"])
     return theirs(layer, *args[:2], *map(_doubled, args[2:3]), *args[3:], **kwargs)
+
+
+def _pool(
+    theirs: Any, inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+) -> Any:
+    """A pool; one in three dimensions as a pool over (H, W) and another over D, each of which has a double kernel."""
+    keras, tf = require("keras"), require("tensorflow")
+    if not tf.is_tensor(inputs) or inputs.shape.rank != 5 or inputs.dtype != tf.float64:
+        return theirs(inputs, pool_size, strides, padding, data_format)
+    size = (pool_size,) * 3 if isinstance(pool_size, int) else tuple(pool_size)
+    step = size if strides is None else (strides,) * 3 if isinstance(strides, int) else tuple(strides)
+    first = keras.config.image_data_format() if data_format is None else data_format
+    x = tf.transpose(inputs, (0, 2, 3, 4, 1)) if first == "channels_first" else inputs
+    n, d, h, w, c = tf.unstack(tf.shape(x))
+    x = theirs(tf.reshape(x, (n * d, h, w, c)), size[1:], step[1:], padding, "channels_last")
+    h, w = tf.unstack(tf.shape(x)[1:3])
+    x = theirs(tf.reshape(x, (n, d, h * w, c)), (size[0], 1), (step[0], 1), padding, "channels_last")
+    x = tf.reshape(x, (n, tf.shape(x)[1], h, w, c))
+    return tf.transpose(x, (0, 4, 1, 2, 3)) if first == "channels_first" else x
 
 
 def _name(dtype: Any) -> str:
