@@ -83,7 +83,7 @@ ROWS: list[tuple[list[str], int, str]] = [
     ([*CAM, "-l", "convv"], 1, "no layer 'convv' in the model. Close: 'conv'. `metannvis layers MODEL` shows them all."),
     (["explain", "net.pt2", "-m", "layer_conductance", "-i", "torch.npy"], 1, "needs --layer; there are: conv, relu"),
     ([*NEURON, "-l", "conv", "--neuron", "9,0,0"], 1, "neuron (9, 0, 0) is none of layer 'conv'"),
-    ([*NEURON, "-l", "conv", "--neuron", "3"], 1, "which returns (4, 6, 5) for each sample: give 3 numbers"),
+    ([*NEURON, "-l", "conv", "--neuron", "3"], 1, "neuron 3 has 1 entry, and what layer 'conv' returns for each sample has 3 axes: (4, 6, 5)"),
     ([*IMAGE, "--device", "cuda:77"], 1, "--device cuda:77 is not there"),
     ([*IMAGE, "--model-output", "3"], 1, "the model has no output 3"),
     ([*IMAGE, "--model-output", "logits"], 1, "the model has no output 'logits'"),

@@ -102,9 +102,10 @@ def _check_position(call: RunningCall, prepared: Prepared, position: Any) -> Non
     if not all(isinstance(item, int) for item in places):
         return
     if len(places) != len(sizes):
+        axes = f"{len(sizes)} {'axis' if len(sizes) == 1 else 'axes'}"
+        count = f"{len(places)} {'entry' if len(places) == 1 else 'entries'}"
         raise InvalidArgumentError(
-            f"neuron {position} is no position in layer {info.name!r}, which returns {sizes} for each sample: give "
-            f"{len(sizes)} number{'' if len(sizes) == 1 else 's'}"
+            f"neuron {position} has {count}, and what layer {info.name!r} returns for each sample has {axes}: {sizes}"
         )
     if any(size is not None and not -size <= item < size for item, size in zip(places, sizes, strict=False)):
         raise InvalidArgumentError(
