@@ -12,7 +12,7 @@ from metannvis_methods.registry.table import registry
 DOCS = Path(__file__).parents[1] / "packages" / "metannvis-methods" / "docs"
 PAGE = DOCS / "methods.md"
 CHOICE = DOCS / "which_method.md"
-TOOLSETS = ("captum", "grad-cam", "tf-keras-vis", "metannvis")
+TOOLSETS = ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
 HEAD = """# Methods
 
 Written by `python tools/methods_page.py` from the rows; `metannvis describe METHOD` says the same of one.

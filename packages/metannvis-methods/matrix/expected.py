@@ -42,6 +42,22 @@ class Refusal:
 
 REFUSALS = (
     Refusal(
+        "text",
+        "zennit",
+        "(?!layer).*",
+        "InvalidArgumentError",
+        r"has no rule for .*LSTM",
+        "zennit has no rules for recurrent layers",
+    ),
+    Refusal(
+        "vit",
+        "zennit",
+        ".*",
+        "InvalidArgumentError",
+        r"has no rule for .*LayerNorm",
+        "zennit has no rules for the norms and the attention of a transformer",
+    ),
+    Refusal(
         "table",
         "grad-cam",
         "(?!full_grad).*",
@@ -144,6 +160,9 @@ MOVES = (
 NOTICES = (
     Notice("text", "captum", MOVES, "indices have none: layer .*, which embeds them, is"),
     Notice("cnn|signal|text|vit", "grad-cam", "fem", "no channel of the layer stands out there"),
+    # of a target that nothing speaks for
+    Notice("table|two outputs", "zennit", "(layer_)?(deep_taylor|excitation_backprop)", "are zero for sample"),
+    Notice("text|vit", "zennit", ".*", "has no rule for|which embeds them, is"),
     # rectified maps and rectified gradients of random networks
     Notice("cnn|signal|resnet|vit|two outputs", "captum", "guided_grad_cam", "are zero for sample"),
     Notice("table|two outputs", "captum", "guided_backprop|deconvolution", "are zero for sample"),

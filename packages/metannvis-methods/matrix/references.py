@@ -15,6 +15,7 @@ from .cam_formulas import cam_by_formula
 from .maps import map_by_formula
 from .networks import Network, keras, to_keras, to_torch
 from .torch_networks import TextTail
+from .zennit_references import relevance
 
 __all__ = ["reference"]
 
@@ -23,6 +24,8 @@ Array = np.ndarray[Any, Any]
 
 def reference(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     """What a method gives on a network, in PyTorch's layout, an array an input (or one, over a layer)."""
+    if spec.toolset == "zennit":
+        return relevance(spec, net)
     if spec.toolset == "grad-cam":
         return (cam_by_formula(spec, net),)
     if spec.family == "cam" and (spec.toolset == "tf-keras-vis" or net.row.tokens):

@@ -62,6 +62,19 @@ def test_toolsets_that_are_not_installed_are_left_out(rgb: Any, monkeypatch: pyt
         compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2", toolsets=["captum", "grad-cam"])
 
 
+@pytest.mark.parametrize("layer", [None, "conv2"])
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_relevance_of_two(framework: str, layer: str | None, digits: Any) -> None:
+    model, x = given(digits, framework)
+    words: dict[str, Any] = {"target": [1, 0, 3, 2], **FLOAT64}
+    found = compare(model, "layer_lrp" if layer else "lrp", x, **words, **({"layer": layer} if layer else {}))
+    (row,) = found.rows
+    assert (row["a"], row["b"]) == ("captum", "zennit")
+    assert row["max_rel"] <= 1e-5
+    (row,) = compare(model, "lrp", x, align=False, **words).rows
+    assert row["max_rel"] > 1e-2
+
+
 def test_a_map_as_large_as_the_input(rgb: Any) -> None:
     found = compare(rgb.torch, "grad_cam", rgb.x, target=1, layer="conv2", expand=True, signed=True)
     assert all(row["max_rel"] <= 1e-5 for row in found.rows)

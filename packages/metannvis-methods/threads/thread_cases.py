@@ -136,6 +136,8 @@ CASES: dict[Key, Case] = {
     ("grad-cam", "fem"): Case({"k": 0.1}, target=False, layer=True),
     ("grad-cam", "full_grad"): Case(),
     ("grad-cam", "deep_feature_factorization"): Case({"n_components": 2}, target=False, layer=True),
+    **{("zennit", key): Case() for key in ("lrp", "deep_taylor", "excitation_backprop")},
+    **{("zennit", f"layer_{key}"): Case(**OF_LAYER) for key in ("lrp", "deep_taylor", "excitation_backprop")},
     ("tf-keras-vis", "activation_maximization"): Case({"steps": 2, "input_range": (0.0, 1.0)}),
     ("tf-keras-vis", "saliency"): Case({"keepdims": True}),
     ("tf-keras-vis", "smooth_grad"): Case({"smooth_samples": 3, "keepdims": True}),
@@ -281,7 +283,15 @@ def surroundings() -> dict[str, Any]:
 @contextmanager
 def hurried() -> Iterator[None]:
     """Threads take turns a thousand times as often as they usually do; TensorFlow's generator has a seed."""
-    for module in ("torch", "tensorflow", "torch.onnx", "torch.export", "captum.attr", "pytorch_grad_cam"):
+    for module in (
+        "torch",
+        "tensorflow",
+        "torch.onnx",
+        "torch.export",
+        "captum.attr",
+        "pytorch_grad_cam",
+        "zennit.composites",
+    ):
         require(module)  # not in a hurry, which makes imports take many times as long
     importlib.import_module("sympy")  # its import leaves a warnings filter behind, for its own warnings
     require("tensorflow").random.set_seed(5)

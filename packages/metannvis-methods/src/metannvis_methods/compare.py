@@ -63,6 +63,10 @@ ALIGNMENTS: tuple[Alignment, ...] = (
         {"expand_cam": True},
     ),
     Alignment("grad_cam", "grad-cam", {"relu": True}, {"relu": False}),
+    Alignment("lrp", "captum", {}),  # whose rule is epsilon, with that epsilon
+    Alignment("lrp", "zennit", {"composite": "epsilon", "stabilizer": 1e-9}),
+    Alignment("layer_lrp", "captum", {}),
+    Alignment("layer_lrp", "zennit", {"composite": "epsilon", "stabilizer": 1e-9}),
     Alignment("layer_cam", "grad-cam", {"relu": True}),
     Alignment("layer_cam", "tf-keras-vis", {"expand_cam": False, "normalize_cam": False}, {}, {"expand_cam": True}),
 )
@@ -160,7 +164,8 @@ def _aligned(row: MethodSpec, signed: bool, expand: bool, notes: list[str]) -> d
                 **(known.signed if signed else {}),
                 **((known.expand or {}) if expand else {}),
             }
-            notes.append(f"{row.toolset}: " + ", ".join(f"{name}={value!r}" for name, value in found.items()))
+            if found:
+                notes.append(f"{row.toolset}: " + ", ".join(f"{name}={value!r}" for name, value in found.items()))
             return found
     notes.append(f"{row.toolset}: no options are known that align it")
     return {}

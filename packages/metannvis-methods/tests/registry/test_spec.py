@@ -14,7 +14,7 @@ from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import reasons_of
 from metannvis_methods.testing import check_row, check_toolset
 
-CALLS = {"captum": "attribute", "grad-cam": None, "tf-keras-vis": "__call__", "metannvis": "attribute"}
+CALLS = {"captum": "attribute", "grad-cam": None, "metannvis": "attribute", "tf-keras-vis": "__call__", "zennit": None}
 OURS = [spec for spec in list_methods() if spec.toolset in CALLS]
 
 

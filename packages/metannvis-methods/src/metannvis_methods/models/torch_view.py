@@ -41,10 +41,14 @@ class ViewedModule(torch.nn.Module):
 
     def seen(self, inputs: Sequence[Any]) -> torch.Tensor:
         """One pass through the model."""
+        return self.scored(self.output(inputs), inputs)
+
+    def output(self, inputs: Sequence[Any]) -> torch.Tensor:
+        """The chosen tensor of one pass, whose score or target is not taken yet."""
         view = self.view
         if view.before_pass is not None:
             view.before_pass()
-        inputs, which = (inputs[:-1], inputs[-1]) if view.by_row else (inputs, None)
+        inputs = inputs[:-1] if view.by_row else inputs
         embedded, inputs = (inputs[0], inputs[1:]) if view.embedding is not None else (None, inputs)
         places = view.order or range(len(inputs))
         ordered = [inputs[place] for place in sorted(range(len(inputs)), key=lambda k: places[k])]
@@ -61,6 +65,11 @@ class ViewedModule(torch.nn.Module):
             tensor = tensor if before is None else before
         if view.half is not None:
             tensor = view.half.looked(tensor)
+        return tensor
+
+    def scored(self, tensor: torch.Tensor, inputs: Sequence[Any]) -> torch.Tensor:
+        """What is seen of the chosen tensor: its score or target of each row, or it itself."""
+        view, which = self.view, inputs[-1] if self.view.by_row else None
         if view.scores:
             return _by_row(tensor, which, [functools.partial(_scored, score) for score in view.scores])
         if not view.targets:

@@ -18,7 +18,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.registry.option_values import Values
 
-__all__ = ["ChosenWord", "Word", "Words", "chosen_in"]
+__all__ = ["ChosenWord", "LayerWords", "Word", "Words", "chosen_in"]
 
 
 def _folded(name: str) -> str:
@@ -225,6 +225,39 @@ class Words:
                 f"{{{word.name!r}: {{{', '.join(f'{name!r}: …' for name in missing)}}}}}"
             )
         return ChosenWord(word, dict(options))
+
+
+@dataclass(frozen=True)
+class LayerWords:
+    """What an option takes by word for each of some layers: ``{"conv1": "flat", "dense": {"epsilon": 0.1}}``.
+
+    Attributes
+    ----------
+    words
+        What a layer takes; one word.
+    kinds
+        Names of kinds of layers, which stand for all of a kind. Other names are those of layers of the caller's model.
+    """
+
+    words: Words
+    kinds: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"a dict of layers, or of {', '.join(self.kinds)}, to {self.words}"
+
+    def check(self, value: Any, where: str) -> None:
+        """Refuse what is no such dict; which layers there are is not known yet."""
+        if not isinstance(value, Mapping) or not value:
+            raise InvalidArgumentError(f"{where} is {self}; not {value!r}")
+        for name, word in value.items():
+            self.chosen(word, f"{where} for {name!r}")
+
+    def chosen(self, word: Any, where: str) -> Any:
+        """The word of one layer."""
+        found = list(self.words.parse(word, where))
+        if len(found) != 1:
+            raise InvalidArgumentError(f"{where} is one {self.words.what}, not {word!r}")
+        return found[0]
 
 
 def chosen_in(parsed: Sequence[Any] | Mapping[str, Any]) -> list[ChosenWord]:

@@ -12,7 +12,7 @@ from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.registry.needs import NEEDS
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.option_values import Values
-from metannvis_methods.registry.option_words import Words
+from metannvis_methods.registry.option_words import LayerWords, Words
 
 __all__ = ["KINDS", "UNIFORM", "Argument", "Kind", "MethodSpec", "Role", "as_frameworks", "fold"]
 
@@ -109,7 +109,7 @@ class Argument:
         It is true or false, and anything else a mistake.
     takes
         What else it takes, so that anything else is refused before a model is opened: :class:`Values`, or :class:`Words` for
-        objects of the toolkit.
+        objects of the toolkit, :class:`LayerWords` for one of each of some layers.
     also
         Other names that it is known by: ``"model_modifiers"``.
     own
@@ -120,7 +120,7 @@ class Argument:
     role: Role | None = None
     required: bool = False
     flag: bool = False
-    takes: Values | Words | None = None
+    takes: Values | Words | LayerWords | None = None
     also: tuple[str, ...] = ()
     own: bool = False
 
@@ -372,7 +372,7 @@ class MethodSpec:
             if (argument := self.argument_for(name)) and argument.name != name
         ]
         lines += [f"  in explain(): {', '.join(names)}"] if names else []
-        by_word = [argument for argument in self.arguments if isinstance(argument.takes, Words)]
+        by_word = [argument for argument in self.arguments if isinstance(argument.takes, (Words, LayerWords))]
         lines += [f"  {argument.name}, {argument.takes}" for argument in by_word]
         return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.option_words import ChosenWord, Words, chosen_in
+from metannvis_methods.registry.option_words import ChosenWord, LayerWords, Words, chosen_in
 from metannvis_methods.registry.spec import Argument
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.prepared import Prepared
@@ -18,14 +18,18 @@ __all__ = ["explains_layer", "of_layer", "settled_words"]
 def settled_words(call: RunningCall, prepared: Prepared, argument: Argument, value: Any) -> Any:
     """The value of an option that takes words: :class:`ChosenWord` in their stead; objects of the toolkit's pass untouched.
 
+    Names of layers become the layers of the model that runs.
+
     Raises
     ------
     InvalidArgumentError, UnknownLayerError
         A word names an input or a layer that the model has not.
     """
+    where = f"{argument.name} of {call.spec.key}"
+    if isinstance(argument.takes, LayerWords):
+        return _of_layers(argument.takes, value, prepared, where)
     if not isinstance(argument.takes, Words):
         return value
-    where = f"{argument.name} of {call.spec.key}"
     parsed = argument.takes.parse(value, where)
     if not chosen_in(parsed) and _holds_objects(parsed):
         return value
@@ -43,6 +47,21 @@ def settled_words(call: RunningCall, prepared: Prepared, argument: Argument, val
             return [_settled(parsed, prepared, where, place) for place in range(len(inputs))] or parsed
         return _settled(parsed, prepared, where, 0)
     return [_settled(item, prepared, where, place) for place, item in enumerate(parsed)]
+
+
+def _of_layers(takes: LayerWords, value: Any, prepared: Prepared, where: str) -> dict[Any, Any]:
+    """What layers of the model that runs take, and kinds of layers; layers first, as they were given."""
+    layers: dict[Any, Any] = {}
+    kinds: dict[Any, Any] = {}
+    for name, word in value.items():
+        chosen = takes.chosen(word, f"{where} for {name!r}")
+        if name in takes.kinds:
+            kinds[name] = chosen
+            continue
+        seen = dataclasses.replace(prepared)  # the row that was found last stays that of the call's layer
+        layers[seen.find_layer(name)] = chosen
+        prepared.model = seen.model
+    return {**layers, **kinds}
 
 
 def _holds_objects(parsed: Any) -> bool:

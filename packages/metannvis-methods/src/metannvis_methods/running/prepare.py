@@ -176,7 +176,7 @@ def _reasons_to_translate(
             source,
             slot,
             fingerprint,
-            lambda: reasons_of(toolset, spec, source, prepared.examples or None),
+            lambda: _asked(toolset, spec, prepared),
         )
         if reasons:
             return reasons
@@ -190,6 +190,17 @@ def _reasons_to_translate(
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
     return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)
+
+
+def _asked(toolset: Toolset, spec: MethodSpec, prepared: Prepared) -> tuple[str, ...]:
+    """What a toolset says against a model, for which it may run it."""
+    try:
+        return reasons_of(toolset, spec, prepared.source, prepared.examples or None)
+    except Exception:
+        if prepared.examples:  # a wrong shape is said here
+            with prepared.adapter.guarded(prepared.source):
+                prepared.adapter.predict(prepared.source, prepared.examples)
+        raise
 
 
 def _examples(

@@ -22,7 +22,7 @@ from metannvis_translate.frameworks.torch import addition_class
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
-from metannvis_methods.toolsets.captum.lrp_functions import function_rules
+from metannvis_methods.toolsets.relevance_functions import function_rules
 
 __all__ = ["ActivationLRP", "attach_rules", "is_activation", "rules_beside_captum", "without_rules"]
 

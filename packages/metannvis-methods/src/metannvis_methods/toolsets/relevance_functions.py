@@ -1,7 +1,8 @@
 """Layer-wise relevance propagation through functions: the epsilon rule for linear ones, a refusal for all that is neither.
 
-Captum hooks on modules. Between them what is carried back is relevance, as if it were a gradient, which is right where elements
-are only moved, and wrong wherever numbers are computed: a function that halves its input would halve the relevance.
+Captum and zennit hook on modules. Between them what is carried back is relevance, as if it were a gradient, which is right
+where elements are only moved, and wrong wherever numbers are computed: a function that halves its input would halve the
+relevance.
 
 Imported when a method runs, after PyTorch.
 """
@@ -52,8 +53,8 @@ class _Epsilon(torch.autograd.Function):
     """A linear function, its relevance shared by what each element contributes."""
 
     @staticmethod
-    def forward(ctx: Any, function: Callable[..., Tensor], *activations: Tensor) -> Tensor:
-        ctx.function = function
+    def forward(ctx: Any, function: Callable[..., Tensor], epsilon: float, *activations: Tensor) -> Tensor:
+        ctx.function, ctx.epsilon = function, epsilon
         ctx.save_for_backward(*activations)
         return function(*activations)
 
@@ -63,14 +64,14 @@ class _Epsilon(torch.autograd.Function):
             leaves = [x.detach().requires_grad_() for x in ctx.saved_tensors]
             output = ctx.function(*leaves)
             sign = torch.where(output < 0, -1.0, 1.0).to(output)
-            found = torch.autograd.grad(output, leaves, (relevance / (output + EPSILON * sign)).detach())
-        return (None, *(x.detach() * gradient for x, gradient in zip(leaves, found, strict=True)))
+            found = torch.autograd.grad(output, leaves, (relevance / (output + ctx.epsilon * sign)).detach())
+        return (None, None, *(x.detach() * gradient for x, gradient in zip(leaves, found, strict=True)))
 
 
 class _FunctionRules(TorchFunctionMode):
-    def __init__(self, weights: set[int]) -> None:
+    def __init__(self, weights: set[int], epsilon: float) -> None:
         super().__init__()
-        self.weights, self.modules = weights, 0
+        self.weights, self.epsilon, self.modules = weights, epsilon, 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -93,7 +94,7 @@ class _FunctionRules(TorchFunctionMode):
                 return result
 
             if (not name.endswith("div") and not name.endswith("divide")) or places == [0]:
-                linear: Tensor = _Epsilon.apply(function, *(args[place] for place in places))
+                linear: Tensor = _Epsilon.apply(function, self.epsilon, *(args[place] for place in places))
                 return linear
         result = func(*args, **given)
         if isinstance(result, Tensor) and result.requires_grad and result.grad_fn is not None:
@@ -115,12 +116,12 @@ def _refusal(name: str) -> Callable[[Tensor], None]:
 
 
 @contextmanager
-def function_rules(model: Any, whole: Any) -> Iterator[None]:
+def function_rules(model: Any, whole: Any, epsilon: float = EPSILON) -> Iterator[None]:
     """Within, functions that ``model`` calls outside its innermost modules carry relevance back by rules.
 
-    ``whole`` is the module around it.
+    ``whole`` is the module around it, ``epsilon`` what is added to a denominator with its sign.
     """
-    mode = _FunctionRules({id(tensor) for tensor in (*whole.parameters(), *whole.buffers())})
+    mode = _FunctionRules({id(tensor) for tensor in (*whole.parameters(), *whole.buffers())}, epsilon)
 
     def enter(*_: Any) -> None:
         mode.modules += 1
