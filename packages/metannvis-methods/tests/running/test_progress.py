@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "smooth_grad": ({"smooth_samples": 3}, 6),
     "score_cam": ({}, 8),
     "activation_maximization": ({"steps": 3}, 3),
+    "extremal_perturbation": ({"n_steps": 3}, 6),
     "simple_taylor": ({"n_steps": 5}, 24),
     "rise": ({"n_masks": 7}, 14),
     "sobol": ({"n_designs": 3, "cells": 2}, 30),

@@ -60,3 +60,6 @@ SENSITIVITY = "Montavon, Samek, Müller: Methods for interpreting deep neural ne
 
 
 TAYLOR = "Montavon et al.: Explaining nonlinear classification decisions with deep Taylor decomposition, 2017, arXiv:1512.02479"
+
+
+EXTREMAL = "Fong, Patrick, Vedaldi: Understanding Deep Networks via Extremal Perturbations, 2019, arXiv:1910.08485"

@@ -114,10 +114,12 @@ def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
 
 
 def _reduced(array: Array, permutation: Sequence[int] | None, axes: str) -> tuple[Array, str]:
-    """A map that lost its last axis, in the order in which the source has the remaining ones."""
+    """A map that lost its channels, wherever the model that ran had them, in the order in which the source has the others."""
     rank = array.ndim + 1
     order = tuple(permutation) if permutation is not None and len(permutation) == rank else tuple(range(rank))
-    left = order[:-1]
+    letters = [axes[k] for k in order] if len(axes) == rank else []
+    lost = letters.index("C") if "C" in letters else rank - 1
+    left = (*order[:lost], *order[lost + 1 :])
     axes = "".join(axes[k] for k in sorted(left)) if len(axes) == rank else _unknown(array.ndim)
     return np.ascontiguousarray(np.transpose(array, np.argsort(left))), axes
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from metannvis_methods.registry.option_values import whole
-from metannvis_methods.registry.references import CAM, LINEAR_APPROXIMATION, SENSITIVITY, TAYLOR
+from metannvis_methods.registry.option_values import Values, one_of, whole
+from metannvis_methods.registry.references import CAM, EXTREMAL, LINEAR_APPROXIMATION, SENSITIVITY, TAYLOR
 from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.toolsets.metannvis.rows.arguments import EXTRA, INPUTS, LAYER, NOISY, PRODUCT, TARGET, row
+from metannvis_methods.toolsets.metannvis.rows.arguments import EXTRA, INPUTS, LAYER, NOISY, PRODUCT, SHARE, TARGET, row
 
 __all__ = ["BACKPROP"]
 
 N_STEPS = Argument("n_steps", takes=whole(1))
+AREAS = Values(
+    "a tuple of numbers between 0 and 1",
+    lambda value: isinstance(value, (tuple, list)) and bool(value) and all(map(SHARE.fits, value)),
+)
 
 BACKPROP: tuple[MethodSpec, ...] = (
     row(
@@ -38,6 +42,30 @@ BACKPROP: tuple[MethodSpec, ...] = (
         reference=LINEAR_APPROXIMATION,
         caveats=(PRODUCT,),
         needs=("places", "map"),
+        rows_a_sample=1,
+    ),
+    row(
+        "extremal_perturbation",
+        "extremal:ExtremalPerturbation",
+        call=(
+            INPUTS,
+            TARGET,
+            EXTRA,
+            Argument("areas", takes=AREAS),
+            Argument("reward", takes=one_of("preserve", "delete", "dual", "contrastive")),
+            N_STEPS,
+        ),
+        family="perturbation",
+        gradients=True,
+        summary="smooth mask of a given area under which the output is largest, by gradient descent",
+        passes="n_steps * len(areas)",
+        reference=EXTREMAL,
+        caveats=(
+            "takes as many passes as a slow perturbation, and its mask is one of many that do as well",
+            "blurs what is masked: a blurred input may still say something",
+        ),
+        needs=("logits",),
+        only_calls=True,
         rows_a_sample=1,
     ),
     row(
