@@ -63,3 +63,12 @@ TAYLOR = "Montavon et al.: Explaining nonlinear classification decisions with de
 
 
 EXTREMAL = "Fong, Patrick, Vedaldi: Understanding Deep Networks via Extremal Perturbations, 2019, arXiv:1910.08485"
+
+
+BLUR_IG = "Xu, Venugopalan, Sundararajan: Attribution in Scale and Space, 2020, arXiv:2004.03383"
+
+
+GUIDED_IG = "Kapishnikov et al.: Guided Integrated Gradients, 2021, arXiv:2106.09788"
+
+
+XRAI = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019, arXiv:1906.02825"

@@ -71,7 +71,9 @@ X[:, 1, 16:21, 3:9] += np.random.default_rng(1).uniform(-0.5, 0.5, (2, 5, 6))
 
 @pytest.mark.parametrize("reward", ["preserve", "delete", "dual", "contrastive"])
 def test_the_mask_lies_where_the_output_comes_from(reward: str) -> None:
-    found = explain(Patches(), "extremal_perturbation", X, target=[0, 1], reward=reward, n_steps=200)
+    found = explain(
+        Patches(), "extremal_perturbation", X, target=[0, 1], reward=reward, n_steps=400 if reward == "delete" else 200
+    )
     assert found.axes == "NHW"
     for values, (own, other) in zip(found.values, (((4, 14), (16, 3)), ((16, 3), (4, 14))), strict=True):
         at_own, at_other = (values[i : i + 5, j : j + 6].mean() for i, j in (own, other))
