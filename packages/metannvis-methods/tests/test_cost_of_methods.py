@@ -124,6 +124,6 @@ def test_the_passes_of_a_method_are_those_that_its_row_says(spec: MethodSpec) ->
         with counting(registry.toolset(spec.toolset)), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             explain(model, spec.key, values, toolset=spec.toolset, **words_of(spec, setting))
-        known = {"factorial": math.factorial, "max": max, **setting}
+        known = {"factorial": math.factorial, "max": max, "len": len, "areas": (0.1,), **setting}
         says = eval(spec.passes, {"__builtins__": {}}, known)  # noqa: S307  # a formula of the row, of this repository
         assert sum(COUNTED) / SAMPLES == says, spec.passes

@@ -115,7 +115,14 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toolset:
 def test_a_toolset_holds_to_the_contract(toy: Toolset) -> None:
     check_toolset(toy)
     check_row(toy, SLOPE, call="__call__")
-    assert {spec.toolset for spec in list_methods()} == {"captum", "grad-cam", "metannvis", "tf-keras-vis", "toy", "zennit"}
+    assert {spec.toolset for spec in list_methods()} == {
+        "captum",
+        "grad-cam",
+        "metannvis",
+        "tf-keras-vis",
+        "toy",
+        "zennit",
+    }
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

@@ -42,7 +42,13 @@ def test_all_is_shown_if_it_ends_badly(capfd):
 
 @pytest.mark.parametrize(
     ("variable", "value", "shown"),
-    [(LIBRARY_MESSAGES, "1", True), (LIBRARY_MESSAGES, "0", False), (LEVEL, "0", True), (LEVEL, "2", True), (LEVEL, "3", False)],
+    [
+        (LIBRARY_MESSAGES, "1", True),
+        (LIBRARY_MESSAGES, "0", False),
+        (LEVEL, "0", True),
+        (LEVEL, "2", True),
+        (LEVEL, "3", False),
+    ],
 )
 def test_who_asks_for_them_sees_them(capfd, monkeypatch, variable, value, shown):
     monkeypatch.setenv(variable, value)

@@ -60,3 +60,15 @@ SENSITIVITY = "Montavon, Samek, Müller: Methods for interpreting deep neural ne
 
 
 TAYLOR = "Montavon et al.: Explaining nonlinear classification decisions with deep Taylor decomposition, 2017, arXiv:1512.02479"
+
+
+EXTREMAL = "Fong, Patrick, Vedaldi: Understanding Deep Networks via Extremal Perturbations, 2019, arXiv:1910.08485"
+
+
+BLUR_IG = "Xu, Venugopalan, Sundararajan: Attribution in Scale and Space, 2020, arXiv:2004.03383"
+
+
+GUIDED_IG = "Kapishnikov et al.: Guided Integrated Gradients, 2021, arXiv:2106.09788"
+
+
+XRAI = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019, arXiv:1906.02825"

@@ -219,7 +219,7 @@ class MethodOutput:
     place
         Which input a sole array lies like.
     channels
-        Whether they still have the channels axis (the last one of a channels-last model, else the one behind the batch).
+        Whether they still have the channels axis.
     delta
         Convergence delta, one a sample.
     axes

@@ -182,8 +182,8 @@ def formula_value(formula: str, known: Mapping[str, Any]) -> float:
 def _known(call: RunningCall, layer: Sequence[int | None]) -> dict[str, Any]:
     """Options of a call, and what formulas of rows name beside them."""
     options = {name: value for name, value in call.call_options.items() if value is not None}
-    features = getattr(load_class(call.spec), "features", None)  # a grid's cells, of which only the method knows
-    return {**options, "features": features(call) if features is not None else _features(call, layer)}
+    counts = getattr(load_class(call.spec), "counts", None)  # of which only the method knows: cells of a grid
+    return {**options, "features": _features(call, layer), **(counts(call) if counts is not None else {})}
 
 
 def _channels(call: RunningCall, layer: Sequence[int | None]) -> int:

@@ -115,12 +115,15 @@ def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
 
 
 def _reduced(array: Array, permutation: Sequence[int] | None, axes: str, adapter: ModelAdapter) -> tuple[Array, str]:
-    """A map that lost the axis of its channels, in the order in which the source has the remaining ones."""
+    """A map that lost its channels, wherever the model that ran had them, in the order in which the source has the others."""
     rank = array.ndim + 1
-    order = list(permutation) if permutation is not None and len(permutation) == rank else list(range(rank))
-    del order[-1 if adapter.channels_last else 1]
-    axes = "".join(axes[k] for k in sorted(order)) if len(axes) == rank else _unknown(array.ndim)
-    return np.ascontiguousarray(np.transpose(array, np.argsort(order))), axes
+    order = tuple(permutation) if permutation is not None and len(permutation) == rank else tuple(range(rank))
+    letters = [axes[k] for k in order] if len(axes) == rank else []
+    usual = rank - 1 if adapter.channels_last else 1
+    lost = letters.index("C") if "C" in letters else usual
+    left = (*order[:lost], *order[lost + 1 :])
+    axes = "".join(axes[k] for k in sorted(left)) if len(axes) == rank else _unknown(array.ndim)
+    return np.ascontiguousarray(np.transpose(array, np.argsort(left))), axes
 
 
 def _without_channels(axes: str) -> str:

@@ -188,7 +188,12 @@ def _weight(theirs: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _pool(
-    theirs: Any, inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    theirs: Any,
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: str = "valid",
+    data_format: str | None = None,
 ) -> Any:
     """A pool; one in three dimensions as a pool over (H, W) and another over D, each of which has a double kernel."""
     keras, tf = require("keras"), require("tensorflow")

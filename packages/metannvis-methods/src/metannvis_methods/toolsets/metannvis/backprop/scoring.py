@@ -13,9 +13,11 @@ from metannvis_methods.registry.toolset import MethodCall, MethodOutput
 from metannvis_methods.toolsets.cam_formulas import MAP_AXES
 from metannvis_methods.toolsets.metannvis.method import picked
 
-__all__ = ["as_map", "at_layer", "gradients", "layer_maps", "repeated", "scores"]
+__all__ = ["as_map", "at_layer", "gradients", "layer_maps", "repeated", "rows_at_once", "scores"]
 
 Array = np.ndarray[Any, Any]
+#: Rows of a pass where nobody says.
+ROWS = 32
 
 
 def scores(call: MethodCall, inputs: Sequence[torch.Tensor], extra: Any = None) -> torch.Tensor:
@@ -24,6 +26,11 @@ def scores(call: MethodCall, inputs: Sequence[torch.Tensor], extra: Any = None) 
     given = repeated(in_order(extra), len(inputs[0]) // samples)
     found: torch.Tensor = picked(call.model(*inputs, *given), call.target, samples)
     return found
+
+
+def rows_at_once(call: MethodCall) -> int:
+    """Copies of the samples that pass at once."""
+    return max(1, (call.batch_size or ROWS) // len(call.inputs[0]))
 
 
 def repeated(tensors: Sequence[Any], copies: int) -> tuple[Any, ...]:

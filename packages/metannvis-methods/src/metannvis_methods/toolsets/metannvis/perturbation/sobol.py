@@ -24,9 +24,9 @@ class Sobol(Method):
     """
 
     @staticmethod
-    def features(call: MethodCall) -> int:
+    def counts(call: MethodCall) -> dict[str, int]:
         """Groups of the feature mask, else cells of the grid."""
-        return number_of_groups(call, int(call.call_options.get("cells", 8)))
+        return {"features": number_of_groups(call, int(call.call_options.get("cells", 8)))}
 
     def attribute(
         self,

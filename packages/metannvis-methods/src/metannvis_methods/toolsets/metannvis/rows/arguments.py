@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metannvis_methods.registry.option_values import Values, number
 from metannvis_methods.registry.spec import Argument, MethodSpec
 
 INPUTS = Argument("inputs", "input", required=True)
@@ -12,6 +13,9 @@ TARGET = Argument("target", "target")
 EXTRA = Argument("additional_forward_args", "extra")
 MASK = Argument("feature_mask", "feature_mask")
 LAYER = Argument("layer", "layer", required=True)
+
+POSITIVE = number(above=0)
+SHARE = Values("a number between 0 and 1", lambda value: POSITIVE.fits(value) and value < 1)
 
 CHANGING = "depends on the baseline"
 ESTIMATE = "is a random estimate: give seed=… to repeat it"

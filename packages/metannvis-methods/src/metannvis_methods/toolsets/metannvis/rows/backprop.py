@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from metannvis_methods.registry.option_values import whole
-from metannvis_methods.registry.references import CAM, LINEAR_APPROXIMATION, SENSITIVITY, TAYLOR
+from metannvis_methods.registry.option_values import Values, number, one_of, whole
+from metannvis_methods.registry.references import (
+    BLUR_IG,
+    CAM,
+    DEEP_LIFT,
+    EXTREMAL,
+    GUIDED_IG,
+    LINEAR_APPROXIMATION,
+    SENSITIVITY,
+    TAYLOR,
+    XRAI,
+)
 from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.toolsets.metannvis.rows.arguments import EXTRA, INPUTS, LAYER, NOISY, PRODUCT, TARGET, row
+from metannvis_methods.toolsets.metannvis.rows.arguments import (
+    BASELINES,
+    CHANGING,
+    EXTRA,
+    INPUTS,
+    LAYER,
+    MASK,
+    NOISY,
+    POSITIVE,
+    PRODUCT,
+    SHARE,
+    TARGET,
+    row,
+)
 
 __all__ = ["BACKPROP"]
 
 N_STEPS = Argument("n_steps", takes=whole(1))
+NOT_NEGATIVE = number(0)
+AREAS = Values(
+    "a tuple of numbers between 0 and 1",
+    lambda value: isinstance(value, (tuple, list)) and bool(value) and all(map(SHARE.fits, value)),
+)
 
 BACKPROP: tuple[MethodSpec, ...] = (
     row(
@@ -41,6 +69,30 @@ BACKPROP: tuple[MethodSpec, ...] = (
         rows_a_sample=1,
     ),
     row(
+        "extremal_perturbation",
+        "extremal:ExtremalPerturbation",
+        call=(
+            INPUTS,
+            TARGET,
+            EXTRA,
+            Argument("areas", takes=AREAS),
+            Argument("reward", takes=one_of("preserve", "delete", "dual", "contrastive")),
+            N_STEPS,
+        ),
+        family="perturbation",
+        gradients=True,
+        summary="smooth mask of a given area under which the output is largest, by gradient descent",
+        passes="n_steps * len(areas)",
+        reference=EXTREMAL,
+        caveats=(
+            "takes as many passes as a slow perturbation, and its mask is one of many that do as well",
+            "blurs what is masked: a blurred input may still say something",
+        ),
+        needs=("logits",),
+        only_calls=True,
+        rows_a_sample=1,
+    ),
+    row(
         "sensitivity_analysis",
         "taylor:SensitivityAnalysis",
         call=(INPUTS, TARGET, EXTRA),
@@ -63,6 +115,67 @@ BACKPROP: tuple[MethodSpec, ...] = (
             "a root that is near may be no input that anybody has seen",
         ),
         needs=("logits",),
+        only_calls=True,
+        rows_a_sample=1,
+    ),
+    row(
+        "blur_integrated_gradients",
+        "paths:BlurIntegratedGradients",
+        call=(INPUTS, TARGET, EXTRA, N_STEPS, Argument("max_sigma", takes=POSITIVE)),
+        summary="gradients summed along the path of ever less blurred inputs",
+        passes="n_steps",
+        reference=BLUR_IG,
+        caveats=("is for inputs with places, and has no baseline but a blurred input, dark at the border",),
+        only_calls=True,
+    ),
+    row(
+        "guided_integrated_gradients",
+        "paths:GuidedIntegratedGradients",
+        call=(
+            INPUTS,
+            TARGET,
+            BASELINES,
+            EXTRA,
+            N_STEPS,
+            Argument("fraction", takes=SHARE),
+            Argument("max_dist", takes=NOT_NEGATIVE),
+        ),
+        summary="gradients summed along a path on which what has the smallest gradients moves first",
+        passes="n_steps",
+        reference=GUIDED_IG,
+        caveats=(CHANGING, "has a path of its own for each output, so that attributions of two cannot be added up"),
+        only_calls=True,
+        rows_a_sample=1,
+    ),
+    row(
+        "xrai",
+        "xrai:Xrai",
+        call=(INPUTS, TARGET, Argument("baselines", "distribution"), MASK, EXTRA, N_STEPS),
+        summary="regions of an image, the one with the most integrated gradients a place first",
+        passes="n_steps * baselines",
+        reference=XRAI,
+        caveats=(CHANGING, "ranks segments, which need not be those of what is seen", "makes segments by scikit-image"),
+        only_calls=True,
+    ),
+    row(
+        "deep_lift_linear",
+        "deep_lift:DeepLiftLinear",
+        call=(INPUTS, TARGET, BASELINES, EXTRA),
+        summary="differences from a baseline by the Linear rule and Rescale, positive and negative ones apart",
+        passes="1",
+        reference=DEEP_LIFT,
+        caveats=(CHANGING, "is deep_lift of Captum but where a network takes maxima"),
+        only_calls=True,
+        rows_a_sample=1,
+    ),
+    row(
+        "deep_lift_reveal_cancel",
+        "deep_lift:DeepLiftRevealCancel",
+        call=(INPUTS, TARGET, BASELINES, EXTRA),
+        summary="differences from a baseline by the Linear rule and RevealCancel, which sees what cancels",
+        passes="1",
+        reference=DEEP_LIFT,
+        caveats=(CHANGING, "has rules for fewer functions than deep_lift of Captum, and refuses others"),
         only_calls=True,
         rows_a_sample=1,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metannvis_methods.registry.option_values import Values, number, one_of, whole
+from metannvis_methods.registry.option_values import Values, one_of, whole
 from metannvis_methods.registry.references import RISE, SOBOL
 from metannvis_methods.registry.spec import Argument, MethodSpec
 from metannvis_methods.toolsets.metannvis.rows.arguments import (
@@ -12,14 +12,13 @@ from metannvis_methods.toolsets.metannvis.rows.arguments import (
     INPUTS,
     MASK,
     PROBABILITIES,
+    SHARE,
     TARGET,
     row,
 )
 
 __all__ = ["PERTURBATION"]
 
-NUMBER = number(above=0)
-PROBABILITY = Values("a number between 0 and 1", lambda value: NUMBER.fits(value) and value < 1)
 MASKS = Values(
     "an array of masks, shape (n, places…), or a tuple of them, one an input",
     lambda value: (
@@ -39,7 +38,7 @@ PERTURBATION: tuple[MethodSpec, ...] = (
             MASK,
             Argument("n_masks", takes=whole(1)),
             Argument("cells", takes=whole(1)),
-            Argument("p", takes=PROBABILITY),
+            Argument("p", takes=SHARE),
             Argument("masks", takes=MASKS),
         ),
         family="perturbation",
