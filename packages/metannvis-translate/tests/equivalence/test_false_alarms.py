@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from metannvis_translate import translate
 from onnx import TensorProto, helper
+from torch import nn
 
 Array = np.ndarray[Any, Any]
 
@@ -81,3 +83,19 @@ def test_a_derivative_that_differences_cannot_tell_says_so() -> None:
     report = translate(proto, "torch", example_inputs=x).report
     assert report is not None
     assert "too small for differences to tell" in report.gradients[0].reason
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+def test_an_empty_background_under_max_pools_is_no_false_alarm(to: str) -> None:
+    """All values of a background are one: beside it they lie so close that a difference crosses kinks of the pools."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(32 * 49, 10),
+    ).eval()  # fmt: skip
+    images = np.zeros((1, 1, 28, 28), np.float32)
+    images[..., 9:19, 12:16] = np.random.default_rng(0).random((10, 4))
+    graph = translate(net, "onnx", example_inputs=images, verify=False).model
+    report = translate(graph, to, example_inputs=images).report
+    assert report is not None and report.passed and all(row.compared for row in report.gradients), str(report)

@@ -11,7 +11,7 @@ import numpy as np
 
 from metannvis_translate.data import ordered, to_arrays
 from metannvis_translate.equivalence.double_decision import decided_in_double, may_be_rounding
-from metannvis_translate.equivalence.gradients import WIDER, gradient_pairs, of_all_samples
+from metannvis_translate.equivalence.gradients import NARROWER, WIDER, gradient_pairs, of_all_samples
 from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import (
     EquivalenceReport,
@@ -294,14 +294,15 @@ def _by_other_differences(
     """
     names = [port.name for port in translation.inputs]
     tried = [pairs]
-    for step in (None, *WIDER):
-        if step is not None:
-            tried.append(gradient_pairs(source, translation, here, there, inputs, outputs, report, step))
+    for step in (None, *WIDER, *(NARROWER if report.dtype == "float64" else ())):
+        found = pairs if step is None else gradient_pairs(source, translation, here, there, inputs, outputs, report, step)
+        if step in WIDER:
+            tried.append(found)
         # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
         for summed in (False, True):
             rows = [
                 (name, of_all_samples(ours), of_all_samples(theirs)) if summed else (name, ours, theirs)
-                for name, (ours, theirs) in zip(names, tried[-1], strict=True)
+                for name, (ours, theirs) in zip(names, found, strict=True)
             ]
             again = with_gradients(report, rows, "")
             if all(row.passed is not False for row in again.gradients):
@@ -312,8 +313,8 @@ def _by_other_differences(
         np.finfo(np.float64).eps * sum(np.abs(array).sum(dtype=np.float64) for array in outputs) / WIDER[-1]
     )
     for k, row in enumerate(gradients):
-        found = [both[k] for both in tried]
-        if row.passed is False and _drowns([(a, b) for a, b in found if a is not None and b is not None], rounding):
+        sides = [both[k] for both in tried]
+        if row.passed is False and _drowns([(a, b) for a, b in sides if a is not None and b is not None], rounding):
             reason = "its derivative is too small for differences to tell: they change from step to step as much as it is off"
             gradients[k] = EquivalenceRow(row.name, reason=reason)
     return dataclasses.replace(done, gradients=tuple(gradients))
