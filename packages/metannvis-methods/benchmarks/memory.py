@@ -67,7 +67,9 @@ def theirs(method: str, model: Any, x: Any, words: dict[str, Any]) -> Callable[[
 
         def run() -> Any:
             for _ in range(0, count, ROWS):
-                shap.attribute(tensor.clone(), 0 * tensor, n_samples=ROWS, target=TARGET, **words)
+                shap.attribute(
+                    tensor.clone(), 0 * tensor, n_samples=ROWS, target=TARGET, return_convergence_delta=True, **words
+                )
 
         return run
     return lambda: captum.attr.IntegratedGradients(model).attribute(
