@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.torch.exporter.traced_calls import Call, Size, Trace, TracedValue, values_in
+from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -22,6 +23,8 @@ __all__ = ["Rules", "Translation"]
 
 #: Node metadata while a graph is made: which call a node belongs to.
 CALL = "metannvis.call"
+#: Signatures of ONNX's operators by domain, name and version: PyTorch's exporter reads the operator's schema for every node.
+_signatures: dict[tuple[str, str, int], Any] = {}
 
 
 class Rules:
@@ -229,8 +232,9 @@ class Translation:
         from onnxscript import evaluator
         from torch.onnx._internal.exporter._building import OpRecorder
 
-        recorder = OpRecorder(self._opset, self._farm)
-        with evaluator.default_as(recorder):
+        recorder, signatures = OpRecorder(self._opset, self._farm), ir.schemas.OpSignature
+        read = functools.partial(_signature, signatures.from_op_schema)
+        with evaluator.default_as(recorder), patched(signatures, "from_op_schema", read):
             made = function(*args, **kwargs)
         for key, found in recorder.functions.items():
             if key not in self.model.functions:
@@ -343,3 +347,10 @@ class Translation:
 def _text(size: Size) -> str:
     text = "s0" if size.factor == 1 else f"{size.factor}*s0"
     return f"{text} + {size.offset}" if size.offset > 0 else f"{text} - {-size.offset}" if size.offset else text
+
+
+def _signature(read: Callable[[Any], Any], schema: Any) -> Any:
+    key = (schema.domain, schema.name, schema.since_version)
+    if key not in _signatures:
+        _signatures[key] = read(schema)
+    return _signatures[key]
