@@ -295,7 +295,9 @@ def _by_other_differences(
     names = [port.name for port in translation.inputs]
     tried = [pairs]
     for step in (None, *WIDER, *(NARROWER if report.dtype == "float64" else ())):
-        found = pairs if step is None else gradient_pairs(source, translation, here, there, inputs, outputs, report, step)
+        found = (
+            pairs if step is None else gradient_pairs(source, translation, here, there, inputs, outputs, report, step)
+        )
         if step in WIDER:
             tried.append(found)
         # samples that act on each other: a difference is what all of them do to one, a gradient what one does to all
