@@ -23,7 +23,8 @@ SAME, APART = 1e-5, 1e-2
 def compared(twins: Twins, method: str, dtype: str, **options: Any) -> Comparison:
     layer = {"layer": next(iter(twins.layers))} if method == "grad_cam" else {}
     model = twins.double if dtype == "float64" else twins.model
-    return compare(model, method, twins.images, target=list(twins.classes), **layer, **options)
+    both = ("captum", "tf-keras-vis")
+    return compare(model, method, twins.images, target=list(twins.classes), toolsets=both, **layer, **options)
 
 
 def worst(found: Comparison) -> float:

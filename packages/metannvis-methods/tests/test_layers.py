@@ -134,7 +134,7 @@ def test_auto_passes_over_convolutions_behind_a_global_pooling(form: str, toolse
 
 
 def test_cams_of_tf_keras_vis_default_to_auto(rgb: Any) -> None:
-    assert explain(rgb.keras, "layer_cam", rgb.x_last, target=0).layer == "conv2"
+    assert explain(rgb.keras, "layer_cam", rgb.x_last, target=0, toolset="tf-keras-vis").layer == "conv2"
 
 
 def test_auto_finds_nothing_in_a_model_without_such_layers() -> None:

@@ -89,7 +89,7 @@ def test_maps_are_the_toolkits(spec: Any, where: str, twins: Any, quiet: None, c
     expected = direct(spec.key, model, x, model.get_submodule(LAYER), own)
     size = (twins.x.shape[3], twins.x.shape[2])
     if spec.key == "deep_feature_factorization":
-        assert (found.axes, found.kind) == ("NKHW", "concepts")
+        assert (found.axes, found.kind) == ("NCHW", "concepts")
         ours = np.stack([scale_cam_image(sample, size) for sample in found.values])
         assert np.abs(ours - expected).max() <= SINGLE
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import DeadlineError, SmoothGrad, UnfitWarning, explain, list_methods
+from metannvis_methods import DeadlineError, Explanation, SmoothGrad, UnfitWarning, explain, list_methods
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_translate.frameworks.requirements import require
 
@@ -356,6 +356,20 @@ def test_words_of_explain(row: Any) -> None:
     assert noisy.values.shape[0] == 3
     with pytest.raises(DeadlineError):
         explain(model, row.key, x, deadline=1e-9, **words)
+
+
+def test_a_record_is_run_again(tmp_path: Any) -> None:
+    model, x, target = plain(bias=True)
+    words: dict[str, Any] = {
+        "composite": ("gamma", {"gamma": 0.5}),
+        "rules": {"conv1": {"z_box": {"low": 0, "high": (1.0,)}}},
+    }
+    found = explain(model, "lrp", x, target=target, toolset="zennit", **words)
+    found.save(tmp_path / "e.npz")
+    loaded = Explanation.load(tmp_path / "e.npz")
+    assert np.array_equal(loaded.rerun(model).values, found.values)
+    again = explain(model, "lrp", x, target=target, toolset="zennit", options=loaded.options)
+    assert np.array_equal(again.values, found.values)
 
 
 def test_a_function_of_the_output_shares_its_value() -> None:

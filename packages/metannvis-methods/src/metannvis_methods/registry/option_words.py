@@ -149,9 +149,9 @@ class Words:
         return isinstance(text, str) and all(self.find(part.partition(":")[0]) is not None for part in text.split(","))
 
     def _is_pair(self, value: Any) -> bool:
-        """Whether it is one word with its options: ``("rotate", {"degree": 2.0})``."""
+        """Whether it is one word with its options: ``("rotate", {"degree": 2.0})``; a record has it as a list."""
         return (
-            isinstance(value, tuple)
+            isinstance(value, tuple if self.several else (tuple, list))
             and len(value) == 2
             and isinstance(value[0], str)
             and not isinstance(value[1], str)

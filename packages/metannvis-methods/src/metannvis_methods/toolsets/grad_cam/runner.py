@@ -51,7 +51,7 @@ def run(call: MethodCall) -> MethodOutput:
         found = _by_formula(call)
     found = np.maximum(found, 0) if call.call_options.get("relu", False) else found
     if call.spec.key == "deep_feature_factorization":
-        return MethodOutput(found, axes="NK" + MAP_AXES[found.ndim - 1][1:], kind="concepts")
+        return MethodOutput(found, axes="NC" + MAP_AXES[found.ndim - 1][1:], kind="concepts")
     arranged = call.arrange is not None or "reshape_transform" in call.init_options
     return MethodOutput(found, over="layer", channels=False, axes=MAP_AXES[found.ndim] if arranged else None)
 

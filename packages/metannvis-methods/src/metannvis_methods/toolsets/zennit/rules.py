@@ -37,6 +37,7 @@ OWN_ACTIVATIONS = ("Clip", "Celu", "HardSigmoid", "SELU", "Shrink")
 OWN_LINEAR = ("Resample", "SameAvgPool", "AvgPool")
 #: Modules that move, choose or leave out elements, so that relevance goes with them as a gradient does.
 MOVES = (
+    "ReLU",  # what it leaves out has no relevance
     *("Identity", "Flatten", "Unflatten", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "Take", "SamePad", "Embedding"),
     *("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "Maximum", "Minimum"),
     *(f"{kind}MaxPool{rank}d" for kind in ("", "Adaptive") for rank in (1, 2, 3)),
@@ -100,7 +101,8 @@ def composite(name: str, options: Mapping[str, Any], stabilizer: float, zero_par
     if name == "epsilon_gamma_box":
         words |= {side: _bound(words[side]) for side in ("low", "high")}
     if name == "excitation_backprop":  # it leaves activations to their gradients, which those of a ReLU are right for
-        words["layer_map"] = [(torch.nn.ReLU, Pass()), (Activation, Pass()), (BatchNorm, Pass())]
+        others = tuple(kind for kind in Activation.__subclass__ if kind is not torch.nn.ReLU)
+        words["layer_map"] = [(others, Pass()), (BatchNorm, Pass())]
     return COMPOSITES[name](**words)
 
 
