@@ -69,6 +69,7 @@ LAYERS: tuple[MethodSpec, ...] = (
         reference=ATTN_LRP,
         caveats=(
             "does not add up to the output: biases take relevance, and so does the softmax of attention",
+            "takes a function that a network composes of products, as GELU of Keras in double precision, for such products",
             "is gradient times input where a network has neither attention nor normalization of layers",
         ),
         needs_canonical=True,
