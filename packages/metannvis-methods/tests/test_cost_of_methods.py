@@ -20,7 +20,7 @@ keras = require("keras")
 SEEN: list[int] = []
 COUNTED: list[int] = []
 #: Options of our own methods.
-OWN = {"n_masks": 7, "n_designs": 3}
+OWN = {"n_masks": 7, "n_designs": 3, "channel": 1}
 #: Options, two of each, which the formulas are worked out for.
 SETTINGS = (
     {"n_steps": 5, "n_samples": 4, "features": 3, "baselines": 3, "channels": 4, "smooth_samples": 3, "steps": 3, "windows": 3, **OWN},

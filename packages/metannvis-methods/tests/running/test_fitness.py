@@ -79,6 +79,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "layer_deep_lift_shap": {"baselines": X[:2] * 0},
     "neuron_deep_lift_shap": {"baselines": X[:2] * 0},
     "cam": {"layer": "norm"},
+    "filter_guided_backprop": {"channel": 1},
     "lime_base": {
         **dict.fromkeys(("interpretable_model", "similarity_func", "perturb_func", "to_interp_rep_transform"), print),
         "perturb_interpretable_space": False,

@@ -51,6 +51,7 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "blur_integrated_gradients": ({"n_steps": 5}, 10),
     "guided_integrated_gradients": ({"n_steps": 5}, 10),
     "xrai": ({"n_steps": 5, "feature_mask": GROUPS["feature_mask"][:1, :1]}, 20),
+    "filter_guided_backprop": ({"channel": 1}, 2),
     "simple_taylor": ({"n_steps": 5}, 24),
     "rise": ({"n_masks": 7}, 14),
     "sobol": ({"n_designs": 3, "cells": 2}, 30),

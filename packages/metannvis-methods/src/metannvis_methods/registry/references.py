@@ -72,3 +72,6 @@ GUIDED_IG = "Kapishnikov et al.: Guided Integrated Gradients, 2021, arXiv:2106.0
 
 
 XRAI = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019, arXiv:1906.02825"
+
+
+ATTN_LRP = "Achtibat et al.: AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for Transformers, 2024, arXiv:2402.05602"

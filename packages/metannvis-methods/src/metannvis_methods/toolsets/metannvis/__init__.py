@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from metannvis_translate.frameworks import get_framework
+
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import MethodCall, MethodOutput, Toolset
 from metannvis_methods.toolsets.load import load_class
@@ -23,6 +28,19 @@ class OwnToolset(Toolset):
     def packages_for(self, spec: MethodSpec) -> tuple[str, ...]:
         """The framework that a row runs in, if it runs in one."""
         return spec.frameworks
+
+    def reasons_to_translate(self, spec: MethodSpec, model: Any, inputs: tuple[Any, ...] | None) -> tuple[str, ...]:
+        """ReLUs that are no modules, of which nobody is told that there are any; attention that one function computes."""
+        if not spec.needs_canonical or not inputs:
+            return ()
+        adapter = adapter_for("torch")
+        with adapter.guarded(model):
+            if spec.key == "attn_lrp":
+                from metannvis_methods.toolsets.metannvis.backprop.attention_relevance import functions_as_a_whole
+
+                return functions_as_a_whole(model, inputs)
+            plugin = get_framework("torch")
+            return tuple(plugin.needs_canonical(model, [to_numpy(value) for value in inputs], relevance=False))
 
     def lacks(self, call: MethodCall) -> Sequence[str]:
         """What is behind the layer, where a method needs something there."""

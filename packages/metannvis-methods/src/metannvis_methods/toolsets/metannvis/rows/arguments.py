@@ -15,10 +15,12 @@ MASK = Argument("feature_mask", "feature_mask")
 LAYER = Argument("layer", "layer", required=True)
 
 POSITIVE = number(above=0)
+NOT_NEGATIVE = number(0)
 SHARE = Values("a number between 0 and 1", lambda value: POSITIVE.fits(value) and value < 1)
 
 CHANGING = "depends on the baseline"
 ESTIMATE = "is a random estimate: give seed=… to repeat it"
+BLIND = "is nearly blind to the weights of the later layers (Adebayo et al., 2018, arXiv:1810.03292)"
 NOISY = "is noisy, and zero where the output is saturated"
 PRODUCT = "is zero where what is explained is, and where the output is saturated"
 PROBABILITIES = "is defined for probabilities: of a model that returns logits it explains those"

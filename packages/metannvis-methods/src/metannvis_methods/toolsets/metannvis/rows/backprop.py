@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metannvis_methods.registry.option_values import Values, number, one_of, whole
+from metannvis_methods.registry.option_values import Values, one_of, whole
 from metannvis_methods.registry.references import (
     BLUR_IG,
     CAM,
@@ -23,6 +23,7 @@ from metannvis_methods.toolsets.metannvis.rows.arguments import (
     LAYER,
     MASK,
     NOISY,
+    NOT_NEGATIVE,
     POSITIVE,
     PRODUCT,
     SHARE,
@@ -33,7 +34,6 @@ from metannvis_methods.toolsets.metannvis.rows.arguments import (
 __all__ = ["BACKPROP"]
 
 N_STEPS = Argument("n_steps", takes=whole(1))
-NOT_NEGATIVE = number(0)
 AREAS = Values(
     "a tuple of numbers between 0 and 1",
     lambda value: isinstance(value, (tuple, list)) and bool(value) and all(map(SHARE.fits, value)),
