@@ -32,8 +32,16 @@ def test_the_page_is_up_to_date(generator: ModuleType) -> None:
 
 def test_the_readme_counts_them() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    counts = [len(list_methods(toolset=toolset)) for toolset in ("captum", "tf-keras-vis")]
-    assert re.search(rf"\[{sum(counts)} methods\].*, {counts[0]} of Captum and {counts[1]} of tf-keras-vis", text)
+    names = {
+        "captum": "Captum",
+        "grad-cam": "pytorch-grad-cam",
+        "metannvis": "our own",
+        "tf-keras-vis": "tf-keras-vis",
+        "zennit": "zennit",
+    }
+    assert f"[{len(list_methods())} methods]" in text
+    for toolset, name in names.items():
+        assert re.search(rf"\b{len(list_methods(toolset=toolset))} of\s{name}", text), toolset
 
 
 def test_a_sanity_check_has_a_source_and_is_of_what_was_studied() -> None:

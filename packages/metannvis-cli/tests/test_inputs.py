@@ -29,7 +29,7 @@ def test_no_input(console):
 def test_what_is_done_to_an_image_is_noted(console, tmp_path):
     Image.new("L", (10, 12)).save(tmp_path / "photo.png")
     assert read_inputs(InputOptions(files=(str(tmp_path / "photo.png"),)), [GRAY], console).shape == (1, 1, 4, 6)
-    assert console.stream.getvalue() == "photo.png: 10 × 12 pixels made 6 × 4\n"
+    assert console.stream.getvalue() == "photo.png: 10 × 12 pixels made 6 × 4, distorted\n"
 
 
 def test_a_missing_file_is_wrong_usage(console, tmp_path):

@@ -82,7 +82,7 @@ TABLE: tuple[Wrong, ...] = (
     Wrong("logits", S, {"logits": "yes"}, I, ("logits is True, False or 'auto', not 'yes'",)),
     Wrong("logits", S, {"logits": 1}, I, ("logits is True, False or 'auto', not 1",)),
     Wrong("logits", S, {"logits": True}, I, ("does not come from a softmax or a sigmoid",), True),
-    Wrong("labels", S, {"labels": "abc"}, I, ("labels is a list of the names of the classes", "'abc'")),
+    Wrong("labels", S, {"labels": "abc.txt"}, I, ("labels: abc.txt cannot be read: No such file",)),
     Wrong("labels", S, {"labels": 3}, I, ("labels is a list of the names of the classes",)),
     Wrong("labels", S, {"labels": ["cat", "dog", "cow"], "target": "cot"}, I, ("no label 'cot'", "Close: ", "cat")),
     Wrong("layer", S, {"layer": LAYER}, I, ("takes no 'layer' and has no layer variant",)),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from metannvis_cli.__about__ import __version__
+from metannvis_cli.command_line import note_arguments
 from metannvis_cli.errors import interruptible
 
 __all__ = ["COMMANDS", "cli"]
@@ -42,6 +43,11 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"metannvis_cli.commands.{name.replace('-', '_')}").command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; results say which command repeats them."""
+        note_arguments(ctx, args)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metannvis_cli.command_line import command_line
 from metannvis_cli.file_names import plain
 from metannvis_cli.options.outputs import DIRECTIONS, SUFFIXES, OutputOptions
 
@@ -26,7 +25,6 @@ __all__ = [
     "check_endings",
     "check_look",
     "check_paths",
-    "command_line",
     "in_folders",
     "is_folder",
     "refuse_unwritable",
@@ -199,11 +197,6 @@ def write(result: Any, output: OutputOptions, names: Names = NO_NAMES) -> None:
                 report(result, new, command=command_line(), **_look_of_page(result, output, names))
             else:
                 result.save(new)
-
-
-def command_line() -> str:
-    """The command that is run, as a shell takes it."""
-    return shlex.join(["metannvis", *sys.argv[1:]])
 
 
 def _make(folder: Path) -> None:

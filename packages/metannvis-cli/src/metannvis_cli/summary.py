@@ -10,8 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from metannvis_cli.command_line import command_line
 from metannvis_cli.input_files import InputSet
-from metannvis_cli.outputs import NO_NAMES, Names, command_line
+from metannvis_cli.outputs import NO_NAMES, Names
 from metannvis_cli.requests import Request
 
 __all__ = ["as_dict", "as_text", "failed", "repeat_of_models", "with_file"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def explain(
     target: Any = None,
     output: int | str | None = None,
     logits: bool | str = "auto",
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str] | str | Path | None = None,
     layer: Any = None,
     neuron: Any = None,
     reshape: Any = None,
@@ -100,7 +101,7 @@ def explain(
         ``False``, or ``"auto"``, for methods that are defined by the score before it (class activation maps, relevance
         propagation). The result has it in ``options``.
     labels
-        Class names, in order.
+        Class names, in order, or the file that has them (:func:`~metannvis_methods.inputs.read_labels`).
     layer
         Name or object of a layer of ``model``, or ``"auto"``: the last convolutional or token layer that has several places. A
         list of them, or ``"convolutions"``, all convolutional layers from deep to shallow: one explanation each, from one
@@ -236,7 +237,9 @@ def _explained(model: Any, method: str, words: Words, end: float | None, *, stac
     result = execute(call)
     if isinstance(result, PendingExplanation):
         names = ", ".join(row.source.name for row in result.layers)
-        raise MissingArgumentError(f"{result.method} of {result.toolset} needs layer=…; there are: {names}")
+        raise MissingArgumentError(
+            f"{result.method} of {result.toolset} needs layer=…; there are: {names}. Or layer='auto'"
+        )
     if words.layer is not None and not isinstance(words.layer, (str, int)):
         words = dataclasses.replace(words, layer=result.layer)
     if call.words.preprocess is not words.preprocess or call.words.device != words.device:

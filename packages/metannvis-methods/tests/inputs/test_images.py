@@ -58,7 +58,7 @@ def test_resizing_is_said(photo):
     port = InputSpec("x", (None, 3, 8, 8), channels_first=True)
     array, note = read_image(photo[0], port, scale="unit", crop=False)
     assert array.shape == (1, 3, 8, 8)
-    assert note == "photo.png: 6 × 4 pixels made 8 × 8"
+    assert note == "photo.png: 6 × 4 pixels made 8 × 8, distorted"
 
 
 def test_cropping_keeps_the_middle(photo):

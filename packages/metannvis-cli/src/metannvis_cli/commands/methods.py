@@ -59,15 +59,16 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
 def _refuse_unknown(wanted: Mapping[str, str | None]) -> None:
     """Tell a framework or a family that no method has from a combination that none has."""
     from metannvis_methods import list_methods
+    from metannvis_translate.frameworks import framework_keys
 
     every = list_methods()
     known = {
-        "framework": {name for row in every for name in row.frameworks or ()},
+        "framework": {*framework_keys(), *(name for row in every for name in row.frameworks)},
         "family": {row.family for row in every},
     }
     for option, names in known.items():
         name = wanted[option]
-        if name is not None and not list_methods(**{option: name}):
+        if name is not None and name not in names:
             raise click.BadParameter(
                 f"unknown {option} {name!r}; there are: {', '.join(sorted(names))}", param_hint=f"--{option}"
             )

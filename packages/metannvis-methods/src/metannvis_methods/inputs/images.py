@@ -135,7 +135,9 @@ def picture_pixels(picture: Any, spec: InputSpec | None, known: Preprocessing) -
     before, size = picture.size, _size(picture.size, spec, known)
     if size != before:
         picture = _resized(picture, size, known)
-        done += (f"{before[0]} × {before[1]} pixels made {size[0]} × {size[1]}",)
+        is_other = before[0] * size[1] != before[1] * size[0]
+        how_made = ", cut" if known.crop and (is_other or known.crop_share < 1) else ", distorted" if is_other else ""
+        done += (f"{before[0]} × {before[1]} pixels made {size[0]} × {size[1]}{how_made}",)
     pixels = np.asarray(picture, np.float32)
     if picture.mode == "F" and mode in ("RGB", "RGBA"):  # of sixteen bits, which Pillow has in grey only
         opaque = [np.full_like(pixels, 255.0)] if mode == "RGBA" else []

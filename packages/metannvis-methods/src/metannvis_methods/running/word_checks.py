@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,17 @@ def seed_word(value: Any) -> int | None:
 
 
 def labels_word(value: Any) -> tuple[Any, ...] | None:
-    """Names of the classes, in order."""
+    """Names of the classes, in order, or of a file that has them."""
     if value is None:
         return None
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Sequence, np.ndarray)):
+    if isinstance(value, (str, Path)):
+        from metannvis_methods.inputs import read_labels
+
+        try:
+            return read_labels(Path(value))
+        except OSError as error:
+            raise InvalidArgumentError(f"labels: {value} cannot be read: {error.strerror}") from error
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, (Sequence, np.ndarray)):
         raise InvalidArgumentError(f"labels is a list of the names of the classes, in order, not {value!r}")
     return tuple(value)
 

@@ -6,7 +6,7 @@ Imported when a method runs, after PyTorch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -102,20 +102,29 @@ class _Watch(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.inside, self.taken = 0, Counter[int]()
+        #: Tensors that are told by their identity, which another one would have after them.
+        self._alive: list[torch.Tensor] = []
         #: Where what a function has padded comes from its input, by the identity of what it returned.
         self.padded: dict[int, torch.Tensor] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.inside and getattr(func, "__name__", "").strip("_") not in ASKS:
             flat = [item for value in args for item in (value if isinstance(value, (tuple, list)) else (value,))]
-            self.taken.update(id(x) for x in flat if isinstance(x, torch.Tensor))
+            self.take(flat)
         found = func(*args, **(kwargs or {}))
         if not self.inside and getattr(func, "__name__", "") in ("pad", "constant_pad_nd"):
             self.pads(found, args[0], lambda x: func(x, *args[1:], **(kwargs or {})))
         return found
 
+    def take(self, values: Iterable[Any]) -> None:
+        """Something outside takes these, or a module does."""
+        tensors = [x for x in values if isinstance(x, torch.Tensor)]
+        self._alive += tensors
+        self.taken.update(map(id, tensors))
+
     def pads(self, found: torch.Tensor, given: torch.Tensor, pad: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Something has been padded by a function."""
+        self._alive.append(found)
         with torch.no_grad():
             one = torch.ones_like(given[:1])
             self.padded[id(found)] = pad(one) - pad(torch.zeros_like(one))
@@ -130,7 +139,7 @@ def _seen(model: torch.nn.Module, layer: torch.nn.Module | None, run: Callable[[
 
     def enter(module: Any, given: Any) -> None:
         watch.inside += 1
-        watch.taken.update(id(x) for x in given if isinstance(x, torch.Tensor))
+        watch.take(given)
 
     def leave(name: str, module: Any, given: Any, output: Any) -> None:
         watch.inside -= 1
