@@ -42,8 +42,7 @@ def command(as_json: bool, console: Console, **wanted: Any) -> None:
 
     with wrong_usage():
         rows = list_methods(**wanted)
-        if not rows:
-            _refuse_unknown(wanted)
+        _refuse_unknown(wanted)
     if as_json:
         echo_json([row.to_dict() for row in rows])
         return
