@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from metannvis_plot import plot
 from metannvis_plot.color import scale
 from metannvis_plot.panels import THIN
@@ -89,6 +90,15 @@ def test_ends_that_have_no_room_beside_the_colours_are_said_below() -> None:
     assert not bar.texts
     assert [label.get_text() for label in bar.get_yticklabels()] == ["−0.0004", "1e−5"]
     assert "positive: for, negative: against" in " ".join(ax.get_xlabel().split())
+
+
+def test_ends_without_room_are_said_of_texts_and_channels_too() -> None:
+    uneven = (-4e-4, 1e-5)
+    text = plot(make_explanation(np.array([[-3e-4, 1e-5]]), "NT"), names=["a", "b"], limits=uneven)
+    layer = of_images(1e-4 * rng.normal(size=(1, 3, 12, 12)), "NCHW", kind="layer", layer="conv5")
+    for figure in (text, plot(layer, kind="channels", limits=uneven)):
+        said = " ".join(" ".join(found.get_text() for found in figure.findobj(Text)).split())
+        assert "positive: for, negative: against" in said
 
 
 def pictures(figure: Figure) -> list[Axes]:
