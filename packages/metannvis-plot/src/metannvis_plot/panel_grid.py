@@ -142,7 +142,7 @@ def notes_of(drawn: Array, notes: list[str], colors: Scale, shape: Sequence[int]
 
 
 def scale_notes(colors: Scale, tall: float) -> list[str]:
-    """What has to be said of a colour scale beside a picture of `tall` inches: its ends too, if its bar has no room for them."""
+    """What has to be said of a colour scale beside a picture of `tall` inches: its ends, if its bar has no room for them."""
     low = tall * colors.evenness < panels.WORDS
     ends = f"positive: {colors.ends[1]}, negative: {colors.ends[0]}" if low and colors.ends else ""
     return [text for text in (colors.note, ends) if text]
