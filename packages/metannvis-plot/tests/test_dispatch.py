@@ -131,7 +131,7 @@ def test_the_results_of_the_methods_package_draw_themselves(tmp_path):
     both = Comparison((one, two), (row,), aligned=False, method="saliency", notes=("sum over channels",))
     assert len(both.plot().axes) == 4
     page = report([one, both], sample=0)
-    for words in ("sum over channels.", "0.999999", "Option abs"):
+    for words in ("(sum over channels).", "0.999999", "Option abs"):
         assert words in page
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from metannvis_plot import plot
 from metannvis_plot.color import scale
 from metannvis_plot.panels import THIN
@@ -26,6 +27,11 @@ def of_images(values: np.ndarray, axes: str = "NHW", **fields: Any) -> Any:
     height, width = values.shape[-2:]
     picture = np.resize(photograph(), (height, width, 3))
     return make_explanation(values, axes, inputs=np.stack([picture] * len(values)), input_axes="NHWC", **fields)
+
+
+def gradients(size: float = 1e-4) -> Any:
+    """Signed values of that size, whose numbers beside the colour bar are long."""
+    return of_images(size * np.linspace(-4.4, 4.4, 24 * 24).reshape(1, 24, 24))
 
 
 def named(count: int) -> dict[str, Any]:
@@ -58,6 +64,14 @@ CASES: dict[str, Callable[[], Figure]] = {
     "one position": lambda: plot(make_explanation(np.array([[3.0]]), "NL", inputs=np.array([[1.0]]), input_axes="NL")),
     "one feature": lambda: plot(make_explanation(np.array([[3.0]]), "NF")),
     "one voxel": lambda: plot(make_explanation(np.ones((1, 1, 1, 1)), "NDHW"), kind="volume"),
+    **{
+        f"signed and small, {kind}": lambda kind=kind: plot(gradients(), kind=kind)
+        for kind in ("overview", "heatmap", "overlay")
+    },
+    "signed and small, grid": lambda: plot([gradients()] * 2, kind="grid"),
+    "signed and small, comparison": lambda: plot([gradients(), gradients(1.1e-4)], kind="comparison"),
+    "signed and smallest": lambda: plot([gradients(-1.1e-200)] * 2, kind="grid"),
+    "zero near an end": lambda: plot([gradients()] * 2, kind="grid", limits=(-4e-4, 1e-5)),
     "few slices": lambda: plot(make_explanation(ramp(64, 64, 3)[np.newaxis], "NDHW"), kind="volume"),
 }
 
@@ -67,6 +81,24 @@ def test_nothing_is_cut_off(case: str) -> None:
     from .test_gallery import check_words
 
     check_words(CASES[case](), on_patches="word" in case)
+
+
+def test_ends_that_have_no_room_beside_the_colours_are_said_below() -> None:
+    """Where zero is near an end, no words and no label of it fit between them."""
+    (ax,) = plot(gradients(), kind="heatmap", limits=(-4e-4, 1e-5)).axes
+    (bar,) = ax.child_axes
+    assert not bar.texts
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["−0.0004", "1e−5"]
+    assert "positive: for, negative: against" in " ".join(ax.get_xlabel().split())
+
+
+def test_ends_without_room_are_said_of_texts_and_channels_too() -> None:
+    uneven = (-4e-4, 1e-5)
+    text = plot(make_explanation(np.array([[-3e-4, 1e-5]]), "NT"), names=["a", "b"], limits=uneven)
+    layer = of_images(1e-4 * rng.normal(size=(1, 3, 12, 12)), "NCHW", kind="layer", layer="conv5")
+    for figure in (text, plot(layer, kind="channels", limits=uneven)):
+        said = " ".join(" ".join(found.get_text() for found in figure.findobj(Text)).split())
+        assert "positive: for, negative: against" in said
 
 
 def pictures(figure: Figure) -> list[Axes]:

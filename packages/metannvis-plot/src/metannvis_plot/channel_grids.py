@@ -28,7 +28,7 @@ from metannvis_plot.canvas import (
 from metannvis_plot.captions import caption, plain, wrap
 from metannvis_plot.color import LINES
 from metannvis_plot.options import Asked, ChannelsOptions, spelled_out
-from metannvis_plot.panel_grid import foot_of
+from metannvis_plot.panel_grid import foot_of, scale_notes
 from metannvis_plot.series import zero_line
 from metannvis_plot.subjects import Subject
 
@@ -151,7 +151,7 @@ def _maps(
     common = asked.scale(subject, *(values for _, values in found))
     height = max(0.4, min(CELL * shape[0] / shape[1], 2.5))
     note = f"{shape[0]} × {shape[1]}; " + ("one colour scale for all" if shared else "a colour scale each")
-    note = "; ".join(text for text in (note, common.note if shared else "", more) if text)
+    note = "; ".join(text for text in (note, *(scale_notes(common, height) if shared else []), more) if text)
     figure, places = _cells(len(found), height, 0.0 if shared else 0.45, head, names, foot_of([subject], note))
     for (_, values), ax in zip(found, places, strict=True):
         colors = common if shared else asked.scale(subject, values)

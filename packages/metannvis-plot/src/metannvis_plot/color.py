@@ -60,6 +60,12 @@ class Scale:
         return [self.low, 0.0 if self.low < 0 < self.high else middle, self.high]
 
     @property
+    def evenness(self) -> float:
+        """Twice the share of the shorter part of the scale, below or above its middle tick: 1 if both are equal."""
+        low, middle, high = self.ticks
+        return 2 * min(middle - low, high - middle) / (high - low)
+
+    @property
     def tick_labels(self) -> list[str]:
         """The ticks in few characters, with a minus sign and no hyphen."""
         return [number(tick).replace("-", "\N{MINUS SIGN}") for tick in self.ticks]

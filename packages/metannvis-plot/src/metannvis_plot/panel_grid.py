@@ -138,9 +138,14 @@ def size_text(picture: Array) -> str:
 def notes_of(drawn: Array, notes: list[str], colors: Scale, shape: Sequence[int] = ()) -> list[str]:
     """Size, reduction and colour scale of a map, in words; `shape` is that of the picture that it lies over, if not its own."""
     height, width = (shape or drawn.shape)[:2]
-    low = (PANEL - BAR) * height / width < panels.WORDS
-    ends = [f"positive: {colors.ends[1]}, negative: {colors.ends[0]}"] if low and colors.ends else []
-    return [size_text(drawn), *notes, *([colors.note] if colors.note else []), *ends]
+    return [size_text(drawn), *notes, *scale_notes(colors, (PANEL - BAR) * height / width)]
+
+
+def scale_notes(colors: Scale, tall: float) -> list[str]:
+    """What has to be said of a colour scale beside a picture of `tall` inches: its ends, if its bar has no room for them."""
+    low = tall * colors.evenness < panels.WORDS
+    ends = f"positive: {colors.ends[1]}, negative: {colors.ends[0]}" if low and colors.ends else ""
+    return [text for text in (colors.note, ends) if text]
 
 
 def how_beside(subject: Subject, ax: Axes | None) -> list[str]:

@@ -21,8 +21,10 @@ from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, characters, inches
 from metannvis_plot.captions import number, wrap
 from metannvis_plot.color import Scale, note_ink
 
-#: Inches of a picture below which its colour bar has no room for words, and none for a tick in its middle.
+#: Inches of a colour bar, twice its shorter half, below which it has no room for words, and none for a tick in its middle.
 WORDS, LOW = 0.75, 0.4
+#: Points of a tick of a colour bar, between it and its label, and from the end of the bar to the line next to that label.
+TICK, PAD, LINE = 2.0, 3.5, 1.25 * NOTE_SIZE
 #: Inches that the shorter side of a picture has at least: one of a single row is drawn with pixels that are no squares.
 THIN = 0.25
 
@@ -145,23 +147,25 @@ def colorbar(ax: Axes, colors: Scale) -> Axes:
     width = max(0.3, min(width, height * columns / rows))
     bar = ax.inset_axes((1 + 0.08 / width, 0.0, 0.11 / width, 1.0))
     ax.figure.colorbar(ScalarMappable(Normalize(colors.low, colors.high), colors.cmap), cax=bar)
-    step = 2 if tall < LOW else 1  # both ends alone
+    room = tall * colors.evenness
+    step = 2 if room < LOW else 1  # both ends alone
     bar.set_yticks(colors.ticks[::step], colors.tick_labels[::step])
     lower, *_, upper = bar.get_yticklabels()  # beside the bar, where no note is; outside it where they would meet
     lower.set_verticalalignment("top" if tall < LOW / 2 else "bottom")
     upper.set_verticalalignment("bottom" if tall < LOW / 2 else "top")
     bar.minorticks_off()
-    bar.tick_params(labelsize=NOTE_SIZE, length=2)
-    for word, at, side in zip(
-        (colors.ends or ()) if tall >= WORDS else (), (0.0, 1.0), ("bottom", "top"), strict=False
+    bar.tick_params(labelsize=NOTE_SIZE, length=TICK, pad=PAD)
+    # In the column of the labels, each in the line next to its end: however wide a number is, they do not meet.
+    for word, at, line, side in zip(
+        (colors.ends or ()) if room >= WORDS else (), (0, 1), (LINE, -LINE), ("bottom", "top"), strict=False
     ):
-        bar.text(
-            0.72 / 0.11,
-            at,
+        bar.annotate(
             word,
-            transform=bar.transAxes,
-            rotation=90,
-            ha="right",
+            (1, at),
+            (TICK + PAD, line),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="left",
             va=side,
             fontsize=NOTE_SIZE,
             color=note_ink(),

@@ -20,7 +20,7 @@ from metannvis_plot.captions import caption, plain
 from metannvis_plot.color import Scale
 from metannvis_plot.fonts import inches_of
 from metannvis_plot.options import Asked, TextOptions, spelled_out
-from metannvis_plot.panel_grid import BAR, foot_of, text_height
+from metannvis_plot.panel_grid import BAR, foot_of, scale_notes, text_height
 from metannvis_plot.series import row_of
 
 SIZE = 11.0  # points
@@ -69,14 +69,13 @@ def text(
     ]
     scales = [asked.scale(subject, row) for (subject, _), (row, _) in zip(cells, rows, strict=True)]
     lines = [_lines(line) for line in words]
+    tall = [max(LEADING * (placed[-1][1] + 1), LEAST) for placed in lines]
     said = [
-        (caption(subject, index, asked.title), [*notes, *([colors.note] if colors.note else [])])
-        for (subject, index), (_, notes), colors in zip(cells, rows, scales, strict=True)
+        (caption(subject, index, asked.title), [*notes, *scale_notes(colors, height)])
+        for (subject, index), (_, notes), colors, height in zip(cells, rows, scales, tall, strict=True)
     ]
     below = foot_of(found, more)
-    heights = [
-        (max(LEADING * (placed[-1][1] + 1), LEAST), *text_height([s])) for placed, s in zip(lines, said, strict=True)
-    ]
+    heights = [(height, *text_height([s])) for height, s in zip(tall, said, strict=True)]
     width = WIDTH + BAR
     figure, places = lay_out(heights, 1, width, WIDTH, bottom=foot_height(below, width))
     for (place,), placed, line, (row, _), colors, (above, notes) in zip(
