@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +217,25 @@ def test_sizes_that_cannot_stay_free_are_fixed_and_told() -> None:
     translation = translate(free_program(Attention().eval()), "keras", example_inputs=images(2, 8, 12, "float32"))
     assert translation.inputs[0].source_shape == (None, 3, 8, 12)
     assert any("fixed beside the batch" in note for note in translation.notes)
+
+
+class Pyramid(nn.Module):
+    """Adds a map to one of another size, whatever the two are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, stride=2, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        fine = self.fine(x)
+        return fine + functional.interpolate(self.coarse(fine), size=fine.shape[-2:], mode="nearest")
+
+
+@pytest.mark.parametrize("to", ["torch", "keras"])
+def test_a_translation_that_computes_with_sizes_is_freed(to: str) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 9, 10)).astype("float32")
+    translation = translate(Pyramid().eval(), to, example_inputs=x, shapes=FREE, verify=False)
+    kept = weakref.ref(translation.model)
+    del translation
+    gc.collect()
+    assert kept() is None

@@ -155,6 +155,13 @@ class GraphImporter(ConverterContext):
 
     def run(self) -> BuiltModel:
         """Convert every node and return the finished model."""
+        try:
+            return self._converted()
+        finally:
+            # Arrays of sizes refer to this, and Python's collector does not look into arrays: nothing here would ever be freed.
+            self.values.clear()
+
+    def _converted(self) -> BuiltModel:
         graph = self.hub.model.graph
         orders = {}
         ports = {port.value: port for port in self.hub.inputs}
