@@ -45,7 +45,7 @@ ROWS: list[tuple[list[str], int, str]] = [
     (["layers", "script.pt"], 1, 'torch.onnx.export(net, (x,), "script.onnx"'),
     (["layers", "only.weights.h5"], 1, 'net.save("only.keras")'),
     (["layers", "lambda.keras"], 1, "holds a Lambda layer"),
-    (["layers", "custom.keras"], 1, "custom.keras needs the class 'Twice', which Keras does not know here"),
+    (["layers", "custom.keras"], 1, "custom.keras cannot be loaded: it needs the class 'Twice', which Keras does not know here"),
     (["layers", "net.pt", "--architecture", "nothing:make"], 1, "--architecture nothing:make is not there"),
     (["layers", "net.pt", "--architecture", "architecture:made"], 1, "has no attribute 'made'"),
     (["layers", "net.pt", "--architecture", "architecture"], 1, "it reads 'package.module:factory'"),

@@ -164,9 +164,9 @@ def loading(path: Path, held: int) -> Iterator[None]:
             unknown = UNKNOWN.search(str(error))
             if unknown:
                 raise InvalidModelError(
-                    f"{path.name} needs the {unknown[1]} {unknown[2]!r}, which Keras does not know here: import the module "
-                    "that registers it first, or save the network where it is known as a SavedModel folder, by "
-                    "net.export(FOLDER) (`metannvis export-help FILE` has the lines)"
+                    f"{path.name} cannot be loaded: it needs the {unknown[1]} {unknown[2]!r}, which Keras does not know here: "
+                    "import the module that registers it first, or save the network where it is known as a SavedModel "
+                    "folder, by net.export(FOLDER) (`metannvis export-help FILE` has the lines)"
                 ) from error
             raise InvalidModelError(
                 f"{path.name} cannot be loaded, its configuration and weights make no model: {_said(error)}"
