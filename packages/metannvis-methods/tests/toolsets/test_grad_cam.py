@@ -13,7 +13,7 @@ from metannvis_methods.errors import InvalidArgumentError, ToolsetError
 from metannvis_translate.frameworks.requirements import require
 
 torch = require("torch")
-toolkit = pytest.importorskip("pytorch_grad_cam")
+import pytorch_grad_cam as toolkit  # noqa: E402
 from pytorch_grad_cam.utils.image import scale_cam_image  # noqa: E402
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget  # noqa: E402
 

@@ -15,7 +15,6 @@ from metannvis_translate.frameworks.requirements import require
 torch = require("torch")
 require("tensorflow")
 nn = torch.nn
-pytest.importorskip("zennit")
 from captum.attr._utils.custom_modules import Addition_Module  # noqa: E402
 from zennit import composites as zc  # noqa: E402
 from zennit import rules as zr  # noqa: E402
