@@ -482,3 +482,14 @@ def test_words_have_the_options_of_the_classes() -> None:
             assert set(word.options) - {"name"} == theirs, word.name
     text = describe_method("activation_maximization")
     assert "regularizers, words: total_variation(weight, name), norm(weight, p, name)" in text
+
+
+def test_a_filter_of_a_layer_may_be_beyond_its_places() -> None:
+    """The target is a channel there, and the layer has more of them than rows."""
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, keras.layers.Conv2D(6, 3, name="conv")(image))
+    words: dict[str, Any] = {"toolset": "tf-keras-vis", "model_modifier": {"extract": "conv"}, "steps": 2, "seed": 0}
+    start = np.zeros((1, 4, 4, 1), np.float32)
+    assert explain(model, "activation_maximization", start, target=5, **words).values.shape == start.shape
+    with pytest.raises(InvalidArgumentError, match="target 6 is out of range"):
+        explain(model, "activation_maximization", start, target=6, **words)

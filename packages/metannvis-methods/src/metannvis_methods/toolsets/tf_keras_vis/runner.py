@@ -175,8 +175,9 @@ def _name_layer(call: MethodCall, own: Any, arguments: dict[str, Any]) -> None:
 def _check_positions(positions: Sequence[Any], shape: tuple[int | None, ...]) -> None:
     """Refuse outputs that there are not; nobody else has looked where a run has no inputs."""
     for item in positions:
-        places = item if isinstance(item, tuple) else (item,)
-        if any(size is not None and not -size <= k < size for k, size in zip(places, shape[1:], strict=False)):
+        # a number is a channel, wherever in the output
+        places, sizes = (item, shape[1:]) if isinstance(item, tuple) else ((item,), shape[-1:])
+        if any(size is not None and not -size <= k < size for k, size in zip(places, sizes, strict=False)):
             raise InvalidArgumentError(f"target {item!r} is out of range: the output has shape {shape}")
 
 
