@@ -11,7 +11,14 @@ import numpy as np
 
 from metannvis_translate.data import ordered, to_arrays
 from metannvis_translate.equivalence.double_decision import decided_in_double, may_be_rounding
-from metannvis_translate.equivalence.gradients import NARROWER, WIDER, gradient_pairs, of_all_samples
+from metannvis_translate.equivalence.gradients import (
+    NARROWER,
+    WIDER,
+    cotangents_of,
+    gradient_pairs,
+    of_all_samples,
+    placed_cotangents,
+)
 from metannvis_translate.equivalence.ports import as_float, from_places, to_source_layout, to_target_layout
 from metannvis_translate.equivalence.report import (
     EquivalenceReport,
@@ -20,7 +27,7 @@ from metannvis_translate.equivalence.report import (
     make_report,
     with_gradients,
 )
-from metannvis_translate.equivalence.runs import NoGradientError, by_name, target_runs
+from metannvis_translate.equivalence.runs import NoGradientError, by_name, recorded, target_runs
 from metannvis_translate.equivalence.saturation import without_saturated
 from metannvis_translate.equivalence.ties import beside_ties, without_open
 from metannvis_translate.errors import InvalidArgumentError
@@ -224,7 +231,10 @@ def _compared(
         notes = (*notes, *(f"held to {LIMIT:.0e}: {row}" for row in translation.single_precision))
     inputs = [as_float(array, dtype) for array in inputs]
     rows = layers.rows
-    first = here.run(source, inputs[:], layers=[row.source.name for row in rows])
+    # one run gives layers and gradients: of a source only where it surely computes the same with gradients and without
+    at_once = gradients and bool(rows) and any(array.dtype.kind == "f" for array in inputs)
+    weights = cotangents_of if at_once and here.gradients_by_tape else None
+    first = recorded(here, source, inputs, [row.source.name for row in rows], weights)
     outputs = first.outputs
     placed = [to_target_layout(array, port.permutation) for array, port in zip(inputs, translation.inputs, strict=True)]
     names = list(dict.fromkeys(row.target.name for row in rows))
@@ -232,7 +242,8 @@ def _compared(
         source=here.label, target=there.label, dtype=dtype, tolerance=tolerance, outputs=[], layers=[], notes=notes
     )
     with target_runs(there, blank):
-        ours = there.run(translation.model, placed, layers=names)
+        placed_weights = placed_cotangents(outputs, translation.outputs) if at_once and there.differentiable else None
+        ours = recorded(there, translation.model, placed, names, placed_weights)
     theirs = from_places(ours.outputs, translation.outputs)
     found = [to_source_layout(a, port.permutation) for port, a in zip(translation.outputs, theirs, strict=True)]
     report = make_report(
@@ -255,6 +266,7 @@ def _compared(
         notes=notes,
         by_differences=not (here.differentiable and there.differentiable),
     )
+    ran = (ours.gradients, first.gradients)
     del first, ours, theirs  # values of every layer are most of what is held
     pairs: list[tuple[Array | None, Array | None]] = [(None, None)] * len(inputs)
     no_gradient = "gradients were not asked for"
@@ -264,7 +276,7 @@ def _compared(
         no_gradient = "it is no float tensor, or no output is"
         if all(any(a.dtype.kind == "f" for a in side) for side in (inputs, outputs)):
             try:
-                pairs = gradient_pairs(source, translation, here, there, inputs, outputs, report)
+                pairs = gradient_pairs(source, translation, here, there, inputs, outputs, report, ran=ran)
             except NoGradientError as error:
                 no_gradient = str(error)
     names = [port.name for port in translation.inputs]

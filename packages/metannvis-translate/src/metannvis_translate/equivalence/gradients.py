@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from metannvis_translate.equivalence.report import EquivalenceReport
 from metannvis_translate.equivalence.runs import NoGradientError, source_runs, target_runs
 from metannvis_translate.errors import InvalidModelError, first_line
 from metannvis_translate.frameworks.protocol import Framework
-from metannvis_translate.translation import Translation
+from metannvis_translate.translation import Port, Translation
 
 #: Random directions along which gradients are compared where a side has none of its own, and the step of a difference.
 DIRECTIONS, STEP = 4, 1e-6
@@ -34,11 +35,17 @@ def gradient_pairs(
     outputs: Arrays,
     report: EquivalenceReport,
     step: float = STEP,
+    ran: Sequence[Sequence[Array | None] | None] = (None, None),
 ) -> list[tuple[Array | None, Array | None]]:
     """Input gradients (target's, source's) of a random combination of the float outputs, in the source's layout.
 
     Where one side has no gradients (an ONNX graph), both are compared along a few random directions, the missing ones taken
     as central differences in double precision.
+
+    Parameters
+    ----------
+    ran
+        Gradients (target's, source's) that a run with :func:`cotangents_of` has given already, each in its model's layout.
     """
     random = np.random.default_rng(SEED)
     cotangents = [_cotangent(array, random) for array in outputs]
@@ -46,19 +53,18 @@ def gradient_pairs(
     whole = here.differentiable and there.differentiable
     by_samples = _by_samples(inputs, outputs)
     sides = []
-    for framework, model, ports, outs in (
-        (there, translation.model, translation.inputs, translation.outputs),
-        (here, source, None, None),
+    for framework, model, ports, outs, known in (
+        (there, translation.model, translation.inputs, translation.outputs, ran[0]),
+        (here, source, None, None, ran[1]),
     ):
         given = [to_target_layout(a, p.permutation) for a, p in zip(inputs, ports, strict=True)] if ports else inputs
-        weights = (
-            [to_target_layout(a, p.permutation) for a, p in zip(cotangents, outs, strict=True)] if outs else cotangents
-        )
-        weights = to_places(weights, outs) if outs else weights
+        weights = placed_cotangents(outputs, outs) if outs else cotangents
         runs = target_runs(there, report) if ports else source_runs(here)
         if framework.differentiable:
-            with runs:
-                found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
+            found = list(known or [])
+            if not found:
+                with runs:
+                    found = framework.run(model, given, cotangents=weights).gradients or [None] * len(inputs)
             if ports:
                 found = [
                     None if g is None else to_source_layout(g, p.permutation) for g, p in zip(found, ports, strict=True)
@@ -87,6 +93,12 @@ def cotangents_of(outputs: Arrays) -> Arrays:
     """Weights of the random combination of the outputs whose gradients are compared."""
     random = np.random.default_rng(SEED)
     return [_cotangent(array, random) for array in outputs]
+
+
+def placed_cotangents(outputs: Arrays, ports: Sequence[Port]) -> Arrays:
+    """The same weights in the target's layout and order, of the source's outputs."""
+    weights = [to_target_layout(a, p.permutation) for a, p in zip(cotangents_of(outputs), ports, strict=True)]
+    return to_places(weights, ports)
 
 
 def _cotangent(output: Array, random: np.random.Generator) -> Array:

@@ -7,7 +7,9 @@ compared by their relative L2 distance and cosine a sample, since a ReLU or max-
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,8 +20,8 @@ from metannvis_translate.errors import InvalidArgumentError
 __all__ = ["EquivalenceReport", "EquivalenceRow", "Tolerance", "compare_arrays", "make_report", "with_gradients"]
 
 Array = np.ndarray[Any, Any]
-#: Numbers that are compared at a time.
-BLOCK = 1 << 20
+#: Numbers that are compared at a time: in double precision, one MiB.
+BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,12 @@ def compare_arrays(
         )
     if source.size == 0:
         return EquivalenceRow(name, reason="it is empty", target=target)
-    samples = (source.shape[0], -1) if source.ndim else (1, 1)
-    ours, source = ours.reshape(samples), source.reshape(samples)
+    if not source.ndim:
+        ours, source = ours.reshape(1), source.reshape(1)
     figures = _Figures()
-    for start in range(0, len(source), BLOCK):
-        sums = _sums(ours[start : start + BLOCK], source[start : start + BLOCK])
+    rows = max(BLOCK // max(source[0].size, 1), 1)
+    for start in range(0, len(source), rows):
+        sums = _sums(ours[start : start + rows], source[start : start + rows])
         if sums is None:
             reason = "infinities or NaN at different places"
             return EquivalenceRow(
@@ -230,31 +233,53 @@ class _Figures:
 
 
 def _sums(ours: Array, source: Array) -> _Sums | None:
-    """Sums over each sample in double precision, a block of columns at a time; None where both are not finite alike.
+    """Sums over each sample in double precision, a piece at a time; None where both are not finite alike.
 
-    Copies of whole values in double precision would take several times what both models hold.
+    Copies of whole values in double precision would take several times what both models hold, and a piece that the
+    processor's cache holds is read again for nothing.
     """
     sums = _Sums(*(np.zeros(len(source)) for _ in dataclasses.fields(_Sums)))
     wide = np.complex128 if np.iscomplexobj(ours) or np.iscomplexobj(source) else np.float64
-    columns = max(BLOCK // len(source), 1)
-    for start in range(0, source.shape[1], columns):
-        a, b = (np.asarray(x[:, start : start + columns], dtype=wide) for x in (ours, source))
-        finite = np.isfinite(b)
-        if not finite.all():
+    for piece in _pieces(source.shape):
+        a, b = (np.array(x[piece], dtype=wide, order="C").reshape(len(source), -1) for x in (ours, source))
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = _products(a, a), _products(b, b)
+        if not np.isfinite(squares).all():  # or they are too large to be squared
+            finite = np.isfinite(b)
             if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
                 return None
             a, b = np.where(finite, a, 0), np.where(finite, b, 0)
-        elif not np.isfinite(a).all():
-            return None
-        difference = a - b
-        error = np.abs(difference)
-        np.maximum(sums.max_error, error.max(axis=1), out=sums.max_error)
+            with np.errstate(over="ignore"):
+                squares = _products(a, a), _products(b, b)
+        sums.squares_a += squares[0]
+        sums.squares_b += squares[1]
+        sums.products += _products(a, b)
         np.maximum(sums.max_b, np.abs(b).max(axis=1), out=sums.max_b)
-        sums.squares_a += np.linalg.norm(a, axis=1) ** 2
-        sums.squares_b += np.linalg.norm(b, axis=1) ** 2
-        sums.squares_error += np.linalg.norm(difference, axis=1) ** 2
-        sums.products += (a * b.conj()).sum(axis=1).real
+        np.subtract(a, b, out=a)
+        sums.squares_error += _products(a, a)
+        np.maximum(sums.max_error, np.abs(a).max(axis=1), out=sums.max_error)
     return sums
+
+
+def _products(a: Array, b: Array) -> Array:
+    """Inner products of the rows, their real parts."""
+    return np.asarray(np.einsum("ij,ij->i", a, b.conj() if np.iscomplexobj(b) else b).real)
+
+
+def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Places of pieces of at most :data:`BLOCK` numbers or one row, each with all samples, which stand on axis 0.
+
+    They are cut from an array as it lies, a transposed one without a copy of the whole.
+    """
+    sizes = [math.prod((shape[0], *shape[k + 1 :])) for k in range(len(shape))]
+    axis = next((k for k in range(1, len(shape)) if sizes[k] <= BLOCK), len(shape) - 1)
+    if axis == 0:
+        yield (slice(None),)
+        return
+    step = max(BLOCK // max(sizes[axis], 1), 1)
+    for before in itertools.product(*(range(size) for size in shape[1:axis])):
+        for start in range(0, shape[axis], step):
+            yield (slice(None), *before, slice(start, start + step))
 
 
 def _ratio(error: Array, scale: Array) -> Array:

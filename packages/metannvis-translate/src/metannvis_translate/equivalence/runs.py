@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from metannvis_translate.data import Array
+from metannvis_translate.data import Array, Arrays
 from metannvis_translate.equivalence.ports import as_float
 from metannvis_translate.equivalence.report import EquivalenceReport
-from metannvis_translate.errors import EquivalenceError, MetannvisError
-from metannvis_translate.frameworks.protocol import Framework, Run
+from metannvis_translate.errors import EquivalenceError, MetannvisError, first_line
+from metannvis_translate.frameworks.protocol import Cotangents, Framework, Run
+
+log = logging.getLogger(__name__)
 
 
 class WithConstants:
@@ -69,6 +72,20 @@ class ByName:
 def by_name(framework: Framework, names: Sequence[str]) -> Framework:
     """The framework, as it runs a model whose inputs have these names, if names mean something to it."""
     return cast("Framework", ByName(framework, names)) if getattr(framework, "runs_by_name", False) else framework
+
+
+def recorded(
+    framework: Framework, model: Any, inputs: Arrays, layers: Sequence[str], cotangents: Cotangents | None
+) -> Run:
+    """A run that records layers, with gradients if there are weights of the outputs for them and the model has any."""
+    if cotangents is not None:
+        try:
+            # a function of the outputs only where the framework is one that takes it
+            return framework.run(model, inputs[:], layers=layers, cotangents=cotangents)  # type: ignore[arg-type]
+        # whatever stands in the way of gradients is told where they are asked for by themselves
+        except Exception as error:  # noqa: BLE001
+            log.debug("layers and gradients are had one after the other: %s", first_line(error))
+    return framework.run(model, inputs[:], layers=layers)
 
 
 class NoGradientError(Exception):

@@ -42,6 +42,8 @@ __all__ = [
 #: ``progress(done, total, stage)``
 Progress = Callable[[int, int, str], None]
 Array = np.ndarray[Any, Any]
+#: Weights of the outputs in the sum that is differentiated; as a function of the outputs where a framework takes one.
+Cotangents = Sequence[Array] | Callable[[list[Array]], Sequence[Array]]
 
 
 class EngineDeclinedError(UnsupportedOperatorError):
@@ -153,6 +155,8 @@ class Framework(Protocol):
     engines: tuple[str, ...]
     #: Whether :meth:`run` gives gradients; differences are taken where it does not.
     differentiable: bool
+    #: Whether a run that is asked for gradients computes its outputs and layers just as one that is not.
+    gradients_by_tape: bool
     #: Other names that users have for it, in lower case.
     aliases: Sequence[str]
     #: Modules that its models need, as :func:`require` is given them.
@@ -215,7 +219,8 @@ class Framework(Protocol):
         """Run a model in inference mode; the model stays as it is.
 
         ``layers`` names layers whose outputs are wanted (those that the model lacks are left out of the result).
-        ``cotangents``, one an output, asks for input gradients.
+        ``cotangents``, one an output, asks for input gradients; where :attr:`gradients_by_tape`, also as a function of the
+        outputs.
         """
 
     def as_float64(self, model: Any) -> Any:
@@ -289,6 +294,7 @@ class FrameworkBase:
     packages: Sequence[str] = ()
     channels_last: bool | None = None
     fixes_sizes: bool = False
+    gradients_by_tape: bool = False
     saves_folders: bool = False
 
     @property

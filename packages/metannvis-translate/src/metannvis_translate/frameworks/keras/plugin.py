@@ -20,7 +20,15 @@ from metannvis_translate.frameworks.keras.saved_models import load_saved_model
 from metannvis_translate.frameworks.keras.saving import is_loaded, save_file, save_folder
 from metannvis_translate.frameworks.keras.state import generators, plain_mode
 from metannvis_translate.frameworks.keras.tf_graphs import signature_of
-from metannvis_translate.frameworks.protocol import BuiltModel, DeclaredInput, FrameworkBase, Importer, Progress, Run
+from metannvis_translate.frameworks.protocol import (
+    BuiltModel,
+    Cotangents,
+    DeclaredInput,
+    FrameworkBase,
+    Importer,
+    Progress,
+    Run,
+)
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
 from metannvis_translate.layers import LayerInfo, ModelDescription
@@ -59,6 +67,7 @@ class TensorFlow(FrameworkBase):
     suffixes = (".keras", ".h5", ".hdf5")
     engines = ("keras",)
     differentiable = True
+    gradients_by_tape = True
     aliases = ("keras", "tf", "tf2")
     packages = ("tensorflow",)
     channels_last = True
@@ -135,7 +144,7 @@ class TensorFlow(FrameworkBase):
         inputs: Sequence[Array],
         *,
         layers: Sequence[str] = (),
-        cotangents: Sequence[Array] | None = None,
+        cotangents: Cotangents | None = None,
     ) -> Run:
         """Run a model in inference mode, eagerly; a Keras model layer by layer if layers are asked for."""
         return run_model(model, inputs, layers=layers, cotangents=cotangents)

@@ -12,7 +12,7 @@ from metannvis_translate.errors import InvalidArgumentError, UnknownFrameworkErr
 from metannvis_translate.frameworks.keras.float64 import in_double
 from metannvis_translate.frameworks.keras.masks import quiet_masks
 from metannvis_translate.frameworks.keras.tf_graphs import call_graph, signature_of
-from metannvis_translate.frameworks.protocol import Run
+from metannvis_translate.frameworks.protocol import Cotangents, Run
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.type_names import class_names, is_a
 
@@ -63,7 +63,7 @@ def run_model(
     inputs: Sequence[Array],
     *,
     layers: Sequence[str] = (),
-    cotangents: Sequence[Array] | None = None,
+    cotangents: Cotangents | None = None,
 ) -> Run:
     """See :meth:`~metannvis_translate.frameworks.Framework.run`."""
     tf, keras = require("tensorflow"), require("keras")
@@ -92,7 +92,8 @@ def run_model(
         outputs = keras.tree.flatten(structure)
     gradients: list[Array | None] | None = None
     if cotangents is not None:
-        gradients = _gradients(tape, outputs, tensors, taped, cotangents)
+        weights = cotangents([to_array(x) for x in outputs]) if callable(cotangents) else cotangents
+        gradients = _gradients(tape, outputs, tensors, taped, weights)
     return Run(
         [to_array(x) for x in outputs],
         {name: to_array(x) for name, x in seen.items()},
