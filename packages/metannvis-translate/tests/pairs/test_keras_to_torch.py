@@ -88,3 +88,16 @@ def test_result_is_an_ordinary_module() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("rank", [4, 5])
+def test_group_normalization_keeps_its_digits_however_values_lie_in_memory(rank: int) -> None:
+    """PyTorch's kernel for channels that lie last is a hundred times as far off where the spread is small beside the mean."""
+    keras, torch = require("keras"), require("torch")
+    x = keras.Input((*(4, 6, 5)[: rank - 2], 8))
+    translation = translate(keras.Model(x, keras.layers.GroupNormalization(4)(x)), "torch")
+    values = (3 + 0.02 * np.random.default_rng(0).standard_normal((3, *x.shape[1:]))).astype(np.float32)
+    source = np.asarray(translation.source(values))
+    lying = torch.from_numpy(values).permute(0, rank - 1, *range(1, rank - 1))  # channels lie last
+    found = translation.model(lying).detach().numpy()
+    assert np.abs(np.moveaxis(found, 1, -1) - source).max() <= 3e-5 * np.abs(source).max()

@@ -106,10 +106,16 @@ def GroupNormalization(
     num_groups: int,
     stash_type: int = 1,
 ) -> LaidOut:
-    """``nn.GroupNorm``."""
+    """``nn.GroupNorm``.
+
+    Of values whose channels lie last in memory, PyTorch takes the variance as the mean of squares less the square of the mean,
+    in single precision: where the spread is small beside the mean, a hundred times as far off as of values in plain order.
+    """
     x = ctx.plain(X)
     if _are_single(ctx.shape(0), num_groups):
         return _of_single_numbers(ctx, x, scale, bias)
+    if x.rank > 3:
+        x = LaidOut(ctx.method("contiguous", x.tensor), x.order)
     if isinstance(scale, ConstantValue) and isinstance(bias, ConstantValue):
         module = nn.GroupNorm(num_groups, scale.array.size, epsilon, device="meta")
         module.weight, module.bias = ctx.weight(scale), ctx.weight(bias)
