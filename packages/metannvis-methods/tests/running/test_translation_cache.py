@@ -244,10 +244,17 @@ def test_one_cache_serves_the_process() -> None:
     assert module.cache is cache
 
 
+class Options:
+    """What a network may keep its settings in."""
+
+    def __init__(self) -> None:
+        self.alpha, self.scales = 1.0, [1.0]
+
+
 def test_plain_attributes_count(digits: Any) -> None:
     torch, keras = require("torch"), require("keras")
     net = copy.deepcopy(digits.torch)
-    net.temperature, net.mask = 1.0, torch.ones(3)
+    net.temperature, net.mask, net.options = 1.0, torch.ones(3), Options()
     layer = keras.layers.Rescaling(2.0)
     model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(2)])
     changes = [
@@ -255,6 +262,8 @@ def test_plain_attributes_count(digits: Any) -> None:
         (net, lambda: net.mask.mul_(2)),
         (net, lambda: setattr(net, "mask", [torch.ones(3)])),
         (net, lambda: net.mask[0].mul_(2)),
+        (net, lambda: setattr(net.options, "alpha", 2.0)),
+        (net, lambda: net.options.scales.append(2.0)),
         (model, lambda: setattr(layer, "scale", 3.0)),
     ]
     for changed, change in changes:

@@ -23,46 +23,50 @@ Array = np.ndarray[Any, Any]
 NOTHING = np.empty(0)
 PLAIN = frozenset((type(None), bool, int, float, str))
 FUNCTIONS = (types.FunctionType, types.MethodType)
+#: Packages whose objects keep what they were made with: initializers, policies, constraints.
+FRAMEWORKS = frozenset(("keras", "tensorflow", "torch"))
 #: Bytes from which an array is folded.
 LARGE = 1 << 16
 #: Words in a row, a prime number, and rows that are folded at once: half a megabyte.
 LANES, AT_ONCE = 1021, 64
 
 
-def plain_attributes(owner: Any, weights: Collection[int] = ()) -> Iterator[tuple[str, Array]]:
+def plain_attributes(
+    owner: Any, known: dict[int, str], weights: Collection[int] = (), framework: Collection[str] = ()
+) -> Iterator[tuple[str, Array]]:
     """What an object keeps of numbers, texts, functions and arrays beside its weights, for its fingerprint.
 
-    ``forward`` may compute with any of it (``self.temperature``). Names that begin with ``_`` are the framework's, and
-    ``weights`` are the identities of what is looked at by itself.
+    ``forward`` may compute with any of it (``self.temperature``, ``self.options.alpha``). Names that begin with ``_`` are the
+    framework's, as are those in ``framework``; ``weights`` are the identities of what is looked at by itself. ``known`` is what
+    was told of objects that several layers hold (a network's options), by identity.
     """
     attributes = vars(owner)
-    plain, others = _plain_text(owner, attributes)
+    settled, others = _settled_text(owner, attributes, framework)
     found: list[Any] = []
     for name in others:
         value = attributes[name]
-        kind: Any = type(value)
-        if kind in FUNCTIONS:
-            found += (name, value.__qualname__, "function")
-        elif _is_bare(kind) and "dtype" not in vars(value):
-            found += (name, kind.__qualname__, "told")
-        elif id(value) in weights:
+        if id(value) in weights:
             continue
-        elif hasattr(value, "dtype") and hasattr(value, "shape"):
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            kind = type(value).__qualname__
             try:
                 yield name, to_numpy(value)
             except (InvalidArgumentError, TypeError, AttributeError):  # complex numbers, symbolic tensors
-                found += (name, f"{kind.__qualname__} {value.shape} {value.dtype}", "tensor")
+                found += (name, f"{kind} {value.shape} {value.dtype}", "tensor")
         else:
-            found += (name, _told(value), "told")
-    yield f"{plain}{found}", NOTHING
+            if id(value) not in known:
+                known[id(value)] = _told(value)
+            found += (name, known[id(value)], "told")
+    yield f"{settled}{found}", NOTHING
 
 
-#: What objects were seen to keep of plain values: names, what gets those values, the values, their text, names of the rest.
+#: What objects were seen to keep that is the same as long as the same object stands there: names, what gets those values, the
+#: values, their text, names of the rest.
 _seen: WeakKeyDictionary[Any, tuple[tuple[str, ...], Callable[[Any], Any], Any, str, list[str]]] = WeakKeyDictionary()
 
 
-def _plain_text(owner: Any, attributes: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The plain values that an object keeps, as a text, and the names of what else it does.
+def _settled_text(owner: Any, attributes: Mapping[str, Any], framework: Collection[str]) -> tuple[str, list[str]]:
+    """The plain values and functions that an object keeps, as a text, and the names of what else it does.
 
     As long as the same values stand there the text is not made again: a model has thousands, and hardly one ever changes.
     """
@@ -73,10 +77,11 @@ def _plain_text(owner: Any, attributes: Mapping[str, Any]) -> tuple[str, list[st
         known = None
     if known is not None and known[0] == names and all(map(operator.is_, known[1](attributes), known[2])):
         return known[3], known[4]
-    own = [name for name in names if name[:1] != "_"]
-    plain = [name for name in own if _is_plain(attributes[name])]
-    text, others = repr([(name, attributes[name]) for name in plain]), [name for name in own if name not in set(plain)]
-    get = operator.itemgetter(*(plain * 2 if len(plain) == 1 else plain)) if plain else _nothing
+    own = [name for name in names if name[:1] != "_" and name not in framework]
+    settled = [name for name in own if _is_settled(attributes[name])]
+    text = repr([(name, _settled(attributes[name])) for name in settled])
+    others = [name for name in own if name not in set(settled)]
+    get = operator.itemgetter(*(settled * 2 if len(settled) == 1 else settled)) if settled else _nothing
     with suppress(TypeError):
         _seen[owner] = names, get, get(attributes), text, others
     return text, others
@@ -86,21 +91,32 @@ def _nothing(attributes: Any) -> tuple[()]:
     return ()
 
 
-def _is_plain(value: Any) -> bool:
+def _is_settled(value: Any) -> bool:
+    """Whether a value says the same as long as it is the same object."""
     kind = type(value)
-    return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
+    if kind in PLAIN or kind in FUNCTIONS or (kind is tuple and all(type(item) in PLAIN for item in value)):
+        return True
+    return _is_bare(kind) and kind.__module__.partition(".")[0] in FRAMEWORKS
+
+
+def _settled(value: Any) -> Any:
+    return (
+        value
+        if type(value) in PLAIN or type(value) is tuple
+        else getattr(value, "__qualname__", type(value).__qualname__)
+    )
 
 
 @functools.lru_cache(maxsize=1 << 10)
 def _is_bare(kind: Any) -> bool:
-    """Whether objects of a class have neither numbers nor parts that are looked at: initializers, policies, constraints."""
+    """Whether objects of a class are no numbers, arrays or containers of them: options, initializers, policies, constraints."""
     holds = (list, tuple, Mapping, bool, int, float, complex, str, bytes, np.generic, type)
     known = any(hasattr(kind, name) for name in ("dtype", "shape", "__getattr__", "__slots__"))
     return not known and hasattr(kind, "__dict__") and "__dict__" in dir(kind) and not issubclass(kind, holds)
 
 
 def _told(value: Any, depth: int = 3) -> str:
-    """Plain values by their content, functions by their names, other objects by their class."""
+    """Plain values by their content, functions by their names, other objects by their class and what they keep."""
     if isinstance(value, FUNCTIONS):
         return value.__qualname__
     if type(value) in PLAIN or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
@@ -114,7 +130,10 @@ def _told(value: Any, depth: int = 3) -> str:
             return hashlib.sha1(np.ascontiguousarray(to_numpy(value)).tobytes(), usedforsecurity=False).hexdigest()
         except (InvalidArgumentError, TypeError, AttributeError):
             return type(value).__qualname__
-    return str(getattr(value, "__qualname__", None) or type(value).__qualname__)
+    said = str(getattr(value, "__qualname__", None) or type(value).__qualname__)
+    if depth and _is_bare(type(value)) and type(value).__module__.partition(".")[0] not in FRAMEWORKS:
+        return f"{said}({_told(vars(value), depth - 1)})"
+    return said
 
 
 def digest(parts: Iterator[tuple[str, Array]]) -> str:

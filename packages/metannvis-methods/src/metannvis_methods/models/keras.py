@@ -14,15 +14,19 @@ from keras.src.models import (
     Functional,
 )  # keras.Model(inputs, outputs) is one; keras has no public name for it
 from metannvis_translate.frameworks.keras import flatten_model, framework
-from tensorflow.python.ops.gen_resource_variable_ops import (
-    read_variable_op,
-)  # tf.raw_ops has it as well, inside wrappers that take longer than it does
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
-from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.keras_leading import leading_values
+from metannvis_methods.models.keras_state import (
+    fingerprint_of,
+    layers_of,
+    own_generators_of,
+    paths,
+    state_of,
+    variables,
+)
 from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
@@ -75,15 +79,15 @@ class KerasAdapter(ModelAdapter):
 
     def layer_name(self, model: Any, layer: Any) -> str:
         """Path of a layer of the model, nested ones included."""
-        paths = dict(_paths(model, ""))
-        for path, known in paths.items():
+        by_path = dict(paths(model))
+        for path, known in by_path.items():
             if known is layer:
                 return path
-        raise UnknownLayerError(getattr(layer, "name", f"{type(layer).__name__}(…)"), paths)
+        raise UnknownLayerError(getattr(layer, "name", f"{type(layer).__name__}(…)"), by_path)
 
     def float_dtype(self, model: Any) -> str | None:
         """Dtype that the model computes in."""
-        dtypes = (tf.as_dtype(weight.dtype) for weight in _variables(model))
+        dtypes = (tf.as_dtype(weight.dtype) for weight in variables(model))
         return next((dtype.name for dtype in dtypes if dtype.is_floating), keras.config.floatx())
 
     def as_input(self, model: Any, value: Any, index: int) -> Any:
@@ -224,72 +228,26 @@ class KerasAdapter(ModelAdapter):
 
     def misread(self, model: Any) -> str:
         """Toolkits take the last axis for the channels; layers, or Keras as a whole, can be set to have them first."""
-        for layer in _layers(model):
+        for layer in layers_of(model):
             if getattr(layer, "data_format", None) == "channels_first" and type(layer).__name__ != "Flatten":
                 return f"layer {layer.name!r} has the channels first, and toolkits take the last axis for them"
         return ""
 
     def fingerprint(self, model: Any) -> str | None:
         """Weights, and the layers with their activations and plain attributes."""
-        weights = list(_variables(model))
-        if not weights and not self.is_model(model):
-            return None
-
-        own = frozenset(map(id, weights))
-
-        def parts() -> Iterator[tuple[str, Array]]:
-            for path, layer in _paths(model, ""):
-                activation = getattr(layer, "activation", None)
-                yield (
-                    f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
-                    NOTHING,
-                )
-                for key, array in plain_attributes(layer, own):
-                    yield f"{path}.{key}", array
-            for weight in weights:  # read as it is, where an array of the variable would be a copy
-                yield getattr(weight, "path", None) or weight.name, np.asarray(_read(weight))
-
-        return digest(parts())
+        return fingerprint_of(model)
 
     def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
         """Those of dropout and noise: with a seed the first starts as ``SeedGenerator(seed)``, the next from ``seed + 1``."""
-        found = [generator.state for layer in _layers(model) for generator in getattr(layer, "_seed_generators", ())]
-        states = list({id(state): state for state in found}.values())
-        if seed is None:
-            starts = [state.numpy() for state in states]
-        else:
-            starts = [keras.random.SeedGenerator((seed + k) % 2**32).state.numpy() for k in range(len(states))]
-
-        def begin() -> None:
-            for state, start in zip(states, starts, strict=True):
-                if not np.array_equal(state.numpy(), start):
-                    state.assign(start)
-
-        return begin
+        return own_generators_of(model, seed)
 
     def structure(self, model: Any) -> Hashable:
         """Layers by identity."""
-        return tuple((path, id(layer)) for path, layer in _paths(model, "")) or None
+        return tuple((path, id(layer)) for path, layer in paths(model)) or None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
-        layers = _layers(model)
-        activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
-        trainable = [(layer, layer.trainable) for layer in layers]
-        states = [(variable, _read(variable)) for layer in layers for variable in _states(layer)]
-
-        def put_back() -> None:
-            for layer, activation in activations:
-                if layer.activation is not activation:
-                    layer.activation = activation
-            for layer, flag in trainable:
-                if layer.trainable is not flag:
-                    layer.trainable = flag
-            for variable, before in states:
-                if not _same(_read(variable), before):
-                    variable.assign(before)
-
-        return put_back
+        return state_of(model)
 
     @contextmanager
     def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
@@ -300,37 +258,6 @@ class KerasAdapter(ModelAdapter):
                 yield put_back
         finally:
             put_back()
-
-
-def _variables(model: Any) -> Iterator[Any]:
-    """Variables of a Keras model, a SavedModel or a module, each once; a ``tf.function`` does not name its own.
-
-    ``model.weights`` collects those of a layer again for every layer that it lies in.
-    """
-    if not isinstance(model, keras.Model):
-        yield from getattr(model, "variables", None) or ()
-        return
-    seen: set[int] = set()
-    for layer in model._flatten_layers():
-        for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
-            if id(variable) not in seen:
-                seen.add(id(variable))
-                yield variable
-
-
-def _read(weight: Any) -> Any:
-    """The tensor in a variable."""
-    variable = getattr(weight, "_value", weight)
-    if isinstance(variable, tf.Variable) and tf.executing_eagerly():
-        return read_variable_op(variable.handle, variable.dtype)
-    return tf.convert_to_tensor(weight)
-
-
-def _same(tensor: Any, before: Any) -> bool:
-    """Whether a variable holds what it held. TensorFlow writes into no memory that a tensor which was read before still has."""
-    now, then = np.asarray(tensor), np.asarray(before)
-    at_once = now.__array_interface__["data"] == then.__array_interface__["data"] and now.shape == then.shape
-    return at_once or (now.dtype == then.dtype and np.array_equal(now, then))
 
 
 def _structure(model: Any) -> Any:
@@ -346,15 +273,6 @@ def _packed(model: Any, inputs: Sequence[Any]) -> Any:
     return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
-def _states(layer: Any) -> Iterator[Any]:
-    """Variables that a layer writes by itself when it is called: statistics, and the states of its random numbers.
-
-    ``non_trainable_variables`` would be every weight of a frozen layer as well.
-    """
-    yield from getattr(layer, "_non_trainable_variables", ())
-    yield from (generator.state for generator in getattr(layer, "_seed_generators", ()))
-
-
 def _declared(model: Any) -> list[Any]:
     """Input tensors of a model that has any before it is called."""
     inputs = getattr(model, "inputs", None)
@@ -366,18 +284,6 @@ def _is_flat(model: Any) -> bool:
     if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
         return False
     return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
-
-
-def _layers(model: Any) -> list[Any]:
-    """Every layer of a Keras model, also those that other layers hold."""
-    return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
-
-
-def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for layer in getattr(model, "layers", ()):
-        path = f"{prefix}{layer.name}"
-        yield path, layer
-        yield from _paths(layer, f"{path}/")
 
 
 adapter = KerasAdapter()

@@ -27,12 +27,12 @@ def fingerprint_of(model: Any) -> str:
 
     def parts() -> Iterator[tuple[str, Array]]:
         if isinstance(model, torch.nn.Module):
-            modules = walk(model)
+            modules, known = walk(model), dict[int, str]()
             for name, module in modules:
                 kind = type(module)
                 printed = "" if kind.extra_repr.__module__.startswith(PRINT_ATTRIBUTES) else module.extra_repr()
                 yield f"{name}|{kind.__qualname__}|{printed}", NOTHING
-                for key, array in plain_attributes(module):
+                for key, array in plain_attributes(module, known):
                     yield f"{name}.{key}", array
             source: Iterable[tuple[str, Any]] = tensors_of(modules)
         else:  # an ExportedProgram

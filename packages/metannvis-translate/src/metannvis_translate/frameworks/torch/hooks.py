@@ -186,32 +186,25 @@ def sound_batch_norms(
     """Batch normalisations differentiate right, of a batch of one too; ``modules`` are the model's, if they were walked.
 
     PyTorch (2.15 and before, on CPU) takes axes for one another where the single sample of an image, or the gradient that comes
-    back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right.
+    back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right. Whoever
+    enters has the process (:func:`~metannvis_translate.process.exclusive`).
     """
     import torch
 
-    def before(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if args and isinstance(args[0], torch.Tensor) and args[0].ndim and args[0].shape[0] == 1:
-            return (args[0].contiguous(), *args[1:])
-        return None
-
-    def after(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if isinstance(output, torch.Tensor) and output.requires_grad and output.shape[0] == 1:
-            output.register_hook(_as_it_lies)
-
-    norms = [
-        module for _, module in modules or walk(model) if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
-    ]
-    if not norms:
+    kind = torch.nn.modules.batchnorm._BatchNorm
+    if not any(isinstance(module, kind) for _, module in modules or walk(model)):
         yield
         return
-    handles = [norms[0].register_forward_pre_hook(before), norms[0].register_forward_hook(after)]
-    keys = [handle.id for handle in handles]
-    try:
-        for module in norms[1:]:  # a handle each would take longer than the hooks themselves
-            module._forward_pre_hooks[keys[0]], module._forward_hooks[keys[1]] = before, after
+    functional = torch.nn.functional
+    theirs = functional.batch_norm
+
+    def batch_norm(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if not input.ndim or input.shape[0] != 1:
+            return theirs(input, *args, **kwargs)
+        output = theirs(input.contiguous(), *args, **kwargs)
+        if output.requires_grad:
+            output.register_hook(_as_it_lies)
+        return output
+
+    with patched(functional, "batch_norm", batch_norm):
         yield
-    finally:
-        for module in norms:
-            module._forward_pre_hooks.pop(keys[0], None)
-            module._forward_hooks.pop(keys[1], None)
