@@ -211,3 +211,28 @@ def test_inputs_beyond_the_range_of_values_are_told(low: float, high: float, tol
     told_of = f"the inputs reach from 0 to 1, beyond value_range=({low:g}, {high:g}): black and white are not theirs"
     assert len(texts) == told
     assert all(text.startswith(told_of) for text in texts)
+
+
+class Threshold(torch.nn.Module):  # type: ignore[name-defined, misc]
+    """A step that few steps along a path meet."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.sigmoid(200 * (x.flatten(1).sum(1, keepdim=True) - 0.3))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "layer_conductance"])
+def test_values_that_do_not_add_up_are_told(method: str) -> None:
+    """With few steps, and not with many; a derivative without the input's factor adds up to nothing that is known."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), Threshold()).eval()
+    words: dict[str, Any] = {
+        "toolset": "captum",
+        "target": 0,
+        **({"layer": "0"} if method == "layer_conductance" else {}),
+    }
+    x = np.full((2, 3), 0.3, np.float32)
+    with pytest.warns(UnfitWarning, match=r"do not add up: .* take more steps \(n_steps\)"):
+        found = explain(model, method, x, n_steps=3, **words)
+    assert any("do not add up" in text for text in found.warnings)
+    assert not explain(model, method, x, n_steps=400, **words).warnings
+    if method == "integrated_gradients":
+        assert not explain(model, method, x, n_steps=3, multiply_by_inputs=False, **words).warnings

@@ -29,7 +29,13 @@ from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
-from metannvis_methods.running.fitness import tell_labels, tell_probabilities, tell_unfit_before, tell_unfit_values
+from metannvis_methods.running.fitness import (
+    tell_incomplete,
+    tell_labels,
+    tell_probabilities,
+    tell_unfit_before,
+    tell_unfit_values,
+)
 from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
@@ -232,6 +238,9 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
     values, axes = restore(prepared, call, output)
     if output.over != "features":
         tell_unfit_values(spec, as_tuple(values))
+    delta = None if output.delta is None else to_numpy(output.delta)
+    options = set_options(asked.words, spec)
+    tell_incomplete(spec, options, as_tuple(values), delta)
     return Explanation(
         values=values,
         axes=axes,
@@ -245,10 +254,10 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         target=plain_positions(from_the_start(recorded, seen.shape[1:]) if recorded is target else recorded),
         labels=asked.words.labels,
         translation=translation_summary(prepared.translation),
-        convergence_delta=None if output.delta is None else to_numpy(output.delta),
+        convergence_delta=delta,
         seconds=seconds,
         options={
-            **set_options(asked.words, spec),
+            **options,
             **({"logits": True} if seen.logits else {}),
             **({} if asked.seed is None else {"seed": asked.seed}),
         },

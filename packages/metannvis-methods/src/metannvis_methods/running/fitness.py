@@ -18,11 +18,13 @@ from metannvis_methods.running.prepared import Prepared
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo
 
-__all__ = ["tell_labels", "tell_unfit_before", "tell_unfit_values"]
+__all__ = ["tell_incomplete", "tell_labels", "tell_unfit_before", "tell_unfit_values"]
 
 Array = np.ndarray[Any, Any]
 #: How near to one the sum of the outputs of a sample is that are taken for probabilities.
 NEAR_ONE = 1e-4
+#: Share of a difference of outputs that attributions along a path may be off, and of their sizes, which is rounding.
+INCOMPLETE, NEGLIGIBLE = 0.05, 0.01
 #: Of a range of values, what counts as none beyond it: an image that was resized overshoots.
 ROUNDING = 1e-3
 
@@ -181,6 +183,37 @@ def tell_unfit_values(spec: MethodSpec, values: Sequence[Array | None]) -> None:
     if zero:
         which = "every sample" if len(zero) == count else f"sample {', '.join(map(str, zero[:5]))}"
         tell(f"all values of {spec.key} are zero for {which}{_why_zero(spec)}", UnfitWarning)
+
+
+def tell_incomplete(
+    spec: MethodSpec, options: Mapping[str, Any], values: Sequence[Array | None], delta: Array | None
+) -> None:
+    """Warn of a sum of attributions along a path that is not the difference of the outputs which it divides among the inputs.
+
+    It falls as the steps become more; that of methods which draw baselines or samples is right on average only.
+    """
+    arrays = [array for array in values if array is not None]
+    if options.get("multiply_by_inputs", True) is not True:  # derivatives alone add up to nothing
+        return
+    if (
+        delta is None
+        or spec.stochastic
+        or spec.argument("n_steps") is None
+        or any(len(a) != delta.size for a in arrays)
+    ):
+        return
+    off = np.abs(delta.reshape(-1).astype(float))
+    sums, sizes = (sum(f(a).reshape(len(a), -1).sum(1, dtype=float) for a in arrays) for f in (np.asarray, np.abs))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = off / np.maximum(np.abs(sums), np.abs(sums - delta.reshape(-1)))
+    bad = (share > INCOMPLETE) & (off > NEGLIGIBLE * sizes)
+    if bad.any():
+        worst = int(np.argmax(np.where(bad, share, 0)))
+        tell(
+            f"the values of {spec.key} do not add up: those of sample {worst} are {sums[worst]:.3g} together, and its output differs "
+            f"from that at the baseline by {(sums - delta.reshape(-1))[worst]:.3g}; take more steps (n_steps)",
+            UnfitWarning,
+        )
 
 
 def _why_zero(spec: MethodSpec) -> str:
