@@ -93,7 +93,7 @@ def _nothing(attributes: Any) -> tuple[()]:
 
 def _is_settled(value: Any) -> bool:
     """Whether a value says the same as long as it is the same object."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in PLAIN or kind in FUNCTIONS or (kind is tuple and all(type(item) in PLAIN for item in value)):
         return True
     return _is_bare(kind) and kind.__module__.partition(".")[0] in FRAMEWORKS
@@ -130,8 +130,9 @@ def _told(value: Any, depth: int = 3) -> str:
             return hashlib.sha1(np.ascontiguousarray(to_numpy(value)).tobytes(), usedforsecurity=False).hexdigest()
         except (InvalidArgumentError, TypeError, AttributeError):
             return type(value).__qualname__
-    said = str(getattr(value, "__qualname__", None) or type(value).__qualname__)
-    if depth and _is_bare(type(value)) and type(value).__module__.partition(".")[0] not in FRAMEWORKS:
+    kind: Any = type(value)
+    said = str(getattr(value, "__qualname__", None) or kind.__qualname__)
+    if depth and _is_bare(kind) and kind.__module__.partition(".")[0] not in FRAMEWORKS:
         return f"{said}({_told(vars(value), depth - 1)})"
     return said
 

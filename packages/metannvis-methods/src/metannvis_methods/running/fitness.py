@@ -210,8 +210,8 @@ def tell_incomplete(
     if bad.any():
         worst = int(np.argmax(np.where(bad, share, 0)))
         tell(
-            f"the values of {spec.key} do not add up: those of sample {worst} are {sums[worst]:.3g} together, and its output differs "
-            f"from that at the baseline by {(sums - delta.reshape(-1))[worst]:.3g}; take more steps (n_steps)",
+            f"the values of {spec.key} do not add up: those of sample {worst} are {sums[worst]:.3g} together, and its output "
+            f"differs from that at the baseline by {(sums - delta.reshape(-1))[worst]:.3g}; take more steps (n_steps)",
             UnfitWarning,
         )
 

@@ -186,8 +186,8 @@ def sound_batch_norms(
     """Batch normalisations differentiate right, of a batch of one too; ``modules`` are the model's, if they were walked.
 
     PyTorch (2.15 and before, on CPU) takes axes for one another where the single sample of an image, or the gradient that comes
-    back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right. Whoever
-    enters has the process (:func:`~metannvis_translate.process.exclusive`).
+    back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right.
+    Whoever enters has the process (:func:`~metannvis_translate.process.exclusive`).
     """
     import torch
 
@@ -198,7 +198,7 @@ def sound_batch_norms(
     functional = torch.nn.functional
     theirs = functional.batch_norm
 
-    def batch_norm(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def batch_norm(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: A002 - as PyTorch calls it
         if not input.ndim or input.shape[0] != 1:
             return theirs(input, *args, **kwargs)
         output = theirs(input.contiguous(), *args, **kwargs)
