@@ -1,56 +1,74 @@
-"""Maps of explanations: a number for each place of an image, and how much of it lies where."""
+"""What experiments measure of maps: how much of them lies where."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.results.explanation import Explanation
+from metannvis_methods import evaluate
+from metannvis_methods.registry.spec import MethodSpec
+from metannvis_methods.results.evaluation import Evaluation
 
-__all__ = ["as_maps", "enlarged", "peak_inside", "share_inside"]
+__all__ = ["METRICS", "measured", "sanity_word", "title"]
 
 Array = np.ndarray[Any, Any]
+#: Share of the magnitudes that lies in the object, and whether the largest value does.
+METRICS: Mapping[str, Mapping[str, Any]] = {
+    "mass_accuracy": {},
+    "pointing_game": {"tolerance": 0},
+}
 
 
-def as_maps(explanation: Explanation) -> Array:
-    """Magnitudes of an explanation of images, summed over channels: shape ``(N, h, w)``, float64, not below zero.
+def title(spec: MethodSpec) -> str:
+    """``saliency (captum)``."""
+    return f"{spec.key} ({spec.toolset})"
 
-    Raises
-    ------
-    InvalidArgumentError
-        Its values are no maps.
+
+def sanity_word(spec: MethodSpec) -> str | None:
+    """What is published of a method under weights drawn anew: ``passes``, ``partly``, ``fails``; ``None``: not studied."""
+    return spec.sanity.partition(" ")[0].rstrip(",:") or None
+
+
+def measured(
+    model: Any,
+    images: Array,
+    specs: Sequence[MethodSpec],
+    words: Mapping[str, Mapping[str, Any]],
+    region: Array,
+    *,
+    seed: int,
+    stage: str,
+    progress: Callable[[int, int, str], None],
+) -> Evaluation:
+    """Maps of methods for the class that each image is taken for, and :data:`METRICS` of them.
+
+    Parameters
+    ----------
+    model, images
+        A network, and images in its layout.
+    specs
+        The methods.
+    words
+        Words of :func:`metannvis_methods.explain` by :func:`title`.
+    region
+        The object: shape ``(H, W)`` or ``(N, H, W)``.
+    seed
+        Of random methods.
+    stage
+        What is said before the names of methods.
     """
-    values, axes = explanation.values, explanation.axes
-    if not isinstance(values, np.ndarray) or not isinstance(axes, str) or axes.replace("C", "") != "NHW":
-        raise InvalidArgumentError(f"{explanation} is no map of images")
-    magnitudes = np.abs(values.astype(np.float64))
-    maps: Array = magnitudes.sum(axes.index("C")) if "C" in axes else magnitudes
-    return maps
-
-
-def enlarged(maps: Array, side: int) -> Array:
-    """Maps as large as the image, each pixel repeated: shape ``(N, side, side)``."""
-    rows, columns = (np.arange(side) * size // side for size in maps.shape[1:])
-    large: Array = maps[:, rows][:, :, columns]
-    return large
-
-
-def share_inside(maps: Array, region: Array) -> Array:
-    """Share of each map, shape ``(N, h, w)``, that lies in a region, shape ``(S, S)`` or ``(N, S, S)``: ``(N,)``.
-
-    NaN for a map that is all zero: it lies nowhere.
-    """
-    large = enlarged(maps, region.shape[-1])
-    total = large.sum((1, 2))
-    inside = (large * region).sum((1, 2))
-    return np.divide(inside, total, out=np.full(len(maps), np.nan), where=total > 0)
-
-
-def peak_inside(maps: Array, region: Array) -> Array:
-    """Whether the largest value of each map lies in the region (pointing game): ``(N,)``, 0 or 1; of several equal ones, the share."""
-    large = enlarged(maps, region.shape[-1])
-    peaks = (large == large.max((1, 2), keepdims=True)) & (large > 0)
-    number = peaks.sum((1, 2))
-    return np.divide((peaks * region).sum((1, 2)), number, out=np.zeros(len(maps)), where=number > 0)
+    methods = {
+        title(spec): {"method": spec.key, "toolset": spec.toolset, **words[title(spec)]} for spec in specs
+    }
+    return evaluate(
+        model,
+        methods,
+        images,
+        metrics=METRICS,
+        masks=region,
+        seed=seed,
+        progress=lambda done, total, step: progress(done, total, f"{stage}: {step}"),
+        unfit="ignore",
+    )
