@@ -37,12 +37,19 @@ def _channels(picture: Picture, path: Path) -> Path:
     return path
 
 
+def _comparison(picture: Picture, path: Path) -> Path:
+    from metannvis_plot import comparison
+
+    (found,) = picture.content.values()
+    comparison(found, path=path, **picture.options)
+    return path
+
+
 def _images(picture: Picture, path: Path) -> Path:
-    """Maps side by side, each with colours of its own."""
+    """Maps by name, a row a sample, each with colours of its own."""
     from metannvis_plot import grid
 
-    shown = {name: np.asarray(value)[None] for name, value in picture.content.items()}
-    grid(shown, path=path, axes="NHW", **picture.options)
+    grid(dict(picture.content), path=path, axes="NHW", **picture.options)
     return path
 
 
@@ -79,6 +86,7 @@ def _lines(picture: Picture, path: Path) -> Path:
 _KINDS: Mapping[str, Callable[[Any, Path], Path]] = {
     "grid": _grid,
     "channels": _channels,
+    "comparison": _comparison,
     "images": _images,
     "bars": _bars,
     "lines": _lines,

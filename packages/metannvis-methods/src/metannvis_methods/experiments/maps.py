@@ -10,8 +10,9 @@ import numpy as np
 from metannvis_methods import evaluate
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.results.evaluation import Evaluation
+from metannvis_methods.results.explanation import Explanation
 
-__all__ = ["METRICS", "measured", "sanity_word", "title"]
+__all__ = ["METRICS", "measured", "sanity_word", "signed_maps", "title"]
 
 Array = np.ndarray[Any, Any]
 #: Share of the magnitudes that lies in the object, and whether the largest value does.
@@ -29,6 +30,13 @@ def title(spec: MethodSpec) -> str:
 def sanity_word(spec: MethodSpec) -> str | None:
     """What is published of a method under weights drawn anew: ``passes``, ``partly``, ``fails``; ``None``: not studied."""
     return spec.sanity.partition(" ")[0].rstrip(",:") or None
+
+
+def signed_maps(explanation: Explanation) -> Array:
+    """Values of an explanation of images, summed over channels: shape ``(N, h, w)``, float64, as large as the method makes them."""
+    values, axes = np.asarray(explanation.values, np.float64), str(explanation.axes)
+    maps: Array = values.sum(axes.index("C")) if "C" in axes else values
+    return maps
 
 
 def measured(

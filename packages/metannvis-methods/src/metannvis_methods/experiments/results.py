@@ -71,7 +71,7 @@ class Picture:
         What stands above it, and for whom it does not see it.
     kind
         ``"grid"``: explanations by name, side by side; ``"channels"``: one explanation of a layer, some of its channels;
-        ``"images"``: maps by name, shape ``(H, W)`` each, grey or in colours around zero; ``"bars"``: a number by name;
+        ``"comparison"``: one comparison of toolkits; ``"images"``: maps by name, shape ``(N, H, W)`` each; ``"bars"``: a number by name;
         ``"lines"``: several numbers by name, over ``steps``.
     content
         By name.
@@ -83,7 +83,7 @@ class Picture:
 
     name: str
     title: str
-    kind: Literal["grid", "channels", "images", "bars", "lines"]
+    kind: Literal["grid", "channels", "comparison", "images", "bars", "lines"]
     content: Mapping[str, Any]
     steps: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ROWS", "WITHOUT", "Row"]
+__all__ = ["OPTIONS", "PARTS", "ROWS", "WITHOUT", "Row"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ ROWS: tuple[Row, ...] = (
     _grad_cam("finer_cam", "map − other map", options={"alpha": 1.0, "comparison_categories": (1,)}),
     _ours("sensitivity_analysis", "gradient squared"),
     _ours("simple_taylor", "taylor"),
-    _ours("guided_integrated_gradients", "integrated gradients", where=("linear", "planted patch")),
+    # elsewhere a sum over its path, which comes near with more steps
+    _ours("guided_integrated_gradients", "integrated gradients", where=("linear",)),
     _ours("deep_lift_linear", "rescale"),
     _ours("deep_lift_reveal_cancel", "rescale"),
     _ours("attn_lrp", "relevance", options={"epsilon": 1e-12}),
@@ -171,4 +172,18 @@ WITHOUT: Mapping[tuple[str, str], str] = {
         ],
         _COMPONENT,
     ),
+}
+#: Those that have no map of the planted patch at all.
+PARTS = (
+    ("captum", "lime_base"),
+    ("captum", "layer_feature_permutation"),
+    ("grad-cam", "full_grad"),
+    ("grad-cam", "deep_feature_factorization"),
+    ("metannvis", "layer_vanilla_gradient"),
+)
+#: Options of the others.
+OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("metannvis", "rise"): {"n_masks": 500, "cells": 3},
+    ("metannvis", "extremal_perturbation"): {"n_steps": 200},
+    ("tf-keras-vis", "score_cam"): PLAIN_CAM,
 }
