@@ -125,7 +125,7 @@ class ExperimentResult:
             "size": self.size,
             "seconds": round(self.seconds, 1),
             "summary": list(self.summary),
-            "tables": {table.name: table.to_dicts() for table in self.tables},
+            "tables": {table.name: {"title": table.title, "rows": table.to_dicts()} for table in self.tables},
         }
 
     def save(self, folder: Path) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from metannvis_methods.experiments.ground_truth.methods import WITHOUT
 from metannvis_methods.experiments.ground_truth.models import MODELS
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
 
-__all__ = ["cell_of", "experiment"]
+__all__ = ["cell_of", "experiment", "wide"]
 
 Progress = Callable[[int, int, str], None]
 #: Chance in the planted patch: one cell of nine.
@@ -26,7 +26,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     errors = measure(seed, progress, RUNS if size == "full" else 5)
     shares = shares_in_patch(seed, progress)
     tables = (
-        Table("ground-truth", "Errors", ("method", "toolset", "quantity", *MODELS), tuple(_wide(errors))),
+        Table("ground-truth", "Errors", ("method", "toolset", "quantity", *MODELS), tuple(wide(errors))),
         Table(
             "ground-truth-errors",
             "Errors, one by one",
@@ -77,7 +77,7 @@ def cell_of(error: Error) -> str:
     return next((f"≤ {bound:g}" for bound in (1e-12, 1e-9, 1e-6) if error.relative <= bound), f"{error.relative:.0e}")
 
 
-def _wide(errors: Sequence[Error]) -> list[tuple[Any, ...]]:
+def wide(errors: Sequence[Error]) -> list[tuple[Any, ...]]:
     """A row a method and quantity, a column a model."""
     found: dict[tuple[str, str], dict[str, Error]] = {}
     for error in errors:

@@ -23,6 +23,8 @@ TARGET = 0
 #: Layer of the network with a planted patch whose maps are known.
 LAYER = "relu"
 FEATURES, SAMPLES, CELL, CELLS = 5, 3, 4, 3
+#: Of the gates: hardly open or hardly shut, so that the order counts in which they are opened.
+STEEP = 5.0
 
 
 @dataclass(frozen=True)
@@ -138,21 +140,21 @@ def additive(seed: int) -> GroundTruth:
 
 
 def gated(seed: int) -> GroundTruth:
-    """``f(u, g) = Σ vᵢ uᵢ σ(gᵢ) + b``, values u in front of their gates g: where Integrated Gradients and Shapley values differ.
+    """``f(u, g) = Σ vᵢ uᵢ σ(k gᵢ) + b``, values u in front of their gates g: where Integrated Gradients and Shapley values differ.
 
-    On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with ``∫σ = (softplus(g) − softplus(g₀)) / Δg``, and ``IG_g``
-    is what is left of the difference.
+    On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with ``∫σ = (softplus(kg) − softplus(kg₀)) / kΔg``, and
+    ``IG_g`` is what is left of the difference.
     """
     torch: Any = require("torch")
     rng, x, x0 = _drawn(seed, 2 * FEATURES)
     weight, bias = rng.normal(size=(2, FEATURES)), rng.normal(size=2)
     v = weight[TARGET]
     (u, g), (u0, g0) = (np.split(z, 2, axis=1) for z in (x, x0))
-    s, s0 = _sigmoid(g), _sigmoid(g0)
-    mean_gate = (np.logaddexp(0, g) - np.logaddexp(0, g0)) / (g - g0)
+    s, s0 = _sigmoid(STEEP * g), _sigmoid(STEEP * g0)
+    mean_gate = (np.logaddexp(0, STEEP * g) - np.logaddexp(0, STEEP * g0)) / (STEEP * (g - g0))
     by_value = v * (u - u0) * mean_gate
     known = {
-        "gradient": np.hstack([v * s, v * u * s * (1 - s)]),
+        "gradient": np.hstack([v * s, STEEP * v * u * s * (1 - s)]),
         "integrated gradients": np.hstack([by_value, v * (u * s - u0 * s0) - by_value]),
         "shapley": np.hstack([v * (u - u0) * (s + s0) / 2, v * (u + u0) / 2 * (s - s0)]),
         "ablation": np.hstack([v * (u - u0) * s, v * u * (s - s0)]),
@@ -166,7 +168,7 @@ def gated(seed: int) -> GroundTruth:
             self.classes = _dense(weight, bias)
 
         def forward(self, z: Any) -> Any:
-            return self.classes(z[:, :FEATURES] * self.gate(z[:, FEATURES:]))
+            return self.classes(z[:, :FEATURES] * self.gate(STEEP * z[:, FEATURES:]))
 
     return GroundTruth("gated", Gated().eval(), x, x0, _with_products(known, x))
 
