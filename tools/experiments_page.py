@@ -62,8 +62,10 @@ def page(name: str, summary: dict[str, Any]) -> str:
     """The page of an experiment, of what it wrote to ``summary.json``."""
     parts = [
         text_of(name),
-        f"\nWritten by `python tools/experiments_page.py {name}` from `metannvis evaluate {name} --seed {summary['seed']}`, "
-        f"which took {summary['seconds'] / 60:.0f} minutes on two cores.\n",
+        (
+            f"\nWritten by `python tools/experiments_page.py {name}` from `metannvis evaluate {name} --seed {summary['seed']}`, "
+            f"which took {summary['seconds'] / 60:.0f} minutes on two cores.\n"
+        ),
         "\n## What came out\n\n```text\n" + "\n".join(summary["summary"]) + "\n```\n",
     ]
     parts += [f"\n![{figure}]({figure}.png)\n" for figure in PAGES[name].figures]
@@ -84,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run experiments and write their pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*PAGES, []], metavar="NAME", help=f"of {', '.join(PAGES)}; all")
-    parser.add_argument("--results", type=Path, help="a folder that holds a folder of each experiment, which is not run")
+    parser.add_argument(
+        "--results", type=Path, help="a folder that holds a folder of each experiment, which is not run"
+    )
     parser.add_argument("--seed", default="0")
     asked = parser.parse_args(arguments)
     DOCS.mkdir(parents=True, exist_ok=True)

@@ -57,9 +57,7 @@ def _bars(picture: Picture, path: Path) -> Path:
     from metannvis_plot import bars
 
     values = np.array(list(picture.content.values()), np.float64)
-    bars(
-        values, names=list(picture.content), max_features=BARS, title=picture.title, path=path, **picture.options
-    )
+    bars(values, names=list(picture.content), max_features=BARS, title=picture.title, path=path, **picture.options)
     return path
 
 
@@ -77,7 +75,9 @@ def _lines(picture: Picture, path: Path) -> Path:
     axes.set_ylabel(picture.options.get("ylabel", ""))
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     axes.set_title(picture.title, loc="left", fontsize=10)
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, ncols=1 + len(picture.content) // 30)
+    axes.legend(
+        fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, ncols=1 + len(picture.content) // 30
+    )
     with replacing(path) as new, new.open("wb") as file:
         figure.savefig(file, format="png", dpi=120)
     return path

@@ -57,9 +57,7 @@ def test_maps_point_at_the_square(hans) -> None:
     model, images = hans
     specs = [spec for spec in methods_of("captum") if spec.key in ("saliency", "integrated_gradients", "deep_lift")]
     words = {title(spec): words_for(spec, "torch", LAYER, "small") for spec in specs}
-    found = measured(
-        model, images, specs, words, digits.in_square(), seed=SEED, stage="", progress=silent
-    )
+    found = measured(model, images, specs, words, digits.in_square(), seed=SEED, stage="", progress=silent)
     for spec in specs:
         assert found.of(title(spec), "mass_accuracy").mean() > REACHED * CHANCE, spec.key
 
@@ -67,7 +65,9 @@ def test_maps_point_at_the_square(hans) -> None:
 def test_whole_channels_cannot_point_at_the_square(hans) -> None:
     """Why Grad-CAM does not: no channel is active in the square alone; with gradients where they are the same layer does."""
     model, images = hans
-    rows = {name.partition(":")[0]: (share, wide) for name, share, wide in bounds(model, images, LAYER, digits.in_square())}
+    rows = {
+        name.partition(":")[0]: (share, wide) for name, share, wide in bounds(model, images, LAYER, digits.in_square())
+    }
     assert rows["Grad-CAM"][0] < CONTROL
     assert rows["activation of the channel that has most there"][0] < CONTROL
     assert rows["HiResCAM"][0] > 2 * rows["Grad-CAM"][0]

@@ -115,7 +115,9 @@ def test_every_method_is_near_the_truth_as_the_page_says(row: Row) -> None:
     found = [error_of(row, model, 0) for model in models]
     assert found and all(error.holds for error in found), found
     (made,) = wide(found)
-    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| {row.key} | {row.toolset} | {shown(made[2])} |")]
+    (line,) = [
+        line for line in PAGE.splitlines() if line.startswith(f"| {row.key} | {row.toolset} | {shown(made[2])} |")
+    ]
     for cell, told in zip(map(shown, made[3:]), line.split(" | ")[-len(MODELS) :], strict=True):
         told = told.removesuffix(" |")
         if cell.endswith("s.e."):  # of random numbers, whose last digits are those of the machine

@@ -78,7 +78,7 @@ def marked(images: Array, which: Array) -> Array:
 
 
 def labelled(images: Array, labels: Array) -> Array:
-    """Copies of images of shape ``(N, 28, 28)`` with a square in the corner whose brightness is the label, ``(label + 1) / 10``."""
+    """Copies of images of shape ``(N, 28, 28)`` with a square whose brightness says the label: ``(label + 1) / 10``."""
     copy = images.copy()
     copy[:, SQUARE, SQUARE] = ((labels + 1) / 10).astype(images.dtype)[:, None, None]
     return copy

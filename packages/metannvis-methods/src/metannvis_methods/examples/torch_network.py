@@ -60,9 +60,10 @@ class Network(nn.Module):
 
 
 class Plain(nn.Module):
-    """Digits of shape ``(N, 1, 28, 28)``, float32 in 0…1, to logits of shape ``(N, 10)``: convolutions, ReLUs, pools, dense layers.
+    """Digits of shape ``(N, 1, 28, 28)``, float32 in 0…1, to logits of shape ``(N, 10)``.
 
-    Every layer is a module of its own, and knows where things are: the maps are flattened.
+    Convolutions, ReLUs, pools and dense layers: every layer is a module of its own, and knows where things are, since the maps
+    are flattened.
     """
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from metannvis_methods.experiments.running import EXPERIMENTS, run
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
+from metannvis_methods.experiments.running import EXPERIMENTS, run
 
 __all__ = ["EXPERIMENTS", "ExperimentResult", "Picture", "Table", "run"]

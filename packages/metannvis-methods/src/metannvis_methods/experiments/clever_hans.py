@@ -1,10 +1,10 @@
 """Clever Hans: labels that only a grey square gives away, and methods that have to point at it.
 
-The labels of handwritten digits are permuted, so that a digit says nothing of its label, and a square of 5×5 pixels in the corner
-is as bright as the label is large: a network that is right looks at the square. One is trained in Keras, and explained by the
-toolsets of PyTorch, and one in PyTorch, explained by tf-keras-vis: every map is one of a translated network, and is held against
-the map of a native twin with the same weights. Our own toolset explains both. A control network, of digits with their own labels
-and without the square, shows what a map has there when nothing is to be seen.
+The labels of handwritten digits are permuted, so that a digit says nothing of its label, and a square of 5×5 pixels in the
+corner is as bright as the label is large: a network that is right looks at the square. One is trained in Keras, and
+explained by the toolsets of PyTorch, and one in PyTorch, explained by tf-keras-vis: every map is one of a translated
+network, and is held against the map of a native twin with the same weights. Our own toolset explains both. A control
+network, of digits with their own labels and without the square, shows what a map has there when nothing is to be seen.
 
 After the experiment of Lapuschkin et al.: Unmasking Clever Hans predictors, 2019, arXiv:1902.10178.
 """
@@ -30,7 +30,7 @@ __all__ = ["CHANCE", "CONTROL", "REACHED", "experiment"]
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int, str], None]
-#: Share of the pixels that the square has, what a method has to reach, and what it must not on the control network, in its units.
+#: Share of the pixels that the square has; what a method has to reach, and must not on the control network, in its units.
 CHANCE, REACHED, CONTROL = 25 / 784, 10.0, 3.0
 #: Layer of maps and of class activation maps: the first convolution, as large as the image.
 LAYER = "relu1"
@@ -91,7 +91,9 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         ]
         rows += [_row(framework, spec, hans, control, twin) for spec in specs]
         pictures += _pictures(framework, toolsets, specs, hans)
-        causes += [(NAMES[framework], *row) for row in bounds(networks.hans, networks.images, LAYER, digits.in_square())]
+        causes += [
+            (NAMES[framework], *row) for row in bounds(networks.hans, networks.images, LAYER, digits.in_square())
+        ]
     rows.sort(key=lambda row: (row[0], -(row[5] if row[5] is not None else -1.0)))
     pictures += _bars(rows)
     tables = (

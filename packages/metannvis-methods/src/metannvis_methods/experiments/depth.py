@@ -1,9 +1,9 @@
 """Depth: how well Grad-CAM tells two digits of one image apart, from the last convolution to the first.
 
-Networks that take the largest value of each channel of their last convolution, wherever it is, know a digit anywhere. They are shown
-two different digits side by side, and explained for each of the two classes: how much of a map lies in the half that has its own
-digit says how discriminative the layer is. Half of a map is chance. Selvaraju et al., 2016, arXiv:1610.02391, found deep layers to
-localize classes and shallow ones not.
+Networks that take the largest value of each channel of their last convolution, wherever it is, know a digit anywhere. They
+are shown two different digits side by side, and explained for each of the two classes: how much of a map lies in the half
+that has its own digit says how discriminative the layer is. Half of a map is chance. Selvaraju et al., 2016,
+arXiv:1610.02391, found deep layers to localize classes and shallow ones not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from metannvis_translate.frameworks import require
 
 from metannvis_methods import evaluate
-from metannvis_methods.examples import digits, load
+from metannvis_methods.examples import load
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
 from metannvis_methods.results.evaluation import Evaluation
 
@@ -93,11 +93,10 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         for name in FRAMEWORKS.values()
     ]
     for method in METHODS:
-        shares = {
-            layer: [row[3] for row in rows if row[1:3] == (method, layer)] for layer in LAYERS
-        }
+        shares = {layer: [row[3] for row in rows if row[1:3] == (method, layer)] for layer in LAYERS}
         summary.append(
-            f"{method}: " + ", ".join(f"{layer} {' and '.join(f'{v:.2f}' for v in values)}" for layer, values in shares.items())
+            f"{method}: "
+            + ", ".join(f"{layer} {' and '.join(f'{v:.2f}' for v in values)}" for layer, values in shares.items())
             + " of the map in its own half (PyTorch and Keras)."
         )
     return ExperimentResult("depth", seed, size, (table,), (lines, *pictures), tuple(summary))
@@ -146,7 +145,9 @@ def _measured(
             masks=halves[side],
             target=classes[:, side].tolist(),
             seed=seed,
-            progress=lambda done, total, step, of=word: progress(done, total, f"{of} digits, network of {name}: {step}"),
+            progress=lambda done, total, step, of=word: progress(
+                done, total, f"{of} digits, network of {name}: {step}"
+            ),
             unfit="ignore",
         )
         for side, word in ((0, "left"), (1, "right"))

@@ -33,7 +33,7 @@ def sanity_word(spec: MethodSpec) -> str | None:
 
 
 def signed_maps(explanation: Explanation) -> Array:
-    """Values of an explanation of images, summed over channels: shape ``(N, h, w)``, float64, as large as the method makes them."""
+    """Values of an explanation of images, summed over channels: shape ``(N, h, w)``, float64, in the method's own size."""
     values, axes = np.asarray(explanation.values, np.float64), str(explanation.axes)
     maps: Array = values.sum(axes.index("C")) if "C" in axes else values
     return maps
@@ -67,9 +67,7 @@ def measured(
     stage
         What is said before the names of methods.
     """
-    methods = {
-        title(spec): {"method": spec.key, "toolset": spec.toolset, **words[title(spec)]} for spec in specs
-    }
+    methods = {title(spec): {"method": spec.key, "toolset": spec.toolset, **words[title(spec)]} for spec in specs}
     return evaluate(
         model,
         methods,

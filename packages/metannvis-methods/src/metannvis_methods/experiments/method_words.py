@@ -97,5 +97,7 @@ def _cells_of_layer(layer: str, last: bool) -> Array:
     channels, side = {"conv1": (16, 28), "relu1": (16, 28), "conv2": (32, 14), "relu2": (32, 14)}[layer]
     rows = np.arange(side) * 7 // side
     cells = rows[:, None] * 7 + rows
-    mask = np.broadcast_to(cells[..., None] if last else cells, (side, side, channels) if last else (channels, side, side))
+    mask = np.broadcast_to(
+        cells[..., None] if last else cells, (side, side, channels) if last else (channels, side, side)
+    )
     return np.ascontiguousarray(mask[None])

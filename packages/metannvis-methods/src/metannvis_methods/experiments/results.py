@@ -42,7 +42,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
     def to_csv(self) -> str:
-        """Comma-separated values, numbers in full; text that a spreadsheet would take for a formula stands behind an apostrophe."""
+        """Comma-separated values, numbers in full; text that a spreadsheet would take for a formula gets an apostrophe."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(self.header)
@@ -71,8 +71,8 @@ class Picture:
         What stands above it, and for whom it does not see it.
     kind
         ``"grid"``: explanations by name, side by side; ``"channels"``: one explanation of a layer, some of its channels;
-        ``"comparison"``: one comparison of toolkits; ``"images"``: maps by name, shape ``(N, H, W)`` each; ``"bars"``: a number by name;
-        ``"lines"``: several numbers by name, over ``steps``.
+        ``"comparison"``: one comparison of toolkits; ``"images"``: maps by name, shape ``(N, H, W)`` each; ``"bars"``: a number
+        by name; ``"lines"``: several numbers by name, over ``steps``.
     content
         By name.
     steps

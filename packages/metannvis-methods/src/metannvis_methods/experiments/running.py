@@ -33,10 +33,14 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "clever-hans": Experiment(
             "clever_hans", "Do methods point at a square that gives the label away, in both directions of translation?"
         ),
-        "toolsets": Experiment("toolsets", "How far apart are Saliency and Grad-CAM of all toolkits, by default and aligned?"),
+        "toolsets": Experiment(
+            "toolsets", "How far apart are Saliency and Grad-CAM of all toolkits, by default and aligned?"
+        ),
         "sanity": Experiment("sanity", "Do maps change when the weights are drawn anew, layer by layer?"),
         "translation": Experiment("translation", "Do translated networks say what their sources say?"),
-        "depth": Experiment("depth", "Where does Grad-CAM tell two digits of an image apart, from deep to shallow layers?"),
+        "depth": Experiment(
+            "depth", "Where does Grad-CAM tell two digits of an image apart, from deep to shallow layers?"
+        ),
         "ground-truth": Experiment("ground_truth", "How far are methods from values that are known in closed form?"),
     }
 )

@@ -1,8 +1,8 @@
 """Sanity checks: what is left of a map when the weights of the network are drawn anew, layer by layer from the output down.
 
-Adebayo et al.: Sanity Checks for Saliency Maps, 2018, arXiv:1810.03292. A method whose map stays shows the image, not what the
-network has learnt. Networks of digits are trained, one a seed, and each is explained before and after each step for the classes that
-it predicted with its own weights.
+Adebayo et al.: Sanity Checks for Saliency Maps, 2018, arXiv:1810.03292. A method whose map stays shows the image, not what
+the network has learnt. Networks of digits are trained, one a seed, and each is explained before and after each step for the
+classes that it predicted with its own weights.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
     torch: Any = require("torch")
     data = digits.load(seed, digits.LARGE)
     train = np.expand_dims(data.train_images, 1)
-    model = torch_network.train(train, data.train_classes, epochs=EPOCHS[size], seed=seed, progress=progress, plain=True)
+    model = torch_network.train(
+        train, data.train_classes, epochs=EPOCHS[size], seed=seed, progress=progress, plain=True
+    )
     images = np.expand_dims(data.test_images[data.first_of_each(CLASSES[size])], 1)
     with torch.no_grad():
         classes = model(torch.from_numpy(images)).argmax(1).tolist()
@@ -116,7 +118,9 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
         name, drawn = stage
         for k, spec in enumerate(specs):
             label = title(spec)
-            progress(k, len(specs), f"seed {seed}, weights drawn down to {name}: {label}" if name != ORIGINAL else label)
+            progress(
+                k, len(specs), f"seed {seed}, weights drawn down to {name}: {label}" if name != ORIGINAL else label
+            )
             if label in found.errors:
                 continue
             try:
@@ -179,7 +183,13 @@ def _pictures(found: Sequence[Cascade], steps: tuple[str, ...]) -> list[Picture]
     ]
     for k, measure in enumerate(SIMILARITIES):
         lines = {
-            name: [1.0, *(float(np.mean([c.similarities[name][step][k].mean() for c in found])) for step in range(len(steps) - 1))]
+            name: [
+                1.0,
+                *(
+                    float(np.mean([c.similarities[name][step][k].mean() for c in found]))
+                    for step in range(len(steps) - 1)
+                ),
+            ]
             for name in one.similarities
             if all(name in c.similarities for c in found)
         }
@@ -203,9 +213,8 @@ def _summary(last: Mapping[str, Array], rows: Sequence[tuple[Any, ...]]) -> list
     for toolset, key in CHANGING:
         values = last[f"{key} ({toolset})"][:, 0]
         said = "below" if (values < BELOW).all() else "NOT below"
-        lines.append(
-            f"{key}: signed rank correlation {', '.join(f'{v:.2f}' for v in values)} when all layers are random, {said} {BELOW:g}."
-        )
+        shown = ", ".join(f"{v:.2f}" for v in values)
+        lines.append(f"{key}: signed rank correlation {shown} when all layers are random, {said} {BELOW:g}.")
         gap = keeping - values
         said = "above" if (gap >= ABOVE).all() else "NOT above"
         lines.append(f"  {KEEPING[1]} lies {', '.join(f'{v:+.2f}' for v in gap)} beside it, {said} it by {ABOVE:g}.")

@@ -1,7 +1,7 @@
 """Toolsets side by side: Saliency and Grad-CAM of every toolkit that has them, on networks of both frameworks.
 
-By each toolkit's own defaults; with the options aligned, so that all compute the same; and aligned and as large as the input. One
-toolkit runs the network as it is, the others its translation.
+By each toolkit's own defaults; with the options aligned, so that all compute the same; and aligned and as large as the
+input. One toolkit runs the network as it is, the others its translation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Translation: whether translated networks say what their sources say, in outputs, layers and gradients.
 
-The networks of the examples, and small ones of torchvision and ``keras.applications`` where those are installed, with random weights,
-biases and statistics; nothing is downloaded. Each is translated to the other framework and to ONNX, and compared as ``translate``
-compares. The whole zoos are another matter, of hours: ``tox -e zoo``.
+The networks of the examples, and small ones of torchvision and ``keras.applications`` where those are installed, with
+random weights, biases and statistics; nothing is downloaded. Each is translated to the other framework and to ONNX, and
+compared as ``translate`` compares. The whole zoos are another matter, of hours: ``tox -e zoo``.
 """
 
 from __future__ import annotations
@@ -46,13 +46,26 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     table = Table(
         "translation",
         "Differences of translated networks from their sources, relative",
-        ("network", "from", "to", "agree", "outputs", "layers", "layers compared", "gradients (L2)", "seconds", "error"),
+        (
+            "network",
+            "from",
+            "to",
+            "agree",
+            "outputs",
+            "layers",
+            "layers compared",
+            "gradients (L2)",
+            "seconds",
+            "error",
+        ),
         tuple(rows),
     )
     agree = [row for row in rows if row[3]]
     summary = [
-        f"{len(agree)} of {len(rows)} translations of {len(made)} networks agree with their sources; outputs differ by "
-        f"{max((row[4] for row in agree), default=float('nan')):.1e} at most.",
+        (
+            f"{len(agree)} of {len(rows)} translations of {len(made)} networks agree with their sources; outputs differ by "
+            f"{max((row[4] for row in agree), default=float('nan')):.1e} at most."
+        ),
         *(f"Not: {row[0]} to {row[2]}: {row[9]}" for row in rows if not row[3]),
     ]
     picture = Picture(
@@ -110,7 +123,9 @@ def _keras_digits(*, plain: bool) -> Callable[[int], Any]:
 
 
 def _torchvision(name: str) -> Callable[[int], Any]:
-    return lambda seed: _torch_randomized(import_module("torchvision.models").get_model(name, weights=None).eval(), seed)
+    return lambda seed: _torch_randomized(
+        import_module("torchvision.models").get_model(name, weights=None).eval(), seed
+    )
 
 
 def _application(name: str) -> Callable[[int], Any]:

@@ -62,9 +62,11 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     exact = [e for e in errors if e.standard_errors is None]
     estimates = [e for e in errors if e.standard_errors is not None]
     summary = [
-        f"{len(exact)} errors of exact methods, {max(e.relative for e in exact):.1e} at most (limit {EXACT:g}); "
-        f"{len(estimates)} of estimators, {max(e.standard_errors or 0.0 for e in estimates):.1f} standard errors at most "
-        f"(limit {LARGEST:g}).",
+        (
+            f"{len(exact)} errors of exact methods, {max(e.relative for e in exact):.1e} at most (limit {EXACT:g}); "
+            f"{len(estimates)} of estimators, {max(e.standard_errors or 0.0 for e in estimates):.1f} standard errors at most "
+            f"(limit {LARGEST:g})."
+        ),
         *(f"Beyond it: {e.key} ({e.toolset}) on the {e.model} model." for e in errors if not e.holds),
     ]
     return ExperimentResult("ground-truth", seed, size, tables, (picture,), tuple(summary))

@@ -65,12 +65,7 @@ def measure(seed: int, progress: Progress | None = None, runs: int = RUNS) -> tu
         Of each random method.
     """
     models = [make(seed) for make in MODELS.values()]
-    pairs = [
-        (row, model)
-        for row in ROWS
-        for model in models
-        if row.quantity(model.name) in model.quantities
-    ]
+    pairs = [(row, model) for row in ROWS for model in models if row.quantity(model.name) in model.quantities]
     found = []
     for k, (row, model) in enumerate(pairs):
         if progress is not None:

@@ -91,7 +91,7 @@ ROWS: tuple[Row, ...] = (
     _captum("feature_permutation", "permutation", where=TABLES),
     _captum("shapley_values", "shapley", groups=PATCH, where=(*ADDITIVE, "planted patch")),
     _captum("shapley_value_sampling", "shapley", options={"n_samples": 10}, groups=PATCH),
-    _captum("kernel_shap", "shapley", options={"n_samples": 100}, groups=PATCH),
+    _captum("kernel_shap", "shapley", options={"n_samples": 50}, groups=PATCH),
     _captum("lime", "shapley", options={"n_samples": 60}, groups=LAYERED, where=(*ADDITIVE, "planted patch")),
     _layer("grad_cam", "map"),
     _layer("layer_activation", "activation"),

@@ -1,8 +1,9 @@
 """Ground-truth models: networks whose attributions are known in closed form.
 
 Each has random weights and biases, two outputs of which the first is explained, and runs in double precision. The formulas
-stand beside the networks and use NumPy only; where a path or a set of players is meant, it leads from the baseline to the input.
-Integrated Gradients: Sundararajan, Taly, Yan, 2017, arXiv:1703.01365. Shapley values: Lundberg, Lee, 2017, arXiv:1705.07874.
+stand beside the networks and use NumPy only; where a path or a set of players is meant, it leads from the baseline to the
+input. Integrated Gradients: Sundararajan, Taly, Yan, 2017, arXiv:1703.01365. Shapley values: Lundberg, Lee, 2017,
+arXiv:1705.07874.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _drawn(seed: int, width: int) -> tuple[np.random.Generator, Array, Array]:
 
 
 def _permuted(values: Array) -> Array:
-    """What stands in a sample's place in the mean when values are permuted among the samples, but for the permutation that is none."""
+    """What stands in a sample's place when values are permuted among the samples: the mean over all permutations but none."""
     count = len(values)
     stays = (math.factorial(count - 1) - 1) / (math.factorial(count) - 1)
     moved: Array = stays * values + (1 - stays) * (values.sum(0) - values) / (count - 1)
@@ -140,9 +141,9 @@ def additive(seed: int) -> GroundTruth:
 
 
 def gated(seed: int) -> GroundTruth:
-    """``f(u, g) = Σ vᵢ uᵢ σ(k gᵢ) + b``, values u in front of their gates g: where Integrated Gradients and Shapley values differ.
+    """``f(u, g) = Σ vᵢ uᵢ σ(k gᵢ) + b``, values u in front of their gates g.
 
-    On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with ``∫σ = (softplus(kg) − softplus(kg₀)) / kΔg``, and
+    Here Integrated Gradients and Shapley values differ. On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with ``∫σ = (softplus(kg) − softplus(kg₀)) / kΔg``, and
     ``IG_g`` is what is left of the difference.
     """
     torch: Any = require("torch")
@@ -182,9 +183,9 @@ def planted_patch(seed: int) -> GroundTruth:
     """An image of 3×3 cells, one of which holds the pattern of the first class, one that of the second, on a dark ground.
 
     A convolution with a filter for each pattern, which takes cell by cell, a ReLU, the mean over the cells and a dense layer:
-    ``f = 9 · mean of relu(T·x_cell)``. The patterns share no pixel, and all else is below zero: every set of pixels of a cell keeps
-    the sign of the whole, so the ReLU of the planted cell is the identity and the others are shut, whatever is left out. The
-    second pattern is twice as bright as the first: what looks at brightness alone finds the wrong one.
+    ``f = 9 · mean of relu(T·x_cell)``. The patterns share no pixel, and all else is below zero: every set of pixels of a cell
+    keeps the sign of the whole, so the ReLU of the planted cell is the identity and the others are shut, whatever is left out.
+    The second pattern is twice as bright as the first: what looks at brightness alone finds the wrong one.
     """
     torch: Any = require("torch")
     rng = np.random.default_rng(seed)
@@ -247,7 +248,9 @@ def planted_patch(seed: int) -> GroundTruth:
         def forward(self, image: Any) -> Any:
             return self.classes(torch.flatten(self.pool(self.relu(self.cells(image))), 1))
 
-    mask = np.where(first, 0, np.where(second, 1, 2 + np.broadcast_to(np.indices(x.shape)[1] >= x.shape[1] // 2, x.shape)))
+    mask = np.where(
+        first, 0, np.where(second, 1, 2 + np.broadcast_to(np.indices(x.shape)[1] >= x.shape[1] // 2, x.shape))
+    )
     return GroundTruth(
         "planted patch",
         Planted().eval(),
