@@ -143,8 +143,8 @@ def additive(seed: int) -> GroundTruth:
 def gated(seed: int) -> GroundTruth:
     """``f(u, g) = Σ vᵢ uᵢ σ(k gᵢ) + b``, values u in front of their gates g.
 
-    Here Integrated Gradients and Shapley values differ. On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with ``∫σ = (softplus(kg) − softplus(kg₀)) / kΔg``, and
-    ``IG_g`` is what is left of the difference.
+    Here Integrated Gradients and Shapley values differ. On the straight path ``u₀ + tΔu, g₀ + tΔg``, ``IG_u = v Δu ∫σ`` with
+    ``∫σ = (softplus(kg) − softplus(kg₀)) / kΔg``, and ``IG_g`` is what is left of the difference.
     """
     torch: Any = require("torch")
     rng, x, x0 = _drawn(seed, 2 * FEATURES)
