@@ -42,7 +42,7 @@ DIRECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 NAMES = {"keras": "Keras", "torch": "PyTorch"}
 #: Images that are explained, and passes through the training images.
 IMAGES = {"full": 100, "small": 8}
-EPOCHS = {"full": 20, "small": 8}
+EPOCHS = {"full": 20, "small": 5}
 HEADER = (
     "trained in",
     "toolset",
@@ -82,7 +82,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     failed: list[tuple[Any, ...]] = []
     for framework, toolsets in DIRECTIONS:
         networks = found[framework]
-        specs = methods_of(*toolsets)
+        specs = methods_of(*toolsets, size=size)
         hans, control, twin = _evaluated(networks, specs, seed, size, progress)
         failed += [
             (NAMES[framework], spec.toolset, spec.key, hans.errors[title(spec), ""])

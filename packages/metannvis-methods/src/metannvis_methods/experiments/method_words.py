@@ -40,13 +40,17 @@ CELLS = ("shapley_value_sampling", "kernel_shap", "lime")
 ORDERS = "shapley_values"
 
 
-def methods_of(*toolsets: str) -> tuple[MethodSpec, ...]:
-    """Primary and layer methods of some toolsets that map an image, in the order of the registry."""
+def methods_of(*toolsets: str, size: str = "full") -> tuple[MethodSpec, ...]:
+    """Primary and layer methods of some toolsets that map an image, in the order of the registry.
+
+    At the small size those whose sanity checks are published: of what is found of them, something is known.
+    """
     return tuple(
         spec
         for toolset in toolsets
         for spec in list_methods(toolset=toolset)
         if spec.kind in ("primary", "layer") and (spec.toolset, spec.key) not in EXCLUDED
+        and (size == "full" or spec.sanity)
     )
 
 

@@ -37,6 +37,8 @@ CHANGING: tuple[tuple[str, str], ...] = (
 )
 KEEPING: tuple[str, str] = ("captum", "guided_backprop")
 BELOW, ABOVE = 0.3, 0.2
+#: Options with which a map has signs: without them the rank correlation with signs would be that of magnitudes.
+SIGNED: Mapping[tuple[str, str], Mapping[str, Any]] = {("captum", "saliency"): {"abs": False}}
 #: Layer of maps and of class activation maps: the last convolution.
 LAYER = "relu2"
 TOOLSETS = ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
@@ -61,7 +63,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     """Train, draw anew, explain, compare."""
     require("torch")
     require("tensorflow")
-    specs = methods_of(*TOOLSETS)
+    specs = methods_of(*TOOLSETS, size=size)
     seeds = [seed + k for k in range(SEEDS[size])]
     found = [_cascade(specs, each, size, progress) for each in seeds]
     steps = found[0].steps
@@ -145,7 +147,7 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
 
 
 def _explained(spec: MethodSpec, model: Any, images: Array, classes: list[int], size: str, seed: int) -> Array:
-    words: dict[str, Any] = words_for(spec, "torch", LAYER, "small" if size == "small" else "full")
+    words: dict[str, Any] = {**words_for(spec, "torch", LAYER, size), **SIGNED.get((spec.toolset, spec.key), {})}
     if spec.by_role("target", "score") is not None:
         words["target"] = classes
     with warnings.catch_warnings():
