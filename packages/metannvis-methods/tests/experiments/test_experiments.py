@@ -178,4 +178,5 @@ def test_tables_are_safe_to_open_and_to_read() -> None:
     table = Table("t", "T", ("a", "b"), (("=1+1", 0.25), ("x|y", None), ("z", 3e-7)))
     assert table.to_csv() == "a,b\n'=1+1,0.25\nx|y,\nz,3e-07\n"
     assert table.to_markdown() == "| a | b |\n| --- | --- |\n| =1+1 | 0.25 |\n| x\\|y | – |\n| z | 3.0e-07 |\n"
+    assert Table("t", "T", ("a", "b"), ((float("inf"), float("nan")),)).to_dicts() == [{"a": None, "b": None}]
     assert [shown(cell) for cell in (True, False, 0.0, 12.34, "–")] == ["yes", "no", "0", "12.3", "–"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class Table:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Rows by the names of the columns."""
-        return [dict(zip(self.header, map(jsonable, row), strict=True)) for row in self.rows]
+        return [dict(zip(self.header, map(_plain, row), strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class ExperimentResult:
             A file cannot be written.
         """
         texts = {f"{table.name}.csv": table.to_csv() for table in self.tables}
-        texts["summary.json"] = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        texts["summary.json"] = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         written = []
         for name, text in texts.items():
             with replacing(folder / name) as new:
@@ -155,6 +156,11 @@ def shown(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:.1e}" if cell and abs(cell) < 1e-3 else f"{cell:.3g}"
     return str(cell).replace("|", "\\|")
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON has it, which has neither NaN nor infinities."""
+    return None if isinstance(cell, float) and not math.isfinite(cell) else jsonable(cell)
 
 
 def _safe(cell: Any) -> Any:

@@ -73,13 +73,20 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         ),
     )
     summary = [
-        f"{method}, {mode}: {len(some)} pairs of toolkits, largest difference {max(row[4] for row in some):.1e} of the largest "
-        f"value, smallest rank correlation {min(row[7] for row in some):.3f}."
-        for method in METHODS
-        for mode in MODES
-        if (some := [row for row in rows if row[1:3] == (method, mode)])
+        _told(method, mode, [row for row in rows if row[1:3] == (method, mode)]) for method in METHODS for mode in MODES
     ]
     return ExperimentResult("toolsets", seed, size, tables, tuple(pictures), tuple(summary))
+
+
+def _told(method: str, mode: str, rows: list[tuple[Any, ...]]) -> str:
+    """A line on a method and a way to compare."""
+    empty = sum(not np.isfinite(row[4]) for row in rows)
+    largest = max(row[4] for row in rows if np.isfinite(row[4]))
+    beside = f" ({empty} pairs have an image where one map is all zero, and no ratio exists)" if empty else ""
+    return (
+        f"{method}, {mode}: {len(rows)} pairs of toolkits, largest difference {largest:.1e} of the largest value{beside}, "
+        f"smallest rank correlation {min(row[7] for row in rows):.3f}."
+    )
 
 
 def _network(framework: str, seed: int, size: str, progress: Progress) -> tuple[Any, Array]:
