@@ -73,7 +73,7 @@ def _lines(picture: Picture, path: Path) -> Path:
         axes.plot(range(len(values)), values, style, marker=".", label=name)
     axes.set_xticks(range(len(picture.steps)), picture.steps)
     axes.set_ylabel(picture.options.get("ylabel", ""))
-    axes.axhline(0.0, color="0.6", linewidth=0.8)
+    axes.axhline(picture.options.get("line", 0.0), color="0.6", linewidth=0.8)
     axes.set_title(picture.title, loc="left", fontsize=10)
     axes.legend(
         fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, ncols=1 + len(picture.content) // 30

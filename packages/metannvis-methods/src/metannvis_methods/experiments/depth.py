@@ -34,6 +34,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "hires_cam (grad-cam)": {"method": "hires_cam", "toolset": "grad-cam", "relu": True},
     "layer_cam (grad-cam)": {"method": "layer_cam", "toolset": "grad-cam", "relu": True},
 }
+#: Share of a map in half of the image that says nothing.
+CHANCE = 0.5
 EPOCHS = {"full": 6, "small": 2}
 PAIRS = {"full": 100, "small": 6}
 
@@ -67,13 +69,15 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         found = _measured(model, given, classes, seed, name, progress)
         for method in METHODS:
             for layer in LAYERS:
-                shares = np.concatenate([found[side].of(f"{method} at {layer}", "mass_accuracy") for side in (0, 1)])
-                rows.append((name, method, layer, float(shares.mean()), float((shares > 0.5).mean())))
+                shares = np.concatenate([_shares(one, f"{method} at {layer}") for one in found])
+                seen = shares[~np.isnan(shares)]
+                figures = (float(seen.mean()), float((seen > CHANCE).mean())) if len(seen) else (None, None)
+                rows.append((name, method, layer, *figures, 1 - len(seen) / len(shares)))
         pictures.append(_picture(framework, name, found))
     table = Table(
         "depth",
-        "Share of a map in the half of its own digit (chance: 0.5), and of images in which it is more than half",
-        ("trained in", "method", "layer", "share in own half", "more than half"),
+        "Share of a map in the half of its own digit (chance: 0.5), how often it is more than half, and how many maps are empty",
+        ("trained in", "method", "layer", "share in own half", "more than half", "empty maps"),
         tuple(rows),
     )
     lines = Picture(
@@ -81,25 +85,33 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         "Share of a map in the half of its own digit, from deep to shallow",
         "lines",
         {
-            f"{method}, {name}": [row[3] for row in rows if row[:2] == (name, method)]
+            f"{method}, {name}": [np.nan if row[3] is None else row[3] for row in rows if row[:2] == (name, method)]
             for name in FRAMEWORKS.values()
             for method in METHODS
         },
         LAYERS,
-        {"ylabel": "share in own half"},
+        {"ylabel": "share in own half", "line": CHANCE},
     )
     summary = [
         f"The network of {name} has both digits of {right[name]:.0%} of the images first."
         for name in FRAMEWORKS.values()
     ]
     for method in METHODS:
-        shares = {layer: [row[3] for row in rows if row[1:3] == (method, layer)] for layer in LAYERS}
-        summary.append(
-            f"{method}: "
-            + ", ".join(f"{layer} {' and '.join(f'{v:.2f}' for v in values)}" for layer, values in shares.items())
-            + " of the map in its own half (PyTorch and Keras)."
+        shown = {layer: [row[3] for row in rows if row[1:3] == (method, layer)] for layer in LAYERS}
+        told = ", ".join(
+            f"{layer} {' and '.join('–' if v is None else f'{v:.2f}' for v in values)}"
+            for layer, values in shown.items()
         )
+        summary.append(f"{method}: {told} of the map in its own half (PyTorch and Keras).")
     return ExperimentResult("depth", seed, size, (table,), (lines, *pictures), tuple(summary))
+
+
+def _shares(found: Evaluation, name: str) -> Array:
+    """Share of each map in the half of its digit, shape ``(N,)``; NaN of one that is zero everywhere and lies in neither."""
+    values = np.asarray(found.explanations[found.methods.index(name)].values)
+    empty = ~values.reshape(len(values), -1).any(1)
+    shares: Array = np.where(empty, np.nan, found.of(name, "mass_accuracy"))
+    return shares
 
 
 def _of_any_size(model: Any) -> Any:

@@ -49,7 +49,8 @@ def methods_of(*toolsets: str, size: str = "full") -> tuple[MethodSpec, ...]:
         spec
         for toolset in toolsets
         for spec in list_methods(toolset=toolset)
-        if spec.kind in ("primary", "layer") and (spec.toolset, spec.key) not in EXCLUDED
+        if spec.kind in ("primary", "layer")
+        and (spec.toolset, spec.key) not in EXCLUDED
         and (size == "full" or spec.sanity)
     )
 
