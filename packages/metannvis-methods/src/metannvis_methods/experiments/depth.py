@@ -76,7 +76,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         pictures.append(_picture(framework, name, found))
     table = Table(
         "depth",
-        "Share of a map in the half of its own digit (chance: 0.5), how often it is more than half, and how many maps are empty",
+        "Share of a map in the half of its own digit (chance: 0.5), how often it is more than half, share of empty maps",
         ("trained in", "method", "layer", "share in own half", "more than half", "empty maps"),
         tuple(rows),
     )

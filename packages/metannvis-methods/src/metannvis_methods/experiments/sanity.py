@@ -37,8 +37,15 @@ CHANGING: tuple[tuple[str, str], ...] = (
 )
 KEEPING: tuple[str, str] = ("captum", "guided_backprop")
 BELOW, ABOVE = 0.3, 0.2
-#: Options with which a map has signs: without them the rank correlation with signs would be that of magnitudes.
-SIGNED: Mapping[tuple[str, str], Mapping[str, Any]] = {("captum", "saliency"): {"abs": False}}
+#: Options of some methods. Saliency with signs: the rank correlation with signs would be that of magnitudes; fewer passes where
+#: one takes longer than all others together.
+OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("captum", "saliency"): {"abs": False},
+    ("metannvis", "extremal_perturbation"): {"n_steps": 100},
+    ("metannvis", "xrai"): {"n_steps": 10},
+    ("captum", "kernel_shap"): {"n_samples": 100},
+    ("captum", "lime"): {"n_samples": 100},
+}
 #: Layer of maps and of class activation maps: the last convolution.
 LAYER = "relu2"
 TOOLSETS = ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
@@ -147,7 +154,7 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
 
 
 def _explained(spec: MethodSpec, model: Any, images: Array, classes: list[int], size: str, seed: int) -> Array:
-    words: dict[str, Any] = {**words_for(spec, "torch", LAYER, size), **SIGNED.get((spec.toolset, spec.key), {})}
+    words: dict[str, Any] = {**words_for(spec, "torch", LAYER, size), **OPTIONS.get((spec.toolset, spec.key), {})}
     if spec.by_role("target", "score") is not None:
         words["target"] = classes
     with warnings.catch_warnings():
