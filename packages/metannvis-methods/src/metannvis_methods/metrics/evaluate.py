@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,7 +277,7 @@ class _Run:
                 inputs=layout.arranged(subject.inputs),
                 attributions=subject.attributions,
                 layout=layout,
-                scores=_Late(lambda: self._scorer(subject, spec.name)) if "predictions" in spec.needs else _refused,
+                scores=_Late(lambda: self._scorer(subject, spec.name)),
                 again=again,
                 explanation=subject.explanation,
                 mask=None if self.masks is None else layout.arranged_mask(self.masks),
@@ -317,14 +317,25 @@ class _Run:
 class _Late:
     """Scores whose model is asked when the first are wanted."""
 
-    def __init__(self, make: Any) -> None:
-        self.make, self.scorer = make, None
+    def __init__(self, make: Callable[[], Scorer]) -> None:
+        self.make = make
+        self.made: Scorer | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """Made when it is first asked."""
+        self.made = self.made or self.make()
+        return self.made
 
     def __call__(self, rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
-        self.scorer = self.scorer or self.make()
-        found: Array = self.scorer(rows, samples, probabilities=probabilities)
-        return found
+        return self.scorer(rows, samples, probabilities=probabilities)
 
+    def hits(self, rows: Array, samples: Array) -> Array:
+        return self.scorer.hits(rows, samples)
 
-def _refused(rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
-    raise InvalidArgumentError("the row of this metric does not say that it needs predictions")
+    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
+        return self.scorer.classes(rows, probabilities=probabilities)
+
+    @property
+    def targets(self) -> list[Any]:
+        return self.scorer.targets
