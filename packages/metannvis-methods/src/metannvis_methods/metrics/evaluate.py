@@ -274,6 +274,7 @@ class _Run:
                 return subject.again(source if model is None else model, given, seed=seed)
 
             call = MetricCall(
+                spec=spec,
                 inputs=layout.arranged(subject.inputs),
                 attributions=subject.attributions,
                 layout=layout,

@@ -176,6 +176,8 @@ class MetricCall:
 
     Attributes
     ----------
+    spec
+        Its row.
     inputs
         Shape ``(N, places…, C)``: channels last, one where the inputs have no channels; the model's own dtype.
     attributions
@@ -197,6 +199,7 @@ class MetricCall:
         Rows that pass through the model at once, at most.
     """
 
+    spec: MetricSpec
     inputs: Array
     attributions: Array
     layout: Layout

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.metrics.faithfulness.removal import filled
+from metannvis_methods.metrics.faithfulness.removal import counts_of, filled, order_of
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput
+from metannvis_methods.ranks import ranks
 
-__all__ = ["completeness", "faithfulness_correlation", "infidelity", "sensitivity_n"]
+__all__ = ["completeness", "faithfulness_correlation", "infidelity", "monotonicity", "sensitivity_n"]
 
 Array = np.ndarray[Any, Any]
 
@@ -58,6 +60,23 @@ def sensitivity_n(
         axis=1,
     )
     return MetricOutput(curves.mean(1), curves, tuple(counts))
+
+
+def monotonicity(call: MetricCall, *, groups: int, baseline: Any, sign: str, probabilities: bool) -> MetricOutput:
+    """Spearman's correlation, over groups of places with attributions alike, of these and the drop without them."""
+    maps = call.maps("absolute" if sign == "absolute" else "both")
+    counts = counts_of(groups, maps[0].size)
+    ranks_of_places = order_of(-maps)[..., None]
+    fill, before = filled(call, baseline), _whole(call, call.inputs, probabilities)
+    sums, drops = (np.empty((call.samples, len(counts) - 1)) for _ in range(2))
+    for group, (first, last) in enumerate(itertools.pairwise(counts)):
+        chosen = (ranks_of_places >= first) & (ranks_of_places < last)
+        drops[:, group] = before - _whole(call, np.where(chosen, fill, call.inputs), probabilities)
+        sums[:, group] = np.where(chosen[..., 0], maps, 0).reshape(call.samples, -1).sum(1)
+    if sign == "absolute":
+        drops = drops**2
+    scores = [_pearson(ranks(a), ranks(b)) for a, b in zip(sums, drops, strict=True)]
+    return MetricOutput(np.array(scores), drops, tuple(counts[1:].tolist()))
 
 
 def completeness(call: MetricCall, *, baseline: Any, probabilities: bool) -> Array:

@@ -11,7 +11,7 @@ from metannvis_methods.metrics.faithfulness.regions import order_of_regions, pat
 from metannvis_methods.metrics.faithfulness.removal import along, area, counts_of, filled, order_of
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput
 
-__all__ = ["deletion", "insertion", "irof", "monotonicity", "pixel_flipping", "region_perturbation", "selectivity"]
+__all__ = ["deletion", "insertion", "irof", "pixel_flipping", "region_perturbation", "selectivity"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,16 +71,6 @@ def irof(call: MetricCall, *, segments_of: Any, baseline: Any, probabilities: bo
         after = shares[sample, 1 : count + 1]
         scores[sample] = count - (after.sum() - (after[0] + after[-1]) / 2 if count > 1 else 0.0)
     return MetricOutput(scores, shares, tuple(steps.tolist()))
-
-
-def monotonicity(call: MetricCall, *, steps: int, baseline: Any, probabilities: bool) -> MetricOutput:
-    """Share of the steps at which the output does not fall while places come in, the weakest first."""
-    maps = call.maps()
-    counts = counts_of(steps, maps[0].size)[1:]
-    curves = along(call, order_of(-maps), counts, filled(call, baseline), call.inputs, probabilities=probabilities)
-    rises = np.diff(curves, axis=1) >= 0
-    scores = rises.mean(1) if rises.shape[1] else np.ones(call.samples)
-    return MetricOutput(scores, curves, tuple((counts / maps[0].size).tolist()))
 
 
 def _curve(call: MetricCall, steps: int, start: Array, end: Array, probabilities: bool) -> MetricOutput:

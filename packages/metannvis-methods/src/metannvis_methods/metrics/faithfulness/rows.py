@@ -20,7 +20,7 @@ RONG = "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribut
 YEH = "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019, arXiv:1901.09392"
 BHATT = "Bhatt, Weller, Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020, arXiv:2005.00631"
 ANCONA = "Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods, 2018, arXiv:1711.06104"
-ARYA = "Arya et al.: One Explanation Does Not Fit All, 2019, arXiv:1909.03012"
+NGUYEN = "Nguyen, Rodríguez Martínez: On Quantitative Aspects of Model Interpretability, 2020, arXiv:2007.07584"
 IG = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017, arXiv:1703.01365"
 MODULE = "metannvis_methods.metrics.faithfulness"
 
@@ -203,10 +203,21 @@ ROWS = (
     _row(
         "monotonicity",
         "higher",
-        "curves:monotonicity",
-        "share of the steps at which the output does not fall while places come in, the weakest first",
-        ARYA,
-        (STEPS, _baseline("black", "Quantus: black"), CURVE),
+        "correlations:monotonicity",
+        "rank correlation of what groups of places have and the drop of the output without them",
+        NGUYEN,
+        (
+            Parameter("groups", 100, "groups of places with attributions alike, at most one a place", "ours"),
+            _baseline("black", "ours; Quantus: uniform noise, 100 draws"),
+            Parameter(
+                "sign",
+                "both",
+                "attributions and drops with signs, or magnitudes and squares",
+                "ours: tells an inverted map apart; paper: magnitudes",
+                ("both", "absolute"),
+            ),
+            CURVE,
+        ),
     ),
     _row(
         "completeness",
