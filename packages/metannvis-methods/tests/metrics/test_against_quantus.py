@@ -56,7 +56,7 @@ def theirs(
         metric = getattr(quantus, name)(
             **options, return_aggregate=False, disable_warnings=True, display_progressbar=False
         )
-        found = metric(
+        return metric(
             network,
             x.copy(),
             np.array(TARGETS),
@@ -67,7 +67,6 @@ def theirs(
             device="cpu",
             **dict(call),
         )
-    return found
 
 
 def ours(name: str, network: Any, x: np.ndarray, values: np.ndarray, again: Any = None, **options: Any):
@@ -77,7 +76,7 @@ def ours(name: str, network: Any, x: np.ndarray, values: np.ndarray, again: Any 
 SCORES = {
     "sparseness": ("Sparseness", {}, {"normalise": False}),
     "entropy": ("Complexity", {}, {}),
-    "effective_complexity": ("EffectiveComplexity", {"epsilon": 0.3}, {"eps": 0.3}),
+    "effective_complexity": ("EffectiveComplexity", {"epsilon": 0.3}, {"eps": 0.3, "normalise": False}),
     "mass_accuracy": ("RelevanceMassAccuracy", {}, {"abs": True}),
     "rank_accuracy": ("RelevanceRankAccuracy", {}, {}),
     "pointing_game": ("PointingGame", {"tolerance": 0}, {}),
@@ -96,10 +95,14 @@ SCORES = {
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_scores(name: str, network: Any, x: np.ndarray, values: np.ndarray) -> None:
+def test_scores(name: str, network: Any, x: np.ndarray, values: np.ndarray, monkeypatch) -> None:
+    if name == "irof":
+        monkeypatch.setattr(np, "trapz", np.trapezoid, raising=False)  # Quantus 0.6.0 is older than NumPy 2.4
     theirs_name, own_options, their_options = SCORES[name]
     if name == "sparseness":
         values = values * 1e3  # Quantus adds 1e-7 to every number
+    if name == "effective_complexity":
+        values = values / np.abs(values).max((1, 2, 3), keepdims=True)  # Quantus divides by the largest of the batch
     found = ours(name, network, x, values, **own_options).scores
     expected = theirs(theirs_name, network, x, values, **their_options)
     np.testing.assert_allclose(found, np.asarray(expected, float), atol=1e-6, rtol=1e-6)

@@ -22,7 +22,7 @@ def infidelity(call: MetricCall, *, n_perturb_samples: int, stdev: float, normal
         return torch.from_numpy(call.scores(rows.numpy().astype(call.inputs.dtype), samples.numpy()))
 
     def perturb(rows: Any, samples: Any) -> tuple[Any, Any]:
-        noise = stdev * torch.randn_like(rows)
+        noise = stdev * torch.randn(rows.shape, dtype=rows.dtype)  # randn_like goes by how the numbers lie in memory
         return noise, rows - noise
 
     inputs = torch.from_numpy(call.inputs.astype(np.float64))
