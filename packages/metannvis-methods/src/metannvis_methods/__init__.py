@@ -24,6 +24,8 @@ from metannvis_methods.errors import (
 )
 from metannvis_methods.explain import explain
 from metannvis_methods.explain_many import explain_many
+from metannvis_methods.metrics.agreement import agreement, score_board
+from metannvis_methods.metrics.crops import Crops
 from metannvis_methods.metrics.evaluate import evaluate
 from metannvis_methods.metrics.registry import (
     describe_metric,
@@ -45,6 +47,7 @@ from metannvis_methods.registry.table import (
     unregister_method,
 )
 from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
+from metannvis_methods.results.agreement import Agreement, ScoreBoard
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.evaluation import Evaluation
 from metannvis_methods.results.explanation import Explanation
@@ -52,9 +55,11 @@ from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
 
 __all__ = [
+    "Agreement",
     "Argument",
     "ChoiceWarning",
     "Comparison",
+    "Crops",
     "DeadlineError",
     "Evaluation",
     "Explanation",
@@ -75,6 +80,7 @@ __all__ = [
     "PendingExplanation",
     "PrecisionWarning",
     "Preprocessing",
+    "ScoreBoard",
     "SegmentationTarget",
     "SmoothGrad",
     "Toolset",
@@ -85,6 +91,7 @@ __all__ = [
     "UnknownMetricError",
     "UnknownToolsetError",
     "__version__",
+    "agreement",
     "compare",
     "describe_method",
     "describe_metric",
@@ -101,6 +108,7 @@ __all__ = [
     "register_method",
     "register_metric",
     "register_toolset",
+    "score_board",
     "unregister_method",
     "unregister_metric",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,13 @@ import numpy as np
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError
+from metannvis_methods.metrics.crops import crops_of, medians
+from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.metrics.registry import find_metric
 from metannvis_methods.metrics.scoring import ROWS, Scorer
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput, MetricSpec
 from metannvis_methods.metrics.subjects import Asked, Subject, asked, subject_of
+from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.evaluation import Evaluation
@@ -40,6 +43,7 @@ def evaluate(
     *,
     metrics: Any = None,
     masks: Any = None,
+    crops: Any = None,
     target: Any = None,
     labels: Sequence[str] | str | Path | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -68,6 +72,10 @@ def evaluate(
         the mass accuracy and pointing game if there are masks.
     masks
         Where the object is, for metrics of localization: shape ``(N, places…)``, or ``(places…)`` for all samples.
+    crops
+        For inputs that are larger than what the model takes, or volumes: windows that they are cut into, each explained and
+        measured, and a sample's score is the median over them. A dict of ``window``, its size along each place, and
+        ``overlap``, the share that it has in common with the next; or a :class:`~metannvis_methods.metrics.crops.Crops`.
     target, labels
         As for :func:`metannvis_methods.explain`; the same number of the output is what metrics predict.
     options
@@ -118,6 +126,9 @@ def evaluate(
         source = source.source
     framework = detect_framework(source)
     rows = checked.batch_size or ROWS
+    windows = 0
+    if crops is not None:
+        inputs, masks, target, windows = _cut(crops, items, inputs, masks, target, source, framework)
     run = _Run(source, framework, masks, checked.seed, rows, checked.device, end, progress, len(items), len(wanted))
     found: list[Subject | None] = []
     for item in items:
@@ -135,6 +146,9 @@ def evaluate(
             if output is not None:
                 scores[place, column] = output.scores
     run.tell("done")
+    if windows:
+        scores, run.curves, found = medians(scores, windows), {}, []
+        run.notes.append(f"scores are medians over {windows} crops of a sample")
     return Evaluation(
         scores=scores,
         methods=tuple(item.name for item in items),
@@ -148,6 +162,22 @@ def evaluate(
         framework=framework,
         explanations=tuple(None if subject is None else subject.explanation for subject in found),
     )
+
+
+def _cut(
+    crops: Any, items: Sequence[Asked], inputs: Any, masks: Any, target: Any, model: Any, framework: str
+) -> tuple[Array, Array | None, Any, int]:
+    """Inputs, masks and targets of the crops, and how many a sample has."""
+    known = crops_of(crops)
+    if any(item.explanation is not None for item in items):
+        raise InvalidArgumentError("crops are explained one by one: name methods instead of giving explanations")
+    array = to_numpy(inputs) if hasattr(inputs, "shape") else None
+    if array is None or array.ndim < 2:
+        raise InvalidArgumentError("crops are of one input, an array of shape (N, …)")
+    layout = Layout(adapter_for(framework).input_axes(model, array.shape), array.shape)
+    number = len(known.places(layout.places))
+    each = [one for one in target for _ in range(number)] if isinstance(target, list) else target
+    return known.cut(array, layout), None if masks is None else known.cut_masks(masks, layout), each, number
 
 
 @dataclass(frozen=True)
@@ -274,10 +304,11 @@ class _Run:
                 return subject.again(source if model is None else model, given, seed=seed)
 
             call = MetricCall(
+                spec=spec,
                 inputs=layout.arranged(subject.inputs),
                 attributions=subject.attributions,
                 layout=layout,
-                scores=_Late(lambda: self._scorer(subject, spec.name)) if "predictions" in spec.needs else _refused,
+                scores=_Late(lambda: self._scorer(subject, spec.name)),
                 again=again,
                 explanation=subject.explanation,
                 mask=None if self.masks is None else layout.arranged_mask(self.masks),
@@ -317,14 +348,25 @@ class _Run:
 class _Late:
     """Scores whose model is asked when the first are wanted."""
 
-    def __init__(self, make: Any) -> None:
-        self.make, self.scorer = make, None
+    def __init__(self, make: Callable[[], Scorer]) -> None:
+        self.make = make
+        self.made: Scorer | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """Made when it is first asked."""
+        self.made = self.made or self.make()
+        return self.made
 
     def __call__(self, rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
-        self.scorer = self.scorer or self.make()
-        found: Array = self.scorer(rows, samples, probabilities=probabilities)
-        return found
+        return self.scorer(rows, samples, probabilities=probabilities)
 
+    def hits(self, rows: Array, samples: Array) -> Array:
+        return self.scorer.hits(rows, samples)
 
-def _refused(rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
-    raise InvalidArgumentError("the row of this metric does not say that it needs predictions")
+    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
+        return self.scorer.classes(rows, probabilities=probabilities)
+
+    @property
+    def targets(self) -> list[Any]:
+        return self.scorer.targets

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, UnknownMetricError, near_misses
+from metannvis_methods.metrics.captum import rows as captum
 from metannvis_methods.metrics.complexity import rows as complexity
 from metannvis_methods.metrics.faithfulness import rows as faithfulness
 from metannvis_methods.metrics.localization import rows as localization
+from metannvis_methods.metrics.quantus import rows as quantus
 from metannvis_methods.metrics.randomization import rows as randomization
 from metannvis_methods.metrics.robustness import rows as robustness
 from metannvis_methods.metrics.spec import CATEGORIES, MetricSpec
@@ -102,6 +104,6 @@ def describe_metric(name: str) -> Mapping[str, Any]:
     }
 
 
-for _module in (faithfulness, robustness, complexity, localization, randomization):
+for _module in (faithfulness, robustness, complexity, localization, randomization, captum, quantus):
     for _spec in _module.ROWS:
         register_metric(_spec)

@@ -87,7 +87,7 @@ class Scorer:
         else:
             self.view = dataclasses.replace(self.view, place=chosen.place)
         output = self._outputs(inputs)
-        self.targets: list[Any] = [None] * len(inputs)
+        self._places: list[Any] = [None] * len(inputs)
         self.functions: list[OutputScore] = []
         if isinstance(aim.target, SegmentationTarget) or callable(aim.target) or aim.target == "negative":
             target = class_index(aim.target, aim.labels) if isinstance(aim.target, SegmentationTarget) else aim.target
@@ -95,7 +95,7 @@ class Scorer:
             self.functions = found if isinstance(found, list) else [found] * len(inputs)
         else:
             settled, _ = settle_target(plain_target(class_index(aim.target, aim.labels)), output)
-            self.targets = settled if isinstance(settled, list) else [settled] * len(inputs)
+            self._places = settled if isinstance(settled, list) else [settled] * len(inputs)
         rows = output.reshape(len(output), -1)
         of_classes = output.ndim == 2 and output.shape[1] > 1 and not self.functions
         self.takes_softmax = of_classes and not bool((rows >= 0).all() and (np.abs(rows.sum(1) - 1) < SUM).all())
@@ -116,14 +116,39 @@ class Scorer:
         if self.functions:
             return self._by_function(output, samples)
         if probabilities and self.takes_softmax:
-            powers = np.exp(output - output.max(1, keepdims=True))
-            output = powers / powers.sum(1, keepdims=True)
-        places = [self.targets[sample] for sample in samples]
+            output = _softmax(output)
+        places = [self._places[sample] for sample in samples]
         if places and places[0] is None:
             return output.reshape(len(output))
         at = np.array([place if isinstance(place, tuple) else (place,) for place in places]).reshape(len(output), -1)
         picked: Array = output[(np.arange(len(output)), *at.T)]
         return picked
+
+    def hits(self, rows: Array, samples: Array) -> Array:
+        """See the protocol."""
+        targets = np.array(self.targets)[samples]
+        return np.asarray(self.classes(rows).argmax(1) == targets, np.float64)
+
+    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
+        """See the protocol.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The output is dense, or what is explained is no class.
+        """
+        output = self._outputs(self.layout.restored(rows))
+        if self.functions or output.ndim > 2:
+            raise InvalidArgumentError(
+                "this metric is of a class; what is explained is a region or a function of the output"
+            )
+        output = output.reshape(len(output), -1)
+        return _softmax(output) if probabilities and self.takes_softmax else output
+
+    @property
+    def targets(self) -> list[Any]:
+        """See the protocol."""
+        return [0 if place is None else place for place in self._places]
 
     def _by_function(self, output: Array, samples: Array) -> Array:
         found = np.empty(len(output))
@@ -131,3 +156,9 @@ class Scorer:
             mine = samples == sample
             found[mine] = self.functions[int(sample)].evaluate(output[mine])[0]
         return found
+
+
+def _softmax(output: Array) -> Array:
+    powers = np.exp(output - output.max(1, keepdims=True))
+    found: Array = powers / powers.sum(1, keepdims=True)
+    return found

@@ -48,6 +48,16 @@ class Scores(Protocol):
             Whether a softmax is taken of an output of classes that is no distribution yet.
         """
 
+    def hits(self, rows: Array, samples: Array) -> Array:
+        """Whether the target is the largest of the classes of each row, shape ``(R,)``, 0 or 1."""
+
+    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
+        """All classes of each row, shape ``(R, K)``, float64; one for a model with a single output."""
+
+    @property
+    def targets(self) -> list[Any]:
+        """Class of each sample; 0 of a single output."""
+
 
 class Again(Protocol):
     """The method, run again with the words and the targets of the explanation."""
@@ -166,6 +176,8 @@ class MetricCall:
 
     Attributes
     ----------
+    spec
+        Its row.
     inputs
         Shape ``(N, places…, C)``: channels last, one where the inputs have no channels; the model's own dtype.
     attributions
@@ -187,6 +199,7 @@ class MetricCall:
         Rows that pass through the model at once, at most.
     """
 
+    spec: MetricSpec
     inputs: Array
     attributions: Array
     layout: Layout

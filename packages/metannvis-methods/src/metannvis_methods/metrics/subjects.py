@@ -15,7 +15,7 @@ from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.metrics.scoring import Aim
 from metannvis_methods.results.explanation import Explanation
 
-__all__ = ["Asked", "Subject", "asked", "subject_of"]
+__all__ = ["Asked", "Subject", "asked", "map_of", "subject_of"]
 
 Array = np.ndarray[Any, Any]
 #: Words of ``explain`` that are said again for each run, or not at all.
@@ -63,7 +63,7 @@ class Subject:
             words.pop("translation", None)
         given = self.layout.restored(inputs)
         found = explain(model, inputs=given, **words)
-        values, axes = _map_of(found)
+        values, axes = map_of(found)
         return Layout(self.layout.axes, given.shape).arranged_values(values, axes)
 
 
@@ -156,7 +156,7 @@ def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, s
         words |= {} if explanation.layer is None else {"layer": explanation.layer}
     words = {name: value for name, value in words.items() if name not in OF_ONE_RUN}
     words.setdefault("unfit", "ignore")  # it was told once
-    values, axes = _map_of(explanation)
+    values, axes = map_of(explanation)
     given = explanation.inputs if explanation.inputs is not None else inputs
     if given is None or isinstance(given, tuple) or not isinstance(explanation.input_axes or "", str):
         raise InvalidArgumentError(
@@ -175,7 +175,14 @@ def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, s
     )
 
 
-def _map_of(explanation: Explanation) -> tuple[Array, str]:
+def map_of(explanation: Explanation) -> tuple[Array, str]:
+    """Values and axes of an explanation that is of one input.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It gives several arrays, or images.
+    """
     values, axes = explanation.values, explanation.axes
     if isinstance(values, tuple) and len(values) == 1 and values[0] is not None:
         values, axes = values[0], axes[0]

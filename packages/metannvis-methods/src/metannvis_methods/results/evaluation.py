@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import io
 import json
@@ -21,13 +20,12 @@ from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.ranks import ranks
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.results.plotter import find_plotter
+from metannvis_methods.results.spreadsheets import csv_text, write_csv
 
 __all__ = ["Evaluation"]
 
 Array = np.ndarray[Any, Any]
 FORMAT = 1
-#: What a spreadsheet takes for the beginning of a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
@@ -163,22 +161,14 @@ class Evaluation:
         WriteError
             It cannot be written.
         """
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(("method", "metric", "provider", "category", "direction", "sample", "score", "error"))
+        header = ("method", "metric", "provider", "category", "direction", "sample", "score", "error")
+        rows = []
         for i, method in enumerate(self.methods):
             for k, metric in enumerate(self.metrics):
-                row = self.rows[k]
-                error = self.errors.get((method, metric), self.errors.get((method, ""), ""))
-                for sample, score in enumerate(self.scores[i, k]):
-                    about = (method, metric, row["provider"], row["category"], row["direction"])
-                    shown = "" if np.isnan(score) else repr(float(score))
-                    writer.writerow([*map(_cell, about), sample, shown, _cell(error)])
-        text = buffer.getvalue()
-        if path is not None:
-            with replacing(path, overwrite=overwrite) as new:
-                new.write_text(text, encoding="utf-8", newline="")
-        return text
+                row, error = self.rows[k], self._error(i, k)
+                about = (method, metric, row["provider"], row["category"], row["direction"])
+                rows += [(*about, sample, float(score), error) for sample, score in enumerate(self.scores[i, k])]
+        return write_csv(csv_text(header, rows), path, overwrite=overwrite)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
         """Write an ``.npz`` file, which :meth:`load` reads; explanations are files of their own.
@@ -324,11 +314,6 @@ def _cells(line: tuple[str, ...]) -> str:
 
 def _number(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _over(function: Any, scores: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.inputs.baselines import BASELINES, baseline
+from metannvis_methods.inputs.baselines import baseline
 from metannvis_methods.metrics.spec import MetricCall
 
 __all__ = ["along", "area", "counts_of", "filled", "order_of"]
@@ -55,7 +55,9 @@ def filled(call: MetricCall, fill: Any) -> Array:
     ----------
     fill
         A number; an array like the caller's inputs, or of one sample of them; or a word: ``"blur"`` (0 of tables, which have
-        nothing to blur), ``"mean"`` of each channel of a sample, ``"black"``, ``"white"``, ``"noise"``, ``"uniform"``.
+        nothing to blur), ``"mean"`` of each channel of a sample, ``"black"`` and ``"white"``, ends of ``value_range`` if the
+        explanation was given one, else the smallest and the largest number of the sample, ``"uniform"`` between them,
+        ``"noise"`` with the mean and the standard deviation of each channel.
 
     Raises
     ------
@@ -71,9 +73,10 @@ def filled(call: MetricCall, fill: Any) -> Array:
             return np.broadcast_to(x.mean(places, keepdims=True), x.shape).astype(x.dtype)
         if fill == "blur":
             return _blurred(x, call.layout.letters)
-        assert fill in BASELINES
         axes = "N" + call.layout.letters + "C"
-        return baseline(fill, x, axes, ends=lambda: None, data=None, neutral=lambda _: (), generator=call.generator)
+        return baseline(
+            fill, x, axes, ends=lambda: _ends(call), data=None, neutral=lambda _: (), generator=call.generator
+        )
     array = np.asarray(fill)
     if array.dtype.kind not in "iuf":
         raise InvalidArgumentError(f"baseline is a number, an array or one of {', '.join(WORDS)}, not {fill!r}")
@@ -121,6 +124,15 @@ def area(curves: Array) -> Array:
     if curves.shape[1] == 1:
         return np.asarray(curves[:, 0])
     return np.asarray((curves.sum(1) - (curves[:, 0] + curves[:, -1]) / 2) / (curves.shape[1] - 1))
+
+
+def _ends(call: MetricCall) -> tuple[Any, Any]:
+    record = call.explanation.record
+    known = None if record is None else record.words.get("value_range")
+    if known is not None:
+        return known[0], known[1]
+    axes = tuple(range(1, call.inputs.ndim))
+    return call.inputs.min(axes, keepdims=True), call.inputs.max(axes, keepdims=True)
 
 
 def _blurred(x: Array, letters: str) -> Array:

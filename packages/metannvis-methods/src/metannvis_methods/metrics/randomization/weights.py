@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -106,7 +107,9 @@ def _framework_of(model: Any) -> tuple[str, Any]:
 
 def _copied(model: Any) -> Any:
     try:
-        return copy.deepcopy(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras copies by its files, with older words of NumPy
+            return copy.deepcopy(model)
     except Exception as error:  # whatever a caller's class raises
         raise InvalidArgumentError(f"the model cannot be copied, so its weights are not drawn anew: {error}") from error
 
