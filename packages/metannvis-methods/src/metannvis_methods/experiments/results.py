@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -14,11 +12,9 @@ from typing import Any, Literal
 from metannvis_translate.writing import replacing
 
 from metannvis_methods.results.plain import jsonable
+from metannvis_methods.results.spreadsheets import csv_text
 
 __all__ = ["ExperimentResult", "Picture", "Table"]
-
-#: With what a spreadsheet takes a cell for a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -44,11 +40,7 @@ class Table:
 
     def to_csv(self) -> str:
         """Comma-separated values, numbers in full; text that a spreadsheet would take for a formula gets an apostrophe."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.header)
-        writer.writerows([_safe(cell) for cell in row] for row in self.rows)
-        return stream.getvalue()
+        return csv_text(self.header, self.rows)
 
     def to_markdown(self) -> str:
         """A table as documentation has it, numbers to three digits."""
@@ -161,7 +153,3 @@ def shown(cell: Any) -> str:
 def _plain(cell: Any) -> Any:
     """A cell as JSON has it, which has neither NaN nor infinities."""
     return None if isinstance(cell, float) and not math.isfinite(cell) else jsonable(cell)
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
