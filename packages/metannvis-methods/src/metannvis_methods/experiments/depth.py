@@ -148,6 +148,11 @@ def _measured(
     }
     halves = np.zeros((2, 28, 56), bool)
     halves[0, :, :28] = halves[1, :, 28:] = True
+
+    def told(side: int) -> Progress:
+        which = ("left", "right")[side]
+        return lambda done, total, step: progress(done, total, f"{which} digits, network of {name}: {step}")
+
     left, right = (
         evaluate(
             model,
@@ -157,12 +162,10 @@ def _measured(
             masks=halves[side],
             target=classes[:, side].tolist(),
             seed=seed,
-            progress=lambda done, total, step, of=word: progress(
-                done, total, f"{of} digits, network of {name}: {step}"
-            ),
+            progress=told(side),
             unfit="ignore",
         )
-        for side, word in ((0, "left"), (1, "right"))
+        for side in (0, 1)
     )
     return left, right
 

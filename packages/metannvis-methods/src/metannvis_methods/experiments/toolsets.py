@@ -50,7 +50,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         for method in METHODS:
             for k, (mode, words) in enumerate(MODES.items()):
                 progress(k, len(MODES), f"{method} on the network of {name}, {mode}")
-                layer = {"layer": LAYER} if method == "grad_cam" else {}
+                layer: dict[str, Any] = {"layer": LAYER} if method == "grad_cam" else {}
                 found = compare(model, method, images, seed=seed, **words, **layer)
                 rows += [
                     (name, method, mode, f"{row['a']} − {row['b']}", *(float(row[figure]) for figure in FIGURES))

@@ -235,7 +235,7 @@ def planted_patch(seed: int) -> GroundTruth:
         "activation": scores,
     }
 
-    class Planted(torch.nn.Module):  # type: ignore[misc]
+    class Planted(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.cells = torch.nn.Conv2d(1, 2, CELL, stride=CELL, bias=False, dtype=torch.float64)
