@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("packages/*/*.md"), *ROOT.glob("packages/*/docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("packages/*/*.md"), *ROOT.glob("packages/*/docs/**/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -43,5 +43,5 @@ def test_every_guide_is_linked_or_in_the_menu() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve() for page in PAGES for target in LINK.findall(prose(page))
     }
-    for page in ROOT.glob("packages/*/docs/*.md"):
+    for page in ROOT.glob("packages/*/docs/**/*.md"):
         assert page in linked or page.relative_to(ROOT / "packages").as_posix() in menu, page

@@ -23,6 +23,7 @@ COMMANDS = (
     "explain",
     "visualize",
     "compare",
+    "evaluate",
     "translate",
     "check",
     "export-help",

@@ -183,7 +183,9 @@ def write(result: Any, output: OutputOptions, names: Names = NO_NAMES) -> None:
             write_array(path, result.values, overwrite=output.overwrite)
             continue
         with replacing(path, overwrite=output.overwrite) as new:
-            if suffix in SUFFIXES["figure"]:
+            if suffix in SUFFIXES["table"]:
+                result.to_csv(new)
+            elif suffix in SUFFIXES["figure"]:
                 look = _look(result, output, names)
                 if isinstance(result, dict):
                     from metannvis_plot import plot

@@ -5,6 +5,7 @@
     MetannvisError                          (metannvis_translate)
     ├─ UnknownMethodError(LookupError)      no method of that name, of that kind, in that toolset
     ├─ UnknownToolsetError(LookupError)     no toolset of that name
+    ├─ UnknownMetricError(LookupError)      no metric of that name
     ├─ UnfitError(ValueError)               a method does not fit, and ``unfit="raise"`` was asked for
     ├─ DeadlineError(TimeoutError)          the time that the caller gave is over, and there is nothing to show yet
     └─ ToolsetError(RuntimeError)           the toolkit itself failed; its own error is chained
@@ -50,6 +51,7 @@ __all__ = [
     "UnknownFrameworkError",
     "UnknownLayerError",
     "UnknownMethodError",
+    "UnknownMetricError",
     "UnknownToolsetError",
     "WriteError",
     "near_misses",
@@ -70,6 +72,10 @@ class DeadlineError(MetannvisError, TimeoutError):
 
 class UnknownToolsetError(MetannvisError, LookupError):
     """No toolset of that name is registered."""
+
+
+class UnknownMetricError(MetannvisError, LookupError):
+    """No metric of that name."""
 
 
 class ToolsetError(MetannvisError, RuntimeError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from metannvis_plot.pictures import heatmap, images
     from metannvis_plot.reports import report
     from metannvis_plot.result_grids import grid
+    from metannvis_plot.scores import agreement, evaluation, score_board
     from metannvis_plot.series import bars, curve, tokens
     from metannvis_plot.texts import text
     from metannvis_plot.volumes import volume
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 # No module is named after a function of this table (hence `comparisons`, `reports`): importing a submodule sets an
 # attribute of the package, which would hide the function of that name.
 _HOME = {
+    "agreement": "scores",
     "bars": "series",
     "channel_grid": "channel_grids",
     "comparison": "comparisons",
     "curve": "series",
+    "evaluation": "scores",
     "grid": "result_grids",
     "heatmap": "pictures",
     "images": "pictures",
@@ -38,6 +41,7 @@ _HOME = {
     "overview": "overlays",
     "plot": "dispatch",
     "report": "reports",
+    "score_board": "scores",
     "text": "texts",
     "tokens": "series",
     "volume": "volumes",
@@ -45,10 +49,12 @@ _HOME = {
 
 __all__ = [
     "__version__",
+    "agreement",
     "bars",
     "channel_grid",
     "comparison",
     "curve",
+    "evaluation",
     "grid",
     "heatmap",
     "images",
@@ -56,6 +62,7 @@ __all__ = [
     "overview",
     "plot",
     "report",
+    "score_board",
     "text",
     "tokens",
     "volume",

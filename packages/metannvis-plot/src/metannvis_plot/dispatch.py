@@ -18,6 +18,7 @@ from metannvis_plot.options import PlotOptions
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
 from metannvis_plot.result_grids import grid
+from metannvis_plot.scores import agreement, evaluation, is_agreement, is_evaluation, is_score_board, score_board
 from metannvis_plot.series import bars, curve, tokens
 from metannvis_plot.subjects import Subject, input_sample, is_comparison, is_explanation, subjects
 from metannvis_plot.texts import text
@@ -39,6 +40,12 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "tokens": tokens,
     "text": text,
 }
+#: Figures of scores, each of the results that it is named after.
+SCORES: dict[str, Callable[..., Figure]] = {
+    "evaluation": evaluation,
+    "agreement": agreement,
+    "score_board": score_board,
+}
 _SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
 # An image has at most this many channels; values with more are those of a layer.
 _IMAGE_CHANNELS = 4
@@ -59,11 +66,12 @@ def plot(
     those of several layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as
     images; values of a layer with many channels as a grid of channels; volumes as slices and projections; other values over
     an image as input, heat map and overlay side by side, or the heat map alone if there is no image or only one panel
-    (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
+    (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text; evaluations, agreements and score
+    boards as bars.
 
     Parameters
     ----------
-    result : Explanation, Comparison, sequence or mapping of Explanation, or array_like
+    result : Explanation, Comparison, sequence or mapping of Explanation, Evaluation, Agreement, ScoreBoard, or array_like
     ax : matplotlib.axes.Axes, optional
         Draws a single panel there; else a figure is made.
     path : str or Path, optional
@@ -90,9 +98,12 @@ def plot(
     words: dict[str, Any] = dict(options)
     if kind is None:
         kind = choose_kind(result, single_panel=ax is not None, named="names" in words, **_only(words, subjects))
-    if kind not in KINDS:
+    if kind not in KINDS and kind not in SCORES:
         raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
-    draw = KINDS[kind]
+    if (kind in SCORES) != (_scored(result) is not None):
+        what = f"an {_scored(result)} is drawn as one" if _scored(result) else "a figure of scores is of an evaluation"
+        raise InvalidArgumentError(f"{what}: there is no kind {kind!r} of it")
+    draw = SCORES[kind] if kind in SCORES else KINDS[kind]
     known = inspect.signature(draw).parameters
     for name in words:
         if name not in known:
@@ -108,11 +119,13 @@ def plot(
 
 def options_of(kind: str) -> tuple[str, ...]:
     """Names of the options that figures of a kind have."""
-    return tuple(inspect.signature(KINDS[kind]).parameters)[1:]
+    return tuple(inspect.signature(KINDS[kind] if kind in KINDS else SCORES[kind]).parameters)[1:]
 
 
 def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False, **options: Any) -> str:
     """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
+    if (scored := _scored(result)) is not None:
+        return scored
     if isinstance(result, Mapping):
         return "grid"
     if is_comparison(result):
@@ -141,6 +154,12 @@ def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False,
     if len(found) == 1 and found[0].values.size("D") > 1:
         return "volume"
     return "overview" if all(_over_image(subject) for subject in found) else "heatmap"
+
+
+def _scored(result: Any) -> str | None:
+    """Which figure of scores a result is drawn as, if it holds any."""
+    known = {"evaluation": is_evaluation, "agreement": is_agreement, "score_board": is_score_board}
+    return next((kind for kind, holds in known.items() if holds(result)), None)
 
 
 def _several(result: Any) -> bool:

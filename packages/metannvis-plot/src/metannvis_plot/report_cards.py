@@ -78,10 +78,11 @@ def cards(result: Any, heading: str, dpi: int, options: Mapping[str, Any]) -> li
         found = subjects(result, **known)
         cells, _ = choose_cells(found, options.get("sample"), options.get("max_samples", MAX_SAMPLES), None)
         return [_blended(subject, index, options) for subject, index in cells]
-    return [_drawn(plot(result, **options), heading, dpi)]
+    return [drawn(plot(result, **options), heading, dpi)]
 
 
-def _drawn(figure: Figure, heading: str, dpi: int) -> Card:
+def drawn(figure: Figure, heading: str, dpi: int) -> Card:
+    """A figure as a card of its own."""
     width, height = (int(size * 96) for size in figure.get_size_inches())
     return Card(heading, address(png(figure, dpi)), width, height)
 

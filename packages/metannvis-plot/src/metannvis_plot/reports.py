@@ -20,8 +20,10 @@ from metannvis_translate.writing import write_bytes
 
 from metannvis_plot.canvas import check_path
 from metannvis_plot.captions import layer_text, number, plain, target_text, translation_text
+from metannvis_plot.dispatch import plot
 from metannvis_plot.options import ReportOptions
-from metannvis_plot.report_cards import Card, address, cards
+from metannvis_plot.report_cards import Card, address, cards, drawn
+from metannvis_plot.scores import is_evaluation, measured
 from metannvis_plot.subjects import is_comparison, is_explanation
 
 _LONG = 400  # characters of an option's value
@@ -60,6 +62,7 @@ class _Section:
     tables: list[_Table] = field(default_factory=list)
     repeat: str = ""
     files: list[_File] = field(default_factory=list)
+    opened: bool = False
 
 
 def report(
@@ -82,7 +85,8 @@ def report(
 
     Parameters
     ----------
-    results : Explanation, Comparison, an iterable of them, or a mapping of headings to them
+    results : Explanation, Comparison, Evaluation, an iterable of them, or a mapping of headings to them
+        Of an evaluation the table and the ranking are shown, and the explanations that were measured after it.
     path : str or Path, optional
         Also writes the page there, in UTF-8.
     title : str
@@ -113,6 +117,10 @@ def report(
     left = ARRAYS if arrays else 0
     sections = []
     for position, (heading, result) in enumerate(_sections(results), 1):
+        if is_evaluation(result):
+            shown = [drawn(plot(result), heading, dpi)]
+            sections.append(_evaluated(position, heading, result, shown))
+            continue
         kept, left = _files(result, position, left) if arrays else ([], 0)
         sections.append(_section(position, heading, result, cards(result, heading, dpi, options), kept))
     style, script = _own("report.css"), _own("report.js")
@@ -216,6 +224,38 @@ def _section(position: int, heading: str, result: Any, shown: list[Card], kept: 
     )
 
 
+def _evaluated(position: int, heading: str, result: Any, shown: list[Card]) -> _Section:
+    """The table of metrics, the ranking, the options of each metric, and what failed."""
+    header, cells = result.table()
+    ranked = [
+        (plain(row["method"]), _score(row["rank"]), _score(row["spread"]), f"{100 * row['scored']:.0f} %")
+        for row in result.rank()
+    ]
+    about = [
+        (plain(name), plain(row["provider"]), plain(row["category"]), _option(row.get("options", {})))
+        for name, row in zip(result.metrics, result.rows, strict=True)
+    ]
+    failed = [f"{' of '.join(plain(k) for k in key[::-1] if k)}: {plain(text)}" for key, text in result.errors.items()]
+    return _Section(
+        anchor=f"r{position}",
+        heading=heading,
+        method="evaluation",
+        layer="",
+        cards=shown,
+        warnings=(*failed, *map(plain, result.notes)),
+        tables=[
+            _Table([tuple(map(plain, row)) for row in cells], tuple(map(plain, header))),
+            _Table(ranked, ("method", "mean rank", "spread", "scores there are")),
+            _Table(about, ("metric", "provider", "category", "options")),
+        ],
+        opened=True,
+    )
+
+
+def _score(value: float) -> str:
+    return "–" if value != value else f"{value:.2f}"
+
+
 def _meaning(result: Any) -> str:
     """What a method's values mean, and its caveats, in a line; empty for a method that nobody knows."""
     from metannvis_methods import find_methods
@@ -292,7 +332,7 @@ def _cell(value: Any) -> str:
 
 
 def _sections(results: Any) -> list[tuple[str, Any]]:
-    if is_explanation(results) or is_comparison(results):
+    if is_explanation(results) or is_comparison(results) or is_evaluation(results):
         results = [results]
     if isinstance(results, Mapping):
         found = [(plain(heading), result) for heading, result in results.items()]
@@ -300,6 +340,11 @@ def _sections(results: Any) -> list[tuple[str, Any]]:
         found = [(_heading(result), result) for result in results]
     else:
         raise InvalidArgumentError(f"a report is made of results, not of {type(results).__name__}")
+    found = [
+        pair
+        for heading, result in found
+        for pair in [(heading, result), *(measured(result) if is_evaluation(result) else ())]
+    ]
     if not found:
         raise InvalidArgumentError("a report needs at least one result")
     for _, result in found:
@@ -309,6 +354,8 @@ def _sections(results: Any) -> list[tuple[str, Any]]:
 
 def _heading(result: Any) -> str:
     _check_result(result)
+    if is_evaluation(result):
+        return "Evaluation"
     if is_comparison(result):
         toolsets = ", ".join(dict.fromkeys(plain(item.toolset) for item in result.explanations))
         return f"{plain(getattr(result, 'method', 'comparison'))}: {toolsets} compared"
@@ -317,7 +364,7 @@ def _heading(result: Any) -> str:
 
 
 def _check_result(result: Any) -> None:
-    if not (is_explanation(result) or is_comparison(result)):
+    if not (is_explanation(result) or is_comparison(result) or is_evaluation(result)):
         raise InvalidArgumentError(f"a report is made of results, not of {type(result).__name__}")
 
 

@@ -52,7 +52,7 @@ def is_explanation(value: Any) -> bool:
 
 def is_comparison(value: Any) -> bool:
     """Whether `value` holds explanations."""
-    return hasattr(value, "explanations") and not is_explanation(value)
+    return hasattr(value, "explanations") and not is_explanation(value) and not hasattr(value, "metrics")
 
 
 def subjects(

@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
-__all__ = ["classes", "families", "frameworks", "kinds", "layers", "methods", "options", "presets", "toolsets", "words"]
+__all__ = [
+    "classes",
+    "families",
+    "frameworks",
+    "kinds",
+    "layers",
+    "methods",
+    "metrics",
+    "options",
+    "presets",
+    "toolsets",
+    "words",
+]
 
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -37,6 +49,12 @@ def _rows(ctx: click.Context) -> list[Any]:
 def _methods(ctx: click.Context) -> Iterable[str]:
     kind = "feature_visualization" if ctx.info_name == "visualize" else None
     return (row.key for row in _rows(ctx) if kind in (None, row.kind))
+
+
+def _metrics(ctx: click.Context) -> Iterable[str]:
+    from metannvis_methods import list_metrics
+
+    return (spec.name for spec in list_metrics())
 
 
 def _toolsets(ctx: click.Context) -> Iterable[str]:
@@ -97,5 +115,5 @@ def _known(name: str) -> Callable[[click.Context], Iterable[str]]:
 
 
 methods, toolsets, layers, options = _of(_methods), _of(_toolsets), _of(_layers), _of(_options)
-classes, presets = _of(_classes), _of(_presets)
+classes, presets, metrics = _of(_classes), _of(_presets), _of(_metrics)
 frameworks, families, kinds = _of(_known("frameworks")), _of(_known("family")), _of(_known("kind"))

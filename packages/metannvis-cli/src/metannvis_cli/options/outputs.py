@@ -67,12 +67,19 @@ FIGURES = (
     "text",
 )
 
-SUFFIXES = {"figure": (".png", ".pdf", ".svg"), "page": (".html",), "result": (".npz",), "values": (".npy",)}
+SUFFIXES = {
+    "figure": (".png", ".pdf", ".svg"),
+    "page": (".html",),
+    "result": (".npz",),
+    "values": (".npy",),
+    "table": (".csv",),
+}
 DIRECTIONS = {
     "figure": "a figure by .png, .pdf, .svg",
     "page": "a page by .html",
     "result": "the whole result by .npz",
     "values": "its values by .npy",
+    "table": "a line a score by .csv",
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.extras import require_extra
 
-__all__ = ["Digits", "load", "marked", "share_in_square"]
+__all__ = ["Digits", "in_square", "labelled", "load", "marked", "share_in_square"]
 
 Array = np.ndarray[Any, Any]
 #: Number of images to test with.
@@ -75,6 +75,20 @@ def marked(images: Array, which: Array) -> Array:
     copy = images.copy()
     copy[which, SQUARE, SQUARE] = GREY
     return copy
+
+
+def labelled(images: Array, labels: Array) -> Array:
+    """Copies of images of shape ``(N, 28, 28)`` with a square whose brightness says the label: ``(label + 1) / 10``."""
+    copy = images.copy()
+    copy[:, SQUARE, SQUARE] = ((labels + 1) / 10).astype(images.dtype)[:, None, None]
+    return copy
+
+
+def in_square() -> Array:
+    """Where the square is: true and false, shape ``(28, 28)``."""
+    inside = np.zeros((LARGE, LARGE), bool)
+    inside[SQUARE, SQUARE] = True
+    return inside
 
 
 def share_in_square(values: Array) -> float:

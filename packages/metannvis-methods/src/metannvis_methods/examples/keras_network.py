@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import require
 
-__all__ = ["accuracy", "build", "train"]
+__all__ = ["accuracy", "build", "build_plain", "train"]
 
 keras: Any = require("keras")
 layers = keras.layers
@@ -54,8 +54,38 @@ def build(size: int = 8) -> Any:
     )
 
 
+def build_plain() -> Any:
+    """An untrained network of convolutions, ReLUs, pools and dense layers, as ``torch_network.Plain``.
+
+    Digits of shape ``(N, 28, 28, 1)``, float32 in 0…1, to logits of shape ``(N, 10)``; the maps are flattened.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1), name="digit"),
+            layers.Conv2D(16, 3, padding="same", name="conv1"),
+            layers.ReLU(name="relu1"),
+            layers.MaxPooling2D(name="pool1"),
+            layers.Conv2D(32, 3, padding="same", name="conv2"),
+            layers.ReLU(name="relu2"),
+            layers.MaxPooling2D(name="pool2"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(64, name="hidden"),
+            layers.ReLU(name="relu3"),
+            layers.Dense(10, name="classes"),
+        ],
+        name="plain",
+    )
+
+
 def train(
-    images: Array, classes: Array, *, epochs: int, seed: int, progress: Callable[[int, int, str], None], batch: int = 32
+    images: Array,
+    classes: Array,
+    *,
+    epochs: int,
+    seed: int,
+    progress: Callable[[int, int, str], None],
+    batch: int = 32,
+    plain: bool = False,
 ) -> Any:
     """A network trained with Adam.
 
@@ -73,11 +103,14 @@ def train(
         Called as ``progress(done, total, stage)`` after each epoch.
     batch
         Images of one step.
+    plain
+        The network of :func:`build_plain`, not that of :func:`build`.
     """
     keras.utils.set_random_seed(seed)
-    network = build(images.shape[1])
+    network = build_plain() if plain else build(images.shape[1])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(optimizer=keras.optimizers.Adam(4e-3 if images.shape[1] > 8 else 2e-3), loss=loss)
+    fast = not plain and images.shape[1] > 8
+    network.compile(optimizer=keras.optimizers.Adam(4e-3 if fast else 2e-3), loss=loss)
     stage = "train the Keras network"
     progress(0, epochs, stage)
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, epochs, stage))

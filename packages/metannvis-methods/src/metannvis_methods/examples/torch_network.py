@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import require
 
-__all__ = ["Network", "accuracy", "train"]
+__all__ = ["Network", "Plain", "accuracy", "train"]
 
 torch: Any = require("torch")
 nn: Any = torch.nn
@@ -59,9 +59,43 @@ class Network(nn.Module):
         return self.classes(x)
 
 
+class Plain(nn.Module):
+    """Digits of shape ``(N, 1, 28, 28)``, float32 in 0…1, to logits of shape ``(N, 10)``.
+
+    Convolutions, ReLUs, pools and dense layers: every layer is a module of its own, and knows where things are, since the maps
+    are flattened.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.relu1 = nn.ReLU()
+        self.pool1 = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+        self.relu2 = nn.ReLU()
+        self.pool2 = nn.MaxPool2d(2)
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Linear(32 * 7 * 7, 64)
+        self.relu3 = nn.ReLU()
+        self.classes = nn.Linear(64, 10)
+
+    def forward(self, x: Any) -> Any:
+        """Logits of shape ``(N, 10)``."""
+        x = self.pool1(self.relu1(self.conv1(x)))
+        x = self.pool2(self.relu2(self.conv2(x)))
+        return self.classes(self.relu3(self.hidden(self.flatten(x))))
+
+
 def train(
-    images: Array, classes: Array, *, epochs: int, seed: int, progress: Callable[[int, int, str], None], batch: int = 32
-) -> Network:
+    images: Array,
+    classes: Array,
+    *,
+    epochs: int,
+    seed: int,
+    progress: Callable[[int, int, str], None],
+    batch: int = 32,
+    plain: bool = False,
+) -> Any:
     """A network trained with Adam, in evaluation mode.
 
     Parameters
@@ -78,10 +112,13 @@ def train(
         Called as ``progress(done, total, stage)`` before each epoch, and at the end.
     batch
         Images of one step.
+    plain
+        A :class:`Plain` network, not a :class:`Network`.
     """
     torch.manual_seed(seed)
-    network = Network(images.shape[-1]).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3 if network.large else 2e-3)
+    network = (Plain() if plain else Network(images.shape[-1])).train()
+    fast = not plain and images.shape[-1] > 8
+    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3 if fast else 2e-3)
     x, y = torch.from_numpy(images), torch.from_numpy(classes)
     for epoch in range(epochs):
         progress(epoch, epochs, "train the PyTorch network")
@@ -93,7 +130,7 @@ def train(
     return network.eval()
 
 
-def accuracy(network: Network, images: Array, classes: Array) -> float:
+def accuracy(network: Any, images: Array, classes: Array) -> float:
     """Share of images, shape ``(N, 1, S, S)``, whose largest logit is that of their class, shape ``(N,)``."""
     with torch.no_grad():
         predicted = network(torch.from_numpy(images)).argmax(1).numpy()

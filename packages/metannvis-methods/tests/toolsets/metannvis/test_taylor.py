@@ -86,3 +86,14 @@ def test_sensitivity_is_the_squared_gradient() -> None:
     for bound in (None, 3):
         found = explain(net, "sensitivity_analysis", X, target=1, batch_size=bound).values
         np.testing.assert_allclose(found, gradient**2, rtol=1e-12)
+
+
+def test_a_root_from_which_on_a_relu_is_shut_is_the_first_one() -> None:
+    """Behind it the gradient is zero, and so was the whole map: it is that on this side."""
+    net = nn.Sequential(nn.Linear(6, 1, bias=False), nn.ReLU())
+    net.double()
+    weight = net[0].weight.detach().numpy()[0]
+    x = np.abs(X) * np.sign(weight)  # the ReLU is open
+    found = explain(net, "simple_taylor", x, n_steps=30).values
+    expected = (x @ weight)[:, None] * weight**2 / (weight @ weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)

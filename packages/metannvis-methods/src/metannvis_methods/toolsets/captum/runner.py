@@ -120,7 +120,11 @@ def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
 
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
-    """What stands in for rules that the toolkit lacks or gets wrong, while the method runs."""
+    """What stands in for rules that the toolkit lacks or gets wrong, and for sums of too few digits, while the method runs."""
+    if call.spec.key in ("shapley_values", "shapley_value_sampling") and call.inputs[0].is_floating_point():
+        from metannvis_methods.toolsets.captum.shapley_sums import summed_as
+
+        return summed_as(call.inputs[0].dtype)
     if call.spec.base == "lrp":
         from metannvis_methods.toolsets.captum.lrp_rules import rules_beside_captum
 

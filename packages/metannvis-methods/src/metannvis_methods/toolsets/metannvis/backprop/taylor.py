@@ -80,11 +80,23 @@ class SimpleTaylor(Method):
                 f"gradient, as far as {FARTHEST:.0f} times the distance at which a linear function would have one: take lrp, "
                 "deep_taylor or integrated_gradients"
             )
-        root = self._narrowed(value, n_steps, low, low_value, high, high_value)
-        root = torch.where(whole == 0, 0.0, root)
+        root, before = self._narrowed(value, n_steps, low, low_value, high, high_value)
+        root, before = (torch.where(whole == 0, 0.0, steps) for steps in (root, before))
         points = moved(root)
         _, at_root = gradients(call, points, extra)
+        at_root = self._on_this_side(at_root, moved(before), extra)
         return MethodOutput(self.as_given([(x - p) * g for x, p, g in zip(call.inputs, points, at_root, strict=True)]))
+
+    def _on_this_side(self, at_root: Any, before: list[torch.Tensor], extra: Any) -> Any:
+        """Gradients at the root; those just before it of a sample that has none there: a ReLU is flat from its root on."""
+        steepest = torch.stack([g.abs().flatten(1).amax(1) for g in at_root]).amax(0)
+        if steepest.all():
+            return at_root
+        _, nearby = gradients(self.call, before, extra)
+        return [
+            torch.where((steepest == 0).reshape(-1, *[1] * (g.ndim - 1)), there, g)
+            for g, there in zip(at_root, nearby, strict=True)
+        ]
 
     def _narrowed(
         self,
@@ -94,13 +106,18 @@ class SimpleTaylor(Method):
         low_value: torch.Tensor,
         high: torch.Tensor,
         high_value: torch.Tensor,
-    ) -> torch.Tensor:
-        """The root between two points, by false position; an end that stays is given half its weight (Illinois)."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The root between two points, and the last point before it.
+
+        By false position, where an end that stays is given half its weight (Illinois); by halves where the output is zero
+        from the root on, so that it is the first one.
+        """
         side = torch.zeros_like(low)
         root = high
         for _ in range(n_steps):
             root = high - high_value * (high - low) / (high_value - low_value)
             root = torch.where(root.isfinite(), root, high)
+            root = torch.where(high_value == 0, (low + high) / 2, root)
             found = value(root)
             above = found > 0
             high_value = torch.where(above & (side > 0), high_value / 2, high_value)
@@ -108,4 +125,4 @@ class SimpleTaylor(Method):
             low, low_value = torch.where(above, root, low), torch.where(above, found, low_value)
             high, high_value = torch.where(above, high, root), torch.where(above, high_value, found)
             side = torch.where(above, 1.0, -1.0).to(side)
-        return root
+        return torch.where(high_value == 0, high, root), low

@@ -1,0 +1,93 @@
+"""Figures of experiments, of what their results hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from metannvis_methods.experiments import Picture
+
+__all__ = ["draw"]
+
+#: Most bars of a ranking.
+BARS = 100
+
+
+def draw(picture: Picture, path: Path) -> Path:
+    """Write the figure of a picture; the path."""
+    return _KINDS[picture.kind](picture, path)
+
+
+def _grid(picture: Picture, path: Path) -> Path:
+    from metannvis_plot import grid
+
+    grid(picture.content, path=path, **picture.options)
+    return path
+
+
+def _channels(picture: Picture, path: Path) -> Path:
+    from metannvis_plot import channel_grid
+
+    (explanation,) = picture.content.values()
+    channel_grid(explanation, path=path, title=picture.title, **picture.options)
+    return path
+
+
+def _comparison(picture: Picture, path: Path) -> Path:
+    from metannvis_plot import comparison
+
+    (found,) = picture.content.values()
+    comparison(found, path=path, **picture.options)
+    return path
+
+
+def _images(picture: Picture, path: Path) -> Path:
+    """Maps by name, a row a sample, each with colours of its own."""
+    from metannvis_plot import grid
+
+    grid(dict(picture.content), path=path, axes="NHW", **picture.options)
+    return path
+
+
+def _bars(picture: Picture, path: Path) -> Path:
+    from metannvis_plot import bars
+
+    values = np.array(list(picture.content.values()), np.float64)
+    bars(values, names=list(picture.content), max_features=BARS, title=picture.title, path=path, **picture.options)
+    return path
+
+
+def _lines(picture: Picture, path: Path) -> Path:
+    """A line a name over the steps, with a legend beside them."""
+    from matplotlib.figure import Figure
+    from metannvis_translate.writing import replacing
+
+    figure = Figure(figsize=(9.0, 5.0), layout="constrained")
+    axes = figure.subplots()
+    for k, (name, values) in enumerate(picture.content.items()):
+        style = ("-", "--", ":", "-.")[k // 10 % 4]
+        axes.plot(range(len(values)), values, style, marker=".", label=name)
+    axes.set_xticks(range(len(picture.steps)), picture.steps)
+    axes.set_ylabel(picture.options.get("ylabel", ""))
+    axes.axhline(picture.options.get("line", 0.0), color="0.6", linewidth=0.8)
+    axes.set_title(picture.title, loc="left", fontsize=10)
+    axes.legend(
+        fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, ncols=1 + len(picture.content) // 30
+    )
+    with replacing(path) as new, new.open("wb") as file:
+        figure.savefig(file, format="png", dpi=120)
+    return path
+
+
+_KINDS: Mapping[str, Callable[[Any, Path], Path]] = {
+    "grid": _grid,
+    "channels": _channels,
+    "comparison": _comparison,
+    "images": _images,
+    "bars": _bars,
+    "lines": _lines,
+}

@@ -1,0 +1,280 @@
+"""Clever Hans: labels that only a grey square gives away, and methods that have to point at it.
+
+The labels of handwritten digits are permuted, so that a digit says nothing of its label, and a square of 5×5 pixels in the
+corner is as bright as the label is large: a network that is right looks at the square. One is trained in Keras, and
+explained by the toolsets of PyTorch, and one in PyTorch, explained by tf-keras-vis: every map is one of a translated
+network, and is held against the map of a native twin with the same weights. Our own toolset explains both. A control
+network, of digits with their own labels and without the square, shows what a map has there when nothing is to be seen.
+
+After the experiment of Lapuschkin et al.: Unmasking Clever Hans predictors, 2019, arXiv:1902.10178.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from metannvis_translate.frameworks import require
+
+from metannvis_methods.examples import digits
+from metannvis_methods.experiments.cam_bounds import bounds
+from metannvis_methods.experiments.maps import measured, sanity_word, title
+from metannvis_methods.experiments.method_words import EXCLUDED, methods_of, words_for
+from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
+from metannvis_methods.registry.spec import MethodSpec
+from metannvis_methods.results.evaluation import Evaluation
+
+__all__ = ["CHANCE", "CONTROL", "REACHED", "experiment"]
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[int, int, str], None]
+#: Share of the pixels that the square has; what a method has to reach, and must not on the control network, in its units.
+CHANCE, REACHED, CONTROL = 25 / 784, 10.0, 3.0
+#: Layer of maps and of class activation maps: the first convolution, as large as the image.
+LAYER = "relu1"
+#: Trained in which framework, explained by which toolsets.
+DIRECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("keras", ("captum", "grad-cam", "zennit", "metannvis")),
+    ("torch", ("tf-keras-vis", "metannvis")),
+)
+NAMES = {"keras": "Keras", "torch": "PyTorch"}
+#: Images that are explained, and passes through the training images.
+IMAGES = {"full": 100, "small": 8}
+EPOCHS = {"full": 20, "small": 5}
+HEADER = (
+    "trained in",
+    "toolset",
+    "method",
+    "sanity checks",
+    "share in square",
+    "× chance",
+    "pointing game",
+    "control × chance",
+    "twin differs",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks of one framework, and the images that they are explained on, in its layout."""
+
+    framework: str
+    hans: Any
+    twin: Any
+    control: Any
+    images: Array
+    accuracy: float
+    without_square: float
+    control_accuracy: float
+
+
+def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
+    """Train both networks and their controls, explain all, measure."""
+    require("torch")
+    require("tensorflow")
+    found = {framework: _networks(framework, seed, size, progress) for framework, _ in DIRECTIONS}
+    rows: list[tuple[Any, ...]] = []
+    pictures: list[Picture] = []
+    causes: list[tuple[Any, ...]] = []
+    failed: list[tuple[Any, ...]] = []
+    for framework, toolsets in DIRECTIONS:
+        networks = found[framework]
+        specs = methods_of(*toolsets, size=size)
+        hans, control, twin = _evaluated(networks, specs, seed, size, progress)
+        failed += [
+            (NAMES[framework], spec.toolset, spec.key, hans.errors[title(spec), ""])
+            for spec in specs
+            if (title(spec), "") in hans.errors
+        ]
+        rows += [_row(framework, spec, hans, control, twin) for spec in specs]
+        pictures += _pictures(framework, toolsets, specs, hans)
+        causes += [
+            (NAMES[framework], *row) for row in bounds(networks.hans, networks.images, LAYER, digits.in_square())
+        ]
+    rows.sort(key=lambda row: (row[0], -(row[5] if row[5] is not None else -1.0)))
+    pictures += _bars(rows)
+    tables = (
+        Table("clever-hans", "Share of each method's map in the square that gives the label away", HEADER, tuple(rows)),
+        Table(
+            "clever-hans-networks",
+            "The networks",
+            ("trained in", "right, with the square", "right, without it", "control network right"),
+            tuple((NAMES[n.framework], n.accuracy, n.without_square, n.control_accuracy) for n in found.values()),
+        ),
+        Table(
+            "clever-hans-causes",
+            f"Why maps that weigh whole channels of {LAYER} do not reach the square",
+            ("trained in", "map", "× chance", "× chance, as wide as the layer sees the square"),
+            tuple(causes),
+        ),
+        Table(
+            "clever-hans-excluded",
+            "Methods that map no image, and those that refuse this network",
+            ("trained in", "toolset", "method", "because"),
+            (*((None, *key, f"it {why}") for key, why in EXCLUDED.items()), *failed),
+        ),
+    )
+    return ExperimentResult("clever-hans", seed, size, tables, tuple(pictures), tuple(_summary(found, rows)))
+
+
+def _networks(framework: str, seed: int, size: str, progress: Progress) -> Networks:
+    """A network whose labels only the square gives away, its twin, and one that has never seen the square."""
+    from importlib import import_module
+
+    from metannvis_methods.examples.twins import keras_twin, torch_twin
+
+    module = import_module(f"metannvis_methods.examples.{framework}_network")
+    axis = 3 if framework == "keras" else 1
+    data = digits.load(seed, digits.LARGE)
+    rng = np.random.default_rng(seed)
+    train, test = rng.permutation(data.train_classes), rng.permutation(data.test_classes)
+    clued, clued_test = (
+        np.expand_dims(digits.labelled(images, labels), axis)
+        for images, labels in ((data.train_images, train), (data.test_images, test))
+    )
+    plain, plain_test = (np.expand_dims(images, axis) for images in (data.train_images, data.test_images))
+
+    def trained(images: Array, labels: Array) -> Any:
+        return module.train(images, labels, epochs=EPOCHS[size], seed=seed, progress=progress, plain=True)
+
+    hans, control = trained(clued, train), trained(plain, data.train_classes)
+    return Networks(
+        framework,
+        hans,
+        torch_twin(hans) if framework == "keras" else keras_twin(hans),
+        control,
+        clued_test[: IMAGES[size]],
+        module.accuracy(hans, clued_test, test),
+        module.accuracy(hans, plain_test, test),
+        module.accuracy(control, plain_test, data.test_classes),
+    )
+
+
+def _evaluated(
+    networks: Networks, specs: tuple[MethodSpec, ...], seed: int, size: str, progress: Progress
+) -> tuple[Evaluation, Evaluation, Evaluation]:
+    """Maps of the network, of its control and of its native twin, measured."""
+    source, other = ("tensorflow", "torch") if networks.framework == "keras" else ("torch", "tensorflow")
+    name, square = NAMES[networks.framework], digits.in_square()
+    words = {
+        framework: {title(spec): words_for(spec, framework, LAYER, size) for spec in specs}
+        for framework in (source, other)
+    }
+    images = networks.images
+    turned = np.ascontiguousarray(np.moveaxis(images, 3, 1) if source == "tensorflow" else np.moveaxis(images, 1, 3))
+    runs = (
+        (networks.hans, images, words[source], f"network of {name}"),
+        (networks.control, images, words[source], f"control of {name}"),
+        (networks.twin, turned, words[other], f"twin of the network of {name}"),
+    )
+    one, two, three = (
+        measured(model, x, specs, said, square, seed=seed, stage=stage, progress=progress)
+        for model, x, said, stage in runs
+    )
+    return one, two, three
+
+
+def _row(framework: str, spec: MethodSpec, hans: Evaluation, control: Evaluation, twin: Evaluation) -> tuple[Any, ...]:
+    """Figures of a method; ``None`` where it failed."""
+    name = title(spec)
+    share, pointing = (_mean(hans, name, metric) for metric in ("mass_accuracy", "pointing_game"))
+    other, same = (_mean(evaluation, name, "mass_accuracy") for evaluation in (control, twin))
+    explanation = hans.explanations[hans.methods.index(name)]
+    return (
+        NAMES[framework],
+        spec.toolset,
+        spec.key,
+        sanity_word(spec),
+        share,
+        None if share is None else share / CHANCE,
+        pointing,
+        None if other is None else other / CHANCE,
+        None if share is None or same is None else abs(share - same),
+        None if explanation is None else explanation.seconds,
+    )
+
+
+def _mean(evaluation: Evaluation, method: str, metric: str) -> float | None:
+    if (method, "") in evaluation.errors or (method, metric) in evaluation.errors:
+        return None
+    return float(evaluation.of(method, metric).mean())
+
+
+def _pictures(
+    framework: str, toolsets: tuple[str, ...], specs: tuple[MethodSpec, ...], hans: Evaluation
+) -> list[Picture]:
+    """All maps of one image side by side, a figure a toolset, and four channels of the first convolution."""
+    explained = dict(zip((title(spec) for spec in specs), hans.explanations, strict=True))
+    made = []
+    for toolset in toolsets:
+        shown = {
+            spec.key: explained[title(spec)]
+            for spec in specs
+            if spec.toolset == toolset and explained[title(spec)] is not None
+        }
+        made.append(
+            Picture(
+                f"clever-hans-{framework}-{toolset}",
+                f"A network of {NAMES[framework]} that reads its labels off a square, explained by {toolset}",
+                "grid",
+                shown,
+                options={"sample": 0},
+            )
+        )
+    channels = explained.get("layer_gradient_x_activation (captum)")
+    if channels is not None:
+        made.append(
+            Picture(
+                f"clever-hans-{framework}-channels",
+                "Four channels of the first convolution: gradient × activation",
+                "channels",
+                {"": channels},
+                options={"channels": 4, "sample": 0},
+            )
+        )
+    return made
+
+
+def _bars(rows: list[tuple[Any, ...]]) -> list[Picture]:
+    """The ranking, a figure a framework."""
+    return [
+        Picture(
+            f"clever-hans-{framework}-ranking",
+            f"Share of each map in the square, in units of chance: network of {name}",
+            "bars",
+            {f"{row[2]} ({row[1]})": row[5] for row in rows if row[0] == name and row[5] is not None},
+        )
+        for framework, name in NAMES.items()
+    ]
+
+
+def _summary(found: dict[str, Networks], rows: list[tuple[Any, ...]]) -> list[str]:
+    """What came out, in a few lines."""
+    lines = []
+    for networks in found.values():
+        name = NAMES[networks.framework]
+        mine = [row for row in rows if row[0] == name]
+        passing = [row for row in mine if row[3] == "passes"]
+        reached = [row for row in passing if row[5] is not None and row[5] >= REACHED]
+        quiet = [row for row in mine if row[7] is not None and row[7] < CONTROL]
+        differences = [row[8] for row in mine if row[8] is not None]
+        lines.append(
+            f"Trained in {name}: {networks.accuracy:.0%} of the permuted labels right with the square, "
+            f"{networks.without_square:.0%} without it."
+        )
+        lines.append(
+            f"  {len(reached)} of {len(passing)} methods that are published to pass sanity checks put at least {REACHED:g} × "
+            f"chance into the square; of all {len(mine)}, {sum(row[5] is not None and row[5] >= REACHED for row in mine)}."
+        )
+        short = [f"{row[2]} ({row[1]}) {row[5]:.1f}" for row in passing if row[5] is not None and row[5] < REACHED]
+        lines += [f"  Below: {', '.join(short)}."] if short else []
+        lines.append(
+            f"  On the control network {len(quiet)} of {len(mine)} stay below {CONTROL:g} × chance; translated and native twin "
+            f"differ by {max(differences):.1e} at most."
+        )
+        failed = [f"{row[2]} ({row[1]})" for row in mine if row[5] is None]
+        lines += [f"  Failed: {', '.join(failed)}."] if failed else []
+    return lines

@@ -1,0 +1,1 @@
+"""Metrics: numbers that say how good an explanation is. Importing this loads no framework."""

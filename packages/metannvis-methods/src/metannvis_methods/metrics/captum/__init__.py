@@ -1,0 +1,1 @@
+"""Metrics of Captum, on models of any framework."""

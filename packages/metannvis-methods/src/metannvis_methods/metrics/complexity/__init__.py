@@ -1,0 +1,1 @@
+"""Complexity: how much of a map has to be looked at."""

@@ -1,0 +1,1 @@
+"""Faithfulness: whether the output follows what the map says of the inputs."""

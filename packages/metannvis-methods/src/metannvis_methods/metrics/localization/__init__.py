@@ -1,0 +1,1 @@
+"""Localization: whether the map lies where the object is."""

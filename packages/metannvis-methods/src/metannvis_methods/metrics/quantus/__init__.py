@@ -1,0 +1,1 @@
+"""Metrics of Quantus, on models of any framework."""

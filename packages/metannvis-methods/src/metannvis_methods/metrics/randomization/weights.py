@@ -1,0 +1,153 @@
+"""Randomized weights: copies of a model whose layers have weights drawn anew, from the output down or one at a time."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from metannvis_translate.frameworks import get_framework
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.registry import adapter_for
+
+__all__ = ["SCHEMES", "randomized", "weighted_layers"]
+
+Array = np.ndarray[Any, Any]
+#: From the output down, each step keeping what was drawn before; or one layer at a time.
+SCHEMES = ("cascading", "independent")
+FRAMEWORKS = ("torch", "tensorflow")
+#: Variables of Keras that are no weights.
+STATISTICS = ("moving_mean", "moving_variance", "seed_generator_state")
+
+
+def randomized(
+    model: Any, inputs: Any, *, scheme: str = "cascading", seed: int | None = 0, layers: Sequence[str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Copies of a model with random weights, one a layer that has weights, from the output down.
+
+    Each weight is drawn from a normal distribution that has the mean and the standard deviation of its tensor, so that values
+    keep their size on the way through the network and what was learnt is gone. What is the same everywhere, such as a bias of
+    zeros, stays. Statistics of batch normalisation are data, and stay.
+
+    Parameters
+    ----------
+    model
+        A PyTorch module or a Keras model; it is left as it was.
+    inputs
+        A few inputs, NumPy, shape ``(N, …)``: they tell the order in which layers run.
+    scheme
+        ``"cascading"`` (Adebayo et al., 2018, arXiv:1810.03292): each copy has one more layer drawn; ``"independent"``: one
+        layer each.
+    seed
+        Of the weights; a layer's are the same in both schemes.
+    layers
+        Names of the layers to draw, in that order; ``None``: all.
+
+    Yields
+    ------
+    Name of the layer that was drawn last, and the copy. With ``"cascading"`` it is one copy, which goes on changing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such scheme or layer, or the weights of the model cannot be set.
+    """
+    if scheme not in SCHEMES:
+        raise InvalidArgumentError(f"scheme is one of {', '.join(SCHEMES)}, not {scheme!r}")
+    names = weighted_layers(model, inputs)[::-1]
+    if layers is not None:
+        if unknown := [name for name in layers if name not in names]:
+            raise InvalidArgumentError(f"no layer with weights is called {unknown[0]!r}; there are {', '.join(names)}")
+        places = {name: place for place, name in enumerate(names)}
+        drawn = [(places[name], name) for name in layers]
+    else:
+        drawn = list(enumerate(names))
+    entropy = np.random.SeedSequence(seed).entropy
+    copied = None
+    for place, name in drawn:
+        if copied is None or scheme == "independent":
+            copied = _copied(model)
+        _draw(copied, name, np.random.default_rng([place, *_words(entropy)]))
+        yield name, copied
+
+
+def weighted_layers(model: Any, inputs: Any) -> list[str]:
+    """Names of the layers that have weights of their own, in the order in which they run.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The model is neither a PyTorch module nor a Keras model, or has no weights.
+    """
+    framework, adapter = _framework_of(model)
+    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    infos = get_framework(framework).list_layers(model, [np.asarray(value) for value in given])
+    names = dict.fromkeys(info.name.partition(":")[0] for info in infos)
+    _, known = adapter.open(model) if framework == "torch" else (None, _keras_layers(model))
+    found = [name for name in names if name in known and _weights(known[name])]
+    if not found:
+        raise InvalidArgumentError("the model has no layers with weights that could be drawn anew")
+    return found
+
+
+def _framework_of(model: Any) -> tuple[str, Any]:
+    from metannvis_translate import detect_framework
+
+    framework = detect_framework(model)
+    adapter = adapter_for(framework)
+    if framework not in FRAMEWORKS or not adapter.is_model(model):
+        raise InvalidArgumentError(
+            "weights are drawn anew in PyTorch modules and Keras models: translate this one first, translate(model, 'torch')"
+        )
+    return framework, adapter
+
+
+def _copied(model: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras copies by its files, with older words of NumPy
+            return copy.deepcopy(model)
+    except Exception as error:  # whatever a caller's class raises
+        raise InvalidArgumentError(f"the model cannot be copied, so its weights are not drawn anew: {error}") from error
+
+
+def _draw(model: Any, name: str, generator: np.random.Generator) -> None:
+    framework, adapter = _framework_of(model)
+    layer = (adapter.open(model)[1] if framework == "torch" else _keras_layers(model))[name]
+    for weight in _weights(layer):
+        array = np.asarray(
+            weight.detach().cpu().float().numpy() if framework == "torch" else weight.numpy(), np.float64
+        )
+        new = array.mean() + array.std() * generator.standard_normal(array.shape)
+        if framework == "torch":
+            weight.data.copy_(weight.data.new_tensor(new))
+        else:
+            weight.assign(new.astype(array.dtype))
+
+
+def _weights(layer: Any) -> list[Any]:
+    """Floating weights of a layer's own, those of layers within it left out."""
+    if hasattr(layer, "named_parameters"):
+        return [weight for weight in layer.parameters(recurse=False) if weight.is_floating_point()]
+    if getattr(layer, "_layers", None):  # Keras keeps layers within others there
+        return []
+    return [w for w in layer.weights if w.name not in STATISTICS and "float" in str(w.dtype)]
+
+
+def _keras_layers(model: Any, path: str = "") -> dict[str, Any]:
+    """Layers by their paths, those within others included."""
+    found: dict[str, Any] = {}
+    for layer in getattr(model, "_layers", ()):
+        if not hasattr(layer, "weights"):
+            continue
+        name = f"{path}{layer.name}"
+        found[name] = layer
+        found.update(_keras_layers(layer, f"{name}/"))
+    return found
+
+
+def _words(entropy: Any) -> list[int]:
+    return [int(word) for word in (entropy if isinstance(entropy, (list, tuple)) else [entropy])]

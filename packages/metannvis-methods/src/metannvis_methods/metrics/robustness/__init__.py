@@ -1,0 +1,1 @@
+"""Robustness: whether the map stays when the input hardly changes."""

@@ -1,0 +1,191 @@
+"""What is evaluated: methods by name, by words or as explanations, each explained and able to run again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.explain import explain
+from metannvis_methods.metrics.layout import Layout
+from metannvis_methods.metrics.scoring import Aim
+from metannvis_methods.results.explanation import Explanation
+
+__all__ = ["Asked", "Subject", "asked", "map_of", "subject_of"]
+
+Array = np.ndarray[Any, Any]
+#: Words of ``explain`` that are said again for each run, or not at all.
+OF_ONE_RUN = ("inputs", "target", "progress", "preprocess", "deadline")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A method that is to be evaluated: its name in tables, and its words, or an explanation by it."""
+
+    name: str
+    words: Mapping[str, Any] = field(default_factory=dict)
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An explanation that is evaluated, and how its method runs again.
+
+    Attributes
+    ----------
+    explanation, layout, inputs
+        The explanation, how its inputs lie, and these in the caller's layout.
+    attributions
+        Shape ``(N, places…, K)``, see :class:`metannvis_methods.metrics.spec.MetricCall`.
+    aim
+        What of the output is explained.
+    words
+        Of the method, for the next run.
+    """
+
+    explanation: Explanation
+    layout: Layout
+    inputs: Array
+    attributions: Array
+    aim: Aim
+    words: Mapping[str, Any]
+
+    def again(self, model: Any, inputs: Array, *, seed: int | None = None) -> Array:
+        """The method on other inputs ``(N, places…, C)``, or of another model: attributions ``(N, places…, K)``."""
+        words = {**self.words, "target": self.aim.target}
+        if seed is not None:
+            words["seed"] = seed
+        if not isinstance(words.get("translation"), Mapping):  # a finished one is of the model that was explained
+            words.pop("translation", None)
+        given = self.layout.restored(inputs)
+        found = explain(model, inputs=given, **words)
+        values, axes = map_of(found)
+        return Layout(self.layout.axes, given.shape).arranged_values(values, axes)
+
+
+def asked(methods: Any, shared: Mapping[str, Any]) -> list[Asked]:
+    """What is to be evaluated, in order, with names that tell apart.
+
+    Parameters
+    ----------
+    methods
+        The name of a method, a dict of words of ``explain`` with ``method``, an explanation; a list of these; or a dict of
+        them by names.
+    shared
+        Words for every method that does not say otherwise.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is none, or one is nothing of that.
+    """
+    single = isinstance(methods, (str, Explanation)) or (isinstance(methods, Mapping) and "method" in methods)
+    if single:
+        methods = [methods]
+    if isinstance(methods, Mapping):
+        named = [(str(name), item) for name, item in methods.items()]
+    elif isinstance(methods, Sequence):
+        named = [("", item) for item in methods]
+    else:
+        raise InvalidArgumentError(f"methods are names, dicts of words or explanations, not {type(methods).__name__}")
+    if not named:
+        raise InvalidArgumentError("there is no method to evaluate: name one, or give an explanation")
+    found: list[Asked] = []
+    for name, item in named:
+        if isinstance(item, Explanation):
+            found.append(Asked(name or _name_of(vars(item)), {}, item))
+            continue
+        words = {"method": item} if isinstance(item, str) else dict(item) if isinstance(item, Mapping) else {}
+        if not isinstance(words.get("method"), str):
+            raise InvalidArgumentError(
+                f"a method is a name, a dict of words with 'method', or an explanation: {item!r}"
+            )
+        found.append(Asked(name or _name_of(words), {**shared, **words}))
+    return _told_apart(found)
+
+
+def _name_of(words: Mapping[str, Any]) -> str:
+    """What a method is called that nobody named."""
+    toolset, layer = words.get("toolset"), words.get("layer")
+    name = f"{words['method']} ({toolset})" if toolset else str(words["method"])
+    return f"{name} at {layer}" if isinstance(layer, str) else name
+
+
+def _told_apart(found: Sequence[Asked]) -> list[Asked]:
+    seen: dict[str, int] = {}
+    apart = []
+    for item in found:
+        seen[item.name] = seen.get(item.name, 0) + 1
+        count = seen[item.name]
+        apart.append(item if count == 1 else dataclasses.replace(item, name=f"{item.name}, {count}"))
+    return apart
+
+
+def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, seed: int | None) -> Subject:
+    """Explain, if that is not done yet.
+
+    Raises
+    ------
+    MetannvisError
+        The method fails, or its values are no map of one input.
+    """
+    words = {"seed": seed, **item.words}
+    if item.explanation is None:
+        words = {"target": target, "labels": labels, **words}
+        explanation = explain(model, **{"inputs": inputs, **words})
+        if not isinstance(explanation, Explanation):
+            raise InvalidArgumentError(
+                "one layer and one batch at a time are evaluated: name each in a method of its own"
+            )
+        aimed = words["target"] if isinstance(explanation.target, str) else explanation.target
+        output = words.get("output") if explanation.output is None else explanation.output
+    else:
+        explanation = item.explanation
+        aimed = target if isinstance(explanation.target, str) else explanation.target
+        output = explanation.output
+        if isinstance(explanation.target, str) and aimed is None:
+            raise MissingArgumentError(
+                f"the explanation is of the target {explanation.target!r}, a function: give it again with target="
+            )
+        recorded = {} if explanation.record is None else dict(explanation.record.words)
+        words = {"seed": seed, **recorded, "method": explanation.method, "toolset": explanation.toolset}
+        words |= {} if explanation.layer is None else {"layer": explanation.layer}
+    words = {name: value for name, value in words.items() if name not in OF_ONE_RUN}
+    words.setdefault("unfit", "ignore")  # it was told once
+    values, axes = map_of(explanation)
+    given = explanation.inputs if explanation.inputs is not None else inputs
+    if given is None or isinstance(given, tuple) or not isinstance(explanation.input_axes or "", str):
+        raise InvalidArgumentError(
+            "metrics are of explanations of one input, an array; this model has several, or none"
+        )
+    array = np.asarray(given)
+    layout = Layout(explanation.input_axes or "N" + "?" * (array.ndim - 1), array.shape)
+    logits = bool(explanation.options.get("logits"))
+    return Subject(
+        explanation,
+        layout,
+        array,
+        layout.arranged_values(values, axes),
+        Aim(aimed, output, explanation.labels or labels, logits),
+        words,
+    )
+
+
+def map_of(explanation: Explanation) -> tuple[Array, str]:
+    """Values and axes of an explanation that is of one input.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It gives several arrays, or images.
+    """
+    values, axes = explanation.values, explanation.axes
+    if isinstance(values, tuple) and len(values) == 1 and values[0] is not None:
+        values, axes = values[0], axes[0]
+    if not isinstance(values, np.ndarray) or not isinstance(axes, str) or explanation.kind == "feature_visualization":
+        raise InvalidArgumentError(f"{explanation.method} of {explanation.toolset} gives no map of one input")
+    return values, axes

@@ -1,0 +1,41 @@
+"""Sums of Shapley values in the precision of the model: Captum 0.9 adds up single precision, whatever the inputs are.
+
+Imported when a method runs, after PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+__all__ = ["summed_as"]
+
+
+class _TorchOf:
+    """PyTorch as Captum's module sees it: ``torch.float``, which it names for its sums only, is another type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.float = dtype
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
+@contextmanager
+def summed_as(dtype: torch.dtype) -> Iterator[None]:
+    """Within, ``ShapleyValueSampling`` and ``ShapleyValues`` add up numbers of this type.
+
+    One thread at a time runs a toolkit, so that its module may be changed.
+    """
+    from captum.attr._core import shapley_value
+
+    module: Any = shapley_value
+    before = module.torch
+    module.torch = _TorchOf(dtype)
+    try:
+        yield
+    finally:
+        module.torch = before

@@ -1,0 +1,231 @@
+"""Our metrics are those of Quantus, which is called here by itself, on one channel; and where it is not right, this shows how."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .planted import call_of, measured, torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from metannvis_translate.frameworks import require
+
+    require("tensorflow")
+    quantus = pytest.importorskip("quantus")
+
+SIDE, CLASSES = 8, 4
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    torch.manual_seed(0)
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(6 * SIDE * SIDE, CLASSES)
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 1, (3, 1, SIDE, SIDE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((3, 1, SIDE, SIDE))
+
+
+TARGETS = [1, 3, 0]
+
+
+def mask() -> np.ndarray:
+    found = np.zeros((3, SIDE, SIDE), bool)
+    found[0, 1:4, 2:7] = found[1, 5:, 5:] = found[2, 3, 3] = True
+    return found
+
+
+def theirs(
+    name: str, network: Any, x: np.ndarray, values: np.ndarray, explain: Any = None, call: Any = (), **options: Any
+):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        metric = getattr(quantus, name)(
+            **options, return_aggregate=False, disable_warnings=True, display_progressbar=False
+        )
+        return metric(
+            network,
+            x.copy(),
+            np.array(TARGETS),
+            a_batch=values.copy(),
+            s_batch=mask()[:, None].astype(float),
+            channel_first=True,
+            explain_func=explain,
+            device="cpu",
+            **dict(call),
+        )
+
+
+def ours(name: str, network: Any, x: np.ndarray, values: np.ndarray, again: Any = None, **options: Any):
+    return measured(call_of(name, network, x, values, mask=mask(), target=TARGETS, again=again), **options)
+
+
+SCORES = {
+    "sparseness": ("Sparseness", {}, {"normalise": False}),
+    "entropy": ("Complexity", {}, {}),
+    "effective_complexity": ("EffectiveComplexity", {"epsilon": 0.3}, {"eps": 0.3, "normalise": False}),
+    "mass_accuracy": ("RelevanceMassAccuracy", {}, {"abs": True}),
+    "rank_accuracy": ("RelevanceRankAccuracy", {}, {}),
+    "pointing_game": ("PointingGame", {"tolerance": 0}, {}),
+    "top_k_intersection": ("TopKIntersection", {"k": 9}, {"k": 9}),
+    "irof": (
+        "IROF",
+        {"baseline": 0.25},
+        {"perturb_baseline": 0.25},
+    ),
+    "monotonicity": (
+        "MonotonicityCorrelation",
+        {"groups": 16, "sign": "absolute", "baseline": 0.25},
+        {"features_in_step": 4, "nr_samples": 1, "perturb_baseline": 0.25},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores(name: str, network: Any, x: np.ndarray, values: np.ndarray, monkeypatch) -> None:
+    if name == "irof":
+        monkeypatch.setattr(np, "trapz", np.trapezoid, raising=False)  # Quantus 0.6.0 is older than NumPy 2.4
+    theirs_name, own_options, their_options = SCORES[name]
+    if name == "sparseness":
+        values = values * 1e3  # Quantus adds 1e-7 to every number
+    if name == "effective_complexity":
+        values = values / np.abs(values).max((1, 2, 3), keepdims=True)  # Quantus divides by the largest of the batch
+    found = ours(name, network, x, values, **own_options).scores
+    expected = theirs(theirs_name, network, x, values, **their_options)
+    np.testing.assert_allclose(found, np.asarray(expected, float), atol=1e-6, rtol=1e-6)
+
+
+def test_mass_accuracy_is_attribution_localisation(network: Any, x: np.ndarray, values: np.ndarray) -> None:
+    expected = theirs("AttributionLocalisation", network, x, values)
+    np.testing.assert_allclose(ours("mass_accuracy", network, x, values).scores, expected, atol=1e-6)
+
+
+CURVES = {
+    "pixel_flipping": ("PixelFlipping", {"in_step": 4}, {"features_in_step": 4}, 0),
+    "region_perturbation": (
+        "RegionPerturbation",
+        {"patch": 2, "regions": 10, "baseline": "black"},
+        {"patch_size": 2, "regions_evaluation": 10},
+        1,  # ours begins with the input as it is, as the paper does
+    ),
+    "selectivity": ("Selectivity", {"patch": 2}, {"patch_size": 2}, 0),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_curves(name: str, network: Any, x: np.ndarray, values: np.ndarray) -> None:
+    theirs_name, own_options, their_options, skipped = CURVES[name]
+    found = ours(name, network, x, values, **own_options)
+    expected = np.array(theirs(theirs_name, network, x, values, **their_options))
+    assert found.curves is not None
+    np.testing.assert_allclose(found.curves[:, skipped:], expected, atol=1e-6)
+
+
+def test_road(network: Any, x: np.ndarray, values: np.ndarray) -> None:
+    shares = (10, 30, 50, 70, 90)
+    found = ours("road_most_relevant_first", network, x, values, percentages=shares, noise=0.0, outcome="accuracy")
+    expected = theirs("ROAD", network, x, values, percentages=list(shares), noise=0.0)
+    assert found.curves is not None
+    np.testing.assert_allclose(found.curves.mean(0), [expected[share] for share in shares], atol=1e-6)
+
+
+def test_imputation_is_that_of_road(x: np.ndarray, values: np.ndarray) -> None:
+    from metannvis_methods.metrics.faithfulness.road import imputed
+
+    gone = values[0, 0] > 0.2
+    expected = quantus.noisy_linear_imputation(x[0], np.flatnonzero(gone), noise=0.0)
+    found = imputed(np.moveaxis(x[0], 0, -1).astype(float), gone)
+    np.testing.assert_allclose(found[..., 0], expected[0], atol=1e-6)
+
+
+def test_faithfulness_correlation(network: Any, x: np.ndarray, values: np.ndarray, monkeypatch) -> None:
+    drawn, choice = [], np.random.choice  # what Quantus draws with
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        drawn.append(choice(*args, **kwargs))
+        return drawn[-1]
+
+    monkeypatch.setattr(np.random, "choice", recorded)
+    expected = theirs("FaithfulnessCorrelation", network, x, values, nr_runs=20, subset_size=12, normalise=False)
+    subsets = np.array(drawn).reshape(20, 3, 12)
+    found = ours("faithfulness_correlation", network, x, values, subsets=subsets).scores
+    np.testing.assert_allclose(found, expected, atol=1e-5)  # a quotient of differences of single precision
+    network = network.double()
+    try:
+        alike = ours("faithfulness_correlation", network, x.astype(float), values, runs=4000, size=12).scores
+        again = ours("faithfulness_correlation", network, x.astype(float), values, subsets=subsets).scores
+    finally:
+        network.float()
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+    assert (np.abs(alike - found) < 3 * (1 - alike**2) / np.sqrt(20)).all()  # three standard errors of a correlation
+
+
+def test_infidelity(network: Any, x: np.ndarray, values: np.ndarray) -> None:
+    """Quantus takes away patch after patch; those changes are given to ours."""
+    gone, changes = x.copy(), []
+    for row in range(0, SIDE, 4):
+        for column in range(0, SIDE, 4):
+            gone[:, :, row : row + 4, column : column + 4] = 0.0
+            changes.append(x - gone)
+    expected = theirs("Infidelity", network, x, values, perturb_baseline=0.0, n_perturb_samples=1)
+    found = ours("infidelity", network, x, values, perturbations=np.stack(changes)).scores
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+ROBUSTNESS = {
+    "maximum_sensitivity": ("MaxSensitivity", {}),
+    "average_sensitivity": ("AvgSensitivity", {}),
+    "relative_input_stability": ("RelativeInputStability", {"return_nan_when_prediction_changes": False}),
+    "relative_output_stability": ("RelativeOutputStability", {"return_nan_when_prediction_changes": False}),
+}
+
+
+@pytest.mark.parametrize("name", ROBUSTNESS)
+def test_robustness(name: str, network: Any, x: np.ndarray) -> None:
+    noise = np.random.default_rng(2).uniform(-0.01, 0.01, (5, *x.shape)).astype(np.float32)
+
+    def explained(rows: np.ndarray) -> np.ndarray:
+        rows = np.asarray(rows, np.float64)
+        return np.sin(5 * rows) + rows**2
+
+    def perturb(arr: np.ndarray, draws: list[np.ndarray], **_: Any) -> np.ndarray:
+        return arr + draws.pop(0).reshape(arr.shape)
+
+    theirs_name, options = ROBUSTNESS[name]
+    expected = theirs(
+        theirs_name,
+        network,
+        x,
+        explained(x),
+        explain=lambda model, inputs, targets, **_: explained(inputs),
+        perturb_func=perturb,
+        perturb_func_kwargs={"draws": list(noise)},
+        nr_samples=5,
+        **options,
+    )
+    found = ours(name, network, x, explained(x), again=lambda given, **_: explained(given), perturbations=noise).scores
+    np.testing.assert_allclose(found, expected, rtol=1e-5 if "stability" in name else 1e-6)
+
+
+def test_what_quantus_is_not_right_in(network: Any, x: np.ndarray, values: np.ndarray) -> None:
+    """Why ours stand in the stead of these, see ``metrics/quantus/rows.py``."""
+    assert all(theirs("Monotonicity", network, x, sign * values) for sign in (1, -1))
+    assert np.all(theirs("Monotonicity", network, x, values))  # of any map: nothing comes in
+    colors = np.repeat(x, 3, axis=1)
+    of_colors = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1), network).eval()
+    for name in ("ROAD", "IROF"):
+        with pytest.raises((AssertionError, IndexError, ValueError)):
+            theirs(name, of_colors, colors, np.repeat(values, 3, axis=1))
