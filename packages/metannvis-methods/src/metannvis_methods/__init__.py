@@ -37,6 +37,7 @@ from metannvis_methods.registry.table import (
 from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.image_optimization import ImageOptimization
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
 
@@ -48,6 +49,7 @@ __all__ = [
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",
+    "ImageOptimization",
     "Job",
     "LayerChoiceWarning",
     "MethodCall",
