@@ -236,6 +236,7 @@ def _part(canvas: Canvas, rows: Sequence[int]) -> Canvas:
 
     part = copy.copy(canvas)
     part.numbers = canvas.numbers[list(rows)]
+    part.candidates = None if canvas.candidates is None else canvas.candidates[:, list(rows)]
     return part
 
 

@@ -26,7 +26,7 @@ RATE = 1.5 / 255
 #: Pixels that an image of 224 is rolled by.
 JITTER = 32
 #: The coarsest octave has at least so many pixels at an edge.
-SMALLEST = 8
+SMALLEST = 4
 #: Share of the noise that it begins with, where there is no image.
 NOISE = 0.1
 

@@ -111,9 +111,9 @@ class ImageOptimizer:
         DeadlineError
             The time was over before the first step.
         """
-        numbers = canvas.numbers
-        count = len(numbers)
+        count = len(canvas.numbers)
         self._all = torch.arange(count) if rows is None else torch.as_tensor(list(rows))
+        numbers = canvas.numbers if canvas.candidates is None else self._chosen(canvas, canvas.candidates)
         losses = np.full((self.steps, count), np.nan)
         made, ended = np.zeros(count, np.int64), ["steps"] * count
         active = torch.arange(count)
@@ -154,6 +154,18 @@ class ImageOptimizer:
         scores, probabilities = self._judged(made_images) if judge else (np.full(count, np.nan), None)
         shown = losses[np.isfinite(losses).any(1)]
         return Run(made_images, shown, made, ended, scores, probabilities, kept)
+
+    def _chosen(self, canvas: Canvas, candidates: torch.Tensor) -> torch.Tensor:
+        """Of each image the candidate with the largest objective, as the first step would see it but for transforms."""
+        everyone = torch.arange(candidates.shape[1])
+        with torch.no_grad():
+            gains = []
+            for numbers in candidates:
+                gain = self._value(self.observer(canvas.images(numbers), self._all), everyone)
+                own = canvas.penalty(numbers)
+                gains.append(gain if own is None else gain - own)
+        best = torch.stack(gains).argmax(0)
+        return candidates[best, everyone.to(candidates.device)]
 
     def _images(self, canvas: Canvas, numbers: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

@@ -31,9 +31,12 @@ class Canvas:
     ----------
     numbers
         A tensor, whose axis 0 counts images.
+    candidates
+        Other numbers to begin with, of which those of the largest objective are taken, shape ``(tries, N, …)``; ``None``: none.
     """
 
     numbers: torch.Tensor
+    candidates: torch.Tensor | None = None
 
     def images(self, numbers: torch.Tensor) -> torch.Tensor:
         """The images of some rows of :attr:`numbers`, shape ``(N, C, places…)``, in the network's numbers."""
@@ -187,6 +190,8 @@ class GeneratorCode(Parameterization):
         Shape of a code without the batch: a number or a tuple, ``(100, 1, 1)`` of a DCGAN; in the generator's own layout.
     weight
         λ of λ‖z‖², which keeps codes where the generator knows them.
+    tries
+        Codes that are drawn for each image; it begins with the one of the largest objective.
     image_range
         What the generator returns for black and white: ``(-1, 1)`` behind a tanh.
     options
@@ -196,6 +201,7 @@ class GeneratorCode(Parameterization):
     model: Any
     code: int | tuple[int, ...] = 100
     weight: float = 0.01
+    tries: int = 16
     image_range: tuple[float, float] = (0.0, 1.0)
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -207,6 +213,8 @@ class GeneratorCode(Parameterization):
         sizes = self.code if isinstance(self.code, tuple) else (self.code,)
         if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes):
             raise InvalidArgumentError(f"code is the shape of a code, such as 100 or (100, 1, 1), not {self.code!r}")
+        if isinstance(self.tries, bool) or not isinstance(self.tries, int) or self.tries < 1:
+            raise InvalidArgumentError(f"tries is how many codes are drawn for an image, at least 1, not {self.tries!r}")
         if not self.image_range[0] < self.image_range[1]:
             raise InvalidArgumentError(f"image_range of a generator is (black, white), not {self.image_range!r}")
 
@@ -222,7 +230,7 @@ class GeneratorCode(Parameterization):
 
         sizes = self.code if isinstance(self.code, tuple) else (self.code,)
         network = ImageNetwork(self.model, like, example=np.zeros((2, *sizes)), options=self.options)
-        numbers = _drawn(generator.standard_normal((shape[0], *sizes)), like)
+        numbers = _drawn(generator.standard_normal((self.tries, shape[0], *sizes)), like)
         return _OfCode(numbers, network, tuple(shape[1:]), bounds, self)
 
 
@@ -230,7 +238,8 @@ class _OfCode(Canvas):
     def __init__(
         self, numbers: torch.Tensor, network: Any, shape: tuple[int, ...], bounds: Bounds, asked: GeneratorCode
     ) -> None:
-        self.numbers, self.network, self.shape, self.bounds, self.asked = numbers, network, shape, bounds, asked
+        self.candidates, self.numbers = numbers, numbers[0]
+        self.network, self.shape, self.bounds, self.asked = network, shape, bounds, asked
 
     def images(self, numbers: torch.Tensor) -> torch.Tensor:
         found = self.network.images(numbers)
