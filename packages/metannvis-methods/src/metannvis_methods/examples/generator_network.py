@@ -1,4 +1,4 @@
-"""Generator of digits in PyTorch, channels first: the decoder of a variational auto-encoder, and its training. Imports PyTorch."""
+"""Generator of digits in PyTorch: the decoder of a variational auto-encoder, and its training. Imports PyTorch."""
 
 from __future__ import annotations
 
@@ -58,7 +58,12 @@ class Encoder(nn.Module):
 
 
 def train(
-    images: Array, *, epochs: int = 40, seed: int = 0, batch: int = 64, progress: Callable[[int, int, str], None] | None = None
+    images: Array,
+    *,
+    epochs: int = 40,
+    seed: int = 0,
+    batch: int = 64,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Generator:
     """A generator, the decoder of a variational auto-encoder (Kingma, Welling, 2013, arXiv:1312.6114), in evaluation mode.
 

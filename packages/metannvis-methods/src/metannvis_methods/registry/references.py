@@ -77,7 +77,7 @@ XRAI = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019, arX
 ATTN_LRP = "Achtibat et al.: AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for Transformers, 2024, arXiv:2402.05602"
 
 
-SYNTHESIZED = "Simonyan, Vedaldi, Zisserman, 2013, arXiv:1312.6034; Nguyen et al.: Synthesizing the Preferred Inputs, 2016, arXiv:1605.09304"
+SYNTHESIZED = f"{SALIENCY}; in code space Nguyen et al., 2016, arXiv:1605.09304"
 
 
 FEATURE_VISUALIZATION = "Olah, Mordvintsev, Schubert: Feature Visualization, Distill, 2017, doi:10.23915/distill.00007"

@@ -108,7 +108,7 @@ class MethodCall:
     view
         For a method that needs predictions only: what :meth:`predict` gives of the model, and in what pieces.
     layer_name, layer_axes
-        Name of the layer in the caller's model, and one letter an axis of what it returns, as ``model`` has it; empty if unknown.
+        Name of the layer in the caller's model, and one letter an axis of what it returns, as ``model`` has it.
     target_given
         Whether the caller gave the target, so that it is not what was predicted.
     shapes, value_range

@@ -252,7 +252,10 @@ class Explanation:
 
     def _table(self) -> list[tuple[str, Any]]:
         """Rows for people."""
-        rows: list[tuple[str, Any]] = [("method", f"{self.method} ({self.toolset}, {self.kind})"), ("model", self.framework)]
+        rows: list[tuple[str, Any]] = [
+            ("method", f"{self.method} ({self.toolset}, {self.kind})"),
+            ("model", self.framework),
+        ]
         rows += [(name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None]
         if self.prediction:
             rows.append(

@@ -41,7 +41,7 @@ def told_of_images(asked: RunningCall, call: RunningCall, prepared: Prepared, in
         for said, value in (("a function as target", asked.score), ("the name of an output", asked.output)):
             if value is not None and not isinstance(value, int):
                 raise InvalidArgumentError(
-                    f"{key}: {said} is understood by a prediction: give inputs to begin with, or a class, an index or an objective"
+                    f"{key}: {said} is understood by a prediction: give inputs to begin with, or a class or an objective"
                 )
         if asked.option("extra") is not None:
             raise InvalidArgumentError(f"{key}: further inputs of the model need inputs to begin with beside them")
@@ -71,7 +71,9 @@ def _range(asked: RunningCall, call: RunningCall, prepared: Prepared, inputs: An
     found = black_and_white(asked.words, prepared.source, prepared.framework, arrays, letters, 0)
     if found is None or not any(np.ndim(end) for end in found):
         return found
-    low, high = (model_input(prepared, np.broadcast_to(end, arrays[0].shape).astype(np.float64)[:1], 0) for end in found)
+    low, high = (
+        model_input(prepared, np.broadcast_to(end, arrays[0].shape).astype(np.float64)[:1], 0) for end in found
+    )
     places = tuple(range(2, low.ndim))  # of each channel one number
     return tuple(end.amax(places, keepdim=True) for end in (low, high)) if places else (low, high)  # type: ignore[return-value]
 

@@ -157,6 +157,7 @@ def axes_to_run(prepared: Prepared, axes: Sequence[str]) -> tuple[str, ...]:
 
 
 def input_axes(prepared: Prepared, array: Array, index: int) -> str:
+    """Axes of an input of the caller's, one letter each."""
     if prepared.translation is not None:
         axes = prepared.translation.inputs[index].axes
         return axes if len(axes) == array.ndim else _unknown(array.ndim)

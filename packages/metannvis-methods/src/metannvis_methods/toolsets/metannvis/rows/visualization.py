@@ -131,7 +131,7 @@ VISUALIZATION: tuple[MethodSpec, ...] = (
             SNAPSHOTS,
         ),
         summary="an image that a layer returns the same for as for the input: what the layer has kept of it",
-        passes="steps + 3",
+        passes="steps + 2",
         reference=INVERTED,
         caveats=("of a deep layer there are many such images, of which it finds one", "is random in its start"),
         **SHARED,

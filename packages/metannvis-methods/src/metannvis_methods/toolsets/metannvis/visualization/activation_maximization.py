@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from metannvis_methods.toolsets.metannvis.visualization.objectives import Channe
 from metannvis_methods.toolsets.metannvis.visualization.optimizer import ImageOptimizer, Run
 from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Canvas, Fourier, Parameterization
 from metannvis_methods.toolsets.metannvis.visualization.parts import OF_CLASS, part_of, parts_of
-from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer, TotalVariation
+from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer
 from metannvis_methods.toolsets.metannvis.visualization.transforms import Transform, shifts, standard
 from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Update
 
@@ -26,7 +27,7 @@ SHIFT = 1 / 16
 
 
 class ActivationMaximization(ImageMethod):
-    """Activation maximization (Erhan et al., 2009; Simonyan et al., 2013; Montavon et al., 2018, section 3; Nguyen et al., 2016).
+    """Activation maximization (Erhan et al., 2009; Simonyan et al., 2013; Nguyen et al., 2016).
 
     With a target max log p_c(x) − penalties; at a layer the mean of the layer, of a channel, or a neuron.
     """
@@ -110,32 +111,32 @@ class ActivationMaximization(ImageMethod):
         update = self._update() if optimizer is None else part_of(optimizer, Update, "optimizer")
         keep = self.kept_steps(snapshots, steps, sizes)
         groups = self.groups(count, objectives)
-        tick = self.told(steps * len(groups))
         runs: list[Run] = []
-        for rows in groups:
-            of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
-            optimizer_of_images = ImageOptimizer(
-                self.observer(of_rows, additional_forward_args, count),
-                of_rows,
-                bounds=self.bounds,
-                transforms=moves,
-                resize=resize,
-                regularizers=penalties,
-                update=update,
-                steps=steps,
-                probability=probability,
-                snapshots=keep,
-                generator=np.random.default_rng(seed),
-                tick=tick,
-            )
-            part = _part(canvas, rows)
-            try:
-                runs.append(optimizer_of_images.run(part, rows))
-            except DeadlineError:
-                if not runs:
-                    raise
-                runs.append(_as_it_began(part))
-        self.finished(steps * len(groups))
+        with self.counted(steps * len(groups)) as tick:
+            for rows in groups:
+                of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
+                ascent = ImageOptimizer(
+                    self.observer(of_rows, additional_forward_args, count),
+                    of_rows,
+                    bounds=self.bounds,
+                    transforms=moves,
+                    resize=resize,
+                    regularizers=penalties,
+                    update=update,
+                    steps=steps,
+                    probability=probability,
+                    snapshots=keep,
+                    generator=np.random.default_rng(seed),
+                    tick=tick,
+                )
+                part = _part(canvas, rows)
+                try:
+                    runs.append(ascent.run(part, rows))
+                except DeadlineError:
+                    if not runs:
+                        raise
+                    with torch.no_grad():
+                        runs.append(Run.of_none(part.images(part.numbers)))
         return self.output(runs, objectives)
 
     def _parameterization(self, sizes: Sequence[int]) -> Parameterization:
@@ -165,12 +166,14 @@ class ActivationMaximization(ImageMethod):
         if at_layer and call.layer is None:
             raise MissingArgumentError(f"{key}: {at_layer[0]} is of a layer: name it (layer=…)")
         if len(at_layer) > 1:
-            raise InvalidArgumentError(f"{key}: channel and neuron both say what of the layer is meant: give one of them")
+            raise InvalidArgumentError(
+                f"{key}: channel and neuron both say what of the layer is meant: give one of them"
+            )
         words = [item for item in given or () if isinstance(item, str)]
         of_class = call.target_given and call.target is not None
         if (call.layer is not None) + bool(given and not words) + bool(words or of_class) > 1:
             raise InvalidArgumentError(
-                f"{key}: a target, a layer and an objective each say what is made large: give one of them, or a sum as objective"
+                f"{key}: a target, a layer and an objective each say what is made large: give one, or a sum as objective"
             )
         if given and not words:
             return list(given)
@@ -196,7 +199,9 @@ class ActivationMaximization(ImageMethod):
         several = {name: n for name, n in counts.items() if n > 1}
         if len(set(several.values())) > 1:
             said = " and ".join(f"{n} {name}" for name, n in several.items())
-            raise InvalidArgumentError(f"{self.call.spec.key}: {said}: each image has one of each, or all have the same")
+            raise InvalidArgumentError(
+                f"{self.call.spec.key}: {said}: each image has one of each, or all have the same"
+            )
         return max(counts.values())
 
 
@@ -232,18 +237,7 @@ class Render(ActivationMaximization):
 
 def _part(canvas: Canvas, rows: Sequence[int]) -> Canvas:
     """Some of the images of a canvas."""
-    import copy
-
     part = copy.copy(canvas)
     part.numbers = canvas.numbers[list(rows)]
     part.candidates = None if canvas.candidates is None else canvas.candidates[:, list(rows)]
     return part
-
-
-def _as_it_began(canvas: Canvas) -> Run:
-    """A run for which there was no time."""
-    with torch.no_grad():
-        images = canvas.images(canvas.numbers).detach()
-    count = len(images)
-    nothing = np.full(count, np.nan)
-    return Run(images, nothing[None], np.zeros(count, np.int64), ["deadline"] * count, nothing, None)

@@ -82,14 +82,16 @@ class DeepDream(ImageMethod):
         start = self.start
         count = max(len(objectives), 1 if start is None else len(start), images or 1)
         if len(objectives) not in (1, count) or (start is not None and len(start) not in (1, count)):
-            raise InvalidArgumentError(f"{key}: {len(objectives)} channels and {count} images: give one for all, or one each")
+            raise InvalidArgumentError(
+                f"{key}: {len(objectives)} channels and {count} images: give one for all, or one each"
+            )
         sizes = self.shape_of(count, shape)
         if len(sizes) != 4:
             raise InvalidArgumentError(f"{key} is of images, of shape (N, C, H, W), not {sizes}")
         ladder = [tuple(round(n / octave_scale**k) for n in sizes[2:]) for k in reversed(range(octaves))]
         if min(ladder[0]) < min(SMALLEST, *sizes[2:]):
             raise InvalidArgumentError(
-                f"{key}: the coarsest of {octaves} octaves would have {ladder[0][0]} × {ladder[0][1]} pixels: take fewer octaves"
+                f"{key}: the coarsest of {octaves} octaves would have {ladder[0][0]} × {ladder[0][1]} pixels: take fewer"
             )
         generator, seed = self.generators()
         if start is None:
@@ -97,31 +99,30 @@ class DeepDream(ImageMethod):
         start = start.expand(count, *start.shape[1:])
         roll = round(JITTER * min(sizes[2:]) / SIDE) if jitter is None else jitter
         groups = self.groups(count, objectives)
-        tick = self.told(steps * octaves * len(groups))
         bounds = self.bounds
         spread = bounds.spread if not torch.is_tensor(bounds.spread) else float(bounds.spread.mean())
         keep = min(snapshots, octaves)
         self.kept_steps(keep, steps * octaves, sizes)
         kept_octaves = {round((k + 1) * octaves / keep) - 1 for k in range(keep)} if keep else set()
         runs: list[Run] = []
-        for rows in groups:
-            of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
-            optimizer = ImageOptimizer(
-                self.observer(of_rows, additional_forward_args, count),
-                of_rows,
-                bounds=bounds,
-                update=Normalized(rate * spread),
-                steps=steps,
-                generator=np.random.default_rng(seed),
-                tick=tick,
-            )
-            try:
-                runs.append(_dreamt(optimizer, start[list(rows)], rows, ladder, roll, kept_octaves))
-            except DeadlineError:
-                if not runs:
-                    raise
-                runs.append(_undreamt(start[list(rows)]))
-        self.finished(steps * octaves * len(groups))
+        with self.counted(steps * octaves * len(groups)) as tick:
+            for rows in groups:
+                of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
+                ascent = ImageOptimizer(
+                    self.observer(of_rows, additional_forward_args, count),
+                    of_rows,
+                    bounds=bounds,
+                    update=Normalized(rate * spread),
+                    steps=steps,
+                    generator=np.random.default_rng(seed),
+                    tick=tick,
+                )
+                try:
+                    runs.append(_dreamt(ascent, start[list(rows)], rows, ladder, roll, kept_octaves))
+                except DeadlineError:
+                    if not runs:
+                        raise
+                    runs.append(Run.of_none(start[list(rows)]))
         return self.output(runs, objectives)
 
 
@@ -140,9 +141,7 @@ def _dreamt(
     full = tuple(start.shape[2:])
     for octave, sizes in enumerate(ladder):
         base, last = _resized(start, sizes), octave + 1 == len(ladder)
-        canvas = Pixels().begin(
-            (), start, optimizer.bounds, optimizer.generator, base + _resized(detail, sizes)
-        )
+        canvas = Pixels().begin((), start, optimizer.bounds, optimizer.generator, base + _resized(detail, sizes))
         pixels = round(roll * sizes[0] / full[0])
         optimizer.transforms = (Roll(pixels),) if pixels else ()
         try:
@@ -168,13 +167,6 @@ def _dreamt(
         steps=np.sum([part.steps for part in parts], axis=0),
         snapshots=snapshots,
     )
-
-
-def _undreamt(start: torch.Tensor) -> Run:
-    """Images for which there was no time."""
-    count = len(start)
-    nothing = np.full(count, np.nan)
-    return Run(start, nothing[None], np.zeros(count, np.int64), ["deadline"] * count, nothing, None)
 
 
 def _resized(images: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:

@@ -56,8 +56,8 @@ class RestrictedBoltzmannMachine:
         shapes = [array.shape for array in arrays]
         if len(shapes[0]) != 2 or shapes[1] != shapes[0][1:] or shapes[2] != shapes[0][:1]:
             raise InvalidArgumentError(
-                "a restricted Boltzmann machine has weights of shape (hidden, pixels), visible biases of (pixels,) and hidden ones "
-                f"of (hidden,), not {', '.join(map(str, shapes))}"
+                "a restricted Boltzmann machine has weights of shape (hidden, pixels), visible biases of (pixels,) and "
+                f"hidden ones of (hidden,), not {', '.join(map(str, shapes))}"
             )
 
     def log_likelihood(self, images: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,16 @@ class ImageMethod(Method):
         known = tuple(shape) if shape is not None else (self.call.shapes[0] if self.call.shapes else ())
         if len(self.call.shapes) > 1:
             raise MissingArgumentError(
-                f"{self.call.spec.key}: the model has {len(self.call.shapes)} inputs, of which one is made: give inputs to begin "
-                "with, and the others as additional_forward_args"
+                f"{self.call.spec.key}: the model has {len(self.call.shapes)} inputs, of which one is made: give inputs "
+                "to begin with, and the others as additional_forward_args"
             )
         if not known or None in known:
-            of_model = f"the model's input has no fixed size ({known})" if known else "the model does not say what it takes"
+            of_model = (
+                f"the model's input has no fixed size ({known})" if known else "the model does not say what it takes"
+            )
             raise MissingArgumentError(
-                f"{self.call.spec.key}: {of_model}: give shape=…, that of an image without the batch in the model's layout, or inputs "
-                "to begin with"
+                f"{self.call.spec.key}: {of_model}: give shape=…, that of an image without the batch in the model's "
+                "layout, or inputs to begin with"
             )
         return (count, *known)
 
@@ -122,28 +125,30 @@ class ImageMethod(Method):
         needed = snapshots * int(np.prod(shape)) * 8
         if needed > MOST_BYTES:
             raise InvalidArgumentError(
-                f"snapshots={snapshots} of {tuple(shape)} take {needed / 2**20:.0f} MiB, more than {MOST_BYTES // 2**20}: keep fewer"
+                f"snapshots={snapshots} of {tuple(shape)} take {needed >> 20} MiB, more than {MOST_BYTES >> 20}: keep fewer"
             )
-        return tuple(sorted({max(1, round(steps * (k + 1) / snapshots)) for k in range(snapshots)})) if snapshots else ()
+        return (
+            tuple(sorted({max(1, round(steps * (k + 1) / snapshots)) for k in range(snapshots)})) if snapshots else ()
+        )
 
-    def told(self, total: int) -> Any:
-        """A function to be called after each of so many steps."""
+    @contextmanager
+    def counted(self, total: int) -> Iterator[Callable[[], None]]:
+        """A function to be called after each of so many steps; a run may end before the last."""
         done = 0
-        if self.call.progress is not None:
-            self.call.progress(0, total, STAGE)
+
+        def tell(count: int) -> None:
+            if self.call.progress is not None:
+                self.call.progress(count, total, STAGE)
 
         def tick() -> None:
             nonlocal done
             done += 1
-            if self.call.progress is not None:
-                self.call.progress(min(done, total), total, STAGE)
+            tell(done)
 
-        return tick
-
-    def finished(self, total: int) -> None:
-        """All is done, maybe before the last step."""
-        if self.call.progress is not None:
-            self.call.progress(total, total, STAGE)
+        tell(0)
+        yield tick
+        if done < total:
+            tell(total)
 
     def output(
         self, runs: Sequence[Run], objectives: Sequence[Objective], *, score: str = "objective", scores: Any = None
@@ -155,7 +160,9 @@ class ImageMethod(Method):
         DeadlineError
             The time was over before any step.
         """
-        if all(reason == "deadline" for run in runs for reason in run.ended) and not any(run.steps.any() for run in runs):
+        if all(reason == "deadline" for run in runs for reason in run.ended) and not any(
+            run.steps.any() for run in runs
+        ):
             raise DeadlineError(f"{self.call.spec.key} was not done in time: no step was made")
         count = len(runs)
         steps = max(len(run.losses) for run in runs)

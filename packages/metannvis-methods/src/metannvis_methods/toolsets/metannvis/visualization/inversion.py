@@ -62,40 +62,37 @@ class InvertRepresentation(ImageMethod):
         penalties = (
             self._penalties(sizes) if regularizers is None else parts_of(regularizers, Regularizer, "regularizers")
         )
-        update = Adam(float(0.05 * _mean(bounds.spread))) if optimizer is None else part_of(optimizer, Update, "optimizer")
+        update = (
+            Adam(float(0.05 * _mean(bounds.spread))) if optimizer is None else part_of(optimizer, Update, "optimizer")
+        )
         keep = self.kept_steps(snapshots, steps, sizes)
         unset = Match(self.the_layer)
         groups = self.groups(count, [unset])
-        tick = self.told(steps * len(groups))
         observer = self.observer([unset], additional_forward_args, count)
         begin = canvas.numbers
         runs: list[Run] = []
-        errors = []
-        for rows in groups:
-            with torch.no_grad():
-                reference = observer(original[list(rows)], torch.tensor(list(rows))).raw(self.the_layer).detach()
-            wanted = Match(self.the_layer, _Rows(reference, rows))
-            canvas.numbers = begin[list(rows)]
-            optimization = ImageOptimizer(
-                observer,
-                [DISTANCE * wanted],
-                bounds=bounds,
-                regularizers=penalties,
-                update=update,
-                steps=steps,
-                snapshots=keep,
-                tick=tick,
-            )
-            try:
-                runs.append(optimization.run(canvas, rows))
-            except DeadlineError:
-                if not runs:
-                    raise
-                nothing = np.full(len(rows), np.nan)
-                none = np.zeros(len(rows), np.int64)
-                runs.append(Run(begin[list(rows)], nothing[None], none, ["deadline"] * len(rows), nothing, None))
-            errors.append(np.sqrt(-runs[-1].scores / DISTANCE))
-        self.finished(steps * len(groups))
+        with self.counted(steps * len(groups)) as tick:
+            for rows in groups:
+                with torch.no_grad():
+                    reference = observer(original[list(rows)], torch.tensor(list(rows))).raw(self.the_layer).detach()
+                canvas.numbers = begin[list(rows)]
+                descent = ImageOptimizer(
+                    observer,
+                    [DISTANCE * Match(self.the_layer, _Rows(reference, rows))],
+                    bounds=bounds,
+                    regularizers=penalties,
+                    update=update,
+                    steps=steps,
+                    snapshots=keep,
+                    tick=tick,
+                )
+                try:
+                    runs.append(descent.run(canvas, rows))
+                except DeadlineError:
+                    if not runs:
+                        raise
+                    runs.append(Run.of_none(begin[list(rows)]))
+        errors = [np.sqrt(-run.scores / DISTANCE) for run in runs]
         return self.output(runs, [unset], score="relative error", scores=np.concatenate(errors))
 
     def _penalties(self, sizes: Any) -> list[Regularizer]:

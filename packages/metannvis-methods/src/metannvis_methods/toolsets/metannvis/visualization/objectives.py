@@ -104,32 +104,41 @@ class Weighted(Objective):
 
     @property
     def of_output(self) -> bool:  # type: ignore[override]
+        """Whether a part is."""
         return any(part.of_output for _, part in self.terms)
 
     @property
     def couples(self) -> bool:  # type: ignore[override]
+        """Whether a part does."""
         return any(part.couples for _, part in self.terms)
 
     @property
     def class_(self) -> Any:
+        """Of the first part that is added."""
         return next((part.class_ for weight, part in self.terms if weight > 0 and part.class_ is not None), None)
 
     def settled(self, find: Find) -> Weighted:
+        """With the layers of the model that runs."""
         return Weighted(tuple((weight, part.settled(find)) for weight, part in self.terms))
 
     def layers(self) -> tuple[FoundLayer, ...]:
+        """Of all parts."""
         return tuple(layer for _, part in self.terms for layer in part.layers())
 
     def parts(self) -> Iterator[Objective]:
+        """All of them."""
         for _, part in self.terms:
             yield from part.parts()
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         total: torch.Tensor = sum(weight * part.value(seen) for weight, part in self.terms)  # type: ignore[assignment]
         return total
 
     def __str__(self) -> str:
-        signs = [f"{weight:+g} {part}" if abs(weight) != 1 else f"{'+-'[weight < 0]} {part}" for weight, part in self.terms]
+        signs = [
+            f"{weight:+g} {part}" if abs(weight) != 1 else f"{'+-'[weight < 0]} {part}" for weight, part in self.terms
+        ]
         return " ".join(signs).removeprefix("+ ")
 
 
@@ -154,6 +163,7 @@ class Logit(_OfOutput):
     """The score before a softmax or sigmoid that the model ends in, else the output."""
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return _at(seen.logits, self.target)
 
 
@@ -161,6 +171,7 @@ class LogProbability(_OfOutput):
     """The logarithm of a class's probability: of a softmax over the logits, or a sigmoid where the model ends in one."""
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         if seen.output.ndim == 1:  # a function of the output, which is no class's
             return seen.output
         return _at(seen.log_probabilities, self.target)
@@ -170,6 +181,7 @@ class Output(_OfOutput):
     """The output as the model returns it."""
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return _at(seen.output, self.target)
 
 
@@ -191,6 +203,7 @@ class Channel(_AtLayer):
     channel: int = 0
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return seen.channel(self.layer, self.channel).flatten(1).mean(1)
 
     def __str__(self) -> str:
@@ -207,11 +220,13 @@ class Neuron(_AtLayer):
     position: int | tuple[int, ...] = 0
 
     def settled(self, find: Find) -> Neuron:
+        """With the layers of the model that runs."""
         found = find(self.layer) if not isinstance(self.layer, FoundLayer) else self.layer
         moved = found.position(self.position) if isinstance(self.position, tuple) else self.position
         return Neuron(found, moved)
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         if isinstance(self.position, tuple):
             return seen.place(self.layer, self.position)
         maps = seen.channel(self.layer, self.position)
@@ -231,6 +246,7 @@ class Direction(_AtLayer):
     vector: Any = ()
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         maps = seen.maps(self.layer)  # (N, C, places)
         vector = maps.new_tensor(np.asarray(self.vector, np.float64)).reshape(1, -1, 1)
         if vector.shape[1] != maps.shape[1]:
@@ -249,6 +265,7 @@ class Layer(_AtLayer):
     """Mean of what the layer returns."""
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return seen.maps(self.layer).flatten(1).mean(1)
 
     def __str__(self) -> str:
@@ -262,6 +279,7 @@ class Energy(_AtLayer):
     channel: int | None = None
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         maps = seen.maps(self.layer) if self.channel is None else seen.channel(self.layer, self.channel)
         return maps.flatten(1).square().mean(1) / 2
 
@@ -271,11 +289,12 @@ class Energy(_AtLayer):
 
 @dataclass(frozen=True)
 class Diversity(_AtLayer):
-    """How unlike the images of a batch are at a layer: minus the mean cosine of their Gram matrices, of each with the others."""
+    """How unlike images are at a layer: minus the mean cosine of the Gram matrix of each with those of the others."""
 
     couples = True
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         maps = seen.maps(self.layer)
         if len(maps) < 2:
             raise InvalidArgumentError("diversity is between images: ask for two or more (images=…)")
@@ -298,6 +317,7 @@ class Match(_AtLayer):
     reference: Any = None
 
     def value(self, seen: Seen) -> torch.Tensor:
+        """Shape ``(N,)``."""
         maps = seen.raw(self.layer)
         target = self.reference[seen.rows]
         return -(maps - target).flatten(1).square().sum(1) / target.flatten(1).square().sum(1).clamp_min(1e-24)

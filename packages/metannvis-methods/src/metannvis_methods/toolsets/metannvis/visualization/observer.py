@@ -78,7 +78,11 @@ class Seen:
 
     def maps(self, layer: FoundLayer) -> torch.Tensor:
         """What a layer returned, shape ``(N, C, places)``."""
-        return self.raw(layer).movedim(self._axis(layer), 1).flatten(2) if self.raw(layer).ndim > 2 else self.raw(layer)[..., None]
+        return (
+            self.raw(layer).movedim(self._axis(layer), 1).flatten(2)
+            if self.raw(layer).ndim > 2
+            else self.raw(layer)[..., None]
+        )
 
     def channel(self, layer: FoundLayer, channel: int) -> torch.Tensor:
         """One of its channels, shape ``(N, places…)``."""
@@ -107,7 +111,7 @@ class Seen:
         return 2 if rank == 3 else 1
 
 
-class _Reached(Exception):
+class _ReachedError(Exception):
     """All layers that are looked at have returned, and the output is of no interest."""
 
 
@@ -152,7 +156,7 @@ class Observer:
                 return
             returned.setdefault(id(layer), tensor)
             if not self.needs_output and len(returned) == len(self.layers):
-                raise _Reached
+                raise _ReachedError
 
         extra = [x[rows] if torch.is_tensor(x) and x.ndim and len(x) == self.count else x for x in self.extra]
         output = before = None
@@ -164,7 +168,7 @@ class Observer:
             try:
                 result = self.model(images, *extra)
                 output = next(tensor for _, tensor in leaves(result, torch.is_tensor))
-            except _Reached:
+            except _ReachedError:
                 pass
         if watches and output is not None and final is not None:
             before = final.before(output)

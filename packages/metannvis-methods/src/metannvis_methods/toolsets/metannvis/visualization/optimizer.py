@@ -52,6 +52,13 @@ class Run:
     probabilities: Array | None
     snapshots: list[tuple[int, Array]] = field(default_factory=list)
 
+    @classmethod
+    def of_none(cls, images: torch.Tensor) -> Run:
+        """A run for which there was no time."""
+        count = len(images)
+        nothing = np.full(count, np.nan)
+        return cls(images, nothing[None], np.zeros(count, np.int64), ["deadline"] * count, nothing, None)
+
 
 @dataclass
 class ImageOptimizer:
@@ -207,9 +214,7 @@ class ImageOptimizer:
     def _probabilities(self, seen: Seen, active: torch.Tensor) -> list[float | None]:
         objectives = self.objectives if len(self.objectives) > 1 else self.objectives * (int(active.max()) + 1)
         chosen = [objectives[place].class_ for place in active.tolist()]
-        return [
-            None if target is None else float(seen.at(k).probability(target)[0]) for k, target in enumerate(chosen)
-        ]
+        return [None if target is None else float(seen.at(k).probability(target)[0]) for k, target in enumerate(chosen)]
 
     def _judged(self, images: torch.Tensor) -> tuple[Array, Array | None]:
         """The objective of images as they are, and the probability of its class."""

@@ -102,6 +102,7 @@ class Pixels(Parameterization):
         generator: np.random.Generator,
         start: torch.Tensor | None,
     ) -> Canvas:
+        """See the base."""
         if start is None:
             start = bounds.numbers(_drawn(0.5 + self.noise * generator.uniform(-0.5, 0.5, tuple(shape)), like))
         return _OfPixels(bounds.clamped(start), bounds)
@@ -147,6 +148,7 @@ class Fourier(Parameterization):
         generator: np.random.Generator,
         start: torch.Tensor | None,
     ) -> Canvas:
+        """See the base."""
         from metannvis_methods.toolsets.metannvis.visualization.spectrum import decorrelated, scales, spectrum_of
 
         if len(shape) != 4:
@@ -214,7 +216,9 @@ class GeneratorCode(Parameterization):
         if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes):
             raise InvalidArgumentError(f"code is the shape of a code, such as 100 or (100, 1, 1), not {self.code!r}")
         if isinstance(self.tries, bool) or not isinstance(self.tries, int) or self.tries < 1:
-            raise InvalidArgumentError(f"tries is how many codes are drawn for an image, at least 1, not {self.tries!r}")
+            raise InvalidArgumentError(
+                f"tries is how many codes are drawn for an image, at least 1, not {self.tries!r}"
+            )
         if not self.image_range[0] < self.image_range[1]:
             raise InvalidArgumentError(f"image_range of a generator is (black, white), not {self.image_range!r}")
 
@@ -226,6 +230,7 @@ class GeneratorCode(Parameterization):
         generator: np.random.Generator,
         start: torch.Tensor | None,
     ) -> Canvas:
+        """See the base."""
         from metannvis_methods.toolsets.metannvis.visualization.networks import ImageNetwork
 
         sizes = self.code if isinstance(self.code, tuple) else (self.code,)
@@ -245,7 +250,8 @@ class _OfCode(Canvas):
         found = self.network.images(numbers)
         if tuple(found.shape[1:]) != self.shape:
             raise InvalidArgumentError(
-                f"the generator makes images of shape {tuple(found.shape[1:])}, channels first, and the network takes {self.shape}"
+                f"the generator makes images of shape {tuple(found.shape[1:])}, channels first, "
+                f"and the network takes {self.shape}"
             )
         low, high = self.asked.image_range
         return self.bounds.numbers((found - low) / (high - low))

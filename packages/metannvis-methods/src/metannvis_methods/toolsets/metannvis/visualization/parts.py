@@ -131,7 +131,7 @@ def _settled(value: Any, find: Callable[[str], FoundLayer]) -> list[Objective | 
 
 
 OBJECTIVES = NamesLayers(
-    f"one of {', '.join(OF_CLASS)}, a text 'layer:channel', an objective of metannvis_methods.visualization, or a list, one an image",
+    f"one of {', '.join(OF_CLASS)}, a text 'layer:channel', an object of metannvis_methods.visualization, or a list of these",
     _fits,
     tuple(OF_CLASS),
     _settled,
@@ -162,4 +162,3 @@ def _made(item: Any, kind: type, what: str) -> Any:
     if isinstance(item, kind) or (kind is Transform and callable(item) and not isinstance(item, type)):
         return item
     raise InvalidArgumentError(f"{what} takes words, or objects of metannvis_methods.visualization, not {item!r}")
-

@@ -39,6 +39,7 @@ class L2(Regularizer):
         return dataclasses.replace(self, mean=mean)
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
+        """Shape ``(N,)``."""
         mean: Any = bounds.middle if self.mean is None else self.mean
         if self.mean is not None and len(mean) > 1:
             mean = mean[rows]
@@ -53,6 +54,7 @@ class Norm(Regularizer):
     p: float = 6.0
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return self.weight * (images - bounds.middle).flatten(1).abs().pow(self.p).sum(1)
 
 
@@ -64,6 +66,7 @@ class TotalVariation(Regularizer):
     exponent: float = 2.0
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
+        """Shape ``(N,)``."""
         if images.ndim < 3:
             raise InvalidArgumentError("total variation is of inputs with places, and this one is a row of features")
         squares = 0
@@ -86,4 +89,5 @@ class Expert(Regularizer):
     weight: float = 1.0
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
+        """Shape ``(N,)``."""
         return -self.weight * self.expert.log_likelihood(bounds.unit(images))

@@ -142,9 +142,7 @@ def train_denoising_autoencoder(
     return DenoisingAutoencoder(train(data, hidden, noise, epochs, batch, seed, progress or (lambda *told: None)))
 
 
-def _in_torch(
-    data: Array, hidden: int, noise: float, epochs: int, batch: int, seed: int, progress: Progress
-) -> Any:
+def _in_torch(data: Array, hidden: int, noise: float, epochs: int, batch: int, seed: int, progress: Progress) -> Any:
     torch: Any = require("torch")
     nn = torch.nn
     torch.manual_seed(seed)
@@ -171,9 +169,7 @@ def _in_torch(
     return model.eval()
 
 
-def _in_keras(
-    data: Array, hidden: int, noise: float, epochs: int, batch: int, seed: int, progress: Progress
-) -> Any:
+def _in_keras(data: Array, hidden: int, noise: float, epochs: int, batch: int, seed: int, progress: Progress) -> Any:
     keras: Any = require("keras")
     layers = keras.layers
     keras.utils.set_random_seed(seed)

@@ -37,6 +37,7 @@ class Pad(Transform):
     pixels: int = 12
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
+        """See the base."""
         from torch.nn.functional import pad
 
         return pad(images - middle, (self.pixels,) * 4) + middle
@@ -49,6 +50,7 @@ class Jitter(Transform):
     pixels: int = 8
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
+        """See the base."""
         down, right = generator.integers(0, self.pixels + 1, 2)
         height, width = (size - self.pixels for size in images.shape[2:])
         if height < 1 or width < 1:
@@ -67,6 +69,7 @@ class Roll(Transform):
     pixels: int = 32
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
+        """See the base."""
         down, right = generator.integers(-self.pixels, self.pixels + 1, 2)
         return images.roll((int(down), int(right)), (2, 3))
 
@@ -79,6 +82,7 @@ class Scale(Transform):
     high: float = 1.1
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
+        """See the base."""
         factor = generator.uniform(self.low, self.high)
         return _resampled(images, np.eye(2) / factor, middle)
 
@@ -90,6 +94,7 @@ class Rotate(Transform):
     degrees: float = 10.0
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
+        """See the base."""
         angle = math.radians(generator.uniform(-self.degrees, self.degrees))
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         aspect = images.shape[3] / images.shape[2]
@@ -106,7 +111,7 @@ def _resampled(images: torch.Tensor, matrix: np.ndarray[Any, Any], middle: Any) 
 
 
 def standard(side: int) -> tuple[Transform, ...]:
-    """Those of Lucid, for images of 224 pixels at an edge: pad 12, jitter 8, scale ±10 %, rotate ±10°, jitter 4; scaled to others."""
+    """Those of Lucid, for 224 pixels at an edge: pad 12, jitter 8, scale ±10 %, rotate ±10°, jitter 4; scaled to others."""
 
     def pixels(of_large: int) -> int:
         return round(of_large * side / SIDE)

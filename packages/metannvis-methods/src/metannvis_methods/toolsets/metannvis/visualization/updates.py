@@ -35,9 +35,11 @@ class Adam(Update):
     epsilon: float = 1e-8
 
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
+        """See the base."""
         return {"mean": numbers.new_zeros(numbers.shape), "square": numbers.new_zeros(numbers.shape)}
 
     def step(self, gradient: torch.Tensor, state: dict[str, Any], step: int) -> torch.Tensor:
+        """See the base."""
         first, second = self.betas
         state["mean"] = first * state["mean"] + (1 - first) * gradient
         state["square"] = second * state["square"] + (1 - second) * gradient.square()
@@ -56,9 +58,11 @@ class Sgd(Update):
     decay: float = 0.1
 
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
+        """See the base."""
         return {"velocity": numbers.new_zeros(numbers.shape)}
 
     def step(self, gradient: torch.Tensor, state: dict[str, Any], step: int) -> torch.Tensor:
+        """See the base."""
         state["velocity"] = self.momentum * state["velocity"] + gradient
         rate = self.rate if self.every is None else self.rate * self.decay ** (step // self.every)
         return rate * state["velocity"]
@@ -71,5 +75,6 @@ class Normalized(Update):
     rate: float = 0.01
 
     def step(self, gradient: torch.Tensor, state: dict[str, Any], step: int) -> torch.Tensor:
+        """See the base."""
         size = gradient.flatten(1).abs().mean(1).clamp_min(1e-30)
         return self.rate * gradient / size.reshape(-1, *[1] * (gradient.ndim - 1))
