@@ -186,10 +186,10 @@ class Explanation:
             It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
         """
         name, fields = read_explanation(Path(path))
-        found: Explanation = (cls if name is None else _TYPES[name])(**fields)
-        if not isinstance(found, cls):
-            raise InvalidArgumentError(f"{path} holds an {type(found).__name__}, not an {cls.__name__}")
-        return found
+        made: type[Explanation] = _TYPES.get(name or "", Explanation if cls.__name__ in KINDS else cls)
+        if not issubclass(made, cls):
+            raise InvalidArgumentError(f"{path} holds an {made.__name__}, not an {cls.__name__}")
+        return made(**fields)
 
     def segments(self, *, sample: int = 0, num_features: int = 5, min_weight: float = 0.0) -> tuple[Array, Array]:
         """Where the features lie that speak most for the target, and those that speak most against it.

@@ -67,6 +67,8 @@ class ImageNetwork:
                 model, "torch", example_inputs=given, **({"dtype": "float64"} if double and own else {}), **options
             )
             made, port = translation.model, translation.outputs[0]
+            if "C" in port.axes and len(port.axes) == 4:
+                self.channels_last = port.axes.index("C") == 3
             self.order = tuple(int(k) for k in np.argsort(port.permutation))
             self.input_order = translation.inputs[0].permutation
         self.model = made.to(device=like.device, dtype=like.dtype).eval().requires_grad_(False)

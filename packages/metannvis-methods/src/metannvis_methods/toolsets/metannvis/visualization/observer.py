@@ -68,8 +68,6 @@ class Seen:
         """Of a class, shape ``(N,)``."""
         place = target if isinstance(target, tuple) else (target,)
         probabilities = self.log_probabilities.exp()
-        if probabilities.ndim == 1:
-            return probabilities
         return probabilities[(slice(None), *place)]
 
     def raw(self, layer: FoundLayer) -> torch.Tensor:

@@ -214,6 +214,8 @@ class ImageOptimizer:
     def _probabilities(self, seen: Seen, active: torch.Tensor) -> list[float | None]:
         objectives = self.objectives if len(self.objectives) > 1 else self.objectives * (int(active.max()) + 1)
         chosen = [objectives[place].class_ for place in active.tolist()]
+        if seen.output.ndim == 1:  # a function of the output
+            return [None] * len(chosen)
         return [None if target is None else float(seen.at(k).probability(target)[0]) for k, target in enumerate(chosen)]
 
     def _judged(self, images: torch.Tensor) -> tuple[Array, Array | None]:
@@ -227,7 +229,7 @@ class ImageOptimizer:
                 found = self._probabilities(seen, everyone) if all(of_class) else None
         except DeadlineError:  # what there is has no score
             return np.full(len(images), np.nan), None
-        return scores, None if found is None else np.array(found, np.float64)
+        return scores, None if not found or None in found else np.array(found, np.float64)
 
     def _check(self, loss: torch.Tensor, slope: torch.Tensor, step: int) -> None:
         if not torch.isfinite(loss).all() or not torch.isfinite(slope).all():
