@@ -14,10 +14,21 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
 from metannvis_plot.arrays import Array, choose_samples, label
-from metannvis_plot.canvas import MARGIN, NOTE_SIZE, check_path, finish, foot_height, footing, lay_out
-from metannvis_plot.captions import how_text, layer_text, number, plain, target_text
+from metannvis_plot.canvas import (
+    MARGIN,
+    NOTE_SIZE,
+    TITLE_SIZE,
+    characters,
+    check_path,
+    finish,
+    foot_height,
+    footing,
+    lay_out,
+    text_heights,
+)
+from metannvis_plot.captions import how_text, layer_text, number, plain, target_text, wrap
 from metannvis_plot.color import LINES, note_ink
-from metannvis_plot.panel_grid import picture_height, text_height
+from metannvis_plot.panel_grid import picture_height
 
 __all__ = ["optimization"]
 
@@ -83,14 +94,14 @@ def optimization(
         raise InvalidArgumentError(
             "this figure is of results of image optimisations: of activation_maximization, render and so on"
         )
-    arrays = [label(one.images, one.axes if isinstance(one.axes, str) else one.axes[0], "images") for one in found]
+    arrays = [label(one.images, _axes(one), "images") for one in found]
     if any(array.family != "image" for array in arrays):
         raise InvalidArgumentError("this figure is of images, and the result holds none: take bars or a curve")
     if len({array.samples for array in arrays}) > 1:
         raise InvalidArgumentError(f"results of {' and '.join(str(a.samples) for a in arrays)} images share no figure")
     chosen, more = choose_samples(arrays[0], sample, max_samples)
     names = list(named) if named is not None else [plain(one.method) for one in found]
-    rows = _of_one(found[0], arrays[0].axes, chosen) if len(found) == 1 else _of_several(found, names, chosen)
+    rows = _of_one(found[0], _axes(found[0]), chosen) if len(found) == 1 else _of_several(found, names, chosen)
     if title is not None:
         rows[-1].captions[0][:] = [plain(title)]
     pictures = [
@@ -99,8 +110,8 @@ def optimization(
     ]
     sizes = []
     for row, drawn in zip(rows, pictures, strict=True):
-        above, _ = text_height([(lines, []) for lines in row.captions])
-        sizes.append((max(picture_height(picture.shape, PICTURE) for picture in drawn), above * PANEL, 0.08))
+        above = max(text_heights(wrap(lines, characters(PICTURE, TITLE_SIZE)), "")[0] for lines in row.captions)
+        sizes.append((max(picture_height(picture.shape, PICTURE) for picture in drawn), above, 0.08))
     width = max(len(chosen) * PANEL + LEFT, 4.0)
     below = "\n".join(dict.fromkeys([*(how_text(one) for one in found), *([more] if more else [])]))
     room = foot_height(below, width) + (CURVES if curves else 0.0)
@@ -115,6 +126,11 @@ def optimization(
     if below:
         footing(figure, below)
     return finish(figure, file)
+
+
+def _axes(result: Any) -> str:
+    """Letters of the axes of its images."""
+    return result.axes if isinstance(result.axes, str) else str(result.axes[0])
 
 
 def _of_one(result: Any, axes: str, chosen: Sequence[int]) -> list[_Row]:
@@ -133,7 +149,7 @@ def _of_one(result: Any, axes: str, chosen: Sequence[int]) -> list[_Row]:
 def _of_several(found: Sequence[Any], names: Sequence[str], chosen: Sequence[int]) -> list[_Row]:
     """A row a result."""
     return [
-        _Row(name, label(one.images, one.axes, "images"), [_reached(one, index) for index in chosen])
+        _Row(name, label(one.images, _axes(one), "images"), [_reached(one, index) for index in chosen])
         for name, one in zip(names, found, strict=True)
     ]
 

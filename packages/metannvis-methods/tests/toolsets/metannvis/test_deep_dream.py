@@ -30,14 +30,16 @@ def of_any_size(digits: Any) -> Any:
 def test_octaves_add_detail_to_detail(digits: Any) -> None:
     start = np.random.default_rng(0).uniform(0.3, 0.7, (2, 1, 12, 16))
     words: dict[str, Any] = {
-        "layer": "conv2",
+        "layer": "3",
         "channel": 3,
         "steps": 4,
         "octaves": 2,
         "octave_scale": 1.5,
         "rate": 0.02,
     }
-    found = explain(digits.torch64, "deep_dream", start, toolset="metannvis", jitter=0, seed=0, snapshots=2, **words)
+    found = explain(
+        of_any_size(digits), "deep_dream", start, toolset="metannvis", jitter=0, seed=0, snapshots=2, **words
+    )
     image, detail = torch.from_numpy(start), torch.zeros(2, 1, 12, 16).double()
     kept = []
     for sizes in ((8, 11), (12, 16)):
