@@ -42,7 +42,7 @@ def main() -> None:
     quiet: dict[str, Any] = {"parameterization": "pixels:0.1", "transforms": []}
     asked: dict[str, dict[str, Any]] = {
         "plain": {**bare, "steps": min(50, arguments.steps)},
-        "Fourier, shifts": {},
+        "Fourier, shifts": {"probability": 0.97},
         "L2 to the mean": towards,
         "from the mean": {**towards, "inputs": means},
         "expert": {**quiet, "regularizers": [v.Expert(expert, 0.05), v.TotalVariation(0.02)]},
