@@ -18,6 +18,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "surrogates": ("--epochs 1 --samples 60 --cells 3", ()),
     "layers_and_neurons": ("--epochs 1 --steps 4", ("figure_neuron.png",)),
     "concepts": ("--epochs 4 --repeats 1", ()),
+    "images_of_digits": ("--epochs 1 --steps 2", ()),
     "cifar10": ("--weights none --steps 2 --classes 2", ("figure_classes.png",)),
     "imagenet": ("--library keras --weights none --size 64 --steps 4", ()),
     "feature_visualization": ("--library keras --weights none --size 32 --steps 2 --filters 3 5", ()),

@@ -69,7 +69,7 @@ QUESTIONS = {
     ),
     "what the output responds to most": (
         "What does the network respond to most?",
-        "An input made by gradient ascent. Without regularizers it is noise: begin with `total_variation` and `jitter`.",
+        "An input made by gradient ascent. Of pixels alone it is noise: [what keeps it like an image](feature_visualization.md).",
     ),
 }
 CHOICE_HEAD = """# Which method for what
@@ -84,7 +84,7 @@ source. Every method runs on a model of any framework. *Passes* is what it costs
 | how much does each feature of a table count? | `shapley_value_sampling`, `kernel_shap` |
 | which words of a text? | `layer_integrated_gradients` of the embedding, `feature_ablation` |
 | does another toolkit say the same? | [comparing toolkits](comparing.md) |
-| what has a layer, a channel, a neuron learnt? | `activation_maximization`, `neuron_gradient` |
+| what has a layer, a channel, a neuron learnt? | `render`, `activation_maximization`, `neuron_gradient` |
 | is it the model at all, or only the edges of the picture? | a method that passes the sanity checks, on your network with weights drawn anew |
 
 No map proves by itself what a network looks at. Two methods of different kinds that agree, and a change of the input that changes the output as

@@ -78,3 +78,40 @@ def test_compare_speaks_the_vocabulary(metannvis, models, tmp_path):
 def test_visualize_one_of_several_outputs(metannvis, models, tmp_path):
     words = ("--model-output", 0, "--deadline", 100, "--device", "cpu", "--logits", "no", "--steps", 1, "-t", 1)
     assert "activation_maximization" in metannvis("visualize", models / "net.keras", *words, "--seed", 0).stdout
+
+
+@pytest.mark.parametrize(("model", "shape"), [("net.pt2", (2, 3, 6, 5)), ("net.keras", (2, 6, 5, 3))])
+def test_visualize_channels_of_a_layer(metannvis, models, tmp_path, model, shape):
+    arguments = ("visualize", models / model, "-l", "conv", "--channel", 0, "--channel", 1, "--steps", 3, "--seed", 0)
+    out = metannvis(
+        *arguments, "--output", tmp_path / "a.npy", "--output", tmp_path / "a.png", "-o", "snapshots=2"
+    ).stdout
+    assert "render" not in out and "activation_maximization of metannvis" in out and "image 1: conv:1, objective" in out
+    assert np.load(tmp_path / "a.npy").shape == shape
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width > 300
+    found = json.loads(metannvis(*arguments, "--range", -1, 1, "--batch-size", 1, "--rate", 0.1, "--json").stdout)
+    assert (found["objectives"], found["steps"], found["layer"]) == (["conv:0", "conv:1"], [3, 3], "conv")
+    assert found["values"][0]["min"] < 0
+
+
+@pytest.mark.parametrize("method", ["render", "deep_dream", "activation_maximization"])
+def test_visualize_by_our_methods(metannvis, models, tmp_path, method):
+    words = (
+        ["--neuron", "1,2,1"]
+        if method == "render"
+        else ["-t", "1"]
+        if method.startswith("act")
+        else ["-o", "octaves=1"]
+    )
+    layer = [] if method.startswith("act") else ["-l", "conv"]
+    out = metannvis(
+        *("visualize", models / "net.pt2", "-m", method, "--toolset", "metannvis", *layer, *words),
+        *("--steps", 2, "--seed", 0, "--range", 0, 1, "--rate", 0.01, "--output", tmp_path / "a.npz"),
+    ).stdout
+    assert f"{method} of metannvis" in out and (tmp_path / "a.npz").exists()
+
+
+def test_a_channel_is_of_a_layer(metannvis, models):
+    for words in (["--channel", 1], ["--neuron", "1,1,1"]):
+        assert "give --layer" in metannvis("visualize", models / "net.pt2", *words, code=2).stderr

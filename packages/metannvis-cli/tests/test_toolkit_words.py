@@ -51,7 +51,8 @@ def test_what_is_no_word_is_told_before_a_model_is_opened(metannvis, models, mon
 def test_words_are_described(metannvis):
     text = metannvis("describe", "activation_maximization").stdout
     assert "input_modifiers, words: jitter(jitter), rotate(degree, axes), rotate2d(degree), scale(low, high)" in text
-    (row,) = json.loads(metannvis("describe", "activation_maximization", "--json").stdout)
+    rows = json.loads(metannvis("describe", "activation_maximization", "--json").stdout)
+    (row,) = [row for row in rows if row["toolset"] == "tf-keras-vis"]
     takes = {argument["name"]: argument["takes"] for argument in row["arguments"]}
     assert takes["steps"] == "a whole number of at least 1"
     assert takes["regularizers"].startswith("words: total_variation")

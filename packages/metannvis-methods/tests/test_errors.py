@@ -77,7 +77,7 @@ def test_missing_arguments_are_found_before_anything_is_translated(
     with pytest.raises(MissingArgumentError, match="needs neuron"):
         explain(digits.keras, "neuron_gradient", digits.x_last, layer="conv1")
     with pytest.raises(MissingArgumentError, match=r"give inputs \(seed_input\) or dummy_input"):
-        explain(digits.torch, "activation_maximization", target=1)
+        explain(digits.torch, "activation_maximization", target=1, toolset="tf-keras-vis")
     with pytest.raises(InvalidArgumentError, match=r"no option 'normalise_map'. Close: normalize_map"):
         explain(digits.torch, "saliency", digits.x, toolset="tf-keras-vis", normalise_map=False)
     with pytest.raises(InvalidArgumentError, match="batch_size is a whole number"):

@@ -19,7 +19,7 @@ BUNDLES = [
 #: Options of some kinds only, which stand in their own signatures.
 OWN = {
     *("image", "names", "max_features", "show_input", "channels", "rank", "shared_scale", "at", "normalize"),
-    *("max_pairs", "kind", "sample"),
+    *("max_pairs", "kind", "sample", "curves"),
 }
 
 

@@ -49,10 +49,35 @@ def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
     for axes, array in _parts(result):
         span = f"{array.min():.4g} … {array.max():.4g}" if array.size else "empty"
         lines.append(f"values {axes} {tuple(array.shape)}, {span}")
+    if hasattr(result, "objectives"):
+        lines += [_made(result, k) for k in range(min(MOST, len(result.scores)))]
     if result.convergence_delta is not None and result.convergence_delta.size:
         lines.append(f"convergence delta at most {abs(result.convergence_delta).max():.2e}")
     lines += [f"wrote {path}" for path in files]
     return "\n".join(lines)
+
+
+def _as_made(result: Any) -> dict[str, Any]:
+    """The same of all images as plain values; what is no number is none."""
+
+    def plain(values: Any) -> list[float | None] | None:
+        return None if values is None else [float(value) if value == value else None for value in values]
+
+    return {
+        "objectives": list(result.objectives),
+        result.score.replace(" ", "_"): plain(result.scores),
+        "probabilities": plain(result.probabilities),
+        "steps": [int(steps) for steps in result.steps],
+        "ended": list(result.ended),
+    }
+
+
+def _made(result: Any, image: int) -> str:
+    """What an image that was made has reached."""
+    reached = f"{result.score} {result.scores[image]:.4g}"
+    if result.probabilities is not None:
+        reached += f", probability {result.probabilities[image]:.4g}"
+    return f"image {image}: {result.objective_of(image)}, {reached} after {int(result.steps[image])} steps"
 
 
 def _model(framework: str) -> str:
@@ -87,6 +112,7 @@ def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = (), name
         "convergence_delta": None if result.convergence_delta is None else result.convergence_delta.tolist(),
         "output": result.output,
         "prediction": None if result.prediction is None else [dict(row) for row in result.prediction],
+        **(_as_made(result) if hasattr(result, "objectives") else {}),
         "warnings": list(result.warnings),
         "seconds": result.seconds,
         "options": dict(result.options),

@@ -51,6 +51,7 @@ from metannvis_methods.results.agreement import Agreement, ScoreBoard
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.evaluation import Evaluation
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.image_optimization import ImageOptimization
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
 
@@ -65,6 +66,7 @@ __all__ = [
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",
+    "ImageOptimization",
     "Job",
     "LayerChoiceWarning",
     "MethodCall",

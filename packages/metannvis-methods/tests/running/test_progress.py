@@ -47,6 +47,10 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "ablation_cam": ({}, 10),
     "deep_feature_factorization": ({"n_components": 2}, 2),
     "activation_maximization": ({"steps": 3}, 3),
+    "metannvis activation_maximization": ({"steps": 3, "shape": (2, 6, 6), "target": 1}, 3),
+    "render": ({"steps": 3, "layer": "0", "channel": [0, 1]}, 3),
+    "deep_dream": ({"steps": 3, "octaves": 2, "octave_scale": 1.2}, 6),
+    "invert_representation": ({"steps": 3}, 3),
     "extremal_perturbation": ({"n_steps": 3}, 6),
     "blur_integrated_gradients": ({"n_steps": 5}, 10),
     "guided_integrated_gradients": ({"n_steps": 5}, 10),
@@ -80,11 +84,11 @@ def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
     found: list[tuple[int, int, str]] = []
     theirs = spec.framework != "tensorflow"
     words: dict[str, Any] = {**words_of(spec)[0], **more}
-    if spec.by_role("target", "score"):
+    if spec.by_role("target", "score") and not spec.optimizes:
         words["target"] = 1
-    if spec.by_role("layer"):
+    if (argument := spec.by_role("layer")) and (argument.required or not spec.optimizes):
         words["layer"] = ("0" if spec.key != "cam" else "1") if theirs else "conv"
-    if spec.by_role("neuron"):
+    if spec.by_role("neuron") and not spec.optimizes:
         words["neuron"] = (1, 2, 1)
     if spec.key != "activation_maximization":
         words["inputs"] = X if theirs else np.moveaxis(X, 1, -1)
@@ -93,7 +97,7 @@ def told(spec: MethodSpec, **more: Any) -> list[tuple[int, int]]:
         model = network() if theirs else keras_network()
         explain(model, spec.key, toolset=spec.toolset, progress=lambda *a: found.append(a), **words)
     last = found[-1][2]
-    assert last == ("ascent" if spec.key == "activation_maximization" else "run")
+    assert last == ("ascent" if spec.kind == "feature_visualization" else "run")
     return [(done, total) for done, total, stage in found if stage == last]
 
 

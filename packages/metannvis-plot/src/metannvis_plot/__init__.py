@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metannvis_plot.channel_grids import channel_grid
     from metannvis_plot.comparisons import comparison
     from metannvis_plot.dispatch import plot
+    from metannvis_plot.optimizations import optimization
     from metannvis_plot.overlays import overlay, overview
     from metannvis_plot.pictures import heatmap, images
     from metannvis_plot.reports import report
@@ -37,6 +38,7 @@ _HOME = {
     "grid": "result_grids",
     "heatmap": "pictures",
     "images": "pictures",
+    "optimization": "optimizations",
     "overlay": "overlays",
     "overview": "overlays",
     "plot": "dispatch",
@@ -58,6 +60,7 @@ __all__ = [
     "grid",
     "heatmap",
     "images",
+    "optimization",
     "overlay",
     "overview",
     "plot",

@@ -14,6 +14,7 @@ from metannvis_translate.errors import InvalidArgumentError, near_misses
 
 from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
+from metannvis_plot.optimizations import is_optimization, optimization
 from metannvis_plot.options import PlotOptions
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
@@ -35,6 +36,7 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "grid": grid,
     "comparison": comparison,
     "images": images,
+    "optimization": optimization,
     "bars": bars,
     "curve": curve,
     "tokens": tokens,
@@ -64,7 +66,8 @@ def plot(
 
     Without `kind`: a comparison, or a list of results of one method, with difference panels; a dict of results, such as
     those of several layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as
-    images; values of a layer with many channels as a grid of channels; volumes as slices and projections; other values over
+    images, with those of the way and the losses where a result has them, and several such results a row each; values of a
+    layer with many channels as a grid of channels; volumes as slices and projections; other values over
     an image as input, heat map and overlay side by side, or the heat map alone if there is no image or only one panel
     (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text; evaluations, agreements and score
     boards as bars.
@@ -78,7 +81,7 @@ def plot(
         Also writes a .png, .pdf or .svg file.
     kind : str, optional
         ``"overview"``, ``"heatmap"``, ``"overlay"``, ``"masked"``, ``"contour"``, ``"channels"``, ``"volume"``, ``"grid"``,
-        ``"comparison"``, ``"images"``, ``"bars"``, ``"curve"``, ``"tokens"`` or ``"text"``.
+        ``"comparison"``, ``"images"``, ``"optimization"``, ``"bars"``, ``"curve"``, ``"tokens"`` or ``"text"``.
     sample : int or sequence of int, optional
         Which samples of a batch; else all up to a limit that the figure states (of grids and comparisons:
         the first).
@@ -126,6 +129,9 @@ def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False,
     """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
     if (scored := _scored(result)) is not None:
         return scored
+    held = list(result.values()) if isinstance(result, Mapping) else result
+    if isinstance(held, list | tuple) and held and all(map(is_optimization, held)):
+        return "optimization"
     if isinstance(result, Mapping):
         return "grid"
     if is_comparison(result):
@@ -146,7 +152,7 @@ def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False,
         return _SERIES[family]
     role = getattr(found[0].result, "kind", None)
     if role == "feature_visualization":
-        return "images"
+        return "optimization" if is_optimization(found[0].result) and not single_panel else "images"
     if single_panel:
         return "heatmap"
     if len(found) == 1 and found[0].values.size("C") > (1 if role == "layer" else _IMAGE_CHANNELS):

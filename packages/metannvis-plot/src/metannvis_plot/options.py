@@ -167,6 +167,7 @@ class FigureOptions(Source, Reducing, Slicing, Coloring, Bar, Outlining, Blendin
     at: tuple[int, int, int] | None
     normalize: bool
     max_pairs: int
+    curves: bool
 
 
 class PlotOptions(FigureOptions, total=False):

@@ -20,6 +20,8 @@ from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_optio
 from metannvis_cli.progress import Console
 
 if TYPE_CHECKING:
+    from metannvis_methods import MethodSpec
+
     from metannvis_cli.input_files import InputSet
     from metannvis_cli.models import Opened
     from metannvis_cli.requests import Request
@@ -28,7 +30,11 @@ KINDS = ("figure", "page", "result", "values")
 
 
 @click.command(
-    "visualize", epilog=example("metannvis visualize net.pt2 --target 3 --range 0 1 --seed 0 --output three.png")
+    "visualize",
+    epilog=example(
+        "metannvis visualize net.pt2 --target 3 --range 0 1 --seed 0 --output three.png",
+        "metannvis visualize net.pt2 --layer conv2 --channel 3 --seed 0 --output channel.png",
+    ),
 )
 @model_argument
 @method_names_option("Key of a method; several: each.", default="activation_maximization")
@@ -36,6 +42,18 @@ KINDS = ("figure", "page", "result", "values")
     "--toolset", "toolsets", multiple=True, shell_complete=completion.toolsets, help="Whose method; several: each."
 )
 @target_options
+@click.option(
+    "--layer",
+    "-l",
+    "layers",
+    multiple=True,
+    shell_complete=completion.layers,
+    help="Name of a layer of this model, whose response is made large instead of a class's; several: a result each.",
+)
+@click.option(
+    "--channel", "channels", type=click.IntRange(0), multiple=True, help="Channel of the layer; several: an image each."
+)
+@click.option("--neuron", metavar="I,J,…", help="Position in what the layer returns, the batch left out.")
 @click.option("--steps", type=click.IntRange(1), help="Number of steps; default: the toolkit's.")
 @click.option(
     "--range",
@@ -43,12 +61,15 @@ KINDS = ("figure", "page", "result", "values")
     nargs=2,
     type=float,
     metavar="LOW HIGH",
-    help="Range of the model's inputs; default: the toolkit's, 0 255.",
+    help="Range of the model's inputs; default: the toolkit's: 0 255 of tf-keras-vis, 0 1 of metannvis.",
 )
-@click.option("--rate", type=float, help="Size of a step; default: the toolkit's, 1, or 1/255 of --range.")
+@click.option(
+    "--rate", type=float, help="Size of a step; default: the toolkit's; of tf-keras-vis 1, or 1/255 of --range."
+)
 @input_options
 @vocabulary_options("model_output", "logits", "device", "deadline", "unfit")
 @click.option("--seed", type=click.IntRange(0), help="Makes a run repeatable.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images that go through the model at once, at most.")
 @method_option
 @output_options(*KINDS)
 @model_options
@@ -60,19 +81,23 @@ def command(
     toolsets: Sequence[str],
     targets: Sequence[str],
     labels: Path | None,
+    layers: Sequence[str],
+    channels: Sequence[int],
+    neuron: str | None,
     steps: int | None,
     span: tuple[float, float] | None,
     rate: float | None,
     inputs: InputOptions,
     vocabulary: VocabularyOptions,
     seed: int | None,
+    batch_size: int | None,
     options: Sequence[str],
     output: OutputOptions,
     model: ModelOptions,
     as_json: bool,
     console: Console,
 ) -> None:
-    """Make an input that MODEL responds to most: activation maximisation.
+    """Make an input that MODEL responds to most: activation maximisation of a class, or of a layer, a channel, a neuron.
 
     It starts from noise, or from each --input.
     """
@@ -85,12 +110,15 @@ def command(
     from metannvis_cli.inputs import check_files, check_request
     from metannvis_cli.outputs import check_endings, check_look, in_folders, is_folder
     from metannvis_cli.requests import one_a_sample, requests
-    from metannvis_cli.targets import read_aims, read_labels
+    from metannvis_cli.targets import position, read_aims, read_labels
 
+    if neuron is not None and not layers:
+        raise click.BadParameter("a neuron is of a layer: give --layer", param_hint="--neuron")
+    if channels and not layers:
+        raise click.BadParameter("a channel is of a layer: give --layer", param_hint="--channel")
     if span is not None:
         if not span[0] < span[1]:
             raise click.BadParameter(f"{span[0]:g} {span[1]:g}: LOW has to be below HIGH", param_hint="--range")
-        rate = (span[1] - span[0]) / 255 if rate is None else rate
     with wrong_usage():
         check_endings(output, KINDS)
         check_look(in_folders(output, "all"))
@@ -106,20 +134,49 @@ def command(
         names = read_labels(labels)
         # an image a target, all in one figure
         aims = one_a_sample(read_aims(targets, names, vocabulary))
-        words = {"labels": names, "seed": seed, **vocabulary.words()}
+        words = {
+            "labels": names,
+            "seed": seed,
+            "neuron": position(neuron, "--neuron"),
+            "batch_size": batch_size,
+            **vocabulary.words(),
+        }
+        typed: dict[str, Any] = {"steps": steps, "channel": list(channels) or None}
+        if layers or all(row.optimizes for method in methods for row in _rows_of(method, toolsets)):
+            words["value_range"] = span
+        else:
+            typed["input_range"] = span
+            rate = (span[1] - span[0]) / 255 if rate is None and span is not None else rate
         check = partial(check_request, inputs=sets[0].options)
-        asked = requests(
-            methods, toolsets, (), aims, options, words, check, console.note, {"input_range": span, "steps": steps}
-        )
+        asked = requests(methods, toolsets, layers, aims, options, words, check, console.note, typed)
 
     def more(opened: Opened, start: InputSet, request: Request) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
-        if rate is not None and all(row.argument("optimizer") for row in find_methods(request.method, request.toolset)):
-            # the toolkit's own default with another step, which fits inputs of 0…255
-            optimizer = {"rmsprop": {"learning_rate": rate, "rho": 0.95}}
-            found["options"] = {"optimizer": optimizer, **request.words["options"]}
+        if rate is not None:
+            found_rows = find_methods(request.method, request.toolset)
+            found["options"] = {**_step(rate, request, found_rows), **request.words["options"]}
         if not start.options.files:  # a translation needs an example of what the model takes
             found["translation"] = {"dummy_input": opened.inputs_or_examples(start.options, console)}
         return found
 
     explain_all(Call(path, model, sets, asked, aims, None, None, output, KINDS, more), console, as_json=as_json)
+
+
+def _rows_of(method: str, toolsets: Sequence[str]) -> Sequence[MethodSpec]:
+    """Rows that a method may mean in the toolsets that were asked for; none where one is misspelt, which is told later."""
+    from metannvis_methods import find_methods
+
+    named = {name.casefold() for name in toolsets}
+    return [row for row in find_methods(method) if not named or row.toolset in named]
+
+
+def _step(rate: float, request: Request, rows: Sequence[MethodSpec]) -> Mapping[str, Any]:
+    """The option of a method that says how large a step is."""
+    ours = request.layer is not None or "value_range" in request.words or all(row.optimizes for row in rows)
+    rows = [row for row in rows if row.optimizes == ours] or rows
+    if any(row.argument("rate") for row in rows):
+        return {"rate": rate}
+    if not all(row.argument("optimizer") for row in rows):
+        return {}
+    # of tf-keras-vis the default with another step, which fits inputs of 0…255
+    return {"optimizer": {"adam": {"rate": rate}} if ours else {"rmsprop": {"learning_rate": rate, "rho": 0.95}}}

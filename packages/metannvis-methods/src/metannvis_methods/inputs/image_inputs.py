@@ -72,7 +72,7 @@ def from_images(
                 "preprocess is for inputs that are images (files, images of Pillow's, uint8 arrays with the channels last); "
                 f"these are {kinds}: leave it out, or give the pixels"
             )
-        return inputs, None
+        return inputs, known if inputs is None else None  # what a method makes from nothing has a range as well
     specs = input_specs(model, framework)
     names = list(inputs) if named else []
     raw = {place: _pixels(parts[place], _spec(specs, names, place, framework), known) for place in images}

@@ -8,7 +8,7 @@ holds them and a command line can write them. A toolset gets :class:`ChosenWord`
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.registry.option_values import Values
 
-__all__ = ["ChosenWord", "LayerWords", "Word", "Words", "chosen_in"]
+__all__ = ["ChosenWord", "FoundLayer", "LayerWords", "NamesLayers", "Word", "Words", "chosen_in"]
 
 
 def _folded(name: str) -> str:
@@ -258,6 +258,41 @@ class LayerWords:
         if len(found) != 1:
             raise InvalidArgumentError(f"{where} is one {self.words.what}, not {word!r}")
         return found[0]
+
+
+@dataclass(frozen=True)
+class FoundLayer:
+    """A layer of the model that runs, found by its name in the caller's.
+
+    Attributes
+    ----------
+    layer
+        The layer object.
+    axes
+        One letter an axis of what it returns, as the model that runs has it; empty if they are not known.
+    name
+        Its name in the caller's model.
+    position
+        Brings a position in what it returns from the caller's layout into that of the model that runs.
+    """
+
+    layer: Any
+    axes: str = ""
+    name: str = ""
+    position: Callable[[Any], Any] = field(default=lambda position: position, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class NamesLayers(Values):
+    """What an option takes that names layers of the caller's model.
+
+    Attributes
+    ----------
+    settle
+        Makes of a value that fits, and of a function that finds a layer by its name, what the toolset gets.
+    """
+
+    settle: Callable[[Any, Callable[[str], FoundLayer]], Any] = lambda value, find: value
 
 
 def chosen_in(parsed: Sequence[Any] | Mapping[str, Any]) -> list[ChosenWord]:

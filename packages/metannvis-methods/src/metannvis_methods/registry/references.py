@@ -75,3 +75,15 @@ XRAI = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019, arX
 
 
 ATTN_LRP = "Achtibat et al.: AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for Transformers, 2024, arXiv:2402.05602"
+
+
+SYNTHESIZED = f"{SALIENCY}; in code space Nguyen et al., 2016, arXiv:1605.09304"
+
+
+FEATURE_VISUALIZATION = "Olah, Mordvintsev, Schubert: Feature Visualization, Distill, 2017, doi:10.23915/distill.00007"
+
+
+DEEP_DREAM = "Mordvintsev, Olah, Tyka: Inceptionism, Google Research Blog, 2015"
+
+
+INVERTED = "Mahendran, Vedaldi: Understanding Deep Image Representations by Inverting Them, 2015, arXiv:1412.0035"

@@ -190,6 +190,9 @@ class MethodSpec:
     only_calls
         It calls the model and looks at what goes in and comes out: it hooks nothing, changes nothing, and keeps nothing of what
         a layer returned.
+    optimizes
+        It makes inputs step by step: it is told what they are like (:attr:`MethodCall.shapes`, :attr:`MethodCall.value_range`),
+        ends with what there is when the time is over, and returns a :class:`~metannvis_methods.registry.history.History`.
     """
 
     key: str
@@ -214,6 +217,7 @@ class MethodSpec:
     passes: str = ""
     sanity: str = ""
     only_calls: bool = False
+    optimizes: bool = False
 
     def __post_init__(self) -> None:
         where = f"method {self.key!r} of {self.toolset!r}"

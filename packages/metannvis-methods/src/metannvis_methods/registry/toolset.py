@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from metannvis_methods.registry.history import History
 from metannvis_methods.registry.older_names import takes_older_names
 from metannvis_methods.registry.spec import Argument, MethodSpec, as_frameworks
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arrangement",
+    "History",
     "Job",
     "MethodCall",
     "MethodOutput",
@@ -105,6 +107,14 @@ class MethodCall:
         One letter an axis of each input, as :attr:`model` takes it: N samples, C channels, F features, the others places.
     view
         For a method that needs predictions only: what :meth:`predict` gives of the model, and in what pieces.
+    layer_name, layer_axes
+        Name of the layer in the caller's model, and one letter an axis of what it returns, as ``model`` has it.
+    target_given
+        Whether the caller gave the target, so that it is not what was predicted.
+    shapes, value_range
+        For a method that makes inputs (:attr:`MethodSpec.optimizes`): shapes of the model's inputs without the batch, ``None``
+        for a free size, empty if they are not known; and what black and white are, numbers or tensors that go with the inputs,
+        ``None`` if nobody says.
     """
 
     spec: MethodSpec
@@ -124,6 +134,11 @@ class MethodCall:
     batch_size: int | None = None
     axes: tuple[str, ...] = ()
     view: View | None = None
+    layer_name: str = ""
+    layer_axes: str = ""
+    target_given: bool = True
+    shapes: tuple[tuple[int | None, ...], ...] = ()
+    value_range: tuple[Any, Any] | None = None
 
     @property
     def init_arguments(self) -> dict[str, Any]:
@@ -229,6 +244,8 @@ class MethodOutput:
     kind
         What the result says that it is, if not what the row says (:data:`metannvis_methods.registry.spec.Kind`): ``"table"``,
         ``"scores"``, ``"image"`` and so on.
+    history
+        How the images of a method that makes some came about.
     """
 
     values: Any
@@ -238,6 +255,7 @@ class MethodOutput:
     axes: str | tuple[str, ...] | None = None
     kind: str | None = None
     place: int = 0
+    history: History | None = None
 
 
 #: Older name of :class:`MethodOutput`.

@@ -7,7 +7,7 @@ import dataclasses
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -18,7 +18,7 @@ from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.inputs.preprocessing import as_pictures
-from metannvis_methods.results.explanation_files import FORMAT, read_explanation, recorded, written_target
+from metannvis_methods.results.explanation_files import FORMAT, KINDS, Kind, read_explanation, recorded, written_target
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.record import Record, repeat
@@ -27,7 +27,7 @@ from metannvis_methods.vocabulary import Preprocessing
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Explanation"]
+__all__ = ["Explanation", "result_type"]
 
 Array = np.ndarray[Any, Any]
 
@@ -152,6 +152,8 @@ class Explanation:
             path = path.with_name(path.name + ".npz")
         arrays: dict[str, Array] = {}
         meta: dict[str, Any] = {"format": FORMAT}
+        if type(self).__name__ in KINDS:
+            meta["type"] = type(self).__name__
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.name in ("values", "inputs") and isinstance(value, tuple):
@@ -172,7 +174,7 @@ class Explanation:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
-        """Read what :meth:`save` wrote. Runs no code from the file.
+        """Read what :meth:`save` wrote, a result of the type that was written. Runs no code from the file.
 
         Raises
         ------
@@ -183,7 +185,11 @@ class Explanation:
         LimitError
             It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
         """
-        return cls(**read_explanation(Path(path)))
+        name, fields = read_explanation(Path(path))
+        made: type[Explanation] = _TYPES.get(name or "", Explanation if cls.__name__ in KINDS else cls)
+        if not issubclass(made, cls):
+            raise InvalidArgumentError(f"{path} holds an {made.__name__}, not an {cls.__name__}")
+        return made(**fields)
 
     def segments(self, *, sample: int = 0, num_features: int = 5, min_weight: float = 0.0) -> tuple[Array, Array]:
         """Where the features lie that speak most for the target, and those that speak most against it.
@@ -244,8 +250,12 @@ class Explanation:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        rows = [("method", f"{self.method} ({self.toolset}, {self.kind})"), ("model", self.framework)]
+    def _table(self) -> list[tuple[str, Any]]:
+        """Rows for people."""
+        rows: list[tuple[str, Any]] = [
+            ("method", f"{self.method} ({self.toolset}, {self.kind})"),
+            ("model", self.framework),
+        ]
         rows += [(name, getattr(self, name)) for name in ("layer", "target") if getattr(self, name) is not None]
         if self.prediction:
             rows.append(
@@ -262,6 +272,10 @@ class Explanation:
             rows.append(("translated", f"{self.translation['from']} → {self.translation['to']}{how}"))
         rows += [("warning", text) for text in self.warnings]
         rows.append(("seconds", f"{self.seconds:.2f}"))
+        return rows
+
+    def _repr_html_(self) -> str:
+        rows = self._table()
         cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
         picture = self._repr_png_()
         shown = ""
@@ -277,6 +291,30 @@ class Explanation:
         except (MissingFrameworkError, InvalidArgumentError):
             return None
         return buffer.getvalue()
+
+
+_TYPES: dict[str, type[Explanation]] = {}
+
+
+def result_type(
+    fields: Mapping[str, Callable[[Any], bool]], arrays: Mapping[str, int | None]
+) -> Callable[[type[Any]], type[Any]]:
+    """Name a result of its own, a dataclass on :class:`Explanation`, so that it is read from files.
+
+    Parameters
+    ----------
+    fields
+        By the name of a field, whether a value that JSON holds is one of it.
+    arrays
+        Names of the fields that are arrays, and how many axes they have; ``None``: any.
+    """
+
+    def named(cls: type[Any]) -> type[Any]:
+        _TYPES[cls.__name__] = cls
+        KINDS[cls.__name__] = Kind(fields, arrays)
+        return cls
+
+    return named
 
 
 def said(prediction: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.results.record import Record, decoded, encoded
 from metannvis_methods.vocabulary import WORDS
 
-__all__ = ["FORMAT", "read_explanation", "recorded"]
+__all__ = ["FORMAT", "KINDS", "Kind", "read_explanation", "recorded"]
 
 FORMAT = 2
 #: Versions that are read: the first had neither prediction, warnings nor record.
@@ -71,8 +72,20 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
 NEEDED = ("axes", "method", "toolset", "framework", "kind")
 
 
-def read_explanation(path: Path) -> dict[str, Any]:
-    """Fields of the explanation in an ``.npz`` file.
+@dataclass(frozen=True)
+class Kind:
+    """What a result of its own has beside the fields of an explanation: as JSON holds them, and arrays with their axes."""
+
+    fields: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    arrays: Mapping[str, int | None] = field(default_factory=dict)
+
+
+#: Results of their own, by their names.
+KINDS: dict[str, Kind] = {}
+
+
+def read_explanation(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """The name of the result in an ``.npz`` file, ``None`` for an explanation, and its fields.
 
     Raises
     ------
@@ -90,22 +103,31 @@ def read_explanation(path: Path) -> dict[str, Any]:
         raise DamagedFileError(f"{path.name} is damaged: its meta is no table of fields")
     if meta.pop("format", None) not in READ:
         raise InvalidArgumentError(f"{path} was written by another version of metannvis-methods")
+    kind_name = meta.pop("type", None)
+    if kind_name is not None and (not isinstance(kind_name, str) or kind_name not in KINDS):
+        raise DamagedFileError(f"{path.name} is damaged: it holds a {str(kind_name)[:60]!r}, which no result is")
+    kind = Kind() if kind_name is None else KINDS[kind_name]
     found: dict[str, Any] = {}
     for name in ("values", "inputs"):
         count = meta.pop(f"{name}_count", None)
         if count is not None or name in arrays:
             found[name] = _arrays(arrays, name, count, path)
-    for name in ("convergence_delta", "region"):
+    for name in ("convergence_delta", "region", *kind.arrays):
         if name in arrays:
             found[name] = _number(arrays, name, path)
-    _check(meta, found, path)
-    for name in ("axes", "input_axes", "labels", "prediction", "warnings"):
+        if name in kind.arrays and found.get(name) is None and name not in kind.fields:
+            raise DamagedFileError(f"{path.name} is damaged: its {name} is missing")
+        axes = kind.arrays.get(name)
+        if name in found and axes is not None and found[name].ndim != axes:
+            raise DamagedFileError(f"{path.name} is damaged: its {name} has {found[name].ndim} axes, not {axes}")
+    _check(meta, found, path, kind)
+    for name in ("axes", "input_axes", "labels", "prediction", "warnings", *kind.fields):
         if isinstance(meta.get(name), list):
             meta[name] = tuple(meta[name])
     meta["target"] = _read_target(meta.get("target"))
     if meta.get("record") is not None:
         meta["record"] = _record(meta["record"], arrays, path)
-    return {"inputs": None, "input_axes": None, **meta, **found}
+    return kind_name, {"inputs": None, "input_axes": None, **meta, **found}
 
 
 def _arrays(arrays: Mapping[str, Any], name: str, count: Any, path: Path) -> Any:
@@ -128,14 +150,15 @@ def _number(arrays: Mapping[str, Any], name: str, path: Path) -> Any:
     return array
 
 
-def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path, kind: Kind) -> None:
+    fields = {**FIELDS, **kind.fields}
     missing = [name for name in NEEDED if name not in meta] + [name for name in ("values",) if name not in found]
     if missing:
         raise DamagedFileError(f"{path.name} is damaged: it lacks {', '.join(missing)}")
     for name, value in meta.items():
-        if name not in FIELDS:
+        if name not in fields:
             raise DamagedFileError(f"{path.name} is damaged: it has a field {name[:60]!r}, which no explanation has")
-        if not FIELDS[name](value):
+        if not fields[name](value):
             raise DamagedFileError(f"{path.name} is damaged: its {name} is {str(value)[:60]!r}")
     for name, axes in (("values", meta["axes"]), ("inputs", meta.get("input_axes"))):
         of = found.get(name)

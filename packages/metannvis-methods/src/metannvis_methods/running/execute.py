@@ -40,6 +40,7 @@ from metannvis_methods.running.guard import guarded, own_generators_kept, seeded
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
+from metannvis_methods.running.made_images import as_optimization, told_of_images
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.option_words import explains_layer
@@ -115,7 +116,7 @@ def _execute(
     argument = spec.by_role("layer")
     layer = call.layer
     if layer is None and argument is not None and not argument.required:
-        layer = "auto"
+        layer, argument = ("auto", argument) if spec.kind == "layer" else (None, None)
     named = layer is not None and not isinstance(layer, int)
     if prepared is None or not prepared.is_current() or (named and prepared.reasons_to_translate(layer)):
         prepared = prepare(toolset, call, fingerprint=fingerprint, layer=layer)
@@ -179,10 +180,14 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         begin = adapter.own_generators(prepared.model, call.seed)
         begin()
         if layer is not None and prepared.row is not None:
-            call = dataclasses.replace(call, layer=prepared.tapped(layer))
+            row = prepared.row
+            call = dataclasses.replace(
+                call, layer=prepared.tapped(layer), layer_name=row.source.name, layer_axes=row.target.axes
+            )
         if layer is not None and spec.draws_maps:
             arrange = arrangement(prepared, adapter_for(prepared.framework), asked.words.reshape)
             call = dataclasses.replace(call, arrange=arrange)
+        call = told_of_images(asked, call, prepared, inputs, input_axes)
         tell_unfit_before(call, prepared, call.inputs)
         seen, heard = Seen(), None
         at_layer = explains_layer(asked, call, prepared)
@@ -195,7 +200,8 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             recorded = seen.target if target is None and asked.score is None else recorded
         if score is not None:
             recorded = score_classes(score)
-        if call.deadline is not None and call.batch_size is None and (adapter.bounds_rows or not spec.frameworks):
+        bounds = (adapter.bounds_rows or not spec.frameworks) and not spec.optimizes
+        if call.deadline is not None and call.batch_size is None and bounds:
             call = dataclasses.replace(call, batch_size=IN_TIME)
         if prepared.fixed_batch is not None and call.inputs:
             call = limited(call, adapter, prepared.fixed_batch)
@@ -241,7 +247,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
     delta = None if output.delta is None else to_numpy(output.delta)
     options = set_options(asked.words, spec)
     tell_incomplete(spec, options, as_tuple(values), delta)
-    return Explanation(
+    made = Explanation(
         values=values,
         axes=axes,
         inputs=inputs,
@@ -266,6 +272,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         output_axes=output_axes,
         region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
     )
+    return as_optimization(made, output, prepared, call)
 
 
 @contextmanager

@@ -7,7 +7,14 @@ from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.models.registry import adapter_for
-from metannvis_methods.registry.option_words import ChosenWord, LayerWords, Words, chosen_in
+from metannvis_methods.registry.option_words import (
+    ChosenWord,
+    FoundLayer,
+    LayerWords,
+    NamesLayers,
+    Words,
+    chosen_in,
+)
 from metannvis_methods.registry.spec import Argument
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.prepared import Prepared
@@ -28,6 +35,8 @@ def settled_words(call: RunningCall, prepared: Prepared, argument: Argument, val
     where = f"{argument.name} of {call.spec.key}"
     if isinstance(argument.takes, LayerWords):
         return _of_layers(argument.takes, value, prepared, where)
+    if isinstance(argument.takes, NamesLayers):
+        return argument.takes.settle(value, lambda name: _found(name, prepared))
     if not isinstance(argument.takes, Words):
         return value
     parsed = argument.takes.parse(value, where)
@@ -62,6 +71,23 @@ def _of_layers(takes: LayerWords, value: Any, prepared: Prepared, where: str) ->
         layers[seen.find_layer(name)] = chosen
         prepared.model = seen.model
     return {**layers, **kinds}
+
+
+def _found(name: str, prepared: Prepared) -> FoundLayer:
+    """A layer by its name in the caller's model."""
+    seen = dataclasses.replace(prepared)  # the row that was found last stays that of the call's layer
+    layer = seen.find_layer(name)
+    prepared.model = seen.model
+    if seen.row is None:
+        return FoundLayer(layer, name=name)
+    called, axes, translation = seen.row.source.name, seen.row.target.axes, prepared.translation
+
+    def moved(position: Any) -> Any:
+        if translation is None:
+            return position
+        return translation.to_target(position, role="neuron", index=0, layer=called)
+
+    return FoundLayer(layer, axes, called, moved)
 
 
 def _holds_objects(parsed: Any) -> bool:

@@ -149,7 +149,7 @@ def _aim(bound: BoundArguments, words: Words) -> tuple[Any, Any]:
 
 
 def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodSpec]:
-    """Rows that a name and a layer or a neuron may mean."""
+    """Rows that a name, a layer or a neuron, and the options may mean: those without an option only if no other has it."""
     named = None if words.toolset is None else registry.toolset(words.toolset).key
     given = {**(words.init_args or {}), **(words.exec_args or {}), **words.arguments}
     wants: Literal["layer", "neuron"] | None = None
@@ -157,7 +157,10 @@ def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodS
         wants = "neuron"
     elif given.get("layer") is not None:
         wants = "layer"
-    return candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
+    rows = candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
+    options = {*(words.options or {}), *(words.init_args or {}), *(words.exec_args or {})}
+    taking = [row for row in rows if all(row.argument(name) or row.argument_for(name) for name in options)]
+    return taking or rows
 
 
 def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from metannvis_methods.running.prepared import Prepared
 if TYPE_CHECKING:
     from metannvis_translate import LayerInfo, Translation
 
-__all__ = ["axes_to_run", "caller_inputs", "restore", "translation_summary"]
+__all__ = ["axes_to_run", "caller_inputs", "input_axes", "restore", "translation_summary"]
 
 Array = np.ndarray[Any, Any]
 
@@ -141,7 +141,7 @@ def caller_inputs(
     if not call.inputs:
         return None, None
     arrays = tuple(caller_array(prepared, value, index) for index, value in enumerate(call.inputs))
-    axes = tuple(_input_axes(prepared, array, index) for index, array in enumerate(arrays))
+    axes = tuple(input_axes(prepared, array, index) for index, array in enumerate(arrays))
     return (arrays, axes) if call.several else (arrays[0], axes[0])
 
 
@@ -156,7 +156,8 @@ def axes_to_run(prepared: Prepared, axes: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _input_axes(prepared: Prepared, array: Array, index: int) -> str:
+def input_axes(prepared: Prepared, array: Array, index: int) -> str:
+    """Axes of an input of the caller's, one letter each."""
     if prepared.translation is not None:
         axes = prepared.translation.inputs[index].axes
         return axes if len(axes) == array.ndim else _unknown(array.ndim)

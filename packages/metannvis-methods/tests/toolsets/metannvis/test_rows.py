@@ -31,6 +31,10 @@ REFERENCES = {
     "filter_guided_backprop": "test_reconstruction.py",
     "layer_vanilla_gradient": "test_reconstruction.py",
     "attn_lrp": "test_attention_relevance.py",
+    "activation_maximization": "test_activation_maximization.py",
+    "render": "test_activation_maximization.py",
+    "deep_dream": "test_deep_dream.py",
+    "invert_representation": "test_deep_dream.py",
 }
 
 
@@ -56,4 +60,4 @@ def test_rows_that_differentiate_say_what_to_install(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("spec", list_methods(toolset="metannvis"), ids=lambda spec: spec.key)
 def test_what_a_row_does_not_take_is_refused_before_a_model_is_opened(spec: object) -> None:
     with pytest.raises(ValueError, match="has no option 'n_mask'"):
-        explain("none.onnx", spec.key, np.ones((1, 2)), n_mask=3)  # type: ignore[attr-defined]
+        explain("none.onnx", spec.key, np.ones((1, 2)), n_mask=3, toolset="metannvis")  # type: ignore[attr-defined]

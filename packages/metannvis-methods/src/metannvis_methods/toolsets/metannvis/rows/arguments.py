@@ -29,7 +29,7 @@ PROBABILITIES = "is defined for probabilities: of a model that returns logits it
 def row(key: str, cls: str, *, framework: str | None = "torch", **fields: Any) -> MethodSpec:
     """A row of one of our classes, named below this package."""
     fields = {"kind": "primary", "only_calls": framework is None, **fields}
-    where = "perturbation" if framework is None else "backprop"
+    where = "visualization" if fields.get("optimizes") else "perturbation" if framework is None else "backprop"
     return MethodSpec(
         key=key,
         toolset="metannvis",

@@ -1,0 +1,1 @@
+"""Images that a network responds to: one optimiser, and the methods that stand on it."""
