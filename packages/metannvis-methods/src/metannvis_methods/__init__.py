@@ -35,21 +35,29 @@ from metannvis_methods.registry.table import (
     unregister_method,
 )
 from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
+from metannvis_methods.results.calibration import Calibration
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
+from metannvis_methods.results.uncertain_prediction import UncertainPrediction
+from metannvis_methods.toolsets.metannvis.uncertainty.calibrate import calibration, fit_temperature
+from metannvis_methods.toolsets.metannvis.uncertainty.evidential import evidential_loss, predict_evidential
+from metannvis_methods.toolsets.metannvis.uncertainty.mc_dropout import predict_uncertain
+from metannvis_methods.vocabulary import EvidenceTarget, MCDropout, Preprocessing, SegmentationTarget, SmoothGrad
 
 __all__ = [
     "Argument",
+    "Calibration",
     "ChoiceWarning",
     "Comparison",
     "DeadlineError",
+    "EvidenceTarget",
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",
     "Job",
     "LayerChoiceWarning",
+    "MCDropout",
     "MethodCall",
     "MethodChoiceWarning",
     "MethodOutput",
@@ -63,20 +71,26 @@ __all__ = [
     "SmoothGrad",
     "Toolset",
     "ToolsetError",
+    "UncertainPrediction",
     "UnfitError",
     "UnfitWarning",
     "UnknownMethodError",
     "UnknownToolsetError",
     "__version__",
+    "calibration",
     "compare",
     "describe_method",
+    "evidential_loss",
     "explain",
     "explain_many",
     "find_methods",
     "finish_execution_with_layer",
+    "fit_temperature",
     "list_methods",
     "perform_attribution",
     "perform_feature_visualization",
+    "predict_evidential",
+    "predict_uncertain",
     "register_method",
     "register_toolset",
     "unregister_method",

@@ -20,6 +20,7 @@ from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.dropout import DropoutMask, DropoutMasks, DropoutSite
 from metannvis_methods.models.view import View
 
 __all__ = ["Listener", "ModelAdapter"]
@@ -307,6 +308,26 @@ class ModelAdapter:
     def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
         """What brings the random generators that layers have of their own to where a seed says, or to where they are now."""
         return lambda: None
+
+    def dropout_sites(self, model: Any, inputs: Sequence[Any]) -> tuple[DropoutSite, ...]:
+        """Where a model drops at random when it is trained, seen by running it on the first sample; the model is guarded."""
+        return ()
+
+    def dropout_left_off(self, model: Any) -> list[str]:
+        """Layers that drop where :meth:`dropping` does not reach, for people."""
+        return []
+
+    def dropping(self, model: Any, masks: DropoutMasks) -> AbstractContextManager[Any]:
+        """Inside, the model that is given drops by the masks that are in force, and nothing else of it trains."""
+        return nullcontext(model)
+
+    def maskable(self, model: Any, layer: Any) -> Any:
+        """The layer, or one in its stead, whose output :meth:`masking` may mask; the model was made for that."""
+        return layer
+
+    def masking(self, layers: Sequence[tuple[Any, Callable[[], DropoutMask | None]]]) -> AbstractContextManager[None]:
+        """Inside, what each layer returns is dropped from by the mask that its function gives."""
+        raise InvalidArgumentError("layers of this framework cannot be made to drop")
 
     def structure(self, model: Any) -> Hashable:
         """What decides which layers run and what their axes mean, cheap to tell; ``None`` if it cannot be told."""

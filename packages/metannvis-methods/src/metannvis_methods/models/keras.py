@@ -20,10 +20,11 @@ from tensorflow.python.ops.gen_resource_variable_ops import (
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
-from metannvis_methods.models.base import Array, ModelAdapter
+from metannvis_methods.models.base import Array
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
+from metannvis_methods.models.keras_dropout import KerasDropout
 from metannvis_methods.models.keras_leading import leading_values
-from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
+from metannvis_methods.models.keras_view import before_probabilities, layer_paths, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
 
@@ -40,7 +41,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-class KerasAdapter(ModelAdapter):
+class KerasAdapter(KerasDropout):
     """Keras 3 models on TensorFlow."""
 
     key = "tensorflow"
@@ -75,7 +76,7 @@ class KerasAdapter(ModelAdapter):
 
     def layer_name(self, model: Any, layer: Any) -> str:
         """Path of a layer of the model, nested ones included."""
-        paths = dict(_paths(model, ""))
+        paths = dict(layer_paths(model))
         for path, known in paths.items():
             if known is layer:
                 return path
@@ -238,7 +239,7 @@ class KerasAdapter(ModelAdapter):
         own = frozenset(map(id, weights))
 
         def parts() -> Iterator[tuple[str, Array]]:
-            for path, layer in _paths(model, ""):
+            for path, layer in layer_paths(model):
                 activation = getattr(layer, "activation", None)
                 yield (
                     f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
@@ -269,7 +270,7 @@ class KerasAdapter(ModelAdapter):
 
     def structure(self, model: Any) -> Hashable:
         """Layers by identity."""
-        return tuple((path, id(layer)) for path, layer in _paths(model, "")) or None
+        return tuple((path, id(layer)) for path, layer in layer_paths(model)) or None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
@@ -371,13 +372,6 @@ def _is_flat(model: Any) -> bool:
 def _layers(model: Any) -> list[Any]:
     """Every layer of a Keras model, also those that other layers hold."""
     return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
-
-
-def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for layer in getattr(model, "layers", ()):
-        path = f"{prefix}{layer.name}"
-        yield path, layer
-        yield from _paths(layer, f"{path}/")
 
 
 adapter = KerasAdapter()
