@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from metannvis_plot.result_grids import grid
     from metannvis_plot.series import bars, curve, tokens
     from metannvis_plot.texts import text
+    from metannvis_plot.uncertainties import reliability, spread, uncertain_prediction
     from metannvis_plot.volumes import volume
 
 # No module is named after a function of this table (hence `comparisons`, `reports`): importing a submodule sets an
@@ -37,9 +38,12 @@ _HOME = {
     "overlay": "overlays",
     "overview": "overlays",
     "plot": "dispatch",
+    "reliability": "uncertainties",
     "report": "reports",
+    "spread": "uncertainties",
     "text": "texts",
     "tokens": "series",
+    "uncertain_prediction": "uncertainties",
     "volume": "volumes",
 }
 
@@ -55,9 +59,12 @@ __all__ = [
     "overlay",
     "overview",
     "plot",
+    "reliability",
     "report",
+    "spread",
     "text",
     "tokens",
+    "uncertain_prediction",
     "volume",
 ]
 

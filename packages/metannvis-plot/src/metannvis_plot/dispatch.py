@@ -21,6 +21,7 @@ from metannvis_plot.result_grids import grid
 from metannvis_plot.series import bars, curve, tokens
 from metannvis_plot.subjects import Subject, input_sample, is_comparison, is_explanation, subjects
 from metannvis_plot.texts import text
+from metannvis_plot.uncertainties import reliability, spread, uncertain_prediction
 from metannvis_plot.volumes import volume
 
 KINDS: dict[str, Callable[..., Figure]] = {
@@ -39,6 +40,11 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "tokens": tokens,
     "text": text,
 }
+#: Figures of results of a type of their own, by what the type says of itself (``figure``); the first is drawn unless asked.
+OWN_KINDS: dict[str, dict[str, Callable[..., Figure]]] = {
+    "uncertain_prediction": {"uncertain_prediction": uncertain_prediction},
+    "reliability": {"reliability": reliability},
+}
 _SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
 # An image has at most this many channels; values with more are those of a layer.
 _IMAGE_CHANNELS = 4
@@ -55,11 +61,12 @@ def plot(
 ) -> Figure:
     """Draw a result, or an array with `axes`, as what suits it.
 
-    Without `kind`: a comparison, or a list of results of one method, with difference panels; a dict of results, such as
-    those of several layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as
-    images; values of a layer with many channels as a grid of channels; volumes as slices and projections; other values over
-    an image as input, heat map and overlay side by side, or the heat map alone if there is no image or only one panel
-    (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
+    Without `kind`: results of a type of their own (uncertain predictions, calibration) as the figure of that type; an
+    explanation over dropout masks as mean and spread; a comparison, or a list of results of one method, with difference panels;
+    a dict of results, such as those of several layers, or a list of several methods, layers or targets, as a grid; images of
+    feature visualisation as images; values of a layer with many channels as a grid of channels; volumes as slices and
+    projections; other values over an image as input, heat map and overlay side by side, or the heat map alone if there is no
+    image or only one panel (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
 
     Parameters
     ----------
@@ -88,22 +95,44 @@ def plot(
         If the result cannot be drawn so, or the figure has no such option.
     """
     words: dict[str, Any] = dict(options)
+    own = OWN_KINDS.get(str(getattr(type(result), "figure", "")))
+    if own is not None:
+        kind = kind or next(iter(own))
+        given = {"sample": sample, "path": path, "ax": ax}
+        words |= {name: value for name, value in given.items() if value is not None}
+        return _draw(own, kind, words)(result, **words)
+    if getattr(result, "deviation", None) is not None and ax is None and kind in (None, "spread"):
+        words |= {name: value for name, value in {"sample": sample, "path": path}.items() if value is not None}
+        return spread(result, **words)
     if kind is None:
         kind = choose_kind(result, single_panel=ax is not None, named="names" in words, **_only(words, subjects))
-    if kind not in KINDS:
-        raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
-    draw = KINDS[kind]
+    draw = _draw(KINDS, kind, words)
+    known = inspect.signature(draw).parameters
+    if ax is not None:
+        if "ax" not in known:
+            raise InvalidArgumentError(f"a figure of kind {kind!r} has several panels and takes no ax=")
+        words["ax"] = ax
+    return draw(result, sample=sample, path=path, **words)
+
+
+def _draw(kinds: Mapping[str, Callable[..., Figure]], kind: str, words: Mapping[str, Any]) -> Callable[..., Figure]:
+    """The function that draws a kind of figure, which has all these options.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such kind, or it has no such option.
+    """
+    if kind not in kinds:
+        raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(kinds)}")
+    draw = kinds[kind]
     known = inspect.signature(draw).parameters
     for name in words:
         if name not in known:
             close = near_misses(name, known)
             hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(list(known)[1:])}"
             raise InvalidArgumentError(f"a figure of kind {kind!r} has no option {name!r}: {hint}")
-    if ax is not None:
-        if "ax" not in known:
-            raise InvalidArgumentError(f"a figure of kind {kind!r} has several panels and takes no ax=")
-        words["ax"] = ax
-    return draw(result, sample=sample, path=path, **words)
+    return draw
 
 
 def options_of(kind: str) -> tuple[str, ...]:

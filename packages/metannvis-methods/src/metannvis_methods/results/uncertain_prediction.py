@@ -25,6 +25,8 @@ class UncertainPrediction(Result):
         variance of the Dirichlet distribution.
     probabilities
         Mean probabilities of the classes, shape ``(N, classes, …)``; ``None`` for an output that is no classification.
+    probability_variance
+        Variance of the probabilities, in their shape.
     entropy
         Of the mean probabilities, in nats: how unsure the prediction is. Shape ``(N,)``, or ``(N, …)`` of dense outputs and of
         outputs that are yes or no each.
@@ -56,6 +58,7 @@ class UncertainPrediction(Result):
     mean: Array
     variance: Array
     probabilities: Array | None = None
+    probability_variance: Array | None = None
     entropy: Array | None = None
     mutual_information: Array | None = None
     uncertainty: Array | None = None
@@ -88,7 +91,10 @@ class UncertainPrediction(Result):
 
     def __str__(self) -> str:
         over = f"over {self.passes} dropout masks" if self.method == "mc_dropout" else "by evidence"
-        return f"{len(self.mean)} predictions of a {self.framework} model {over}, output {self.mean.shape}"
+        count = len(self.mean)
+        return (
+            f"{count} prediction{'s' if count > 1 else ''} of a {self.framework} model {over}, output {self.mean.shape}"
+        )
 
     __repr__ = __str__
 

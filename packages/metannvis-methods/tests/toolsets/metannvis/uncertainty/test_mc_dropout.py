@@ -106,6 +106,7 @@ def test_entropy_and_mutual_information_against_their_definitions() -> None:
     mean = p.mean(0)
     entropy = -(mean * np.log(mean)).sum(1)
     np.testing.assert_allclose(found.probabilities, mean, atol=1e-12)
+    np.testing.assert_allclose(found.probability_variance, p.var(0, ddof=1), atol=1e-12)
     np.testing.assert_allclose(found.entropy, entropy, atol=1e-12)
     np.testing.assert_allclose(found.mutual_information, entropy + (p * np.log(p)).sum(2).mean(0), atol=1e-12)
     np.testing.assert_allclose(found.variance, logits.var(0, ddof=1), atol=1e-12)
@@ -128,7 +129,15 @@ def test_a_result_in_a_file(tmp_path: Any) -> None:
     back = UncertainPrediction.load(found.save(tmp_path / "found"))
     assert back.labels == ("a", "b", "c")
     assert str(back) == str(found)
-    for name in ("mean", "variance", "probabilities", "entropy", "mutual_information", "outputs"):
+    for name in (
+        "mean",
+        "variance",
+        "probabilities",
+        "probability_variance",
+        "entropy",
+        "mutual_information",
+        "outputs",
+    ):
         np.testing.assert_array_equal(getattr(back, name), getattr(found, name))
     assert "mutual information" in found._repr_html_()
     np.savez(tmp_path / "bad.npz", meta=np.array('{"kind": "UncertainPrediction", "format": 1, "fields": {}}'))

@@ -189,6 +189,7 @@ def predict_evidential(
         mean=p,
         variance=p * (1 - p) / (total + 1),
         probabilities=p,
+        probability_variance=p * (1 - p) / (total + 1),
         entropy=entropy_of(p, 1),
         mutual_information=np.maximum(entropy_of(p, 1) - _expected_entropy(alpha), 0.0),
         uncertainty=alpha.shape[1] / total[:, 0],

@@ -43,6 +43,7 @@ class Probabilities:
         self.form, self.axis = form, axis
         self.count = 0
         self._mean: Any = 0.0
+        self._squares: Any = 0.0
         self._entropy: Any = 0.0
 
     @staticmethod
@@ -102,16 +103,23 @@ class Probabilities:
             p = 1 / (1 + np.exp(-np.clip(output.astype(np.float64), -700, 700)))
         else:
             p = output.astype(np.float64)
-        self._mean = self._mean + p
-        self._entropy = self._entropy + self._entropy_of(p)
         self.count += 1
+        apart = p - self._mean
+        self._mean = self._mean + apart / self.count
+        self._squares = self._squares + apart * (p - self._mean)
+        self._entropy = self._entropy + self._entropy_of(p)
 
     def summary(self) -> dict[str, Array]:
-        """``probabilities``, ``entropy`` of their mean, and ``mutual_information``, which is never below 0."""
-        mean = self._mean / self.count
+        """Mean and variance of the probabilities, entropy of the mean, and mutual information, which is never below 0."""
+        mean = self._mean
         entropy = self._entropy_of(mean)
         information = np.maximum(entropy - self._entropy / self.count, 0.0)
-        return {"probabilities": mean, "entropy": entropy, "mutual_information": information}
+        return {
+            "probabilities": mean,
+            "probability_variance": self._squares / max(self.count - 1, 1),
+            "entropy": entropy,
+            "mutual_information": information,
+        }
 
     def _entropy_of(self, p: Array) -> Array:
         return entropy_of(p, self.axis if self.form in ("given", "softmax") else None)
