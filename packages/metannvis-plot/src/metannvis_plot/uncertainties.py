@@ -209,6 +209,11 @@ def reliability(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        The path has another ending, or no folder.
     """
     target = check_path(path)
     figure, place = panel(ax, 3.8, 3.8)

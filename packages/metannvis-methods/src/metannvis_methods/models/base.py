@@ -75,6 +75,8 @@ class ModelAdapter:
         Why there is no half precision beside the one that a model is made in; empty if there is.
     has_tensors
         Whether a caller's function of an output gets a tensor of this framework; else of the one that runs.
+    no_dropout
+        Why :meth:`dropout_sites` found none, and what to do.
     tells_passes
         Whether :meth:`overhearing` tells of each pass through a model.
     """
@@ -86,6 +88,10 @@ class ModelAdapter:
     has_tensors: bool = True
     no_autocast: str = "It has no half precision but that of the model"
     tells_passes: bool = False
+    no_dropout: str = (
+        "nothing in the model drops: it has no dropout layer (or function) whose rate is above 0, or none that Python runs, "
+        "as in an exported program"
+    )
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""

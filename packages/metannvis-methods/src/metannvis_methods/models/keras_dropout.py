@@ -88,7 +88,8 @@ def _dropouts(model: Any) -> Iterator[tuple[str, Any]]:
     """Layers that drop, by their paths; of those that a layer holds, by their names behind a number."""
     paths = {id(layer): path for path, layer in layer_paths(model)}
     layers = model._flatten_layers(include_self=False) if isinstance(model, keras.Model) else ()
-    for place, layer in enumerate({id(layer): layer for layer in layers}.values()):
+    every: dict[int, Any] = {id(layer): layer for layer in layers}
+    for place, layer in enumerate(every.values()):
         if isinstance(layer, tuple(KINDS)) and layer.rate > 0:
             yield paths.get(id(layer), f"{place}/{layer.name}"), layer
 

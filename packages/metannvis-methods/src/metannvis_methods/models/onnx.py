@@ -25,6 +25,10 @@ class OnnxAdapter(ModelAdapter):
     key = "onnx"
     any_batch = False
     has_tensors = False
+    no_dropout = (
+        "the graph has no Dropout left: exporters leave it out for inference. Give the model that it was exported from, or "
+        "export it with its dropout (torch.onnx.export(..., training=torch.onnx.TrainingMode.TRAINING, dynamo=False))"
+    )
 
     def is_model(self, model: Any) -> bool:
         """No toolkit runs on one."""

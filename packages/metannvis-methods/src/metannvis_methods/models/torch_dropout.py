@@ -141,7 +141,7 @@ def _left_off(model: torch.nn.Module) -> list[str]:
     for name, module in model.named_modules():
         attends = isinstance(module, torch.nn.MultiheadAttention)
         recurs = isinstance(module, torch.nn.RNNBase) and module.num_layers > 1
-        if (attends or recurs) and float(module.dropout) > 0:  # type: ignore[arg-type]
+        if (attends or recurs) and float(module.dropout) > 0:
             found.append(f"{name!r} ({type(module).__name__})")
     return found
 

@@ -27,7 +27,7 @@ from metannvis_methods.running.guard import guarded, seeded
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 
-__all__ = ["Thinning", "no_dropout", "over_masks", "thinnable"]
+__all__ = ["Thinning", "over_masks", "thinnable"]
 
 #: Masks that a spread takes at least.
 FEWEST = 2
@@ -73,19 +73,6 @@ class Thinning:
             yield
 
 
-def no_dropout(framework: str) -> str:
-    """Why there is nothing that drops, and what to do."""
-    if framework == "onnx":
-        return (
-            "the graph has no Dropout left: exporters leave it out for inference. Give the model that it was exported from, or "
-            "export it with its dropout (torch.onnx.export(..., training=torch.onnx.TrainingMode.TRAINING, dynamo=False))"
-        )
-    return (
-        "nothing in the model drops: it has no dropout layer (or function) whose rate is above 0, or none that Python runs, "
-        "as in an exported program"
-    )
-
-
 def thinnable(call: RunningCall, prepared: Prepared) -> tuple[Prepared, Thinning]:
     """The model with layers where it drops, and what makes it do so.
 
@@ -105,7 +92,7 @@ def thinnable(call: RunningCall, prepared: Prepared) -> tuple[Prepared, Thinning
         sites = home.dropout_sites(model, inputs)
         left = home.dropout_left_off(model)
     if not sites:
-        raise InvalidArgumentError(f"uncertainty: {no_dropout(prepared.framework)}")
+        raise InvalidArgumentError(f"uncertainty: {home.no_dropout}")
     if left:
         tell(f"the dropout of its own of {', '.join(left)} stays off: masks do not reach it", UnfitWarning)
     masks = DropoutMasks(sites)
@@ -206,7 +193,7 @@ def over_masks(
         if first is None:
             first, means = output, [None if a is None else np.zeros_like(a) for a in arrays]
             squares = [None if a is None else np.zeros_like(a) for a in arrays]
-        if [np.shape(a) for a in arrays] != [np.shape(a) for a in means]:
+        if [_shape(a) for a in arrays] != [_shape(a) for a in means]:
             raise InvalidArgumentError(f"uncertainty: {call.spec.key} gives values of another shape for each mask")
         count += 1
         for place, array in enumerate(arrays):  # Welford's
@@ -232,6 +219,10 @@ def _with(output: MethodOutput, arrays: Sequence[Any]) -> MethodOutput:
         for a, part in zip(arrays, parts, strict=True)
     )
     return dataclasses.replace(output, values=found if several else found[0], delta=None)
+
+
+def _shape(array: Any) -> tuple[int, ...] | None:
+    return None if array is None else array.shape
 
 
 def _entropy(seed: int | None) -> int:

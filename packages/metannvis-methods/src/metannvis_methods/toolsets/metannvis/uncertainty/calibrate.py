@@ -76,6 +76,10 @@ def calibration(probabilities: Any, classes: Any, *, bins: int = BINS) -> Calibr
     bins
         Of equal width between 0 and 1.
 
+    Returns
+    -------
+    Calibration
+
     Raises
     ------
     InvalidArgumentError

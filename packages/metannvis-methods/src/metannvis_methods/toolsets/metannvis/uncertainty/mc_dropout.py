@@ -25,7 +25,6 @@ from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.outputs import choose_output, predicted
 from metannvis_methods.running.prepare import open_source
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.thinning import no_dropout
 from metannvis_methods.running.word_checks import check_samples
 from metannvis_methods.running.words import Words
 from metannvis_methods.toolsets.metannvis.uncertainty.probabilities import Probabilities
@@ -167,7 +166,7 @@ def _passes(
         adapter.predict(model, [x[:1] for x in inputs])
     sites = adapter.dropout_sites(model, inputs)
     if not sites:
-        raise InvalidArgumentError(no_dropout(framework))
+        raise InvalidArgumentError(adapter.no_dropout)
     left = adapter.dropout_left_off(model)
     if left:
         tell(f"the dropout of its own of {', '.join(left)} stays off: masks do not reach it", UnfitWarning)
