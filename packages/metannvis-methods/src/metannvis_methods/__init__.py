@@ -37,9 +37,18 @@ from metannvis_methods.registry.table import (
 from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
 from metannvis_methods.results.calibration import Calibration
 from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.dissection import Dissection, DissectionComparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
 from metannvis_methods.results.uncertain_prediction import UncertainPrediction
+from metannvis_methods.toolsets.metannvis.dissection.broden import read_broden
+from metannvis_methods.toolsets.metannvis.dissection.concepts import (
+    ClassConcepts,
+    EmbeddingConcepts,
+    ImageConcepts,
+    Segmentations,
+)
+from metannvis_methods.toolsets.metannvis.dissection.dissect import dissect
 from metannvis_methods.toolsets.metannvis.uncertainty.calibrate import calibration, fit_temperature
 from metannvis_methods.toolsets.metannvis.uncertainty.evidential import evidential_loss, predict_evidential
 from metannvis_methods.toolsets.metannvis.uncertainty.mc_dropout import predict_uncertain
@@ -49,12 +58,17 @@ __all__ = [
     "Argument",
     "Calibration",
     "ChoiceWarning",
+    "ClassConcepts",
     "Comparison",
     "DeadlineError",
+    "Dissection",
+    "DissectionComparison",
+    "EmbeddingConcepts",
     "EvidenceTarget",
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",
+    "ImageConcepts",
     "Job",
     "LayerChoiceWarning",
     "MCDropout",
@@ -68,6 +82,7 @@ __all__ = [
     "PrecisionWarning",
     "Preprocessing",
     "SegmentationTarget",
+    "Segmentations",
     "SmoothGrad",
     "Toolset",
     "ToolsetError",
@@ -80,6 +95,7 @@ __all__ = [
     "calibration",
     "compare",
     "describe_method",
+    "dissect",
     "evidential_loss",
     "explain",
     "explain_many",
@@ -91,6 +107,7 @@ __all__ = [
     "perform_feature_visualization",
     "predict_evidential",
     "predict_uncertain",
+    "read_broden",
     "register_method",
     "register_toolset",
     "unregister_method",
