@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metannvis_plot.channel_grids import channel_grid
     from metannvis_plot.comparisons import comparison
     from metannvis_plot.dispatch import plot
+    from metannvis_plot.dissections import dissection, dissection_comparison, dissection_units
     from metannvis_plot.overlays import overlay, overview
     from metannvis_plot.pictures import heatmap, images
     from metannvis_plot.reports import report
@@ -32,6 +33,9 @@ _HOME = {
     "channel_grid": "channel_grids",
     "comparison": "comparisons",
     "curve": "series",
+    "dissection": "dissections",
+    "dissection_comparison": "dissections",
+    "dissection_units": "dissections",
     "grid": "result_grids",
     "heatmap": "pictures",
     "images": "pictures",
@@ -53,6 +57,9 @@ __all__ = [
     "channel_grid",
     "comparison",
     "curve",
+    "dissection",
+    "dissection_comparison",
+    "dissection_units",
     "grid",
     "heatmap",
     "images",

@@ -14,6 +14,7 @@ from metannvis_translate.errors import InvalidArgumentError, near_misses
 
 from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
+from metannvis_plot.dissections import dissection, dissection_comparison, dissection_units
 from metannvis_plot.options import PlotOptions
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
@@ -44,6 +45,8 @@ KINDS: dict[str, Callable[..., Figure]] = {
 OWN_KINDS: dict[str, dict[str, Callable[..., Figure]]] = {
     "uncertain_prediction": {"uncertain_prediction": uncertain_prediction},
     "reliability": {"reliability": reliability},
+    "dissection": {"dissection": dissection, "units": dissection_units},
+    "dissection_comparison": {"dissection_comparison": dissection_comparison},
 }
 _SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
 # An image has at most this many channels; values with more are those of a layer.
@@ -61,12 +64,12 @@ def plot(
 ) -> Figure:
     """Draw a result, or an array with `axes`, as what suits it.
 
-    Without `kind`: results of a type of their own (uncertain predictions, calibration) as the figure of that type; an
-    explanation over dropout masks as mean and spread; a comparison, or a list of results of one method, with difference panels;
-    a dict of results, such as those of several layers, or a list of several methods, layers or targets, as a grid; images of
-    feature visualisation as images; values of a layer with many channels as a grid of channels; volumes as slices and
-    projections; other values over an image as input, heat map and overlay side by side, or the heat map alone if there is no
-    image or only one panel (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
+    Without `kind`: results of a type of their own (uncertain predictions, calibration, dissections) as the figure of that
+    type; an explanation over dropout masks as mean and spread; a comparison, or a list of results of one method, with
+    difference panels; a dict of results, such as those of several layers, or a list of several methods, layers or targets, as
+    a grid; images of feature visualisation as images; values of a layer with many channels as a grid of channels; volumes as
+    slices and projections; other values over an image as input, heat map and overlay side by side, or the heat map alone if
+    there is no image or only one panel (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ import numpy as np
 from metannvis_translate.writing import replacing_folder
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError, near_misses
+from metannvis_methods.results.enlarge import enlarged
 from metannvis_methods.results.shown import Result
 
 __all__ = ["Dissection", "DissectionComparison"]
@@ -159,6 +160,34 @@ class Dissection(Result):
         rows = np.flatnonzero(self.detects & (self.best == self.concepts.index(concept)))
         rows = rows[np.argsort(-self.score[rows], kind="stable")]
         return tuple((self.layers[self.layer[k]], int(self.unit[k]), float(self.score[k])) for k in rows)
+
+    def region(self, layer: str, unit: int, place: int, size: tuple[int, int]) -> Array:
+        """Where a unit is on in one of the images that drive it most: above its threshold, enlarged bilinearly.
+
+        Parameters
+        ----------
+        layer, unit
+            Which unit.
+        place
+            Which of those images, from 0, the strongest.
+        size
+            Height and width to enlarge to.
+
+        Returns
+        -------
+        numpy.ndarray
+            True and false, shape ``size``.
+        """
+        row = self.row_of(layer, unit)
+        on: Array = enlarged(self.maps[layer][unit, place], size) > self.activation_thresholds[row]
+        return on
+
+    def thumbnail(self, image: int) -> Array | None:
+        """An image as people see it, shape ``(h, w, 3)``, uint8; ``None`` if the result does not hold it."""
+        if self.thumbnails is None or self.thumbnail_images is None:
+            return None
+        places = np.flatnonzero(self.thumbnail_images == image)
+        return self.thumbnails[places[0]] if len(places) else None
 
     def duplicates(self, layer: str | None = None) -> dict[str, tuple[tuple[str, int], ...]]:
         """Concepts that several units of one layer detect, with those units."""

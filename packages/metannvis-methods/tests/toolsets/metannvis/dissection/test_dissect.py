@@ -294,6 +294,7 @@ def test_what_cannot_be_is_refused(network: Any) -> None:
         ({"images": np.full_like(SET.images, np.nan)}, "not finite"),
         ({"images": SET.images[:, :2]}, "does not run on inputs"),
         ({"images": []}, "there are no images"),
+        ({"preprocess": "imagenet"}, "this preprocessing cuts them"),
     ]
     for words, said in refused:
         given: dict[str, Any] = {"layers": "units", "images": SET.images, "concepts": MASKS, **words}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metannvis_methods import ClassConcepts, EmbeddingConcepts, Segmentations
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.toolsets.metannvis.dissection.enlarge import enlarged
+from metannvis_methods.results.enlarge import enlarged
 from metannvis_methods.toolsets.metannvis.dissection.similarity import soft_wpmi
 from metannvis_methods.toolsets.metannvis.dissection.top_share import TopShare
 from metannvis_translate.frameworks.requirements import require

@@ -129,6 +129,10 @@ def dissect(
             f"{type(concepts).__name__}"
         )
     words = Words(preprocess=preprocess, progress=progress, seed=seed).checked()
+    if by_mask and words.preprocess is not None and words.preprocess.crop:
+        raise InvalidArgumentError(
+            "masks lie over whole images, and this preprocessing cuts them: take Preprocessing(…, crop=False)"
+        )
     source = model.source if isinstance(model, Translation) else open_source(model, dict(load or {}), progress)
     framework = detect_framework(source)
     adapter = adapter_for(framework)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.results.enlarge import enlarged
 from metannvis_methods.toolsets.metannvis.dissection.concepts import ImageConcepts
-from metannvis_methods.toolsets.metannvis.dissection.enlarge import enlarged
 from metannvis_methods.toolsets.metannvis.dissection.units import Layer
 
 __all__ = ["Overlaps"]
