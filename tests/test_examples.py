@@ -21,6 +21,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
         "--epochs 1 --masks 2 --copies 1",
         ("figure_prediction.png", "figure_noise.png", "figure_calibration.png"),
     ),
+    "dissection": ("--pictures 12", ("figure_units.png", "figure_two.png")),
     "concepts": ("--epochs 4 --repeats 1", ()),
     "cifar10": ("--weights none --steps 2 --classes 2", ("figure_classes.png",)),
     "imagenet": ("--library keras --weights none --size 64 --steps 4", ()),
