@@ -17,6 +17,11 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "propagation": ("--epochs 1", ()),
     "surrogates": ("--epochs 1 --samples 60 --cells 3", ()),
     "layers_and_neurons": ("--epochs 1 --steps 4", ("figure_neuron.png",)),
+    "uncertainty": (
+        "--epochs 1 --masks 2 --copies 1",
+        ("figure_prediction.png", "figure_noise.png", "figure_calibration.png"),
+    ),
+    "dissection": ("--pictures 12", ("figure_units.png", "figure_two.png")),
     "concepts": ("--epochs 4 --repeats 1", ()),
     "images_of_digits": ("--epochs 1 --steps 2", ()),
     "cifar10": ("--weights none --steps 2 --classes 2", ("figure_classes.png",)),

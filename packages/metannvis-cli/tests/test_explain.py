@@ -209,3 +209,23 @@ def test_device_and_half_precision(metannvis, models, tmp_path):
     assert (cpu.record.words["device"], half.record.words["autocast"]) == ("cpu", True)
     said = metannvis(*common, "--device", "cuda:5", code=1).stderr
     assert "--device cuda:5 is not there; there is cpu" in said
+
+
+def test_an_explanation_over_dropout_masks(metannvis, tmp_path, models):
+    from metannvis_methods import Explanation
+    from metannvis_translate import save_model
+    from metannvis_translate.frameworks.requirements import require
+
+    layers = require("keras").layers
+    parts = [layers.Flatten(), layers.Dropout(0.3), layers.Dense(4)]
+    save_model(require("keras").Sequential([require("keras").Input((6, 5, 3)), *parts]), tmp_path / "net.keras")
+    common = ("explain", tmp_path / "net.keras", "-m", "saliency", "--toolset", "captum", "-i", models / "keras.npy")
+    words = ("-t", 1, "--uncertainty", "mc-dropout:4", "--seed", 1, "--output", tmp_path / "e.npz")
+    said = metannvis(*common, *words, "--output", tmp_path / "e.png").stdout
+    assert "over 4 dropout masks" in said
+    found = Explanation.load(tmp_path / "e.npz")
+    assert found.deviation.shape == found.values.shape == (2, 6, 5, 3)
+    assert found.deviation.max() > 0
+    exported = ("explain", models / "net.pt2", "-m", "saliency", "--toolset", "captum", "-i", models / "torch.npy")
+    stderr = metannvis(*exported, "--uncertainty", "mc-dropout", code=1).stderr
+    assert "nothing in the model drops" in stderr

@@ -14,6 +14,7 @@ import warnings
 import pytest
 from click.testing import CliRunner
 from metannvis_cli.main import COMMANDS, cli
+from metannvis_methods.examples.concepts import shapes, write_broden
 
 #: What the examples are about, as the models of the tests have it.
 TABLES = ("methods", "layers")
@@ -31,6 +32,7 @@ def examples(command):
 def examples_folder(models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     shutil.copytree(models, folder / "here")
+    write_broden(folder / "here/shapes", shapes(0, count=6))
     return folder / "here"
 
 

@@ -100,6 +100,8 @@ ROWS: list[tuple[list[str], str]] = [
     ([*SALIENCY, "--value-range", "1", "0"], "--value-range is (low, high) with low below high"),
     ([*SALIENCY, "--value-range", "1"], "requires 2 arguments"),
     ([*SALIENCY, "--noise", "loud"], "KIND[:SAMPLES[:STDEV]]"),
+    ([*SALIENCY, "--uncertainty", "loud"], "mc-dropout[:SAMPLES]"),
+    ([*SALIENCY, "--uncertainty", "mc-dropout:1"], "samples is a whole number of at least 2"),
     ([*SALIENCY, "--noise", "smoothgrad:0"], "samples is a whole number of at least 1"),
     ([*SALIENCY, "--noise", "smoothgrad:2:x"], "KIND[:SAMPLES[:STDEV]]"),
     ([*SALIENCY, "--seed", "-1"], "-1 is not in the range x>=0"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from metannvis_methods import (
     DeadlineError,
+    MCDropout,
     PendingExplanation,
     SmoothGrad,
     compare,
@@ -32,9 +33,10 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.fc, self.side = nn.Conv2d(3, 4, 3), nn.Linear(4, 3), nn.Linear(4, 2)
+        self.dropout = nn.Dropout(0.2)
 
     def forward(self, x: Any) -> Any:
-        y = torch.tanh(self.conv(x)).mean((2, 3))
+        y = self.dropout(torch.tanh(self.conv(x)).mean((2, 3)))
         return {"main": torch.softmax(self.fc(y), 1), "side": self.side(y)}
 
 
@@ -50,6 +52,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "logits": {"logits": True},
     "labels": {"labels": ["a", "b", "c"]},
     "noise": {"noise": SmoothGrad(3, 0.1), "seed": 3},
+    "uncertainty": {"uncertainty": MCDropout(3), "seed": 3},
     "batch_size": {"batch_size": 1},
     "device": {"device": "cpu"},
     "autocast": {"autocast": True},

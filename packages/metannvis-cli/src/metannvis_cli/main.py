@@ -22,6 +22,7 @@ COMMANDS = (
     "layers",
     "explain",
     "visualize",
+    "dissect",
     "compare",
     "evaluate",
     "translate",

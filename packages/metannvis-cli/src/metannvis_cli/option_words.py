@@ -26,6 +26,7 @@ WORDS = {
     "device": "--device",
     "autocast": "--autocast",
     "noise": "--noise",
+    "uncertainty": "--uncertainty",
     "unfit": "--unfit",
     "deadline": "--deadline",
     "logits": "--logits",

@@ -51,6 +51,10 @@ def as_text(result: Any, files: Sequence[Path], shown: str = "") -> str:
         lines.append(f"values {axes} {tuple(array.shape)}, {span}")
     if hasattr(result, "objectives"):
         lines += [_made(result, k) for k in range(min(MOST, len(result.scores)))]
+    masks = _over_masks(result)
+    if masks:
+        sizes = "; ".join(f"{row['mean']:.4g}, {row['max']:.4g} at most" for row in masks["deviation"])
+        lines.append(f"over {masks['masks']} dropout masks, deviation {sizes}")
     if result.convergence_delta is not None and result.convergence_delta.size:
         lines.append(f"convergence delta at most {abs(result.convergence_delta).max():.2e}")
     lines += [f"wrote {path}" for path in files]
@@ -108,6 +112,7 @@ def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = (), name
             }
             for axes, array in _parts(result)
         ],
+        **_over_masks(result),
         "translation": None if result.translation is None else dict(result.translation),
         "convergence_delta": None if result.convergence_delta is None else result.convergence_delta.tolist(),
         "output": result.output,
@@ -120,6 +125,16 @@ def as_dict(result: Any, files: Sequence[Path], inputs: Sequence[str] = (), name
         "files": [str(path) for path in files],
         "repeat": _repeat(result, inputs),
     }
+
+
+def _over_masks(result: Any) -> dict[str, Any]:
+    """Number of dropout masks and the deviation over them; empty if there were none."""
+    if result.deviation is None:
+        return {}
+    words = {} if result.record is None else result.record.words
+    parts = result.deviation if isinstance(result.deviation, tuple) else (result.deviation,)
+    rows = [{"mean": float(sd.mean()), "max": float(sd.max())} for sd in parts if sd is not None and sd.size]
+    return {"masks": words["uncertainty"].samples if "uncertainty" in words else None, "deviation": rows}
 
 
 def failed(request: Request, inputs: InputSet, error: str | None) -> dict[str, Any]:

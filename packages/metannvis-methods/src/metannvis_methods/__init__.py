@@ -48,27 +48,49 @@ from metannvis_methods.registry.table import (
 )
 from metannvis_methods.registry.toolset import Job, MethodCall, MethodOutput, Outcome, Toolset
 from metannvis_methods.results.agreement import Agreement, ScoreBoard
+from metannvis_methods.results.calibration import Calibration
 from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.dissection import Dissection, DissectionComparison
 from metannvis_methods.results.evaluation import Evaluation
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.image_optimization import ImageOptimization
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.vocabulary import Preprocessing, SegmentationTarget, SmoothGrad
+from metannvis_methods.results.uncertain_prediction import UncertainPrediction
+from metannvis_methods.toolsets.metannvis.dissection.broden import read_broden
+from metannvis_methods.toolsets.metannvis.dissection.concepts import (
+    ClassConcepts,
+    EmbeddingConcepts,
+    ImageConcepts,
+    Segmentations,
+)
+from metannvis_methods.toolsets.metannvis.dissection.dissect import dissect
+from metannvis_methods.toolsets.metannvis.uncertainty.calibrate import calibration, fit_temperature
+from metannvis_methods.toolsets.metannvis.uncertainty.evidential import evidential_loss, predict_evidential
+from metannvis_methods.toolsets.metannvis.uncertainty.mc_dropout import predict_uncertain
+from metannvis_methods.vocabulary import EvidenceTarget, MCDropout, Preprocessing, SegmentationTarget, SmoothGrad
 
 __all__ = [
     "Agreement",
     "Argument",
+    "Calibration",
     "ChoiceWarning",
+    "ClassConcepts",
     "Comparison",
     "Crops",
     "DeadlineError",
+    "Dissection",
+    "DissectionComparison",
+    "EmbeddingConcepts",
     "Evaluation",
+    "EvidenceTarget",
     "Explanation",
     "FixedBatchWarning",
     "GradientWarning",
+    "ImageConcepts",
     "ImageOptimization",
     "Job",
     "LayerChoiceWarning",
+    "MCDropout",
     "MethodCall",
     "MethodChoiceWarning",
     "MethodOutput",
@@ -84,9 +106,11 @@ __all__ = [
     "Preprocessing",
     "ScoreBoard",
     "SegmentationTarget",
+    "Segmentations",
     "SmoothGrad",
     "Toolset",
     "ToolsetError",
+    "UncertainPrediction",
     "UnfitError",
     "UnfitWarning",
     "UnknownMethodError",
@@ -94,19 +118,26 @@ __all__ = [
     "UnknownToolsetError",
     "__version__",
     "agreement",
+    "calibration",
     "compare",
     "describe_method",
     "describe_metric",
+    "dissect",
     "evaluate",
+    "evidential_loss",
     "explain",
     "explain_many",
     "find_methods",
     "find_metric",
     "finish_execution_with_layer",
+    "fit_temperature",
     "list_methods",
     "list_metrics",
     "perform_attribution",
     "perform_feature_visualization",
+    "predict_evidential",
+    "predict_uncertain",
+    "read_broden",
     "register_method",
     "register_metric",
     "register_toolset",

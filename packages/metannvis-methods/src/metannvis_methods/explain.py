@@ -25,7 +25,7 @@ from metannvis_methods.running.sharing import recalled, sharing
 from metannvis_methods.running.streams import batches, is_stream, told_in_time
 from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
-from metannvis_methods.vocabulary import SmoothGrad
+from metannvis_methods.vocabulary import MCDropout, SmoothGrad
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -55,6 +55,7 @@ def explain(
     preprocess: Any = None,
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
+    uncertainty: MCDropout | str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
     device: Any = None,
@@ -138,6 +139,9 @@ def explain(
     noise
         A :class:`SmoothGrad`, or ``"smoothgrad"``, ``"smoothgrad_sq"``, ``"vargrad"``: the method over noisy copies of the
         inputs.
+    uncertainty
+        An :class:`MCDropout`, or ``"mc_dropout"``: the method once for each of so many dropout masks, each the same for input
+        and baseline. ``values`` are the mean, and the result has a ``deviation`` and a ``coefficient_of_variation``.
     seed
         Makes random methods repeatable. The caller's own generators are left as they were.
     batch_size

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.evidence import EVIDENCE, largest
 
-__all__ = ["NOISE_KINDS", "WORDS", "Preprocessing", "SegmentationTarget", "SmoothGrad"]
+__all__ = ["NOISE_KINDS", "WORDS", "EvidenceTarget", "MCDropout", "Preprocessing", "SegmentationTarget", "SmoothGrad"]
 
 REDUCTIONS = ("sum", "mean", "count")
 
@@ -85,6 +86,66 @@ class SmoothGrad:
             raise InvalidArgumentError(f"noise: stdev is a number of at least 0, not {self.stdev!r}")
         if self.kind not in NOISE_KINDS:
             raise InvalidArgumentError(f"noise: kind is one of {', '.join(NOISE_KINDS)}, not {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class MCDropout:
+    """Dropout at the time of prediction: a network once for each of so many masks (Gal & Ghahramani, 2016, arXiv:1506.02142).
+
+    Only what drops is active. A mask is one thinned network, the same for every sample, input and baseline.
+
+    Attributes
+    ----------
+    samples
+        Masks, at least 2.
+    """
+
+    samples: int = 50
+
+    def __post_init__(self) -> None:
+        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
+            raise InvalidArgumentError(f"MCDropout: samples is a whole number of at least 2, not {self.samples!r}")
+
+
+@dataclass(frozen=True)
+class EvidenceTarget:
+    """The evidence for a class of an evidential head, as a target: relevance starts from it (Sensoy et al., 2018).
+
+    Attributes
+    ----------
+    class_
+        Index of the class; ``None``: that with most evidence, for each sample.
+    evidence
+        What makes evidence of the output: ``"relu"``, ``"softplus"`` or ``"exp"``.
+    """
+
+    class_: int | None = None
+    evidence: str = "relu"
+
+    def __post_init__(self) -> None:
+        if self.evidence not in EVIDENCE:
+            raise InvalidArgumentError(
+                f"EvidenceTarget: evidence is one of {', '.join(EVIDENCE)}, not {self.evidence!r}"
+            )
+        whole = isinstance(self.class_, (int, np.integer)) and not isinstance(self.class_, bool)
+        if self.class_ is not None and not whole:
+            raise InvalidArgumentError(f"EvidenceTarget: class_ is the index of a class, or None, not {self.class_!r}")
+
+    def __call__(self, output: Any) -> Any:
+        """Evidence of each sample, shape ``(N,)``, of an output of shape ``(N, classes)``, a tensor of any framework."""
+        found = EVIDENCE[self.evidence](output)
+        if len(output.shape) != 2 or (
+            self.class_ is not None and not -output.shape[1] <= self.class_ < output.shape[1]
+        ):
+            raise InvalidArgumentError(
+                f"EvidenceTarget: class {self.class_} of an output of shape {tuple(output.shape)}, which is (N, classes)"
+            )
+        if self.class_ is not None:
+            return found[:, int(self.class_)]
+        return largest(found)
+
+    def __str__(self) -> str:
+        return "evidence of " + ("the class with most" if self.class_ is None else f"class {self.class_}")
 
 
 #: Ways to bring an image to another size, by Pillow's names.
@@ -171,4 +232,6 @@ def _numbers(value: Any, name: str) -> tuple[float, ...]:
 
 
 #: Classes of the vocabulary, by the names under which files hold them.
-WORDS: dict[str, type] = {cls.__name__: cls for cls in (Preprocessing, SegmentationTarget, SmoothGrad)}
+WORDS: dict[str, type] = {
+    cls.__name__: cls for cls in (EvidenceTarget, MCDropout, Preprocessing, SegmentationTarget, SmoothGrad)
+}

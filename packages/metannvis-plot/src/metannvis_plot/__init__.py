@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metannvis_plot.channel_grids import channel_grid
     from metannvis_plot.comparisons import comparison
     from metannvis_plot.dispatch import plot
+    from metannvis_plot.dissections import dissection, dissection_comparison, dissection_units
     from metannvis_plot.optimizations import optimization
     from metannvis_plot.overlays import overlay, overview
     from metannvis_plot.pictures import heatmap, images
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from metannvis_plot.scores import agreement, evaluation, score_board
     from metannvis_plot.series import bars, curve, tokens
     from metannvis_plot.texts import text
+    from metannvis_plot.uncertainties import reliability, spread, uncertain_prediction
     from metannvis_plot.volumes import volume
 
 # No module is named after a function of this table (hence `comparisons`, `reports`): importing a submodule sets an
@@ -34,6 +36,9 @@ _HOME = {
     "channel_grid": "channel_grids",
     "comparison": "comparisons",
     "curve": "series",
+    "dissection": "dissections",
+    "dissection_comparison": "dissections",
+    "dissection_units": "dissections",
     "evaluation": "scores",
     "grid": "result_grids",
     "heatmap": "pictures",
@@ -42,10 +47,13 @@ _HOME = {
     "overlay": "overlays",
     "overview": "overlays",
     "plot": "dispatch",
+    "reliability": "uncertainties",
     "report": "reports",
     "score_board": "scores",
+    "spread": "uncertainties",
     "text": "texts",
     "tokens": "series",
+    "uncertain_prediction": "uncertainties",
     "volume": "volumes",
 }
 
@@ -56,6 +64,9 @@ __all__ = [
     "channel_grid",
     "comparison",
     "curve",
+    "dissection",
+    "dissection_comparison",
+    "dissection_units",
     "evaluation",
     "grid",
     "heatmap",
@@ -64,10 +75,13 @@ __all__ = [
     "overlay",
     "overview",
     "plot",
+    "reliability",
     "report",
     "score_board",
+    "spread",
     "text",
     "tokens",
+    "uncertain_prediction",
     "volume",
 ]
 

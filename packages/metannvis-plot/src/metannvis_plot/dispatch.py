@@ -14,15 +14,17 @@ from metannvis_translate.errors import InvalidArgumentError, near_misses
 
 from metannvis_plot.channel_grids import channel_grid
 from metannvis_plot.comparisons import comparison
+from metannvis_plot.dissections import dissection, dissection_comparison, dissection_units
 from metannvis_plot.optimizations import is_optimization, optimization
 from metannvis_plot.options import PlotOptions
 from metannvis_plot.overlays import overlay, overview
 from metannvis_plot.pictures import heatmap, images
 from metannvis_plot.result_grids import grid
-from metannvis_plot.scores import agreement, evaluation, is_agreement, is_evaluation, is_score_board, score_board
+from metannvis_plot.scores import agreement, evaluation, score_board
 from metannvis_plot.series import bars, curve, tokens
 from metannvis_plot.subjects import Subject, input_sample, is_comparison, is_explanation, subjects
 from metannvis_plot.texts import text
+from metannvis_plot.uncertainties import reliability, spread, uncertain_prediction
 from metannvis_plot.volumes import volume
 
 KINDS: dict[str, Callable[..., Figure]] = {
@@ -42,11 +44,15 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "tokens": tokens,
     "text": text,
 }
-#: Figures of scores, each of the results that it is named after.
-SCORES: dict[str, Callable[..., Figure]] = {
-    "evaluation": evaluation,
-    "agreement": agreement,
-    "score_board": score_board,
+#: Figures of results of a type of their own, by what the type says of itself (``figure``); the first is drawn unless asked.
+OWN_KINDS: dict[str, dict[str, Callable[..., Figure]]] = {
+    "uncertain_prediction": {"uncertain_prediction": uncertain_prediction},
+    "reliability": {"reliability": reliability},
+    "dissection": {"dissection": dissection, "units": dissection_units},
+    "dissection_comparison": {"dissection_comparison": dissection_comparison},
+    "evaluation": {"evaluation": evaluation},
+    "agreement": {"agreement": agreement},
+    "score_board": {"score_board": score_board},
 }
 _SERIES = {"signal": "curve", "tokens": "tokens", "features": "bars"}
 # An image has at most this many channels; values with more are those of a layer.
@@ -64,13 +70,14 @@ def plot(
 ) -> Figure:
     """Draw a result, or an array with `axes`, as what suits it.
 
-    Without `kind`: a comparison, or a list of results of one method, with difference panels; a dict of results, such as
-    those of several layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as
-    images, with those of the way and the losses where a result has them, and several such results a row each; values of a
-    layer with many channels as a grid of channels; volumes as slices and projections; other values over
-    an image as input, heat map and overlay side by side, or the heat map alone if there is no image or only one panel
-    (`ax`); signals as lines, features as bars, tokens as bars or, with `names`, as text; evaluations, agreements and score
-    boards as bars.
+    Without `kind`: results of a type of their own (uncertain predictions, calibration, dissections, evaluations,
+    agreements, score boards) as the figure of that type; an explanation over dropout masks as mean and spread; a
+    comparison, or a list of results of one method, with difference panels; a dict of results, such as those of several
+    layers, or a list of several methods, layers or targets, as a grid; images of feature visualisation as images, with
+    those of the way and the losses where a result has them, and several such results a row each; values of a layer with
+    many channels as a grid of channels; volumes as slices and projections; other values over an image as input, heat map
+    and overlay side by side, or the heat map alone if there is no image or only one panel (`ax`); signals as lines,
+    features as bars, tokens as bars or, with `names`, as text.
 
     Parameters
     ----------
@@ -99,20 +106,19 @@ def plot(
         If the result cannot be drawn so, or the figure has no such option.
     """
     words: dict[str, Any] = dict(options)
+    own = own_kinds(result)
+    if own:
+        kind = kind or next(iter(own))
+        given = {"sample": sample, "path": path, "ax": ax}
+        words |= {name: value for name, value in given.items() if value is not None}
+        return _draw(own, kind, words)(result, **words)
+    if getattr(result, "deviation", None) is not None and ax is None and kind in (None, "spread"):
+        words |= {name: value for name, value in {"sample": sample, "path": path}.items() if value is not None}
+        return spread(result, **words)
     if kind is None:
         kind = choose_kind(result, single_panel=ax is not None, named="names" in words, **_only(words, subjects))
-    if kind not in KINDS and kind not in SCORES:
-        raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(KINDS)}")
-    if (kind in SCORES) != (_scored(result) is not None):
-        what = f"an {_scored(result)} is drawn as one" if _scored(result) else "a figure of scores is of an evaluation"
-        raise InvalidArgumentError(f"{what}: there is no kind {kind!r} of it")
-    draw = SCORES[kind] if kind in SCORES else KINDS[kind]
+    draw = _draw(KINDS, kind, words)
     known = inspect.signature(draw).parameters
-    for name in words:
-        if name not in known:
-            close = near_misses(name, known)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(list(known)[1:])}"
-            raise InvalidArgumentError(f"a figure of kind {kind!r} has no option {name!r}: {hint}")
     if ax is not None:
         if "ax" not in known:
             raise InvalidArgumentError(f"a figure of kind {kind!r} has several panels and takes no ax=")
@@ -120,15 +126,42 @@ def plot(
     return draw(result, sample=sample, path=path, **words)
 
 
+def _draw(kinds: Mapping[str, Callable[..., Figure]], kind: str, words: Mapping[str, Any]) -> Callable[..., Figure]:
+    """The function that draws a kind of figure, which has all these options.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such kind, or it has no such option.
+    """
+    if kind not in kinds:
+        raise InvalidArgumentError(f"there is no kind {kind!r}; there is {', '.join(kinds)}")
+    draw = kinds[kind]
+    known = inspect.signature(draw).parameters
+    for name in words:
+        if name not in known:
+            close = near_misses(name, known)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(list(known)[1:])}"
+            raise InvalidArgumentError(f"a figure of kind {kind!r} has no option {name!r}: {hint}")
+    return draw
+
+
 def options_of(kind: str) -> tuple[str, ...]:
     """Names of the options that figures of a kind have."""
-    return tuple(inspect.signature(KINDS[kind] if kind in KINDS else SCORES[kind]).parameters)[1:]
+    draw = next(kinds[kind] for kinds in (KINDS, *OWN_KINDS.values()) if kind in kinds)
+    return tuple(inspect.signature(draw).parameters)[1:]
+
+
+def own_kinds(result: Any) -> Mapping[str, Callable[..., Figure]]:
+    """Figures that are of results of this type alone."""
+    return OWN_KINDS.get(str(getattr(type(result), "figure", "")), {})
 
 
 def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False, **options: Any) -> str:
     """The kind of figure that suits a result; options are those of :func:`~metannvis_plot.subjects.subjects`."""
-    if (scored := _scored(result)) is not None:
-        return scored
+    own = own_kinds(result)
+    if own:
+        return next(iter(own))
     held = list(result.values()) if isinstance(result, Mapping) else result
     if isinstance(held, list | tuple) and held and all(map(is_optimization, held)):
         return "optimization"
@@ -160,12 +193,6 @@ def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False,
     if len(found) == 1 and found[0].values.size("D") > 1:
         return "volume"
     return "overview" if all(_over_image(subject) for subject in found) else "heatmap"
-
-
-def _scored(result: Any) -> str | None:
-    """Which figure of scores a result is drawn as, if it holds any."""
-    known = {"evaluation": is_evaluation, "agreement": is_agreement, "score_board": is_score_board}
-    return next((kind for kind, holds in known.items() if holds(result)), None)
 
 
 def _several(result: Any) -> bool:

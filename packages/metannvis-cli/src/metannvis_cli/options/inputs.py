@@ -16,7 +16,7 @@ from metannvis_cli.options.values import shape_of
 if TYPE_CHECKING:
     from metannvis_methods.vocabulary import Preprocessing
 
-__all__ = ["InputOptions", "input_options"]
+__all__ = ["InputOptions", "input_options", "preprocess_option"]
 
 
 def known_preprocessing(text: str | None) -> str | None:
@@ -86,6 +86,20 @@ class InputOptions:
         return dataclasses.replace(known, **{name: value for name, value in said.items() if value is not None})
 
 
+preprocess_option = click.option(
+    "--preprocess",
+    "--scale",
+    "preprocess",
+    metavar="NAME|FILE",
+    shell_complete=completion.presets,
+    callback=lambda ctx, param, value: known_preprocessing(value),
+    help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
+    "(imagenet-torch) that data set's mean 0 and deviation 1, of the middle of the image, imagenet-caffe (ResNet50, VGG16 "
+    "of Keras) its mean 0, blue first, none 0…255; or a .json file with mean, std, range or divisor, order, size, crop, or "
+    "as timm, torchvision and Hugging Face write it. Default: what the model's file, MODEL.preprocess.json or its first "
+    "layers say, else unit; it is told. Arrays stay as they are.",
+)
+
 input_options = as_one(
     "inputs",
     InputOptions,
@@ -99,19 +113,7 @@ input_options = as_one(
         "files are explained one by one. Several make a batch, unless --output is a folder. FILE[3] and FILE[0:10] are samples "
         "of a file, FILE[name] is an array of an .npz. NAME says which input of a model with several.",
     ),
-    click.option(
-        "--preprocess",
-        "--scale",
-        "preprocess",
-        metavar="NAME|FILE",
-        shell_complete=completion.presets,
-        callback=lambda ctx, param, value: known_preprocessing(value),
-        help="What the network was trained to get of an image's pixels: unit 0…1, symmetric (imagenet-tf) −1…1, imagenet "
-        "(imagenet-torch) that data set's mean 0 and deviation 1, of the middle of the image, imagenet-caffe (ResNet50, VGG16 "
-        "of Keras) its mean 0, blue first, none 0…255; or a .json file with mean, std, range or divisor, order, size, crop, or "
-        "as timm, torchvision and Hugging Face write it. Default: what the model's file, MODEL.preprocess.json or its first "
-        "layers say, else unit; it is told. Arrays stay as they are.",
-    ),
+    preprocess_option,
     click.option(
         "--crop/--no-crop",
         default=None,

@@ -37,6 +37,8 @@ class VocabularyOptions:
         Black and white.
     noise
         A kind, samples, a standard deviation.
+    uncertainty
+        A kind, samples.
     device, autocast
         Where the method runs, and in which half precision.
     deadline
@@ -55,6 +57,7 @@ class VocabularyOptions:
     data: Path | None = None
     value_range: tuple[float, float] | None = None
     noise: str | None = None
+    uncertainty: str | None = None
     device: str | None = None
     autocast: str | None = None
     deadline: float | None = None
@@ -87,6 +90,8 @@ class VocabularyOptions:
             found["value_range"] = self.value_range
         if self.noise is not None:
             found["noise"] = _noise(self.noise)
+        if self.uncertainty is not None:
+            found["uncertainty"] = _uncertainty(self.uncertainty)
         return found
 
     def aimed(self, target: Any) -> Any:
@@ -151,6 +156,11 @@ OPTIONS: Mapping[str, Function] = {
         "--noise",
         metavar="KIND[:SAMPLES[:STDEV]]",
         help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
+    ),
+    "uncertainty": click.option(
+        "--uncertainty",
+        metavar="mc-dropout[:SAMPLES]",
+        help="The method once for each of so many dropout masks: mean and standard deviation; 50 by default.",
     ),
     "device": click.option(
         "--device", metavar="NAME", help="Where the method runs: cpu, cuda:0; default: where the model is."
@@ -222,6 +232,21 @@ def _noise(text: str) -> Any:
     except (ValueError, InvalidArgumentError) as error:
         raise click.BadParameter(
             f"{text!r} has to read KIND[:SAMPLES[:STDEV]], KIND one of {NOISE}: {error}", param_hint="--noise"
+        ) from error
+
+
+def _uncertainty(text: str) -> Any:
+    from metannvis_methods import MCDropout
+    from metannvis_methods.errors import InvalidArgumentError
+
+    kind, _, number = text.partition(":")
+    try:
+        if kind.casefold().replace("_", "-") != "mc-dropout":
+            raise ValueError(f"{kind!r} is not mc-dropout")
+        return MCDropout(int(number)) if number else MCDropout()
+    except (ValueError, InvalidArgumentError) as error:
+        raise click.BadParameter(
+            f"{text!r} has to read mc-dropout[:SAMPLES]: {error}", param_hint="--uncertainty"
         ) from error
 
 

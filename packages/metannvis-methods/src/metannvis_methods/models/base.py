@@ -20,6 +20,7 @@ from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.models.dropout import DropoutMask, DropoutMasks, DropoutSite
 from metannvis_methods.models.view import View
 
 __all__ = ["Listener", "ModelAdapter"]
@@ -74,6 +75,8 @@ class ModelAdapter:
         Why there is no half precision beside the one that a model is made in; empty if there is.
     has_tensors
         Whether a caller's function of an output gets a tensor of this framework; else of the one that runs.
+    no_dropout
+        Why :meth:`dropout_sites` found none, and what to do.
     tells_passes
         Whether :meth:`overhearing` tells of each pass through a model.
     """
@@ -85,6 +88,10 @@ class ModelAdapter:
     has_tensors: bool = True
     no_autocast: str = "It has no half precision but that of the model"
     tells_passes: bool = False
+    no_dropout: str = (
+        "nothing in the model drops: it has no dropout layer (or function) whose rate is above 0, or none that Python runs, "
+        "as in an exported program"
+    )
 
     def is_model(self, model: Any) -> bool:
         """Whether toolkits of this framework can use the object as it is."""
@@ -307,6 +314,26 @@ class ModelAdapter:
     def own_generators(self, model: Any, seed: int | None) -> Callable[[], None]:
         """What brings the random generators that layers have of their own to where a seed says, or to where they are now."""
         return lambda: None
+
+    def dropout_sites(self, model: Any, inputs: Sequence[Any]) -> tuple[DropoutSite, ...]:
+        """Where a model drops at random when it is trained, seen by running it on the first sample; the model is guarded."""
+        return ()
+
+    def dropout_left_off(self, model: Any) -> list[str]:
+        """Layers that drop where :meth:`dropping` does not reach, for people."""
+        return []
+
+    def dropping(self, model: Any, masks: DropoutMasks) -> AbstractContextManager[Any]:
+        """Inside, the model that is given drops by the masks that are in force, and nothing else of it trains."""
+        return nullcontext(model)
+
+    def maskable(self, model: Any, layer: Any) -> Any:
+        """The layer, or one in its stead, whose output :meth:`masking` may mask; the model was made for that."""
+        return layer
+
+    def masking(self, layers: Sequence[tuple[Any, Callable[[], DropoutMask | None]]]) -> AbstractContextManager[None]:
+        """Inside, what each layer returns is dropped from by the mask that its function gives."""
+        raise InvalidArgumentError("layers of this framework cannot be made to drop")
 
     def structure(self, model: Any) -> Hashable:
         """What decides which layers run and what their axes mean, cheap to tell; ``None`` if it cannot be told."""

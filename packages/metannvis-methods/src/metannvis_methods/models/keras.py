@@ -17,17 +17,11 @@ from metannvis_translate.frameworks.keras import flatten_model, framework
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
-from metannvis_methods.models.base import Array, ModelAdapter
+from metannvis_methods.models.base import Array
+from metannvis_methods.models.keras_dropout import KerasDropout
 from metannvis_methods.models.keras_leading import leading_values
-from metannvis_methods.models.keras_state import (
-    fingerprint_of,
-    layers_of,
-    own_generators_of,
-    paths,
-    state_of,
-    variables,
-)
-from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
+from metannvis_methods.models.keras_state import fingerprint_of, layers_of, own_generators_of, state_of, variables
+from metannvis_methods.models.keras_view import before_probabilities, layer_paths, operations, viewed
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
 
@@ -44,7 +38,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-class KerasAdapter(ModelAdapter):
+class KerasAdapter(KerasDropout):
     """Keras 3 models on TensorFlow."""
 
     key = "tensorflow"
@@ -79,7 +73,7 @@ class KerasAdapter(ModelAdapter):
 
     def layer_name(self, model: Any, layer: Any) -> str:
         """Path of a layer of the model, nested ones included."""
-        by_path = dict(paths(model))
+        by_path = dict(layer_paths(model))
         for path, known in by_path.items():
             if known is layer:
                 return path
@@ -243,7 +237,7 @@ class KerasAdapter(ModelAdapter):
 
     def structure(self, model: Any) -> Hashable:
         """Layers by identity."""
-        return tuple((path, id(layer)) for path, layer in paths(model)) or None
+        return tuple((path, id(layer)) for path, layer in layer_paths(model)) or None
 
     def state(self, model: Any) -> Callable[[], None]:
         """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""

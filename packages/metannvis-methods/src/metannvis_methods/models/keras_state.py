@@ -16,8 +16,9 @@ from tensorflow.python.ops.gen_resource_variable_ops import (
 
 from metannvis_methods.models.base import Array
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
+from metannvis_methods.models.keras_view import layer_paths
 
-__all__ = ["fingerprint_of", "layers_of", "own_generators_of", "paths", "read", "state_of", "variables"]
+__all__ = ["fingerprint_of", "layers_of", "own_generators_of", "read", "state_of", "variables"]
 
 #: What Keras gives every layer.
 FRAMEWORK = frozenset(("build", "call_signature_parameters", "quantize"))
@@ -33,7 +34,7 @@ def fingerprint_of(model: Any) -> str | None:
     own, known = frozenset(map(id, weights)), dict[int, str]()
 
     def parts() -> Iterator[tuple[str, Array]]:
-        for path, layer in paths(model):
+        for path, layer in layer_paths(model):
             activation = getattr(layer, "activation", None)
             yield (
                 f"{path}|{type(layer).__name__}|{getattr(activation, '__name__', activation)}",
@@ -107,14 +108,6 @@ def own_generators_of(model: Any, seed: int | None) -> Callable[[], None]:
 def layers_of(model: Any) -> list[Any]:
     """Every layer of a Keras model, also those that other layers hold."""
     return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
-
-
-def paths(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Layers by their paths, each before those that it holds."""
-    for layer in getattr(model, "layers", ()):
-        path = f"{prefix}{layer.name}"
-        yield path, layer
-        yield from paths(layer, f"{path}/")
 
 
 def variables(model: Any) -> Iterator[Any]:

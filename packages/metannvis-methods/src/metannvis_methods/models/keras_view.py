@@ -13,7 +13,7 @@ from metannvis_methods.models.base import Array
 from metannvis_methods.models.scores import OutputScore
 from metannvis_methods.models.view import View
 
-__all__ = ["before_probabilities", "operations", "viewed"]
+__all__ = ["before_probabilities", "layer_paths", "operations", "viewed"]
 
 
 def operations(model: Any) -> Iterator[Any]:
@@ -21,6 +21,14 @@ def operations(model: Any) -> Iterator[Any]:
     for operation in getattr(model, "operations", None) or getattr(model, "layers", None) or ():
         yield operation
         yield from operations(operation)
+
+
+def layer_paths(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Layers of a model and of the models in it, by their paths."""
+    for layer in getattr(model, "layers", ()):
+        path = f"{prefix}{layer.name}"
+        yield path, layer
+        yield from layer_paths(layer, f"{path}/")
 
 
 def viewed(model: Any, view: View) -> Any:

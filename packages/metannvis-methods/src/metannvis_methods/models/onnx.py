@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_pieces, to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
+from metannvis_methods.models.dropout import DropoutMasks, DropoutSite
+from metannvis_methods.models.onnx_dropout import dropout_sites, dropping
 from metannvis_methods.models.onnx_leading import leading_values
 
 __all__ = ["adapter"]
@@ -22,6 +25,10 @@ class OnnxAdapter(ModelAdapter):
     key = "onnx"
     any_batch = False
     has_tensors = False
+    no_dropout = (
+        "the graph has no Dropout left: exporters leave it out for inference. Give the model that it was exported from, or "
+        "export it with its dropout (torch.onnx.export(..., training=torch.onnx.TrainingMode.TRAINING, dynamo=False))"
+    )
 
     def is_model(self, model: Any) -> bool:
         """No toolkit runs on one."""
@@ -87,6 +94,14 @@ class OnnxAdapter(ModelAdapter):
     def leading_values(self, model: Any, inputs: Sequence[Array], place: int) -> list[tuple[Array, Array | None]]:
         """Operator after operator."""
         return leading_values(model, [self.as_input(model, x, k) for k, x in enumerate(inputs)], place)
+
+    def dropout_sites(self, model: Any, inputs: Sequence[Any]) -> tuple[DropoutSite, ...]:
+        """Of the nodes that an exporter left in."""
+        return dropout_sites(model, inputs)
+
+    def dropping(self, model: Any, masks: DropoutMasks) -> AbstractContextManager[Any]:
+        """A graph with the masks in it."""
+        return dropping(model, masks)
 
     def fingerprint(self, model: Any) -> str | None:
         """Digest of the serialised model."""

@@ -23,15 +23,16 @@ from metannvis_translate.frameworks.torch import (
 
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import numbers, to_numpy
-from metannvis_methods.models.base import Array, Listener, ModelAdapter, logger
+from metannvis_methods.models.base import Array, Listener, logger
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
+from metannvis_methods.models.torch_dropout import TorchDropout
 from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_overhearing import overhearing
 from metannvis_methods.models.torch_state import fingerprint_of, state_of, structure_of
 from metannvis_methods.models.torch_taps import tapped
-from metannvis_methods.models.torch_view import ViewedModule
+from metannvis_methods.models.torch_view import InPieces, ViewedModule
 from metannvis_methods.models.view import View
 
 __all__ = ["adapter"]
@@ -39,26 +40,7 @@ __all__ = ["adapter"]
 AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 
 
-class InPieces(torch.nn.Module):
-    """A model that takes so many samples at a time, for any multiple of them."""
-
-    def __init__(self, model: torch.nn.Module, size: int, tell: Callable[[], None]) -> None:
-        super().__init__()
-        self.model, self.size, self.tell = model, size, tell
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """Piece after piece."""
-        count = inputs[0].shape[0]
-        if count <= self.size:
-            return self.model(*inputs)
-        self.tell()
-        parts = [self.model(*(x[start : start + self.size] for x in inputs)) for start in range(0, count, self.size)]
-        if isinstance(parts[0], torch.Tensor):
-            return torch.cat(parts)
-        return tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
-
-
-class TorchAdapter(ModelAdapter):
+class TorchAdapter(TorchDropout):
     """PyTorch modules."""
 
     key = "torch"

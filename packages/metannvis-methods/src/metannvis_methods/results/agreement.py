@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Agreement:
         The inputs, shape ``(N, places…, C)``; ``None`` if they are not known.
     """
 
+    figure: ClassVar[str] = "agreement"
     scores: Array
     first: Array
     second: Array
@@ -107,6 +108,7 @@ class ScoreBoard:
         As of an :class:`Agreement`.
     """
 
+    figure: ClassVar[str] = "score_board"
     rows: tuple[Mapping[str, Any], ...]
     threshold: str
     quantile: float

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError
@@ -54,6 +54,7 @@ class Evaluation:
         What was judged, one a method, ``None`` where it failed; not written to files.
     """
 
+    figure: ClassVar[str] = "evaluation"
     scores: Array
     methods: tuple[str, ...]
     metrics: tuple[str, ...]

@@ -83,6 +83,9 @@ class Explanation:
         What was told about the call or its result.
     record
         What the call was, for :meth:`rerun`.
+    deviation
+        With ``uncertainty=``, the standard deviation of the values over the dropout masks, in the form of ``values``, which are
+        the mean then. ``None`` otherwise.
     """
 
     values: Array | tuple[Array | None, ...]
@@ -106,6 +109,19 @@ class Explanation:
     record: Record | None = None
     output_axes: str | None = None
     region: Array | None = None
+    deviation: Array | tuple[Array | None, ...] | None = None
+
+    @property
+    def coefficient_of_variation(self) -> Array | tuple[Array | None, ...] | None:
+        """Standard deviation over the masks by the size of the mean; 0 where both are 0, infinite where the mean alone is.
+
+        ``None`` without ``uncertainty=``.
+        """
+        if self.deviation is None:
+            return None
+        pairs = zip(as_tuple(self.deviation), as_tuple(self.values), strict=True)
+        found = tuple(None if sd is None or mean is None else _relative(sd, mean) for sd, mean in pairs)
+        return found if isinstance(self.values, tuple) else found[0]
 
     @property
     def pictures(self) -> Array | tuple[Array, ...] | None:
@@ -156,7 +172,7 @@ class Explanation:
             meta["type"] = type(self).__name__
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if item.name in ("values", "inputs") and isinstance(value, tuple):
+            if item.name in ("values", "inputs", "deviation") and isinstance(value, tuple):
                 arrays |= {f"{item.name}_{k}": array for k, array in enumerate(value) if array is not None}
                 meta[f"{item.name}_count"] = len(value)
             elif isinstance(value, Record):
@@ -266,6 +282,10 @@ class Explanation:
                 continue
             low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
             rows.append(("values", f"{axes} {array.shape}, {array.dtype}, {low:.3g} … {high:.3g}"))
+        for sd, mean in zip(as_tuple(self.deviation), as_tuple(self.values), strict=False):
+            if sd is not None and mean is not None and sd.size:
+                size = float(np.abs(mean).mean())
+                rows.append(("over masks", f"mean deviation {float(sd.mean()):.3g}, mean size {size:.3g}"))
         if self.translation:
             worst = self.translation.get("outputs")
             how = "" if worst is None else f", outputs differ by {worst:.1e} at most"
@@ -315,6 +335,12 @@ def result_type(
         return cls
 
     return named
+
+
+def _relative(deviation: Array, mean: Array) -> Array:
+    sizes = np.abs(mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((sizes == 0) & (deviation == 0), 0.0, deviation / sizes)
 
 
 def said(prediction: Mapping[str, Any]) -> str:

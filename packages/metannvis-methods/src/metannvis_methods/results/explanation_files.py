@@ -68,6 +68,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "record": lambda value: isinstance(value, dict | NOTHING),
     "output_axes": lambda value: isinstance(value, str | NOTHING),
     "region": lambda value: value is None,
+    "deviation": lambda value: value is None,
 }
 NEEDED = ("axes", "method", "toolset", "framework", "kind")
 
@@ -108,7 +109,7 @@ def read_explanation(path: Path) -> tuple[str | None, dict[str, Any]]:
         raise DamagedFileError(f"{path.name} is damaged: it holds a {str(kind_name)[:60]!r}, which no result is")
     kind = Kind() if kind_name is None else KINDS[kind_name]
     found: dict[str, Any] = {}
-    for name in ("values", "inputs"):
+    for name in ("values", "inputs", "deviation"):
         count = meta.pop(f"{name}_count", None)
         if count is not None or name in arrays:
             found[name] = _arrays(arrays, name, count, path)
@@ -135,7 +136,7 @@ def _arrays(arrays: Mapping[str, Any], name: str, count: Any, path: Path) -> Any
         return _number(arrays, name, path)
     if not isinstance(count, int) or not 0 < count <= MOST_ARRAYS:
         raise DamagedFileError(f"{path.name} is damaged: it says that it has {count!r} {name}")
-    held = name == "values"  # an input that was held has no values
+    held = name != "inputs"  # an input that was held has no values
     return tuple(
         None if held and f"{name}_{k}" not in arrays else _number(arrays, f"{name}_{k}", path) for k in range(count)
     )
@@ -160,7 +161,8 @@ def _check(meta: Mapping[str, Any], found: Mapping[str, Any], path: Path, kind: 
             raise DamagedFileError(f"{path.name} is damaged: it has a field {name[:60]!r}, which no explanation has")
         if not fields[name](value):
             raise DamagedFileError(f"{path.name} is damaged: its {name} is {str(value)[:60]!r}")
-    for name, axes in (("values", meta["axes"]), ("inputs", meta.get("input_axes"))):
+    of_values = meta["axes"]
+    for name, axes in (("values", of_values), ("inputs", meta.get("input_axes")), ("deviation", of_values)):
         of = found.get(name)
         parts = of if isinstance(of, tuple) else (of,)
         shapes = [() if array is None else array.shape for array in parts]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from metannvis_translate import LayerRow, Translation
 from metannvis_translate.process import exclusive
 
@@ -31,7 +29,6 @@ from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
 from metannvis_methods.running.fitness import (
     tell_incomplete,
-    tell_labels,
     tell_probabilities,
     tell_unfit_before,
     tell_unfit_values,
@@ -42,11 +39,11 @@ from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
 from metannvis_methods.running.made_images import as_optimization, told_of_images
 from metannvis_methods.running.noise import over_noise
-from metannvis_methods.running.notices import noticing, tell
+from metannvis_methods.running.notices import noticing
 from metannvis_methods.running.option_words import explains_layer
 from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.overhearing import MisjudgedError, Overheard, learn, overhear
-from metannvis_methods.running.prediction import nearest_prior, prediction_of
+from metannvis_methods.running.prediction import Seen, nearest_prior, seen_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.progress import Meter, expected_rows
@@ -64,6 +61,7 @@ from metannvis_methods.running.target import (
     settle_target,
     translated_target,
 )
+from metannvis_methods.running.thinning import Thinning, over_masks, thinnable
 from metannvis_methods.vocabulary import SegmentationTarget
 
 __all__ = ["execute", "layers_for"]
@@ -128,6 +126,9 @@ def _execute(
         return PendingExplanation(
             prepared.model, rows, spec.key, spec.toolset, call.framework, request=call, prepared=kept
         )
+    thinning = None
+    if call.words.uncertainty is not None:
+        prepared, thinning = thinnable(call, prepared)
     found = None
     if argument is not None:
         if named:
@@ -137,9 +138,10 @@ def _execute(
     models = (prepared.model, *([] if prepared.translation is None else [prepared.translation.model]))
     with exclusive(*models), prepared.adapter.on_device(prepared.model, call.words.device):
         try:
-            return _run(toolset, call, prepared, found, may_overhear=call.words.autocast is None)
+            may_overhear = call.words.autocast is None and thinning is None
+            return _run(toolset, call, prepared, found, thinning, may_overhear=may_overhear)
         except _NotHeardError:
-            return _run(toolset, call, dataclasses.replace(prepared), found, may_overhear=False)
+            return _run(toolset, call, dataclasses.replace(prepared), found, thinning, may_overhear=False)
 
 
 class _NotHeardError(Exception):
@@ -152,7 +154,15 @@ def _with_option(call: RunningCall, argument: Argument, value: Any) -> RunningCa
     return dataclasses.replace(call, call_options={**call.call_options, argument.name: value})
 
 
-def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *, may_overhear: bool) -> Explanation:
+def _run(
+    toolset: Toolset,
+    asked: RunningCall,
+    prepared: Prepared,
+    layer: Any,
+    thinning: Thinning | None,
+    *,
+    may_overhear: bool,
+) -> Explanation:
     """Run a call that is in the terms of the caller's model, on the model that is prepared, at one of its layers.
 
     Raises
@@ -225,9 +235,16 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
             noise = part.words.noise
             return with_held(part, run(part) if noise is None else over_noise(noise, part, adapter, run))
 
+        def precise(part: RunningCall) -> MethodOutput:
+            return whole(part) if part.words.autocast is None else in_half_precision(part, adapter, whole)
+
+        spread = None
         with _listening(adapter, prepared, heard, meter), seeded(call.seed):
             begin()  # a model that draws at random draws the same for the method as for the prediction
-            output = whole(call) if call.words.autocast is None else in_half_precision(call, adapter, whole)
+            if thinning is None:
+                output = precise(call)
+            else:
+                output, spread = over_masks(thinning, call, adapter, precise)
     if meter is not None:
         meter.end()
     if heard is not None:
@@ -242,6 +259,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         else [(a, x.shape) for a, x in zip(as_tuple(input_axes), as_tuple(inputs), strict=True)],
     )
     values, axes = restore(prepared, call, output)
+    deviation = None if spread is None else restore(prepared, call, spread)[0]
     if output.over != "features":
         tell_unfit_values(spec, as_tuple(values))
     delta = None if output.delta is None else to_numpy(output.delta)
@@ -270,6 +288,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         output=seen.output,
         prediction=seen.prediction,
         output_axes=output_axes,
+        deviation=deviation,
         region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
     )
     return as_optimization(made, output, prepared, call)
@@ -311,31 +330,8 @@ def _heard(asked: RunningCall, call: RunningCall, prepared: Prepared, heard: Ove
         output = outputs[chosen.place][1]
         if heard.tells_probabilities:
             tell_probabilities(call, in_caller_layout(chosen, output))
-    seen = _seen(asked, in_caller_layout(chosen, output), chosen, named=len(heard.expected.names) > 1)
+    seen = seen_of(asked, in_caller_layout(chosen, output), chosen, named=len(heard.expected.names) > 1)
     return dataclasses.replace(seen, logits=bool(call.logits))
-
-
-def _seen(asked: RunningCall, output: Any, chosen: ChosenOutput, *, named: bool) -> Seen:
-    """What a prediction shows, in the layout of the caller's model."""
-    if output.dtype.kind == "f" and not np.isfinite(output).all():
-        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
-    tell_labels(asked.words.labels, output)
-    prediction = prediction_of(output, asked.words.labels)
-    return Seen(
-        output=chosen.name if named else None, prediction=prediction, axes=chosen.axes, shape=tuple(output.shape)
-    )
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a prediction for what is explained has shown, to be recorded."""
-
-    target: Any = None
-    output: str | None = None
-    logits: bool = False
-    prediction: tuple[Mapping[str, Any], ...] | None = None
-    axes: str = ""
-    shape: tuple[int, ...] = ()
 
 
 def _cuts(
@@ -376,7 +372,7 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
     remember("output", output)
     place = chosen.place if len(outputs) > 1 or outputs[0][0] else None
     known: Any = None
-    seen = _seen(asked, output, chosen, named=len(outputs) > 1)
+    seen = seen_of(asked, output, chosen, named=len(outputs) > 1)
     before = _cuts(asked, adapter, prepared, chosen, given)
     if len(outputs) == 1 and before:
         learn(prepared.model, outputs, (True,))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import model_input
-from metannvis_methods.running.outputs import choose_output, in_caller_layout, predicted
+from metannvis_methods.running.fitness import tell_labels
+from metannvis_methods.running.notices import tell
+from metannvis_methods.running.outputs import ChosenOutput, choose_output, in_caller_layout, predicted
 from metannvis_methods.running.prepared import Prepared
 
-__all__ = ["nearest_prior", "prediction_of"]
+__all__ = ["Seen", "nearest_prior", "prediction_of", "seen_of"]
 
 #: How far from 1 the sum of a distribution may be, in single precision.
 SUM = 1e-3
@@ -81,3 +84,26 @@ def nearest_prior(call: RunningCall, prepared: Prepared, target: Target) -> list
         classes = [int(k) for k in target] if isinstance(target, list) else [int(target)] * count  # type: ignore[arg-type]
     away = np.abs(of_data - of_data.mean(0))
     return [int(away[:, k].argmin()) for k in classes]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a prediction for what is explained has shown, to be recorded."""
+
+    target: Any = None
+    output: str | None = None
+    logits: bool = False
+    prediction: tuple[Mapping[str, Any], ...] | None = None
+    axes: str = ""
+    shape: tuple[int, ...] = ()
+
+
+def seen_of(asked: RunningCall, output: Any, chosen: ChosenOutput, *, named: bool) -> Seen:
+    """What a prediction shows, in the layout of the caller's model."""
+    if output.dtype.kind == "f" and not np.isfinite(output).all():
+        tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
+    tell_labels(asked.words.labels, output)
+    prediction = prediction_of(output, asked.words.labels)
+    return Seen(
+        output=chosen.name if named else None, prediction=prediction, axes=chosen.axes, shape=tuple(output.shape)
+    )

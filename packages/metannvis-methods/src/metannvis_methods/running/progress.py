@@ -109,7 +109,8 @@ def expected_rows(call: RunningCall, layer: Sequence[int | None] = ()) -> int:
     """
     count = int(call.inputs[0].shape[0]) if call.inputs else 1
     copies = 1 if call.words.noise is None else call.words.noise.samples
-    return max(1, count * copies * _a_sample(call, layer))
+    masks = 1 if call.words.uncertainty is None else call.words.uncertainty.samples
+    return max(1, count * copies * masks * _a_sample(call, layer))
 
 
 def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:

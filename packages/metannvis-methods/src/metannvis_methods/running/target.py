@@ -19,7 +19,7 @@ from metannvis_methods.models.scores import FunctionScore, NegativeScore, Output
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.outputs import ChosenOutput
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.vocabulary import SegmentationTarget
+from metannvis_methods.vocabulary import EvidenceTarget, SegmentationTarget
 
 __all__ = [
     "NEGATIVE",
@@ -233,7 +233,7 @@ def describe_target(target: Any, labels: Sequence[str] | None = None) -> Any:
         index = int(target.class_)
         named = f"{index} ({labels[index]})" if -len(labels) <= index < len(labels) else index
         return str(dataclasses.replace(target, class_=named))
-    if isinstance(target, (str, SegmentationTarget)):
+    if isinstance(target, (str, EvidenceTarget, SegmentationTarget)):
         return str(target)
     return getattr(target, "__qualname__", None) or type(target).__qualname__
 

@@ -20,7 +20,7 @@ from metannvis_methods.running.word_checks import (
     reshape_word,
     seed_word,
 )
-from metannvis_methods.vocabulary import NOISE_KINDS, Preprocessing, SmoothGrad
+from metannvis_methods.vocabulary import NOISE_KINDS, MCDropout, Preprocessing, SmoothGrad
 
 __all__ = ["Words"]
 
@@ -63,6 +63,14 @@ def _noise(value: Any) -> SmoothGrad | None:
     raise InvalidArgumentError(
         f"noise is a SmoothGrad(samples, stdev), or one of {', '.join(NOISE_KINDS)}, not {value!r}"
     )
+
+
+def _uncertainty(value: Any) -> MCDropout | None:
+    if value is None or isinstance(value, MCDropout):
+        return value
+    if isinstance(value, str) and value.casefold().replace("-", "_") == "mc_dropout":
+        return MCDropout()
+    raise InvalidArgumentError(f"uncertainty is an MCDropout(samples), or 'mc_dropout', not {value!r}")
 
 
 def _batch_size(value: Any) -> int | None:
@@ -130,6 +138,7 @@ class Words:
     preprocess: Any = field(default=None, metadata={"check": _preprocess})
     toolset: str | None = field(default=None, metadata={"recorded": False})
     noise: Any = field(default=None, metadata={"check": _noise})
+    uncertainty: Any = field(default=None, metadata={"check": _uncertainty})
     seed: int | None = field(default=None, metadata={"check": seed_word})
     batch_size: Any = field(default=None, metadata={"check": _batch_size})
     device: Any = field(default=None, metadata={"check": _device})

@@ -1,0 +1,1 @@
+"""Network dissection: what the units of layers stand for. Importing this loads no framework."""

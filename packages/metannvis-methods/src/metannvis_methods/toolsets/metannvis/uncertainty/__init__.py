@@ -1,0 +1,1 @@
+"""Uncertainty: predictions over dropout masks, evidence, calibration. Importing this loads no framework."""

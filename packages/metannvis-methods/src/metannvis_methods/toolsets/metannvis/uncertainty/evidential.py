@@ -1,0 +1,227 @@
+"""Evidential classification: outputs as evidence for a Dirichlet distribution (Sensoy et al., 2018, arXiv:1806.01768).
+
+Evidence e ≥ 0 a class, α = e + 1, S = Σα, probabilities α / S, and K / S is left without evidence.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from metannvis_translate import Translation, detect_framework
+from metannvis_translate.frameworks import require
+from metannvis_translate.process import exclusive
+
+from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
+from metannvis_methods.models.arrays import in_order
+from metannvis_methods.models.evidence import EVIDENCE
+from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.registry.toolset import Progress
+from metannvis_methods.results.uncertain_prediction import UncertainPrediction
+from metannvis_methods.running.guard import guarded, set_aside
+from metannvis_methods.running.image_words import preprocessed
+from metannvis_methods.running.outputs import choose_output, predicted
+from metannvis_methods.running.prepare import open_source
+from metannvis_methods.running.prepared import Prepared
+from metannvis_methods.running.word_checks import check_samples
+from metannvis_methods.running.words import Words
+from metannvis_methods.toolsets.metannvis.uncertainty.probabilities import entropy_of
+
+__all__ = ["evidential_loss", "predict_evidential"]
+
+Array = np.ndarray[Any, Any]
+#: Steps after which the regulariser has its whole weight.
+ANNEALING = 10
+
+
+def evidential_loss(
+    outputs: Any, targets: Any, step: Any = ANNEALING, *, annealing_steps: int = ANNEALING, evidence: str = "relu"
+) -> Any:
+    """Loss of an evidential head: expected squared error, its variance, and evidence for wrong classes.
+
+    ``Σ (y − p)² + p (1 − p) / (S + 1) + min(1, step / annealing_steps) · KL(Dir(α̃) ‖ Dir(1))``, ``α̃ = y + (1 − y) α``, the mean
+    over samples.
+
+    Parameters
+    ----------
+    outputs
+        What the head returns, before it is made evidence: a PyTorch or a TensorFlow tensor, shape ``(N, classes)``.
+    targets
+        Classes, whole numbers of shape ``(N,)``, or one-hot rows, in the same framework.
+    step
+        Epoch (or step), a number or a scalar tensor.
+    annealing_steps
+        Steps until the last term has its whole weight.
+    evidence
+        What makes evidence of outputs: ``"relu"``, ``"softplus"`` or ``"exp"``.
+
+    Returns
+    -------
+    A scalar tensor of the framework of ``outputs``, which gradients pass through.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Shapes do not fit, or there is no such evidence.
+    """
+    _check_evidence(evidence)
+    if len(outputs.shape) != 2 or annealing_steps < 1:
+        raise InvalidArgumentError(
+            f"evidential_loss: outputs have shape (N, classes), not {tuple(outputs.shape)}, and annealing_steps is at least 1"
+        )
+    if hasattr(outputs, "detach"):
+        return _torch_loss(outputs, targets, step, annealing_steps, evidence)
+    return _tensorflow_loss(outputs, targets, step, annealing_steps, evidence)
+
+
+def _torch_loss(outputs: Any, targets: Any, step: Any, annealing_steps: int, evidence: str) -> Any:
+    torch: Any = require("torch")
+    classes = outputs.shape[1]
+    y = targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets.long(), classes)
+    y = y.to(outputs)
+    alpha = EVIDENCE[evidence](outputs) + 1
+    total = alpha.sum(1, keepdim=True)
+    p = alpha / total
+    misses = ((y - p) ** 2 + p * (1 - p) / (total + 1)).sum(1)
+    wrong = y + (1 - y) * alpha
+    all_wrong = wrong.sum(1, keepdim=True)
+    divergence = (
+        torch.lgamma(all_wrong).squeeze(1)
+        - math.lgamma(classes)
+        - torch.lgamma(wrong).sum(1)
+        + ((wrong - 1) * (torch.digamma(wrong) - torch.digamma(all_wrong))).sum(1)
+    )
+    weight = torch.clamp(torch.as_tensor(step, dtype=outputs.dtype) / annealing_steps, max=1.0)
+    return (misses + weight.to(outputs.device) * divergence).mean()
+
+
+def _tensorflow_loss(outputs: Any, targets: Any, step: Any, annealing_steps: int, evidence: str) -> Any:
+    tf: Any = require("tensorflow")
+    classes = outputs.shape[1]
+    targets = tf.convert_to_tensor(targets)
+    if len(targets.shape) == 2 and targets.shape[1] == 1 and classes != 1:  # as Keras hands labels on
+        targets = targets[:, 0]
+    y = targets if len(targets.shape) == 2 else tf.one_hot(tf.cast(targets, "int32"), classes)
+    y = tf.cast(y, outputs.dtype)
+    alpha = EVIDENCE[evidence](outputs) + 1
+    total = tf.reduce_sum(alpha, 1, keepdims=True)
+    p = alpha / total
+    misses = tf.reduce_sum((y - p) ** 2 + p * (1 - p) / (total + 1), 1)
+    wrong = y + (1 - y) * alpha
+    all_wrong = tf.reduce_sum(wrong, 1, keepdims=True)
+    divergence = (
+        tf.math.lgamma(all_wrong)[:, 0]
+        - math.lgamma(classes)
+        - tf.reduce_sum(tf.math.lgamma(wrong), 1)
+        + tf.reduce_sum((wrong - 1) * (tf.math.digamma(wrong) - tf.math.digamma(all_wrong)), 1)
+    )
+    weight = tf.minimum(tf.cast(step, outputs.dtype) / annealing_steps, 1)
+    return tf.reduce_mean(misses + weight * divergence)
+
+
+def predict_evidential(
+    model: Any,
+    inputs: Any,
+    *,
+    evidence: str = "relu",
+    output: int | str | None = None,
+    labels: Sequence[str] | str | Path | None = None,
+    preprocess: Any = None,
+    batch_size: int | None = None,
+    load: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> UncertainPrediction:
+    """Predict with an evidential head: probabilities and what is left without evidence, from one pass.
+
+    Parameters
+    ----------
+    model
+        Of any framework; its output, shape ``(N, classes)``, is made evidence.
+    inputs, output, labels, preprocess, batch_size, load, progress
+        As for :func:`predict_uncertain`.
+    evidence
+        ``"relu"``, ``"softplus"``, ``"exp"``, as it was trained (:func:`evidential_loss`).
+
+    Returns
+    -------
+    UncertainPrediction
+        ``mean`` are the expected probabilities α / S, ``variance`` is theirs in the Dirichlet distribution,
+        ``uncertainty`` K / S; ``mutual_information`` is the entropy of the mean less the expected entropy.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The output is no row of classes, or an argument cannot be used.
+    """
+    _check_evidence(evidence)
+    words = Words(
+        inputs=inputs, output=output, labels=labels, preprocess=preprocess, batch_size=batch_size, progress=progress
+    ).checked()
+    if inputs is None:
+        raise MissingArgumentError("predict_evidential takes inputs")
+    check_samples(inputs)
+    source = model.source if isinstance(model, Translation) else open_source(model, dict(load or {}), progress)
+    framework = detect_framework(source)
+    adapter = adapter_for(framework)
+    values, _ = preprocessed(inputs, words, source, framework)
+    arrays = in_order(values, adapter.input_names(source) or None)
+    started = time.perf_counter()
+    with set_aside(), exclusive(source, progress=progress), guarded(adapter, source):
+        if not adapter.predicts(source):
+            raise InvalidArgumentError(
+                f"a {type(source).__name__} does not predict as it is: give the model it was made of"
+            )
+        tensors = adapter.as_inputs(source, arrays)
+        adapter.check_inputs(source, tensors)
+        outputs = predicted(adapter, source, tensors, fixed=adapter.fixed_batch(source), bound=words.batch_size)
+        chosen = choose_output(Prepared(source, framework, source, framework, adapter), adapter, words.output, outputs)
+    found = outputs[chosen.place][1].astype(np.float64)
+    if found.ndim != 2 or found.shape[1] < 2:
+        raise InvalidArgumentError(f"evidence is of classes, and the output has shape {found.shape}")
+    alpha = EVIDENCE[evidence](found) + 1
+    total = alpha.sum(1, keepdims=True)
+    p = alpha / total
+    return UncertainPrediction(
+        mean=p,
+        variance=p * (1 - p) / (total + 1),
+        probabilities=p,
+        probability_variance=p * (1 - p) / (total + 1),
+        entropy=entropy_of(p, 1),
+        mutual_information=np.maximum(entropy_of(p, 1) - _expected_entropy(alpha), 0.0),
+        uncertainty=alpha.shape[1] / total[:, 0],
+        method="evidential",
+        framework=framework,
+        output=chosen.name,
+        labels=None if words.labels is None else tuple(map(str, words.labels)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _expected_entropy(alpha: Array) -> Array:
+    """Mean entropy of distributions drawn from Dirichlet distributions, ``ψ(S + 1) − Σ p ψ(α + 1)``, shape ``(N,)``."""
+    total = alpha.sum(1)
+    found: Array = _digamma(total + 1) - (alpha / total[:, None] * _digamma(alpha + 1)).sum(1)
+    return found
+
+
+def _digamma(x: Array) -> Array:
+    """The logarithmic derivative of the gamma function for numbers of at least 1, to 1e-12: recurrence, then its series."""
+    found = np.zeros_like(x, np.float64)
+    x = np.array(x, np.float64)
+    for _ in range(10):
+        low = x < 10
+        found = np.where(low, found - 1 / x, found)
+        x = np.where(low, x + 1, x)
+    square = 1 / (x * x)
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240 - square / 132))))
+    digamma: Array = found + np.log(x) - 0.5 / x - series
+    return digamma
+
+
+def _check_evidence(evidence: Any) -> None:
+    if evidence not in EVIDENCE:
+        raise InvalidArgumentError(f"evidence is one of {', '.join(EVIDENCE)}, not {evidence!r}")
