@@ -16,6 +16,7 @@ from metannvis_methods.registry.spec import MethodSpec, fold
 from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.maps import SPACE, resized
 from metannvis_methods.results.plain import as_tuple
 from metannvis_methods.running.request import installed
 from metannvis_methods.running.sharing import sharing
@@ -186,10 +187,6 @@ def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]
     return differences(flat[0], flat[1])
 
 
-#: Letters of axes along which a map is an image of something continuous.
-SPACE = "LHWD"
-
-
 def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) -> tuple[Array, Array]:
     """Both maps with the same axes and sizes."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -207,21 +204,7 @@ def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) 
         raise InvalidArgumentError(f"maps of shape {x.shape} ({axes_x}) and {y.shape} ({axes_y}) cannot be compared")
     sizes = [max(sizes) for sizes in zip(x.shape, y.shape, strict=True)]
     notes.append("the smaller map was enlarged (linear, corners aligned)")
-    return _resized(x, sizes), _resized(y, sizes)
-
-
-def _resized(array: Array, sizes: Sequence[int]) -> Array:
-    """Linear interpolation along every axis, first and last values kept."""
-    for axis, size in enumerate(sizes):
-        old = array.shape[axis]
-        if old == size:
-            continue
-        places = np.linspace(0, old - 1, size)
-        low = np.floor(places).astype(int)
-        high = np.minimum(low + 1, old - 1)
-        share = (places - low).reshape([-1 if k == axis else 1 for k in range(array.ndim)])
-        array = array.take(low, axis) * (1 - share) + array.take(high, axis) * share
-    return array
+    return resized(x, sizes), resized(y, sizes)
 
 
 def differences(a: Array, b: Array) -> dict[str, float]:
