@@ -26,6 +26,7 @@ WORDS = {
     "device": "--device",
     "autocast": "--autocast",
     "noise": "--noise",
+    "along": "--along",
     "unfit": "--unfit",
     "deadline": "--deadline",
     "logits": "--logits",

@@ -55,6 +55,7 @@ def explain(
     preprocess: Any = None,
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
+    along: str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
     device: Any = None,
@@ -138,6 +139,10 @@ def explain(
     noise
         A :class:`SmoothGrad`, or ``"smoothgrad"``, ``"smoothgrad_sq"``, ``"vargrad"``: the method over noisy copies of the
         inputs.
+    along
+        An axis of volumes, ``"D"``, ``"H"`` or ``"W"``: a method for images, slice by slice, the rest of the volume as it is.
+        Words for baselines and features (``"superpixels"``), windows and masks are those of a slice; each begins from the same
+        seed.
     seed
         Makes random methods repeatable. The caller's own generators are left as they were.
     batch_size

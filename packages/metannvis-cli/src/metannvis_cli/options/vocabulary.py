@@ -37,6 +37,8 @@ class VocabularyOptions:
         Black and white.
     noise
         A kind, samples, a standard deviation.
+    along
+        Axis of volumes along which a method for images goes slice by slice.
     device, autocast
         Where the method runs, and in which half precision.
     deadline
@@ -55,6 +57,7 @@ class VocabularyOptions:
     data: Path | None = None
     value_range: tuple[float, float] | None = None
     noise: str | None = None
+    along: str | None = None
     device: str | None = None
     autocast: str | None = None
     deadline: float | None = None
@@ -71,6 +74,8 @@ class VocabularyOptions:
         """
         logits: bool | str = {"yes": True, "no": False}.get(self.logits, self.logits)
         found: dict[str, Any] = {"unfit": self.unfit, "logits": logits, "deadline": self.deadline}
+        if self.along is not None:
+            found["along"] = self.along
         if self.device is not None:
             found["device"] = self.device
         if self.autocast is not None:
@@ -151,6 +156,11 @@ OPTIONS: Mapping[str, Function] = {
         "--noise",
         metavar="KIND[:SAMPLES[:STDEV]]",
         help=f"The method over noisy copies: {NOISE}; STDEV is a share of the range of a sample.",
+    ),
+    "along": click.option(
+        "--along",
+        type=click.Choice(["D", "H", "W"], case_sensitive=False),
+        help="Axis of volumes along which a method for images goes slice by slice.",
     ),
     "device": click.option(
         "--device", metavar="NAME", help="Where the method runs: cpu, cuda:0; default: where the model is."

@@ -78,7 +78,7 @@ class Interpreter:
             raise InvalidArgumentError(
                 f"classes are the names of all classes, a number or 'predicted', not {classes!r}"
             )
-        elif classes and classes != "predicted":
+        elif not isinstance(classes, (str, bool)) and classes:
             self.labels = tuple(map(str, classes))
         own = {"method", "toolset", "options", "labels", "inputs", "layer", "noise", "baselines"}
         unknown = sorted(name for name in words if name not in WORDS or name in own)
