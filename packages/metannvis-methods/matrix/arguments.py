@@ -47,6 +47,8 @@ def layer_of(spec: MethodSpec, net: Network) -> Layer | None:
     """The layer that a method is asked about."""
     if spec.by_role("layer") is None:
         return None
+    if "pooling" in spec.needs and net.row.pooled is not None:
+        return net.row.pooled
     if spec.draws_maps:
         return net.row.map_layer or net.row.layer
     return net.row.layer

@@ -53,9 +53,10 @@ def by_hand(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     )
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what a method without a seed draws from
-    found = toolset.run(call).values
+    output = toolset.run(call)
+    found = output.values
     values = tuple(np.asarray(torch.as_tensor(x).detach()) for x in (found if isinstance(found, tuple) else (found,)))
-    return tuple(x.sum(-1) for x in values) if embeds else values
+    return tuple(x.sum(-1) for x in values) if embeds and output.channels else values
 
 
 def _axes(net: Network, shape: tuple[int, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def reference(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     """What a method gives on a network, in PyTorch's layout, an array an input (or one, over a layer)."""
     if spec.toolset == "zennit":
         return relevance(spec, net)
+    if spec.key == "linear_approximation" and net.row.tokens:
+        return (cam_by_formula(dataclasses.replace(spec, key="hires_cam"), net),)
     if spec.toolset == "metannvis":
         return by_hand(spec, net)
     if spec.toolset == "grad-cam":

@@ -18,7 +18,7 @@ __all__ = ["faults", "mixed_faults"]
 
 def faults(key: Key, framework: str, models: int) -> list[str]:
     """What is wrong when four threads call a method on one model, or each on its own; empty if nothing is."""
-    nets = [made(framework, score=CASES[key].score, seed=number) for number in range(models)]
+    nets = [made(framework, score=CASES[key].score, pooled=CASES[key].pooled, seed=number) for number in range(models)]
     calls = [(key, number, nets[number % models]) for number in range(THREADS)]
     return _compared(calls, framework, nets, 1)
 
@@ -26,7 +26,11 @@ def faults(key: Key, framework: str, models: int) -> list[str]:
 def mixed_faults(keys: Sequence[Key], framework: str, models: int) -> list[str]:
     """The same where the threads are at different methods at a time."""
     nets = [made(framework, seed=number) for number in range(models)]
-    calls = [(key, number, nets[number % models]) for number, key in enumerate(keys) if not CASES[key].score]
+    calls = [
+        (key, number, nets[number % models])
+        for number, key in enumerate(keys)
+        if not CASES[key].score and not CASES[key].pooled
+    ]
     return _compared(calls, framework, nets, -(-len(calls) // THREADS))
 
 

@@ -54,8 +54,8 @@ def perform_attribution(
     **words
         Words of :func:`explain` that no toolkit has: ``output``, ``logits`` (``False`` here, as toolkits have it), ``labels``,
         ``reshape``, ``data``, ``value_range``, ``preprocess``, ``noise``, ``along``, ``seed``, ``batch_size``, ``device``,
-        ``autocast``, ``deadline``, ``unfit``, ``progress``. And options of ``metannvis_translate.translate``; ``dummy_input`` are
-        example inputs where the call has none.
+        ``autocast``, ``deadline``, ``unfit``, ``progress``. And options of ``metannvis_translate.translate``; ``dummy_input``
+        are example inputs where the call has none.
 
     Returns
     -------

@@ -200,6 +200,16 @@ def test_what_breaks_conservation() -> None:
     assert np.abs(dropped.convergence_delta / score).max() <= 1e-9
 
 
+def test_a_bound_a_channel_is_as_exact_as_one_for_all() -> None:
+    model, x, targets = plain()
+    words = {"toolset": "zennit", "target": targets}
+    first, *found = (
+        explain(model, "deep_taylor", x, first={"z_box": {"low": low, "high": high}}, **words).values
+        for low, high in ((-0.1, 1.1), ((-0.1,) * x.shape[1], np.full(x.shape[1], 1.1)))
+    )
+    np.testing.assert_allclose(found[0], first, rtol=1e-12)
+
+
 def test_epsilon_of_a_network_of_relus_is_the_gradient_times_the_input() -> None:
     model, x, target = plain()
     relevance_ = explain(model, "lrp", x, target=target, composite="zero", stabilizer=1e-14, toolset="zennit").values

@@ -136,7 +136,7 @@ def within(hook: Hook, inside: torch.Tensor | None) -> Hook:
 
 def _bound(value: Any) -> Any:
     """A bound as zennit takes it: a number, or one a channel, shape ``(1, C)``."""
-    return value if isinstance(value, (int, float)) else torch.as_tensor(value).reshape(1, -1)
+    return value if isinstance(value, (int, float)) else torch.as_tensor(value, dtype=torch.float64).reshape(1, -1)
 
 
 class Rules:

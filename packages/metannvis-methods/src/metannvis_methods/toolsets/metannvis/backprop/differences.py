@@ -106,7 +106,7 @@ def linear(function: Callable[..., torch.Tensor], x: Parts, weight: torch.Tensor
 
 def scaled(x: Parts, factor: Any, shift: Any = 0.0) -> Parts:
     """``x · factor + shift``, which exchanges the parts where the factor is negative."""
-    factor = torch.as_tensor(factor).to(x.plus)
+    factor = torch.as_tensor(factor, dtype=x.plus.dtype, device=x.plus.device)
     up, down = factor.clamp(min=0), factor.clamp(max=0)
     return Parts(x.reference * factor + shift, x.plus * up + x.minus * down, x.minus * up + x.plus * down)
 
