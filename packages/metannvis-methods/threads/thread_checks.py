@@ -54,7 +54,7 @@ def _found(calls: Sequence[tuple[Key, int, Any]], framework: str, nets: Sequence
         cache.clear()
         serial = _in_turn(tasks)
     for (key, number, _), ours, alone in zip(calls, together, serial, strict=True):
-        found += [f"{key[1]} {number}: {line}" for line in _apart(ours, alone)]
+        found += [f"{key[1]} {number}: {line}" for line in _apart(ours, alone, CASES[key].refused)]
     return found
 
 
@@ -82,7 +82,9 @@ def _short(value: Any) -> str:
     return text if len(text) < 300 else f"{text[:300]} …"
 
 
-def _apart(ours: Any, alone: Any) -> list[str]:
+def _apart(ours: Any, alone: Any, refused: str) -> list[str]:
+    if refused and refused in str(alone) and (type(ours), str(ours)) == (type(alone), str(alone)):
+        return []
     if not isinstance(alone, Explanation):
         return [f"alone: {type(alone).__name__}: {alone}"]
     if not isinstance(ours, Explanation):
