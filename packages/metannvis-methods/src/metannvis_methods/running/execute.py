@@ -373,8 +373,8 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
     known: Any = None
     seen = _seen(asked, output, chosen, named=len(outputs) > 1)
     before = _cuts(asked, adapter, prepared, chosen, given)
-    if len(outputs) == 1 and before:
-        learn(prepared.model, outputs, (True,))
+    if len(outputs) == 1 and (before or ("logits" in spec.needs and asked.words.logits is None)):
+        learn(prepared.model, outputs, (before,))
     if before:
         logger.info(
             "%s of %s explains what goes into the softmax or sigmoid that the model ends in", spec.key, spec.toolset

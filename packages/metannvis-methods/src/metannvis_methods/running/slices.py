@@ -176,7 +176,11 @@ def _sliced(call: RunningCall, axis: int, place: int, rank: int, same_kind: Call
     options = dict(call.call_options)
     for name, value, role in _with_roles(call):
         if role in LYING:
-            options[name] = _lying(value, rank, lambda x, role=role: same_kind(x, _taken(x, axis, place, role)))
+
+            def taken(x: Any, role: Role | None = role) -> Any:
+                return same_kind(x, _taken(x, axis, place, role))
+
+            options[name] = _lying(value, rank, taken)
         elif role in SIZES and isinstance(value, (tuple, list)) and len(_only(value)) == rank - 1:
             sizes = tuple(size for k, size in enumerate(_only(value)) if k != axis - 1)
             options[name] = (sizes,) if call.several else sizes
