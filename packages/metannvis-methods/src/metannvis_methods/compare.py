@@ -55,7 +55,8 @@ def compare(
     model, method, inputs
         As for :func:`explain`.
     toolsets
-        Keys; ``None`` takes every installed toolset that has the method, with ``align`` under another name too.
+        Keys; ``None`` takes every installed toolset that has the method; if that is one, with ``align`` those too that call
+        it otherwise.
     align
         Set the options whose defaults differ so that the toolkits compute the same (:data:`ALIGNMENTS`).
         ``False`` compares each toolkit's own defaults, and says which of these options explain what is apart.
@@ -130,8 +131,10 @@ def compared_rows(method: str, toolsets: Sequence[str] | None = None, *, align: 
     """
     others = elsewhere(method) if align else []
     if toolsets is None:
-        rows = [*find_methods(method), *others]
-        return [row for row in rows if installed(row)] if sum(map(installed, rows)) > 1 else rows
+        for rows in (find_methods(method), [*find_methods(method), *others]):
+            if sum(map(installed, rows)) > 1:
+                return list(filter(installed, rows))
+        return list(rows)
     chosen: list[MethodSpec] = []
     for key in (registry.toolset(name).key for name in toolsets):
         chosen += [row for row in others if row.toolset == key] or find_methods(method, key)

@@ -18,7 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from metannvis_methods.registry.toolset import MethodOutput
-from metannvis_methods.toolsets.metannvis.backprop.differences import ELEMENTWISE, LINEAR
+from metannvis_methods.toolsets.metannvis.backprop.differences import ELEMENTWISE, LINEAR, function_name
 from metannvis_methods.toolsets.metannvis.backprop.scoring import gradients
 from metannvis_methods.toolsets.metannvis.method import Method
 
@@ -68,7 +68,7 @@ def functions_as_a_whole(model: torch.nn.Module, inputs: Sequence[torch.Tensor])
         def __torch_function__(
             self, func: Function, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
-            name = getattr(func, "__name__", "").strip("_")
+            name = function_name(func).strip("_")
             if name in WHOLE:
                 found[f"{name} computes several steps at once"] = None
             return func(*args, **(kwargs or {}))
@@ -92,7 +92,7 @@ class RelevanceRules(TorchFunctionMode):
     ) -> Any:
         """Follow the rule of a function."""
         options = kwargs or {}
-        name = getattr(func, "__name__", "").strip("_")
+        name = function_name(func).strip("_")
         moving = sum(map(_depends, args))
         if name in LINEAR or (name in MATRIX_PRODUCTS and moving == 1):
             return self._stabilized(func(*args, **options))
@@ -105,7 +105,7 @@ class RelevanceRules(TorchFunctionMode):
         if name == "scaled_dot_product_attention":
             return _attention(*args, **options)
         if name == "layer_norm":
-            return _layer_norm(*args, **options)
+            return _layer_norm(*args[:5], **options)
         if name == "rms_norm":
             return _rms_norm(*args, **options)
         if name in ELEMENTWISE and torch.is_tensor(args[0]) and args[0].requires_grad:

@@ -21,6 +21,7 @@ from metannvis_methods.toolsets.metannvis.backprop.differences import (
     Nonlinear,
     Parts,
     added,
+    function_name,
     largest,
     largest_of_windows,
     linear,
@@ -120,7 +121,7 @@ class Differences(TorchFunctionMode):
         entries = [self._known[id(x)][1] for x in _tensors((*args, *options.values())) if id(x) in self._known]
         if not entries:
             return func(*args, **options)
-        name = getattr(func, "__name__", str(func)).removeprefix("_") if func is not torch.Tensor.__getitem__ else ""
+        name = function_name(func).removeprefix("_") if func is not torch.Tensor.__getitem__ else ""
         name = name or "__getitem__"
         broken = next((entry for entry in entries if isinstance(entry, str)), None)
         parts = None if broken is not None else self._by_rule(func, name, args, options)
@@ -169,7 +170,7 @@ class Differences(TorchFunctionMode):
             return linear(func, x, *args[1:], **options)
         if name in ELEMENTWISE and isinstance(x, Parts) and not any(id(a) in self._known for a in args[1:]):
             return nonlinear(lambda part: func(part.clone(), *args[1:], **options), x, self.rule)
-        return self._arithmetic(name.strip("_"), args, options) or self._pooled(name, args, options)
+        return self._arithmetic(func, name.strip("_"), args, options) or self._pooled(name, args, options)
 
     def _moved(self, func: Function, args: Sequence[Any], options: dict[str, Any]) -> Parts | list[Parts]:
         """The function of each of the three."""
@@ -186,10 +187,13 @@ class Differences(TorchFunctionMode):
             return Parts(*found)
         return [Parts(*parts) for parts in zip(*found, strict=True)]
 
-    def _arithmetic(self, name: str, args: Sequence[Any], options: dict[str, Any]) -> Parts | None:
+    def _arithmetic(self, func: Function, name: str, args: Sequence[Any], options: dict[str, Any]) -> Parts | None:
         """Sums, differences, and products with what does not depend on the input."""
         if name == "neg":
             return scaled(self._of(args[0]), -1.0)
+        if name == "batch_norm" and hasattr(func, "overloadpacket"):  # whose arguments lie otherwise
+            x, weight, bias, mean, variance, training, momentum, eps = args[:8]
+            return self._normalized(x, mean, variance, weight, bias, training, momentum, eps)
         if name == "batch_norm":
             return self._normalized(*args, **options)
         if len(args) < 2 or (options and set(options) - {"alpha"}):
