@@ -36,7 +36,9 @@ def test_options_of_one_toolset(metannvis, models):
 
 
 def test_a_method_of_one_toolset_cannot_be_compared(metannvis, models):
-    stderr = metannvis("compare", models / "net.pt2", "-m", "deep_lift", "-i", models / "torch.npy", code=2).stderr
+    stderr = metannvis(
+        "compare", models / "net.pt2", "-m", "guided_backprop", "-i", models / "torch.npy", code=2
+    ).stderr
     assert "two toolsets or more" in stderr
 
 

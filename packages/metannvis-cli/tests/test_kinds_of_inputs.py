@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from metannvis_methods import Explanation
+from metannvis_methods import Explanation, explain
 from metannvis_translate import save_model
 from metannvis_translate.frameworks.requirements import require
 from PIL import Image
@@ -18,7 +18,8 @@ L = keras.layers
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """``table.keras`` of three features, ``text.keras`` of five tokens of six words, ``digits.keras`` of 4×4 pixels."""
+    """``table.keras`` of three features, ``text.keras`` of five tokens of six words, ``digits.keras`` of 4×4 pixels,
+    ``volumes.keras`` of 3×5×4 places."""
     folder = tmp_path_factory.mktemp("kinds")
     keras.utils.set_random_seed(0)
     networks = {
@@ -30,6 +31,7 @@ def folder(tmp_path_factory):
             L.Dense(2),
         ],
         "digits": [keras.Input((4, 4, 1)), L.Conv2D(2, 2), L.Flatten(), L.Dense(3, activation="softmax")],
+        "volumes": [keras.Input((3, 5, 4, 1)), L.Conv3D(2, 2), L.Flatten(), L.Dense(3)],
         "colors": [keras.Input((4, 4, 3)), L.Conv2D(2, 2), L.Flatten(), L.Dense(3, activation="softmax")],
     }
     for name, layers in networks.items():
@@ -143,3 +145,21 @@ def test_a_background(metannvis, folder, tmp_path):
         np.testing.assert_array_equal(found.inputs[0, 0, 0], np.broadcast_to(color, 3))
         assert f"x.png: transparent, laid over {words[1] if words else 'white'}" in result.stderr
         assert found.record.words["preprocess"].background == (words[1] if words else "white")
+
+
+def test_a_volume_slice_by_slice(metannvis, folder, tmp_path):
+    volumes = np.random.default_rng(0).uniform(0, 1, (1, 3, 5, 4, 1)).astype("float32")
+    np.save(tmp_path / "volume.npy", volumes)
+    arguments = ("--toolset", "captum", "-i", tmp_path / "volume.npy", "-t", 1, "--feature-mask", "grid:2")
+    file = tmp_path / "map.npy"
+    explained = ("explain", folder / "volumes.keras", "-m", "feature_ablation", *arguments, "--output", file)
+    metannvis(*explained, "--along", "d")
+    model = keras.models.load_model(folder / "volumes.keras")
+    words = {"target": 1, "toolset": "captum", "feature_mask": ("grid", {"cells": 2})}
+    expected = explain(model, "feature_ablation", volumes, along="D", **words).values
+    np.testing.assert_allclose(np.load(file), expected, rtol=1e-5, atol=1e-7)
+    compared = ("compare", folder / "volumes.keras", "-m", "saliency", "-i", tmp_path / "volume.npy", "-t", 1, "--json")
+    (row,) = json.loads(metannvis(*compared, "--along", "D").stdout)["rows"]
+    assert row["max_rel"] < 1e-5
+    at_layer = ("explain", folder / "volumes.keras", "-m", "layer_activation", "--layer", "conv3d", *arguments[:4])
+    assert "--along is for methods that explain the input" in metannvis(*at_layer, "--along", "D", code=2).stderr

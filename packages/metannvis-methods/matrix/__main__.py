@@ -17,12 +17,13 @@ HEAD = """# Methods × models, measured
 Written by `python -m packages.metannvis-methods.matrix`; the same is asserted by `tox -e matrix`, and for a twentieth of the cells by
 the tests of this package.
 
-Each method of both toolsets was run by `explain` on nine small networks with random weights, biases and statistics, as PyTorch
+Each method of every toolset was run by `explain` on nine small networks with random weights, biases and statistics, as PyTorch
 modules, as Keras models and as ONNX models, and compared with the toolkit called directly on a twin written by hand in its own
 framework, weights copied by hand: class activation maps, DeepLift of probabilities and guided maps of tokens with their papers'
 formulas, since a toolkit is wrong or silent there; DeepLift of attention and recurrent layers, which Captum has no rules for, with
-ours on the PyTorch network. Differences are max|a − b| / max|b| of a whole input, in double precision (the text network from ONNX in
-single precision, since ONNX Runtime, which translations are checked by, has no recurrent operators in double).
+ours on the PyTorch network; our own methods, whose formulas have tests of their own, with themselves on the PyTorch network as it is.
+Differences are max|a − b| / max|b| of a whole input, in double precision (the text network from ONNX in single precision, since ONNX
+Runtime, which translations are checked by, has no recurrent operators in double).
 
 A cell has the largest difference over PyTorch, Keras and ONNX. `refused` is an error that is documented below.
 

@@ -25,6 +25,11 @@ OPTIONS_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("captum", "lime"): {"n_samples": 20},
     ("captum", "kernel_shap"): {"n_samples": 20},
     ("grad-cam", "deep_feature_factorization"): {"n_components": 3},
+    ("metannvis", "rise"): {"n_masks": 12, "cells": 3},
+    ("metannvis", "sobol"): {"n_designs": 4, "cells": 3},
+    ("metannvis", "filter_guided_backprop"): {"channel": 1},
+    ("metannvis", "extremal_perturbation"): {"areas": (0.3,)},
+    ("metannvis", "simple_taylor"): {"n_steps": 40},
     ("tf-keras-vis", "saliency"): {"keepdims": True, "normalize_map": False, "gradient_modifier": None},
     ("tf-keras-vis", "smooth_grad"): {"smooth_samples": 3},
     ("tf-keras-vis", "activation_maximization"): {"steps": 3, "input_modifiers": []},
@@ -42,6 +47,8 @@ def layer_of(spec: MethodSpec, net: Network) -> Layer | None:
     """The layer that a method is asked about."""
     if spec.by_role("layer") is None:
         return None
+    if "pooling" in spec.needs and net.row.pooled is not None:
+        return net.row.pooled
     if spec.draws_maps:
         return net.row.map_layer or net.row.layer
     return net.row.layer

@@ -19,7 +19,7 @@ from .references import reference, started
 __all__ = ["Cell", "Outcome", "cells", "outcome"]
 
 Array = np.ndarray[Any, Any]
-TOOLSETS = ("captum", "grad-cam", "tf-keras-vis", "zennit")
+TOOLSETS = ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Row:
         Of the inputs, without the batch.
     layer, map_layer
         Of methods that want one, and of class activation maps.
+    pooled
+        The layer whose output is pooled and goes into one dense layer, if there is one: class activation mapping is for it.
     lrp_before
         The module before ``layer``, if that is an activation: Captum has no relevance for those, which pass on what they get.
     window, stride
@@ -74,6 +76,7 @@ class Row:
     window: tuple[tuple[int, ...], ...]
     stride: tuple[tuple[int, ...], ...]
     map_layer: Layer | None = None
+    pooled: Layer | None = None
     lrp_before: str = ""
     targets: tuple[Any, ...] = (1, 0, 2)
     output: int | None = None
@@ -99,6 +102,7 @@ ROWS: dict[str, Row] = {
         ((3, 6, 8),),
         ((1, 5, 7),),
         map_layer=Layer("two_add", "two_add", ("Add", 1)),
+        pooled=Layer("two_relu2", "two_relu2", ("Relu", 4)),
     ),
     "signal": Row(
         ((3, 24),),
@@ -106,6 +110,7 @@ ROWS: dict[str, Row] = {
         ((3, 5),),
         ((1, 4),),
         map_layer=Layer("norm2", "norm2", ("BatchNormalization", 0)),
+        pooled=Layer("relu2", "relu2", ("Relu", 1)),
         signal=True,
     ),
     "table": Row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .arguments import LIKE_INPUTS, SEED, arguments, in_layout, layer_of, target
 from .cam_formulas import cam_by_formula
 from .maps import map_by_formula
 from .networks import Network, keras, to_keras, to_torch
+from .own_references import by_hand
 from .torch_networks import TextTail
 from .zennit_references import relevance
 
@@ -26,6 +28,10 @@ def reference(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     """What a method gives on a network, in PyTorch's layout, an array an input (or one, over a layer)."""
     if spec.toolset == "zennit":
         return relevance(spec, net)
+    if spec.key == "linear_approximation" and net.row.tokens:
+        return (cam_by_formula(dataclasses.replace(spec, key="hires_cam"), net),)
+    if spec.toolset == "metannvis":
+        return by_hand(spec, net)
     if spec.toolset == "grad-cam":
         return (cam_by_formula(spec, net),)
     if spec.family == "cam" and (spec.toolset == "tf-keras-vis" or net.row.tokens):

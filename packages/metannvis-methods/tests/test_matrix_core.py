@@ -21,6 +21,9 @@ MENDED = (
     Cell("tensorflow", "resnet", "captum", "lrp"),
     Cell("tensorflow", "cnn", "captum", "layer_lrp"),
     Cell("torch", "two inputs", "tf-keras-vis", "smooth_grad"),
+    Cell("torch", "text", "metannvis", "extremal_perturbation"),
+    Cell("torch", "text", "metannvis", "xrai"),
+    Cell("torch", "resnet", "metannvis", "deep_lift_reveal_cancel"),
 )
 
 

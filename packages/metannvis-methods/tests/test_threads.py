@@ -22,13 +22,14 @@ SOME: tuple[Key, ...] = (
     ("captum", "gradient_shap"),
     ("captum", "layer_conductance"),
     ("grad-cam", "eigen_grad_cam"),
+    ("metannvis", "rise"),
     ("zennit", "excitation_backprop"),
     ("tf-keras-vis", "smooth_grad"),
 )
 
 
 def test_every_method_has_a_case() -> None:
-    ours = ("captum", "grad-cam", "tf-keras-vis", "zennit")
+    ours = ("captum", "grad-cam", "metannvis", "tf-keras-vis", "zennit")
     assert {(spec.toolset, spec.key) for spec in list_methods() if spec.toolset in ours} == {*CASES}
 
 

@@ -39,6 +39,10 @@ class Case:
         It takes one sample, and functions that see tensors of the model that runs.
     score
         It is asked about a network of one output a sample.
+    pooled
+        It is asked about a network that ends in global average pooling and a dense layer, at what is pooled.
+    refused
+        What a refusal says that depends on the weights, and is the same in threads as alone.
     """
 
     words: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +51,8 @@ class Case:
     neuron: bool = False
     single: bool = False
     score: bool = False
+    pooled: bool = False
+    refused: str = ""
 
 
 MASK, BASELINES, WINDOW = "mask", "baselines", "window"
@@ -136,6 +142,23 @@ CASES: dict[Key, Case] = {
     ("grad-cam", "fem"): Case({"k": 0.1}, target=False, layer=True),
     ("grad-cam", "full_grad"): Case(),
     ("grad-cam", "deep_feature_factorization"): Case({"n_components": 2}, target=False, layer=True),
+    ("metannvis", "rise"): Case({"n_masks": 6, "cells": 2}),
+    ("metannvis", "sobol"): Case({"n_designs": 2, "cells": 2}),
+    ("metannvis", "extremal_perturbation"): Case({"areas": (0.3,), "n_steps": 3}),
+    ("metannvis", "simple_taylor"): Case({"n_steps": 40}, refused="has no root on the line"),
+    **{
+        ("metannvis", key): Case({"n_steps": 4})
+        for key in ("blur_integrated_gradients", "guided_integrated_gradients", "xrai")
+    },
+    **{
+        ("metannvis", key): Case()
+        for key in ("sensitivity_analysis", "deep_lift_linear", "deep_lift_reveal_cancel", "attn_lrp")
+    },
+    ("metannvis", "linear_approximation"): Case(**OF_LAYER),
+    ("metannvis", "cam"): Case(layer=True, pooled=True),
+    ("metannvis", "deconvnet"): Case(target=False, layer=True),
+    ("metannvis", "layer_vanilla_gradient"): Case(target=False, layer=True),
+    ("metannvis", "filter_guided_backprop"): Case({"channel": 1}, target=False, layer=True),
     **{("zennit", key): Case() for key in ("lrp", "deep_taylor", "excitation_backprop")},
     **{("zennit", f"layer_{key}"): Case(**OF_LAYER) for key in ("lrp", "deep_taylor", "excitation_backprop")},
     ("tf-keras-vis", "activation_maximization"): Case({"steps": 2, "input_range": (0.0, 1.0)}),
@@ -148,12 +171,12 @@ CASES: dict[Key, Case] = {
 }
 
 
-def made(framework: str, *, score: bool = False, seed: int = 0) -> Any:
+def made(framework: str, *, score: bool = False, pooled: bool = False, seed: int = 0) -> Any:
     """A small image network of (N, 2, 6, 5) or (N, 6, 5, 2) in a state of its owner's: training, a frozen weight, a hook."""
-    return _torch(score, seed) if framework == "torch" else _keras(score, seed)
+    return (_torch if framework == "torch" else _keras)(score, pooled, seed)
 
 
-def _torch(score: bool, seed: int) -> Any:
+def _torch(score: bool, pooled: bool, seed: int) -> Any:
     torch = require("torch")
     nn = torch.nn
 
@@ -162,11 +185,12 @@ def _torch(score: bool, seed: int) -> Any:
             super().__init__()
             self.conv1, self.norm, self.relu1 = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
             self.pool, self.conv2, self.relu2 = nn.MaxPool2d(2), nn.Conv2d(4, 5, 2), nn.ReLU()
-            self.drop, self.fc = nn.Dropout(0.5), nn.Linear(5 * 2 * 1, 1 if score else 4)
+            self.drop, self.fc = nn.Dropout(0.5), nn.Linear(5 if pooled else 10, 1 if score else 4)
 
         def forward(self, x: Any) -> Any:
             x = self.pool(self.relu1(self.norm(self.conv1(x))))
-            x = self.fc(self.drop(self.relu2(self.conv2(x)).flatten(1)))
+            x = self.relu2(self.conv2(x))
+            x = self.fc(self.drop(x.mean((2, 3)) if pooled else x.flatten(1)))
             return x[:, 0] if score else x
 
     net = Net()
@@ -187,7 +211,7 @@ def _nothing(*_: Any) -> None:
     return None
 
 
-def _keras(score: bool, seed: int) -> Any:
+def _keras(score: bool, pooled: bool, seed: int) -> Any:
     require("tensorflow")
     keras = require("keras")
     layers = keras.layers
@@ -195,7 +219,8 @@ def _keras(score: bool, seed: int) -> Any:
     x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, padding="same", name="conv1")(image))
     x = layers.MaxPooling2D(2, name="pool")(layers.ReLU(name="relu1")(x))
     x = layers.ReLU(name="relu2")(layers.Conv2D(5, 2, name="conv2")(x))
-    x = layers.Dropout(0.5, name="drop")(layers.Flatten(name="flatten")(x))
+    x = layers.GlobalAveragePooling2D(name="average")(x) if pooled else layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(0.5, name="drop")(x)
     x = layers.Dense(1 if score else 4, name="fc")(x)
     model = keras.Model(image, layers.Reshape((), name="one")(x) if score else x, name="net")
     drawn = np.random.default_rng(seed)
@@ -229,7 +254,7 @@ def called(key: Key, framework: str, model: Any, number: int) -> Explanation:
     if case.target:
         words["target"] = number % 4 if case.single else [number % 4, 1, 2][:samples]
     if case.layer:
-        words["layer"] = LAYER
+        words["layer"] = "relu2" if case.pooled else LAYER
     if case.neuron:
         words["neuron"] = (2, 1, 0) if first else (1, 0, 2)
     return explain(model, method, x, toolset=toolset, seed=7 + number, **words)

@@ -18,7 +18,7 @@ __all__ = ["faults", "mixed_faults"]
 
 def faults(key: Key, framework: str, models: int) -> list[str]:
     """What is wrong when four threads call a method on one model, or each on its own; empty if nothing is."""
-    nets = [made(framework, score=CASES[key].score, seed=number) for number in range(models)]
+    nets = [made(framework, score=CASES[key].score, pooled=CASES[key].pooled, seed=number) for number in range(models)]
     calls = [(key, number, nets[number % models]) for number in range(THREADS)]
     return _compared(calls, framework, nets, 1)
 
@@ -26,7 +26,11 @@ def faults(key: Key, framework: str, models: int) -> list[str]:
 def mixed_faults(keys: Sequence[Key], framework: str, models: int) -> list[str]:
     """The same where the threads are at different methods at a time."""
     nets = [made(framework, seed=number) for number in range(models)]
-    calls = [(key, number, nets[number % models]) for number, key in enumerate(keys) if not CASES[key].score]
+    calls = [
+        (key, number, nets[number % models])
+        for number, key in enumerate(keys)
+        if not CASES[key].score and not CASES[key].pooled
+    ]
     return _compared(calls, framework, nets, -(-len(calls) // THREADS))
 
 
@@ -50,7 +54,7 @@ def _found(calls: Sequence[tuple[Key, int, Any]], framework: str, nets: Sequence
         cache.clear()
         serial = _in_turn(tasks)
     for (key, number, _), ours, alone in zip(calls, together, serial, strict=True):
-        found += [f"{key[1]} {number}: {line}" for line in _apart(ours, alone)]
+        found += [f"{key[1]} {number}: {line}" for line in _apart(ours, alone, CASES[key].refused)]
     return found
 
 
@@ -78,7 +82,9 @@ def _short(value: Any) -> str:
     return text if len(text) < 300 else f"{text[:300]} …"
 
 
-def _apart(ours: Any, alone: Any) -> list[str]:
+def _apart(ours: Any, alone: Any, refused: str) -> list[str]:
+    if refused and refused in str(alone) and (type(ours), str(ours)) == (type(alone), str(alone)):
+        return []
     if not isinstance(alone, Explanation):
         return [f"alone: {type(alone).__name__}: {alone}"]
     if not isinstance(ours, Explanation):

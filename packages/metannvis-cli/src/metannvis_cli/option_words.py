@@ -27,6 +27,7 @@ WORDS = {
     "autocast": "--autocast",
     "noise": "--noise",
     "uncertainty": "--uncertainty",
+    "along": "--along",
     "unfit": "--unfit",
     "deadline": "--deadline",
     "logits": "--logits",

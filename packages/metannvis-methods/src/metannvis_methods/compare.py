@@ -3,74 +3,37 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.explain import WORDS, explain
-from metannvis_methods.ranks import ranks
+from metannvis_methods.registry.alignments import (
+    ALIGNMENTS,
+    Alignment,
+    alignment_of,
+    check_same_quantity,
+    elsewhere,
+)
 from metannvis_methods.registry.spec import MethodSpec, fold
 from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.results.figures import differences, ssim
+from metannvis_methods.results.maps import SPACE, resized
 from metannvis_methods.results.plain import as_tuple
 from metannvis_methods.running.request import installed
 from metannvis_methods.running.sharing import sharing
 from metannvis_methods.running.streams import is_stream
 
-__all__ = ["ALIGNMENTS", "Alignment", "compare", "differences"]
+__all__ = ["ALIGNMENTS", "Alignment", "compare", "compared_rows", "differences"]
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Options with which a toolset's method means the same as the other toolsets'.
-
-    Attributes
-    ----------
-    method, toolset
-        Which row of the registry.
-    options
-        Set for every comparison of that method.
-    signed
-        Set as well if signs are to be kept.
-    expand
-        Set as well if a layer's map is to be as large as the input; ``None``: we enlarge it (linear, corners
-        aligned).
-    """
-
-    method: str
-    toolset: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    signed: Mapping[str, Any] = field(default_factory=dict)
-    expand: Mapping[str, Any] | None = None
-
-
-#: Measured to agree to 4e-9 (saliency) and 9e-10 (Grad-CAM) in float64 on twins with copied weights.
-ALIGNMENTS: tuple[Alignment, ...] = (
-    Alignment("saliency", "captum", {"abs": True}, {"abs": False}),
-    Alignment("saliency", "tf-keras-vis", {"keepdims": True, "normalize_map": False}, {"gradient_modifier": None}),
-    Alignment("grad_cam", "captum", {"relu_attributions": True}, {"relu_attributions": False}),
-    Alignment(
-        "grad_cam",
-        "tf-keras-vis",
-        {"expand_cam": False, "normalize_cam": False},
-        {"activation_modifier": None},
-        {"expand_cam": True},
-    ),
-    Alignment("grad_cam", "grad-cam", {"relu": True}, {"relu": False}),
-    Alignment("lrp", "captum", {}),  # whose rule is epsilon, with that epsilon
-    Alignment("lrp", "zennit", {"composite": "epsilon", "stabilizer": 1e-9}),
-    Alignment("layer_lrp", "captum", {}),
-    Alignment("layer_lrp", "zennit", {"composite": "epsilon", "stabilizer": 1e-9}),
-    Alignment("layer_cam", "grad-cam", {"relu": True}),
-    Alignment("layer_cam", "tf-keras-vis", {"expand_cam": False, "normalize_cam": False}, {}, {"expand_cam": True}),
-)
+#: Maps that differ by less, of the largest magnitude, are the same.
+SAME = 1e-4
 
 
 def compare(
@@ -92,10 +55,11 @@ def compare(
     model, method, inputs
         As for :func:`explain`.
     toolsets
-        Keys; ``None`` takes every installed toolset that has the method.
+        Keys; ``None`` takes every installed toolset that has the method; if that is one, with ``align`` those too that call
+        it otherwise.
     align
         Set the options whose defaults differ so that the toolkits compute the same (:data:`ALIGNMENTS`).
-        ``False`` compares each toolkit's own defaults.
+        ``False`` compares each toolkit's own defaults, and says which of these options explain what is apart.
     signed
         With ``align``: keep signs, instead of absolute values and positive parts.
     expand
@@ -109,12 +73,12 @@ def compare(
     -------
     Comparison
         The figures are of the worst sample. Before measuring, a map with channels is reduced to their maximum
-        if the other has none, and the smaller map is enlarged.
+        if the other has none (one of one channel to that), and the smaller map is enlarged.
 
     Raises
     ------
     InvalidArgumentError
-        There are not two toolsets that have the method.
+        There are not two toolsets that have the method, or, with ``align``, what they call so is not the same quantity.
     MetannvisError
         As for :func:`explain`.
     """
@@ -125,51 +89,128 @@ def compare(
     if "toolset" in arguments:
         raise InvalidArgumentError("compare takes toolsets=[…], two or more, instead of toolset")
     toolkit = {name: arguments.pop(name) for name in list(arguments) if name not in WORDS}
-    chosen = list(find_methods(method))
-    if sum(map(installed, chosen)) > 1:
-        chosen = list(filter(installed, chosen))
-    if toolsets is not None:
-        wanted = [registry.toolset(key).key for key in toolsets]
-        chosen = [row for key in wanted for row in find_methods(method, key)]
+    chosen = compared_rows(method, toolsets, align=align)
     if len(chosen) < 2:
         have = ", ".join(row.toolset for row in chosen)
         raise InvalidArgumentError(
             f"a comparison takes two toolsets or more; of those asked, {have} alone has {method!r}"
         )
+    if align:
+        check_same_quantity(method, [row.toolset for row in chosen])
     given = {registry.toolset(key).key: dict(value) for key, value in (options or {}).items()}
     notes: list[str] = []
     if arguments.get("layer") is None and any(row.by_role("layer") for row in chosen):
         arguments = {**arguments, "layer": "auto"}
-    explanations: list[Explanation] = []
+    runs: list[_Run] = []
     with sharing():
         for row in chosen:
-            own = _aligned(row, signed, expand, notes) if align else {}
-            if explanations and arguments.get("target") is None and _aims(row):
-                arguments = {**arguments, "target": explanations[0].target}
-            set_here = {**own, **toolkit, **given.get(row.toolset, {})}
-            explanations.append(explain(model, method, inputs, toolset=row.toolset, options=set_here, **arguments))
-    pairs = itertools.combinations(explanations, 2)
-    rows = tuple({"a": a.toolset, "b": b.toolset, **_apart(a, b, notes)} for a, b in pairs)
-    return Comparison(tuple(explanations), rows, align, chosen[0].key, tuple(dict.fromkeys(notes)))
+            own = _aligned(method, row, signed, expand)
+            if align:
+                notes += _said(method, row, own)
+            if runs and arguments.get("target") is None and _aims(row):
+                arguments = {**arguments, "target": runs[0].explanation.target}
+            run = _Run(model, inputs, row, {**toolkit, **given.get(row.toolset, {})}, arguments, own or {})
+            runs.append(run.with_options({**(own or {}), **run.given} if align else run.given))
+        explanations = [run.explanation for run in runs]
+        pairs = list(itertools.combinations(runs, 2))
+        rows = tuple(
+            {"a": a.row.toolset, "b": b.row.toolset, **_apart(a.explanation, b.explanation, notes)} for a, b in pairs
+        )
+        if not align:
+            notes += [_what_explains(a, b, row["max_rel"]) for (a, b), row in zip(pairs, rows, strict=True)]
+    return Comparison(tuple(explanations), rows, align, chosen[0].key, tuple(filter(None, dict.fromkeys(notes))))
+
+
+def compared_rows(method: str, toolsets: Sequence[str] | None = None, *, align: bool = True) -> list[MethodSpec]:
+    """The rows that a comparison of a method is of, one a toolset.
+
+    Raises
+    ------
+    UnknownMethodError, UnknownToolsetError
+        There is no such thing.
+    """
+    others = elsewhere(method) if align else []
+    if toolsets is None:
+        for rows in (find_methods(method), [*find_methods(method), *others]):
+            if sum(map(installed, rows)) > 1:
+                return list(filter(installed, rows))
+        return list(rows)
+    chosen: list[MethodSpec] = []
+    for key in (registry.toolset(name).key for name in toolsets):
+        chosen += [row for row in others if row.toolset == key] or find_methods(method, key)
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A row's part in a comparison: what it was given, and what it gave.
+
+    ``aligned`` are the options that align it, whether or not they are set.
+    """
+
+    model: Any
+    inputs: Any
+    row: MethodSpec
+    given: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    aligned: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    result: Explanation | None = None
+
+    @property
+    def explanation(self) -> Explanation:
+        """Of the options that are set."""
+        assert self.result is not None
+        return self.result
+
+    def with_options(self, options: Mapping[str, Any]) -> _Run:
+        """Run with these options."""
+        found = explain(
+            self.model, self.row.key, self.inputs, toolset=self.row.toolset, options=dict(options), **self.arguments
+        )
+        return replace(self, options=options, result=found)
+
+
+def _what_explains(a: _Run, b: _Run, apart: float) -> str:
+    """Which options of the table, set one after the other, bring two maps together."""
+    names = f"{a.row.toolset} − {b.row.toolset}"
+    if apart <= SAME or not (a.aligned or b.aligned):
+        return ""
+    sides, steps = [a, b], []
+    for k, side in enumerate(sides):
+        for name, value in side.aligned.items():
+            if name in side.given or apart <= SAME:
+                continue
+            sides[k] = sides[k].with_options({**sides[k].options, name: value})
+            before, apart = apart, _apart(sides[0].explanation, sides[1].explanation, [])["max_rel"]
+            if apart != before:
+                steps.append(f"{side.row.toolset} with {name}={value!r} {apart:.1e}")
+    told = (
+        f"{names}: the largest difference is, " + ", ".join(steps)
+        if steps
+        else f"{names}: no option of the table helps"
+    )
+    return told + ("" if apart <= SAME else "; nothing known explains the rest")
 
 
 def _aims(row: MethodSpec) -> bool:
     return row.by_role("target", "score") is not None
 
 
-def _aligned(row: MethodSpec, signed: bool, expand: bool, notes: list[str]) -> dict[str, Any]:
-    for known in ALIGNMENTS:
-        if (fold(known.method), fold(known.toolset)) == (fold(row.key), fold(row.toolset)):
-            found = {
-                **known.options,
-                **(known.signed if signed else {}),
-                **((known.expand or {}) if expand else {}),
-            }
-            if found:
-                notes.append(f"{row.toolset}: " + ", ".join(f"{name}={value!r}" for name, value in found.items()))
-            return found
-    notes.append(f"{row.toolset}: no options are known that align it")
-    return {}
+def _aligned(method: str, row: MethodSpec, signed: bool, expand: bool) -> dict[str, Any] | None:
+    """Options that align a row; ``None`` if nothing is known of it."""
+    known = alignment_of(method, row)
+    if known is None:
+        return None
+    return {**known.options, **(known.signed if signed else {}), **((known.expand or {}) if expand else {})}
+
+
+def _said(method: str, row: MethodSpec, own: Mapping[str, Any] | None) -> list[str]:
+    if own is None:
+        return [f"{row.toolset}: no options are known that align it"]
+    name = [] if fold(row.key) == fold(method) else [row.key]
+    told = ", ".join([*name, *(f"{option}={value!r}" for option, value in own.items())])
+    return [f"{row.toolset}: {told}"] if told else []
 
 
 def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]:
@@ -184,75 +225,35 @@ def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]
             continue
         pairs.append(_same_shape(x, axes_x, y, axes_y, notes))
     flat = [np.concatenate([p[k].reshape(len(p[k]), -1) for p in pairs], axis=1) for k in (0, 1)]
-    return differences(flat[0], flat[1])
+    alike = [_ssim(x, y, axes) for x, y, axes in pairs if {"H", "W"} <= set(axes)]
+    return {**differences(flat[0], flat[1]), **({"ssim": min(alike)} if alike else {})}
 
 
-#: Letters of axes along which a map is an image of something continuous.
-SPACE = "LHWD"
+def _ssim(x: Array, y: Array, axes: str) -> float:
+    """Of the worst picture: each channel and slice is one."""
+    places = [axes.index("H"), axes.index("W")]
+    images = [np.moveaxis(array, places, (-2, -1)) for array in (x, y)]
+    stacks = [image.reshape(-1, *image.shape[-2:]) for image in images]
+    return min(ssim(one, other) for one, other in zip(*stacks, strict=True))
 
 
-def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) -> tuple[Array, Array]:
-    """Both maps with the same axes and sizes."""
+def _same_shape(x: Array, axes_x: str, y: Array, axes_y: str, notes: list[str]) -> tuple[Array, Array, str]:
+    """Both maps with the same axes and sizes, and these axes."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != y.ndim and ("C" in axes_x) != ("C" in axes_y):
+        several = (x if "C" in axes_x else y).shape[(axes_x if "C" in axes_x else axes_y).index("C")] > 1
         if "C" in axes_x:
             x, axes_x = x.max(axis=axes_x.index("C")), axes_x.replace("C", "")
         else:
             y, axes_y = y.max(axis=axes_y.index("C")), axes_y.replace("C", "")
-        notes.append("the largest channel was taken where the other map has none")
+        if several:
+            notes.append("the largest channel was taken where the other map has none")
     if x.shape == y.shape:
-        return x, y
+        return x, y, axes_x if len(axes_x) == x.ndim else ""
     # space can be enlarged; samples, channels and features of another number are others
     apart = [k for k in range(min(x.ndim, y.ndim)) if x.shape[k] != y.shape[k]]
     if axes_x != axes_y or x.ndim != y.ndim or any(axes_x[k] not in SPACE for k in apart):
         raise InvalidArgumentError(f"maps of shape {x.shape} ({axes_x}) and {y.shape} ({axes_y}) cannot be compared")
     sizes = [max(sizes) for sizes in zip(x.shape, y.shape, strict=True)]
     notes.append("the smaller map was enlarged (linear, corners aligned)")
-    return _resized(x, sizes), _resized(y, sizes)
-
-
-def _resized(array: Array, sizes: Sequence[int]) -> Array:
-    """Linear interpolation along every axis, first and last values kept."""
-    for axis, size in enumerate(sizes):
-        old = array.shape[axis]
-        if old == size:
-            continue
-        places = np.linspace(0, old - 1, size)
-        low = np.floor(places).astype(int)
-        high = np.minimum(low + 1, old - 1)
-        share = (places - low).reshape([-1 if k == axis else 1 for k in range(array.ndim)])
-        array = array.take(low, axis) * (1 - share) + array.take(high, axis) * share
-    return array
-
-
-def differences(a: Array, b: Array) -> dict[str, float]:
-    """How far ``a`` is from ``b``, both of shape ``(N, …)``; each figure is that of the worst sample.
-
-    ``max_rel`` is max|a − b| / max|b|, ``rel_l2`` is ‖a − b‖ / ‖b‖; ``spearman`` is Pearson's correlation of
-    ranks, ties sharing their mean rank. Two samples that are all zero agree.
-    """
-    a, b = (np.asarray(x, np.float64).reshape(len(x), -1) for x in (a, b))
-    rows = [
-        (
-            _ratio(np.abs(x - y).max(initial=0), np.abs(y).max(initial=0)),
-            _ratio(np.linalg.norm(x - y), np.linalg.norm(y)),
-            _cosine(x, y),
-            _cosine(*(ranks(v) - (v.size - 1) / 2 for v in (x, y))),
-        )
-        for x, y in zip(a, b, strict=True)
-    ]
-    largest, l2, cosine, spearman = zip(*rows, strict=True)
-    return {"max_rel": max(largest), "rel_l2": max(l2), "cosine": min(cosine), "spearman": min(spearman)}
-
-
-def _ratio(difference: Any, size: Any) -> float:
-    if difference == 0:
-        return 0.0
-    return float(difference / size) if size else math.inf
-
-
-def _cosine(x: Array, y: Array) -> float:
-    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
-    if norms == 0:
-        return 1.0 if np.array_equal(x, y) else 0.0
-    return float(np.clip(np.dot(x, y) / norms, -1, 1))
+    return resized(x, sizes), resized(y, sizes), axes_x

@@ -56,6 +56,7 @@ def explain(
     toolset: str | None = None,
     noise: SmoothGrad | str | None = None,
     uncertainty: MCDropout | str | None = None,
+    along: str | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
     device: Any = None,
@@ -142,6 +143,10 @@ def explain(
     uncertainty
         An :class:`MCDropout`, or ``"mc_dropout"``: the method once for each of so many dropout masks, each the same for input
         and baseline. ``values`` are the mean, and the result has a ``deviation`` and a ``coefficient_of_variation``.
+    along
+        An axis of volumes, ``"D"``, ``"H"`` or ``"W"``: a method for images, slice by slice, the rest of the volume as it is.
+        Words for baselines and features (``"superpixels"``), windows and masks are those of a slice; each begins from the same
+        seed.
     seed
         Makes random methods repeatable. The caller's own generators are left as they were.
     batch_size

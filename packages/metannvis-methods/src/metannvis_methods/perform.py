@@ -53,7 +53,7 @@ def perform_attribution(
         ``True`` draws the result without showing it; an ``Axes`` is drawn on, a path is written to.
     **words
         Words of :func:`explain` that no toolkit has: ``output``, ``logits`` (``False`` here, as toolkits have it), ``labels``,
-        ``reshape``, ``data``, ``value_range``, ``preprocess``, ``noise``, ``uncertainty``, ``seed``, ``batch_size``,
+        ``reshape``, ``data``, ``value_range``, ``preprocess``, ``noise``, ``along``, ``uncertainty``, ``seed``, ``batch_size``,
         ``device``, ``autocast``, ``deadline``, ``unfit``, ``progress``. And options of ``metannvis_translate.translate``;
         ``dummy_input`` are example inputs where the call has none.
 

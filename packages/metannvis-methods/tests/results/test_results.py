@@ -13,6 +13,7 @@ from metannvis_methods import Comparison, Explanation
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.results import plain, plotter
+from metannvis_methods.results.figures import iou_of_top, ssim
 from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 
@@ -169,7 +170,7 @@ def test_the_plotter_is_found_through_its_entry_point(monkeypatch: pytest.Monkey
 
 def test_differences() -> None:
     b = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]])
-    same = {"max_rel": 0.0, "rel_l2": 0.0, "cosine": 1.0, "spearman": 1.0}
+    same = {"max_rel": 0.0, "rel_l2": 0.0, "cosine": 1.0, "spearman": 1.0, "iou": 1.0}
     assert differences(b, b) == pytest.approx(same)
     found = differences(np.array([[1.0, 2.0, 3.0]]), b[:1])
     assert found["max_rel"] == 0.25
@@ -187,6 +188,29 @@ def test_ranks_share_ties() -> None:
     a, b = generator.integers(0, 5, (2, 40)).astype(float)
     found = differences(a[None], b[None])["spearman"]
     assert found == pytest.approx(stats.spearmanr(a, b).statistic)
+
+
+@pytest.mark.parametrize("shape", [(24, 17), (40, 40)])
+def test_structural_similarity_is_that_of_scikit_image(shape: tuple[int, int]) -> None:
+    from skimage.metrics import structural_similarity
+
+    generator = np.random.default_rng(0)
+    a = generator.standard_normal(shape).cumsum(0).cumsum(1)
+    for b in (a + generator.standard_normal(shape), -a, a):
+        low, size = min(a.min(), b.min()), max(a.max(), b.max()) - min(a.min(), b.min())
+        words = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+        expected = structural_similarity((a - low) / size, (b - low) / size, **words)
+        assert ssim(a, b) == pytest.approx(expected, abs=1e-9)
+    assert ssim(np.zeros((3, 3)), np.zeros((3, 3))) == 1
+    assert ssim(np.eye(6), np.eye(6)[::-1]) < 0.5  # smaller than the window
+
+
+def test_the_top_of_two_maps() -> None:
+    a, b = np.zeros(20), np.zeros(20)
+    a[[3, 5]], b[[5, 7]] = (2, -3), (1, 4)
+    assert iou_of_top(a, b) == pytest.approx(1 / 3)
+    assert iou_of_top(a, a) == 1
+    assert iou_of_top(a, np.ones(20)) == pytest.approx(2 / 20)  # ties are all the top
 
 
 def test_a_comparison_is_a_table() -> None:

@@ -86,6 +86,7 @@ def command(
     -o NAME=VALUE goes to every toolset, -o TOOLSET:NAME=VALUE to one.
     """
     from metannvis_methods import compare, find_methods
+    from metannvis_methods.compare import compared_rows
 
     from metannvis_cli.errors import wrong_usage
     from metannvis_cli.inputs import check_files, check_request
@@ -98,7 +99,8 @@ def command(
         output = in_folders(output, method)
         check_endings(output, KINDS)
         check_look(output)
-        rows = find_methods(method)
+        rows = compared_rows(method, toolsets or None, align=not no_align)
+        keys = {folded(row.toolset): row.key for row in rows}
         having = sorted({row.toolset for row in rows})
         everyone, own = scoped_options(options, (), toolsets or having)
         check_files(inputs)
@@ -108,9 +110,9 @@ def command(
         for toolset in toolsets or having:
             options_there = {**everyone, **own.get(folded(toolset), {})}
             there = {"layer": layer, "baselines": check_baseline(baseline), "options": options_there}
-            check_request(method, inputs, toolset=toolset, **there, **known)
+            check_request(keys[folded(toolset)], inputs, toolset=toolset, **there, **known)
         if len(set(toolsets or having)) < 2:
-            having = sorted({row.toolset for row in rows})
+            having = sorted({row.toolset for row in find_methods(method)})
             raise click.UsageError(
                 f"a comparison is of two toolsets or more, and {method} is asked of one: it is in {', '.join(having)}"
             )

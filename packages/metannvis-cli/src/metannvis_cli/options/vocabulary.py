@@ -39,6 +39,8 @@ class VocabularyOptions:
         A kind, samples, a standard deviation.
     uncertainty
         A kind, samples.
+    along
+        Axis of volumes along which a method for images goes slice by slice.
     device, autocast
         Where the method runs, and in which half precision.
     deadline
@@ -58,6 +60,7 @@ class VocabularyOptions:
     value_range: tuple[float, float] | None = None
     noise: str | None = None
     uncertainty: str | None = None
+    along: str | None = None
     device: str | None = None
     autocast: str | None = None
     deadline: float | None = None
@@ -74,6 +77,8 @@ class VocabularyOptions:
         """
         logits: bool | str = {"yes": True, "no": False}.get(self.logits, self.logits)
         found: dict[str, Any] = {"unfit": self.unfit, "logits": logits, "deadline": self.deadline}
+        if self.along is not None:
+            found["along"] = self.along
         if self.device is not None:
             found["device"] = self.device
         if self.autocast is not None:
@@ -161,6 +166,11 @@ OPTIONS: Mapping[str, Function] = {
         "--uncertainty",
         metavar="mc-dropout[:SAMPLES]",
         help="The method once for each of so many dropout masks: mean and standard deviation; 50 by default.",
+    ),
+    "along": click.option(
+        "--along",
+        type=click.Choice(["D", "H", "W"], case_sensitive=False),
+        help="Axis of volumes along which a method for images goes slice by slice.",
     ),
     "device": click.option(
         "--device", metavar="NAME", help="Where the method runs: cpu, cuda:0; default: where the model is."

@@ -11,7 +11,7 @@ import tensorflow as tf
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array
 from metannvis_methods.models.scores import OutputScore
-from metannvis_methods.models.view import View
+from metannvis_methods.models.view import View, Within
 
 __all__ = ["before_probabilities", "layer_paths", "operations", "viewed"]
 
@@ -42,6 +42,12 @@ def viewed(model: Any, view: View) -> Any:
         rest = iter(free)
         given = [Held(held[k])(free[0]) if k in held else next(rest) for k in range(len(inputs))]
         inputs, outputs = free, keras.tree.flatten(keras.Model(inputs, outputs)(given))
+    if view.within is not None:
+        volume, axis = inputs[0], view.within.axis
+        shape = (*volume.shape[:axis], *volume.shape[axis + 1 :])
+        slices = keras.Input(batch_shape=shape, dtype=volume.dtype)
+        outputs = keras.tree.flatten(keras.Model(inputs, outputs)([InVolume(view.within)(slices), *inputs[1:]]))
+        inputs = [slices, *inputs[1:]]
     output = outputs[view.place]
     if view.logits:
         output = before_probabilities(output)
@@ -116,6 +122,30 @@ def before_probabilities(output: Any) -> Any:
     changed = {"activation": keras.activations.linear, "_inbound_nodes": [], "_outbound_nodes": []}
     bare.__dict__.update({**operation.__dict__, **changed})
     return bare(given[0])
+
+
+class InVolume(keras.layers.Layer):
+    """Slices, shape ``(N, …)``, each in its volume, shape ``(N, …)`` with an axis more."""
+
+    def __init__(self, within: Within, **options: Any) -> None:
+        super().__init__(**options)
+        self.within = within
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy of the layer is made from, within this process."""
+        return {**super().get_config(), "within": self.within}
+
+    def compute_output_spec(self, given: Any) -> keras.KerasTensor:
+        """Shape of the volume, the batch as it is given."""
+        return keras.KerasTensor((given.shape[0], *self.within.volume.shape[1:]), given.dtype)
+
+    def call(self, given: Any) -> Any:
+        """The volumes."""
+        axis, place = self.within.axis, self.within.place
+        whole = tf.cast(self.within.volume, given.dtype)
+        volume = tf.repeat(whole, tf.shape(given)[0], axis=0)
+        before, _, after = tf.split(volume, [place, 1, volume.shape[axis] - place - 1], axis)
+        return tf.concat([before, tf.expand_dims(given, axis), after], axis)
 
 
 class Told(keras.layers.Layer):

@@ -10,7 +10,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.base import Array, ModelAdapter
-from metannvis_methods.models.view import View
+from metannvis_methods.models.view import View, Within
 
 __all__ = ["predict"]
 
@@ -52,6 +52,8 @@ def predict(
             seen.before_pass()
         size = min(rows, count - start)
         parts = [_padded(value[start : start + size], fixed) for value in inputs]
+        if seen.within is not None:
+            parts[0] = _in_volume(parts[0], seen.within)
         outputs = adapter.predict(model, [adapter.as_input(model, part, place) for place, part in enumerate(parts)])
         if passed is not None:
             passed(size)
@@ -60,6 +62,14 @@ def predict(
         output = outputs[seen.place][:size]
         found.append(seen.scores[0](output)[0] if seen.scores else output)
     return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _in_volume(rows: Any, within: Within) -> Array:
+    """Slices, shape ``(N, …)``, each in its volume, shape ``(N, …)`` with an axis more."""
+    slices, volume = to_numpy(rows), to_numpy(within.volume)
+    whole = np.repeat(volume, len(slices), axis=0).astype(slices.dtype, copy=False)
+    whole[(slice(None),) * within.axis + (within.place,)] = slices
+    return whole
 
 
 def _padded(value: Any, fixed: int | None) -> Any:

@@ -15,7 +15,7 @@ from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.final_activation import FinalActivation
 from metannvis_methods.models.scores import OutputScore
 from metannvis_methods.models.structures import leaves
-from metannvis_methods.models.view import View
+from metannvis_methods.models.view import View, Within
 
 __all__ = ["InPieces", "ViewedModule"]
 
@@ -68,6 +68,8 @@ class ViewedModule(torch.nn.Module):
         if view.before_pass is not None:
             view.before_pass()
         inputs = inputs[:-1] if view.by_row else inputs
+        if view.within is not None:
+            inputs = (_in_volume(inputs[0], view.within), *inputs[1:])
         embedded, inputs = (inputs[0], inputs[1:]) if view.embedding is not None else (None, inputs)
         places = view.order or range(len(inputs))
         ordered = [inputs[place] for place in sorted(range(len(inputs)), key=lambda k: places[k])]
@@ -95,6 +97,14 @@ class ViewedModule(torch.nn.Module):
             return tensor
         targets = [target if isinstance(target, tuple) else (target,) for target in view.targets]
         return _by_row(tensor, which, [functools.partial(_at, target) for target in targets])
+
+
+def _in_volume(rows: torch.Tensor, within: Within) -> torch.Tensor:
+    """Slices, shape ``(N, …)``, each in the volume, shape ``(N, …)`` with an axis more."""
+    volume = within.volume.to(rows).expand(len(rows), *within.volume.shape[1:])
+    before, behind = volume.narrow(within.axis, 0, within.place), within.place + 1
+    after = volume.narrow(within.axis, behind, volume.shape[within.axis] - behind)
+    return torch.cat([before, rows.unsqueeze(within.axis), after], within.axis)
 
 
 def _scored(score: OutputScore, rows: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,24 @@ from typing import Any
 
 from metannvis_methods.models.scores import OutputScore
 
-__all__ = ["View"]
+__all__ = ["View", "Within"]
+
+
+@dataclass(frozen=True, eq=False)
+class Within:
+    """Where a slice stands, which is given in the stead of a volume.
+
+    Attributes
+    ----------
+    volume
+        One sample, a tensor of the model's framework, shape ``(1, …)``.
+    axis, place
+        The axis of the volume that the slice lacks, and where along it the slice stands.
+    """
+
+    volume: Any
+    axis: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class View:
         Inputs that are not given, by their places: those without gradients, where a toolkit takes no others.
     embedding
         A layer of the model whose output is given as the first input, in the stead of what it would compute.
+    within
+        The volume that the first input is a slice of, as which it is given; rows are those of one sample.
     logits
         What goes into a softmax or a sigmoid that ends the model is seen, instead of what comes out.
     before_pass
@@ -49,6 +68,7 @@ class View:
     order: tuple[int, ...] = ()
     constants: tuple[tuple[int, Any], ...] = ()
     embedding: Any = None
+    within: Within | None = None
     rows: int | None = None
     logits: bool = False
     before_pass: Callable[[], None] | None = None

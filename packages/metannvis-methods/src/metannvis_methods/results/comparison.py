@@ -26,13 +26,14 @@ class Comparison:
         One a toolset, as the toolkits gave them.
     rows
         One a pair, all figures of the worst sample: ``a``, ``b`` (toolsets), ``max_rel`` = max|a − b| /
-        max|b|, ``rel_l2`` = ‖a − b‖ / ‖b‖, ``cosine``, ``spearman`` (rank correlation).
+        max|b|, ``rel_l2`` = ‖a − b‖ / ‖b‖, ``cosine``, ``spearman`` (rank correlation), ``iou`` (of the tenth of the places
+        with the largest magnitude), and of images ``ssim`` (structural similarity).
     aligned
         Whether the toolkits' differing defaults were made the same.
     method
         Key asked for.
     notes
-        What was done to make the maps comparable.
+        What was done to make the maps comparable, or which options explain that they are apart.
     """
 
     explanations: tuple[Explanation, ...]
@@ -50,11 +51,12 @@ class Comparison:
         lines = [f"{self.method}, {how} (worst sample)"]
         names = [f"{row['a']} − {row['b']}" for row in self.rows]
         width = max(map(len, names), default=0)
-        lines.append(f"  {'':{width}}  {'max rel':>9}  {'rel L2':>9}  {'cosine':>9}  {'Spearman':>9}")
+        head = (f"{name:>9}" for name in ("max rel", "rel L2", "cosine", "Spearman", "SSIM", "IoU top"))
+        lines.append(f"  {'':{width}}  " + "  ".join(head))
         for name, row in zip(names, self.rows, strict=True):
             lines.append(
                 f"  {name:{width}}  {row['max_rel']:9.2e}  {row['rel_l2']:9.2e}"
-                f"  {row['cosine']:9.6f}  {row['spearman']:9.6f}"
+                f"  {row['cosine']:9.6f}  {row['spearman']:9.6f}  {_figure(row.get('ssim'))}  {_figure(row.get('iou'))}"
             )
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
@@ -71,3 +73,7 @@ class Comparison:
             ],
             "notes": list(self.notes),
         }
+
+
+def _figure(value: float | None) -> str:
+    return f"{'-':>9}" if value is None else f"{value:9.6f}"

@@ -84,7 +84,7 @@ def in_chunks(toolset: Toolset, call: RunningCall, adapter: ModelAdapter) -> Met
         return _attempt(toolset, _sized(call, bound, count), adapter)
     outputs = []
     for start in range(0, count, size):
-        piece = _cut(call, start, min(start + size, count), count)
+        piece = part_of(call, start, min(start + size, count), count)
         outputs.append(_attempt(toolset, _sized(piece, bound, min(size, count - start)), adapter))
     return _joined(call, outputs)
 
@@ -141,6 +141,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         and not call.logits
         and call.deadline is None
         and call.half is None
+        and call.within is None
     ):
         return call
     choices = [choice for choice in (targets or scores) if choice is not None]
@@ -156,6 +157,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         before_pass=None if call.deadline is None else functools.partial(in_time, call.deadline, spec.key),
         half=call.half,
         embedding=call.embedding,
+        within=call.within,
         order=_order(call) if call.held and extra is not None else (),
         constants=tuple(call.held.items()) if extra is None else (),
     )
@@ -178,6 +180,7 @@ def _shown(call: RunningCall, adapter: ModelAdapter) -> RunningCall:
         score=None,
         held={},
         embedding=None,
+        within=None,
         logits=None,
         hear=None if call.logits else call.hear,
         target=None if targets else call.target,
@@ -191,7 +194,9 @@ def _predicting(call: RunningCall, adapter: ModelAdapter, view: View) -> Running
     if view.logits or view.half is not None:
         model = adapter.view(model, View(place=view.place, logits=view.logits, half=view.half))
         view = dataclasses.replace(view, place=0, logits=False, half=None)
-    return dataclasses.replace(call, model=model, view=view, output=None, score=None, logits=None, half=None)
+    return dataclasses.replace(
+        call, model=model, view=view, output=None, score=None, logits=None, half=None, within=None
+    )
 
 
 def _order(call: RunningCall) -> tuple[int, ...]:
@@ -216,8 +221,8 @@ def _sized(call: RunningCall, size: int | None, count: int) -> RunningCall:
     return dataclasses.replace(call, call_options=options)
 
 
-def _cut(call: RunningCall, start: int, stop: int, count: int) -> RunningCall:
-    """The call for some of its samples."""
+def part_of(call: RunningCall, start: int, stop: int, count: int) -> RunningCall:
+    """The call for some of its ``count`` samples."""
 
     def part(value: Any, ranks: Sequence[int] | None = None) -> Any:
         if isinstance(value, tuple):

@@ -33,6 +33,8 @@ class RunningCall(MethodCall):
         Inputs by their places that are held as they are while the others are explained: indices, which have no gradients.
     embedding
         A layer of ``model`` whose output is the first input, for a model that takes indices alone.
+    within
+        Of a call for a slice, the volume that it stands in (:class:`metannvis_methods.models.view.Within`).
     logits
         ``True`` where what goes into the model's last softmax or sigmoid is explained; ``None`` until that is settled.
     deadline
@@ -48,6 +50,7 @@ class RunningCall(MethodCall):
     score: Any = None
     held: Mapping[int, Any] = field(default_factory=dict)
     embedding: Any = None
+    within: Any = None
     logits: bool | None = None
     deadline: float | None = None
     half: Any = None

@@ -51,6 +51,7 @@ from metannvis_methods.running.regions import dense_axes, target_region
 from metannvis_methods.running.request import set_options, toolset_of
 from metannvis_methods.running.restore import axes_to_run, caller_inputs, restore, translation_summary
 from metannvis_methods.running.sharing import remember, shared
+from metannvis_methods.running.slices import over_slices, with_words_by_slice
 from metannvis_methods.running.target import (
     class_index,
     describe_target,
@@ -176,12 +177,15 @@ def _run(
     inputs, input_axes = caller_inputs(prepared, asked)
     if inputs is not None and input_axes is not None:
         lying = as_tuple(inputs), as_tuple(input_axes)
-        asked = with_words(
-            asked,
-            *lying,
-            lambda data: nearest_prior(asked, prepared, target),
-            lambda place: black_and_white(asked.words, prepared.source, prepared.framework, *lying, place),
-        )
+
+        def ends(place: int) -> tuple[Any, Any] | None:
+            return black_and_white(asked.words, prepared.source, prepared.framework, *lying, place)
+
+        if asked.words.along is None:
+            worded = with_words(asked, *lying, lambda data: nearest_prior(asked, prepared, target), ends)
+        else:
+            worded, may_overhear = with_words_by_slice(asked, prepared, *lying, ends), False
+        asked = worded
     call = converted(asked, prepared, layer, target)
     call = dataclasses.replace(call, axes=axes_to_run(prepared, as_tuple(input_axes or ())))
     started = time.perf_counter()
@@ -229,7 +233,14 @@ def _run(
                 meter.begin()
 
         def run(part: RunningCall) -> MethodOutput:
-            return in_chunks(toolset, part, adapter)
+            if part.words.along is None or part.within is not None:
+                return in_chunks(toolset, part, adapter)
+            return over_slices(part, adapter, anew)
+
+        def anew(part: RunningCall) -> MethodOutput:
+            with seeded(call.seed):
+                begin()
+                return run(part)
 
         def whole(part: RunningCall) -> MethodOutput:
             noise = part.words.noise
@@ -374,8 +385,8 @@ def _aimed(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple[R
     known: Any = None
     seen = seen_of(asked, output, chosen, named=len(outputs) > 1)
     before = _cuts(asked, adapter, prepared, chosen, given)
-    if len(outputs) == 1 and before:
-        learn(prepared.model, outputs, (True,))
+    if len(outputs) == 1 and (before or ("logits" in spec.needs and asked.words.logits is None)):
+        learn(prepared.model, outputs, (before,))
     if before:
         logger.info(
             "%s of %s explains what goes into the softmax or sigmoid that the model ends in", spec.key, spec.toolset

@@ -144,7 +144,8 @@ def with_held(call: RunningCall, output: MethodOutput) -> MethodOutput:
         return output
     if call.embedding is not None:
         values = to_numpy(output.values[0] if isinstance(output.values, (tuple, list)) else output.values)
-        return dataclasses.replace(output, values=values.sum(-1), axes="N" + "T" * (values.ndim - 2))
+        each = values.sum(-1) if output.channels else values
+        return dataclasses.replace(output, values=each, axes="N" + "T" * (each.ndim - 1))
     found = iter(output.values if isinstance(output.values, (tuple, list)) else (output.values,))
     count = len(call.inputs) + len(call.held)
     return dataclasses.replace(

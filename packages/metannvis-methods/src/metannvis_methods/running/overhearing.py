@@ -195,15 +195,14 @@ def overhear(asked: RunningCall, call: RunningCall, prepared: Prepared) -> tuple
     spec, adapter, target = asked.spec, prepared.adapter, call.target
     has_target = spec.by_role("target", "score") is not None
     own = asked.option("target", "score") is not None  # a score of the toolkit's
-    if (
-        "rules" in spec.needs
-    ):  # which modules need one is told before the first pass, and that depends on what is left out
-        return None
     if asked.score is not None or own or asked.words.noise is not None or is_sharing():
         return None
     if not all(adapter.is_floating(x) for x in call.inputs):
         return None
     expected = _expected(adapter, prepared.model)
+    # which modules need a rule is told before the first pass, and that depends on what is left out
+    if "rules" in spec.needs and (expected is None or expected.final is None):
+        return None
     ports = prepared.translation.outputs if prepared.translation is not None else ()
     if (
         expected is None

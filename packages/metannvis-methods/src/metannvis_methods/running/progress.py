@@ -16,6 +16,7 @@ from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.running.call import RunningCall
+from metannvis_methods.running.slices import count_of_slices, first_slice
 from metannvis_methods.toolsets.load import load_class
 
 __all__ = ["STAGE", "Meter", "expected_rows", "formula_value", "rows_by_formula"]
@@ -110,7 +111,9 @@ def expected_rows(call: RunningCall, layer: Sequence[int | None] = ()) -> int:
     count = int(call.inputs[0].shape[0]) if call.inputs else 1
     copies = 1 if call.words.noise is None else call.words.noise.samples
     masks = 1 if call.words.uncertainty is None else call.words.uncertainty.samples
-    return max(1, count * copies * masks * _a_sample(call, layer))
+    slices = count_of_slices(call)
+    one = call if call.words.along is None else first_slice(call, adapter_for(call.framework))
+    return max(1, count * copies * masks * slices * _a_sample(one, layer))
 
 
 def _a_sample(call: RunningCall, layer: Sequence[int | None]) -> int:

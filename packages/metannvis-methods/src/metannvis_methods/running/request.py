@@ -20,6 +20,7 @@ from metannvis_methods.running.image_words import preprocessed, samples
 from metannvis_methods.running.input_words import check_input_words
 from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.reference_words import reference_options
+from metannvis_methods.running.slices import check_along
 from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
 from metannvis_methods.running.word_checks import check_samples, check_translate_options
 from metannvis_methods.running.words import Words
@@ -65,6 +66,7 @@ def resolve(
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
     options, seed = reference_options(spec, words.options or {}, words.seed)
     exec_args, seed = reference_options(spec, words.exec_args or {}, seed)
+    check_along(spec, words.along)
     bound = bind(spec, arguments, options, init_args=words.init_args, exec_args=exec_args)
     check_required(bound, target_may_be_found=may_find_target)
     check_samples(bound.of("input"))
@@ -116,6 +118,7 @@ def check_request(method: str, words: Words, *, kinds: Collection[str] = KINDS) 
     refused: list[MetannvisError] = []
     for spec in _rows(method, words, kinds):
         try:
+            check_along(spec, words.along)
             bound = bind(spec, words.arguments, words.options, init_args=words.init_args, exec_args=words.exec_args)
             check_required(bound, target_may_be_found=True)
             check_samples(bound.of("input"))

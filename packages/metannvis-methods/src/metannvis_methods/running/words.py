@@ -73,6 +73,14 @@ def _uncertainty(value: Any) -> MCDropout | None:
     raise InvalidArgumentError(f"uncertainty is an MCDropout(samples), or 'mc_dropout', not {value!r}")
 
 
+def _along(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or value.upper() not in ("D", "H", "W"):
+        raise InvalidArgumentError(f"along is an axis of a volume, 'D', 'H' or 'W', not {value!r}")
+    return value.upper()
+
+
 def _batch_size(value: Any) -> int | None:
     if value is None:
         return None
@@ -139,6 +147,7 @@ class Words:
     toolset: str | None = field(default=None, metadata={"recorded": False})
     noise: Any = field(default=None, metadata={"check": _noise})
     uncertainty: Any = field(default=None, metadata={"check": _uncertainty})
+    along: Any = field(default=None, metadata={"check": _along})
     seed: int | None = field(default=None, metadata={"check": seed_word})
     batch_size: Any = field(default=None, metadata={"check": _batch_size})
     device: Any = field(default=None, metadata={"check": _device})

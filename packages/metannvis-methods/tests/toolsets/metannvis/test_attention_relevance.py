@@ -37,6 +37,33 @@ class Block(nn.Module):
         return self.head(x.mean(1))
 
 
+@pytest.mark.parametrize("product", ["matmul", "einsum"])
+def test_a_layer_whose_bias_is_added_by_itself_is_stabilized_with_it(product: str) -> None:
+    """As a dense layer over tokens arrives from ONNX."""
+
+    class Apart(nn.Module):
+        def __init__(self, dense: Any, head: Any) -> None:
+            super().__init__()
+            self.dense, self.head = dense, head
+
+        def forward(self, x: Any) -> Any:
+            if product == "matmul":
+                x = x @ self.dense.weight.T
+            else:
+                x = torch.einsum("nti,oi->nto", x, self.dense.weight)
+            return self.head(torch.relu(x + self.dense.bias).mean(1))
+
+    class Together(Apart):
+        def forward(self, x: Any) -> Any:
+            return self.head(torch.relu(self.dense(x)).mean(1))
+
+    torch.manual_seed(0)
+    parts = nn.Linear(WIDTH, 7).double(), nn.Linear(7, 3).double()
+    words = {"target": 1, "epsilon": 0.3, "toolset": "metannvis"}
+    expected = explain(Together(*parts), "attn_lrp", X, **words).values
+    np.testing.assert_allclose(explain(Apart(*parts), "attn_lrp", X, **words).values, expected, rtol=1e-9)
+
+
 def by_hand(net: Any, x: np.ndarray, target: int) -> np.ndarray:
     """Relevance from layer to layer, each rule written out, of one sample."""
     weight = {name: p.detach().numpy() for name, p in net.named_parameters()}

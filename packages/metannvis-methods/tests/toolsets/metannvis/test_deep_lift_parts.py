@@ -45,6 +45,32 @@ def test_both_inputs_of_a_conjunction_count() -> None:
         np.testing.assert_allclose(found[1], np.array([0.9, 0.6]) / 1.5 * 0.5, rtol=1e-6)
 
 
+@pytest.mark.parametrize("value", [0.0, 0.7])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_padded_differs_from_nothing(method: str, value: float) -> None:
+    """Padding by a function, as a Keras ZeroPadding2D arrives, is that of the convolution."""
+
+    class Padded(nn.Module):
+        def __init__(self, conv: Any) -> None:
+            super().__init__()
+            self.conv, self.dense = conv, nn.Linear(8, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.dense(torch.relu(self.conv(nn.functional.pad(x, (1, 1, 1, 1), value=value))).mean((2, 3)))
+
+    torch.manual_seed(0)
+    net = Padded(nn.Conv2d(3, 8, 3)).double()
+    x = np.random.default_rng(0).uniform(0, 1, (2, 3, 6, 5))
+    found = explain(net, method, x, target=1, baselines=0.2, toolset="metannvis").values
+    whole, base = (net(torch.from_numpy(array))[:, 1].detach().numpy() for array in (x, np.full_like(x, 0.2)))
+    np.testing.assert_allclose(found.sum((1, 2, 3)), whole - base, rtol=1e-9)
+    if not value:
+        net.conv.padding, forward = (1, 1), lambda x: net.dense(torch.relu(net.conv(x)).mean((2, 3)))
+        net.forward = forward
+        same = explain(net, method, x, target=1, baselines=0.2, toolset="metannvis").values
+        np.testing.assert_allclose(found, same, rtol=1e-9, atol=1e-15)
+
+
 def by_hand(net: Any, x: np.ndarray, base: np.ndarray, target: int) -> np.ndarray:
     """Dense, ReLU, dense, ReLU, dense: equations of 3.5.1 and 3.5.3, multiplier after multiplier."""
     weights = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in net[::2]]

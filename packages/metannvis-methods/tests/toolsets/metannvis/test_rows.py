@@ -11,7 +11,7 @@ from metannvis_methods.errors import MissingFrameworkError
 from metannvis_methods.registry.table import registry
 from metannvis_methods.running import request
 
-from .networks import inputs, torch_network
+from .networks import inputs, randomized, torch, torch_network
 
 #: Where each method is held against its formula, a closed form, or a package of others.
 REFERENCES = {
@@ -61,3 +61,22 @@ def test_rows_that_differentiate_say_what_to_install(monkeypatch: pytest.MonkeyP
 def test_what_a_row_does_not_take_is_refused_before_a_model_is_opened(spec: object) -> None:
     with pytest.raises(ValueError, match="has no option 'n_mask'"):
         explain("none.onnx", spec.key, np.ones((1, 2)), n_mask=3, toolset="metannvis")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", ["deep_lift_linear", "deep_lift_reveal_cancel", "attn_lrp"])
+def test_functions_have_their_rules_in_an_exported_program(key: str) -> None:
+    """Whose functions are operators, called otherwise, some of them with their arguments in another order."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    middle = (
+        [nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)] if "lift" in key else [nn.LayerNorm([6, 14, 10]), nn.GELU()]
+    )
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), *middle, nn.Flatten(), nn.LazyLinear(3))
+    x = inputs("image").astype("float32")
+    net(torch.from_numpy(x))
+    net = randomized(net).float()
+    program = torch.export.export(net, (torch.from_numpy(x),))
+    words = {"target": 1, "toolset": "metannvis", "unfit": "ignore"}
+    expected = explain(net, key, x, **words).values
+    found = explain(program, key, x, **words).values
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

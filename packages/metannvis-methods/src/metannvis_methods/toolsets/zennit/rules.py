@@ -135,8 +135,9 @@ def within(hook: Hook, inside: torch.Tensor | None) -> Hook:
 
 
 def _bound(value: Any) -> Any:
-    """A bound as zennit takes it: a number, or one a channel, shape ``(1, C)``."""
-    return value if isinstance(value, (int, float)) else torch.as_tensor(value).reshape(1, -1)
+    """A bound as zennit takes it: a number, or one a channel, shape ``(1, C)``; a bare number it rounds to single precision."""
+    bound = torch.as_tensor(value, dtype=torch.float64)
+    return bound.reshape(1, -1) if bound.ndim else bound
 
 
 class Rules:

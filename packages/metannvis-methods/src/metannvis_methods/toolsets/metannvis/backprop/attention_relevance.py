@@ -18,7 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from metannvis_methods.registry.toolset import MethodOutput
-from metannvis_methods.toolsets.metannvis.backprop.differences import ELEMENTWISE, LINEAR
+from metannvis_methods.toolsets.metannvis.backprop.differences import ELEMENTWISE, LINEAR, function_name
 from metannvis_methods.toolsets.metannvis.backprop.scoring import gradients
 from metannvis_methods.toolsets.metannvis.method import Method
 
@@ -36,6 +36,9 @@ WHOLE = frozenset(
         "rnn_tanh",
     ]
 )
+ADDITIONS = frozenset(["add", "radd", "iadd"])
+#: Products that are a linear layer where one of the two is a weight.
+MATRIX_PRODUCTS = frozenset(["matmul", "bmm", "rmatmul", "mm", "einsum"])
 PRODUCTS = frozenset(["matmul", "bmm", "rmatmul", "mul", "multiply", "rmul", "einsum"])
 
 
@@ -65,7 +68,7 @@ def functions_as_a_whole(model: torch.nn.Module, inputs: Sequence[torch.Tensor])
         def __torch_function__(
             self, func: Function, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
-            name = getattr(func, "__name__", "").strip("_")
+            name = function_name(func).strip("_")
             if name in WHOLE:
                 found[f"{name} computes several steps at once"] = None
             return func(*args, **(kwargs or {}))
@@ -81,26 +84,43 @@ class RelevanceRules(TorchFunctionMode):
     def __init__(self, epsilon: float) -> None:
         super().__init__()
         self.epsilon = epsilon
+        #: By the identity of what linear layers return, which is kept alive: it, and what it was before it was stabilized.
+        self._linear: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __torch_function__(
         self, func: Function, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Follow the rule of a function."""
         options = kwargs or {}
-        name = getattr(func, "__name__", "").strip("_")
-        if name in LINEAR:
-            return _Stabilized.apply(func(*args, **options), self.epsilon)
-        if name in PRODUCTS and sum(map(_depends, args)) > 1:
+        name = function_name(func).strip("_")
+        moving = sum(map(_depends, args))
+        if name in LINEAR or (name in MATRIX_PRODUCTS and moving == 1):
+            return self._stabilized(func(*args, **options))
+        if name in ADDITIONS and moving == 1 and not options:
+            linear = next(map(self._linear_of, filter(_depends, args)))
+            if linear is not None:  # a layer whose bias is added by itself
+                return self._stabilized(func(*(linear if _depends(x) else x for x in args)))
+        if name in PRODUCTS and moving > 1:
             return func(*(_halved(x) if _depends(x) else x for x in args), **options)
         if name == "scaled_dot_product_attention":
             return _attention(*args, **options)
         if name == "layer_norm":
-            return _layer_norm(*args, **options)
+            return _layer_norm(*args[:5], **options)
         if name == "rms_norm":
             return _rms_norm(*args, **options)
         if name in ELEMENTWISE and torch.is_tensor(args[0]) and args[0].requires_grad:
             return _passed_on(args[0], func(args[0].detach().clone(), *args[1:], **options))
         return func(*args, **options)
+
+    def _stabilized(self, z: torch.Tensor) -> torch.Tensor:
+        """The output of a linear layer, of which is remembered what it was."""
+        found: torch.Tensor = _Stabilized.apply(z, self.epsilon)
+        self._linear[id(found)] = (found, z)
+        return found
+
+    def _linear_of(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        entry = self._linear.get(id(tensor))
+        return None if entry is None else entry[1]
 
 
 def _depends(value: Any) -> bool:

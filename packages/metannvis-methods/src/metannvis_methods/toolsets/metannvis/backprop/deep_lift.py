@@ -21,6 +21,7 @@ from metannvis_methods.toolsets.metannvis.backprop.differences import (
     Nonlinear,
     Parts,
     added,
+    function_name,
     largest,
     largest_of_windows,
     linear,
@@ -60,7 +61,7 @@ class DeepLiftLinear(Method):
         given = given * len(call.inputs) if len(given) == 1 else given
         parts = []
         for x, b in zip(call.inputs, given, strict=True):
-            reference = torch.as_tensor(b).to(x).expand_as(x)
+            reference = torch.as_tensor(b, dtype=x.dtype, device=x.device).expand_as(x)
             difference = x.detach() - reference
             parts.append(
                 Parts(reference, difference.clamp(min=0).requires_grad_(), difference.clamp(max=0).requires_grad_())
@@ -120,7 +121,7 @@ class Differences(TorchFunctionMode):
         entries = [self._known[id(x)][1] for x in _tensors((*args, *options.values())) if id(x) in self._known]
         if not entries:
             return func(*args, **options)
-        name = getattr(func, "__name__", str(func)).removeprefix("_") if func is not torch.Tensor.__getitem__ else ""
+        name = function_name(func).removeprefix("_") if func is not torch.Tensor.__getitem__ else ""
         name = name or "__getitem__"
         broken = next((entry for entry in entries if isinstance(entry, str)), None)
         parts = None if broken is not None else self._by_rule(func, name, args, options)
@@ -163,11 +164,13 @@ class Differences(TorchFunctionMode):
             return None
         if name in MOVING:
             return self._moved(func, args, options)
+        if name in ("pad", "constant_pad_nd") and isinstance(x, Parts):
+            return _padded(func, x, args[1:], options)
         if name in LINEAR and isinstance(x, Parts) and id(args[1]) not in self._known:
             return linear(func, x, *args[1:], **options)
         if name in ELEMENTWISE and isinstance(x, Parts) and not any(id(a) in self._known for a in args[1:]):
             return nonlinear(lambda part: func(part.clone(), *args[1:], **options), x, self.rule)
-        return self._arithmetic(name.strip("_"), args, options) or self._pooled(name, args, options)
+        return self._arithmetic(func, name.strip("_"), args, options) or self._pooled(name, args, options)
 
     def _moved(self, func: Function, args: Sequence[Any], options: dict[str, Any]) -> Parts | list[Parts]:
         """The function of each of the three."""
@@ -184,10 +187,13 @@ class Differences(TorchFunctionMode):
             return Parts(*found)
         return [Parts(*parts) for parts in zip(*found, strict=True)]
 
-    def _arithmetic(self, name: str, args: Sequence[Any], options: dict[str, Any]) -> Parts | None:
+    def _arithmetic(self, func: Function, name: str, args: Sequence[Any], options: dict[str, Any]) -> Parts | None:
         """Sums, differences, and products with what does not depend on the input."""
         if name == "neg":
             return scaled(self._of(args[0]), -1.0)
+        if name == "batch_norm" and hasattr(func, "overloadpacket"):  # whose arguments lie otherwise
+            x, weight, bias, mean, variance, training, momentum, eps = args[:8]
+            return self._normalized(x, mean, variance, weight, bias, training, momentum, eps)
         if name == "batch_norm":
             return self._normalized(*args, **options)
         if len(args) < 2 or (options and set(options) - {"alpha"}):
@@ -202,7 +208,7 @@ class Differences(TorchFunctionMode):
         if name in ("mul", "imul", "rmul", "multiply") and depends.count(True) == 1:
             return scaled(self._of(a if depends[0] else b), b if depends[0] else a)
         if name in ("div", "truediv", "itruediv", "divide") and depends == [True, False]:
-            return scaled(self._of(a), 1 / torch.as_tensor(b))
+            return scaled(self._of(a), 1 / b)
         return None
 
     def _normalized(
@@ -248,10 +254,24 @@ class Differences(TorchFunctionMode):
         return None
 
 
+def _padded(func: Function, x: Parts, args: Sequence[Any], options: dict[str, Any]) -> Parts:
+    """Numbers around a tensor: those that are the same whatever it holds differ from nothing."""
+    mode = options.get("mode", next((value for value in args if isinstance(value, str)), "constant"))
+    pads = options.get("pad", args[0] if args else ())
+
+    def around(part: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = (
+            torch.nn.functional.pad(part, pads) if mode == "constant" else func(part, *args, **options)
+        )
+        return found
+
+    return Parts(func(x.reference, *args, **options), around(x.plus), around(x.minus))
+
+
 def _like(number: Any, args: Sequence[Any]) -> torch.Tensor:
     """A number as a tensor like that which stands beside it."""
     tensor = next(item for item in args if torch.is_tensor(item))
-    return torch.as_tensor(number).to(tensor)
+    return torch.as_tensor(number, dtype=tensor.dtype, device=tensor.device)
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

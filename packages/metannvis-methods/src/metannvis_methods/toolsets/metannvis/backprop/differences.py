@@ -24,6 +24,7 @@ __all__ = [
     "Nonlinear",
     "Parts",
     "added",
+    "function_name",
     "largest",
     "largest_of_windows",
     "linear",
@@ -50,6 +51,11 @@ ELEMENTWISE = frozenset((
     "hardtanh", "hardsigmoid", "hardswish", "sigmoid", "tanh", "clamp", "clip", "clamp_min", "clamp_max", "exp", "abs", "sqrt",
     "square", "pow", "softsign", "logsigmoid", "threshold", "log1p", "expm1", "erf", "sin", "cos", "prelu",
 ))  # fmt: skip
+
+
+def function_name(func: Any) -> str:
+    """What a function is called; an operator of an exported program as the function that it is of."""
+    return str(getattr(getattr(func, "overloadpacket", func), "__name__", func))
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def linear(function: Callable[..., torch.Tensor], x: Parts, weight: torch.Tensor
 
 def scaled(x: Parts, factor: Any, shift: Any = 0.0) -> Parts:
     """``x · factor + shift``, which exchanges the parts where the factor is negative."""
-    factor = torch.as_tensor(factor).to(x.plus)
+    factor = torch.as_tensor(factor, dtype=x.plus.dtype, device=x.plus.device)
     up, down = factor.clamp(min=0), factor.clamp(max=0)
     return Parts(x.reference * factor + shift, x.plus * up + x.minus * down, x.minus * up + x.plus * down)
 

@@ -60,11 +60,16 @@ class ExtremalPerturbation(Method):
         Raises
         ------
         InvalidArgumentError
-            There are several inputs, or the input has no places.
+            There are several inputs, or the input has no places, or holds indices.
         """
         if len(self.call.inputs) > 1:
             raise InvalidArgumentError(
                 "extremal_perturbation masks one input: give the others as additional_forward_args"
+            )
+        if not self.call.inputs[0].is_floating_point():
+            raise InvalidArgumentError(
+                "extremal_perturbation blurs numbers, and the input holds whole numbers (indices): take feature_ablation or "
+                "shapley_value_sampling"
             )
         extra = in_order(additional_forward_args)
         masks = sum(self._mask(area, reward, n_steps, extra) for area in areas)

@@ -78,8 +78,10 @@ class Xrai(Method):
                 adds = ADDS * (max(values.shape) / SIDE) ** 2
             else:
                 (mask,) = in_order(feature_mask)
-                labels = np.broadcast_to(to_numpy(mask)[k if len(mask) > 1 else 0], images[k].shape)
-                labels = labels.max(axis=tuple(axis - 1 for axis in channels)) if labels.ndim > values.ndim else labels
+                labels = to_numpy(mask)[k if len(mask) > 1 else 0]
+                if labels.ndim > values.ndim:
+                    labels = np.broadcast_to(labels, images[k].shape).max(axis=tuple(axis - 1 for axis in channels))
+                labels = np.broadcast_to(labels, values.shape)
                 regions, adds = [labels == label for label in np.unique(labels)], 1
             maps.append(ranked_regions(values, regions, adds))
         return MethodOutput(self.as_given([np.stack(maps).astype(images.dtype)]), channels=flat.ndim == images.ndim)
