@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from metannvis_methods.ranks import ranks
+
 __all__ = ["TOP", "differences", "iou_of_top", "ssim"]
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +30,7 @@ def differences(a: Array, b: Array) -> dict[str, float]:
             _ratio(np.abs(x - y).max(initial=0), np.abs(y).max(initial=0)),
             _ratio(np.linalg.norm(x - y), np.linalg.norm(y)),
             _cosine(x, y),
-            _cosine(*(_ranks(v) - (v.size - 1) / 2 for v in (x, y))),
+            _cosine(*(ranks(v) - (v.size - 1) / 2 for v in (x, y))),
             iou_of_top(x, y),
         )
         for x, y in zip(a, b, strict=True)
@@ -96,10 +98,3 @@ def _cosine(x: Array, y: Array) -> float:
     if norms == 0:
         return 1.0 if np.array_equal(x, y) else 0.0
     return float(np.clip(np.dot(x, y) / norms, -1, 1))
-
-
-def _ranks(values: Array) -> Array:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts) - 1
-    ranks: Array = (last - (counts - 1) / 2)[inverse.reshape(-1)]
-    return ranks
