@@ -1,7 +1,8 @@
-"""What insertion and deletion cost beside the passes that they are made of: ``python packages/metannvis-methods/benchmarks/metrics.py``.
+"""What insertion and deletion cost beside the passes that they are made of.
 
-A residual network at random weights, 224 × 224 pixels, 32 rows a pass, one thread; processor time, the least of three, turn by turn. Prints
-a line of JSON: seconds of the passes alone and of the metric, and their ratio.
+``python packages/metannvis-methods/benchmarks/metrics.py``: a network like a ResNet-18 at random weights, 224 × 224 pixels, 32 rows
+a pass, one thread; processor time, the least of three, turn by turn. Prints a line of JSON: seconds of the passes alone and of
+the metric, and their ratio.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def main() -> None:
         # one step more than places are replaced at, and one row of the first prediction
         found = evaluate(model, explanation, metrics={metric: {"steps": ROWS * PASSES - 2}}, batch_size=ROWS)
         seconds = time.process_time() - begun
-        assert not found.errors and found.curves[found.methods[0], metric].shape == (1, ROWS * PASSES - 1)
+        assert not found.errors
+        assert found.curves[found.methods[0], metric].shape == (1, ROWS * PASSES - 1)
         return seconds
 
     passes()
