@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from metannvis_methods import list_metrics
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -15,3 +17,7 @@ def test_the_page_is_up_to_date() -> None:
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run python tools/metrics_page.py"
     assert set(module.TITLES) == set(module.CATEGORIES)
+
+
+def test_the_readme_counts_them() -> None:
+    assert f"[{len(list_metrics())} metrics]" in (ROOT / "README.md").read_text(encoding="utf-8")
