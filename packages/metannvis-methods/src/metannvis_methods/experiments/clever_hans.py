@@ -264,15 +264,15 @@ def _summary(networks: Sequence[tuple[Any, ...]], rows: Sequence[tuple[Any, ...]
         lines += [
             f"Trained in {name}: {with_square:.0%} of the permuted labels right with the square, {without:.0%} without it.",
             (
-                f"  {len(passing) - len(short)} of {len(passing)} methods that are published to pass sanity checks put at least "
-                f"{REACHED:g} × chance into the square; of all {len(ran)}, {sum(row[5] >= REACHED for row in ran)}."
+                f"  {len(passing) - len(short)} of {len(passing)} methods that are published to pass sanity checks put "
+                f"at least {REACHED:g} × chance into the square; of all {len(ran)}, {sum(row[5] >= REACHED for row in ran)}."
             ),
         ]
         lines += [f"  Below: {_listed(short, 5)}."] if short else []
         lines += [
             (
-                f"  On the control network {len(ran) - len(loud)} of {len(ran)} stay below {CONTROL:g} × chance; translated and "
-                f"native twin differ by {max(row[8] for row in ran if row[8] is not None):.1e} at most."
+                f"  On the control network {len(ran) - len(loud)} of {len(ran)} stay below {CONTROL:g} × chance; translated "
+                f"and native twin differ by {max(row[8] for row in ran if row[8] is not None):.1e} at most."
             )
         ]
         lines += [f"  Not below on the control network: {_listed(loud, 7)}."] if loud else []
