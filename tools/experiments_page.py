@@ -62,10 +62,7 @@ def page(name: str, summary: dict[str, Any]) -> str:
     """The page of an experiment, of what it wrote to ``summary.json``."""
     parts = [
         text_of(name),
-        (
-            f"\nWritten by `python tools/experiments_page.py {name}` from `metannvis evaluate {name} --seed {summary['seed']}`, "
-            f"which took {summary['seconds'] / 60:.0f} minutes on two cores.\n"
-        ),
+        f"\nWritten by `python tools/experiments_page.py {name}` from `metannvis evaluate {name} --seed {summary['seed']}`.\n",
         "\n## What came out\n\n```text\n" + "\n".join(summary["summary"]) + "\n```\n",
     ]
     parts += [f"\n![{figure}]({figure}.png)\n" for figure in PAGES[name].figures]

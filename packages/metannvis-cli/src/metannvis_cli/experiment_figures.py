@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-#: Most bars of a ranking.
-BARS = 100
-
 
 def draw(picture: Picture, path: Path) -> Path:
     """Write the figure of a picture; the path."""
@@ -54,17 +51,26 @@ def _images(picture: Picture, path: Path) -> Path:
 
 
 def _bars(picture: Picture, path: Path) -> Path:
-    from metannvis_plot import bars
+    """A bar a name, the first at the top, names in full."""
+    from matplotlib.figure import Figure
 
-    values = np.array(list(picture.content.values()), np.float64)
-    bars(values, names=list(picture.content), max_features=BARS, title=picture.title, path=path, **picture.options)
-    return path
+    names, values = list(picture.content), np.array(list(picture.content.values()), np.float64)
+    figure = Figure(figsize=(8.0, 1.0 + 0.2 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, values, color=np.where(values < 0, "#2166ac", "#b2182b"))
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel(picture.options.get("label", ""))
+    if "line" in picture.options:
+        axes.axvline(picture.options["line"], color="0.3", linewidth=0.8, linestyle="--")
+    axes.set_title(picture.title, loc="left", fontsize=10)
+    return _written(figure, path)
 
 
 def _lines(picture: Picture, path: Path) -> Path:
     """A line a name over the steps, with a legend beside them."""
     from matplotlib.figure import Figure
-    from metannvis_translate.writing import replacing
 
     figure = Figure(figsize=(9.0, 5.0), layout="constrained")
     axes = figure.subplots()
@@ -72,14 +78,20 @@ def _lines(picture: Picture, path: Path) -> Path:
         style = ("-", "--", ":", "-.")[k // 10 % 4]
         axes.plot(range(len(values)), values, style, marker=".", label=name)
     axes.set_xticks(range(len(picture.steps)), picture.steps)
-    axes.set_ylabel(picture.options.get("ylabel", ""))
+    axes.set_ylabel(picture.options.get("label", ""))
     axes.axhline(picture.options.get("line", 0.0), color="0.6", linewidth=0.8)
     axes.set_title(picture.title, loc="left", fontsize=10)
     axes.legend(
         fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, ncols=1 + len(picture.content) // 30
     )
+    return _written(figure, path)
+
+
+def _written(figure: Any, path: Path) -> Path:
+    from metannvis_translate.writing import replacing
+
     with replacing(path) as new, new.open("wb") as file:
-        figure.savefig(file, format="png", dpi=120)
+        figure.savefig(file, format="png", dpi=100)
     return path
 
 

@@ -90,7 +90,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
             for method in METHODS
         },
         LAYERS,
-        {"ylabel": "share in own half", "line": CHANCE},
+        {"label": "share in own half", "line": CHANCE},
     )
     summary = [
         f"The network of {name} has both digits of {right[name]:.0%} of the images first."

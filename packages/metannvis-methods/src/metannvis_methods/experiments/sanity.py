@@ -209,7 +209,7 @@ def _pictures(found: Sequence[Cascade], steps: tuple[str, ...]) -> list[Picture]
                 "lines",
                 lines,
                 steps,
-                {"ylabel": measure},
+                {"label": measure},
             )
         )
     return pictures

@@ -27,8 +27,8 @@ Progress = Callable[[int, int, str], None]
 TARGETS = {"torch": ("keras", "onnx"), "keras": ("torch", "onnx")}
 NAMES = {"torch": "PyTorch", "keras": "Keras", "onnx": "ONNX"}
 #: Networks of torchvision and of keras.applications, and the side of their images.
-TORCHVISION = ("resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1", "efficientnet_b0")
-APPLICATIONS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "DenseNet121")
+TORCHVISION = ("resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1")
+APPLICATIONS = ("MobileNetV2", "MobileNetV3Small")
 SIDE = 96
 
 
