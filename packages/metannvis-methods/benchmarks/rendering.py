@@ -1,7 +1,7 @@
-"""``render`` against Lucent on ResNet-18 at 224, the same objective, transforms and optimiser: ``python benchmarks/rendering.py PYTHON``.
+"""``render`` against Lucent on ResNet-18 at 224, the same objective and optimiser: ``python benchmarks/rendering.py PYTHON``.
 
 PYTHON is the interpreter of an environment of its own with torch-lucent, a yardstick only:
-``pip install torch torchvision torch-lucent``. Without it ours alone is timed. Weights are random, and the same in both. With the
+``pip install torch torchvision torch-lucent``. Without it ours alone is timed. Weights are random, the same in both. With the
 transforms Lucent passes images of about 260 pixels at an edge and ours of 236; without them both pass 224.
 """
 

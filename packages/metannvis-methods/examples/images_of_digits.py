@@ -35,7 +35,7 @@ def main() -> None:
         images, data.train_classes, epochs=arguments.epochs, seed=0, progress=lambda *told: None
     )
     means = v.class_means(images, data.train_classes)
-    expert = v.train_rbm(images, epochs=5 * arguments.epochs)
+    expert = v.train_denoising_autoencoder(images, epochs=5 * arguments.epochs)
     generator = generator_network.train(images, epochs=5 * arguments.epochs)
     bare: dict[str, Any] = {"parameterization": "pixels", "transforms": []}
     towards: dict[str, Any] = {**bare, "baselines": means, "regularizers": "l2:0.5"}
@@ -45,7 +45,7 @@ def main() -> None:
         "Fourier, shifts": {"probability": 0.97},
         "L2 to the mean": towards,
         "from the mean": {**towards, "inputs": means},
-        "expert": {**quiet, "regularizers": [v.Expert(expert, 0.05), v.TotalVariation(0.02)]},
+        "expert": {**quiet, "regularizers": [v.Expert(expert, 2.0), v.TotalVariation(0.1)]},
         "code": {"parameterization": v.GeneratorCode(generator, generator_network.CODE), "transforms": []},
     }
     print(f"real digits: mean difference of neighbours {roughness(data.test_images):.3f}")

@@ -116,9 +116,8 @@ def command(
         raise click.BadParameter("a neuron is of a layer: give --layer", param_hint="--neuron")
     if channels and not layers:
         raise click.BadParameter("a channel is of a layer: give --layer", param_hint="--channel")
-    if span is not None:
-        if not span[0] < span[1]:
-            raise click.BadParameter(f"{span[0]:g} {span[1]:g}: LOW has to be below HIGH", param_hint="--range")
+    if span is not None and not span[0] < span[1]:
+        raise click.BadParameter(f"{span[0]:g} {span[1]:g}: LOW has to be below HIGH", param_hint="--range")
     with wrong_usage():
         check_endings(output, KINDS)
         check_look(in_folders(output, "all"))

@@ -75,7 +75,7 @@ def _range(asked: RunningCall, call: RunningCall, prepared: Prepared, inputs: An
         model_input(prepared, np.broadcast_to(end, arrays[0].shape).astype(np.float64)[:1], 0) for end in found
     )
     places = tuple(range(2, low.ndim))  # of each channel one number
-    return tuple(end.amax(places, keepdim=True) for end in (low, high)) if places else (low, high)  # type: ignore[return-value]
+    return tuple(end.amax(places, keepdim=True) for end in (low, high)) if places else (low, high)
 
 
 def _examples(asked: RunningCall, prepared: Prepared) -> tuple[Array, ...]:
@@ -90,7 +90,7 @@ def _examples(asked: RunningCall, prepared: Prepared) -> tuple[Array, ...]:
     if any(None in shape for shape in shapes):
         return ()
     dtype = prepared.adapter.float_dtype(prepared.model) or "float32"
-    return tuple(np.zeros((1, *shape), dtype) for shape in shapes)  # type: ignore[arg-type]  # no size is free
+    return tuple(np.zeros((1, *shape), dtype) for shape in shapes)
 
 
 def as_optimization(

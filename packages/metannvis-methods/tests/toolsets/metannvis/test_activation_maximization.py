@@ -352,6 +352,7 @@ def test_what_cannot_be_asked(digits: Any) -> None:
 
     asked(InvalidArgumentError, "name a class")
     asked(MissingArgumentError, "channel is of a layer", channel=3)
+    asked(InvalidArgumentError, "at that of a class", layer="conv2", probability=0.9)
     asked(InvalidArgumentError, "give one of them", layer="conv2", channel=3, neuron=(1, 1, 1))
     asked(InvalidArgumentError, "each say what is made large", layer="conv2", target=3)
     asked(InvalidArgumentError, "each say what is made large", objective=parts.Logit(2), target=3)

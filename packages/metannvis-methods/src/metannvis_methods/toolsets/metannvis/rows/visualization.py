@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from metannvis_methods.registry.option_values import Values, number, one_or_several, sizes, whole
 from metannvis_methods.registry.references import (
     DEEP_DREAM,
@@ -48,7 +50,20 @@ ASCENT = (
 )
 RESIZE = Argument("resize", flag=True)
 
-SHARED = {
+GENERAL = (
+    START,
+    TARGET,
+    LAYER,
+    Argument("neuron", "neuron"),
+    Argument("baselines", "baseline"),
+    EXTRA,
+    *ASCENT,
+    Argument("probability", takes=PROBABILITY),
+    SNAPSHOTS,
+    RESIZE,
+)
+
+SHARED: dict[str, Any] = {
     "kind": "feature_visualization",
     "family": "optimization",
     "optimizes": True,
@@ -63,18 +78,7 @@ VISUALIZATION: tuple[MethodSpec, ...] = (
     row(
         "activation_maximization",
         "activation_maximization:ActivationMaximization",
-        call=(
-            START,
-            TARGET,
-            LAYER,
-            Argument("neuron", "neuron"),
-            Argument("baselines", "baseline"),
-            EXTRA,
-            *ASCENT,
-            Argument("probability", takes=PROBABILITY),
-            SNAPSHOTS,
-            RESIZE,
-        ),
+        call=GENERAL,
         summary="images that a class, a layer, a channel or a neuron responds to most, kept like images by parts of choice",
         passes="steps + 1",
         reference=SYNTHESIZED,
@@ -84,7 +88,7 @@ VISUALIZATION: tuple[MethodSpec, ...] = (
     row(
         "render",
         "activation_maximization:Render",
-        call=(START, TARGET, LAYER, Argument("neuron", "neuron"), EXTRA, *ASCENT, SNAPSHOTS, RESIZE),
+        call=GENERAL,
         summary="images of a layer's channels by a Fourier spectrum, colours that are not correlated, and transforms (Lucid)",
         passes="steps + 1",
         reference=FEATURE_VISUALIZATION,

@@ -87,6 +87,8 @@ class ActivationMaximization(ImageMethod):
         """
         start = self.start
         objectives = self._objectives(objective, channel, neuron)
+        if probability is not None and (self.call.layer is not None or any(one.class_ is None for one in objectives)):
+            raise InvalidArgumentError(f"{self.call.spec.key}: probability ends a run at that of a class: give a target")
         count = self._count(objectives, start, images)
         if start is not None and len(start) != count:
             start = start.expand(count, *start.shape[1:])
@@ -214,6 +216,7 @@ class Render(ActivationMaximization):
         target: Any = None,
         layer: Any = None,
         neuron: Any = None,
+        baselines: Any = None,
         additional_forward_args: Any = None,
         channel: int | Sequence[int] | None = None,
         objective: Any = None,
@@ -224,6 +227,7 @@ class Render(ActivationMaximization):
         images: int | None = None,
         shape: Any = None,
         steps: int = 512,
+        probability: float | None = None,
         snapshots: int = 0,
         resize: bool = True,
     ) -> MethodOutput:

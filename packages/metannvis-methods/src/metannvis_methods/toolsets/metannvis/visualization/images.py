@@ -81,13 +81,13 @@ class ImageMethod(Method):
                 f"{self.call.spec.key}: {of_model}: give shape=…, that of an image without the batch in the model's "
                 "layout, or inputs to begin with"
             )
-        return (count, *known)
+        return (count, *(int(size) for size in known if size is not None))
 
     @property
     def bounds(self) -> Bounds:
         """What black and white are: 0 and 1 where nobody says."""
-        low, high = self.call.value_range or (0.0, 1.0)
-        return Bounds(*(end.to(self.like) if torch.is_tensor(end) else float(end) for end in (low, high)))
+        ends: tuple[Any, Any] = self.call.value_range or (0.0, 1.0)
+        return Bounds(*(end.to(self.like) if torch.is_tensor(end) else float(end) for end in ends))
 
     def observer(self, objectives: Sequence[Objective], extra: Any, count: int) -> Observer:
         """Of all that the objectives look at."""

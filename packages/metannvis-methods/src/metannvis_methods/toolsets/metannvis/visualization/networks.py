@@ -63,9 +63,8 @@ class ImageNetwork:
             double = like.dtype == torch.float64
             own = adapter_for(detect_framework(model)).float_dtype(model) == "float64"
             given = example.astype("float64" if own else "float32")
-            translation = translate(
-                model, "torch", example_inputs=given, **({"dtype": "float64"} if double and own else {}), **options
-            )
+            more: dict[str, Any] = {**({"dtype": "float64"} if double and own else {}), **options}
+            translation = translate(model, "torch", example_inputs=given, **more)
             made, port = translation.model, translation.outputs[0]
             if "C" in port.axes and len(port.axes) == 4:
                 self.channels_last = port.axes.index("C") == 3

@@ -132,7 +132,7 @@ class Weighted(Objective):
 
     def value(self, seen: Seen) -> torch.Tensor:
         """Shape ``(N,)``."""
-        total: torch.Tensor = sum(weight * part.value(seen) for weight, part in self.terms)  # type: ignore[assignment]
+        total: torch.Tensor = sum(weight * part.value(seen) for weight, part in self.terms)
         return total
 
     def __str__(self) -> str:

@@ -212,7 +212,7 @@ class ImageOptimizer:
         return done
 
     def _probabilities(self, seen: Seen, active: torch.Tensor) -> list[float | None]:
-        objectives = self.objectives if len(self.objectives) > 1 else self.objectives * (int(active.max()) + 1)
+        objectives = self.objectives if len(self.objectives) > 1 else [self.objectives[0]] * (int(active.max()) + 1)
         chosen = [objectives[place].class_ for place in active.tolist()]
         if seen.output.ndim == 1:  # a function of the output
             return [None] * len(chosen)

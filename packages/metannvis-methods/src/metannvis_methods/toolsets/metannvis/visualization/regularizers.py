@@ -76,7 +76,7 @@ class TotalVariation(Regularizer):
                 others = [part if k != axis else slice(None) for k, part in enumerate(inside, 2)]
                 squares = squares + images[(slice(None), slice(None), *others)].diff(dim=axis).square()
         if self.exponent != 2:
-            squares = (squares + 1e-12) ** (self.exponent / 2)  # type: ignore[operator]  # its slope at 0 has no bound
+            squares = (squares + 1e-12) ** (self.exponent / 2)
         total: torch.Tensor = squares.flatten(1).sum(1)  # type: ignore[attr-defined]
         return self.weight * total
 

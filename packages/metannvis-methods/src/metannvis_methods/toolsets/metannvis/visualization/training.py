@@ -136,9 +136,9 @@ def train_denoising_autoencoder(
     data = _in_range(images).astype(np.float32)
     if data.ndim != 4:
         raise InvalidArgumentError(f"images have four axes, the first counting them, not shape {data.shape}")
-    if framework not in ("torch", "tensorflow"):
-        raise InvalidArgumentError(f"framework is 'torch' or 'tensorflow', not {framework!r}")
-    train = _in_torch if framework == "torch" else _in_keras
+    if framework not in TRAINERS:
+        raise InvalidArgumentError(f"framework is {' or '.join(map(repr, TRAINERS))}, not {framework!r}")
+    train = TRAINERS[framework]
     return DenoisingAutoencoder(train(data, hidden, noise, epochs, batch, seed, progress or (lambda *told: None)))
 
 
@@ -187,7 +187,7 @@ def _in_keras(data: Array, hidden: int, noise: float, epochs: int, batch: int, s
     generator = np.random.default_rng(seed)
     progress(0, epochs, STAGE)
     for epoch in range(epochs):
-        noisy = data + generator.normal(0, noise, data.shape).astype(np.float32)
+        noisy = data + np.asarray(generator.normal(0, noise, data.shape), np.float32)
         model.fit(noisy, data, batch_size=batch, epochs=1, verbose=0)
         progress(epoch + 1, epochs, STAGE)
     return model
@@ -201,4 +201,8 @@ def _in_range(images: Any) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x.clip(-60, 60))))
+    return np.asarray(1 / (1 + np.exp(-x.clip(-60, 60))), np.float64)
+
+
+#: What trains an auto-encoder, by framework.
+TRAINERS: dict[str, Callable[..., Any]] = {"torch": _in_torch, "tensorflow": _in_keras}
