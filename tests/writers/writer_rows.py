@@ -45,6 +45,12 @@ def _explanation(version: int) -> Any:
     return Explanation(values, "NCHW", values, "NCHW", "saliency", "captum", "torch", "primary")
 
 
+def _prediction(version: int) -> Any:
+    from metannvis_methods import UncertainPrediction
+
+    return UncertainPrediction(weights(version), weights(version))
+
+
 def _figure() -> Callable[[Path, int], Any]:
     from metannvis_methods.results.plotter import find_plotter
 
@@ -159,12 +165,19 @@ def _read_result(path: Path) -> Array:
     return Explanation.load(path).values[0, 0]
 
 
+def _read_other(path: Path) -> Array:
+    from metannvis_methods import UncertainPrediction
+
+    return UncertainPrediction.load(path).mean
+
+
 ROWS = {
     "png": Row("map.png", _figure, _read_image),
     "svg": Row("map.svg", _figure, _read_svg),
     "pdf": Row("map.pdf", _figure, _read_end(b"%%EOF")),
     "html": Row("page.html", _report, _read_end(b"</html>")),
     "npz": Row("map.npz", lambda: lambda path, version: _explanation(version).save(path), _read_result),
+    "npz of another result": Row("two.npz", lambda: lambda path, version: _prediction(version).save(path), _read_other),
     "npy": Row("map.npy", _values, np.load),
     "onnx": Row("net.onnx", _onnx, _read_model),
     "onnx with data": Row("net.onnx", _onnx_data, _read_model),

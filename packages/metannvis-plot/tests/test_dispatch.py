@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from metannvis_methods.results.comparison import Comparison
 from metannvis_methods.results.explanation import Explanation
 from metannvis_plot import plot, report
-from metannvis_plot.dispatch import KINDS, choose_kind
+from metannvis_plot.dispatch import KINDS, OWN_KINDS, choose_kind
 from metannvis_translate.errors import InvalidArgumentError
 
 IMAGE = {"inputs": np.ones((2, 3, 4, 6)), "input_axes": "NCHW"}
@@ -167,3 +168,18 @@ def test_a_notebook_shows_the_figure():
     broken = Explanation(np.full((1, 4, 6), np.nan), "NHW", None, None, "saliency", "captum", "torch", "primary")
     assert broken._repr_png_() is None  # which plot() explains
     assert broken._repr_html_().startswith("<table>")
+
+
+#: Figures of results of a type of their own, and the file that tests them.
+TESTED = {
+    "uncertain_prediction": "test_uncertainties.py",
+    "reliability": "test_uncertainties.py",
+    "dissection": "test_dissections.py",
+    "dissection_comparison": "test_dissections.py",
+}
+
+
+def test_figures_of_results_of_their_own_type_are_tested():
+    assert set(OWN_KINDS) == set(TESTED)
+    for name, file in TESTED.items():
+        assert f'figure = "{name}"' in Path(__file__).with_name(file).read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
@@ -96,7 +97,7 @@ def _counted(ax: Axes, names: Sequence[str], counts: Sequence[int], colors: Sequ
     ax.barh(places, counts, color=list(colors), height=0.75)
     ax.set_yticks(places, list(names))
     ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.tick_params(labelsize=NOTE_SIZE, length=2)
     ax.spines[["top", "right"]].set_visible(False)
     if not names:
@@ -228,7 +229,7 @@ def dissection_comparison(
         ax.barh(places + (k - 0.5) * 0.4, counts[:, k], 0.38, color=LINES[k], label=plain(which))
     ax.set_yticks(places, names)
     ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("units", fontsize=NOTE_SIZE)
     ax.tick_params(labelsize=NOTE_SIZE, length=2)
     ax.spines[["top", "right"]].set_visible(False)

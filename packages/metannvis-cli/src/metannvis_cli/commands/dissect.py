@@ -111,6 +111,7 @@ def command(
     if other_layers and other is None:
         raise click.BadParameter("they are of a second model: give --with", param_hint="--with-layer")
     with wrong_usage():
+        _check_folder(output)
         files, known = (
             _labelled(concepts, split, categories)
             if concepts is not None
@@ -142,6 +143,14 @@ def command(
         click.echo(f"{apart}")
         for name, value in apart.rows():
             click.echo(f"{name}: {value}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder in which nothing can be made, before time is spent."""
+    from metannvis_translate.writing import check_target
+
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    check_target(there / "dissection")
 
 
 def _labelled(folder: Path, split: str | None, categories: Sequence[str]) -> tuple[list[Path], Any]:

@@ -191,10 +191,10 @@ def write_broden(folder: str | Path, found: Shapes) -> Path:
             for place, of in enumerate(found.categories):
                 if of == category:
                     numbers[masks[place]] = place + 1
-            file = f"{k:05}_{category}.png"
+            mask_file = f"{k:05}_{category}.png"
             coded = np.stack([numbers % 256, numbers // 256, np.zeros_like(numbers)], -1).astype(np.uint8)
-            image.fromarray(coded).save(folder / "images" / file)
-            cells.append(file)
+            image.fromarray(coded).save(folder / "images" / mask_file)
+            cells.append(mask_file)
         rows.append([name, "train" if k % 5 else "val", size, size, size, size, *cells])
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -89,8 +89,9 @@ def _dropouts(model: Any) -> Iterator[tuple[str, Any]]:
     paths = {id(layer): path for path, layer in layer_paths(model)}
     layers = model._flatten_layers(include_self=False) if isinstance(model, keras.Model) else ()
     every: dict[int, Any] = {id(layer): layer for layer in layers}
+    drops: Any = tuple(KINDS)
     for place, layer in enumerate(every.values()):
-        if isinstance(layer, tuple(KINDS)) and layer.rate > 0:
+        if isinstance(layer, drops) and layer.rate > 0:
             yield paths.get(id(layer), f"{place}/{layer.name}"), layer
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from metannvis_translate.writing import replacing_folder
 
-from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError, near_misses
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError, WriteError, near_misses
 from metannvis_methods.results.enlarge import enlarged
 from metannvis_methods.results.shown import Result
 
@@ -246,7 +246,10 @@ class Dissection(Result):
             It cannot be written.
         """
         parent = Path(folder)
-        parent.mkdir(parents=True, exist_ok=True)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(error, parent) from error
         now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
         stem = f"{now}_{name}" if name else now
         path, number = parent / stem, 2

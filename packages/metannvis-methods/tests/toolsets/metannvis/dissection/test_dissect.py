@@ -20,7 +20,7 @@ from metannvis_methods import (
     dissect,
     read_broden,
 )
-from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
+from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError, WriteError
 from metannvis_methods.examples import concepts as planted
 from metannvis_translate import list_layers, translate
 from metannvis_translate.errors import DamagedFileError
@@ -253,6 +253,12 @@ def test_results_in_files(found: Dissection, tmp_path: Path) -> None:
     assert Dissection.load(folder / "dissection.npz").layers == found.layers
     assert found.write(tmp_path / "runs", "planted") != folder
     assert "units detect" in found._repr_html_()
+
+
+def test_a_folder_that_cannot_be_made_is_told(found: Dissection, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(WriteError, match="file"):
+        found.write(tmp_path / "file" / "runs")
 
 
 def test_cells_that_a_spreadsheet_would_compute(network: Any) -> None:
