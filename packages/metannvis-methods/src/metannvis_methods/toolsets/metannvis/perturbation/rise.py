@@ -62,23 +62,19 @@ class Rise(Method):
         drawn, count = self._masks(feature_mask, n_masks, cells, p, masks)
         sums: list[Any] = [0.0] * len(drawn)
         done = 0
-        while done < count:
-            stop = min(done + masked.at_once, count)
+        for start, stop in masked.chunks(count):
             try:
-                scores = masked.scores(drawn, done, stop)
+                scores = masked.scores(drawn, start, stop)
             except DeadlineError:
                 if not done:
                     raise
                 tell(f"the time was over after {done} of {count} masks, which the values are of", UnfitWarning)
                 break
             for place, part in enumerate(drawn):
-                sums[place] = sums[place] + scores.T @ part.weights(done, stop).astype(np.float64)
+                sums[place] = sums[place] + scores.T @ part.weights(start, stop).astype(np.float64)
             done = stop
-        made = [part.values(total / (done * p)) for part, total in zip(drawn, sums, strict=True)]
-        found = [
-            values.astype(np.result_type(x, np.float32)) for (values, _), x in zip(made, masked.inputs, strict=True)
-        ]
-        return MethodOutput(self.as_given(found), channels=made[0][1])
+        found, channels = masked.maps(drawn, [total / (done * p) for total in sums])
+        return MethodOutput(self.as_given(found), channels=channels)
 
     def _masks(self, feature_mask: Any, count: int, cells: int, p: float, given: Any) -> tuple[list[Masks], int]:
         call = self.call
