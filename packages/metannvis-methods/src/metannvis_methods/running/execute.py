@@ -267,6 +267,7 @@ def _run(toolset: Toolset, asked: RunningCall, prepared: Prepared, layer: Any, *
         prediction=seen.prediction,
         output_axes=output_axes,
         region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
+        details={name: to_numpy(array) for name, array in output.details.items()},
     )
 
 

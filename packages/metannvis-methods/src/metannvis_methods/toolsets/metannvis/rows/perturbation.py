@@ -16,13 +16,17 @@ MASKS = Values(
     ),
 )
 
+SHARE_OR_AUTO = Values(
+    f"{SHARE}, or 'auto'", lambda value: value == "auto" if isinstance(value, str) else SHARE.fits(value)
+)
+
 PERTURBATION: tuple[MethodSpec, ...] = (
     masking(
         "rise",
         "rise:Rise",
         Argument("n_masks", takes=whole(1)),
         Argument("cells", takes=whole(1)),
-        Argument("p", takes=SHARE),
+        Argument("p", takes=SHARE_OR_AUTO),
         Argument("masks", takes=MASKS),
         summary="random masks, weighted by the output for what each leaves of the input, in the mean",
         passes="n_masks",
