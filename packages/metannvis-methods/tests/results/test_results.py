@@ -222,3 +222,11 @@ def test_a_comparison_is_a_table() -> None:
     assert json.loads(json.dumps(comparison.to_dict()))["rows"] == [row]
     apart = Comparison((ONE, ONE), ({**row, "max_rel": np.inf},), False, "saliency")
     assert json.loads(json.dumps(apart.to_dict(), allow_nan=False))["rows"][0]["max_rel"] is None
+
+
+def test_what_was_found_beside_the_values_is_kept(tmp_path: Path) -> None:
+    one = dataclasses.replace(ONE, details={"concepts": np.eye(3), "detail_": np.arange(2)})
+    found = Explanation.load(one.save(tmp_path / "one"))
+    assert set(found.details) == {"concepts", "detail_"}
+    np.testing.assert_array_equal(found.details["concepts"], np.eye(3))
+    assert not Explanation.load(ONE.save(tmp_path / "two")).details

@@ -92,6 +92,18 @@ def test_maps_are_the_toolkits(spec: Any, where: str, twins: Any, quiet: None, c
         assert (found.axes, found.kind) == ("NCHW", "concepts")
         ours = np.stack([scale_cam_image(sample, size) for sample in found.values])
         assert np.abs(ours - expected).max() <= SINGLE
+        concepts = found.details["concepts"]
+        np.testing.assert_allclose(np.linalg.norm(concepts, axis=1), 1)
+        with torch.no_grad():
+            seen: list[Any] = []
+            model.get_submodule(LAYER).register_forward_hook(lambda _m, _x, output: seen.append(output))
+            model(x)
+        assert concepts.shape == (3, seen[0].shape[1])
+        activations = seen[0].numpy() - seen[0].numpy().min((0, 2, 3), keepdims=True)
+        made = np.einsum("nkhw,kc->nchw", found.values, concepts)
+        assert np.linalg.norm(made - activations) < 0.5 * np.linalg.norm(activations)
+        other = np.einsum("nkhw,kc->nchw", found.values, concepts[::-1])
+        assert np.linalg.norm(made - activations) < np.linalg.norm(other - activations)
         return
     assert found.axes == "NHW"
     candidates = [found.values, -found.values] if spec.key in SIGNED else [found.values]

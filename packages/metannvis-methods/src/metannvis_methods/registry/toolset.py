@@ -241,6 +241,8 @@ class MethodOutput:
         One letter an axis of ``values`` (a tuple where ``values`` is one), for values that lie like no tensor of the model: a
         table of units and concepts is ``"UC"``, a number is ``""``. They are returned as they are, whatever ``over`` and
         ``channels`` say.
+    details
+        What the method found beside its values, arrays by name, of a method that looks at all samples together.
     kind
         What the result says that it is, if not what the row says (:data:`metannvis_methods.registry.spec.Kind`): ``"table"``,
         ``"scores"``, ``"image"`` and so on.
@@ -256,6 +258,7 @@ class MethodOutput:
     kind: str | None = None
     place: int = 0
     history: History | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: Older name of :class:`MethodOutput`.

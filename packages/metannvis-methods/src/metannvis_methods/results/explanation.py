@@ -18,7 +18,15 @@ from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.inputs.preprocessing import as_pictures
-from metannvis_methods.results.explanation_files import FORMAT, KINDS, Kind, read_explanation, recorded, written_target
+from metannvis_methods.results.explanation_files import (
+    DETAIL,
+    FORMAT,
+    KINDS,
+    Kind,
+    read_explanation,
+    recorded,
+    written_target,
+)
 from metannvis_methods.results.plain import as_tuple, jsonable
 from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.record import Record, repeat
@@ -79,6 +87,9 @@ class Explanation:
         Of a dense output, one letter an axis of it, C for the classes, and the weight of each of its places in what was
         explained, shape ``(N, H, W)`` for an output of images, 0 where the target does not lie. ``None`` of other outputs, and
         where no place is told apart.
+    details
+        What the method found beside its values, arrays by name: ``"concepts"`` of deep feature factorisation, a vector over the
+        layer's channels each, shape ``(concepts, C)``.
     warnings
         What was told about the call or its result.
     record
@@ -110,6 +121,7 @@ class Explanation:
     output_axes: str | None = None
     region: Array | None = None
     deviation: Array | tuple[Array | None, ...] | None = None
+    details: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def coefficient_of_variation(self) -> Array | tuple[Array | None, ...] | None:
@@ -175,6 +187,8 @@ class Explanation:
             if item.name in ("values", "inputs", "deviation") and isinstance(value, tuple):
                 arrays |= {f"{item.name}_{k}": array for k, array in enumerate(value) if array is not None}
                 meta[f"{item.name}_count"] = len(value)
+            elif item.name == "details":
+                arrays |= {f"{DETAIL}{name}": array for name, array in value.items()}
             elif isinstance(value, Record):
                 meta[item.name] = recorded(value, arrays)
             elif isinstance(value, np.ndarray):

@@ -16,9 +16,11 @@ from metannvis_methods.results.plain import jsonable
 from metannvis_methods.results.record import Record, decoded, encoded
 from metannvis_methods.vocabulary import WORDS
 
-__all__ = ["FORMAT", "KINDS", "Kind", "read_explanation", "recorded"]
+__all__ = ["DETAIL", "FORMAT", "KINDS", "Kind", "read_explanation", "recorded"]
 
 FORMAT = 2
+#: What the names of arrays that a method found beside its values begin with.
+DETAIL = "detail_"
 #: Versions that are read: the first had neither prediction, warnings nor record.
 READ = (1, 2)
 #: Most inputs or output tensors that one explanation has.
@@ -116,6 +118,9 @@ def read_explanation(path: Path) -> tuple[str | None, dict[str, Any]]:
     for name in ("convergence_delta", "region", *kind.arrays):
         if name in arrays:
             found[name] = _number(arrays, name, path)
+    details = {name: _number(arrays, name, path) for name in arrays if name.startswith(DETAIL)}
+    if details:
+        found["details"] = {name.removeprefix(DETAIL): array for name, array in details.items()}
         if name in kind.arrays and found.get(name) is None and name not in kind.fields:
             raise DamagedFileError(f"{path.name} is damaged: its {name} is missing")
         axes = kind.arrays.get(name)

@@ -301,6 +301,7 @@ def _run(
         output_axes=output_axes,
         deviation=deviation,
         region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
+        details={name: to_numpy(array) for name, array in output.details.items()},
     )
     return as_optimization(made, output, prepared, call)
 

@@ -54,6 +54,27 @@ def test_the_sampler_is_within_three_standard_errors_of_the_expectation() -> Non
         assert error.max() < 0.02 * expectation.max()  # so that this says something
 
 
+def test_the_probability_whose_scores_are_furthest_apart() -> None:
+    """A network that heeds the number of cells alone: the eighth power of their share is apart for many."""
+
+    class Share(nn.Module):
+        def forward(self, x: Any) -> Any:
+            share = x.mean((1, 2, 3))
+            return torch.stack([share**8, (1 - share) ** 8], 1)
+
+    ones = np.ones((1, 1, 18, 18), np.float32)
+    words = {"n_masks": 50, "cells": 3, "seed": 5, "toolset": "metannvis", "unfit": "ignore"}
+    for target, expected in ((0, 0.8), (1, 0.2)):
+        found = explain(Share(), "rise", ones, target=target, p="auto", **words)
+        near = {k / 10: explain(Share(), "rise", ones, target=target, p=k / 10, **words).values for k in range(1, 10)}
+        (chosen,) = [p for p, values in near.items() if np.array_equal(values, found.values)]
+        assert abs(chosen - expected) < 0.15
+    with pytest.raises(InvalidArgumentError, match="say with which p"):
+        explain(Share(), "rise", ones, target=0, p="auto", masks=np.ones((3, 18, 18)), **words)
+    with pytest.raises(InvalidArgumentError, match="or 'auto'"):
+        explain(Share(), "rise", ones, target=0, p="best", **words)
+
+
 def test_a_different_probability_has_a_different_expectation() -> None:
     model, masks, count = network(), all_masks(), 6000
     ones = np.tile(np.array(list(itertools.product((0, 1), repeat=9))).sum(1), 6)

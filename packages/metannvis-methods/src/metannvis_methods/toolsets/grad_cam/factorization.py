@@ -25,10 +25,11 @@ class DeepFeatureFactorization:
     def __init__(self, model: Any, target_layer: Any, reshape_transform: Any = None, n_components: int = 16) -> None:
         self.n_components = n_components
 
-    def __call__(self, call: MethodCall) -> Array:
-        """How much of each concept is where, ``(N, concepts, places…)``, for concepts that are vectors of unit length.
+    def __call__(self, call: MethodCall) -> tuple[Array, Array]:
+        """How much of each concept is where, ``(N, concepts, places…)``, and the concepts, ``(concepts, C)``, of unit length.
 
-        The toolkit's maps, before it scales each to 0…1: what a factor is multiplied with may be taken from the other, which
+        A sample's activations are about the sum of the concepts by their maps, and the smallest value of each channel. The
+        toolkit's maps, before it scales each to 0…1: what a factor is multiplied with may be taken from the other, which
         the length settles.
         """
         from sklearn.exceptions import ConvergenceWarning
@@ -40,5 +41,7 @@ class DeepFeatureFactorization:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # its 200 steps are the method's
             concepts, parts = module.dff(flat.copy(), self.n_components)
-        lengths = np.linalg.norm(concepts - offset[:, None], axis=0)
-        return (parts * lengths[:, None, None]).reshape(len(maps), -1, *maps.shape[2:])
+        vectors = concepts - offset[:, None]
+        lengths = np.linalg.norm(vectors, axis=0)
+        found = (parts * lengths[:, None, None]).reshape(len(maps), -1, *maps.shape[2:])
+        return found, (vectors / np.where(lengths > 0, lengths, 1)).T

@@ -47,11 +47,13 @@ def run(call: MethodCall) -> MethodOutput:
     if call.spec.key in OWN:
         options = {name: value for name, value in call.init_options.items() if name != "reshape_transform"}
         found = load_class(call.spec)(call.model, call.layer, **options)(call)
+        if call.spec.key == "deep_feature_factorization":
+            maps, concepts = found
+            axes = "NC" + MAP_AXES[maps.ndim - 1][1:]
+            return MethodOutput(maps, axes=axes, kind="concepts", details={"concepts": concepts})
     else:
         found = _by_formula(call)
     found = np.maximum(found, 0) if call.call_options.get("relu", False) else found
-    if call.spec.key == "deep_feature_factorization":
-        return MethodOutput(found, axes="NC" + MAP_AXES[found.ndim - 1][1:], kind="concepts")
     arranged = call.arrange is not None or "reshape_transform" in call.init_options
     return MethodOutput(found, over="layer", channels=False, axes=MAP_AXES[found.ndim] if arranged else None)
 

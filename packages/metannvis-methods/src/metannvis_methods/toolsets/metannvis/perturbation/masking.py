@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,16 @@ class Masked:
         ]
         self.samples = len(self.inputs[0])
         self.at_once = max(1, (call.batch_size or ROWS) // self.samples)
+
+    def chunks(self, count: int) -> Iterator[tuple[int, int]]:
+        """From which mask to which the passes go."""
+        return ((start, min(start + self.at_once, count)) for start in range(0, count, self.at_once))
+
+    def maps(self, masks: Sequence[Masks], numbers: Sequence[Array]) -> tuple[list[Array], bool]:
+        """Numbers of the cells or places of each input as maps of its dtype, and whether they have the axis of channels."""
+        made = [part.values(values) for part, values in zip(masks, numbers, strict=True)]
+        found = [values.astype(np.result_type(x, np.float32)) for (values, _), x in zip(made, self.inputs, strict=True)]
+        return found, made[0][1]
 
     def scores(self, masks: Sequence[Masks], start: int, stop: int) -> Array:
         """Scores under some of the masks, one :class:`Masks` an input: shape ``(k, N)``, float64.

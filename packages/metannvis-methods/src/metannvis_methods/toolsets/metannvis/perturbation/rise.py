@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from metannvis_methods.toolsets.metannvis.perturbation.masks import GivenMasks, 
 __all__ = ["Rise"]
 
 Array = np.ndarray[Any, Any]
+logger = logging.getLogger("metannvis_methods")
+#: Probabilities that are tried, and masks of each.
+PROBABILITIES, TRIED = tuple(k / 10 for k in range(1, 10)), 100
 
 
 class Rise(Method):
@@ -36,7 +40,7 @@ class Rise(Method):
         feature_mask: Any = None,
         n_masks: int = 4000,
         cells: int = 7,
-        p: float = 0.5,
+        p: float | str = 0.5,
         masks: Any = None,
     ) -> MethodOutput:
         """Maps over the places of each input, shape ``(N, places…)``; over all elements with a feature mask.
@@ -46,7 +50,8 @@ class Rise(Method):
         baselines
             What stands where a mask is zero; the paper's is 0.
         n_masks, cells, p
-            Number of masks, cells of the grid along each place, probability that a cell is kept.
+            Number of masks, cells of the grid along each place, probability that a cell is kept; ``"auto"``: of 0.1…0.9 the one
+            whose scores are furthest apart (standard deviation over the masks, mean over the samples) on 100 masks each.
         masks
             Masks to take instead, shape ``(n, places…)``, values in 0…1, of which each place is kept with probability ``p`` in
             the mean; a tuple, one an input, for several.
@@ -54,31 +59,44 @@ class Rise(Method):
         Raises
         ------
         InvalidArgumentError
-            The masks do not lie like the inputs.
+            The masks do not lie like the inputs, or are given with ``p="auto"``.
         DeadlineError
             The time was over before anything was known; later, the masks that were done count.
         """
         masked = Masked(self.call, baselines)
+        if isinstance(p, str):
+            if masks is not None:
+                raise InvalidArgumentError(
+                    "rise: p='auto' draws masks, and masks are given: say with which p they were drawn"
+                )
+            p = self._furthest_apart(masked, feature_mask, cells)
         drawn, count = self._masks(feature_mask, n_masks, cells, p, masks)
         sums: list[Any] = [0.0] * len(drawn)
         done = 0
-        while done < count:
-            stop = min(done + masked.at_once, count)
+        for start, stop in masked.chunks(count):
             try:
-                scores = masked.scores(drawn, done, stop)
+                scores = masked.scores(drawn, start, stop)
             except DeadlineError:
                 if not done:
                     raise
                 tell(f"the time was over after {done} of {count} masks, which the values are of", UnfitWarning)
                 break
             for place, part in enumerate(drawn):
-                sums[place] = sums[place] + scores.T @ part.weights(done, stop).astype(np.float64)
+                sums[place] = sums[place] + scores.T @ part.weights(start, stop).astype(np.float64)
             done = stop
-        made = [part.values(total / (done * p)) for part, total in zip(drawn, sums, strict=True)]
-        found = [
-            values.astype(np.result_type(x, np.float32)) for (values, _), x in zip(made, masked.inputs, strict=True)
-        ]
-        return MethodOutput(self.as_given(found), channels=made[0][1])
+        found, channels = masked.maps(drawn, [total / (done * p) for total in sums])
+        return MethodOutput(self.as_given(found), channels=channels)
+
+    def _furthest_apart(self, masked: Masked, feature_mask: Any, cells: int) -> float:
+        """The probability whose masks tell most."""
+        spreads = []
+        for p in PROBABILITIES:
+            drawn, count = self._masks(feature_mask, TRIED, cells, p, None)
+            scores = np.concatenate([masked.scores(drawn, *chunk) for chunk in masked.chunks(count)])
+            spreads.append(scores.std(0).mean())
+        chosen = PROBABILITIES[int(np.argmax(spreads))]
+        logger.info("rise keeps a cell with the probability %g, of whose masks the scores are furthest apart", chosen)
+        return chosen
 
     def _masks(self, feature_mask: Any, count: int, cells: int, p: float, given: Any) -> tuple[list[Masks], int]:
         call = self.call

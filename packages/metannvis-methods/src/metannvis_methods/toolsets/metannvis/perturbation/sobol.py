@@ -64,18 +64,13 @@ class Sobol(Method):
             c[:, group] = b[:, group]
             total[:, group] = ((scores_a - self._scores(masked, members, c)) ** 2).sum(axis=0)
         indices = total / np.where(variance > 0, 2 * n_designs * variance, np.inf)[:, None]
-        made = [part.values(indices) for part in as_groups(self.call, members, a)]
-        found = [
-            values.astype(np.result_type(x, np.float32)) for (values, _), x in zip(made, masked.inputs, strict=True)
-        ]
-        return MethodOutput(self.as_given(found), channels=made[0][1])
+        parts = as_groups(self.call, members, a)
+        found, channels = masked.maps(parts, [indices] * len(parts))
+        return MethodOutput(self.as_given(found), channels=channels)
 
     def _scores(self, masked: Masked, members: list[Array], numbers: Array) -> Array:
-        masks, count = as_groups(self.call, members, numbers), len(numbers)
-        parts = [
-            masked.scores(masks, start, min(start + masked.at_once, count)) for start in range(0, count, masked.at_once)
-        ]
-        return np.concatenate(parts)
+        masks = as_groups(self.call, members, numbers)
+        return np.concatenate([masked.scores(masks, *chunk) for chunk in masked.chunks(len(numbers))])
 
 
 def latin_hypercube(generator: np.random.Generator, count: int, dimensions: int) -> Array:

@@ -26,6 +26,23 @@ PRODUCT = "is zero where what is explained is, and where the output is saturated
 PROBABILITIES = "is defined for probabilities: of a model that returns logits it explains those"
 
 
+def for_inputs(key: str, cls: str, *options: Argument, **fields: Any) -> MethodSpec:
+    """A row of a method that differentiates, for what goes in: one of its inputs and target, with options of its own."""
+    call = (INPUTS, TARGET, *options, EXTRA)
+    return row(key, cls, **{"call": call, "only_calls": True, "rows_a_sample": 1, **fields})
+
+
+def at_a_layer(key: str, cls: str, *call: Argument, **fields: Any) -> MethodSpec:
+    """A row of a method that looks at a layer, with the arguments of its call beside the inputs."""
+    return row(key, cls, **{"init": (LAYER,), "call": (INPUTS, *call, EXTRA), "rows_a_sample": 1, **fields})
+
+
+def masking(key: str, cls: str, *options: Argument, **fields: Any) -> MethodSpec:
+    """A row of a method that needs the outputs for masked inputs only, with options of its own."""
+    call = (INPUTS, TARGET, BASELINES, MASK, *options)
+    return row(key, cls, framework=None, call=call, family="perturbation", stochastic=True, **fields)
+
+
 def row(key: str, cls: str, *, framework: str | None = "torch", **fields: Any) -> MethodSpec:
     """A row of one of our classes, named below this package."""
     fields = {"kind": "primary", "only_calls": framework is None, **fields}

@@ -6,26 +6,17 @@ from metannvis_methods.registry.option_values import whole
 from metannvis_methods.registry.references import ATTN_LRP, DECONVOLUTION, GUIDED, SALIENCY
 from metannvis_methods.registry.sanity_checks import FAILS_SIXT
 from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.toolsets.metannvis.rows.arguments import (
-    BLIND,
-    EXTRA,
-    INPUTS,
-    LAYER,
-    NOT_NEGATIVE,
-    TARGET,
-    row,
-)
+from metannvis_methods.toolsets.metannvis.rows.arguments import BLIND, NOT_NEGATIVE, at_a_layer, for_inputs
 
 __all__ = ["LAYERS"]
 
 CHANNEL = Argument("channel", takes=whole(0))
 
 LAYERS: tuple[MethodSpec, ...] = (
-    row(
+    at_a_layer(
         "deconvnet",
         "reconstruction:Deconvnet",
-        init=(LAYER,),
-        call=(INPUTS, EXTRA, CHANNEL),
+        CHANNEL,
         summary="what a layer, or one of its feature maps, has seen of the input, by a deconvolutional network with switches",
         passes="1",
         sanity=FAILS_SIXT,
@@ -33,37 +24,33 @@ LAYERS: tuple[MethodSpec, ...] = (
         caveats=(BLIND, "says nothing of a class"),
         needs_canonical=True,
         needs=("relu",),
-        rows_a_sample=1,
     ),
-    row(
+    at_a_layer(
         "filter_guided_backprop",
         "reconstruction:FilterGuidedBackprop",
-        init=(LAYER,),
-        call=(INPUTS, Argument("channel", required=True, takes=whole(0)), EXTRA),
+        Argument("channel", required=True, takes=whole(0)),
         summary="guided backpropagation of a channel of a layer",
         passes="1",
         reference=GUIDED,
         caveats=(BLIND, "says nothing of a class"),
         needs_canonical=True,
         needs=("relu",),
-        rows_a_sample=1,
     ),
-    row(
+    at_a_layer(
         "layer_vanilla_gradient",
         "reconstruction:LayerVanillaGradient",
-        init=(LAYER,),
-        call=(INPUTS, EXTRA, CHANNEL),
+        CHANNEL,
         summary="gradient of a layer, or one of its channels, at an image of noise",
         passes="1",
         reference=SALIENCY,
         caveats=("is of noise, whose shape and range are all that it takes of the input: give seed=… to repeat it",),
         stochastic=True,
-        rows_a_sample=1,
     ),
-    row(
+    for_inputs(
         "attn_lrp",
         "attention_relevance:AttnLRP",
-        call=(INPUTS, TARGET, EXTRA, Argument("epsilon", takes=NOT_NEGATIVE)),
+        Argument("epsilon", takes=NOT_NEGATIVE),
+        only_calls=False,
         summary="relevance of the output, carried back layer by layer, through attention as well",
         passes="1",
         reference=ATTN_LRP,
@@ -74,6 +61,5 @@ LAYERS: tuple[MethodSpec, ...] = (
         ),
         needs_canonical=True,
         needs=("logits",),
-        rows_a_sample=1,
     ),
 )

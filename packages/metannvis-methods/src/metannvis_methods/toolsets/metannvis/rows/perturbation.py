@@ -5,17 +5,7 @@ from __future__ import annotations
 from metannvis_methods.registry.option_values import Values, one_of, whole
 from metannvis_methods.registry.references import RISE, SOBOL
 from metannvis_methods.registry.spec import Argument, MethodSpec
-from metannvis_methods.toolsets.metannvis.rows.arguments import (
-    BASELINES,
-    CHANGING,
-    ESTIMATE,
-    INPUTS,
-    MASK,
-    PROBABILITIES,
-    SHARE,
-    TARGET,
-    row,
-)
+from metannvis_methods.toolsets.metannvis.rows.arguments import CHANGING, ESTIMATE, PROBABILITIES, SHARE, masking
 
 __all__ = ["PERTURBATION"]
 
@@ -26,42 +16,29 @@ MASKS = Values(
     ),
 )
 
+SHARE_OR_AUTO = Values(
+    f"{SHARE}, or 'auto'", lambda value: value == "auto" if isinstance(value, str) else SHARE.fits(value)
+)
+
 PERTURBATION: tuple[MethodSpec, ...] = (
-    row(
+    masking(
         "rise",
         "rise:Rise",
-        framework=None,
-        call=(
-            INPUTS,
-            TARGET,
-            BASELINES,
-            MASK,
-            Argument("n_masks", takes=whole(1)),
-            Argument("cells", takes=whole(1)),
-            Argument("p", takes=SHARE),
-            Argument("masks", takes=MASKS),
-        ),
-        family="perturbation",
+        Argument("n_masks", takes=whole(1)),
+        Argument("cells", takes=whole(1)),
+        Argument("p", takes=SHARE_OR_AUTO),
+        Argument("masks", takes=MASKS),
         summary="random masks, weighted by the output for what each leaves of the input, in the mean",
         passes="n_masks",
         reference=RISE,
         caveats=(CHANGING, ESTIMATE, PROBABILITIES, "is above zero everywhere: read its differences, not its values"),
-        stochastic=True,
     ),
-    row(
+    masking(
         "sobol",
         "sobol:Sobol",
-        framework=None,
-        call=(
-            INPUTS,
-            TARGET,
-            BASELINES,
-            MASK,
-            Argument("n_designs", takes=whole(2)),
-            Argument("cells", takes=whole(1)),
-            Argument("sampler", takes=one_of("latin_hypercube", "random")),
-        ),
-        family="perturbation",
+        Argument("n_designs", takes=whole(2)),
+        Argument("cells", takes=whole(1)),
+        Argument("sampler", takes=one_of("latin_hypercube", "random")),
         summary="share of the output's variance that a cell takes part in when all are faded at random",
         passes="n_designs * (features + 1)",
         reference=SOBOL,
@@ -71,6 +48,5 @@ PERTURBATION: tuple[MethodSpec, ...] = (
             "says how much a region counts, not for or against what",
             "is coarse: a number a cell",
         ),
-        stochastic=True,
     ),
 )
