@@ -118,14 +118,14 @@ def read_explanation(path: Path) -> tuple[str | None, dict[str, Any]]:
     for name in ("convergence_delta", "region", *kind.arrays):
         if name in arrays:
             found[name] = _number(arrays, name, path)
-    details = {name: _number(arrays, name, path) for name in arrays if name.startswith(DETAIL)}
-    if details:
-        found["details"] = {name.removeprefix(DETAIL): array for name, array in details.items()}
         if name in kind.arrays and found.get(name) is None and name not in kind.fields:
             raise DamagedFileError(f"{path.name} is damaged: its {name} is missing")
         axes = kind.arrays.get(name)
         if name in found and axes is not None and found[name].ndim != axes:
             raise DamagedFileError(f"{path.name} is damaged: its {name} has {found[name].ndim} axes, not {axes}")
+    details = {name: _number(arrays, name, path) for name in arrays if name.startswith(DETAIL)}
+    if details:
+        found["details"] = {name.removeprefix(DETAIL): array for name, array in details.items()}
     _check(meta, found, path, kind)
     for name in ("axes", "input_axes", "labels", "prediction", "warnings", *kind.fields):
         if isinstance(meta.get(name), list):
