@@ -24,8 +24,10 @@ from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
 from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_view import before_probabilities, operations, viewed
+from metannvis_methods.models.keras_weights import weights_of
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["adapter", "quiet"]
 
@@ -179,6 +181,10 @@ class KerasAdapter(ModelAdapter):
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Layers by name."""
         return {layer.name: layer for layer in model.layers}
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Variables that are no statistics."""
+        return weights_of(model)
 
     def kinds_of(self, model: Any) -> frozenset[str]:
         """Classes of layers and operations, nested ones included, and functions that are the activation of one."""

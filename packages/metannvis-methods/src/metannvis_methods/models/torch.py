@@ -29,33 +29,17 @@ from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
 from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_overhearing import overhearing
+from metannvis_methods.models.torch_pieces import InPieces
 from metannvis_methods.models.torch_state import fingerprint_of, state_of, structure_of
 from metannvis_methods.models.torch_taps import tapped
 from metannvis_methods.models.torch_view import ViewedModule
+from metannvis_methods.models.torch_weights import weights_of
 from metannvis_methods.models.view import View
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["adapter"]
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
-
-
-class InPieces(torch.nn.Module):
-    """A model that takes so many samples at a time, for any multiple of them."""
-
-    def __init__(self, model: torch.nn.Module, size: int, tell: Callable[[], None]) -> None:
-        super().__init__()
-        self.model, self.size, self.tell = model, size, tell
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """Piece after piece."""
-        count = inputs[0].shape[0]
-        if count <= self.size:
-            return self.model(*inputs)
-        self.tell()
-        parts = [self.model(*(x[start : start + self.size] for x in inputs)) for start in range(0, count, self.size)]
-        if isinstance(parts[0], torch.Tensor):
-            return torch.cat(parts)
-        return tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
 
 
 class TorchAdapter(ModelAdapter):
@@ -248,6 +232,10 @@ class TorchAdapter(ModelAdapter):
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Modules by their dotted names."""
         return dict(model.named_modules())
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Parameters; buffers are none."""
+        return weights_of(walk(model))
 
     def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> torch.Tensor:
         """The layer's output of its first call."""

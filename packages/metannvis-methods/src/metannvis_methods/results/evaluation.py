@@ -107,7 +107,7 @@ class Evaluation:
                 column = self.scores[:, k, sample]
                 there = ~np.isnan(column)
                 places[there, k, sample] = ranks(sign * column[there]) + 1
-        flat = places[:, directed].reshape(len(self.methods), len(directed) * places.shape[2])
+        flat = places[:, directed].reshape(len(self.methods), len(directed) * self.scores.shape[2])
         mean, spread = _over(np.mean, flat), _over(np.std, flat)
         by_metric = _over(np.mean, places)
         found = [
