@@ -13,9 +13,9 @@ IMAGES = np.random.default_rng(0).uniform(0, 1, (2, 2, 12, 12)).astype("float32"
 QUICK = {
     "top_k_intersection": {"k": 9},
     "faithfulness_correlation": {"nr_runs": 5, "subset_size": 20},
-    "faithfulness_estimate": {"features_in_step": 32},
-    "pixel_flipping": {"features_in_step": 32},
-    "monotonicity_correlation": {"features_in_step": 32, "nr_samples": 2},
+    "faithfulness_estimate": {"features_in_step": 36},
+    "pixel_flipping": {"features_in_step": 36},
+    "monotonicity_correlation": {"features_in_step": 36, "nr_samples": 2},
     "region_perturbation": {"patch_size": 4},
     "selectivity": {"patch_size": 4},
     "infidelity": {"n_perturb_samples": 1},

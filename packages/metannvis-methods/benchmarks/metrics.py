@@ -1,8 +1,8 @@
 """What insertion and deletion cost beside the passes that they are made of.
 
-``python packages/metannvis-methods/benchmarks/metrics.py``: a network like a ResNet-18 at random weights, 224 × 224 pixels, 32 rows
-a pass, one thread; processor time, the least of three, turn by turn. Prints a line of JSON: seconds of the passes alone and of
-the metric, and their ratio.
+``python packages/metannvis-methods/benchmarks/metrics.py``: a network like a ResNet-18 at random weights, 224 × 224 pixels,
+32 rows a pass, one thread; processor time, the least of three, turn by turn. Prints a line of JSON: seconds of the passes
+alone and of the metric, and their ratio.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ NEEDS: Mapping[str, str] = {
     "method": "the method, to run it again on other inputs",
     "mask": "masks=…, where the object is",
     "weights": "a model whose weights can be drawn anew, of PyTorch or Keras",
-    "torch": "a PyTorch model, and PyTorch",
+    "torch": "PyTorch installed; models of any framework",
 }
 
 

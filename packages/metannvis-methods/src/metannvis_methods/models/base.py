@@ -22,6 +22,7 @@ from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.dropout import DropoutMask, DropoutMasks, DropoutSite
 from metannvis_methods.models.view import View
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["Listener", "ModelAdapter"]
 
@@ -234,6 +235,13 @@ class ModelAdapter:
 
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Layers of a model that a translation made, by name."""
+        return {}
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Floating weights of each layer's own, by its name, those of layers within it left out; statistics are none.
+
+        Empty if they cannot be set.
+        """
         return {}
 
     def kinds_of(self, model: Any) -> frozenset[str]:

@@ -22,8 +22,10 @@ from metannvis_methods.models.keras_dropout import KerasDropout
 from metannvis_methods.models.keras_leading import leading_values
 from metannvis_methods.models.keras_state import fingerprint_of, layers_of, own_generators_of, state_of, variables
 from metannvis_methods.models.keras_view import before_probabilities, layer_paths, operations, viewed
+from metannvis_methods.models.keras_weights import weights_of
 from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.view import View
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["adapter", "quiet"]
 
@@ -177,6 +179,10 @@ class KerasAdapter(KerasDropout):
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Layers by name."""
         return {layer.name: layer for layer in model.layers}
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Variables that are no statistics."""
+        return weights_of(model)
 
     def kinds_of(self, model: Any) -> frozenset[str]:
         """Classes of layers and operations, nested ones included, and functions that are the activation of one."""

@@ -30,10 +30,13 @@ from metannvis_methods.models.torch_devices import HalfPrecision, available, cur
 from metannvis_methods.models.torch_dropout import TorchDropout
 from metannvis_methods.models.torch_leading import leading_values
 from metannvis_methods.models.torch_overhearing import overhearing
+from metannvis_methods.models.torch_pieces import InPieces
 from metannvis_methods.models.torch_state import fingerprint_of, state_of, structure_of
 from metannvis_methods.models.torch_taps import tapped
-from metannvis_methods.models.torch_view import InPieces, ViewedModule
+from metannvis_methods.models.torch_view import ViewedModule
+from metannvis_methods.models.torch_weights import weights_of
 from metannvis_methods.models.view import View
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["adapter"]
 
@@ -230,6 +233,10 @@ class TorchAdapter(TorchDropout):
     def layers_of(self, model: Any) -> Mapping[str, Any]:
         """Modules by their dotted names."""
         return dict(model.named_modules())
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Parameters; buffers are none."""
+        return weights_of(walk(model))
 
     def embedded(self, model: Any, layer: Any, inputs: Sequence[Any]) -> torch.Tensor:
         """The layer's output of its first call."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import is_installed, require
 
-from metannvis_methods.errors import InvalidArgumentError, MetannvisError, ToolsetError
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingFrameworkError, ToolsetError
 from metannvis_methods.extras import require_extra
 from metannvis_methods.metrics.faithfulness.removal import area
 from metannvis_methods.metrics.quantus.rows import CLASSES, TAKES_MAPS
@@ -58,7 +58,7 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
     probabilities = spec.category == "faithfulness" and spec.key not in OF_OUTPUTS
     asked: list[MetannvisError] = []
 
-    class Predictions(torch.nn.Module):  # type: ignore[misc]  # of an optional framework
+    class Predictions(torch.nn.Module):  # type: ignore[name-defined]  # of an optional framework
         """What Quantus takes for the model."""
 
         def forward(self, rows: Any) -> Any:
@@ -99,7 +99,7 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
             raise asked[0] from error
         raise ToolsetError(f"Quantus' {CLASSES[spec.key]} failed: {type(error).__name__}: {error}") from error
     array = np.asarray(found, np.float64)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not maps and call.inputs.shape[-1] > 1 and spec.category == "faithfulness":
         notes = ("Quantus takes each channel of a pixel for a feature of its own",)
     if spec.key in FROM_CURVES:
@@ -109,12 +109,26 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
 
 
 def _imported() -> ModuleType:
-    """Quantus, imported; it imports TensorFlow where that is installed, and Python warns of its docstrings."""
+    """Quantus, imported; it imports TensorFlow where that is installed, and Python warns of its docstrings.
+
+    Raises
+    ------
+    MissingFrameworkError
+        It is not installed, or the OpenCV that it asks for lacks libraries of a desktop (``libGL``).
+    """
     if is_installed("tensorflow"):
         require("tensorflow")  # after PyTorch, which is safe
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return require_extra("quantus", "quantus", "Quantus")
+        try:
+            return require_extra("quantus", "quantus", "Quantus")
+        except MissingFrameworkError:
+            raise
+        except ImportError as error:
+            raise MissingFrameworkError(
+                f"Quantus cannot be imported: {error}. Its OpenCV needs libraries of a desktop (Debian: libgl1); "
+                "pip install --force-reinstall opencv-python-headless does without"
+            ) from error
 
 
 def _channels_first(array: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 
 __all__ = ["SCHEMES", "randomized", "weighted_layers"]
@@ -18,9 +19,6 @@ __all__ = ["SCHEMES", "randomized", "weighted_layers"]
 Array = np.ndarray[Any, Any]
 #: From the output down, each step keeping what was drawn before; or one layer at a time.
 SCHEMES = ("cascading", "independent")
-FRAMEWORKS = ("torch", "tensorflow")
-#: Variables of Keras that are no weights.
-STATISTICS = ("moving_mean", "moving_variance", "seed_generator_state")
 
 
 def randomized(
@@ -82,23 +80,23 @@ def weighted_layers(model: Any, inputs: Any) -> list[str]:
     InvalidArgumentError
         The model is neither a PyTorch module nor a Keras model, or has no weights.
     """
-    framework, adapter = _framework_of(model)
+    framework, adapter = _adapter_of(model)
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     infos = get_framework(framework).list_layers(model, [np.asarray(value) for value in given])
     names = dict.fromkeys(info.name.partition(":")[0] for info in infos)
-    _, known = adapter.open(model) if framework == "torch" else (None, _keras_layers(model))
-    found = [name for name in names if name in known and _weights(known[name])]
+    known = adapter.weights(model)
+    found = [name for name in names if name in known]
     if not found:
         raise InvalidArgumentError("the model has no layers with weights that could be drawn anew")
     return found
 
 
-def _framework_of(model: Any) -> tuple[str, Any]:
+def _adapter_of(model: Any) -> tuple[str, ModelAdapter]:
     from metannvis_translate import detect_framework
 
     framework = detect_framework(model)
     adapter = adapter_for(framework)
-    if framework not in FRAMEWORKS or not adapter.is_model(model):
+    if not adapter.is_model(model):
         raise InvalidArgumentError(
             "weights are drawn anew in PyTorch modules and Keras models: translate this one first, translate(model, 'torch')"
         )
@@ -115,38 +113,9 @@ def _copied(model: Any) -> Any:
 
 
 def _draw(model: Any, name: str, generator: np.random.Generator) -> None:
-    framework, adapter = _framework_of(model)
-    layer = (adapter.open(model)[1] if framework == "torch" else _keras_layers(model))[name]
-    for weight in _weights(layer):
-        array = np.asarray(
-            weight.detach().cpu().float().numpy() if framework == "torch" else weight.numpy(), np.float64
-        )
-        new = array.mean() + array.std() * generator.standard_normal(array.shape)
-        if framework == "torch":
-            weight.data.copy_(weight.data.new_tensor(new))
-        else:
-            weight.assign(new.astype(array.dtype))
-
-
-def _weights(layer: Any) -> list[Any]:
-    """Floating weights of a layer's own, those of layers within it left out."""
-    if hasattr(layer, "named_parameters"):
-        return [weight for weight in layer.parameters(recurse=False) if weight.is_floating_point()]
-    if getattr(layer, "_layers", None):  # Keras keeps layers within others there
-        return []
-    return [w for w in layer.weights if w.name not in STATISTICS and "float" in str(w.dtype)]
-
-
-def _keras_layers(model: Any, path: str = "") -> dict[str, Any]:
-    """Layers by their paths, those within others included."""
-    found: dict[str, Any] = {}
-    for layer in getattr(model, "_layers", ()):
-        if not hasattr(layer, "weights"):
-            continue
-        name = f"{path}{layer.name}"
-        found[name] = layer
-        found.update(_keras_layers(layer, f"{name}/"))
-    return found
+    for weight in _adapter_of(model)[1].weights(model)[name]:
+        value = weight.read()
+        weight.assign(value.mean() + value.std() * generator.standard_normal(value.shape))
 
 
 def _words(entropy: Any) -> list[int]:
