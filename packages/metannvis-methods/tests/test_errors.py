@@ -27,6 +27,7 @@ def test_the_tree() -> None:
     for name, builtin in (
         ("UnknownMethodError", LookupError),
         ("UnknownToolsetError", LookupError),
+        ("UnknownMetricError", LookupError),
         ("ToolsetError", RuntimeError),
     ):
         error = getattr(errors, name)

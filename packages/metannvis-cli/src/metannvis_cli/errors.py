@@ -119,6 +119,7 @@ def wrong_usage() -> Iterator[None]:
         MissingArgumentError,
         UnknownFrameworkError,
         UnknownMethodError,
+        UnknownMetricError,
         UnknownToolsetError,
     )
 
@@ -133,6 +134,7 @@ def wrong_usage() -> Iterator[None]:
         MissingArgumentError,
         UnknownFrameworkError,
         UnknownMethodError,
+        UnknownMetricError,
         UnknownToolsetError,
     ) as error:
         raise click.UsageError(in_options(str(error))) from error

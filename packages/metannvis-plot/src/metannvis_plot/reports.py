@@ -227,11 +227,11 @@ def _section(position: int, heading: str, result: Any, shown: list[Card], kept: 
 def _evaluated(position: int, heading: str, result: Any, shown: list[Card]) -> _Section:
     """The table of metrics, the ranking, the options of each metric, and what failed."""
     header, cells = result.table()
-    ranked = [
+    ranked: list[tuple[str, ...]] = [
         (plain(row["method"]), _score(row["rank"]), _score(row["spread"]), f"{100 * row['scored']:.0f} %")
         for row in result.rank()
     ]
-    about = [
+    about: list[tuple[str, ...]] = [
         (plain(name), plain(row["provider"]), plain(row["category"]), _option(row.get("options", {})))
         for name, row in zip(result.metrics, result.rows, strict=True)
     ]

@@ -185,4 +185,4 @@ def command(
     for (method, metric), message in found.errors.items():
         console.error(f"error: {', '.join(filter(None, [metric, method]))}: {message}")
     if found.errors:
-        raise Failure(f"{len(found.errors)} of {found.scores[:, :, 0].size + len(found.methods)} failed, see above")
+        raise Failure(f"{len(found.errors)} of {len(found.methods) * (1 + len(found.metrics))} failed, see above")

@@ -12,6 +12,7 @@ import click
 from metannvis_cli.options import completion
 from metannvis_cli.options.grouping import as_one
 from metannvis_cli.options.method import literal
+from metannvis_cli.options.values import shape_of
 
 __all__ = ["MetricOptions", "metric_options"]
 
@@ -28,11 +29,15 @@ class MetricOptions:
         ``METRIC:NAME=VALUE`` each.
     masks
         File of an array of where the object is.
+    window, overlap
+        Size of the windows that inputs are cut into, and the share that they have in common.
     """
 
     metrics: tuple[str, ...] = ()
     metric_options: tuple[str, ...] = ()
     masks: Path | None = None
+    window: tuple[int, ...] | None = None
+    overlap: float | None = None
 
     def words(self) -> dict[str, Any]:
         """What was given, as :func:`metannvis_methods.evaluate` takes it.
@@ -53,7 +58,12 @@ class MetricOptions:
         options = _scoped(self.metric_options, self.metrics)
         for name, given in options.items():
             find_metric(name).options(given)
-        return {"metrics": list(self.metrics) or None, "options": options, "masks": _array(self.masks)}
+        found: dict[str, Any] = {"metrics": list(self.metrics) or None, "options": options, "masks": _array(self.masks)}
+        if self.window is not None:
+            found["crops"] = {"window": self.window, "overlap": self.overlap or 0.0}
+        elif self.overlap is not None:
+            raise click.BadParameter("windows overlap: give --window", param_hint="--overlap")
+        return found
 
 
 def _scoped(texts: Sequence[str], metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -121,6 +131,17 @@ metric_options = as_one(
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Where the object is: an .npy array, (N, H, W) or (H, W) for all samples, or an image that is black elsewhere.",
+    ),
+    click.option(
+        "--window",
+        metavar="H,W|D,H,W",
+        callback=lambda ctx, param, value: shape_of(value),
+        help="Cut inputs that are larger than what the model takes into windows of this size; scores are medians over them.",
+    ),
+    click.option(
+        "--overlap",
+        type=click.FloatRange(0, 1, max_open=True),
+        help="Share of a window that it has in common with the next; default: 0.",
     ),
     click.option(
         "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the metrics, and end."

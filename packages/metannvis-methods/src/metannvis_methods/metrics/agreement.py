@@ -55,23 +55,24 @@ def agreement(
     """
     if sign not in SIGNS:
         raise InvalidArgumentError(f"sign is one of {', '.join(SIGNS)}, not {sign!r}")
-    known = next((one for one in (first, second) if isinstance(one, Explanation)), None)
+    known = next((item for item in (first, second) if isinstance(item, Explanation)), None)
     layout = None if known is None else _layout_of(known)
-    marked = [_marked(one, layout, threshold, quantile, sign) for one in (first, second)]
-    if marked[0].shape != marked[1].shape:
-        raise InvalidArgumentError(f"maps of shapes {marked[0].shape} and {marked[1].shape} are not of the same inputs")
+    one, other = (_marked(item, layout, threshold, quantile, sign) for item in (first, second))
+    if one.shape != other.shape:
+        raise InvalidArgumentError(f"maps of shapes {one.shape} and {other.shape} are not of the same inputs")
     pictures = None
     if known is not None and layout is not None and isinstance(known.pictures, np.ndarray):
         pictures = known.pictures
         pictures = layout.arranged(pictures) if pictures.shape == layout.shape else None
     return Agreement(
-        intersection_over_union(*marked),
-        *marked,
+        intersection_over_union(one, other),
+        one,
+        other,
         names=names or (_name(first, "first"), _name(second, "second")),
         threshold=threshold,
         quantile=quantile,
         sign=sign,
-        letters="?" * (marked[0].ndim - 1) if layout is None else layout.letters,
+        letters="?" * (one.ndim - 1) if layout is None else layout.letters,
         pictures=pictures,
     )
 

@@ -299,9 +299,9 @@ class _Run:
             stack.enter_context(guarded(adapter, source))
             stack.enter_context(seeded(self.seed))
 
-            def again(given: Array, *, model: Any = None, seed: int | None = None) -> Array:
+            def again(inputs: Array, *, model: Any = None, seed: int | None = None) -> Array:
                 self._before_pass(spec.name)
-                return subject.again(source if model is None else model, given, seed=seed)
+                return subject.again(source if model is None else model, inputs, seed=seed)
 
             call = MetricCall(
                 spec=spec,

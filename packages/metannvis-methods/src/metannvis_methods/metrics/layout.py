@@ -97,7 +97,7 @@ class Layout:
         """
         array = np.asarray(mask)
         if array.shape == self.shape and len(self.places) < len(self.shape) - 1:
-            return self.arranged(array != 0).any(-1)
+            return np.asarray(self.arranged(array != 0).any(-1))
         if array.shape == self.places:
             array = array[None]
         if array.shape[1:] != self.places or len(array) not in (1, self.shape[0]):

@@ -158,12 +158,13 @@ def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, s
     words.setdefault("unfit", "ignore")  # it was told once
     values, axes = map_of(explanation)
     given = explanation.inputs if explanation.inputs is not None else inputs
-    if given is None or isinstance(given, tuple) or not isinstance(explanation.input_axes or "", str):
+    input_axes = explanation.input_axes or ""
+    if given is None or isinstance(given, tuple) or not isinstance(input_axes, str):
         raise InvalidArgumentError(
             "metrics are of explanations of one input, an array; this model has several, or none"
         )
     array = np.asarray(given)
-    layout = Layout(explanation.input_axes or "N" + "?" * (array.ndim - 1), array.shape)
+    layout = Layout(input_axes or "N" + "?" * (array.ndim - 1), array.shape)
     logits = bool(explanation.options.get("logits"))
     return Subject(
         explanation,

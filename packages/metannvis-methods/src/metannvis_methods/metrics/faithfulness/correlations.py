@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,16 @@ __all__ = ["completeness", "faithfulness_correlation", "infidelity", "monotonici
 Array = np.ndarray[Any, Any]
 
 
-def infidelity(call: MetricCall, *, draws: int, stdev: float, probabilities: bool, perturbations: Any) -> MetricOutput:
+def infidelity(call: MetricCall, *, draws: int, stdev: float, probabilities: bool, perturbations: Any) -> Array:
     """E (I·φ − (f(x) − f(x − I)))², I normal."""
-    noise = _noise(call, draws, stdev, perturbations)
     before = _whole(call, call.inputs, probabilities)
-    errors = np.empty((call.samples, len(noise)))
-    for place, one in enumerate(noise):
+    errors, done = np.zeros(call.samples), 0
+    for one in _noise(call, draws, stdev, perturbations):
         change = before - _whole(call, (call.inputs - one).astype(call.inputs.dtype), probabilities)
         expected = (one * call.attributions).reshape(call.samples, -1).sum(1)
-        errors[:, place] = (expected - change) ** 2
-    return MetricOutput(errors.mean(1))
+        errors += (expected - change) ** 2
+        done += 1
+    return errors / done
 
 
 def faithfulness_correlation(
@@ -107,15 +107,18 @@ def _whole(call: MetricCall, inputs: Array, probabilities: bool) -> Array:
     return call.scores(inputs, np.arange(len(inputs)), probabilities=probabilities)
 
 
-def _noise(call: MetricCall, draws: int, stdev: float, perturbations: Any) -> list[Array]:
+def _noise(call: MetricCall, draws: int, stdev: float, perturbations: Any) -> Iterator[Array]:
+    """Changes of the inputs one after the other: all of them would be many times the inputs."""
     if perturbations is not None:
         array = np.asarray(perturbations)
-        if array.shape[1:] != call.layout.shape:
+        if array.shape[1:] != call.layout.shape or not len(array):
             raise InvalidArgumentError(f"perturbations have shape {array.shape}: it is (draws, *{call.layout.shape})")
-        return [call.layout.arranged(one) for one in array]
+        yield from map(call.layout.arranged, array)
+        return
     if not stdev > 0:
         raise InvalidArgumentError(f"infidelity: stdev is a number above 0, not {stdev!r}")
-    return [stdev * call.generator.standard_normal(call.inputs.shape) for _ in range(_number(draws, "draws"))]
+    for _ in range(_number(draws, "draws")):
+        yield np.asarray(stdev * call.generator.standard_normal(call.inputs.shape))
 
 
 def _subsets(call: MetricCall, size: int, samples: int) -> Array:

@@ -92,7 +92,7 @@ def order_of_regions(values: Array, regions: Array, *, mean: bool) -> tuple[Arra
     found, counts = np.empty(values.shape, np.int64), np.empty(len(values), np.int64)
     for sample, (one, members) in enumerate(zip(values, regions, strict=True)):
         flat = members.reshape(-1)
-        sums = np.bincount(flat, one.reshape(-1))
+        sums: Array = np.bincount(flat, one.reshape(-1))
         if mean:
             sums = sums / np.bincount(flat)
         order = np.empty(len(sums), np.int64)

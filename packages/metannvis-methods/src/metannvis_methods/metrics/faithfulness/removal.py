@@ -14,9 +14,9 @@ from metannvis_methods.metrics.spec import MetricCall
 __all__ = ["along", "area", "counts_of", "filled", "order_of"]
 
 Array = np.ndarray[Any, Any]
-#: Standard deviation and reach of the blur from which insertion starts, in pixels of 224; of small images they are larger,
-#: since a blur of less than two pixels takes nothing away.
-SIGMA, REACH, SIDE, LEAST = 5.0, 5, 224, 2 / 5
+#: Standard deviation and reach in pixels of the blur from which insertion starts, of images of up to that side; in proportion
+#: of larger ones. Of smaller ones they stay: a blur in proportion would take nothing away.
+SIGMA, REACH, SIDE = 5.0, 5, 224
 WORDS = ("blur", "mean", "black", "white", "noise", "uniform")
 
 
@@ -140,7 +140,7 @@ def _blurred(x: Array, letters: str) -> Array:
     for axis, letter in enumerate(letters, 1):
         if letter == "F":
             return np.zeros_like(x)
-        scale = max(max(x.shape[1 : 1 + len(letters)]) / SIDE, LEAST)
+        scale = max(max(x.shape[1 : 1 + len(letters)]) / SIDE, 1.0)
         reach = max(1, round(REACH * scale))
         weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (SIGMA * scale)) ** 2)
         weights /= weights.sum()

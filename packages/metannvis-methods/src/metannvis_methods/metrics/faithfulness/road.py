@@ -34,7 +34,7 @@ def _road(call: MetricCall, maps: Array, *, percentages: Sequence[float], noise:
         raise InvalidArgumentError(f"ROAD: percentages are numbers above 0 and up to 100, not {percentages!r}")
     ranks = order_of(maps)
     units = maps[0].size
-    draws = call.generator.standard_normal(call.inputs.shape)  # before anything is cut into pieces
+    draws = np.asarray(call.generator.standard_normal(call.inputs.shape))  # before anything is cut into pieces
     curves = np.empty((call.samples, len(shares)))
     for place, share in enumerate(shares):
         gone = ranks < int(units * share / 100)

@@ -92,7 +92,7 @@ ROWS = (
         "curves:insertion",
         "area under the output while the strongest places come back",
         PETSIUK,
-        (STEPS, _baseline("blur", "paper: kernel 11, σ 5 of 224 pixels; ours: at least σ 2"), CURVE),
+        (STEPS, _baseline("blur", "paper: kernel 11, σ 5; in proportion above 224 pixels"), CURVE),
     ),
     _row(
         "pixel_flipping",

@@ -58,7 +58,7 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
     probabilities = spec.category == "faithfulness" and spec.key not in OF_OUTPUTS
     asked: list[MetannvisError] = []
 
-    class Predictions(torch.nn.Module):  # type: ignore[misc]  # of an optional framework
+    class Predictions(torch.nn.Module):  # type: ignore[name-defined]  # of an optional framework
         """What Quantus takes for the model."""
 
         def forward(self, rows: Any) -> Any:
@@ -99,7 +99,7 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
             raise asked[0] from error
         raise ToolsetError(f"Quantus' {CLASSES[spec.key]} failed: {type(error).__name__}: {error}") from error
     array = np.asarray(found, np.float64)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not maps and call.inputs.shape[-1] > 1 and spec.category == "faithfulness":
         notes = ("Quantus takes each channel of a pixel for a feature of its own",)
     if spec.key in FROM_CURVES:
