@@ -156,7 +156,10 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
 
 
 def _explained(spec: MethodSpec, model: Any, images: Array, classes: list[int], size: str, seed: int) -> Array:
-    words: dict[str, Any] = {**words_for(spec, "torch", LAYER, size), **OPTIONS.get((spec.toolset, spec.key), {})}
+    words: dict[str, Any] = {
+        **words_for(spec, LAYER, size, channels_last=False),
+        **OPTIONS.get((spec.toolset, spec.key), {}),
+    }
     if spec.by_role("target", "score") is not None:
         words["target"] = classes
     with warnings.catch_warnings():
