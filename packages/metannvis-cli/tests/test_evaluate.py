@@ -111,6 +111,15 @@ def test_what_fails_is_told(metannvis, models):
     assert "nowhere" in result.stderr and "1 of 3 failed" in result.stderr
 
 
+def test_all_may_fail(metannvis, models):
+    result = metannvis(
+        *("evaluate", models / "net.pt2", "-i", models / "torch.npy", "-t", 1, "-m", "grad_cam", "--toolset", "captum"),
+        *("--layer", "nowhere", "-M", "sparseness"),
+        code=1,
+    )
+    assert "nowhere" in result.stderr and "1 of 2 failed" in result.stderr
+
+
 @pytest.fixture
 def experiment(monkeypatch, tmp_path):
     """An experiment beside the others, a file as each is."""

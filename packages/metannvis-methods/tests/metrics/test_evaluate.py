@@ -199,6 +199,16 @@ def test_what_fails_is_told_and_the_rest_goes_on(network: Any, x: np.ndarray) ->
     assert Evaluation.to_csv(found).count("needs layer") == 4
 
 
+def test_nothing_may_come_out(network: Any, x: np.ndarray, tmp_path: Any) -> None:
+    found = evaluate(network, {"bad": {"method": "grad_cam", "toolset": "captum"}}, x, metrics="sparseness", target=1)
+    assert found.scores.shape == (1, 1, 0)
+    assert "bad: grad_cam of captum needs layer" in str(found)
+    assert found.rank()[0]["scored"] == 0
+    assert found.to_csv().count("\n") == 1
+    assert Evaluation.load(found.save(tmp_path / "none")).errors == found.errors
+    assert found.to_dict()["results"][0]["mean"] is None
+
+
 def test_relative_representation_stability(network: Any, x: np.ndarray) -> None:
     noise = np.random.default_rng(0).uniform(-0.02, 0.02, (3, *x.shape))
     layer = next(name for name, module in network.named_modules() if isinstance(module, torch.nn.ReLU))

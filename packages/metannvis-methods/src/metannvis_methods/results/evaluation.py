@@ -107,8 +107,8 @@ class Evaluation:
                 column = self.scores[:, k, sample]
                 there = ~np.isnan(column)
                 places[there, k, sample] = ranks(sign * column[there]) + 1
-        mean = _over(np.mean, places[:, directed].reshape(len(self.methods), -1))
-        spread = _over(np.std, places[:, directed].reshape(len(self.methods), -1))
+        flat = places[:, directed].reshape(len(self.methods), len(directed) * places.shape[2])
+        mean, spread = _over(np.mean, flat), _over(np.std, flat)
         by_metric = _over(np.mean, places)
         found = [
             {
@@ -318,6 +318,6 @@ def _number(value: Any) -> float | None:
 
 def _over(function: Any, scores: Array) -> Array:
     """A mean or a deviation of the numbers there are along the last axis; NaN where there is none."""
-    flat = scores.reshape(-1, scores.shape[-1])
+    flat = scores.reshape(int(np.prod(scores.shape[:-1])), scores.shape[-1])
     found = [function(row[~np.isnan(row)]) if (~np.isnan(row)).any() else np.nan for row in flat]
     return np.array(found, np.float64).reshape(scores.shape[:-1])

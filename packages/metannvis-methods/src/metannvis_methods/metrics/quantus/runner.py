@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import is_installed, require
 
-from metannvis_methods.errors import InvalidArgumentError, MetannvisError, ToolsetError
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingFrameworkError, ToolsetError
 from metannvis_methods.extras import require_extra
 from metannvis_methods.metrics.faithfulness.removal import area
 from metannvis_methods.metrics.quantus.rows import CLASSES, TAKES_MAPS
@@ -109,12 +109,26 @@ def run(call: MetricCall, **options: Any) -> MetricOutput:
 
 
 def _imported() -> ModuleType:
-    """Quantus, imported; it imports TensorFlow where that is installed, and Python warns of its docstrings."""
+    """Quantus, imported; it imports TensorFlow where that is installed, and Python warns of its docstrings.
+
+    Raises
+    ------
+    MissingFrameworkError
+        It is not installed, or the OpenCV that it asks for lacks libraries of a desktop (``libGL``).
+    """
     if is_installed("tensorflow"):
         require("tensorflow")  # after PyTorch, which is safe
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return require_extra("quantus", "quantus", "Quantus")
+        try:
+            return require_extra("quantus", "quantus", "Quantus")
+        except MissingFrameworkError:
+            raise
+        except ImportError as error:
+            raise MissingFrameworkError(
+                f"Quantus cannot be imported: {error}. Its OpenCV needs libraries of a desktop (Debian: libgl1); "
+                "pip install --force-reinstall opencv-python-headless does without"
+            ) from error
 
 
 def _channels_first(array: Array) -> Array:
