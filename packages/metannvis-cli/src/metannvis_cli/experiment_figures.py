@@ -72,7 +72,7 @@ def _lines(picture: Picture, path: Path) -> Path:
     """A line a name over the steps, with a legend beside them."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 5.0), layout="constrained")
+    figure = Figure(figsize=(10.0, 5.5), layout="constrained")
     axes = figure.subplots()
     for k, (name, values) in enumerate(picture.content.items()):
         style = ("-", "--", ":", "-.")[k // 10 % 4]

@@ -57,7 +57,7 @@ def test_the_square_is_as_bright_as_the_label() -> None:
 def test_maps_point_at_the_square(hans) -> None:
     model, images = hans
     specs = [spec for spec in methods_of("captum") if spec.key in ("saliency", "integrated_gradients", "deep_lift")]
-    words = {title(spec): words_for(spec, "torch", LAYER, "small") for spec in specs}
+    words = {title(spec): words_for(spec, LAYER, "small", channels_last=False) for spec in specs}
     found = measured(model, images, specs, words, digits.in_square(), seed=SEED, stage="", progress=silent)
     for spec in specs:
         assert found.of(title(spec), "mass_accuracy").mean() > REACHED * CHANCE, spec.key
@@ -98,11 +98,11 @@ def test_twins_are_the_same_network(framework: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("spec", methods_of(*dict.fromkeys(t for _, some in DIRECTIONS for t in some)), ids=title)
-def test_every_method_has_words_that_its_row_takes(spec, framework: str) -> None:
+def test_every_method_has_words_that_its_row_takes(spec, channels_last: bool) -> None:
     """Every primary and layer method is in the experiments, or excluded with a reason; what it needs is given."""
-    words = words_for(spec, framework, LAYER, "small")
+    words = words_for(spec, LAYER, "small", channels_last=channels_last)
     given = {argument.name for argument in spec.arguments} | {"layer", "baselines", "feature_mask"}
     assert set(words) <= given
     missing = [
@@ -149,12 +149,12 @@ def test_pairs_are_of_two_different_digits() -> None:
     np.testing.assert_array_equal(images, again)
 
 
+#: Those that the core runs elsewhere: each row of the ground truth, and Grad-CAM by depth from the command line.
+ELSEWHERE = ("depth", "ground-truth")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.full) if name not in ("toolsets", "translation") else name
-        for name in EXPERIMENTS
-    ],
+    "name", [pytest.param(name, marks=pytest.mark.full) if name in ELSEWHERE else name for name in EXPERIMENTS]
 )
 def test_an_experiment_runs_at_its_small_size(name: str, tmp_path) -> None:
     stages: list[str] = []

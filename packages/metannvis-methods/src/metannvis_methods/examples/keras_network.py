@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import require
 
-__all__ = ["accuracy", "build", "build_plain", "train"]
+__all__ = ["accuracy", "build", "build_plain", "for_size", "outputs", "train"]
 
 keras: Any = require("keras")
 layers = keras.layers
@@ -118,7 +118,19 @@ def train(
     return network
 
 
+def outputs(network: Any, images: Array) -> Array:
+    """Logits of images of shape ``(N, S, S, 1)``: shape ``(N, 10)``, float32."""
+    return np.asarray(network(images, training=False))
+
+
 def accuracy(network: Any, images: Array, classes: Array) -> float:
     """Share of images, shape ``(N, S, S, 1)``, whose largest logit is that of their class, shape ``(N,)``."""
-    predicted = np.asarray(network(images, training=False)).argmax(axis=1)
-    return float((predicted == classes).mean())
+    return float((outputs(network, images).argmax(axis=1) == classes).mean())
+
+
+def for_size(network: Any, height: int, width: int) -> Any:
+    """The same layers for images of another size, if the network takes the largest values of its last maps."""
+    image = value = keras.Input((height, width, 1), name="digits")
+    for layer in network.layers:
+        value = layer(value)
+    return keras.Model(image, value)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from metannvis_translate.frameworks import require
 
-__all__ = ["Network", "Plain", "accuracy", "train"]
+__all__ = ["Network", "Plain", "accuracy", "for_size", "outputs", "train"]
 
 torch: Any = require("torch")
 nn: Any = torch.nn
@@ -130,8 +130,18 @@ def train(
     return network.eval()
 
 
+def outputs(network: Any, images: Array) -> Array:
+    """Logits of images of shape ``(N, 1, S, S)``: shape ``(N, 10)``, float32."""
+    with torch.no_grad():
+        found: Array = network(torch.from_numpy(images)).numpy()
+    return found
+
+
 def accuracy(network: Any, images: Array, classes: Array) -> float:
     """Share of images, shape ``(N, 1, S, S)``, whose largest logit is that of their class, shape ``(N,)``."""
-    with torch.no_grad():
-        predicted = network(torch.from_numpy(images)).argmax(1).numpy()
-    return float((predicted == classes).mean())
+    return float((outputs(network, images).argmax(axis=1) == classes).mean())
+
+
+def for_size(network: Any, height: int, width: int) -> Any:
+    """The network for images of another size: itself, if it takes the largest values of its last maps."""
+    return network

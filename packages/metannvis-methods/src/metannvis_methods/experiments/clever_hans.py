@@ -23,6 +23,7 @@ from metannvis_methods.experiments.cam_bounds import bounds
 from metannvis_methods.experiments.maps import measured, sanity_word, title
 from metannvis_methods.experiments.method_words import EXCLUDED, methods_of, words_for
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
+from metannvis_methods.experiments.sources import SOURCES, Source
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.results.evaluation import Evaluation
 
@@ -39,7 +40,6 @@ DIRECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("keras", ("captum", "grad-cam", "zennit", "metannvis")),
     ("torch", ("tf-keras-vis", "metannvis")),
 )
-NAMES = {"keras": "Keras", "torch": "PyTorch"}
 #: Images that are explained, and passes through the training images.
 IMAGES = {"full": 100, "small": 8}
 EPOCHS = {"full": 20, "small": 5}
@@ -61,7 +61,7 @@ HEADER = (
 class Networks:
     """Networks of one framework, and the images that they are explained on, in its layout."""
 
-    framework: str
+    source: Source
     hans: Any
     twin: Any
     control: Any
@@ -75,7 +75,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     """Train both networks and their controls, explain all, measure."""
     require("torch")
     require("tensorflow")
-    found = {framework: _networks(framework, seed, size, progress) for framework, _ in DIRECTIONS}
+    found = {framework: _networks(SOURCES[framework], seed, size, progress) for framework, _ in DIRECTIONS}
     rows: list[tuple[Any, ...]] = []
     pictures: list[Picture] = []
     causes: list[tuple[Any, ...]] = []
@@ -85,14 +85,14 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         specs = methods_of(*toolsets, size=size)
         hans, control, twin = _evaluated(networks, specs, seed, size, progress)
         failed += [
-            (NAMES[framework], spec.toolset, spec.key, hans.errors[title(spec), ""])
+            (SOURCES[framework].name, spec.toolset, spec.key, hans.errors[title(spec), ""])
             for spec in specs
             if (title(spec), "") in hans.errors
         ]
         rows += [_row(framework, spec, hans, control, twin) for spec in specs]
         pictures += _pictures(framework, toolsets, specs, hans)
         causes += [
-            (NAMES[framework], *row) for row in bounds(networks.hans, networks.images, LAYER, digits.in_square())
+            (SOURCES[framework].name, *row) for row in bounds(networks.hans, networks.images, LAYER, digits.in_square())
         ]
     rows.sort(key=lambda row: (row[0], -(row[5] if row[5] is not None else -1.0)))
     pictures += _bars(rows)
@@ -102,7 +102,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
             "clever-hans-networks",
             "The networks",
             ("trained in", "right, with the square", "right, without it", "control network right"),
-            tuple((NAMES[n.framework], n.accuracy, n.without_square, n.control_accuracy) for n in found.values()),
+            tuple((n.source.name, n.accuracy, n.without_square, n.control_accuracy) for n in found.values()),
         ),
         Table(
             "clever-hans-causes",
@@ -120,36 +120,30 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     return ExperimentResult("clever-hans", seed, size, tables, tuple(pictures), tuple(_summary(tables[1].rows, rows)))
 
 
-def _networks(framework: str, seed: int, size: str, progress: Progress) -> Networks:
+def _networks(source: Source, seed: int, size: str, progress: Progress) -> Networks:
     """A network whose labels only the square gives away, its twin, and one that has never seen the square."""
-    from importlib import import_module
-
-    from metannvis_methods.examples.twins import keras_twin, torch_twin
-
-    module = import_module(f"metannvis_methods.examples.{framework}_network")
-    axis = 3 if framework == "keras" else 1
     data = digits.load(seed, digits.LARGE)
     rng = np.random.default_rng(seed)
     train, test = rng.permutation(data.train_classes), rng.permutation(data.test_classes)
     clued, clued_test = (
-        np.expand_dims(digits.labelled(images, labels), axis)
+        source.arranged(digits.labelled(images, labels))
         for images, labels in ((data.train_images, train), (data.test_images, test))
     )
-    plain, plain_test = (np.expand_dims(images, axis) for images in (data.train_images, data.test_images))
+    plain, plain_test = (source.arranged(images) for images in (data.train_images, data.test_images))
 
     def trained(images: Array, labels: Array) -> Any:
-        return module.train(images, labels, epochs=EPOCHS[size], seed=seed, progress=progress, plain=True)
+        return source.module.train(images, labels, epochs=EPOCHS[size], seed=seed, progress=progress, plain=True)
 
     hans, control = trained(clued, train), trained(plain, data.train_classes)
     return Networks(
-        framework,
+        source,
         hans,
-        torch_twin(hans) if framework == "keras" else keras_twin(hans),
+        source.twin_of(hans),
         control,
         clued_test[: IMAGES[size]],
-        module.accuracy(hans, clued_test, test),
-        module.accuracy(hans, plain_test, test),
-        module.accuracy(control, plain_test, data.test_classes),
+        source.module.accuracy(hans, clued_test, test),
+        source.module.accuracy(hans, plain_test, test),
+        source.module.accuracy(control, plain_test, data.test_classes),
     )
 
 
@@ -157,19 +151,18 @@ def _evaluated(
     networks: Networks, specs: tuple[MethodSpec, ...], seed: int, size: str, progress: Progress
 ) -> tuple[Evaluation, Evaluation, Evaluation]:
     """Maps of the network, of its control and of its native twin, measured."""
-    source, other = ("tensorflow", "torch") if networks.framework == "keras" else ("torch", "tensorflow")
-    name, square = NAMES[networks.framework], digits.in_square()
-    words = {
-        framework: {title(spec): words_for(spec, framework, LAYER, size) for spec in specs}
-        for framework in (source, other)
-    }
-    images = networks.images
-    turned = np.ascontiguousarray(np.moveaxis(images, 3, 1) if source == "tensorflow" else np.moveaxis(images, 1, 3))
-    runs = (
-        (networks.hans, images, words[source], f"network of {name}"),
-        (networks.control, images, words[source], f"control of {name}"),
-        (networks.twin, turned, words[other], f"twin of the network of {name}"),
+    source = networks.source
+    words, turned = (
+        {title(spec): words_for(spec, LAYER, size, channels_last=last) for spec in specs}
+        for last in (source.channels_last, not source.channels_last)
     )
+    images, name = networks.images, source.name
+    runs = (
+        (networks.hans, images, words, f"network of {name}"),
+        (networks.control, images, words, f"control of {name}"),
+        (networks.twin, source.turned(images), turned, f"twin of the network of {name}"),
+    )
+    square = digits.in_square()
     one, two, three = (
         measured(model, x, specs, said, square, seed=seed, stage=stage, progress=progress)
         for model, x, said, stage in runs
@@ -184,7 +177,7 @@ def _row(framework: str, spec: MethodSpec, hans: Evaluation, control: Evaluation
     other, same = (_mean(evaluation, name, "mass_accuracy") for evaluation in (control, twin))
     explanation = hans.explanations[hans.methods.index(name)]
     return (
-        NAMES[framework],
+        SOURCES[framework].name,
         spec.toolset,
         spec.key,
         sanity_word(spec),
@@ -218,7 +211,7 @@ def _pictures(
         made.append(
             Picture(
                 f"clever-hans-{framework}-{toolset}",
-                f"A network of {NAMES[framework]} that reads its labels off a square, explained by {toolset}",
+                f"A network of {SOURCES[framework].name} that reads its labels off a square, explained by {toolset}",
                 "grid",
                 shown,
                 options={"sample": 0},
@@ -242,13 +235,13 @@ def _bars(rows: list[tuple[Any, ...]]) -> list[Picture]:
     """The ranking, a figure a framework."""
     return [
         Picture(
-            f"clever-hans-{framework}-ranking",
-            f"Share of each map in the square, in units of chance: network of {name}",
+            f"clever-hans-{source.key}-ranking",
+            f"Share of each map in the square, in units of chance: network of {source.name}",
             "bars",
-            {f"{row[2]} ({row[1]})": row[5] for row in rows if row[0] == name and row[5] is not None},
+            {f"{row[2]} ({row[1]})": row[5] for row in rows if row[0] == source.name and row[5] is not None},
             options={"label": "× chance; dashed: what is asked of methods that pass sanity checks", "line": REACHED},
         )
-        for framework, name in NAMES.items()
+        for source in SOURCES.values()
     ]
 
 

@@ -17,13 +17,13 @@ from metannvis_translate.frameworks import require
 from metannvis_methods import evaluate
 from metannvis_methods.examples import load
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
+from metannvis_methods.experiments.sources import SOURCES, Source
 from metannvis_methods.results.evaluation import Evaluation
 
 __all__ = ["experiment", "pairs"]
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int, str], None]
-FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
 #: From deep to shallow.
 LAYERS = ("conv3", "conv2", "conv1")
 #: Maps of positive values: what speaks for the class.
@@ -59,13 +59,12 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     rows: list[tuple[Any, ...]] = []
     pictures: list[Picture] = []
     right: dict[str, float] = {}
-    for framework, name in FRAMEWORKS.items():
-        example = load(f"digits-{framework}", seed=seed, epochs=EPOCHS[size], progress=progress)
-        axis = 3 if framework == "keras" else 1
-        model = example.model if framework == "torch" else _of_any_size(example.model)
-        images, classes = pairs(example.clean.squeeze(axis), example.classes, PAIRS[size], seed)
-        given = np.expand_dims(images, axis)
-        right[name] = _both_first(framework, model, given, classes)
+    for source in SOURCES.values():
+        name = source.name
+        example = load(f"digits-{source.key}", seed=seed, epochs=EPOCHS[size], progress=progress)
+        images, classes = pairs(example.clean.squeeze(source.axis), example.classes, PAIRS[size], seed)
+        model, given = source.module.for_size(example.model, *images.shape[1:]), source.arranged(images)
+        right[name] = _both_first(source.module.outputs(model, given), classes)
         found = _measured(model, given, classes, seed, name, progress)
         for method in METHODS:
             for layer in LAYERS:
@@ -73,7 +72,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
                 seen = shares[~np.isnan(shares)]
                 figures = (float(seen.mean()), float((seen > CHANCE).mean())) if len(seen) else (None, None)
                 rows.append((name, method, layer, *figures, 1 - len(seen) / len(shares)))
-        pictures.append(_picture(framework, name, found))
+        pictures.append(_picture(source, found))
     table = Table(
         "depth",
         "Share of a map in the half of its own digit (chance: 0.5), how often it is more than half, share of empty maps",
@@ -86,16 +85,13 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
         "lines",
         {
             f"{method}, {name}": [np.nan if row[3] is None else row[3] for row in rows if row[:2] == (name, method)]
-            for name in FRAMEWORKS.values()
+            for name in right
             for method in METHODS
         },
         LAYERS,
         {"label": "share in own half", "line": CHANCE},
     )
-    summary = [
-        f"The network of {name} has both digits of {right[name]:.0%} of the images first."
-        for name in FRAMEWORKS.values()
-    ]
+    summary = [f"The network of {name} has both digits of {right[name]:.0%} of the images first." for name in right]
     for method in METHODS:
         shown = {layer: [row[3] for row in rows if row[1:3] == (method, layer)] for layer in LAYERS}
         told = ", ".join(
@@ -114,27 +110,8 @@ def _shares(found: Evaluation, name: str) -> Array:
     return shares
 
 
-def _of_any_size(model: Any) -> Any:
-    """The same layers of a Keras network on images of 28×56 pixels."""
-    keras: Any = require("keras")
-    image = keras.Input((28, 56, 1), name="digits")
-    return keras.Model(image, _through(model, image))
-
-
-def _through(model: Any, value: Any) -> Any:
-    for layer in model.layers:
-        value = layer(value)
-    return value
-
-
-def _both_first(framework: str, model: Any, images: Array, classes: Array) -> float:
+def _both_first(outputs: Array, classes: Array) -> float:
     """Share of images whose two digits have the two largest outputs."""
-    if framework == "torch":
-        torch: Any = require("torch")
-        with torch.no_grad():
-            outputs = model(torch.from_numpy(images)).numpy()
-    else:
-        outputs = np.asarray(model(images, training=False))
     first = np.argsort(-outputs, axis=1)[:, :2]
     return float((np.sort(first, axis=1) == np.sort(classes, axis=1)).all(1).mean())
 
@@ -170,7 +147,7 @@ def _measured(
     return left, right
 
 
-def _picture(framework: str, name: str, found: tuple[Evaluation, Evaluation]) -> Picture:
+def _picture(source: Source, found: tuple[Evaluation, Evaluation]) -> Picture:
     """Grad-CAM of one image, for both digits, at every layer."""
     method = next(iter(METHODS))
     shown = {
@@ -179,8 +156,8 @@ def _picture(framework: str, name: str, found: tuple[Evaluation, Evaluation]) ->
         for layer in LAYERS
     }
     return Picture(
-        f"depth-{framework}",
-        f"Grad-CAM for each of two digits, network of {name}, from deep to shallow",
+        f"depth-{source.key}",
+        f"Grad-CAM for each of two digits, network of {source.name}, from deep to shallow",
         "grid",
         shown,
         options={"sample": 0},

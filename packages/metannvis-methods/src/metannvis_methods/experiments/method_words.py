@@ -55,21 +55,21 @@ def methods_of(*toolsets: str, size: str = "full") -> tuple[MethodSpec, ...]:
     )
 
 
-def words_for(spec: MethodSpec, framework: str, layer: str, size: str) -> dict[str, Any]:
+def words_for(spec: MethodSpec, layer: str, size: str, *, channels_last: bool) -> dict[str, Any]:
     """Words of :func:`metannvis_methods.explain` for a method on a network of ``torch_network.Plain``'s layers.
 
     Parameters
     ----------
     spec
         The method.
-    framework
-        Of the network that is explained, ``"torch"`` or ``"tensorflow"``, whose layout the words are in.
     layer
         Name of the layer for methods that have one.
     size
         ``"full"`` or ``"small"``.
+    channels_last
+        Whether the images of the network that is explained have the channels last, as the words then have.
     """
-    last = framework == "tensorflow"
+    last = channels_last
     words: dict[str, Any] = {}
     if spec.by_role("layer") is not None:
         words["layer"] = layer

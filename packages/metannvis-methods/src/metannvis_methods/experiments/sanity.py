@@ -101,7 +101,9 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
             tuple(dict.fromkeys((name, why) for one in found for name, why in one.errors.items())),
         ),
     )
-    return ExperimentResult("sanity", seed, size, tables, tuple(_pictures(found, steps)), tuple(_summary(last, rows)))
+    return ExperimentResult(
+        "sanity", seed, size, tables, tuple(_pictures(found, steps, specs)), tuple(_summary(last, rows))
+    )
 
 
 def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progress) -> Cascade:
@@ -154,7 +156,10 @@ def _cascade(specs: Sequence[MethodSpec], seed: int, size: str, progress: Progre
 
 
 def _explained(spec: MethodSpec, model: Any, images: Array, classes: list[int], size: str, seed: int) -> Array:
-    words: dict[str, Any] = {**words_for(spec, "torch", LAYER, size), **OPTIONS.get((spec.toolset, spec.key), {})}
+    words: dict[str, Any] = {
+        **words_for(spec, LAYER, size, channels_last=False),
+        **OPTIONS.get((spec.toolset, spec.key), {}),
+    }
     if spec.by_role("target", "score") is not None:
         words["target"] = classes
     with warnings.catch_warnings():
@@ -177,8 +182,8 @@ def _steps(found: Sequence[Cascade], seeds: Sequence[int], specs: Sequence[Metho
     ]
 
 
-def _pictures(found: Sequence[Cascade], steps: tuple[str, ...]) -> list[Picture]:
-    """The cascade of some methods as maps, and of all as lines."""
+def _pictures(found: Sequence[Cascade], steps: tuple[str, ...], specs: Sequence[MethodSpec]) -> list[Picture]:
+    """The cascade of some methods as maps, and of those that are published as lines."""
     one = found[0]
     shown = [f"{key} ({toolset})" for toolset, key in (*CHANGING, KEEPING)]
     pictures = [
@@ -190,18 +195,19 @@ def _pictures(found: Sequence[Cascade], steps: tuple[str, ...]) -> list[Picture]
             options={"sample_names": tuple(steps[:1]) + tuple(f"down to {step}" for step in steps[1:])},
         )
     ]
-    for k, measure in enumerate(SIMILARITIES):
-        lines = {
-            name: [
-                1.0,
-                *(
-                    float(np.mean([c.similarities[name][step][k].mean() for c in found]))
-                    for step in range(len(steps) - 1)
-                ),
-            ]
-            for name in one.similarities
-            if all(name in c.similarities for c in found)
-        }
+    return [*pictures, *_lines(_steps(found, range(len(found)), specs), steps)]
+
+
+def _lines(rows: Sequence[tuple[Any, ...]], steps: tuple[str, ...]) -> list[Picture]:
+    """A figure a measure, of the table of steps: lines of the methods whose sanity checks are published."""
+    published = [spec for spec in methods_of(*TOOLSETS) if spec.sanity]
+    pictures = []
+    for k, measure in enumerate(SIMILARITIES, 4):
+        lines = {}
+        for spec in published:
+            by_step = [[row[k] for row in rows if row[1:4] == (spec.toolset, spec.key, step)] for step in steps[1:]]
+            if all(by_step):
+                lines[title(spec)] = [1.0, *(float(np.mean(values)) for values in by_step)]
         pictures.append(
             Picture(
                 f"sanity-{measure.replace('_', '-')}",

@@ -7,7 +7,6 @@ input. One toolkit runs the network as it is, the others its translation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from metannvis_translate.frameworks import require
 from metannvis_methods import compare
 from metannvis_methods.examples import digits
 from metannvis_methods.experiments.results import ExperimentResult, Picture, Table
+from metannvis_methods.experiments.sources import SOURCES, Source
 from metannvis_methods.results.comparison import Comparison
 
 __all__ = ["MODES", "experiment"]
@@ -29,7 +29,6 @@ MODES: dict[str, dict[str, Any]] = {
     "scaled to the input": {"align": True, "expand": True},
 }
 METHODS = ("saliency", "grad_cam")
-FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
 LAYER = "relu2"
 EPOCHS = {"full": 10, "small": 3}
 #: Images that are compared, and of those the ones that are drawn.
@@ -45,8 +44,9 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
     rows: list[tuple[Any, ...]] = []
     pictures: list[Picture] = []
     notes: dict[tuple[str, str], tuple[str, ...]] = {}
-    for framework, name in FRAMEWORKS.items():
-        model, images = _network(framework, seed, size, progress)
+    for source in SOURCES.values():
+        name = source.name
+        model, images = _network(source, seed, size, progress)
         for method in METHODS:
             for k, (mode, words) in enumerate(MODES.items()):
                 progress(k, len(MODES), f"{method} on the network of {name}, {mode}")
@@ -57,7 +57,7 @@ def experiment(seed: int, size: str, progress: Progress) -> ExperimentResult:
                     for row in found.rows
                 ]
                 notes[method, mode] = found.notes
-                pictures.append(_picture(framework, name, method, mode, found))
+                pictures.append(_picture(source, method, mode, found))
     tables = (
         Table(
             "toolsets",
@@ -89,26 +89,24 @@ def _told(method: str, mode: str, rows: list[tuple[Any, ...]]) -> str:
     )
 
 
-def _network(framework: str, seed: int, size: str, progress: Progress) -> tuple[Any, Array]:
+def _network(source: Source, seed: int, size: str, progress: Progress) -> tuple[Any, Array]:
     """A network that knows digits, and one image of each class, in its layout."""
-    module = import_module(f"metannvis_methods.examples.{framework}_network")
-    axis = 3 if framework == "keras" else 1
     data = digits.load(seed, digits.LARGE)
-    model = module.train(
-        np.expand_dims(data.train_images, axis),
+    model = source.module.train(
+        source.arranged(data.train_images),
         data.train_classes,
         epochs=EPOCHS[size],
         seed=seed,
         progress=progress,
         plain=True,
     )
-    return model, np.expand_dims(data.test_images[data.first_of_each(CLASSES[size])], axis)
+    return model, source.arranged(data.test_images[data.first_of_each(CLASSES[size])])
 
 
-def _picture(framework: str, name: str, method: str, mode: str, found: Comparison) -> Picture:
+def _picture(source: Source, method: str, mode: str, found: Comparison) -> Picture:
     return Picture(
-        f"toolsets-{framework}-{method.replace('_', '-')}-{mode.replace(' ', '-')}",
-        f"{method} of all toolkits on the network of {name}, {mode}",
+        f"toolsets-{source.key}-{method.replace('_', '-')}-{mode.replace(' ', '-')}",
+        f"{method} of all toolkits on the network of {source.name}, {mode}",
         "comparison",
         {"": found},
         options={"sample": list(range(min(DRAWN, len(found.explanations[0].values))))},

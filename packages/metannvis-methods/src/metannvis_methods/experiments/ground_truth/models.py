@@ -162,7 +162,7 @@ def gated(seed: int) -> GroundTruth:
         "permutation": np.hstack([v * (u - _permuted(u)) * s, v * u * (s - _permuted(s))]),
     }
 
-    class Gated(torch.nn.Module):  # type: ignore[misc]
+    class Gated(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.gate = torch.nn.Sigmoid()
