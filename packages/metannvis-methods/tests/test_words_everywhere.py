@@ -93,7 +93,7 @@ def test_options_of_translations_beside_words(model: Any) -> None:
 def test_feature_visualization_of_one_of_several_outputs(model: Any) -> None:
     network = translate(model, "keras", example_inputs=IMAGES).model
     found = perform_feature_visualization(
-        network, "activation_maximization", exec_args={"target": 1, "steps": 1}, output=1, seed=0
+        network, "activation_maximization", "tf-keras-vis", exec_args={"target": 1, "steps": 1}, output=1, seed=0
     )
     assert found.shape == (1, 10, 12, 3)
 

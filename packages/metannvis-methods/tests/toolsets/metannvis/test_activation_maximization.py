@@ -11,7 +11,7 @@ from metannvis_methods import ImageOptimization, UnfitWarning, explain, perform_
 from metannvis_methods import visualization as parts
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, MethodChoiceWarning, MissingArgumentError
 from metannvis_methods.toolsets.metannvis.visualization import images as made
-from metannvis_translate import translate
+from metannvis_translate import save_model, translate
 from metannvis_translate.frameworks.requirements import require
 
 torch = require("torch")
@@ -157,6 +157,41 @@ def test_an_onnx_file_gives_the_same_image(digits: Any, tmp_path: Path) -> None:
     words: dict[str, Any] = {"target": [1, 7], "seed": 3, "steps": 30, "toolset": "metannvis"}
     there, here = explain(digits.torch64, KEY, **SHAPE, **words), explain(tmp_path / "net.onnx", KEY, **words)
     np.testing.assert_allclose(here.values, there.values, atol=1e-4)
+
+
+def test_a_model_for_one_image_at_a_time(digits: Any) -> None:
+    one = translate(digits.torch64, "onnx", example_inputs=digits.x[:2], dtype="float64").model
+    for port in (*one.graph.input, *one.graph.output):
+        port.type.tensor_type.shape.dim[0].ClearField("dim_param")
+        port.type.tensor_type.shape.dim[0].dim_value = 1
+    words: dict[str, Any] = {"target": [1, 7], "seed": 3, "steps": 5, "toolset": "metannvis"}
+    there = explain(digits.torch64, KEY, **SHAPE, **words)
+    np.testing.assert_allclose(explain(one, KEY, **words).values, there.values, atol=1e-6)
+    here = explain(one, KEY, first(), **{**words, "parameterization": "pixels"})
+    there = explain(digits.torch64, KEY, first(), **{**words, "parameterization": "pixels"})
+    np.testing.assert_allclose(here.values, there.values, atol=1e-6)
+
+
+def test_a_dcgan_is_read_from_its_file(digits: Any, tmp_path: Path) -> None:
+    nn = torch.nn
+    torch.manual_seed(0)
+    up = [
+        nn.ConvTranspose2d(6, 8, 4, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.ConvTranspose2d(8, 1, 4, 2, 1),
+        nn.Tanh(),
+    ]
+    maker = nn.Sequential(*up).double().eval()
+    save_model(maker, tmp_path / "generator.pt2", example_inputs=np.zeros((2, 6, 1, 1)))
+    asked: dict[str, Any] = {"code": (6, 1, 1), "image_range": (-1.0, 1.0)}
+    words: dict[str, Any] = {"target": [3, 5, 7], "transforms": [], **SHAPE, **WORDS}
+    there, here = (
+        explain(digits.torch64, KEY, parameterization=parts.GeneratorCode(model, **asked), **words)
+        for model in (maker, str(tmp_path / "generator.pt2"))
+    )
+    np.testing.assert_allclose(here.values, there.values, atol=1e-9)
+    assert there.values.std() > 0.01
 
 
 def test_a_softmax_is_looked_behind(digits: Any) -> None:
@@ -352,6 +387,7 @@ def test_what_cannot_be_asked(digits: Any) -> None:
 
     asked(InvalidArgumentError, "name a class")
     asked(MissingArgumentError, "channel is of a layer", channel=3)
+    asked(InvalidArgumentError, "makes inputs, and noise", target=1, noise="smoothgrad")
     asked(InvalidArgumentError, "at that of a class", layer="conv2", probability=0.9)
     asked(InvalidArgumentError, "give one of them", layer="conv2", channel=3, neuron=(1, 1, 1))
     asked(InvalidArgumentError, "each say what is made large", layer="conv2", target=3)

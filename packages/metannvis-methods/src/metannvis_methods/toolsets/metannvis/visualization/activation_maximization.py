@@ -88,7 +88,9 @@ class ActivationMaximization(ImageMethod):
         start = self.start
         objectives = self._objectives(objective, channel, neuron)
         if probability is not None and (self.call.layer is not None or any(one.class_ is None for one in objectives)):
-            raise InvalidArgumentError(f"{self.call.spec.key}: probability ends a run at that of a class: give a target")
+            raise InvalidArgumentError(
+                f"{self.call.spec.key}: probability ends a run at that of a class: give a target"
+            )
         count = self._count(objectives, start, images)
         if start is not None and len(start) != count:
             start = start.expand(count, *start.shape[1:])
