@@ -30,8 +30,10 @@ def test_import_loads_no_framework() -> None:
     assert not loaded_after("import metannvis_methods").intersection(SLOW)
 
 
-def test_the_readers_of_inputs_and_the_digits_load_nothing_slow() -> None:
-    loaded = loaded_after("import metannvis_methods.inputs, metannvis_methods.examples.digits")
+def test_what_stands_beside_it_loads_nothing_slow() -> None:
+    loaded = loaded_after(
+        "import metannvis_methods.inputs, metannvis_methods.examples.digits, metannvis_methods.visualization"
+    )
     assert not loaded.intersection(SLOW)
 
 

@@ -52,7 +52,7 @@ ASCENT: dict[str, Any] = {"toolset": "tf-keras-vis", "inputs": None, "target": 1
 TABLE: tuple[Wrong, ...] = (
     Wrong("method", "saliencyy", {}, UnknownMethodError, ("no method 'saliencyy' in toolset 'captum'", "Close: saliency")),
     Wrong("method", 3, {}, UnknownMethodError, ("named by a string, not int",)),  # type: ignore[arg-type]
-    Wrong("method", "activation_maximization", {}, UnknownMethodError, ("Toolset 'tf-keras-vis' has it",)),
+    Wrong("method", "activation_maximization", {}, UnknownMethodError, ("Toolsets 'metannvis' and 'tf-keras-vis' have it",)),
     Wrong("inputs", S, {"inputs": None}, M, ("saliency of captum needs inputs",)),
     Wrong("inputs", S, {"inputs": "x"}, I, ("no array of real numbers",), True),
     Wrong("inputs", S, {"inputs": X[:0]}, I, ("the input has shape (0, 2, 6, 6)", "no sample")),

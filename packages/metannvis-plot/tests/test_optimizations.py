@@ -83,9 +83,9 @@ def test_what_is_no_such_result(explanation: object) -> None:
     for wrong, message in (
         (np.ones((2, 2)), "results of image optimisations"),
         ([made(), made(2)], "3 and 2 images share no figure"),
-        (made(axes="NF", snapshots=None), "holds none"),
+        (made(axes="NF", snapshots=None, snapshot_steps=()), "holds none"),
         ([], "results of image optimisations"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
             optimization(wrong)
-    assert choose_kind(made(axes="NF", snapshots=None)) == "bars"
+    assert choose_kind(made(axes="NF", snapshots=None, snapshot_steps=())) == "bars"

@@ -178,7 +178,8 @@ def explain(
     Returns
     -------
     Explanation, dict, or iterator
-        Values as NumPy in the model's own layout. For several layers a dict of explanations by the layers' names, with
+        Values as NumPy in the model's own layout; of methods of ours that make images an :class:`ImageOptimization`.
+        For several layers a dict of explanations by the layers' names, with
         ``top_labels`` (LIME, KernelShap) one by the classes, the largest output first; for batches an iterator of these.
 
     Raises

@@ -53,6 +53,9 @@ def test_an_explanation_is_none(digits: Any, tmp_path: Path) -> None:
         ("snapshot_steps", [0.5], "its snapshot_steps is"),
         ("losses", np.ones(3), "its losses has 1 axes, not 2"),
         ("scores", None, "its scores is missing"),
+        ("scores", np.ones(5), "for each of 5 images"),
+        ("value_range", np.ones((3, 1)), "black and white of shape"),
+        ("snapshots", np.ones((1, 2, 8, 8, 1)), "a step for each snapshot"),
     ],
 )
 def test_damage_is_told(found: ImageOptimization, tmp_path: Path, name: str, value: Any, message: str) -> None:

@@ -467,7 +467,7 @@ def parts(module: str) -> dict[str, Any]:
 
 
 def test_words_have_the_options_of_the_classes() -> None:
-    (row,) = find_methods("activation_maximization")
+    (row,) = find_methods("activation_maximization", "tf-keras-vis")
     classes = {
         "regularizers": parts("tf_keras_vis.activation_maximization.regularizers"),
         "input_modifiers": parts("tf_keras_vis.activation_maximization.input_modifiers"),

@@ -93,7 +93,9 @@ def _unknown(
     parts = [f"no method {key!r}{where}."]
     elsewhere = sorted({row.toolset for row in named if row.kind in kinds and row.toolset != toolset})
     if elsewhere and toolset:
-        parts.append(f"Toolset {' and '.join(map(repr, elsewhere))} has it; name that one, or none.")
+        many = len(elsewhere) > 1
+        who = f"Toolset{'s' if many else ''} {' and '.join(map(repr, elsewhere))} {'have' if many else 'has'} it"
+        parts.append(f"{who}; name {'one of these' if many else 'that one'}, or none.")
     other_kind = [row for row in named if row.kind not in kinds and toolset in (None, row.toolset)]
     for row in other_kind[:1]:
         kind = row.kind.replace("_", " ")

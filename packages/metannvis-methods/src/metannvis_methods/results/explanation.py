@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from metannvis_translate.errors import DamagedFileError
 from metannvis_translate.writing import replacing
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
@@ -219,7 +220,10 @@ class Explanation:
         made: type[Explanation] = _TYPES.get(name or "", Explanation if cls.__name__ in KINDS else cls)
         if not issubclass(made, cls):
             raise InvalidArgumentError(f"{path} holds an {made.__name__}, not an {cls.__name__}")
-        return made(**fields)
+        try:
+            return made(**fields)
+        except InvalidArgumentError as error:
+            raise DamagedFileError(f"{Path(path).name} is damaged: {error}") from error
 
     def segments(self, *, sample: int = 0, num_features: int = 5, min_weight: float = 0.0) -> tuple[Array, Array]:
         """Where the features lie that speak most for the target, and those that speak most against it.

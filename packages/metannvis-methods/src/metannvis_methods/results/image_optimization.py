@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.results.explanation import Explanation, result_type
 from metannvis_methods.results.plain import as_tuple
 
@@ -70,6 +71,20 @@ class ImageOptimization(Explanation):
     snapshots: Array | None = None
     snapshot_steps: tuple[int, ...] = ()
     value_range: Array = field(default_factory=lambda: np.array([[0.0], [1.0]]))
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        known = (self.steps, self.ended, *(() if self.probabilities is None else (self.probabilities,)))
+        fits = all(len(item) == count for item in known) and self.losses.shape[1:] == (count,)
+        fits &= (
+            len(self.objectives) in (0, 1, count) and self.value_range.shape[:1] == (2,) and self.value_range.ndim == 2
+        )
+        fits &= (0 if self.snapshots is None else len(self.snapshots)) == len(self.snapshot_steps)
+        if not fits:
+            raise InvalidArgumentError(
+                f"an image optimisation has a score, steps and a reason for each of {count} images, losses of shape "
+                f"(steps, {count}), a step for each snapshot, and black and white of shape (2, 1) or (2, C)"
+            )
 
     @property
     def images(self) -> Array:

@@ -214,7 +214,7 @@ def _run(
         bounds = (adapter.bounds_rows or not spec.frameworks) and not spec.optimizes
         if call.deadline is not None and call.batch_size is None and bounds:
             call = dataclasses.replace(call, batch_size=IN_TIME)
-        if prepared.fixed_batch is not None and call.inputs:
+        if prepared.fixed_batch is not None and call.inputs and not (spec.optimizes and prepared.fixed_batch == 1):
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
         if call.embedding is None and (

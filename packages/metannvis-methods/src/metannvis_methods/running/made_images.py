@@ -37,6 +37,10 @@ def told_of_images(asked: RunningCall, call: RunningCall, prepared: Prepared, in
     if not call.spec.optimizes:
         return call
     key = call.spec.key
+    if asked.words.noise is not None:
+        raise InvalidArgumentError(f"{key} makes inputs, and noise= is over those that are explained: leave it out")
+    if prepared.fixed_batch == 1:
+        call = dataclasses.replace(call, batch_size=1)
     if not call.inputs:
         for said, value in (("a function as target", asked.score), ("the name of an output", asked.output)):
             if value is not None and not isinstance(value, int):

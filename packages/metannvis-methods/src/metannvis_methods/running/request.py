@@ -9,7 +9,7 @@ from typing import Any, Literal
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError, MissingFrameworkError
 from metannvis_methods.models.arrays import in_order, several
 from metannvis_methods.registry.select import candidates, choose
-from metannvis_methods.registry.spec import KINDS, MethodSpec
+from metannvis_methods.registry.spec import KINDS, Argument, MethodSpec
 from metannvis_methods.registry.table import registry
 from metannvis_methods.registry.toolset import Toolset
 from metannvis_methods.results.plain import jsonable
@@ -152,7 +152,7 @@ def _aim(bound: BoundArguments, words: Words) -> tuple[Any, Any]:
 
 
 def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodSpec]:
-    """Rows that a name, a layer or a neuron, and the options may mean: those without an option only if no other has it."""
+    """Rows that a name, a layer or a neuron, and the plain options of some row may mean; all if none has all options."""
     named = None if words.toolset is None else registry.toolset(words.toolset).key
     given = {**(words.init_args or {}), **(words.exec_args or {}), **words.arguments}
     wants: Literal["layer", "neuron"] | None = None
@@ -161,9 +161,13 @@ def _rows(method: str, words: Words, kinds: Collection[str]) -> Sequence[MethodS
     elif given.get("layer") is not None:
         wants = "layer"
     rows = candidates(method, registry.methods(), kinds=kinds, toolset=named, wants=wants)
-    options = {*(words.options or {}), *(words.init_args or {}), *(words.exec_args or {})}
-    taking = [row for row in rows if all(row.argument(name) or row.argument_for(name) for name in options)]
-    return taking or rows
+    plain = {name for row in rows for argument in row.arguments if not argument.role for name in _names(argument)}
+    options = {*(words.options or {}), *(words.init_args or {}), *(words.exec_args or {})} & plain
+    return [row for row in rows if all(row.argument(name) for name in options)] or rows
+
+
+def _names(argument: Argument) -> tuple[str, ...]:
+    return argument.name, *argument.also
 
 
 def set_options(words: Words, spec: MethodSpec) -> dict[str, Any]:

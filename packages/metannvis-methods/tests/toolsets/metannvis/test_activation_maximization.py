@@ -14,29 +14,14 @@ from metannvis_methods.toolsets.metannvis.visualization import images as made
 from metannvis_translate import translate
 from metannvis_translate.frameworks.requirements import require
 
+from .ascents import by_hand, first
+
 torch = require("torch")
 KEY = "activation_maximization"
 WORDS: dict[str, Any] = {"toolset": "metannvis", "seed": 4, "steps": 6}
 SHAPE = {"shape": (1, 8, 8)}
 #: Nothing but the objective, so that the loop beside is short.
 BARE: dict[str, Any] = {"parameterization": "pixels", "transforms": []}
-
-
-def first(channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(2).uniform(0.2, 0.8, (2, channels, 8, 8))
-
-
-def by_hand(model: Any, start: np.ndarray, gain: Any, penalty: Any, steps: int, rate: float = 0.05) -> np.ndarray:
-    """Adam of PyTorch's on the pixels, which stay in 0…1."""
-    x = torch.nn.Parameter(torch.from_numpy(start))
-    optimizer = torch.optim.Adam([x], lr=rate)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        (penalty(x) - gain(model, x)).sum().backward()
-        optimizer.step()
-        with torch.no_grad():
-            x.clamp_(0, 1)
-    return x.detach().numpy()
 
 
 def test_it_ascends_the_log_probability(digits: Any) -> None:
@@ -159,6 +144,19 @@ def test_an_onnx_file_gives_the_same_image(digits: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(here.values, there.values, atol=1e-4)
 
 
+def test_a_model_for_one_image_at_a_time(digits: Any) -> None:
+    one = translate(digits.torch64, "onnx", example_inputs=digits.x[:2], dtype="float64").model
+    for port in (*one.graph.input, *one.graph.output):
+        port.type.tensor_type.shape.dim[0].ClearField("dim_param")
+        port.type.tensor_type.shape.dim[0].dim_value = 1
+    words: dict[str, Any] = {"target": [1, 7], "seed": 3, "steps": 5, "toolset": "metannvis"}
+    there = explain(digits.torch64, KEY, **SHAPE, **words)
+    np.testing.assert_allclose(explain(one, KEY, **words).values, there.values, atol=1e-6)
+    here = explain(one, KEY, first(), **{**words, "parameterization": "pixels"})
+    there = explain(digits.torch64, KEY, first(), **{**words, "parameterization": "pixels"})
+    np.testing.assert_allclose(here.values, there.values, atol=1e-6)
+
+
 def test_a_softmax_is_looked_behind(digits: Any) -> None:
     shown = torch.nn.Sequential(digits.torch64, torch.nn.Softmax(1))
     for objective in ("log_probability", "logit"):
@@ -259,80 +257,6 @@ def test_the_range_is_that_of_the_preprocessing(digits: Any) -> None:
     assert 0 <= found.images.min() < found.images.max() <= 1
 
 
-class Code(torch.nn.Module):  # type: ignore[name-defined,misc]
-    """A generator with a batch normalization, whose statistics a run in training mode would move."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.net = torch.nn.Sequential(
-            torch.nn.Linear(5, 64),
-            torch.nn.BatchNorm1d(64),
-            torch.nn.Unflatten(1, (1, 8, 8)),
-            torch.nn.Conv2d(1, 1, 3, padding=1),
-            torch.nn.Tanh(),
-        )
-
-    def forward(self, code: Any) -> Any:
-        return self.net(code)
-
-
-def test_codes_of_a_generator(digits: Any, tmp_path: Path) -> None:
-    maker = Code().double().train()
-    before = {name: tensor.clone() for name, tensor in maker.state_dict().items()}
-    asked = {"code": 5, "weight": 0.1, "tries": 3, "image_range": (-1.0, 1.0)}
-    found = explain(
-        digits.torch64,
-        KEY,
-        target=[3, 5],
-        parameterization=parts.GeneratorCode(maker, **asked),
-        transforms=[],
-        **SHAPE,
-        **WORDS,
-    )
-    assert maker.training and all(torch.equal(tensor, before[name]) for name, tensor in maker.state_dict().items())
-    maker.eval()
-    generator = np.random.default_rng(4)
-    generator.integers(2**63)
-    codes = torch.from_numpy(generator.standard_normal((3, 2, 5)))
-
-    def gain(code: Any) -> Any:
-        return digits.torch64((maker(code) + 1) / 2).log_softmax(1)[[0, 1], [3, 5]] - 0.1 * code.square().sum(1)
-
-    with torch.no_grad():
-        best = torch.stack([gain(code) for code in codes]).argmax(0)
-    z = torch.nn.Parameter(codes[best, [0, 1]].clone())
-    optimizer = torch.optim.Adam([z], lr=0.05)
-    for _ in range(6):
-        optimizer.zero_grad()
-        (-gain(z)).sum().backward()
-        optimizer.step()
-    with torch.no_grad():
-        np.testing.assert_allclose(found.values, (maker(z) + 1) / 2, atol=1e-9)
-    for to, name in (("keras", "maker.keras"), ("onnx", "maker.onnx")):
-        twin = translate(maker, to, example_inputs=np.zeros((2, 5)), dtype="float64")
-        twin.save(tmp_path / name)
-        given = parts.GeneratorCode(tmp_path / name, **asked)
-        same = explain(digits.torch64, KEY, target=[3, 5], parameterization=given, transforms=[], **SHAPE, **WORDS)
-        np.testing.assert_allclose(same.values, found.values, atol=1e-6)
-    with pytest.raises(InvalidArgumentError, match="begins with no inputs"):
-        explain(digits.torch64, KEY, first(), target=3, parameterization=parts.GeneratorCode(maker, **asked), **WORDS)
-
-
-def test_experts_pull(digits: Any) -> None:
-    rng = np.random.default_rng(0)
-    machine = parts.RestrictedBoltzmannMachine(rng.normal(size=(4, 64)), rng.normal(size=64), rng.normal(size=4))
-    found = explain(digits.torch64, KEY, first(), target=3, regularizers=[parts.Expert(machine, 0.5)], **BARE, **WORDS)
-    expected = by_hand(
-        digits.torch64,
-        first(),
-        lambda m, x: m(x).log_softmax(1)[:, 3],
-        lambda x: -0.5 * machine.log_likelihood(x),
-        6,
-    )
-    np.testing.assert_allclose(found.values, expected, atol=1e-10)
-
-
 def test_tables_and_signals_have_images_too() -> None:
     table = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
     found = explain(table, KEY, target=[0, 1], shape=(5,), **WORDS)
@@ -352,6 +276,7 @@ def test_what_cannot_be_asked(digits: Any) -> None:
 
     asked(InvalidArgumentError, "name a class")
     asked(MissingArgumentError, "channel is of a layer", channel=3)
+    asked(InvalidArgumentError, "makes inputs, and noise", target=1, noise="smoothgrad")
     asked(InvalidArgumentError, "at that of a class", layer="conv2", probability=0.9)
     asked(InvalidArgumentError, "give one of them", layer="conv2", channel=3, neuron=(1, 1, 1))
     asked(InvalidArgumentError, "each say what is made large", layer="conv2", target=3)

@@ -130,3 +130,30 @@ def test_a_representation_is_inverted(digits: Any) -> None:
     assert best.scores.max() < 0.05
     twin = explain(digits.keras64, "invert_representation", np.moveaxis(x, 1, -1), layer="conv2", seed=2)
     np.testing.assert_allclose(np.moveaxis(twin.values, -1, 1), best.values, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("deep_dream", {"octaves": 1}),
+        ("invert_representation", {"regularizers": []}),
+        ("activation_maximization", {"parameterization": "pixels", "transforms": []}),
+    ],
+)
+def test_steps_are_shares_of_the_range(digits: Any, key: str, words: dict[str, Any]) -> None:
+    """A network of −1…3 gets the image that the same network behind a rescaling of 0…1 gets."""
+
+    class Rescaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = digits.torch64
+
+        def forward(self, x: Any) -> Any:
+            return self.net(4 * x - 1)
+
+    x = np.random.default_rng(0).uniform(0, 1, (2, 1, 8, 8))
+    known: dict[str, Any] = {"toolset": "metannvis", "steps": 5, "seed": 1, **words}
+    one = explain(Rescaled().eval(), key, x, layer="net.conv2", value_range=(0.0, 1.0), **known)
+    two = explain(digits.torch64, key, 4 * x - 1, layer="conv2", value_range=(-1.0, 3.0), **known)
+    np.testing.assert_allclose((two.values + 1) / 4, one.values, atol=1e-9)
+    assert np.abs(one.values - x).max() > 1e-3

@@ -59,7 +59,7 @@ def test_pixels_stay_between_black_and_white() -> None:
     canvas = parts.Pixels(0.5).begin((2, 2, 3, 3), tensor(1), Bounds(low, high), np.random.default_rng(1), None)
     drawn = 0.5 + 0.5 * np.random.default_rng(1).uniform(-0.5, 0.5, (2, 2, 3, 3))
     np.testing.assert_allclose(canvas.images(canvas.numbers), low.numpy() + (high - low).numpy() * drawn)
-    moved = canvas.allowed(canvas.numbers + 100)
+    moved = canvas.images(canvas.allowed(canvas.numbers + 100))
     np.testing.assert_allclose(moved, high.expand_as(moved))
 
 

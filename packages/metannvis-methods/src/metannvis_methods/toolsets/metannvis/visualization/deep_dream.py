@@ -95,12 +95,12 @@ class DeepDream(ImageMethod):
             )
         generator, seed = self.generators()
         if start is None:
-            start = Pixels(NOISE).begin(sizes, self.like, self.bounds, generator, None).numbers
+            canvas = Pixels(NOISE).begin(sizes, self.like, self.bounds, generator, None)
+            start = canvas.images(canvas.numbers)
         start = start.expand(count, *start.shape[1:])
         roll = round(JITTER * min(sizes[2:]) / SIDE) if jitter is None else jitter
         groups = self.groups(count, objectives)
         bounds = self.bounds
-        spread = bounds.spread if not torch.is_tensor(bounds.spread) else float(bounds.spread.mean())
         keep = min(snapshots, octaves)
         self.kept_steps(keep, steps * octaves, sizes)
         kept_octaves = {round((k + 1) * octaves / keep) - 1 for k in range(keep)} if keep else set()
@@ -112,7 +112,7 @@ class DeepDream(ImageMethod):
                     self.observer(of_rows, additional_forward_args, count),
                     of_rows,
                     bounds=bounds,
-                    update=Normalized(rate * spread),
+                    update=Normalized(rate),
                     steps=steps,
                     generator=np.random.default_rng(seed),
                     tick=tick,

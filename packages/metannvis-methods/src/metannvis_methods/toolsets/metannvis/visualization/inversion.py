@@ -62,9 +62,7 @@ class InvertRepresentation(ImageMethod):
         penalties = (
             self._penalties(sizes) if regularizers is None else parts_of(regularizers, Regularizer, "regularizers")
         )
-        update = (
-            Adam(float(0.05 * _mean(bounds.spread))) if optimizer is None else part_of(optimizer, Update, "optimizer")
-        )
+        update = Adam(0.05) if optimizer is None else part_of(optimizer, Update, "optimizer")
         keep = self.kept_steps(snapshots, steps, sizes)
         unset = Match(self.the_layer)
         groups = self.groups(count, [unset])
@@ -91,17 +89,13 @@ class InvertRepresentation(ImageMethod):
                 except DeadlineError:
                     if not runs:
                         raise
-                    runs.append(Run.of_none(begin[list(rows)]))
+                    runs.append(Run.of_none(canvas.images(canvas.numbers)))
         errors = [np.sqrt(-run.scores / DISTANCE) for run in runs]
         return self.output(runs, [unset], score="relative error", scores=np.concatenate(errors))
 
     def _penalties(self, sizes: Any) -> list[Regularizer]:
         found: list[Regularizer] = [Norm(NORM, 6)]
         return [*found, TotalVariation(VARIATION)] if len(sizes) > 2 else found
-
-
-def _mean(value: Any) -> float:
-    return float(value.mean()) if torch.is_tensor(value) else float(value)
 
 
 class _Rows:

@@ -87,7 +87,7 @@ def _drawn(values: np.ndarray[Any, Any], like: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Pixels(Parameterization):
-    """The pixels themselves, kept between black and white.
+    """The pixels themselves, as 0…1 from black to white, where they are kept: a step is a share of that range.
 
     ``noise``: grey and so much even noise, as a share of the range from black to white, is what it begins with.
     """
@@ -104,8 +104,10 @@ class Pixels(Parameterization):
     ) -> Canvas:
         """See the base."""
         if start is None:
-            start = bounds.numbers(_drawn(0.5 + self.noise * generator.uniform(-0.5, 0.5, tuple(shape)), like))
-        return _OfPixels(bounds.clamped(start), bounds)
+            begin = _drawn(0.5 + self.noise * generator.uniform(-0.5, 0.5, tuple(shape)), like)
+        else:
+            begin = bounds.unit(start)
+        return _OfPixels(begin.clamp(0, 1), bounds)
 
 
 class _OfPixels(Canvas):
@@ -113,10 +115,10 @@ class _OfPixels(Canvas):
         self.numbers, self.bounds = numbers, bounds
 
     def images(self, numbers: torch.Tensor) -> torch.Tensor:
-        return numbers
+        return self.bounds.numbers(numbers)
 
     def allowed(self, numbers: torch.Tensor) -> torch.Tensor:
-        return self.bounds.clamped(numbers)
+        return numbers.clamp(0, 1)
 
 
 @dataclass(frozen=True)
