@@ -78,6 +78,32 @@ def test_a_translation_drops_as_the_model_does(method: str) -> None:
     np.testing.assert_allclose(other.deviation, native.deviation, rtol=1e-4, atol=1e-5)
 
 
+def test_a_graph_of_onnx_that_holds_its_dropout() -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    net, _ = networks()
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], "first", transB=1),
+        helper.make_node("Relu", ["h"], ["a"], "relu"),
+        helper.make_node("Dropout", ["a", "rate"], ["d"], "dropout"),
+        helper.make_node("Gemm", ["d", "w2", "b2"], ["y"], "last", transB=1),
+    ]
+    parameters = dict(zip(("w1", "b1", "w2", "b2"), (p.detach().numpy() for p in net.parameters()), strict=True))
+    constants = {"rate": np.float32(RATE), **parameters}
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    native = explain(net, "saliency", X, uncertainty=MCDropout(4), **WORDS)
+    other = explain(model, "saliency", X, uncertainty=MCDropout(4), **WORDS)
+    np.testing.assert_allclose(other.values, native.values, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(other.deviation, native.deviation, rtol=1e-4, atol=1e-5)
+
+
 def test_channels_are_dropped_in_the_callers_layout() -> None:
     """Dropout2d on a network in PyTorch, whose translation to Keras has the channels last."""
     net = nn.Sequential(

@@ -59,9 +59,14 @@ def dropping(model: Any, masks: DropoutMasks) -> Iterator[Any]:
 
 
 def _copy(model: Any) -> Any:
-    """A copy whose dropouts have names."""
+    """A copy whose dropouts have names, and in which nothing else is in training mode."""
     copy = type(model)()
     copy.CopyFrom(model)
+    for node in copy.graph.node:
+        if node.op_type == "BatchNormalization":
+            kept = [attribute for attribute in node.attribute if attribute.name != "training_mode"]
+            del node.attribute[:], node.output[1:]  # the further outputs are statistics for training
+            node.attribute.extend(kept)
     for place, node in enumerate(_dropouts(copy)):
         node.name = node.name or node.output[0] or f"Dropout_{place}"
     return copy

@@ -97,6 +97,30 @@ def test_nothing_but_dropout_trains_and_all_is_left_as_it_was(framework: str) ->
         assert not any("call" in vars(layer) for layer in model.layers)
 
 
+def test_a_graph_that_was_exported_for_training_drops_and_does_nothing_else() -> None:
+    """Its batch normalisation, which is in training mode too, is that of the model in inference mode."""
+    model = nn.Sequential(nn.BatchNorm1d(6), nn.Dropout(RATE), nn.Linear(6, 3, bias=False)).eval()
+    model[0].running_mean.data.uniform_(-1, 1)
+    model[0].running_var.data.uniform_(0.5, 2)
+    constants = {"rate": np.float32(RATE), "training": np.bool_(True), "w": model[2].weight.detach().numpy().T.copy()}
+    norm = dict(zip(("g", "b", "mean", "var"), (t.numpy() for t in model[0].state_dict().values()), strict=False))
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", *norm], ["n", "m2", "v2"], "norm", training_mode=1),
+        helper.make_node("Dropout", ["n", "rate", "training"], ["d"], "drop"),
+        helper.make_node("MatMul", ["d", "w"], ["y"], "dense"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "trained",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants | norm).items()],
+    )
+    exported = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    found = predict_uncertain(exported, X, MCDropout(5), seed=0)
+    np.testing.assert_allclose(found.mean, predict_uncertain(model, X, MCDropout(5), seed=0).mean, atol=1e-5)
+
+
 def test_entropy_and_mutual_information_against_their_definitions() -> None:
     found = predict_uncertain(linear("torch"), X, MCDropout(40), seed=0, keep=True)
     assert found.outputs is not None

@@ -109,6 +109,11 @@ def read_broden(folder: str | Path, *, split: str | None = None, categories: Seq
     categories
         Those that count; ``None``: all that the index has.
 
+    Returns
+    -------
+    Broden
+        Concepts for :func:`dissect`, and ``images``, the files.
+
     Raises
     ------
     InvalidArgumentError
