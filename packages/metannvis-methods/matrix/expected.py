@@ -209,6 +209,7 @@ NOTICES = (
     Notice("text", "captum", MOVES, "indices have none: layer .*, which embeds them, is"),
     Notice("text", "metannvis", ".*", "indices have none: layer .*, which embeds them, is"),
     Notice("table", "metannvis", "linear_approximation", "which has no places beside channels"),
+    Notice("table", "captum", "(guided_)?grad_cam", "which has no places beside channels"),
     Notice("table", "metannvis", "filter_guided_backprop", "are zero for sample"),
     Notice("cnn|signal|text|vit", "grad-cam", "fem", "no channel of the layer stands out there"),
     # of a target that nothing speaks for

@@ -113,11 +113,12 @@ def compare(
             runs.append(run.with_options({**(own or {}), **run.given} if align else run.given))
         explanations = [run.explanation for run in runs]
         pairs = list(itertools.combinations(runs, 2))
+        figures = [_apart(a.explanation, b.explanation, notes) for a, b in pairs]
         rows = tuple(
-            {"a": a.row.toolset, "b": b.row.toolset, **_apart(a.explanation, b.explanation, notes)} for a, b in pairs
+            {"a": a.row.toolset, "b": b.row.toolset, **found} for (a, b), found in zip(pairs, figures, strict=True)
         )
         if not align:
-            notes += [_what_explains(a, b, row["max_rel"]) for (a, b), row in zip(pairs, rows, strict=True)]
+            notes += [_what_explains(a, b, found["max_rel"]) for (a, b), found in zip(pairs, figures, strict=True)]
     return Comparison(tuple(explanations), rows, align, chosen[0].key, tuple(filter(None, dict.fromkeys(notes))))
 
 
@@ -224,7 +225,10 @@ def _apart(a: Explanation, b: Explanation, notes: list[str]) -> dict[str, float]
         if x is None or y is None:  # an input that was held
             continue
         pairs.append(_same_shape(x, axes_x, y, axes_y, notes))
-    flat = [np.concatenate([p[k].reshape(len(p[k]), -1) for p in pairs], axis=1) for k in (0, 1)]
+    flat = [
+        np.concatenate([x.reshape(len(x), -1) for x in maps], axis=1)
+        for maps in ([x for x, _, _ in pairs], [y for _, y, _ in pairs])
+    ]
     alike = [_ssim(x, y, axes) for x, y, axes in pairs if {"H", "W"} <= set(axes)]
     return {**differences(flat[0], flat[1]), **({"ssim": min(alike)} if alike else {})}
 
