@@ -157,9 +157,14 @@ def test_what_explains_the_rest_is_told(framework: str, rgb: Any) -> None:
     note = found.notes[-1]
     last = note.rpartition("tf-keras-vis with normalize_map=False ")[2]
     assert float(last) < 1e-5  # the scaling is all that is left
-    found = compare(model, "grad_cam", x, target=1, layer="conv2", align=False, toolsets=["captum", "grad-cam"])
-    assert "captum with relu_attributions=True" in found.notes[0]
-    assert "nothing known explains the rest" not in found.notes[0]
+    words = {"target": 1, "layer": "conv2", "align": False, **FLOAT64}
+    found = compare(model, "grad_cam", x, toolsets=["captum", "tf-keras-vis"], **words)
+    note = found.notes[-1]
+    assert "captum with relu_attributions=True" in note
+    assert float(note.rpartition("tf-keras-vis with normalize_cam=False ")[2]) < 1e-5
+    assert not compare(
+        model, "grad_cam", x, toolsets=["captum", "grad-cam"], **words
+    ).notes  # whose defaults are the same
 
 
 def test_a_comparison_takes_two() -> None:

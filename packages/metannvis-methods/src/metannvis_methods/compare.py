@@ -175,22 +175,17 @@ class _Run:
 def _what_explains(a: _Run, b: _Run, apart: float) -> str:
     """Which options of the table, set one after the other, bring two maps together."""
     names = f"{a.row.toolset} − {b.row.toolset}"
-    if apart <= SAME or not (a.aligned or b.aligned):
-        return ""
     sides, steps = [a, b], []
     for k, side in enumerate(sides):
         for name, value in side.aligned.items():
             if name in side.given or apart <= SAME:
                 continue
             sides[k] = sides[k].with_options({**sides[k].options, name: value})
-            before, apart = apart, _apart(sides[0].explanation, sides[1].explanation, [])["max_rel"]
-            if apart != before:
-                steps.append(f"{side.row.toolset} with {name}={value!r} {apart:.1e}")
-    told = (
-        f"{names}: the largest difference is, " + ", ".join(steps)
-        if steps
-        else f"{names}: no option of the table helps"
-    )
+            apart = _apart(sides[0].explanation, sides[1].explanation, [])["max_rel"]
+            steps.append(f"{side.row.toolset} with {name}={value!r} {apart:.1e}")
+    if not steps:
+        return ""
+    told = f"{names}: the largest difference is, with one option after the other, " + ", ".join(steps)
     return told + ("" if apart <= SAME else "; nothing known explains the rest")
 
 
