@@ -149,7 +149,7 @@ ROWS: list[tuple[list[str], str]] = [
     ([*COMPARE, "-m", "grad_cam"], "one method a run, not 2: saliency, grad_cam"),
     ([*COMPARE, "--toolset", "captum"], "a comparison is of two toolsets or more"),
     ([*COMPARE, "--output", "a.npz"], "'a.npz' has no ending that is known"),
-    (["compare", "none.keras", "-i", "x.npy", "-m", "deep_lift"], "a comparison is of two toolsets or more"),
+    (["compare", "none.keras", "-i", "x.npy", "-m", "rise"], "a comparison is of two toolsets or more"),
     ([*VISUALIZE, "-o", "step=3"], "has no option 'step'"),
     ([*VISUALIZE, "-t", "cat"], "a name needs --labels FILE"),
     ([*VISUALIZE, "-m", "saliency"], "makes no input but explains one: use explain"),
