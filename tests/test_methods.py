@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from metannvis_methods import MethodSpec, explain, list_methods
+from metannvis_methods.toolsets.captum.shapley_sums import summed_as
 from metannvis_methods.toolsets.load import import_quietly
 from metannvis_translate.frameworks.requirements import require
 
@@ -194,7 +195,8 @@ def captum_directly(case: Case, module: Any, x: Array, layer: str, words: Mappin
     method = method(module, module.get_submodule(layer)) if case.layer else method(module)
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
-    with patch.dict(SUPPORTED_NON_LINEAR, {torch.nn.MaxPool2d: rule_of_pools}):
+    # Captum adds up Shapley values in single precision, whatever the model is
+    with patch.dict(SUPPORTED_NON_LINEAR, {torch.nn.MaxPool2d: rule_of_pools}), summed_as(torch.float64):
         values: Array = method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
     return values
 

@@ -13,6 +13,7 @@ import captum.attr
 import numpy as np
 import torch
 from metannvis_methods import ToolsetError, explain, list_methods
+from metannvis_methods.toolsets.captum.shapley_sums import summed_as
 from metannvis_translate import Translation, translate
 from torch import nn
 
@@ -214,7 +215,8 @@ def natively(
                 return explain(twin, key, x, layer=name, toolset="captum", init_args=init, exec_args=words).values, None
             method = getattr(captum.attr, cls)
             method = method(twin, **init) if layer is None else method(twin, layer, **init)
-            return method.attribute(x.clone().requires_grad_(), **words).detach().numpy(), None
+            with summed_as(x.dtype):  # Shapley values, which Captum adds up in single precision
+                return method.attribute(x.clone().requires_grad_(), **words).detach().numpy(), None
     except Exception as error:  # noqa: BLE001  # whatever Captum raises is what ours has to raise
         return None, error
     finally:

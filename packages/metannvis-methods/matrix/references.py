@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from metannvis_methods import MethodSpec, explain
+from metannvis_methods.toolsets.captum.shapley_sums import summed_as
 from metannvis_methods.toolsets.load import import_quietly, load_class
 
 from .arguments import LIKE_INPUTS, SEED, arguments, in_layout, layer_of, target_of
@@ -86,7 +87,8 @@ def _captum(spec: MethodSpec, net: Network, changed: dict[str, Any] | None = Non
     torch.manual_seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  # what the toolkit draws from
     given = tuple(x.requires_grad_() if x.is_floating_point() else x for x in inputs)
-    found = load_class(spec)(twin, **init).attribute(given if len(given) > 1 else given[0], **words)
+    with summed_as(torch.float64):  # Shapley values, which Captum adds up in single precision
+        found = load_class(spec)(twin, **init).attribute(given if len(given) > 1 else given[0], **words)
     values = tuple(x.detach().numpy() for x in (found if isinstance(found, tuple) else (found,)))
     if embeds and spec.kind != "layer":
         values = tuple(x.sum(-1) for x in values)

@@ -165,8 +165,11 @@ def captum_directly(spec: MethodSpec, model: Any, x: np.ndarray, layer: str, neu
         for module in model.modules():  # Captum takes two adjacent modules that it hooks on for one
             if not list(module.children()):
                 module.register_forward_pre_hook(lambda _module, given: tuple(value.view_as(value) for value in given))
+    from metannvis_methods.toolsets.captum.shapley_sums import summed_as
+
     method = cls(model, **init)
-    return method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
+    with summed_as(torch.float64):  # where Captum has single; test_ground_truth.py has all coalitions one by one
+        return method.attribute(torch.from_numpy(x).requires_grad_(), **call).detach().numpy()
 
 
 def shapes(model: Any, x: np.ndarray) -> list[tuple[str, tuple[int, ...]]]:

@@ -121,10 +121,10 @@ def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
     """What stands in for rules that the toolkit lacks or gets wrong, and for sums of too few digits, while the method runs."""
-    if call.spec.key in ("shapley_values", "shapley_value_sampling") and call.inputs[0].is_floating_point():
+    if call.spec.key in ("shapley_values", "shapley_value_sampling") and call.inputs[0].element_size() > 4:
         from metannvis_methods.toolsets.captum.shapley_sums import summed_as
 
-        return summed_as(call.inputs[0].dtype)
+        return summed_as(call.inputs[0].dtype) if call.inputs[0].is_floating_point() else nullcontext()
     if call.spec.base == "lrp":
         from metannvis_methods.toolsets.captum.lrp_rules import rules_beside_captum
 
