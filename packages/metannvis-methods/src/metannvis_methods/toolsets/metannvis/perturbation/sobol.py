@@ -59,10 +59,14 @@ class Sobol(Method):
         scores_a = self._scores(masked, members, a)
         variance = scores_a.var(axis=0, ddof=1) if n_designs > 1 else np.zeros(masked.samples)
         total = np.empty((masked.samples, number))
-        for group in range(number):
-            c = a.copy()
-            c[:, group] = b[:, group]
-            total[:, group] = ((scores_a - self._scores(masked, members, c)) ** 2).sum(axis=0)
+        together = max(1, masked.at_once // n_designs)  # groups whose masks fill a pass
+        for first in range(0, number, together):
+            groups = range(first, min(first + together, number))
+            c = np.repeat(a[None], len(groups), axis=0)
+            for place, group in enumerate(groups):
+                c[place, :, group] = b[:, group]
+            scores = self._scores(masked, members, c.reshape(-1, number)).reshape(len(groups), n_designs, -1)
+            total[:, groups] = ((scores_a - scores) ** 2).sum(axis=1).T
         indices = total / np.where(variance > 0, 2 * n_designs * variance, np.inf)[:, None]
         parts = as_groups(self.call, members, a)
         found, channels = masked.maps(parts, [indices] * len(parts))
