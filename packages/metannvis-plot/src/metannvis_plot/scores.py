@@ -195,6 +195,11 @@ def score_board(result: Any, *, title: str | None = None, sample: Any = None, pa
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file's ending is none of these.
     """
     target = check_path(path)
     rows = list(result.rows)[:MOST_BARS]

@@ -48,6 +48,11 @@ def agreement(
     names
         What the two are called; ``None``: their methods.
 
+    Returns
+    -------
+    Agreement
+        Both sets of places, and a score a sample.
+
     Raises
     ------
     InvalidArgumentError
@@ -96,6 +101,11 @@ def score_board(
         booleans or maps for all of their samples.
     threshold, quantile, sign
         As for :func:`agreement`.
+
+    Returns
+    -------
+    ScoreBoard
+        A row a run, the best first.
 
     Raises
     ------

@@ -24,6 +24,11 @@ _rows: dict[tuple[str, str], MetricSpec] = {}
 def register_metric(spec: MetricSpec) -> None:
     """Add a metric.
 
+    Parameters
+    ----------
+    spec
+        Its row.
+
     Raises
     ------
     MetannvisError
@@ -36,12 +41,36 @@ def register_metric(spec: MetricSpec) -> None:
 
 
 def unregister_metric(key: str, provider: str) -> None:
-    """Take a metric out again."""
-    del _rows[(fold(provider), fold(key))]
+    """Take a metric out again.
+
+    Parameters
+    ----------
+    key, provider
+        As in its row.
+
+    Raises
+    ------
+    UnknownMetricError
+        There is none.
+    """
+    if _rows.pop((fold(provider), fold(key)), None) is None:
+        raise UnknownMetricError(f"{provider} has no metric {key!r}")
 
 
 def list_metrics(*, category: str | None = None, provider: str | None = None) -> tuple[MetricSpec, ...]:
     """Every metric, or those of a category or a provider.
+
+    Parameters
+    ----------
+    category
+        ``"faithfulness"``, ``"robustness"``, ``"complexity"``, ``"localization"``, ``"randomization"``, …; ``None``: any.
+    provider
+        ``"metannvis"``, ``"captum"``, ``"quantus"``; ``None``: any.
+
+    Returns
+    -------
+    tuple of MetricSpec
+        In the order of the table.
 
     Raises
     ------
@@ -62,6 +91,16 @@ def list_metrics(*, category: str | None = None, provider: str | None = None) ->
 
 def find_metric(name: str) -> MetricSpec:
     """The metric of a name: a key, ours if several have it, or ``"provider:key"``.
+
+    Parameters
+    ----------
+    name
+        Case, ``-`` and ``_`` do not count.
+
+    Returns
+    -------
+    MetricSpec
+        Its row.
 
     Raises
     ------
@@ -88,7 +127,23 @@ def find_metric(name: str) -> MetricSpec:
 
 
 def describe_metric(name: str) -> Mapping[str, Any]:
-    """What is known of a metric, as JSON has it."""
+    """What is known of a metric, as JSON has it.
+
+    Parameters
+    ----------
+    name
+        As for :func:`find_metric`.
+
+    Returns
+    -------
+    Mapping
+        Key, provider, category, direction, needs, summary, reference, and the parameters with their defaults and sources.
+
+    Raises
+    ------
+    UnknownMetricError
+        There is none of that name.
+    """
     spec = find_metric(name)
     return {
         "key": spec.key,
