@@ -14,7 +14,7 @@ from metannvis_translate.frameworks.requirements import require
 
 keras = require("keras")
 torch = require("torch")
-#: A tenth of the masks that RISE takes, so that what is done once a call counts no more than it does; rows a pass; designs of Sobol.
+#: A tenth of the masks that RISE takes, beside which what is done once a call counts little; rows a pass; designs of Sobol.
 ROWS, CHUNK, DESIGNS = 384, 32, 24
 
 

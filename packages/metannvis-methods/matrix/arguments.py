@@ -30,6 +30,10 @@ OPTIONS_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("metannvis", "filter_guided_backprop"): {"channel": 1},
     ("metannvis", "extremal_perturbation"): {"areas": (0.3,)},
     ("metannvis", "simple_taylor"): {"n_steps": 40},
+    ("metannvis", "activation_maximization"): {"steps": 3, "transforms": []},
+    ("metannvis", "render"): {"steps": 3, "transforms": []},
+    ("metannvis", "deep_dream"): {"steps": 2, "octaves": 1, "jitter": 0},
+    ("metannvis", "invert_representation"): {"steps": 3},
     ("tf-keras-vis", "saliency"): {"keepdims": True, "normalize_map": False, "gradient_modifier": None},
     ("tf-keras-vis", "smooth_grad"): {"smooth_samples": 3},
     ("tf-keras-vis", "activation_maximization"): {"steps": 3, "input_modifiers": []},
@@ -45,7 +49,8 @@ LIKE_INPUTS = ("baseline", "distribution", "feature_mask", "window", "stride")
 
 def layer_of(spec: MethodSpec, net: Network) -> Layer | None:
     """The layer that a method is asked about."""
-    if spec.by_role("layer") is None:
+    asked = spec.by_role("layer")
+    if asked is None or (spec.optimizes and not asked.required):  # of a layer or of a target
         return None
     if "pooling" in spec.needs and net.row.pooled is not None:
         return net.row.pooled
@@ -78,10 +83,12 @@ def arguments(spec: MethodSpec, net: Network) -> dict[str, Any]:
         "neuron": lambda: net.neuron,
     }
     found = {argument.name: made[argument.role]() for argument in spec.arguments if argument.role in made}
+    if spec.optimizes:  # what they make has no masks, windows or neurons
+        found = {}
     names = {argument.name for argument in spec.arguments}
     found |= {name: value for name, value in OPTIONS.items() if name in names}
     found |= OPTIONS_OF.get((spec.toolset, spec.key), {})
-    if spec.family == "optimization":
+    if "input_range" in names:
         found["input_range"] = [(0.0, 1.0)] * len(net.inputs) if len(net.inputs) > 1 else (0.0, 1.0)
     if spec.key == "lime":
         found["interpretable_model"] = _lasso()

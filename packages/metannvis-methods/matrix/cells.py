@@ -114,7 +114,7 @@ def ours(spec: MethodSpec, net: Network, source: str) -> tuple[Array, ...]:
         inputs = tuple(x[:1] for x in inputs)
     if spec.family == "optimization":
         inputs = tuple(started(x) for x in inputs)
-    neuron = spec.by_role("neuron")
+    neuron = None if spec.optimizes else spec.by_role("neuron")
     if neuron is not None:
         words["neuron"] = words.pop(neuron.name)
     if layer is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from metannvis_methods import MethodCall, MethodSpec
+from metannvis_methods import MethodCall, MethodSpec, explain
 from metannvis_methods.toolsets.metannvis import toolset
 
 from .arguments import LIKE_INPUTS, SEED, arguments, in_layout, layer_of, target_of
@@ -25,6 +25,8 @@ Array = np.ndarray[Any, Any]
 def by_hand(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     """What a method gives on a network, in PyTorch's layout, an array an input (or one, over a layer)."""
     layer, words = layer_of(spec, net), in_layout(spec, net, arguments(spec, net), "torch")
+    if spec.optimizes:
+        return _made(spec, net)
     twin = copy.deepcopy(net.bare if "logits" in spec.needs else net.single)
     inputs, axes = net.tensors(), tuple(_axes(net, x.shape) for x in net.inputs)
     for argument in spec.arguments:
@@ -57,6 +59,20 @@ def by_hand(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
     found = output.values
     values = tuple(np.asarray(torch.as_tensor(x).detach()) for x in (found if isinstance(found, tuple) else (found,)))
     return tuple(x.sum(-1) for x in values) if embeds and output.channels else values
+
+
+def _made(spec: MethodSpec, net: Network) -> tuple[Array, ...]:
+    """The image that a method makes on the PyTorch network, whose range `explain` says."""
+    layer = layer_of(spec, net)
+    words = {**arguments(spec, net), "target": target_of(spec, net)}
+    if layer is not None:
+        words["layer"] = layer.torch
+    if net.row.output is not None:
+        words["output"] = net.row.output
+    given = {name: value for name, value in words.items() if value is not None}
+    inputs = tuple(x * 0.1 + 0.5 for x in net.inputs)
+    twin = copy.deepcopy(net.torch)
+    return (np.asarray(explain(twin, spec.key, inputs[0], toolset=spec.toolset, seed=SEED, **given).values),)
 
 
 def _axes(net: Network, shape: tuple[int, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from metannvis_methods import SmoothGrad, classic, explain
@@ -191,7 +190,7 @@ def test_classes_may_be_a_number_as_relevance_takes_them(digits: Any) -> None:
     assert np.abs(found - predicted.interpret(digits.x[:1])).max() > 1e-3
 
 
-def test_a_grid_of_classes_is_titled_by_class_and_probability() -> None:
+def test_an_explanation_of_each_class() -> None:
     from .toolsets.metannvis.networks import inputs, torch_network
 
     model, x = torch_network("image"), inputs("image", 1)
@@ -203,14 +202,7 @@ def test_a_grid_of_classes_is_titled_by_class_and_probability() -> None:
     np.testing.assert_array_equal(found["dog"].values, expected)
     seen = found["cat"].prediction[0]
     assert interpreter.last_probability() == seen["probability"]
-    figure = interpreter.plot(found)
-    first, *others = (ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left"))
-    assert f"({seen['name']}), {seen['probability']:.0%}"[:-1] in first
-    assert [name in title for name, title in zip(found, others, strict=True)] == [True] * 3
-    plt.close(figure)
-    images = interpreter.each_image([x, x + 0.1])
-    assert len(images) == 2
-    plt.close(interpreter.plot(images))
+    assert len(interpreter.each_image([x, x + 0.1])) == 2
 
 
 @pytest.mark.parametrize(

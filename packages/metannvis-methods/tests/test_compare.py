@@ -143,7 +143,9 @@ def test_every_method_that_two_toolsets_have_is_aligned_or_known_to_be_another()
 
 @pytest.mark.parametrize("known", DIFFERENT, ids=lambda known: known.method)
 def test_what_is_not_the_same_quantity_is_refused(known: Any, rgb: Any) -> None:
-    words = {"target": 1, "layer": "conv2"}
+    words: dict[str, Any] = {"target": 1, "layer": "conv2"}
+    if known.method == "activation_maximization":  # of a target or of a layer
+        words = {"target": 1, "steps": 2, "seed": 0}
     with pytest.raises(InvalidArgumentError, match=r"is not the same quantity: .*; align=False"):
         compare(rgb.torch64, known.method, rgb.x, **words)
     found = compare(rgb.torch64, known.method, rgb.x, align=False, **words)

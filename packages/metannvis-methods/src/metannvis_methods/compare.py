@@ -99,7 +99,7 @@ def compare(
         check_same_quantity(method, [row.toolset for row in chosen])
     given = {registry.toolset(key).key: dict(value) for key, value in (options or {}).items()}
     notes: list[str] = []
-    if arguments.get("layer") is None and any(row.by_role("layer") for row in chosen):
+    if arguments.get("layer") is None and any(row.by_role("layer") and not row.optimizes for row in chosen):
         arguments = {**arguments, "layer": "auto"}
     runs: list[_Run] = []
     with sharing():

@@ -79,13 +79,6 @@ def test_images_are_in_0_to_1(found: ImageOptimization) -> None:
     assert found.objective_of(1) == "conv2:2"
 
 
-def test_pages_and_figures(found: ImageOptimization) -> None:
-    page = found._repr_html_()
-    assert "<img" in page and "conv2:1, conv2:2" in page and "4 … 4 (ended by steps)" in page
-    figure = found.plot()
-    assert len(figure.axes) >= 4
-
-
 def test_it_runs_again(found: ImageOptimization, digits: Any, tmp_path: Path) -> None:
     again = ImageOptimization.load(found.save(tmp_path / "made.npz")).rerun(digits.keras64)
     np.testing.assert_array_equal(again.values, found.values)

@@ -19,7 +19,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A network whose gradients the check finds to be others than the translation's."""
     import torch
 
-    def others(*args: Any) -> list[Any]:
+    def others(*args: Any, **more: Any) -> list[Any]:
         return [(np.ones_like(array), -np.ones_like(array)) for array in args[4]]
 
     monkeypatch.setattr(check, "gradient_pairs", others)

@@ -165,7 +165,7 @@ def test_comparing_and_repeating() -> None:
     [
         ("saliency", {"along": "Z"}, "'D', 'H' or 'W', not 'Z'"),
         ("grad_cam", {"along": "D", "layer": "0", "toolset": "captum"}, "explains a layer"),
-        ("activation_maximization", {"along": "D", "target": 1}, "makes an input"),
+        ("activation_maximization", {"along": "D", "target": 1, "toolset": "tf-keras-vis"}, "makes an input"),
         ("feature_permutation", {"along": "D"}, "several samples together"),
         (
             "saliency",

@@ -22,9 +22,9 @@ _DERIVATIVES = frozenset(
 def number(value: Any) -> str:
     """A number in few characters: ``3e-7``, ``0.25``, ``1200``."""
     value = float(value)
-    if 100 <= abs(value) < 1e5:
-        return f"{value:.0f}"
     text = f"{value:.2g}"
+    if 100 <= abs(float(text)) < 1e5:  # what rounds to 100 as well
+        return f"{value:.0f}"
     if "e" not in text:
         return text
     mantissa, exponent = text.split("e")

@@ -61,6 +61,7 @@ FIGURES = (
     "grid",
     "comparison",
     "images",
+    "optimization",
     "bars",
     "curve",
     "tokens",

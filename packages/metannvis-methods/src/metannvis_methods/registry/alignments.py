@@ -81,6 +81,12 @@ class Different:
 
 DIFFERENT: tuple[Different, ...] = (
     Different(
+        "activation_maximization",
+        ("metannvis", "tf-keras-vis"),
+        "each begins from noise of its own and takes its own steps, penalties and transforms: both images are ones that the "
+        "network responds to, and there are many",
+    ),
+    Different(
         "grad_cam++",
         ("grad-cam", "tf-keras-vis"),
         "tf-keras-vis weights the gradients of exp(score) and divides the weights of each channel by their sum, grad-cam "
