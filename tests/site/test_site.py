@@ -63,7 +63,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 def test_every_guide_has_a_page(site: Path) -> None:
-    for source in [*ROOT.glob("packages/*/docs/*.md"), *ROOT.glob("packages/*/README.md")]:
+    for source in [*ROOT.glob("packages/*/docs/**/*.md"), *ROOT.glob("packages/*/README.md")]:
         place = source.relative_to(ROOT / "packages").with_suffix("")
         page = site / (place.parent if place.name == "README" else place) / "index.html"
         assert page.exists(), source
