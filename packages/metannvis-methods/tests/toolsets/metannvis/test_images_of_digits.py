@@ -9,6 +9,7 @@ import pytest
 from metannvis_methods import explain
 from metannvis_methods import visualization as parts
 from metannvis_methods.examples import digits as data
+from metannvis_methods.examples import load
 from metannvis_translate.frameworks.requirements import require
 
 torch = require("torch")
@@ -60,3 +61,29 @@ def test_in_code_space_and_with_an_expert(trained: Any) -> None:
     expert = parts.Expert(parts.train_denoising_autoencoder(trained[1], epochs=30), 2.0)
     regular = [expert, parts.TotalVariation(0.1)]
     check(trained, shape=(1, 8, 8), parameterization="pixels:0.1", transforms=[], regularizers=regular)
+
+
+@pytest.fixture(scope="module")
+def large() -> Any:
+    """The demo's network, for digits of 28 × 28 pixels."""
+    found = data.load(0, data.LARGE)
+    return load("digits-torch").model, found.train_images[:, None], found.train_classes, roughness(found.test_images)
+
+
+#: Pixels that begin near grey, without transforms.
+QUIET: dict[str, Any] = {"parameterization": "pixels:0.1", "transforms": []}
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full), pytest.param(5, marks=pytest.mark.full)])
+def test_from_noise_at_28_pixels(large: Any, seed: int) -> None:
+    words = {"regularizers": "total_variation:0.02", "steps": 600, "seed": seed, **QUIET}
+    check(large, shape=(1, 28, 28), **words)
+
+
+@pytest.mark.full
+def test_from_means_and_in_code_space_at_28_pixels(large: Any) -> None:
+    means = parts.class_means(large[1], large[2])
+    check(large, inputs=means, baselines=means, regularizers="l2:0.05", **QUIET)
+    generator = generator_network.train(large[1], epochs=30)
+    code = parts.GeneratorCode(generator, generator_network.CODE)
+    check(large, shape=(1, 28, 28), parameterization=code, transforms=[])
