@@ -13,13 +13,15 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array
 from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, check_path, finish, footing, heading, new_figure
-from metannvis_plot.captions import number, plain
+from metannvis_plot.captions import number, plain, wrap
 from metannvis_plot.color import LINES, ink, note_ink
 
 __all__ = ["agreement", "evaluation", "is_agreement", "is_evaluation", "is_score_board", "measured", "score_board"]
 
 #: Inches of a panel, of a bar, and of what stands above and below the bars.
 PANEL, BAR, AROUND = 3.4, 0.26, 0.75
+#: Characters of a line of a legend, which stays within its panel.
+LEGEND = 26
 #: Panels in a row, bars of a chart, and points of samples that are drawn over a bar.
 COLUMNS, MOST_BARS, MOST_POINTS = 3, 60, 200
 BETTER = {"higher": "↑ higher is better", "lower": "↓ lower is better", "": ""}
@@ -250,7 +252,7 @@ def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, legend: bool)
         stroke = ("-", "--", ":")[place // len(LINES) % 3]
         rows = curve[samples]
         color = LINES[place % len(LINES)]
-        ax.plot(steps, np.nanmean(rows, axis=0), stroke, color=color, label=plain(method), linewidth=1.4)
+        ax.plot(steps, np.nanmean(rows, axis=0), stroke, color=color, label=wrap([plain(method)], LEGEND), linewidth=1.4)
     ax.tick_params(labelsize=NOTE_SIZE)
     ax.margins(x=0.01)
     if legend:
