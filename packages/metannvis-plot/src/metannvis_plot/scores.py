@@ -252,7 +252,9 @@ def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, legend: bool)
         stroke = ("-", "--", ":")[place // len(LINES) % 3]
         rows = curve[samples]
         color = LINES[place % len(LINES)]
-        ax.plot(steps, np.nanmean(rows, axis=0), stroke, color=color, label=wrap([plain(method)], LEGEND), linewidth=1.4)
+        ax.plot(
+            steps, np.nanmean(rows, axis=0), stroke, color=color, label=wrap([plain(method)], LEGEND), linewidth=1.4
+        )
     ax.tick_params(labelsize=NOTE_SIZE)
     ax.margins(x=0.01)
     if legend:
