@@ -17,7 +17,7 @@ from metannvis_plot.captions import number, plain, wrap
 from metannvis_plot.charts import entitle, legend, name_rows
 from metannvis_plot.color import LINES, ink, note_ink
 
-__all__ = ["agreement", "evaluation", "is_agreement", "is_evaluation", "is_score_board", "measured", "score_board"]
+__all__ = ["agreement", "evaluation", "is_evaluation", "measured", "score_board"]
 
 #: Inches of a panel, of a bar, and of what stands above and below the bars.
 PANEL, BAR, AROUND = 3.4, 0.26, 0.75
@@ -35,16 +35,6 @@ FIRST, SECOND, BOTH = (
 def is_evaluation(value: Any) -> bool:
     """Whether `value` holds scores of methods by metrics."""
     return all(hasattr(value, name) for name in ("scores", "methods", "metrics", "rows"))
-
-
-def is_agreement(value: Any) -> bool:
-    """Whether `value` holds the places that two explanations mark."""
-    return all(hasattr(value, name) for name in ("scores", "first", "second", "threshold"))
-
-
-def is_score_board(value: Any) -> bool:
-    """Whether `value` holds runs with a score each."""
-    return all(hasattr(value, name) for name in ("rows", "threshold", "quantile")) and not hasattr(value, "scores")
 
 
 def measured(result: Any) -> list[tuple[str, Any]]:
