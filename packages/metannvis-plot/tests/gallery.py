@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -130,5 +129,4 @@ def draw(name: str, kind: str, **options: Any) -> Figure:
     return plot(result, kind=kind, **options)
 
 
-Gallery = dict[tuple[str, str], Callable[[], Figure]]
 ROWS = [(name, kind) for name, kinds in SHOWN.items() for kind in kinds]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.input_files import InputSet
+from metannvis_cli.input_files import InputSet, input_sets
 from metannvis_cli.options.baseline import baseline_of
+from metannvis_cli.options.inputs import InputOptions
 from metannvis_cli.options.model import ModelOptions
 from metannvis_cli.options.outputs import OutputOptions
 from metannvis_cli.progress import Console
@@ -23,7 +24,7 @@ from metannvis_cli.tables import echo_json
 if TYPE_CHECKING:
     from metannvis_cli.models import Given, Opened
 
-__all__ = ["Call", "explain_all"]
+__all__ = ["Call", "checked_sets", "explain_all"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ class Call:
     output: OutputOptions
     kinds: Sequence[str]
     more: Callable[[Opened, InputSet, Request], Mapping[str, Any]] = lambda opened, inputs, request: {}
+
+
+def checked_sets(inputs: InputOptions, output: OutputOptions, console: Console) -> list[InputSet]:
+    """The inputs of a call, whose files are there; each by itself if there are folders to write to.
+
+    Raises
+    ------
+    click.BadParameter
+        There is no file of a name.
+    """
+    from metannvis_cli.inputs import check_files
+    from metannvis_cli.outputs import is_folder
+
+    sets = input_sets(inputs, console, apart=any(map(is_folder, output.paths)))
+    for one in sets:
+        check_files(one.options)
+    return sets
 
 
 def explain_all(call: Call, console: Console, *, as_json: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Names",
     "check_endings",
     "check_look",
+    "check_output",
     "check_paths",
     "in_folders",
     "is_folder",
@@ -99,6 +100,18 @@ def check_paths(output: OutputOptions, kinds: Sequence[str]) -> None:
         if not path.parent.is_dir() and path.parent not in output.folders:
             raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist", param_hint="--output")
         refuse_unwritable(path if path.parent.is_dir() else path.parent, overwrite=output.overwrite)
+
+
+def check_output(output: OutputOptions, kinds: Sequence[str]) -> None:
+    """Refuse, before anything is read, endings that are not known, and a look that no figure could have.
+
+    Raises
+    ------
+    click.BadParameter
+        There is one.
+    """
+    check_endings(output, kinds)
+    check_look(in_folders(output, "all"))
 
 
 def check_endings(output: OutputOptions, kinds: Sequence[str]) -> None:

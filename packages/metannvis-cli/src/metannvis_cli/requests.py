@@ -11,6 +11,7 @@ import click
 
 from metannvis_cli.option_words import WORDS
 from metannvis_cli.options.method import folded, scoped_options
+from metannvis_cli.options.run import RunOptions
 
 __all__ = ["Aim", "Request", "one_a_sample", "requests"]
 
@@ -72,11 +73,8 @@ def one_a_sample(aims: Sequence[Aim]) -> list[Aim]:
 
 
 def requests(
-    methods: Sequence[str],
-    toolsets: Sequence[str],
-    layers: Sequence[str],
+    run: RunOptions,
     aims: Sequence[Aim],
-    options: Sequence[str],
     words: Mapping[str, Any],
     check: Callable[..., None],
     note: Callable[[str], None],
@@ -86,7 +84,7 @@ def requests(
 
     Parameters
     ----------
-    methods, toolsets, layers, aims, options
+    run, aims
         As they were typed; none of a kind leaves it to the method. A toolset may lack some of the methods, which is told.
     words
         For every request; what only some of several methods have is left out of the others, which is told.
@@ -104,25 +102,25 @@ def requests(
     MetannvisError
         A method is in no toolset that was asked for, or a request cannot be made.
     """
-    for hint, names in (("--method", methods), ("--toolset", toolsets), ("--layer", layers)):
+    for hint, names in (("--method", run.methods), ("--toolset", run.toolsets), ("--layer", run.layers)):
         _refuse_twins(hint, names)
-    everyone, own = scoped_options(options, methods, toolsets)
+    everyone, own = scoped_options(run.options, run.methods, run.toolsets)
     everyone |= {name: value for name, value in (typed or {}).items() if value is not None}
     found: list[Request] = []
     keys: set[tuple[Any, ...]] = set()
     left_out: dict[str, list[str]] = {}
     refusals: dict[str, Exception] = {}
     used: set[str] = set()
-    for method, toolset in _rows(methods, toolsets, note):
+    for method, toolset in _rows(run.methods, run.toolsets, note):
         set_options = {**everyone, **own.get(folded(toolset or ""), {}), **own.get(folded(method), {})}
-        for layer, aim in itertools.product(layers or (None,), aims or (Aim("", None),)):
+        for layer, aim in itertools.product(run.layers or (None,), aims or (Aim("", None),)):
             given: Mapping[str, Any] = {**words, "layer": layer, "target": aim.target, "options": set_options}
             given, dropped, refusal = _fitting(
                 method,
                 toolset,
                 {**words, "layer": layer, "target": aim.target, "options": set_options},
                 check,
-                may_drop=len(methods) > 1,
+                may_drop=len(run.methods) > 1,
             )
             for name in dropped:
                 left_out.setdefault(name, []).append(method)

@@ -52,6 +52,17 @@ def test_similarities_of_small_maps_and_volumes(name: str) -> None:
         similarity(name, maps(0, (9,)), maps(1, (9,)))
 
 
+@pytest.mark.parametrize("sizes", [(7, 8), (6, 9, 7), (11, 30), (12, 12, 13)])
+def test_structural_similarity_of_any_window_is_that_of_scikit_image(sizes: tuple[int, ...]) -> None:
+    a, b = maps(0, sizes), maps(1, sizes)
+    radius = min(5, (min(sizes) - 1) // 2)
+    words = {"data_range": 1.0, "gaussian_weights": True, "use_sample_covariance": False}
+    for k, found in enumerate(similarity("ssim", a, b)):
+        one, other = ((x[k] - x[k].min()) / (x[k].max() - x[k].min()) for x in (a, b))
+        sigma = 1.5 if radius == 5 else radius / 3.5
+        assert found == pytest.approx(structural_similarity(one, other, sigma=sigma, **words), abs=1e-12)
+
+
 def test_constant_maps() -> None:
     flat, other = np.zeros((1, 9, 9)), maps(0, (9, 9))[:1]
     assert similarity("spearman", flat, other) == [0]

@@ -84,10 +84,6 @@ def test_composites_are_zennits_on_a_residual_network(name: str, source: str) ->
     assert relative(of_words(source, composite=word), expected) <= 1e-9
 
 
-#: Names of layers of the network in each framework.
-STEM = {"torch": "stem", "tensorflow": "stem", "onnx": ("Conv", 0)}
-
-
 @pytest.mark.parametrize("source", ["torch", "tensorflow", "onnx"])
 def test_rules_of_layers_and_of_kinds(source: str) -> None:
     from ...matrix.networks import Layer

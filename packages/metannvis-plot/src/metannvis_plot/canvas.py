@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from metannvis_translate.errors import InvalidArgumentError
 from metannvis_translate.writing import write_bytes
 
-from metannvis_plot.captions import wrap
+from metannvis_plot.captions import plain, wrap
 from metannvis_plot.color import note_ink
 from metannvis_plot.fonts import CHARACTER, fall_back
 
@@ -179,8 +179,22 @@ def foot_height(text: str, width: float) -> float:
     return (foot(text, width).count("\n") + 1) * NOTE_SIZE * 1.4 / 72 + 0.12 if text else 0.0
 
 
-def finish(figure: Figure, path: Path | None) -> Figure:
-    """Write the figure if a path is given, and return it, its characters from fonts that have them."""
+def finish(figure: Figure, path: Path | None, *, title: str | None = None, note: str = "") -> Figure:
+    """Write the figure if a path is given, and return it, its characters from fonts that have them.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path, optional
+    title : str, optional
+        Stands above the whole figure, on one line.
+    note : str
+        Stands below the whole figure.
+    """
+    if title:
+        heading(figure, plain(title))
+    if note:
+        footing(figure, note)
     fall_back(figure)
     if path is not None:
         # drawn in memory first: only what is whole goes to the disk

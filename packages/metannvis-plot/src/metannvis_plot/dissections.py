@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
-from metannvis_plot.canvas import NOTE_SIZE, check_path, finish, footing, heading, new_figure
+from metannvis_plot.canvas import NOTE_SIZE, check_path, finish, new_figure
 from metannvis_plot.captions import number, plain
+from metannvis_plot.charts import entitle, legend, name_rows, tidy, whole_numbers
 from metannvis_plot.color import LINES
 
 __all__ = ["dissection", "dissection_comparison", "dissection_units"]
@@ -80,26 +80,19 @@ def dissection(
         )
         units = int(np.sum(np.asarray(result.layer) == list(result.layers).index(name)))
         more = f", {len(shown)} of {len(found)} concepts" if len(shown) < len(found) else ""
-        lines = f"{plain(name)}: {sum(found.values())} of {units} units{more}"
-        place.set_title(lines, loc="left", fontsize=NOTE_SIZE + 1, parse_math=False)
+        entitle(place, f"{plain(name)}: {sum(found.values())} of {units} units{more}")
     if len(categories) > 1:
         handles = [Patch(color=color[name], label=plain(name)) for name in categories]
-        places[0].legend(handles=handles, fontsize=NOTE_SIZE, frameon=False, loc="lower right")
+        legend(places[0], handles=handles, loc="lower right")
     places[-1].set_xlabel("units", fontsize=NOTE_SIZE)
-    if title:
-        heading(figure, title)
-    footing(figure, _how(result))
-    return finish(figure, target)
+    return finish(figure, target, title=title, note=_how(result))
 
 
 def _counted(ax: Axes, names: Sequence[str], counts: Sequence[int], colors: Sequence[str]) -> None:
-    places = np.arange(len(names))
-    ax.barh(places, counts, color=list(colors), height=0.75)
-    ax.set_yticks(places, list(names))
-    ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.tick_params(labelsize=NOTE_SIZE, length=2)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.barh(np.arange(len(names)), counts, color=list(colors), height=0.75)
+    name_rows(ax, names)
+    whole_numbers(ax)
+    tidy(ax)
     if not names:
         ax.text(0.5, 0.5, "no unit detects a concept", transform=ax.transAxes, ha="center", fontsize=NOTE_SIZE)
 
@@ -164,13 +157,8 @@ def dissection_units(
             panels.draw_image(ax, np.asarray(picture, float) / 255 * np.where(on, 1.0, DIM)[..., np.newaxis])
             if on.any() and not on.all():
                 ax.contour(on.astype(float), [0.5], colors=[LINES[1]], linewidths=1.0)
-    if title:
-        heading(figure, title)
-    footing(
-        figure,
-        f"{_how(result)}; the images with the largest activation, outlined where it is above its threshold{more}",
-    )
-    return finish(figure, target)
+    note = f"{_how(result)}; the images with the largest activation, outlined where it is above its threshold{more}"
+    return finish(figure, target, title=title, note=note)
 
 
 def _chosen(
@@ -227,18 +215,13 @@ def dissection_comparison(
     places = np.arange(len(names))
     for k, which in enumerate(result.names):
         ax.barh(places + (k - 0.5) * 0.4, counts[:, k], 0.38, color=LINES[k], label=plain(which))
-    ax.set_yticks(places, names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    name_rows(ax, names)
+    whole_numbers(ax)
     ax.set_xlabel("units", fontsize=NOTE_SIZE)
-    ax.tick_params(labelsize=NOTE_SIZE, length=2)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=NOTE_SIZE, frameon=False, loc="lower right")
-    if title:
-        heading(figure, title)
+    tidy(ax)
+    legend(ax, loc="lower right")
     more = f"; {len(names)} of {len(result.concepts)} concepts" if len(names) < len(result.concepts) else ""
-    footing(figure, f"{result}{more}")
-    return finish(figure, target)
+    return finish(figure, target, title=title, note=f"{result}{more}")
 
 
 def _measure(result: Any) -> str:

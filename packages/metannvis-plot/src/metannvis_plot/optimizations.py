@@ -22,11 +22,11 @@ from metannvis_plot.canvas import (
     check_path,
     finish,
     foot_height,
-    footing,
     lay_out,
     text_heights,
 )
 from metannvis_plot.captions import how_text, layer_text, number, plain, target_text, wrap
+from metannvis_plot.charts import legend
 from metannvis_plot.color import LINES, note_ink
 from metannvis_plot.panel_grid import picture_height
 
@@ -123,9 +123,7 @@ def optimization(
         line[0].set_ylabel(row.name, fontsize=NOTE_SIZE, color=note_ink(), parse_math=False)
     if curves:
         _draw_losses(figure, found, names, chosen, foot_height(below, width))
-    if below:
-        footing(figure, below)
-    return finish(figure, file)
+    return finish(figure, file, note=below)
 
 
 def _axes(result: Any) -> str:
@@ -185,9 +183,7 @@ def _draw_losses(
     ax.set_ylabel("loss", fontsize=NOTE_SIZE, color=note_ink())
     ax.tick_params(labelsize=NOTE_SIZE)
     if 1 < len(lines) <= MAX_IMAGES:
-        legend = ax.legend(fontsize=NOTE_SIZE - 1, frameon=False, ncols=min(5, len(lines)), loc="upper right")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        legend(ax, size=NOTE_SIZE - 1, ncols=min(5, len(lines)), loc="upper right")
 
 
 def _mean(losses: Array) -> Array:

@@ -251,6 +251,11 @@ class Asked:
         """The map of a sample, shape (H, W), and what was done to get it, in words."""
         return plane(subject.values, index, self.reduce, self.depth, self.sign)
 
+    def maps(self, cells: Sequence[Cell]) -> tuple[list[tuple[Array, list[str]]], list[Scale]]:
+        """The map of each sample with what was done to get it, and its own colour scale."""
+        maps = [self.plane(subject, index) for subject, index in cells]
+        return maps, [self.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
+
     def scale(self, subject: Subject, *values: Array) -> Scale:
         """The colour scale that values of a subject share."""
         return scale(list(values), cmap=self.cmap, clip=self.clip, limits=self.limits, ends=ends_of(subject.result))

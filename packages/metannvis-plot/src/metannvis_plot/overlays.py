@@ -81,8 +81,7 @@ def overlay(values: Any, image: Any = None, **options: Unpack[OverlayOptions]) -
     target, found = asked.file, asked.subjects(values, image)
     cells, more = asked.cells(found)
     beneath = [image_beneath(subject, index, asked) for subject, index in cells]
-    maps = [asked.plane(subject, index) for subject, index in cells]
-    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
+    maps, scales = asked.maps(cells)
     text = [
         (
             caption(*cell, asked.title),
@@ -122,8 +121,7 @@ def overview(values: Any, image: Any = None, **options: Unpack[OverviewOptions])
     target, found = asked.file, asked.subjects(values, image)
     cells, more = asked.cells(found)
     beneath = [image_beneath(subject, index, asked) for subject, index in cells]
-    maps = [asked.plane(subject, index) for subject, index in cells]
-    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
+    maps, scales = asked.maps(cells)
     text: list[tuple[list[str], list[str]]] = []
     for (subject, index), base, (drawn, notes), colors in zip(cells, beneath, maps, scales, strict=True):
         over = _notes_over(base, drawn, [], colors, asked)[1 if drawn.shape == base[0].shape[:2] else 0 :]

@@ -74,8 +74,7 @@ def heatmap(values: Any, **options: Unpack[HeatmapOptions]) -> Figure:
     asked = Asked.of(options)
     target, found = asked.file, asked.subjects(values)
     cells, more = asked.cells(found)
-    maps = [asked.plane(subject, index) for subject, index in cells]
-    scales = [asked.scale(subject, drawn) for (subject, _), (drawn, _) in zip(cells, maps, strict=True)]
+    maps, scales = asked.maps(cells)
     text = [
         (caption(subject, index, asked.title), [*notes_of(drawn, notes, colors), *how_beside(subject, asked.ax)])
         for (subject, index), (drawn, notes), colors in zip(cells, maps, scales, strict=True)

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot.arrays import Array
-from metannvis_plot.canvas import NOTE_SIZE, TITLE_SIZE, check_path, finish, footing, heading, new_figure
+from metannvis_plot.canvas import NOTE_SIZE, check_path, finish, new_figure
 from metannvis_plot.captions import number, plain, wrap
+from metannvis_plot.charts import entitle, legend, name_rows
 from metannvis_plot.color import LINES, ink, note_ink
 
-__all__ = ["agreement", "evaluation", "is_agreement", "is_evaluation", "is_score_board", "measured", "score_board"]
+__all__ = ["agreement", "evaluation", "is_evaluation", "measured", "score_board"]
 
 #: Inches of a panel, of a bar, and of what stands above and below the bars.
 PANEL, BAR, AROUND = 3.4, 0.26, 0.75
@@ -34,16 +35,6 @@ FIRST, SECOND, BOTH = (
 def is_evaluation(value: Any) -> bool:
     """Whether `value` holds scores of methods by metrics."""
     return all(hasattr(value, name) for name in ("scores", "methods", "metrics", "rows"))
-
-
-def is_agreement(value: Any) -> bool:
-    """Whether `value` holds the places that two explanations mark."""
-    return all(hasattr(value, name) for name in ("scores", "first", "second", "threshold"))
-
-
-def is_score_board(value: Any) -> bool:
-    """Whether `value` holds runs with a score each."""
-    return all(hasattr(value, name) for name in ("rows", "threshold", "quantile")) and not hasattr(value, "scores")
 
 
 def measured(result: Any) -> list[tuple[str, Any]]:
@@ -104,15 +95,12 @@ def evaluation(
         k = result.metrics.index(metric)
         ax = figure.add_subplot(grid[place // columns, place % columns])
         _bars(ax, names, result.scores[:, k][:, samples], shown=place % columns == 0)
-        _name(ax, plain(metric), BETTER[result.rows[k]["direction"]])
+        entitle(ax, plain(metric), BETTER[result.rows[k]["direction"]])
     for place, metric in enumerate(along):
         ax = figure.add_subplot(grid[rows + place // columns, place % columns])
-        _curves(ax, result, metric, samples, legend=place == 0)
-        _name(ax, plain(metric), "mean of the curves")
-    if title is not None:
-        heading(figure, plain(title))
-    footing(figure, _said(result, samples))
-    return finish(figure, target)
+        _curves(ax, result, metric, samples, with_legend=place == 0)
+        entitle(ax, plain(metric), "mean of the curves")
+    return finish(figure, target, title=title, note=_said(result, samples))
 
 
 def agreement(
@@ -167,19 +155,17 @@ def agreement(
     ticks = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), 10)).astype(int))
     ax.set_xticks(ticks, [str(chosen[k]) for k in ticks])
     ax.tick_params(labelsize=NOTE_SIZE)
-    _name(ax, f"IoU, mean {result.mean:.3f}", "dashed: the mean")
+    entitle(ax, f"IoU, mean {result.mean:.3f}", "dashed: the mean")
     for place, (word, which) in enumerate(shown if pictures else ()):
         panel = figure.add_subplot(grid[0, 1 + place])
         panel.imshow(_marked(result, which), interpolation="nearest")
         panel.set_xticks([])
         panel.set_yticks([])
-        _name(panel, f"{word} sample {which}".strip(), f"IoU {result.scores[which]:.3f}")
-    if title is not None:
-        heading(figure, plain(title))
+        entitle(panel, f"{word} sample {which}".strip(), f"IoU {result.scores[which]:.3f}")
     how = f"{result.threshold} {result.quantile:g}" if result.threshold == "quantile" else result.threshold
     told = f"places above the {how}; blue: {names[0]} alone, orange: {names[1]} alone, green: both"
-    footing(figure, told if pictures else f"places above the {how}, {names[0]} and {names[1]}")
-    return finish(figure, target)
+    note = told if pictures else f"places above the {how}, {names[0]} and {names[1]}"
+    return finish(figure, target, title=title, note=note)
 
 
 def score_board(result: Any, *, title: str | None = None, sample: Any = None, path: str | Path | None = None) -> Figure:
@@ -216,12 +202,9 @@ def score_board(result: Any, *, title: str | None = None, sample: Any = None, pa
     ax.set_xlim(0, 1)
     ax.invert_yaxis()
     ax.tick_params(labelsize=NOTE_SIZE)
-    _name(ax, "mean IoU with the target · seconds a sample", "")
-    if title is not None:
-        heading(figure, plain(title))
-    if len(result.rows) > len(rows):
-        footing(figure, f"the first {len(rows)} of {len(result.rows)} runs")
-    return finish(figure, target)
+    entitle(ax, "mean IoU with the target · seconds a sample", "")
+    note = f"the first {len(rows)} of {len(result.rows)} runs" if len(result.rows) > len(rows) else ""
+    return finish(figure, target, title=title, note=note)
 
 
 def _bars(ax: Axes, names: Sequence[str], scores: Array, *, shown: bool) -> None:
@@ -236,14 +219,13 @@ def _bars(ax: Axes, names: Sequence[str], scores: Array, *, shown: bool) -> None
             ax.plot(row, np.full(row.size, place), "|", color=LINES[0], markersize=6, alpha=0.7)
         if not row.size:
             ax.text(0.02, place, "no score", va="center", fontsize=NOTE_SIZE, transform=ax.get_yaxis_transform())
-    ax.set_yticks(at, names if shown else [""] * len(names))
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    name_rows(ax, names if shown else [""] * len(names))
     ax.axvline(0, color=ink(), linewidth=0.8)
     ax.tick_params(labelsize=NOTE_SIZE)
     ax.locator_params(axis="x", nbins=4)
 
 
-def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, legend: bool) -> None:
+def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, with_legend: bool) -> None:
     for place, method in enumerate(result.methods):
         curve = result.curves.get((method, metric))
         if curve is None:
@@ -257,8 +239,8 @@ def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, legend: bool)
         )
     ax.tick_params(labelsize=NOTE_SIZE)
     ax.margins(x=0.01)
-    if legend:
-        ax.legend(fontsize=NOTE_SIZE - 1, frameon=False)
+    if with_legend:
+        legend(ax, size=NOTE_SIZE - 1)
 
 
 def _drawable(result: Any, metric: str) -> bool:
@@ -283,14 +265,6 @@ def _marked(result: Any, sample: int) -> Array:
     for where, color in ((first & ~second, FIRST), (second & ~first, SECOND), (first & second, BOTH)):
         shown[where] = 0.35 * shown[where] + 0.65 * color
     return shown
-
-
-def _name(ax: Axes, title: str, note: str) -> None:
-    ax.set_title(title, fontsize=TITLE_SIZE, loc="left", parse_math=False, pad=14 if note else 6)
-    if note:
-        ax.text(
-            0, 1.01, note, fontsize=NOTE_SIZE, color=note_ink(), transform=ax.transAxes, va="bottom", parse_math=False
-        )
 
 
 def _chosen(metrics: Sequence[str] | None, known: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from metannvis_plot import panels
 from metannvis_plot.arrays import Array, one, part_of, reduce_to
 from metannvis_plot.canvas import NOTE_SIZE, finish, footing, inches, new_figure, root
 from metannvis_plot.captions import caption, number, plain
+from metannvis_plot.charts import legend, name_rows, tidy
 from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, ZERO, ink, note_ink
 from metannvis_plot.fonts import inches_of
 from metannvis_plot.options import Asked, CurveOptions, RowsOptions, spelled_out
@@ -173,12 +174,10 @@ def tokens(values: Any, *, names: Sequence[str] | None = None, **options: Unpack
 
 def draw_features(ax: Axes, row: Array, labels: Sequence[str]) -> None:
     """Horizontal bars, the first at the top."""
-    at = np.arange(len(row))
-    ax.barh(at, row, color=_signs(row), height=0.75)
-    ax.set_yticks(at, list(labels), parse_math=False)
-    ax.set_ylim(len(row) - 0.4, -0.6)
+    ax.barh(np.arange(len(row)), row, color=_signs(row), height=0.75)
+    name_rows(ax, labels)
     ax.axvline(0, color=note_ink(), linewidth=0.8)
-    _tidy(ax)
+    tidy(ax)
 
 
 def draw_signal(ax: Axes, row: Array) -> None:
@@ -189,7 +188,7 @@ def draw_signal(ax: Axes, row: Array) -> None:
         ax.fill_between(at, 0, row, where=side, interpolate=True, color=color, alpha=0.5, linewidth=0)
     _positions(ax, len(row))
     zero_line(ax)
-    _tidy(ax)
+    tidy(ax)
 
 
 def draw_tokens(ax: Axes, row: Array, labels: Sequence[str], *, upright: bool) -> None:
@@ -199,7 +198,7 @@ def draw_tokens(ax: Axes, row: Array, labels: Sequence[str], *, upright: bool) -
     shown = np.arange(0, len(row), max(1, int(np.ceil(len(row) / room))))
     ax.set_xlim(-0.6, len(row) - 0.4)
     zero_line(ax)
-    _tidy(ax)
+    tidy(ax)
     ax.set_xticks(shown, [labels[int(k)] for k in shown], rotation=90 if upright else 0, parse_math=False)
 
 
@@ -228,14 +227,14 @@ def draw_lines(ax: Axes, signal: Array, positions: int) -> list[str]:
         line = STROKES[k % len(STROKES)]  # told apart without colours
         ax.plot(at, channel, linewidth=1, color=color, linestyle=line, marker=_point(channel), label=f"channel {k}")
     _positions(ax, positions)
-    _tidy(ax)
+    tidy(ax)
     return [f"first {len(LINES)} of {len(signal)} channels"] if len(signal) > len(LINES) else []
 
 
 def _draw_input(ax: Axes, signal: Array, positions: int) -> None:
     notes = draw_lines(ax, signal, positions)
     if len(signal) > 1:
-        ax.legend(fontsize=NOTE_SIZE, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+        legend(ax, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     panels.describe(ax, ["input"], notes)
 
 
@@ -293,9 +292,3 @@ def _stack(count: int, height: float, ax: Axes | None, more: str, width: float =
 
 def _signs(row: Array) -> list[str]:
     return [POSITIVE if value >= 0 else NEGATIVE for value in row]
-
-
-def _tidy(ax: Axes) -> None:
-    ax.tick_params(labelsize=NOTE_SIZE, length=2)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(False)

@@ -15,7 +15,7 @@ from metannvis_translate.errors import InvalidArgumentError
 
 from metannvis_plot import panels
 from metannvis_plot.arrays import Array
-from metannvis_plot.canvas import finish, foot_height, footing, lay_out
+from metannvis_plot.canvas import finish, foot_height, lay_out
 from metannvis_plot.captions import caption, plain
 from metannvis_plot.color import Scale
 from metannvis_plot.fonts import inches_of
@@ -85,9 +85,7 @@ def text(
         if asked.colorbar:
             panels.colorbar(place, colors)
         panels.describe(place, above, notes, WIDTH)
-    if below:
-        footing(figure, below)
-    return finish(figure, target)
+    return finish(figure, target, note=below)
 
 
 def words_of(names: Sequence[str] | None, count: int) -> list[Word]:

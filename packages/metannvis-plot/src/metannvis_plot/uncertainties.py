@@ -15,6 +15,7 @@ from metannvis_translate.errors import InvalidArgumentError
 from metannvis_plot import panels
 from metannvis_plot.canvas import NOTE_SIZE, check_path, finish, footing, new_figure, panel, root
 from metannvis_plot.captions import number, plain
+from metannvis_plot.charts import entitle, legend, name_rows, tidy
 from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, note_ink
 from metannvis_plot.result_grids import grid
 
@@ -108,13 +109,11 @@ def _bars(ax: Axes, means: Any, deviations: Any, names: Sequence[str], probabili
     places = np.arange(len(means))
     ax.barh(places, means, color=LINES[0] if probabilities else colors, height=0.7)
     ax.errorbar(means, places, xerr=deviations, fmt="none", ecolor=note_ink(), elinewidth=1.2, capsize=2)
-    ax.set_yticks(places, names)
-    ax.set_ylim(len(means) - 0.4, -0.6)
+    name_rows(ax, names)
     if probabilities:
         ax.set_xlim(0, 1)
     ax.set_xlabel("mean probability ± deviation" if probabilities else "mean ± deviation", fontsize=NOTE_SIZE)
-    ax.tick_params(labelsize=NOTE_SIZE, length=2)
-    ax.spines[["top", "right"]].set_visible(False)
+    tidy(ax)
 
 
 def _known_of(prediction: Any, index: int) -> list[str]:
@@ -241,11 +240,6 @@ def reliability(
     place.set_xlabel("confidence", fontsize=NOTE_SIZE)
     place.set_ylabel("accuracy", fontsize=NOTE_SIZE)
     place.tick_params(labelsize=NOTE_SIZE, length=2)
-    place.legend(loc="upper left", fontsize=NOTE_SIZE, frameon=False)
-    place.set_title(
-        "\n".join(text for text in (title, f"expected calibration error {calibration.error:.3g}") if text),
-        loc="left",
-        fontsize=NOTE_SIZE + 1,
-        parse_math=False,
-    )
+    legend(place, loc="upper left")
+    entitle(place, "\n".join(text for text in (title, f"expected calibration error {calibration.error:.3g}") if text))
     return finish(figure, target)

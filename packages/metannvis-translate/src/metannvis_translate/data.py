@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,59 +63,88 @@ def convert(
     """
     if role not in ROLES:
         raise InvalidArgumentError(f"unknown role {role!r}; there are: {', '.join(ROLES)}")
-    giver = get_framework(translation.source_framework if forward else translation.target_framework)
-    taker = get_framework(translation.target_framework if forward else translation.source_framework)
-    return _walk(translation, value, role, index, layer, forward, giver, taker)
+    return _walk(_Way(translation, role, layer, forward), value, index)
 
 
-def _walk(
-    translation: Translation,
-    value: Any,
-    role: str,
-    index: int,
-    layer: Any,
-    forward: bool,
-    giver: Framework,
-    taker: Framework,
-    named: bool = False,  # the index is that of an input that a key above names
-) -> Any:
-    again = (role, index, layer, forward, giver, taker)
-    if role == "output" and not _is_array(value, giver, taker) and _holds(value, giver, taker):
-        return _outputs(translation, value, forward, giver, taker)
+@dataclass(frozen=True)
+class _Way:
+    """From which side of a translation to which values of a role go."""
+
+    translation: Translation
+    role: str
+    layer: Any
+    forward: bool
+
+    @cached_property
+    def giver(self) -> Framework:
+        """The framework that the values are of."""
+        return get_framework(self.translation.source_framework if self.forward else self.translation.target_framework)
+
+    @cached_property
+    def taker(self) -> Framework:
+        """The framework that they become of."""
+        return get_framework(self.translation.target_framework if self.forward else self.translation.source_framework)
+
+    def is_array(self, value: Any) -> bool:
+        """Whether it is an array of NumPy or of either side."""
+        return isinstance(value, np.ndarray) or self.giver.is_array(value) or self.taker.is_array(value)
+
+    def holds_array(self, value: Any) -> bool:
+        """Whether it is an array, or a container of one at any depth."""
+        if isinstance(value, Mapping):
+            return any(map(self.holds_array, value.values()))
+        if isinstance(value, (tuple, list)):
+            return any(map(self.holds_array, value))
+        return self.is_array(value)
+
+    def permutation(self, of: str, index: int) -> Order:
+        """How the axes lie on the side that the values come from."""
+        if of == "layer":
+            if self.layer is None:
+                raise MissingArgumentError("give layer=, the source layer whose value this is")
+            row = self.translation.layers.to_target(self.layer)
+            if row.permutation is None:
+                raise InvalidArgumentError(f"layer {row.source.name!r} lies in a way that no permutation describes")
+            found = row.permutation
+        else:
+            ports = self.translation.inputs if of == "inputs" else self.translation.outputs
+            if not -len(ports) <= index < len(ports):
+                raise InvalidArgumentError(f"there is no {of.removesuffix('s')} {index}; the model has {len(ports)}")
+            found = ports[index].permutation
+        return found if self.forward else layout.inverse(found)
+
+
+def _walk(way: _Way, value: Any, index: int, *, named: bool = False) -> Any:
+    """Convert what is under an index, which is that of an input that a key above names if it is ``named``."""
+    translation, role = way.translation, way.role
+    if role == "output" and not way.is_array(value) and way.holds_array(value):
+        return _outputs(way, value)
     if isinstance(value, Mapping):
         ports = {port.name: k for k, port in enumerate(translation.inputs)}
-        return {
-            key: _walk(translation, item, role, ports.get(key, index), layer, forward, giver, taker, key in ports)
-            for key, item in value.items()
-        }
+        return {key: _walk(way, item, ports.get(key, index), named=key in ports) for key, item in value.items()}
     if role in AXES:
-        return _axes_value(translation, value, *again)
-    if isinstance(value, (tuple, list)) and any(_holds(item, giver, taker) for item in value):
+        return _axes_value(way, value, index)
+    if isinstance(value, (tuple, list)) and any(map(way.holds_array, value)):
         # of one input, or inside the entry of one, a list holds several values of it
         alone = named or ARRAYS[role] == "layer" or len(translation.inputs) == 1
         made = getattr(type(value), "_make", type(value))
-        return made(
-            [
-                _walk(translation, item, role, index if alone else k, layer, forward, giver, taker, named)
-                for k, item in enumerate(value)
-            ]
-        )
-    if not _is_array(value, giver, taker):
+        return made([_walk(way, item, index if alone else k, named=named) for k, item in enumerate(value)])
+    if not way.is_array(value):
         _refuse_unplaced(value, role)
         return value
-    if taker.is_array(value):
+    if way.taker.is_array(value):
         return value
-    array = giver.to_numpy(value) if giver.is_array(value) else np.asarray(value)
+    array = way.giver.to_numpy(value) if way.giver.is_array(value) else np.asarray(value)
     if array.ndim == 0:
-        return taker.from_numpy(array)
-    if forward and ARRAYS[role] == "inputs" and array.dtype == np.float16:
+        return way.taker.from_numpy(array)
+    if way.forward and ARRAYS[role] == "inputs" and array.dtype == np.float16:
         array = array.astype(_float_of(translation, index))
-    permutation = _permutation(translation, ARRAYS[role], index, layer)
+    permutation = way.permutation(ARRAYS[role], index)
     if array.ndim != len(permutation):
         raise InvalidArgumentError(
             f"a value for the role {role!r} has {array.ndim} axes {array.shape}, but {len(permutation)} are expected"
         )
-    return taker.from_numpy(array.transpose(permutation if forward else layout.inverse(permutation)))
+    return way.taker.from_numpy(array.transpose(permutation))
 
 
 def _float_of(translation: Translation, index: int) -> str:
@@ -122,36 +153,23 @@ def _float_of(translation: Translation, index: int) -> str:
     return dtype if dtype.startswith("float") else "float16"
 
 
-def _outputs(translation: Translation, value: Any, forward: bool, giver: Framework, taker: Framework) -> Any:
+def _outputs(way: _Way, value: Any) -> Any:
     """Outputs in a structure: a port is found by its keys if it is named after them, else by counting."""
-    named = {port.name: k for k, port in enumerate(translation.outputs)}
+    named = {port.name: k for k, port in enumerate(way.translation.outputs)}
     places = itertools.count()
 
     def walk(item: Any, path: str) -> Any:
         if isinstance(item, Mapping):
             return {key: walk(entry, f"{path}.{key}" if path else str(key)) for key, entry in item.items()}
-        if isinstance(item, (tuple, list)) and _holds(item, giver, taker):
+        if isinstance(item, (tuple, list)) and way.holds_array(item):
             made = getattr(type(item), "_make", type(item))
             return made([walk(entry, f"{path}.{k}" if path else str(k)) for k, entry in enumerate(item)])
-        if not _is_array(item, giver, taker):
+        if not way.is_array(item):
             return item
-        place = 0 if len(translation.outputs) == 1 else next(places)
-        return _walk(translation, item, "output", named.get(path, place), None, forward, giver, taker)
+        place = 0 if len(way.translation.outputs) == 1 else next(places)
+        return _walk(way, item, named.get(path, place))
 
     return walk(value, "")
-
-
-def _is_array(value: Any, giver: Framework, taker: Framework) -> bool:
-    return isinstance(value, np.ndarray) or giver.is_array(value) or taker.is_array(value)
-
-
-def _holds(value: Any, giver: Framework, taker: Framework) -> bool:
-    """Whether it is an array, or a container of one at any depth."""
-    if isinstance(value, Mapping):
-        return any(_holds(item, giver, taker) for item in value.values())
-    if isinstance(value, (tuple, list)):
-        return any(_holds(item, giver, taker) for item in value)
-    return _is_array(value, giver, taker)
 
 
 def _refuse_unplaced(value: Any, role: str) -> None:
@@ -165,33 +183,20 @@ def _refuse_unplaced(value: Any, role: str) -> None:
         )
 
 
-def _axes_value(
-    translation: Translation,
-    value: Any,
-    role: str,
-    index: int,
-    layer: Any,
-    forward: bool,
-    giver: Framework,
-    taker: Framework,
-) -> Any:
+def _axes_value(way: _Way, value: Any, index: int) -> Any:
     """One entry an axis, the batch left out: ``(3, 4, 4)``; or a list of such, one a sample or an input."""
-    if _is_array(value, giver, taker):
+    role = way.role
+    if way.is_array(value):
         # class indices, one a sample: no layout
-        return giver.to_numpy(value) if giver.is_array(value) else value
+        return way.giver.to_numpy(value) if way.giver.is_array(value) else value
     if not isinstance(value, (tuple, list)):
         return value
     if any(isinstance(item, (tuple, list)) for item in value):
         by_input = AXES[role] == "inputs"
-        return type(value)(
-            _axes_value(translation, item, role, k if by_input else index, layer, forward, giver, taker)
-            for k, item in enumerate(value)
-        )
+        return type(value)(_axes_value(way, item, k if by_input else index) for k, item in enumerate(value))
     if isinstance(value, list) and role == "target":
         return value  # one class a sample
-    permutation = _permutation(translation, AXES[role], index, layer)
-    if not forward:
-        permutation = layout.inverse(permutation)
+    permutation = way.permutation(AXES[role], index)
     if len(value) != len(permutation) - 1:
         if len(value) == 1:
             return value
@@ -201,20 +206,6 @@ def _axes_value(
     if permutation[0] != 0:
         raise InvalidArgumentError(f"{role} cannot be translated: the batch is not the first axis")
     return type(value)(value[axis - 1] for axis in permutation[1:])
-
-
-def _permutation(translation: Translation, of: str, index: int, layer: Any) -> Order:
-    if of == "layer":
-        if layer is None:
-            raise MissingArgumentError("give layer=, the source layer whose value this is")
-        row = translation.layers.to_target(layer)
-        if row.permutation is None:
-            raise InvalidArgumentError(f"layer {row.source.name!r} lies in a way that no permutation describes")
-        return row.permutation
-    ports = translation.inputs if of == "inputs" else translation.outputs
-    if not -len(ports) <= index < len(ports):
-        raise InvalidArgumentError(f"there is no {of.removesuffix('s')} {index}; the model has {len(ports)}")
-    return ports[index].permutation
 
 
 def to_arrays(values: Any, framework: Framework) -> list[np.ndarray[Any, Any]] | dict[str, np.ndarray[Any, Any]]:

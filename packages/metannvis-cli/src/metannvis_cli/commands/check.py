@@ -16,6 +16,7 @@ from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.model import ModelOptions, model_options
+from metannvis_cli.options.run import seed_option
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, shape_text
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     help="A layer of SOURCE to compare too, and its name in TARGET where that is another.",
 )
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Number of random inputs.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random inputs.")
+@seed_option("Of random inputs.", default=0)
 @model_options
 @json_option
 @work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import folded, method_name_option, method_option, scoped_options, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.run import RunOptions, as_run, batch_size_option, seed_option, toolsets_option
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json
@@ -31,13 +31,7 @@ KINDS = ("figure", "page")
 )
 @model_argument
 @method_name_option("Key of a method that several toolsets have.")
-@click.option(
-    "--toolset",
-    "toolsets",
-    multiple=True,
-    shell_complete=completion.toolsets,
-    help="Two or more; default: every one that has the method.",
-)
+@toolsets_option("Two or more; default: every one that has the method.")
 @input_options
 @target_options
 @click.option(
@@ -51,30 +45,25 @@ KINDS = ("figure", "page")
 @click.option("--no-align", is_flag=True, help="Leave each toolkit its own defaults.")
 @click.option("--signed", is_flag=True, help="Keep signs, instead of absolute values and positive parts.")
 @click.option("--expand", is_flag=True, help="A layer's maps as large as the input.")
-@click.option("--seed", type=click.IntRange(0), help="Makes random methods repeatable.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
+@seed_option("Makes random methods repeatable.")
+@batch_size_option()
 @method_option
 @output_options(*KINDS)
 @check_options
 @model_options
 @json_option
 @work
+@as_run
 def command(
     path: Path,
     method: str,
-    toolsets: Sequence[str],
+    run: RunOptions,
     inputs: InputOptions,
-    targets: Sequence[str],
-    labels: Path | None,
     layer: str | None,
-    baseline: str | None,
     vocabulary: VocabularyOptions,
     no_align: bool,
     signed: bool,
     expand: bool,
-    seed: int | None,
-    batch_size: int | None,
-    options: Sequence[str],
     output: OutputOptions,
     check: CheckOptions,
     model: ModelOptions,
@@ -91,27 +80,32 @@ def command(
     from metannvis_cli.errors import wrong_usage
     from metannvis_cli.inputs import check_files, check_request
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_endings, check_look, check_paths, in_folders, write
+    from metannvis_cli.outputs import check_output, check_paths, in_folders, write
     from metannvis_cli.summary import as_dict, with_file
     from metannvis_cli.targets import read_labels, read_targets
 
     with wrong_usage():
         output = in_folders(output, method)
-        check_endings(output, KINDS)
-        check_look(output)
-        rows = compared_rows(method, toolsets or None, align=not no_align)
+        check_output(output, KINDS)
+        rows = compared_rows(method, run.toolsets or None, align=not no_align)
         keys = {folded(row.toolset): row.key for row in rows}
         having = sorted({row.toolset for row in rows})
-        everyone, own = scoped_options(options, (), toolsets or having)
+        everyone, own = scoped_options(run.options, (), run.toolsets or having)
         check_files(inputs)
-        names = read_labels(labels)
-        target = vocabulary.aimed(read_targets(targets, names))
-        known = {"target": target, "labels": names, "seed": seed, "batch_size": batch_size, **vocabulary.words()}
-        for toolset in toolsets or having:
+        names = read_labels(run.labels)
+        target = vocabulary.aimed(read_targets(run.targets, names))
+        known = {
+            "target": target,
+            "labels": names,
+            "seed": run.seed,
+            "batch_size": run.batch_size,
+            **vocabulary.words(),
+        }
+        for toolset in run.toolsets or having:
             options_there = {**everyone, **own.get(folded(toolset), {})}
-            there = {"layer": layer, "baselines": check_baseline(baseline), "options": options_there}
+            there = {"layer": layer, "baselines": check_baseline(run.baseline), "options": options_there}
             check_request(keys[folded(toolset)], inputs, toolset=toolset, **there, **known)
-        if len(set(toolsets or having)) < 2:
+        if len(set(run.toolsets or having)) < 2:
             having = sorted({row.toolset for row in find_methods(method)})
             raise click.UsageError(
                 f"a comparison is of two toolsets or more, and {method} is asked of one: it is in {', '.join(having)}"
@@ -123,17 +117,17 @@ def command(
         opened.model,
         method,
         **given.words,
-        toolsets=toolsets or None,
+        toolsets=run.toolsets or None,
         align=not no_align,
         signed=signed,
         expand=expand,
         options={
             toolset: own[folded(toolset)]
-            for toolset in toolsets or {row.toolset for row in rows}
+            for toolset in run.toolsets or {row.toolset for row in rows}
             if folded(toolset) in own
         },
         layer=layer,
-        baselines=baseline_of(baseline, opened, layer is not None, inputs, console),
+        baselines=baseline_of(run.baseline, opened, layer is not None, inputs, console),
         **known,
         translation=check.of_translate or None,
         progress=console.progress,

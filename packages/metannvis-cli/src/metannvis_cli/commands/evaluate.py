@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from metannvis_cli import experiments
-from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_of, baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -20,6 +18,7 @@ from metannvis_cli.options.method import method_names_option, method_option, tar
 from metannvis_cli.options.metrics import MetricOptions, metric_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.run import RunOptions, as_run, batch_size_option, layers_option, seed_option, toolsets_option
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 from metannvis_cli.tables import echo_json, echo_table
@@ -66,48 +65,28 @@ class ModelOrExperiment(click.Command):
 )
 @model_argument
 @method_names_option("Key of a method; `metannvis methods` lists them. May be given several times.")
-@click.option(
-    "--toolset",
-    "toolsets",
-    multiple=True,
-    shell_complete=completion.toolsets,
-    help="Whose method; several: each. Default: one that needs no translation.",
-)
+@toolsets_option()
 @metric_options
 @input_options
 @target_options
-@click.option(
-    "--layer",
-    "-l",
-    "layers",
-    multiple=True,
-    shell_complete=completion.layers,
-    help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: each.",
-)
+@layers_option("as `metannvis layers` lists them, or auto; several: each.")
 @baseline_option
 @vocabulary_options()
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
+@seed_option("Of all random numbers.", default=0)
+@batch_size_option()
 @method_option
 @output_options(*KINDS)
 @check_options
 @model_options
 @json_option
 @work
+@as_run
 def command(
     path: Path,
-    methods: Sequence[str],
-    toolsets: Sequence[str],
+    run: RunOptions,
     metrics: MetricOptions,
     inputs: InputOptions,
-    targets: Sequence[str],
-    labels: Path | None,
-    layers: Sequence[str],
-    baseline: str | None,
     vocabulary: VocabularyOptions,
-    seed: int,
-    batch_size: int | None,
-    options: Sequence[str],
     output: OutputOptions,
     check: CheckOptions,
     model: ModelOptions,
@@ -126,24 +105,21 @@ def command(
     from metannvis_cli.errors import Failure, wrong_usage
     from metannvis_cli.inputs import check_files, check_request
     from metannvis_cli.models import open_model
-    from metannvis_cli.outputs import check_endings, check_look, check_paths, in_folders, write
+    from metannvis_cli.outputs import check_output, check_paths, in_folders, write
     from metannvis_cli.requests import one_a_sample, requests
     from metannvis_cli.targets import read_aims, read_labels
 
     with wrong_usage():
         output = in_folders(output, "evaluation")
-        check_endings(output, KINDS)
-        check_look(output)
+        check_output(output, KINDS)
         check_files(inputs)
-        names = read_labels(labels)
+        names = read_labels(run.labels)
         measured = metrics.words()
         said = vocabulary.words()
         deadline = said.pop("deadline", None)
-        words = {"labels": names, "baselines": check_baseline(baseline), "batch_size": batch_size, **said}
-        aims = one_a_sample(read_aims(targets, names, vocabulary))
-        asked = requests(
-            methods, toolsets, layers, aims, options, words, partial(check_request, inputs=inputs), console.note
-        )
+        words = {"labels": names, "baselines": check_baseline(run.baseline), "batch_size": run.batch_size, **said}
+        aims = one_a_sample(read_aims(run.targets, names, vocabulary))
+        asked = requests(run, aims, words, partial(check_request, inputs=inputs), console.note)
     check_paths(output, KINDS)
     opened = open_model(path, model, console, shape=inputs.shape)
     given = opened.explained(inputs, console)
@@ -151,7 +127,7 @@ def command(
     for request in asked:
         own = {name: value for name, value in request.words.items() if value is not None}
         if "baselines" in own:
-            own["baselines"] = baseline_of(baseline, opened, request.layer is not None, inputs, console)
+            own["baselines"] = baseline_of(run.baseline, opened, request.layer is not None, inputs, console)
         if request.toolset is not None:
             own["toolset"] = request.toolset
         methods_by_name[request.shown] = {**own, **given.words, "method": request.method}
@@ -162,8 +138,8 @@ def command(
         **measured,
         target=aims[0].target if aims else None,
         labels=names,
-        seed=seed,
-        batch_size=batch_size,
+        seed=run.seed,
+        batch_size=run.batch_size,
         device=said.get("device"),
         deadline=deadline,
         translation=check.of_translate or None,

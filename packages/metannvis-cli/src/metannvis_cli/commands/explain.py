@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.options import completion
 from metannvis_cli.options.baseline import baseline_option, check_baseline
 from metannvis_cli.options.check import CheckOptions, check_options
 from metannvis_cli.options.command import json_option, work
@@ -18,6 +17,15 @@ from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_names_option, method_option, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.run import (
+    RunOptions,
+    as_run,
+    batch_size_option,
+    layers_option,
+    neuron_option,
+    seed_option,
+    toolsets_option,
+)
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 
@@ -40,48 +48,27 @@ KINDS = ("figure", "page", "result", "values")
 )
 @model_argument
 @method_names_option("Key of a method; `metannvis methods` lists them. May be given several times.")
-@click.option(
-    "--toolset",
-    "toolsets",
-    multiple=True,
-    shell_complete=completion.toolsets,
-    help="Whose method; several: each. Default: one that needs no translation.",
-)
+@toolsets_option()
 @input_options
 @target_options
-@click.option(
-    "--layer",
-    "-l",
-    "layers",
-    multiple=True,
-    shell_complete=completion.layers,
-    help="Name of a layer of this model, as `metannvis layers` lists them, or auto; several: a result and files each.",
-)
-@click.option("--neuron", metavar="I,J,…", help="Position in that layer's output, the batch left out.")
+@layers_option("as `metannvis layers` lists them, or auto; several: a result and files each.")
+@neuron_option("that layer's output")
 @baseline_option
 @vocabulary_options()
-@click.option("--seed", type=click.IntRange(0), help="Makes random methods repeatable.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows that go through the model at once, at most.")
+@seed_option("Makes random methods repeatable.")
+@batch_size_option()
 @method_option
 @output_options(*KINDS)
 @check_options
 @model_options
 @json_option
 @work
+@as_run
 def command(
     path: Path,
-    methods: Sequence[str],
-    toolsets: Sequence[str],
+    run: RunOptions,
     inputs: InputOptions,
-    targets: Sequence[str],
-    labels: Path | None,
-    layers: Sequence[str],
-    neuron: str | None,
-    baseline: str | None,
     vocabulary: VocabularyOptions,
-    seed: int | None,
-    batch_size: int | None,
-    options: Sequence[str],
     output: OutputOptions,
     check: CheckOptions,
     model: ModelOptions,
@@ -94,10 +81,9 @@ def command(
     back in the model's own layout. Several methods, toolsets, layers and targets are run for every input, each failing alone.
     """
     from metannvis_cli.errors import wrong_usage
-    from metannvis_cli.explaining import Call, explain_all
-    from metannvis_cli.input_files import input_sets
-    from metannvis_cli.inputs import check_files, check_request, path_of
-    from metannvis_cli.outputs import check_endings, check_look, in_folders, is_folder
+    from metannvis_cli.explaining import Call, checked_sets, explain_all
+    from metannvis_cli.inputs import check_request, path_of
+    from metannvis_cli.outputs import check_output
     from metannvis_cli.requests import one_a_sample, requests
     from metannvis_cli.targets import (
         FOLDER,
@@ -109,36 +95,29 @@ def command(
         targets_of_folders,
     )
 
-    if neuron is not None and not layers:
-        raise click.BadParameter("a neuron is of a layer: give --layer", param_hint="--neuron")
+    run.check_neuron()
     with wrong_usage():
-        check_endings(output, KINDS)
-        check_look(in_folders(output, "all"))
-        sets = input_sets(inputs, console, apart=any(map(is_folder, output.paths)))
-        for one in sets:
-            check_files(one.options)
+        check_output(output, KINDS)
+        sets = checked_sets(inputs, output, console)
         files = [[path_of(file) for file in one.options.files] for one in sets]
-        names = labels_of_folders(files) if labels == Path(FOLDERS) else read_labels(labels)
+        names = labels_of_folders(files) if run.labels == Path(FOLDERS) else read_labels(run.labels)
         words: dict[str, Any] = {
             "labels": names,
-            "neuron": position(neuron, "--neuron"),
-            "baselines": check_baseline(baseline),
-            "seed": seed,
-            "batch_size": batch_size,
+            "neuron": position(run.neuron, "--neuron"),
+            "baselines": check_baseline(run.baseline),
+            "seed": run.seed,
+            "batch_size": run.batch_size,
             **vocabulary.words(),
         }
-        aims = read_aims(targets, names, vocabulary)
+        aims = read_aims(run.targets, names, vocabulary)
         own = (
             targets_of_folders(files, names)
             if [aim.text for aim in aims] == [FOLDER] and aims[0].target is None
             else []
         )
         asked = requests(
-            methods,
-            toolsets,
-            layers,
+            run,
             one_a_sample(aims) if len(sets) == 1 else aims,
-            options,
             words,
             partial(check_request, inputs=sets[0].options),
             console.note,
@@ -148,5 +127,5 @@ def command(
     def more(opened: Opened, one: InputSet, request: Request) -> Mapping[str, Any]:
         return {"target": of_folder[one.name]} if of_folder else {}
 
-    call = Call(path, model, sets, asked, aims, baseline, check.of_translate or None, output, KINDS, more)
+    call = Call(path, model, sets, asked, aims, run.baseline, check.of_translate or None, output, KINDS, more)
     explain_all(call, console, as_json=as_json)

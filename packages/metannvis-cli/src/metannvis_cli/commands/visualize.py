@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metannvis_cli.options import completion
 from metannvis_cli.options.command import json_option, work
 from metannvis_cli.options.examples import example
 from metannvis_cli.options.inputs import InputOptions, input_options
 from metannvis_cli.options.method import method_names_option, method_option, target_options
 from metannvis_cli.options.model import ModelOptions, model_argument, model_options
 from metannvis_cli.options.outputs import OutputOptions, output_options
+from metannvis_cli.options.run import (
+    RunOptions,
+    as_run,
+    batch_size_option,
+    layers_option,
+    neuron_option,
+    seed_option,
+    toolsets_option,
+)
 from metannvis_cli.options.vocabulary import VocabularyOptions, vocabulary_options
 from metannvis_cli.progress import Console
 
@@ -38,22 +46,13 @@ KINDS = ("figure", "page", "result", "values")
 )
 @model_argument
 @method_names_option("Key of a method; several: each.", default="activation_maximization")
-@click.option(
-    "--toolset", "toolsets", multiple=True, shell_complete=completion.toolsets, help="Whose method; several: each."
-)
+@toolsets_option("Whose method; several: each.")
 @target_options
-@click.option(
-    "--layer",
-    "-l",
-    "layers",
-    multiple=True,
-    shell_complete=completion.layers,
-    help="Name of a layer of this model, whose response is made large instead of a class's; several: a result each.",
-)
+@layers_option("whose response is made large instead of a class's; several: a result each.")
 @click.option(
     "--channel", "channels", type=click.IntRange(0), multiple=True, help="Channel of the layer; several: an image each."
 )
-@click.option("--neuron", metavar="I,J,…", help="Position in what the layer returns, the batch left out.")
+@neuron_option("what the layer returns")
 @click.option("--steps", type=click.IntRange(1), help="Number of steps; default: the toolkit's.")
 @click.option(
     "--range",
@@ -68,30 +67,23 @@ KINDS = ("figure", "page", "result", "values")
 )
 @input_options
 @vocabulary_options("model_output", "logits", "device", "deadline", "unfit")
-@click.option("--seed", type=click.IntRange(0), help="Makes a run repeatable.")
-@click.option("--batch-size", type=click.IntRange(1), help="Images that go through the model at once, at most.")
+@seed_option("Makes a run repeatable.")
+@batch_size_option("Images")
 @method_option
 @output_options(*KINDS)
 @model_options
 @json_option
 @work
+@as_run
 def command(
     path: Path,
-    methods: Sequence[str],
-    toolsets: Sequence[str],
-    targets: Sequence[str],
-    labels: Path | None,
-    layers: Sequence[str],
+    run: RunOptions,
     channels: Sequence[int],
-    neuron: str | None,
     steps: int | None,
     span: tuple[float, float] | None,
     rate: float | None,
     inputs: InputOptions,
     vocabulary: VocabularyOptions,
-    seed: int | None,
-    batch_size: int | None,
-    options: Sequence[str],
     output: OutputOptions,
     model: ModelOptions,
     as_json: bool,
@@ -105,49 +97,44 @@ def command(
     from metannvis_translate.errors import InvalidArgumentError
 
     from metannvis_cli.errors import wrong_usage
-    from metannvis_cli.explaining import Call, explain_all
-    from metannvis_cli.input_files import input_sets
-    from metannvis_cli.inputs import check_files, check_request
-    from metannvis_cli.outputs import check_endings, check_look, in_folders, is_folder
+    from metannvis_cli.explaining import Call, checked_sets, explain_all
+    from metannvis_cli.inputs import check_request
+    from metannvis_cli.outputs import check_output
     from metannvis_cli.requests import one_a_sample, requests
     from metannvis_cli.targets import position, read_aims, read_labels
 
-    if neuron is not None and not layers:
-        raise click.BadParameter("a neuron is of a layer: give --layer", param_hint="--neuron")
-    if channels and not layers:
+    run.check_neuron()
+    if channels and not run.layers:
         raise click.BadParameter("a channel is of a layer: give --layer", param_hint="--channel")
     if span is not None and not span[0] < span[1]:
         raise click.BadParameter(f"{span[0]:g} {span[1]:g}: LOW has to be below HIGH", param_hint="--range")
     with wrong_usage():
-        check_endings(output, KINDS)
-        check_look(in_folders(output, "all"))
-        for method in methods:
+        check_output(output, KINDS)
+        for method in run.methods:
             if not any(row.kind == "feature_visualization" for row in find_methods(method)):
                 known = ", ".join(row.key for row in list_methods(kind="feature_visualization"))
                 raise InvalidArgumentError(
                     f"{method} makes no input but explains one: use explain. Those that do: {known}"
                 )
-        sets = input_sets(inputs, console, apart=any(map(is_folder, output.paths)))
-        for one in sets:
-            check_files(one.options)
-        names = read_labels(labels)
+        sets = checked_sets(inputs, output, console)
+        names = read_labels(run.labels)
         # an image a target, all in one figure
-        aims = one_a_sample(read_aims(targets, names, vocabulary))
+        aims = one_a_sample(read_aims(run.targets, names, vocabulary))
         words = {
             "labels": names,
-            "seed": seed,
-            "neuron": position(neuron, "--neuron"),
-            "batch_size": batch_size,
+            "seed": run.seed,
+            "neuron": position(run.neuron, "--neuron"),
+            "batch_size": run.batch_size,
             **vocabulary.words(),
         }
         typed: dict[str, Any] = {"steps": steps, "channel": list(channels) or None}
-        if layers or all(row.optimizes for method in methods for row in _rows_of(method, toolsets)):
+        if run.layers or all(row.optimizes for method in run.methods for row in _rows_of(method, run.toolsets)):
             words["value_range"] = span
         else:
             typed["input_range"] = span
             rate = (span[1] - span[0]) / 255 if rate is None and span is not None else rate
         check = partial(check_request, inputs=sets[0].options)
-        asked = requests(methods, toolsets, layers, aims, options, words, check, console.note, typed)
+        asked = requests(run, aims, words, check, console.note, typed)
 
     def more(opened: Opened, start: InputSet, request: Request) -> Mapping[str, Any]:
         found: dict[str, Any] = {}

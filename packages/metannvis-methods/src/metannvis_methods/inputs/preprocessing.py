@@ -141,9 +141,7 @@ def as_pictures(known: Preprocessing, values: Array, axes: str) -> Array:
     values, axes
         The inputs, and a letter an axis.
     """
-    place = axes.find("C")
-    colours = values.shape[place] if place >= 0 else 1
-    shape = [colours if k == place else 1 for k in range(values.ndim)]
+    place, shape = _along_colours(values, axes)
     mean = np.reshape(known.mean or 0.0, shape if len(known.mean) > 1 else ())
     deviation = np.reshape(known.std or 1.0, shape if len(known.std) > 1 else ())
     pixels: Array = (values.astype(np.float64) * deviation + mean) * known.divisor / 255
@@ -160,8 +158,13 @@ def ends(known: Preprocessing, values: Array, axes: str) -> tuple[Array, Array]:
     values, axes
         The inputs, and a letter an axis.
     """
-    place = axes.find("C")
-    colours = values.shape[place] if place >= 0 else 1
-    shape = [colours if k == place else 1 for k in range(values.ndim)]
+    _, shape = _along_colours(values, axes)
+    colours = int(np.prod(shape))
     low, high = (scale_pixels(np.full((1, 1, colours), pixel), known).reshape(shape) for pixel in (0.0, 255.0))
     return np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)
+
+
+def _along_colours(values: Array, axes: str) -> tuple[int, list[int]]:
+    """The place of the axis of colours, −1 if there is none, and the shape of a number a colour along it."""
+    place = axes.find("C")
+    return place, [size if k == place else 1 for k, size in enumerate(values.shape)]

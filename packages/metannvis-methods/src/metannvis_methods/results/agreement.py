@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from metannvis_methods.results.plotter import find_plotter
+from metannvis_methods.results.shown import Drawn
 from metannvis_methods.results.spreadsheets import csv_text, write_csv
 
 __all__ = ["Agreement", "ScoreBoard"]
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Agreement(Drawn):
     """The places that two explanations mark, image by image.
 
     Attributes
@@ -75,16 +75,6 @@ class Agreement:
         rows = [(place, float(score)) for place, score in enumerate(self.scores)]
         return write_csv(csv_text(("sample", "iou"), rows), path, overwrite=overwrite)
 
-    def plot(self, **options: Any) -> Any:
-        """Draw it: a bar an image, and the places that the best and the worst have in common and apart.
-
-        Raises
-        ------
-        MissingFrameworkError
-            No plotter is installed; the message says what to install.
-        """
-        return find_plotter()(self, **options)
-
     def __str__(self) -> str:
         how = f"{self.threshold} {self.quantile:g}" if self.threshold == "quantile" else self.threshold
         return (
@@ -96,7 +86,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class ScoreBoard:
+class ScoreBoard(Drawn):
     """Runs with their parameters, the one that agrees best with the target first.
 
     Attributes
@@ -125,16 +115,6 @@ class ScoreBoard:
         header = ("run", "method", "toolset", "layer", "options", "iou", "spread", "seconds", "samples")
         rows = [[_written(row[name]) for name in header] for row in self.rows]
         return write_csv(csv_text(header, rows), path, overwrite=overwrite)
-
-    def plot(self, **options: Any) -> Any:
-        """Draw it: a bar a run.
-
-        Raises
-        ------
-        MissingFrameworkError
-            No plotter is installed; the message says what to install.
-        """
-        return find_plotter()(self, **options)
 
     def __str__(self) -> str:
         names = [str(row["run"]) for row in self.rows]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metannvis_methods.results.explanation import Explanation
-from metannvis_methods.results.plotter import find_plotter
-
-if TYPE_CHECKING:
-    pass
+from metannvis_methods.results.shown import Drawn
 
 __all__ = ["Comparison"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Drawn):
     """The same method of several toolsets on the same inputs.
 
     Attributes
@@ -41,10 +38,6 @@ class Comparison:
     aligned: bool
     method: str
     notes: tuple[str, ...] = ()
-
-    def plot(self, **options: Any) -> Any:
-        """Draw the maps side by side, with their differences."""
-        return find_plotter()(self, **options)
 
     def __str__(self) -> str:
         how = "options aligned" if self.aligned else "each toolkit's own defaults"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -19,12 +17,11 @@ from metannvis_translate.writing import replacing_folder
 from metannvis_methods.errors import InvalidArgumentError, UnknownLayerError, WriteError, near_misses
 from metannvis_methods.results.enlarge import enlarged
 from metannvis_methods.results.shown import Result
+from metannvis_methods.results.spreadsheets import csv_text
 
 __all__ = ["Dissection", "DissectionComparison"]
 
 Array = np.ndarray[Any, Any]
-#: What a cell of a table begins with that a spreadsheet would compute.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 NONE = -1
 
 
@@ -218,12 +215,8 @@ class Dissection(Result):
 
     def to_csv(self) -> str:
         """The table as CSV; cells that a spreadsheet would compute begin with an apostrophe."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["layer", "unit", "concept", "category", self.measure, "detector"])
-        for row in self.table():
-            writer.writerow([_safe(value) for value in row.values()])
-        return buffer.getvalue()
+        header = ("layer", "unit", "concept", "category", self.measure, "detector")
+        return csv_text(header, [tuple(row.values()) for row in self.table()])
 
     def write(self, folder: str | PathLike[str], name: str = "dissection") -> Path:
         """Write ``descriptions.csv``, ``configuration.json`` and ``dissection.npz`` into a new folder named by time.
@@ -349,7 +342,3 @@ class DissectionComparison(Result):
         """Shared and exclusive concepts."""
         named = [(f"{name} alone", ", ".join(self.exclusive(k)) or "none") for k, name in enumerate(self.names)]
         return [("shared", ", ".join(self.shared) or "none"), *named]
-
-
-def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -13,13 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError
-from metannvis_translate.reading import parse_json, read_npz
-from metannvis_translate.writing import replacing
 
-from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.ranks import ranks
 from metannvis_methods.results.plain import jsonable
-from metannvis_methods.results.plotter import find_plotter
+from metannvis_methods.results.result_files import read_archive, write_archive
+from metannvis_methods.results.shown import Shown
 from metannvis_methods.results.spreadsheets import csv_text, write_csv
 
 __all__ = ["Evaluation"]
@@ -30,7 +27,7 @@ ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """Scores of methods by metrics, one a sample.
 
     Attributes
@@ -183,9 +180,6 @@ class Evaluation:
         WriteError
             It cannot be written; what was there is unchanged.
         """
-        path = Path(path)
-        if path.suffix.lower() != ".npz":
-            path = path.with_name(path.name + ".npz")
         named = list(self.curves)
         meta = {
             "evaluation": FORMAT,
@@ -198,11 +192,8 @@ class Evaluation:
             "seed": self.seed,
             "framework": self.framework,
         }
-        arrays: dict[str, Array] = {"scores": self.scores, "meta": np.array(json.dumps(meta))}
-        arrays |= {f"curve_{place}": self.curves[key] for place, key in enumerate(named)}
-        with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stubs take it for allow_pickle
-        return path
+        arrays = {"scores": self.scores, **{f"curve_{place}": self.curves[key] for place, key in enumerate(named)}}
+        return write_archive(path, arrays, meta, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Evaluation:
@@ -216,11 +207,7 @@ class Evaluation:
             It cannot be read, or holds something else than what an evaluation consists of.
         """
         path = Path(path)
-        arrays = read_npz(path)
-        text = arrays.get("meta")
-        known = None
-        if text is not None and text.dtype.kind == "U" and text.size == 1:
-            known = parse_json(str(text), f"meta in {path.name}")
+        arrays, known = read_archive(path)
         if not isinstance(known, dict) or known.get("evaluation") != FORMAT:
             raise InvalidArgumentError(f"{path} holds no evaluation of version {FORMAT}")
         try:
@@ -244,16 +231,6 @@ class Evaluation:
         if not fits or len(found.rows) != len(found.metrics) or not all(whole <= set(row) for row in found.rows):
             raise DamagedFileError(f"{path.name} is damaged: its scores are not of its methods and metrics")
         return found
-
-    def plot(self, **options: Any) -> Any:
-        """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
-
-        Raises
-        ------
-        MissingFrameworkError
-            No plotter is installed; the message says what to install.
-        """
-        return find_plotter()(self, **options)
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and cells as text: mean ± spread of each metric, ``↑`` and ``↓`` saying which direction is better."""
@@ -297,15 +274,6 @@ class Evaluation:
         body = "".join(f"<tr>{_cells(line)}</tr>" for line in cells)
         told = [f"{' '.join(filter(None, key))}: {text}" for key, text in self.errors.items()] + list(self.notes)
         return f"<table><tr>{head}</tr>{body}</table>" + "".join(f"<p>{html.escape(line)}</p>" for line in told)
-
-    def _repr_png_(self) -> bytes | None:
-        """The figure, for notebooks; ``None`` if no plotter is installed, or there is nothing to draw."""
-        buffer = io.BytesIO()
-        try:
-            self.plot().savefig(buffer, format="png", dpi=96)
-        except (MissingFrameworkError, InvalidArgumentError):
-            return None
-        return buffer.getvalue()
 
 
 def _cells(line: tuple[str, ...]) -> str:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
-import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError
-from metannvis_translate.writing import replacing
 
-from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.inputs.preprocessing import as_pictures
 from metannvis_methods.results.explanation_files import (
     DETAIL,
@@ -29,12 +24,10 @@ from metannvis_methods.results.explanation_files import (
     written_target,
 )
 from metannvis_methods.results.plain import as_tuple, jsonable
-from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.record import Record, repeat
+from metannvis_methods.results.result_files import write_archive
+from metannvis_methods.results.shown import Shown
 from metannvis_methods.vocabulary import Preprocessing
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Explanation", "result_type"]
 
@@ -42,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
     """A method's result, in the layout of the caller's own model.
 
     Attributes
@@ -176,9 +169,6 @@ class Explanation:
         WriteError
             It cannot be written; what was there is unchanged.
         """
-        path = Path(path)
-        if path.suffix.lower() != ".npz":
-            path = path.with_name(path.name + ".npz")
         arrays: dict[str, Array] = {}
         meta: dict[str, Any] = {"format": FORMAT}
         if type(self).__name__ in KINDS:
@@ -198,10 +188,7 @@ class Explanation:
                 meta[item.name] = written_target(value)
             else:
                 meta[item.name] = jsonable(value)
-        arrays["meta"] = np.array(json.dumps(meta))
-        with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stubs take it for allow_pickle
-        return path
+        return write_archive(path, arrays, meta, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
@@ -260,16 +247,6 @@ class Explanation:
         for_it, against = (np.asarray(mask.any(channel)) if channel >= 0 else mask for mask in masks)
         return for_it, against
 
-    def plot(self, **options: Any) -> Any:
-        """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
-
-        Raises
-        ------
-        MissingFrameworkError
-            No plotter is installed; the message says what to install.
-        """
-        return find_plotter()(self, **options)
-
     def __str__(self) -> str:
         shapes, axes = as_tuple(self.values), as_tuple(self.axes)
         parts = [
@@ -311,24 +288,6 @@ class Explanation:
         rows += [("warning", text) for text in self.warnings]
         rows.append(("seconds", f"{self.seconds:.2f}"))
         return rows
-
-    def _repr_html_(self) -> str:
-        rows = self._table()
-        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
-        picture = self._repr_png_()
-        shown = ""
-        if picture is not None:
-            shown = f'<img alt="{html.escape(str(self))}" src="data:image/png;base64,{base64.b64encode(picture).decode()}"/>'
-        return f"{shown}<table>{cells}</table>"
-
-    def _repr_png_(self) -> bytes | None:
-        """The figure, for notebooks; ``None`` if no plotter is installed, or the values cannot be drawn."""
-        buffer = io.BytesIO()
-        try:
-            self.plot().savefig(buffer, format="png", dpi=96)
-        except (MissingFrameworkError, InvalidArgumentError):
-            return None
-        return buffer.getvalue()
 
 
 _TYPES: dict[str, type[Explanation]] = {}

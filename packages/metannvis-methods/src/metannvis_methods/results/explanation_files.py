@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from metannvis_translate.errors import DamagedFileError
-from metannvis_translate.reading import parse_json, read_npz
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.results.record import Record, decoded, encoded
+from metannvis_methods.results.result_files import read_archive
 from metannvis_methods.vocabulary import WORDS
 
 __all__ = ["DETAIL", "FORMAT", "KINDS", "Kind", "read_explanation", "recorded"]
@@ -97,11 +97,9 @@ def read_explanation(path: Path) -> tuple[str | None, dict[str, Any]]:
     DamagedFileError
         It cannot be read, or a field is not what it has to be.
     """
-    arrays = dict(read_npz(path))
-    text = arrays.pop("meta", None)
-    if text is None:
+    arrays, meta = read_archive(path)
+    if meta is None:
         raise InvalidArgumentError(f"{path} holds no explanation")
-    meta = parse_json(str(text), f"meta in {path.name}") if text.dtype.kind == "U" and text.size == 1 else None
     if not isinstance(meta, dict):
         raise DamagedFileError(f"{path.name} is damaged: its meta is no table of fields")
     if meta.pop("format", None) not in READ:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metannvis_translate.frameworks import entry_points
 
 from metannvis_methods.errors import MissingFrameworkError
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["find_plotter"]
 

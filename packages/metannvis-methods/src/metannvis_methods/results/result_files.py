@@ -1,4 +1,4 @@
-"""Results in files: dataclasses of arrays and plain values in an ``.npz`` file, which runs no code when it is read."""
+"""Results in ``.npz`` files, which run no code when they are read: arrays, and beside them plain values as JSON."""
 
 from __future__ import annotations
 
@@ -17,9 +17,49 @@ from metannvis_translate.writing import replacing
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.results.plain import jsonable
 
-__all__ = ["read_result", "write_result"]
+__all__ = ["read_archive", "read_result", "write_archive", "write_result"]
 
 FORMAT = 1
+
+
+def write_archive(
+    path: str | PathLike[str], arrays: Mapping[str, Any], meta: Mapping[str, Any], *, overwrite: bool = True
+) -> Path:
+    """Write arrays and, as the array ``meta``, a table of plain values; the path, with the ending added if it lacked it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file exists and ``overwrite`` is off.
+    WriteError
+        It cannot be written; what was there is unchanged.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        path = path.with_name(path.name + ".npz")
+    whole: dict[str, Any] = {**arrays, "meta": np.array(json.dumps(meta))}
+    with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
+        np.savez_compressed(file, **whole)
+    return path
+
+
+def read_archive(path: Path) -> tuple[dict[str, Any], Any]:
+    """The arrays that :func:`write_archive` wrote, and the plain values.
+
+    These are ``None`` if the file holds none, and an empty text if what stands in their place is no text.
+
+    Raises
+    ------
+    DamagedFileError
+        It cannot be read.
+    LimitError
+        It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
+    """
+    arrays = dict(read_npz(path))
+    text = arrays.pop("meta", None)
+    if text is None:
+        return arrays, None
+    return arrays, parse_json(str(text), f"meta in {path.name}") if text.dtype.kind == "U" and text.size == 1 else ""
 
 
 def write_result(result: Any, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
@@ -34,9 +74,6 @@ def write_result(result: Any, path: str | PathLike[str], *, overwrite: bool = Tr
     WriteError
         It cannot be written; what was there is unchanged.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".npz":
-        path = path.with_name(path.name + ".npz")
     arrays: dict[str, Any] = {}
     meta: dict[str, Any] = {}
     for item in dataclasses.fields(result):
@@ -48,10 +85,8 @@ def write_result(result: Any, path: str | PathLike[str], *, overwrite: bool = Tr
             meta[item.name] = {"keys": list(value)}
         else:
             meta[item.name] = {"value": jsonable(value)}
-    arrays["meta"] = np.array(json.dumps({"format": FORMAT, "kind": type(result).__name__, "fields": meta}))
-    with replacing(path, overwrite=overwrite) as new, new.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    return path
+    about = {"format": FORMAT, "kind": type(result).__name__, "fields": meta}
+    return write_archive(path, arrays, about, overwrite=overwrite)
 
 
 def read_result(cls: type[Any], path: str | PathLike[str]) -> dict[str, Any]:
@@ -67,11 +102,7 @@ def read_result(cls: type[Any], path: str | PathLike[str]) -> dict[str, Any]:
         It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
     """
     path = Path(path)
-    arrays = dict(read_npz(path))
-    text = arrays.pop("meta", None)
-    meta = None
-    if text is not None and text.dtype.kind == "U" and text.size == 1:
-        meta = parse_json(str(text), f"meta in {path.name}")
+    arrays, meta = read_archive(path)
     if not isinstance(meta, dict) or meta.get("kind") != cls.__name__:
         raise InvalidArgumentError(f"{path} holds no {cls.__name__}")
     if meta.get("format") != FORMAT:

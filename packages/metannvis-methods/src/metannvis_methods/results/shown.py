@@ -14,15 +14,57 @@ from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.results.plotter import find_plotter
 from metannvis_methods.results.result_files import read_result, write_result
 
-__all__ = ["Result"]
+__all__ = ["Drawn", "Result", "Shown"]
 
 
-class Result:
+class Drawn:
+    """A result that draws itself."""
+
+    def plot(self, **options: Any) -> Any:
+        """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
+
+        Raises
+        ------
+        MissingFrameworkError
+            No plotter is installed; the message says what to install.
+        """
+        return find_plotter()(self, **options)
+
+
+class Shown(Drawn):
+    """A result that notebooks show as a figure above a table."""
+
+    def _table(self) -> Sequence[tuple[str, object]]:
+        """What a person asks first: names and values."""
+        return ()
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in self._table())
+        picture, shown = self._repr_png_(), ""
+        if picture is not None:
+            source = base64.b64encode(picture).decode()
+            shown = f'<img alt="{html.escape(str(self))}" src="data:image/png;base64,{source}"/>'
+        return f"{shown}<table>{cells}</table>"
+
+    def _repr_png_(self) -> bytes | None:
+        """The figure, for notebooks; ``None`` if no plotter is installed, or nothing can be drawn."""
+        buffer = io.BytesIO()
+        try:
+            self.plot().savefig(buffer, format="png", dpi=96)
+        except (MissingFrameworkError, InvalidArgumentError):
+            return None
+        return buffer.getvalue()
+
+
+class Result(Shown):
     """A result that is a dataclass of arrays and plain values."""
 
     def rows(self) -> Sequence[tuple[str, object]]:
         """What a person asks first: names and values."""
         return ()
+
+    def _table(self) -> Sequence[tuple[str, object]]:
+        return self.rows()
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> Path:
         """Write an ``.npz`` file, which :meth:`load` reads; returns the path, with the ending added if it lacked it.
@@ -50,30 +92,3 @@ class Result:
             It unpacks to more than ``metannvis_translate.Limits.unpacked_bytes``.
         """
         return cls(**read_result(cls, path))
-
-    def plot(self, **options: Any) -> Any:
-        """Draw it with metannvis-plot (or another plotter), which has the options; nothing is shown.
-
-        Raises
-        ------
-        MissingFrameworkError
-            No plotter is installed; the message says what to install.
-        """
-        return find_plotter()(self, **options)
-
-    def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in self.rows())
-        picture, shown = self._repr_png_(), ""
-        if picture is not None:
-            source = base64.b64encode(picture).decode()
-            shown = f'<img alt="{html.escape(str(self))}" src="data:image/png;base64,{source}"/>'
-        return f"{shown}<table>{cells}</table>"
-
-    def _repr_png_(self) -> bytes | None:
-        """The figure, for notebooks; ``None`` if no plotter is installed, or nothing can be drawn."""
-        buffer = io.BytesIO()
-        try:
-            self.plot().savefig(buffer, format="png", dpi=96)
-        except (MissingFrameworkError, InvalidArgumentError):
-            return None
-        return buffer.getvalue()

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-
 __all__ = ["SPATIAL", "image_axes", "with_channels_first", "with_channels_last"]
 
 SPATIAL = "LHWD"

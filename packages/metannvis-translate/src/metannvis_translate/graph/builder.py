@@ -343,7 +343,3 @@ class Emitter:
             name=re.sub(r"\W", "_", name) or "model",
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="metannvis")
-
-
-def _keeps_shape(op: str, operands: int) -> bool:
-    return op in KEEPS_SHAPE or (op in FUNCTIONS and operands == 1)

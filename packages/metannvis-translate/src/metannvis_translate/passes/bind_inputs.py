@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from metannvis_translate.graph.model import ExportedGraph
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["bind_inputs"]
 

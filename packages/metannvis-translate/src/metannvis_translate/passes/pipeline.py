@@ -6,7 +6,7 @@ Nothing is fused across source layers: what a source layer returns stays a value
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from metannvis_translate.passes.infer_axes import annotate
 from metannvis_translate.passes.infer_shapes import infer_shapes
 from metannvis_translate.passes.stop_gradient import drop_idle_stops
 from metannvis_translate.passes.unroll_sequences import _unroll_sequences
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["simplify"]
 

@@ -10,19 +10,20 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.extras import require_extra
 from metannvis_methods.ranks import ranks
+from metannvis_methods.results.figures import RADIUS, SIGMA, correlation, structural_similarity
 
 __all__ = ["SIMILARITIES", "hog", "similarity", "spearman", "spearman_absolute", "ssim"]
 
 Array = np.ndarray[Any, Any]
-#: Standard deviation of the Gaussian weights of SSIM, and how many of them the window reaches.
-SIGMA, REACH = 1.5, 3.5
+#: How many standard deviations of the Gaussian weights of SSIM a window reaches that is smaller than the usual one.
+REACH = 3.5
 #: Side of a cell of HOG, of images of 224 pixels.
 CELL = 16 / 224
 
 
 def spearman(first: Array, second: Array) -> Array:
     """Rank correlation of two stacks of maps ``(N, places…)``, shape ``(N,)``; 0 where one is constant and the other is not."""
-    return np.array([_correlation(ranks(a), ranks(b)) for a, b in zip(first, second, strict=True)])
+    return np.array([correlation(ranks(a), ranks(b)) for a, b in zip(first, second, strict=True)])
 
 
 def spearman_absolute(first: Array, second: Array) -> Array:
@@ -39,23 +40,14 @@ def ssim(first: Array, second: Array) -> Array:
     ------
     InvalidArgumentError
         The maps have one axis of places, or fewer than three places along one.
-    MissingFrameworkError
-        scikit-image is not installed.
     """
-    compare = require_extra("skimage.metrics", "images", "scikit-image").structural_similarity
     side = min(first.shape[1:], default=0)
     if first.ndim < 3 or side < 3:
         raise InvalidArgumentError(f"SSIM is of images of 3 × 3 pixels at least, and the maps have shape {first.shape}")
-    window = min(2 * int(REACH * SIGMA + 0.5) + 1, side - (side + 1) % 2)
-    sigma = SIGMA if window == 11 else ((window - 1) // 2) / REACH
-    return np.array(
-        [
-            compare(
-                _scaled(a), _scaled(b), data_range=1.0, gaussian_weights=True, sigma=sigma, use_sample_covariance=False
-            )
-            for a, b in zip(first, second, strict=True)
-        ]
-    )
+    radius = min(RADIUS, (side - 1) // 2)
+    sigma = SIGMA if radius == RADIUS else radius / REACH
+    pairs = zip(first, second, strict=True)
+    return np.array([structural_similarity(_scaled(a), _scaled(b), sigma, radius) for a, b in pairs])
 
 
 def hog(first: Array, second: Array) -> Array:
@@ -79,9 +71,7 @@ def hog(first: Array, second: Array) -> Array:
         slices = _scaled(one).reshape(-1, *one.shape[-2:])
         return np.concatenate([features(part, pixels_per_cell=cell, cells_per_block=(1, 1)) for part in slices])
 
-    return np.array(
-        [_correlation(ranks(described(a)), ranks(described(b))) for a, b in zip(first, second, strict=True)]
-    )
+    return np.array([correlation(ranks(described(a)), ranks(described(b))) for a, b in zip(first, second, strict=True)])
 
 
 #: By name; each takes two stacks of maps ``(N, places…)`` and returns numbers of shape ``(N,)``, 1 of equal ones.
@@ -113,11 +103,3 @@ def _scaled(one: Array) -> Array:
     """A map brought to 0…1; 0 if it is constant."""
     low, high = one.min(), one.max()
     return (one - low) / (high - low) if high > low else np.zeros_like(one)
-
-
-def _correlation(first: Array, second: Array) -> float:
-    a, b = first - first.mean(), second - second.mean()
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if size == 0:
-        return 1.0 if not a.any() and not b.any() else 0.0
-    return float(np.clip(a @ b / size, -1, 1))

@@ -11,86 +11,73 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import onnx_ir as ir
+import torch
+from onnx import TensorProto
+from onnx.helper import make_tensor
+from onnxscript import opset20 as op
+from onnxscript.onnx_types import INT64
+
 __all__ = ["translations"]
 
 
-def translations() -> dict[Any, Callable[..., Any]]:
-    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
-    import torch
-    from onnxscript.onnx_types import INT64
+# The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
+def index(self, indices: Sequence[INT64 | None]):  # type: ignore[no-untyped-def]
+    return _read(self, indices)
 
-    aten = torch.ops.aten
 
-    # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
-    def index(self, indices: Sequence[INT64 | None]):  # type: ignore[no-untyped-def]
-        return _read(self, indices)
+def index_put(self, indices: Sequence[INT64 | None], values, accumulate: bool = False):  # type: ignore[no-untyped-def]
+    return _put(self, indices, values, accumulate)
 
-    def index_put(self, indices: Sequence[INT64 | None], values, accumulate: bool = False):  # type: ignore[no-untyped-def]
-        return _put(self, indices, values, accumulate)
 
-    def embedding_bag(  # type: ignore[no-untyped-def]
-        weight, indices, offsets, scale_grad_by_freq: bool = False, mode: int = 0, sparse: bool = False,
-        per_sample_weights=None, include_last_offset: bool = False, padding_idx: int | None = -1,
-    ):  # fmt: skip
-        found = _bags(weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx)
-        # what else PyTorch returns is for its own derivative
-        return found, offsets, offsets, offsets
+def embedding_bag(  # type: ignore[no-untyped-def]
+    weight, indices, offsets, scale_grad_by_freq: bool = False, mode: int = 0, sparse: bool = False,
+    per_sample_weights=None, include_last_offset: bool = False, padding_idx: int | None = -1,
+):  # fmt: skip
+    found = _bags(weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx)
+    # what else PyTorch returns is for its own derivative
+    return found, offsets, offsets, offsets
 
-    def masked_scatter(self, mask, source):  # type: ignore[no-untyped-def]
-        return _fill_in_order(self, mask, source)
 
-    def masked_select(self, mask):  # type: ignore[no-untyped-def]
-        from onnxscript import opset20 as op
+def masked_scatter(self, mask, source):  # type: ignore[no-untyped-def]
+    return _fill_in_order(self, mask, source)
 
-        line = op.Constant(value_ints=[-1])
-        if list(self.shape) != list(mask.shape):
-            self, mask = op.Where(mask, self, self), op.Where(op.Equal(self, self), mask, mask)
-        return op.Compress(op.Reshape(self, line), op.Reshape(mask, line), axis=0)
 
-    def searchsorted(  # type: ignore[no-untyped-def]
-        sorted_sequence, self, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
-    ):
-        return _search(sorted_sequence, self, right or side == "right", sorter, out_int32)
+def masked_select(self, mask):  # type: ignore[no-untyped-def]
+    line = op.Constant(value_ints=[-1])
+    if list(self.shape) != list(mask.shape):
+        self, mask = op.Where(mask, self, self), op.Where(op.Equal(self, self), mask, mask)
+    return op.Compress(op.Reshape(self, line), op.Reshape(mask, line), axis=0)
 
-    def searchsorted_scalar(  # type: ignore[no-untyped-def]
-        sorted_sequence, self: float, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
-    ):
-        from onnx import TensorProto
-        from onnx.helper import make_tensor
-        from onnxscript import opset20 as op
 
-        number = op.Constant(value=make_tensor("value", TensorProto.DOUBLE, [], [self]))
-        value = op.CastLike(number, sorted_sequence)
-        return _search(sorted_sequence, value, right or side == "right", sorter, out_int32, rank=0)
+def searchsorted(  # type: ignore[no-untyped-def]
+    sorted_sequence, self, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
+):
+    return _search(sorted_sequence, self, right or side == "right", sorter, out_int32)
 
-    def bucketize(self, boundaries, out_int32: bool = False, right: bool = False):  # type: ignore[no-untyped-def]
-        return _search(boundaries, self, right, None, out_int32)
 
-    def repeat_interleave(repeats, output_size: int | None = None):  # type: ignore[no-untyped-def]
-        from onnxscript import opset20 as op
-        from onnxscript.function_libs.torch_lib.ops.core import aten_repeat_interleave_Tensor
+def searchsorted_scalar(  # type: ignore[no-untyped-def]
+    sorted_sequence, self: float, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None
+):
+    number = op.Constant(value=make_tensor("value", TensorProto.DOUBLE, [], [self]))
+    value = op.CastLike(number, sorted_sequence)
+    return _search(sorted_sequence, value, right or side == "right", sorter, out_int32, rank=0)
 
-        if output_size is None:
-            return aten_repeat_interleave_Tensor(repeats)
-        # how many entries have all of their repetitions in front of a place
-        ends = op.CumSum(repeats, op.Constant(value_int=0))
-        places = op.Constant(value_ints=list(range(output_size)))
-        done = op.LessOrEqual(ends, op.Unsqueeze(op.CastLike(places, repeats), op.Constant(value_ints=[1])))
-        return op.ReduceSum(op.CastLike(done, repeats), op.Constant(value_ints=[1]), keepdims=0)
 
-    return {
-        aten.bucketize.Tensor: bucketize,
-        aten.repeat_interleave.Tensor: repeat_interleave,
-        aten.index.Tensor: index,
-        aten.index_put.default: index_put,
-        aten.embedding_bag.padding_idx: embedding_bag,
-        aten._embedding_bag.default: embedding_bag,
-        aten._embedding_bag_forward_only.default: embedding_bag,
-        aten.masked_scatter.default: masked_scatter,
-        aten.masked_select.default: masked_select,
-        aten.searchsorted.Tensor: searchsorted,
-        aten.searchsorted.Scalar: searchsorted_scalar,
-    }
+def bucketize(self, boundaries, out_int32: bool = False, right: bool = False):  # type: ignore[no-untyped-def]
+    return _search(boundaries, self, right, None, out_int32)
+
+
+def repeat_interleave(repeats, output_size: int | None = None):  # type: ignore[no-untyped-def]
+    from onnxscript.function_libs.torch_lib.ops.core import aten_repeat_interleave_Tensor
+
+    if output_size is None:
+        return aten_repeat_interleave_Tensor(repeats)
+    # how many entries have all of their repetitions in front of a place
+    ends = op.CumSum(repeats, op.Constant(value_int=0))
+    places = op.Constant(value_ints=list(range(output_size)))
+    done = op.LessOrEqual(ends, op.Unsqueeze(op.CastLike(places, repeats), op.Constant(value_ints=[1])))
+    return op.ReduceSum(op.CastLike(done, repeats), op.Constant(value_ints=[1]), keepdims=0)
 
 
 @dataclass
@@ -125,9 +112,6 @@ class Places:
 
 
 def _places(x: Any, indices: Sequence[Any]) -> Places:
-    import onnx_ir as ir
-    from onnxscript import opset20 as op
-
     axis = 0
     parts: list[tuple[int, Any, list[int | None]]] = []
     for entry in indices:
@@ -161,22 +145,16 @@ def _places(x: Any, indices: Sequence[Any]) -> Places:
 
 
 def _turned(value: Any, order: Sequence[int]) -> Any:
-    from onnxscript import opset20 as op
-
     return value if list(order) == list(range(len(order))) else op.Transpose(value, perm=list(order))
 
 
 def _index_of(places: Places) -> Any:
-    from onnxscript import opset20 as op
-
     last = op.Constant(value_ints=[-1])
     parts = [op.Unsqueeze(part, last) for part in places.parts]
     return parts[0] if len(parts) == 1 else op.Concat(*parts, axis=-1)
 
 
 def _read(x: Any, indices: Sequence[Any]) -> Any:
-    from onnxscript import opset20 as op
-
     places = _places(x, indices)
     if len(places.axes) == 1:
         return op.Gather(x, places.parts[0], axis=places.axes[0])
@@ -187,9 +165,6 @@ def _read(x: Any, indices: Sequence[Any]) -> Any:
 
 
 def _put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool) -> Any:
-    import onnx_ir as ir
-    from onnxscript import opset20 as op
-
     given: list[int | None] = [size if isinstance(size, int) else None for size in values.shape]
     named = [(axis, entry) for axis, entry in enumerate(indices) if entry is not None]
     if not named:
@@ -224,8 +199,6 @@ def _put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool) -> Any:
 
 def _where(x: Any, mask: Any, values: Any, rank: int, behind: int, accumulate: bool) -> Any:
     """What a mask shows replaced by values that are the same for all that it shows."""
-    from onnxscript import opset20 as op
-
     depth = len(mask.shape)
     if behind:
         mask = op.Unsqueeze(mask, op.Constant(value_ints=list(range(-behind, 0))))
@@ -238,9 +211,6 @@ def _where(x: Any, mask: Any, values: Any, rank: int, behind: int, accumulate: b
 
 def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
     """What a mask shows replaced by the elements of another tensor in their order."""
-    import onnx_ir as ir
-    from onnxscript import opset20 as op
-
     if list(mask.shape) != list(x.shape):
         if len(mask.shape) > len(x.shape):
             x = op.Where(mask, x, x)
@@ -256,8 +226,6 @@ def _fill_in_order(x: Any, mask: Any, source: Any) -> Any:
 
 def _bags(weight: Any, indices: Any, offsets: Any, mode: int, shares: Any, ends: bool, padding: int | None) -> Any:
     """Sums, means or extremes of rows, by bags that begin at given places of one long list."""
-    from onnxscript import opset20 as op
-
     first, last = op.Constant(value_ints=[0]), op.Constant(value_ints=[-1])
     if ends:
         offsets = op.Slice(offsets, first, last, first)
@@ -293,9 +261,6 @@ def _search(sequence: Any, value: Any, right: bool, sorter: Any, out_int32: bool
 
     As PyTorch has it, what is not a number stands behind everything.
     """
-    import onnx_ir as ir
-    from onnxscript import opset20 as op
-
     if sorter is not None:
         sequence = op.GatherElements(sequence, sorter, axis=-1)
     rank = len(value.shape) if rank is None else rank
@@ -306,3 +271,21 @@ def _search(sequence: Any, value: Any, right: bool, sorter: Any, out_int32: bool
     behind = op.Greater(each, alone) if right else op.GreaterOrEqual(each, alone)
     kind = ir.DataType.INT32 if out_int32 else ir.DataType.INT64
     return op.ReduceSum(op.Cast(op.Not(behind), to=kind.value), last, keepdims=0)
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
+    aten = torch.ops.aten
+    return {
+        aten.bucketize.Tensor: bucketize,
+        aten.repeat_interleave.Tensor: repeat_interleave,
+        aten.index.Tensor: index,
+        aten.index_put.default: index_put,
+        aten.embedding_bag.padding_idx: embedding_bag,
+        aten._embedding_bag.default: embedding_bag,
+        aten._embedding_bag_forward_only.default: embedding_bag,
+        aten.masked_scatter.default: masked_scatter,
+        aten.masked_select.default: masked_select,
+        aten.searchsorted.Tensor: searchsorted,
+        aten.searchsorted.Scalar: searchsorted_scalar,
+    }

@@ -9,38 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from onnxscript import opset20 as op
+from onnxscript.function_libs.torch_lib.ops.core import aten_lstm
+
 __all__ = ["translations"]
 
 
-def translations() -> dict[Any, Callable[..., Any]]:
-    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
-    import torch
-    from onnxscript.function_libs.torch_lib.ops.core import aten_lstm
+# The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
+def rnn_tanh(  # type: ignore[no-untyped-def]
+    input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+):  # fmt: skip
+    return _rnn("Tanh", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
-    # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
-    def rnn_tanh(  # type: ignore[no-untyped-def]
-        input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
-        bidirectional: bool, batch_first: bool,
-    ):  # fmt: skip
-        return _rnn("Tanh", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
-    def rnn_relu(  # type: ignore[no-untyped-def]
-        input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
-        bidirectional: bool, batch_first: bool,
-    ):  # fmt: skip
-        return _rnn("Relu", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
+def rnn_relu(  # type: ignore[no-untyped-def]
+    input, hx, params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+):  # fmt: skip
+    return _rnn("Relu", input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
-    def lstm(  # type: ignore[no-untyped-def]
-        input, hx: Sequence[Any], params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
-        bidirectional: bool, batch_first: bool,
-    ):  # fmt: skip
-        plain = num_layers * (2 if bidirectional else 1) * (4 if has_biases else 2)
-        if len(params) == plain:
-            return aten_lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _projected_lstm(input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
-    aten = torch.ops.aten
-    return {aten.lstm.input: lstm, aten.rnn_tanh.input: rnn_tanh, aten.rnn_relu.input: rnn_relu}
+def lstm(  # type: ignore[no-untyped-def]
+    input, hx: Sequence[Any], params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+):  # fmt: skip
+    plain = num_layers * (2 if bidirectional else 1) * (4 if has_biases else 2)
+    if len(params) == plain:
+        return aten_lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _projected_lstm(input, hx, params, has_biases, num_layers, bidirectional, batch_first)
 
 
 def _rnn(
@@ -54,8 +52,6 @@ def _rnn(
     batch_first: bool,
 ) -> tuple[Any, Any]:
     """All layers: steps of the last one, and the last state of every one."""
-    from onnxscript import opset20 as op
-
     directions = 2 if bidirectional else 1
     each = 4 if has_biases else 2
     if batch_first:
@@ -93,8 +89,6 @@ def _projected_lstm(
     batch_first: bool,
 ) -> tuple[Any, Any, Any]:
     """Steps of the last layer; the last hidden states, projected, and cell states of every layer and direction."""
-    from onnxscript import opset20 as op
-
     steps = x.shape[1 if batch_first else 0] if x.shape is not None else None
     if not isinstance(steps, int):
         raise NotImplementedError("an LSTM with a projection over a free number of steps")
@@ -128,3 +122,9 @@ def _projected_lstm(
         x = op.Concat(*sides, axis=2) if directions > 1 else sides[0]
     hidden, cells = (op.Concat(*last, axis=0) if len(last) > 1 else last[0] for last in (last_h, last_c))
     return (op.Transpose(x, perm=[1, 0, 2]) if batch_first else x), hidden, cells
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
+    aten = torch.ops.aten
+    return {aten.lstm.input: lstm, aten.rnn_tanh.input: rnn_tanh, aten.rnn_relu.input: rnn_relu}

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from onnxscript import opset20 as op
 
-from metannvis_translate.frameworks.torch.exporter.arithmetic import number, with_slopes
-from metannvis_translate.frameworks.torch.exporter.custom_op import operator
-from metannvis_translate.graph.metadata import STOP_GRADIENT
+from metannvis_translate.frameworks.torch.exporter.building_blocks import number, stop, with_slopes
 
 __all__ = ["translations"]
 
@@ -36,134 +36,126 @@ FAR = (
 )  # fmt: skip
 
 
-def translations() -> dict[Any, Callable[..., Any]]:
-    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
-    import torch
-    from onnxscript import opset20 as op
+def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
+    total = number(coefficients[-1], x)
+    for coefficient in reversed(coefficients[:-1]):
+        total = op.Add(op.Mul(total, x), number(coefficient, x))
+    return total
 
-    aten = torch.ops.aten
-    stop = operator(STOP_GRADIENT, ())
 
-    def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
-        total = number(coefficients[-1], x)
-        for coefficient in reversed(coefficients[:-1]):
-            total = op.Add(op.Mul(total, x), number(coefficient, x))
-        return total
+def quotient(x: Any, parts: tuple[Sequence[float], Sequence[float]]) -> Any:
+    return op.Div(polynomial(x, parts[0]), polynomial(x, parts[1]))
 
-    def quotient(x: Any, parts: tuple[Sequence[float], Sequence[float]]) -> Any:
-        return op.Div(polynomial(x, parts[0]), polynomial(x, parts[1]))
 
-    def percentage_point(centred: Any, least: Any) -> Any:
-        """The point of the normal distribution, from a probability less one half, and the lesser of it and its complement."""
-        x, zero = stop(centred), number(0.0, centred)
-        middle = op.LessOrEqual(op.Abs(x), number(0.425, x))
-        near = op.Where(middle, x, zero)
-        near = op.Mul(near, quotient(op.Sub(number(0.180625, x), op.Mul(near, near)), MIDDLE))
-        inside = op.And(op.Greater(stop(least), zero), op.Not(middle))
-        root = op.Sqrt(op.Neg(op.Log(op.Where(inside, stop(least), number(0.05, x)))))
-        far = op.Greater(root, number(5.0, x))
-        tail = quotient(op.Sub(op.Where(far, number(2.0, x), root), number(1.6, x)), TAIL)
-        beyond = quotient(op.Sub(op.Where(far, root, number(6.0, x)), number(5.0, x)), FAR)
-        outer = op.Mul(op.Sign(x), op.Where(far, beyond, tail))
-        return op.Where(middle, near, outer)
+def percentage_point(centred: Any, least: Any) -> Any:
+    """The point of the normal distribution, from a probability less one half, and the lesser of it and its complement."""
+    x, zero = stop(centred), number(0.0, centred)
+    middle = op.LessOrEqual(op.Abs(x), number(0.425, x))
+    near = op.Where(middle, x, zero)
+    near = op.Mul(near, quotient(op.Sub(number(0.180625, x), op.Mul(near, near)), MIDDLE))
+    inside = op.And(op.Greater(stop(least), zero), op.Not(middle))
+    root = op.Sqrt(op.Neg(op.Log(op.Where(inside, stop(least), number(0.05, x)))))
+    far = op.Greater(root, number(5.0, x))
+    tail = quotient(op.Sub(op.Where(far, number(2.0, x), root), number(1.6, x)), TAIL)
+    beyond = quotient(op.Sub(op.Where(far, root, number(6.0, x)), number(5.0, x)), FAR)
+    outer = op.Mul(op.Sign(x), op.Where(far, beyond, tail))
+    return op.Where(middle, near, outer)
 
-    def at_ends(x: Any, found: Any, low: float, high: float) -> Any:
-        """Infinite at the ends of the interval, no number outside of it."""
-        x, first, last = stop(x), number(low, x), number(high, x)
-        found = op.Where(
-            op.Equal(x, first), number(-math.inf, x), op.Where(op.Equal(x, last), number(math.inf, x), found)
-        )
-        return op.Where(op.And(op.GreaterOrEqual(x, first), op.LessOrEqual(x, last)), found, number(math.nan, x))
 
-    # The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
-    def erfinv(self):  # type: ignore[no-untyped-def]
-        half = op.Mul(self, number(0.5, self))
-        value = percentage_point(half, op.Mul(op.Sub(number(1.0, self), op.Abs(self)), number(0.5, self)))
-        value = op.Mul(value, number(math.sqrt(0.5), self))
-        slope = op.Mul(op.Exp(op.Mul(value, value)), number(math.sqrt(math.pi) / 2, self))
-        inner = op.Where(op.Less(op.Abs(self), number(1.0, self)), self, number(0.0, self))
-        return at_ends(self, with_slopes(value, (inner, slope)), -1.0, 1.0)
+def at_ends(x: Any, found: Any, low: float, high: float) -> Any:
+    """Infinite at the ends of the interval, no number outside of it."""
+    x, first, last = stop(x), number(low, x), number(high, x)
+    found = op.Where(op.Equal(x, first), number(-math.inf, x), op.Where(op.Equal(x, last), number(math.inf, x), found))
+    return op.Where(op.And(op.GreaterOrEqual(x, first), op.LessOrEqual(x, last)), found, number(math.nan, x))
 
-    def ndtri(self):  # type: ignore[no-untyped-def]
-        half, one = number(0.5, self), number(1.0, self)
-        least = op.Where(op.Less(self, half), self, op.Sub(one, self))
-        value = percentage_point(op.Sub(self, half), least)
-        slope = op.Mul(op.Exp(op.Mul(op.Mul(value, value), half)), number(math.sqrt(2 * math.pi), self))
-        inner = op.Where(op.Greater(least, number(0.0, self)), self, half)
-        return at_ends(self, with_slopes(value, (inner, slope)), 0.0, 1.0)
 
-    def i0(self):  # type: ignore[no-untyped-def]
-        x, eight = op.Abs(self), number(8.0, self)
-        small = op.LessOrEqual(x, eight)
-        near = op.Sub(op.Mul(op.Where(small, x, eight), number(0.25, self)), number(1.0, self))
-        out = op.Where(small, eight, x)
-        far = op.Sub(op.Div(number(16.0, self), out), number(1.0, self))
-        inner = op.Mul(chebyshev(near, _scaled_bessel), op.Exp(op.Where(small, x, number(0.0, self))))
-        # the power of half of it, twice: the whole may be beyond every number where the result is not
-        power = op.Exp(op.Mul(out, number(0.5, self)))
-        outer = op.Mul(op.Div(op.Mul(chebyshev(far, _scaled_bessel_far), power), op.Sqrt(out)), power)
-        found = op.Where(small, inner, outer)
-        return op.Where(op.IsInf(x), number(math.nan, x), found)  # as PyTorch has it
+# The exporter reads signatures: parameters are named and typed as the operator's schema in PyTorch has them.
+def erfinv(self):  # type: ignore[no-untyped-def]
+    half = op.Mul(self, number(0.5, self))
+    value = percentage_point(half, op.Mul(op.Sub(number(1.0, self), op.Abs(self)), number(0.5, self)))
+    value = op.Mul(value, number(math.sqrt(0.5), self))
+    slope = op.Mul(op.Exp(op.Mul(value, value)), number(math.sqrt(math.pi) / 2, self))
+    inner = op.Where(op.Less(op.Abs(self), number(1.0, self)), self, number(0.0, self))
+    return at_ends(self, with_slopes(value, (inner, slope)), -1.0, 1.0)
 
-    def chebyshev(t: Any, function: Callable[[Any], Any]) -> Any:
-        """A function on the interval from −1 to 1, by Clenshaw's sum."""
-        coefficients = np.polynomial.chebyshev.chebinterpolate(function, 28)
-        twice, last, before = op.Mul(t, number(2.0, t)), number(0.0, t), number(0.0, t)
-        for coefficient in reversed(coefficients[1:].tolist()):
-            last, before = op.Add(op.Sub(op.Mul(twice, last), before), number(coefficient, t)), last
-        return op.Add(op.Sub(op.Mul(t, last), before), number(float(coefficients[0]), t))
 
-    def scaled_complement(x: Any) -> Any:
-        """exp(x²) · erfc(x) of what is not negative."""
-        t = op.Div(number(2.0, x), op.Add(x, number(2.0, x)))
-        at = op.Sub(op.Mul(t, number(2.0, x)), number(1.0, x))
-        return op.Mul(t, op.Exp(chebyshev(at, _logarithm_of_complement)))
+def ndtri(self):  # type: ignore[no-untyped-def]
+    half, one = number(0.5, self), number(1.0, self)
+    least = op.Where(op.Less(self, half), self, op.Sub(one, self))
+    value = percentage_point(op.Sub(self, half), least)
+    slope = op.Mul(op.Exp(op.Mul(op.Mul(value, value), half)), number(math.sqrt(2 * math.pi), self))
+    inner = op.Where(op.Greater(least, number(0.0, self)), self, half)
+    return at_ends(self, with_slopes(value, (inner, slope)), 0.0, 1.0)
 
-    def erfcx(self):  # type: ignore[no-untyped-def]
-        below = op.Less(self, number(0.0, self))
-        size = op.Where(below, op.Neg(self), self)
-        found = scaled_complement(size)
-        square = op.Exp(op.Mul(op.Where(below, self, number(0.0, self)), self))
-        return op.Where(below, op.Sub(op.Mul(square, number(2.0, self)), found), found)
 
-    def complement(x: Any) -> Any:
-        """erfc(x), with all of its digits where one less the error function has none."""
-        far = op.Greater(x, number(0.5, x))
-        out = op.Where(far, x, number(0.5, x))
-        tail = op.Mul(scaled_complement(out), op.Exp(op.Neg(op.Mul(out, out))))
-        return op.Where(far, tail, op.Sub(number(1.0, x), op.Erf(op.Where(far, number(0.0, x), x))))
+def i0(self):  # type: ignore[no-untyped-def]
+    x, eight = op.Abs(self), number(8.0, self)
+    small = op.LessOrEqual(x, eight)
+    near = op.Sub(op.Mul(op.Where(small, x, eight), number(0.25, self)), number(1.0, self))
+    out = op.Where(small, eight, x)
+    far = op.Sub(op.Div(number(16.0, self), out), number(1.0, self))
+    inner = op.Mul(chebyshev(near, _scaled_bessel), op.Exp(op.Where(small, x, number(0.0, self))))
+    # the power of half of it, twice: the whole may be beyond every number where the result is not
+    power = op.Exp(op.Mul(out, number(0.5, self)))
+    outer = op.Mul(op.Div(op.Mul(chebyshev(far, _scaled_bessel_far), power), op.Sqrt(out)), power)
+    found = op.Where(small, inner, outer)
+    return op.Where(op.IsInf(x), number(math.nan, x), found)  # as PyTorch has it
 
-    def erfc(self):  # type: ignore[no-untyped-def]
-        return complement(self)
 
-    def frexp(self):  # type: ignore[no-untyped-def]
-        one, two = number(1.0, self), number(2.0, self)
-        plain = op.Not(op.Or(op.Equal(self, number(0.0, self)), op.Or(op.IsInf(self), op.IsNaN(self))))
-        x = op.Where(plain, stop(op.Abs(self)), one)
-        exponent = op.Floor(op.Div(op.Log(x), number(math.log(2.0), self)))
+def chebyshev(t: Any, function: Callable[[Any], Any]) -> Any:
+    """A function on the interval from −1 to 1, by Clenshaw's sum."""
+    coefficients = np.polynomial.chebyshev.chebinterpolate(function, 28)
+    twice, last, before = op.Mul(t, number(2.0, t)), number(0.0, t), number(0.0, t)
+    for coefficient in reversed(coefficients[1:].tolist()):
+        last, before = op.Add(op.Sub(op.Mul(twice, last), before), number(coefficient, t)), last
+    return op.Add(op.Sub(op.Mul(t, last), before), number(float(coefficients[0]), t))
 
-        def times_power(value: Any, power: Any) -> Any:
-            # in two steps, each of which is a number
-            part = op.Floor(op.Div(power, two))
-            return op.Mul(op.Mul(value, op.Pow(two, part)), op.Pow(two, op.Sub(power, part)))
 
-        # a logarithm that is rounded may be one too large or too small
-        rest = times_power(x, op.Neg(exponent))
-        exponent = op.Add(exponent, op.Where(op.GreaterOrEqual(rest, two), one, number(0.0, self)))
-        exponent = op.Add(op.Sub(exponent, op.Where(op.Less(rest, one), one, number(0.0, self))), one)
-        exponent = op.Where(plain, exponent, number(0.0, self))
-        mantissa = op.Where(plain, times_power(self, op.Neg(exponent)), self)
-        return mantissa, op.Cast(exponent, to=6)
+def scaled_complement(x: Any) -> Any:
+    """exp(x²) · erfc(x) of what is not negative."""
+    t = op.Div(number(2.0, x), op.Add(x, number(2.0, x)))
+    at = op.Sub(op.Mul(t, number(2.0, x)), number(1.0, x))
+    return op.Mul(t, op.Exp(chebyshev(at, _logarithm_of_complement)))
 
-    return {
-        aten.erfc.default: erfc,
-        aten.erfinv.default: erfinv,
-        aten.frexp.Tensor: frexp,
-        aten.i0.default: i0,
-        aten.special_erfc.default: erfc,
-        aten.special_erfcx.default: erfcx,
-        aten.special_ndtri.default: ndtri,
-    }
+
+def erfcx(self):  # type: ignore[no-untyped-def]
+    below = op.Less(self, number(0.0, self))
+    size = op.Where(below, op.Neg(self), self)
+    found = scaled_complement(size)
+    square = op.Exp(op.Mul(op.Where(below, self, number(0.0, self)), self))
+    return op.Where(below, op.Sub(op.Mul(square, number(2.0, self)), found), found)
+
+
+def complement(x: Any) -> Any:
+    """erfc(x), with all of its digits where one less the error function has none."""
+    far = op.Greater(x, number(0.5, x))
+    out = op.Where(far, x, number(0.5, x))
+    tail = op.Mul(scaled_complement(out), op.Exp(op.Neg(op.Mul(out, out))))
+    return op.Where(far, tail, op.Sub(number(1.0, x), op.Erf(op.Where(far, number(0.0, x), x))))
+
+
+def erfc(self):  # type: ignore[no-untyped-def]
+    return complement(self)
+
+
+def frexp(self):  # type: ignore[no-untyped-def]
+    one, two = number(1.0, self), number(2.0, self)
+    plain = op.Not(op.Or(op.Equal(self, number(0.0, self)), op.Or(op.IsInf(self), op.IsNaN(self))))
+    x = op.Where(plain, stop(op.Abs(self)), one)
+    exponent = op.Floor(op.Div(op.Log(x), number(math.log(2.0), self)))
+
+    def times_power(value: Any, power: Any) -> Any:
+        # in two steps, each of which is a number
+        part = op.Floor(op.Div(power, two))
+        return op.Mul(op.Mul(value, op.Pow(two, part)), op.Pow(two, op.Sub(power, part)))
+
+    # a logarithm that is rounded may be one too large or too small
+    rest = times_power(x, op.Neg(exponent))
+    exponent = op.Add(exponent, op.Where(op.GreaterOrEqual(rest, two), one, number(0.0, self)))
+    exponent = op.Add(op.Sub(exponent, op.Where(op.Less(rest, one), one, number(0.0, self))), one)
+    exponent = op.Where(plain, exponent, number(0.0, self))
+    mantissa = op.Where(plain, times_power(self, op.Neg(exponent)), self)
+    return mantissa, op.Cast(exponent, to=6)
 
 
 def _scaled_bessel(t: Any) -> Any:
@@ -199,3 +191,17 @@ def _logarithm_of_complement(u: Any) -> Any:
             value = 1 / (math.sqrt(math.pi) * fraction)
         found.append(math.log(value / max(float(t), 1e-300)))
     return np.asarray(found).reshape(np.shape(u))
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
+    aten = torch.ops.aten
+    return {
+        aten.erfc.default: erfc,
+        aten.erfinv.default: erfinv,
+        aten.frexp.Tensor: frexp,
+        aten.i0.default: i0,
+        aten.special_erfc.default: erfc,
+        aten.special_erfcx.default: erfcx,
+        aten.special_ndtri.default: ndtri,
+    }

@@ -121,19 +121,17 @@ def _bias(e: KerasEmitter, layer: Any) -> ir.Value | None:
     return e.weight_of(layer, "bias") if layer.use_bias else None
 
 
+def _moved(e: KerasEmitter, layer: Any, x: ir.Value, kernel: ir.Value, bias: ir.Value | None, group: int) -> ir.Value:
+    """A convolution whose window moves as the layer says."""
+    moves = {"strides": layer.strides, "dilations": layer.dilation_rate, "padding": layer.padding}
+    return convolution(e, x, kernel, bias, group=group, **moves)
+
+
 @keras_layer("Conv1D", "Conv2D", "Conv3D")
 def Conv(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     x = image(e, x, layer.data_format)
-    y = convolution(
-        e,
-        x,
-        e.weight_of(layer, "kernel", perm=kernel_perm(layer.rank)),
-        _bias(e, layer),
-        group=layer.groups,
-        strides=layer.strides,
-        dilations=layer.dilation_rate,
-        padding=layer.padding,
-    )
+    kernel = e.weight_of(layer, "kernel", perm=kernel_perm(layer.rank))
+    y = _moved(e, layer, x, kernel, _bias(e, layer), layer.groups)
     return e.activate(layer.activation, restore(e, y, layer.data_format))
 
 
@@ -141,16 +139,8 @@ def Conv(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 def DepthwiseConv(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     x = image(e, x, layer.data_format)
     shape, perm = depthwise_shape(layer.kernel)
-    y = convolution(
-        e,
-        x,
-        e.weight_of(layer, "kernel", shape=shape, perm=perm),
-        _bias(e, layer),
-        group=int(layer.kernel.shape[-2]),
-        strides=layer.strides,
-        dilations=layer.dilation_rate,
-        padding=layer.padding,
-    )
+    kernel = e.weight_of(layer, "kernel", shape=shape, perm=perm)
+    y = _moved(e, layer, x, kernel, _bias(e, layer), int(layer.kernel.shape[-2]))
     return e.activate(layer.activation, restore(e, y, layer.data_format))
 
 
@@ -158,16 +148,8 @@ def DepthwiseConv(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
 def SeparableConv(e: KerasEmitter, layer: Any, x: ir.Value) -> ir.Value:
     x = image(e, x, layer.data_format)
     shape, perm = depthwise_shape(layer.depthwise_kernel)
-    y = convolution(
-        e,
-        x,
-        e.weight_of(layer, "depthwise_kernel", shape=shape, perm=perm),
-        None,
-        group=int(layer.depthwise_kernel.shape[-2]),
-        strides=layer.strides,
-        dilations=layer.dilation_rate,
-        padding=layer.padding,
-    )
+    kernel = e.weight_of(layer, "depthwise_kernel", shape=shape, perm=perm)
+    y = _moved(e, layer, x, kernel, None, int(layer.depthwise_kernel.shape[-2]))
     ones = (1,) * layer.rank
     y = convolution(
         e,

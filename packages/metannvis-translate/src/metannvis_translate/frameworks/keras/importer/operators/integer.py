@@ -77,6 +77,14 @@ def QLinearMatMul(
     return LaidOut(result, layout.identity(len(result.shape)))
 
 
+def _convolved(
+    ctx: KerasImporter, image: LaidOut, x_zero_point: Value | None, w: Value, w_zero_point: Value | None, **windows: Any
+) -> Any:
+    """Sums of a convolution of whole numbers about their zero points, channels last."""
+    kernel = centered(ctx, ctx.plain(w), w_zero_point, 0)
+    return convolution(ctx, centered(ctx, image, x_zero_point, None), kernel, **windows)
+
+
 @converter("ConvInteger", since=10)
 def ConvInteger(
     ctx: KerasImporter,
@@ -93,10 +101,8 @@ def ConvInteger(
     strides: Sequence[int] = (),
 ) -> LaidOut:
     image = ctx.channels_last(x)
-    sums = convolution(
-        ctx, centered(ctx, image, x_zero_point, None), centered(ctx, ctx.plain(w), w_zero_point, 0),
-        auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides,
-    )  # fmt: skip
+    windows = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    sums = _convolved(ctx, image, x_zero_point, w, w_zero_point, **windows)
     return ctx.keep(image, ops.cast(sums, "int32"))
 
 
@@ -121,10 +127,8 @@ def QLinearConv(
     strides: Sequence[int] = (),
 ) -> LaidOut:
     image = ctx.channels_last(x)
-    sums = convolution(
-        ctx, centered(ctx, image, x_zero_point, None), centered(ctx, ctx.plain(w), w_zero_point, 0),
-        auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides,
-    )  # fmt: skip
+    windows = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    sums = _convolved(ctx, image, x_zero_point, w, w_zero_point, **windows)
     if B is not None:
         sums = add(sums, ops.cast(ctx.plain(B).tensor, "float64"))
     scales = [ctx.plain(value).tensor for value in (x_scale, w_scale, y_scale)]  # a scale a channel: they lie last
