@@ -21,6 +21,7 @@ from metannvis_methods.registry.toolset import Progress, Toolset, reasons_of
 from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import is_foreign
+from metannvis_methods.running.deadline import ending_with
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.translation_cache import cache, signature
@@ -156,7 +157,8 @@ def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, lay
             )
         # a layer that is called twice is a reason that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
-        ready = _translate(home, source, kept, to, examples, options, call.progress, differentiates=spec.differentiates)
+        progress = ending_with(call.deadline, spec.key, call.progress)
+        ready = _translate(home, source, kept, to, examples, options, progress, differentiates=spec.differentiates)
     return Prepared(source, framework, ready.model, to, adapter, ready, examples, fingerprint=kept)
 
 
