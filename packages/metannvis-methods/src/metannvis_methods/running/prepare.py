@@ -25,6 +25,7 @@ from metannvis_methods.running.deadline import ending_with
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.translation_cache import cache, signature
+from metannvis_methods.running.word_checks import LOAD_OPTIONS
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -35,8 +36,6 @@ logger = logging.getLogger("metannvis_methods")
 
 #: Samples that a translation is made and checked with, at most.
 EXAMPLES = 8
-#: Options of ``load_model``, which a caller may give beside those of ``translate``.
-LOAD_OPTIONS = ("trust", "architecture")
 
 
 def open_source(model: Any, options: dict[str, Any], progress: Progress | None = None) -> Any:
