@@ -25,6 +25,8 @@ NGUYEN = "Nguyen, Rodríguez Martínez: On Quantitative Aspects of Model Interpr
 IG = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017, arXiv:1703.01365"
 MODULE = "metannvis_methods.metrics.faithfulness"
 
+#: How many places a set has.
+COUNT = Values("a number of places, or below 1 a share of them", number(above=0).fits)
 #: Words for what stands where a place was.
 WORDS = ("blur", "mean", "black", "white", "noise", "uniform")
 #: A word, or what the metric makes numbers of.
@@ -197,9 +199,7 @@ ROWS = (
         BHATT,
         (
             Parameter("runs", 100, "random sets", "Quantus: 100", takes=whole(1)),
-            Parameter(
-                "size", 0.1, "places of a set, or below 1 their share", "ours; Quantus: 224", takes=number(above=0)
-            ),
+            Parameter("size", 0.1, "places of a set, or below 1 their share", "ours; Quantus: 224", takes=COUNT),
             _baseline("black", "Quantus: black"),
             CHANGE,
             Parameter("subsets", None, "sets to take instead, numbers of places, shape (runs, N, size)", "ours"),

@@ -130,6 +130,8 @@ def dissect(
             "concepts are Segmentations, what read_broden() gives, ClassConcepts or EmbeddingConcepts, not a "
             f"{type(concepts).__name__}"
         )
+    if isinstance(layers, (list, tuple)) and not layers:
+        raise InvalidArgumentError("layers is an empty list: name one or several")
     if threshold is not None:
         Values("a number in 0…1", lambda value: number(0).fits(value) and value <= 1).check(threshold, "threshold")
     words, opening = Words(preprocess=preprocess, progress=progress, seed=seed).checked(), load_word(load)

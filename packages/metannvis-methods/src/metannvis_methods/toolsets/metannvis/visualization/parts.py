@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
@@ -15,10 +16,10 @@ from metannvis_methods.toolsets.metannvis.visualization.objectives import (
     Objective,
     Output,
 )
-from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Fourier, Pixels
-from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Norm, TotalVariation
+from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Fourier, Parameterization, Pixels
+from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Norm, Regularizer, TotalVariation
 from metannvis_methods.toolsets.metannvis.visualization.transforms import Jitter, Pad, Roll, Rotate, Scale, Transform
-from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Normalized, Sgd
+from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Normalized, Sgd, Update
 
 __all__ = [
     "OBJECTIVES",
@@ -32,15 +33,29 @@ __all__ = [
     "parts_of",
 ]
 
-REGULARIZERS = Words(
+
+@dataclass(frozen=True)
+class Parts(Words):
+    """Words, and objects of ours of a kind, which are looked at before a model is opened."""
+
+    kind: type = object
+
+    def check(self, value: Any, where: str) -> None:
+        """See the base."""
+        for item in self.parse(value, where):
+            _made(item, self.kind, where)
+
+
+REGULARIZERS = Parts(
     "regularizer",
     (
         Word("l2", {"weight": L2.takes["weight"]}, "weight"),
         Word("norm", Norm.takes, "weight"),
         Word("total_variation", TotalVariation.takes, "weight", ("TotalVariation", "tv")),
     ),
+    kind=Regularizer,
 )
-TRANSFORMS = Words(
+TRANSFORMS = Parts(
     "transform",
     (
         Word("pad", Pad.takes, "pixels"),
@@ -49,8 +64,9 @@ TRANSFORMS = Words(
         Word("scale", Scale.takes),
         Word("rotate", Rotate.takes, "degrees"),
     ),
+    kind=Transform,
 )
-OPTIMIZERS = Words(
+OPTIMIZERS = Parts(
     "optimizer",
     (
         Word("adam", {"rate": Adam.takes["rate"]}, "rate"),
@@ -58,14 +74,16 @@ OPTIMIZERS = Words(
         Word("normalized", Normalized.takes, "rate"),
     ),
     several=False,
+    kind=Update,
 )
-PARAMETERIZATIONS = Words(
+PARAMETERIZATIONS = Parts(
     "parameterization",
     (
         Word("pixels", Pixels.takes, "noise"),
         Word("fourier", Fourier.takes),
     ),
     several=False,
+    kind=Parameterization,
 )
 #: What each word makes.
 MADE: dict[str, Callable[..., Any]] = {

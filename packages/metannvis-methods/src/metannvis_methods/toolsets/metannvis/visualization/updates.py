@@ -47,10 +47,6 @@ class Adam(Update):
         "epsilon": POSITIVE,
         "betas": Values("two numbers in 0…1 without 1", _are_betas),
     }
-        "rate": POSITIVE,
-        "epsilon": POSITIVE,
-        "betas": Values("two numbers in 0…1 without 1", _are_betas),
-    }
 
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
         """See the base."""
