@@ -1,8 +1,17 @@
-"""Runs the matrix and writes ``docs/matrix.md``: ``python -m packages.metannvis-methods.matrix``, from the root."""
+"""Runs the matrix and writes ``docs/matrix.md``: ``python -m packages.metannvis-methods.matrix``, from the root.
+
+``--results FILE`` keeps the outcome of each cell in a file of JSON lines and goes on where it was stopped; ``--only 'torch-cnn-.*'``
+runs a part, which writes no page.
+"""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import json
+import re
 import sys
+import traceback
 from pathlib import Path
 
 from .cells import Cell, Outcome, cells, methods, outcome
@@ -32,13 +41,27 @@ A cell has the largest difference over PyTorch, Keras and ONNX. `refused` is an 
 
 def main() -> int:
     """Write the page; 1 if a cell is not as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--results", type=Path, help="file of outcomes, a line a cell; cells that stand there are not run again"
+    )
+    parser.add_argument(
+        "--only", default=".*", help="regular expression that matches whole names: SOURCE-NETWORK-TOOLSET-METHOD"
+    )
+    options = parser.parse_args()
+    before = _read(options.results)
+    chosen = [cell for cell in cells() if re.fullmatch(options.only, str(cell))]
     found: dict[Cell, Outcome] = {}
     wrong = []
-    for cell in cells():
-        found[cell] = outcome(cell)
+    for cell in chosen:
+        found[cell] = before.get(str(cell)) or _run(cell, options.results)
         message = fault(cell, found[cell])
         if message:
             wrong.append(f"{cell}: {message}")
+            print(wrong[-1], file=sys.stderr, flush=True)
+    if options.only != ".*":
+        print(f"{len(found)} cells, {len(wrong)} wrong")
+        return 1 if wrong else 0
     compared = [result.difference for result in found.values() if result.difference is not None]
     refused = len(found) - len(compared)
     counts = f"{len(found)} cells: {len(compared)} compared, {refused} refused as documented, {len(wrong)} wrong"
@@ -59,6 +82,26 @@ def main() -> int:
         DOCS.write_text("".join(lines), encoding="utf-8")
     print(lines[1], *wrong, sep="\n")
     return 1 if wrong else 0
+
+
+def _read(results: Path | None) -> dict[str, Outcome]:
+    if results is None or not results.exists():
+        return {}
+    lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    return {line.pop("cell"): Outcome(**{**line, "told": tuple(line["told"])}) for line in lines}
+
+
+def _run(cell: Cell, results: Path | None) -> Outcome:
+    """The outcome of a cell, kept; an error that is none of ours is what is wrong with it, and the rest goes on."""
+    try:
+        found = outcome(cell)
+    except Exception as error:  # noqa: BLE001  # whatever it is
+        traceback.print_exc()
+        found = Outcome(wrong=f"{type(error).__name__}: {error}")
+    if results is not None:
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"cell": str(cell), **dataclasses.asdict(found)}) + "\n")
+    return found
 
 
 def _listed(pattern: str) -> str:

@@ -23,6 +23,8 @@ MENDED = (
     Cell("torch", "two inputs", "tf-keras-vis", "smooth_grad"),
     Cell("torch", "text", "metannvis", "extremal_perturbation"),
     Cell("torch", "text", "metannvis", "xrai"),
+    Cell("torch", "text", "captum", "shapley_values"),
+    Cell("torch", "text", "captum", "shapley_value_sampling"),
     Cell("torch", "resnet", "metannvis", "deep_lift_reveal_cancel"),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitWarning
 from metannvis_methods.explain import WORDS, explain
 from metannvis_methods.registry.alignments import (
     ALIGNMENTS,
@@ -25,9 +25,12 @@ from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.figures import differences, ssim
 from metannvis_methods.results.maps import SPACE, resized
 from metannvis_methods.results.plain import as_tuple
-from metannvis_methods.running.request import installed
+from metannvis_methods.running.deadline import end_of, in_time, share_of, until
+from metannvis_methods.running.notices import tell
+from metannvis_methods.running.request import check_request, installed
 from metannvis_methods.running.sharing import sharing
 from metannvis_methods.running.streams import is_stream
+from metannvis_methods.running.words import Words
 
 __all__ = ["ALIGNMENTS", "Alignment", "compare", "compared_rows", "differences"]
 
@@ -67,7 +70,8 @@ def compare(
     options
         Options a toolset, by its own names: ``{"captum": {"abs": False}}``.
     **arguments
-        Every word of :func:`explain` (one layer), and options of the method for every toolset.
+        Every word of :func:`explain` (one layer), and options of the method for every toolset. They share the
+        ``deadline`` (with ``noise`` or ``uncertainty`` in equal parts), and those that were done in time are compared.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def compare(
     ------
     InvalidArgumentError
         There are not two toolsets that have the method, or, with ``align``, what they call so is not the same quantity.
+    DeadlineError
+        The time was over before two were done; the message tells of each toolset.
     MetannvisError
         As for :func:`explain`.
     """
@@ -101,16 +107,30 @@ def compare(
     notes: list[str] = []
     if arguments.get("layer") is None and any(row.by_role("layer") and not row.optimizes for row in chosen):
         arguments = {**arguments, "layer": "auto"}
+    for row in chosen:  # what is wrong with one toolset's words is told before another one runs
+        options_there = {**toolkit, **given.get(row.toolset, {})}
+        asked = {**arguments, "inputs": inputs, "toolset": row.toolset, "options": options_there or None}
+        check_request(row.key, Words(**asked))
+    end = end_of(Words(deadline=arguments.get("deadline")).checked().deadline)
+    ends_with_what_there_is = any(arguments.get(word) is not None for word in ("noise", "uncertainty"))
     runs: list[_Run] = []
-    with sharing():
-        for row in chosen:
+    late: list[MethodSpec] = []
+    with sharing(), until(end):
+        for place, row in enumerate(chosen):
             own = _aligned(method, row, signed, expand)
-            if align:
-                notes += _said(method, row, own)
             if runs and arguments.get("target") is None and _aims(row):
                 arguments = {**arguments, "target": runs[0].explanation.target}
             run = _Run(model, inputs, row, {**toolkit, **given.get(row.toolset, {})}, arguments, own or {})
-            runs.append(run.with_options({**(own or {}), **run.given} if align else run.given))
+            try:
+                with until(share_of(end, len(chosen) - place) if ends_with_what_there_is else end):
+                    in_time(end, row.key)
+                    runs.append(run.with_options({**run.aligned, **run.given} if align else run.given))
+            except DeadlineError:
+                late.append(row)
+                continue
+            if align:
+                notes += _said(method, row, own)
+        notes += _told_late(runs, late)
         explanations = [run.explanation for run in runs]
         pairs = list(itertools.combinations(runs, 2))
         figures = [_apart(a.explanation, b.explanation, notes) for a, b in pairs]
@@ -172,21 +192,48 @@ class _Run:
         return replace(self, options=options, result=found)
 
 
+def _told_late(runs: Sequence[_Run], late: Sequence[MethodSpec]) -> list[str]:
+    """Notes of the toolsets that were not done in time.
+
+    Raises
+    ------
+    DeadlineError
+        There is nothing to compare without them.
+    """
+    if not late:
+        return []
+    told = [f"{row.toolset}: {row.key} was not done in time, and is not compared" for row in late]
+    if len(runs) < 2:
+        done = [f"{run.row.toolset}: {run.row.key} was done in time" for run in runs]
+        raise DeadlineError(
+            f"a comparison takes two toolsets, which share the time ({'; '.join([*done, *told])}): give it more, fewer steps, "
+            "samples or features"
+        )
+    tell("; ".join(told), UnfitWarning)
+    return told
+
+
 def _what_explains(a: _Run, b: _Run, apart: float) -> str:
     """Which options of the table, set one after the other, bring two maps together."""
     names = f"{a.row.toolset} − {b.row.toolset}"
     sides, steps = [a, b], []
-    for k, side in enumerate(sides):
-        for name, value in side.aligned.items():
-            if name in side.given or apart <= SAME:
-                continue
+    late = False
+    known = [(k, name, value) for k, side in enumerate(sides) for name, value in side.aligned.items()]
+    for k, name, value in known:
+        if name in sides[k].given or apart <= SAME:
+            continue
+        try:
             sides[k] = sides[k].with_options({**sides[k].options, name: value})
-            apart = _apart(sides[0].explanation, sides[1].explanation, [])["max_rel"]
-            steps.append(f"{side.row.toolset} with {name}={value!r} {apart:.1e}")
+        except DeadlineError:
+            late = True
+            break
+        apart = _apart(sides[0].explanation, sides[1].explanation, [])["max_rel"]
+        steps.append(f"{sides[k].row.toolset} with {name}={value!r} {apart:.1e}")
+    rest = "the time was over before the rest was looked at" if late else "nothing known explains the rest"
     if not steps:
-        return ""
+        return f"{names}: {rest}" if late else ""
     told = f"{names}: the largest difference is, with one option after the other, " + ", ".join(steps)
-    return told + ("" if apart <= SAME else "; nothing known explains the rest")
+    return told + ("" if apart <= SAME else f"; {rest}")
 
 
 def _aims(row: MethodSpec) -> bool:

@@ -164,7 +164,8 @@ def explain(
         What is done about a method that does not fit the model or the inputs, or whose values say nothing: ``"warn"``,
         ``"raise"`` (``UnfitError``), or ``"ignore"``. The result has it in ``warnings`` as well.
     translation
-        Options of ``translate``, or a finished ``Translation`` of the model.
+        Options of ``translate``, and of ``load_model`` for a file (``trust``, ``architecture``); or a finished ``Translation``
+        of the model.
     progress
         Called as ``progress(done, total, stage)``. One thread at a time runs a toolkit in a process; the others wait, and are
         told so.

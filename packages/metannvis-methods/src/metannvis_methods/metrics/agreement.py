@@ -60,6 +60,8 @@ def agreement(
     """
     if sign not in SIGNS:
         raise InvalidArgumentError(f"sign is one of {', '.join(SIGNS)}, not {sign!r}")
+    if names is not None and (isinstance(names, str) or not isinstance(names, Sequence) or len(names) != 2):
+        raise InvalidArgumentError(f"names are two, what the explanations are called, not {names!r}")
     known = next((item for item in (first, second) if isinstance(item, Explanation)), None)
     layout = None if known is None else _layout_of(known)
     one, other = (_marked(item, layout, threshold, quantile, sign) for item in (first, second))
@@ -112,6 +114,10 @@ def score_board(
     InvalidArgumentError
         There is no run, or one is not of the target's inputs.
     """
+    if isinstance(runs, (str, Explanation)) or not isinstance(runs, (Mapping, Sequence)):
+        raise InvalidArgumentError(
+            f"runs are explanations in a list, or in a dict by what they are called, not one {type(runs).__name__}"
+        )
     named = dict(runs) if isinstance(runs, Mapping) else {}
     for place, run in enumerate(runs if not isinstance(runs, Mapping) else ()):
         name = _name(run[0] if isinstance(run, (list, tuple)) else run, f"run {place}")
@@ -123,6 +129,11 @@ def score_board(
         batches = list(run) if isinstance(run, (list, tuple)) else [run]
         if not batches or not all(isinstance(one, Explanation) for one in batches):
             raise InvalidArgumentError(f"run {name!r} is no explanation, and no list of them")
+        if len(batches) > 1 and isinstance(target, Explanation):
+            raise InvalidArgumentError(
+                f"run {name!r} is of {len(batches)} batches, and the target an explanation of one: give booleans or a map of "
+                "all samples"
+            )
         whole, found = np.asarray(target) if len(batches) > 1 else target, []
         done = 0
         for batch in batches:
@@ -181,6 +192,8 @@ def _marked(one: Any, layout: Layout | None, threshold: str, quantile: float, si
         raise InvalidArgumentError(f"a map is an explanation, or an array of shape (N, places…), not {array.shape}")
     if array.dtype == bool:
         return array
+    if not np.isfinite(array).all():
+        raise InvalidArgumentError("a map of numbers that are not finite marks no places")
     signed = np.abs(array) if sign == "absolute" else np.maximum(array, 0) if sign == "positive" else array
     return binarized(signed.astype(np.float64), threshold, quantile)
 

@@ -18,15 +18,17 @@ from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.metrics.registry import find_metric
 from metannvis_methods.metrics.scoring import ROWS, Scorer
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput, MetricSpec
-from metannvis_methods.metrics.subjects import Asked, Subject, asked, subject_of
+from metannvis_methods.metrics.subjects import Asked, Subject, asked, check_asked, subject_of
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.evaluation import Evaluation
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.deadline import end_of, in_time
+from metannvis_methods.running.devices import check_device_words
 from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.prepare import LOAD_OPTIONS, open_source
+from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
 
 __all__ = ["DEFAULTS", "evaluate"]
@@ -101,8 +103,9 @@ def evaluate(
 
     Raises
     ------
-    UnknownMetricError, InvalidArgumentError, MissingArgumentError
-        There is no such metric, option or method, or a metric needs masks; nothing was run.
+    UnknownMetricError, UnknownMethodError, UnknownToolsetError, InvalidArgumentError, MissingArgumentError
+        There is no such metric, option or method, no method takes the words that are given, or a metric needs masks; nothing
+        was run. What one of several methods does not take is an error of that one.
 
     Notes
     -----
@@ -111,20 +114,29 @@ def evaluate(
     """
     from metannvis_translate import Translation, detect_framework
 
-    checked = Words(seed=seed, batch_size=batch_size, device=device, deadline=deadline, progress=progress).checked()
+    checked = Words(
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        deadline=deadline,
+        translation=translation,
+        progress=progress,
+    ).checked()
     end = end_of(checked.deadline)
     shared = {
         **words,
         **{name: value for name, value in (("batch_size", batch_size), ("device", device)) if value is not None},
         **({} if translation is None else {"translation": translation}),
     }
-    wanted = _wanted(metrics, options or {}, has_masks=masks is not None)
+    wanted = _wanted(metrics, _options_by_metric(options), has_masks=masks is not None)
     items = asked(methods, shared)
+    check_asked(items, {"inputs": inputs, "target": target, "labels": labels, "seed": seed})
     opening = dict(translation) if isinstance(translation, Mapping) else {}
     source = open_source(model, {name: opening[name] for name in LOAD_OPTIONS if name in opening}, progress)
     if isinstance(source, Translation):
         source = source.source
     framework = detect_framework(source)
+    check_device_words(checked, adapter_for(framework))
     rows = checked.batch_size or ROWS
     windows = 0
     if crops is not None:
@@ -199,6 +211,12 @@ class _Wanted:
         }
 
 
+def _options_by_metric(options: Any) -> dict[str, Mapping[str, Any]]:
+    """Options of metrics by the metrics' names."""
+    given = mapping_word("options")(options) or {}
+    return {name: mapping_word(f"options[{name!r}]")(value) or {} for name, value in given.items()}
+
+
 def _wanted(metrics: Any, options: Mapping[str, Any], *, has_masks: bool) -> list[_Wanted]:
     """Metrics with options, checked; those that nobody named are such as can run."""
     if metrics is None:
@@ -206,7 +224,7 @@ def _wanted(metrics: Any, options: Mapping[str, Any], *, has_masks: bool) -> lis
     if isinstance(metrics, str):
         metrics = [metrics]
     if isinstance(metrics, Mapping):
-        pairs = [(str(name), dict(given or {})) for name, given in metrics.items()]
+        pairs = [(str(name), dict(mapping_word(f"metrics[{name!r}]")(given) or {})) for name, given in metrics.items()]
     elif isinstance(metrics, Sequence) and metrics:
         pairs = [(name, {}) for name in metrics]
     else:

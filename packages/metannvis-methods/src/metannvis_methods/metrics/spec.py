@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, near_misses
+from metannvis_methods.registry.option_values import Values
 
 if TYPE_CHECKING:
     from metannvis_methods.metrics.layout import Layout
@@ -80,6 +81,8 @@ class Parameter:
         Where the default is from: a paper, a library, or why it is ours.
     choices
         The only values that it may have; empty: any.
+    takes
+        What it has to be, told before anything runs; ``None``: its function looks. A default of ``None`` always fits.
     """
 
     name: str
@@ -87,6 +90,20 @@ class Parameter:
     summary: str
     source: str
     choices: tuple[Any, ...] = ()
+    takes: Values | None = None
+
+    def check(self, value: Any, where: str) -> None:
+        """Refuse a value that it may not have.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The message says what fits.
+        """
+        if self.choices and (np.ndim(value) or value not in self.choices):
+            raise InvalidArgumentError(f"{where} is one of {', '.join(map(repr, self.choices))}, not {value!r}")
+        if self.takes is not None and not (value is None and self.default is None):
+            self.takes.check(value, where)
 
 
 @dataclass(frozen=True)
@@ -154,11 +171,7 @@ class MetricSpec:
                 close = near_misses(name, known)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}"
                 raise InvalidArgumentError(f"metric {self.name} has no option {name!r}: {hint}")
-            choices = known[name].choices
-            if choices and value not in choices:
-                raise InvalidArgumentError(
-                    f"metric {self.name}: {name} is one of {', '.join(map(repr, choices))}, not {value!r}"
-                )
+            known[name].check(value, f"metric {self.name}: {name}")
         return {**{parameter.name: parameter.default for parameter in self.parameters}, **given}
 
     def load(self) -> Callable[..., Any]:

@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_methods.explain import explain
+from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError
+from metannvis_methods.explain import WORDS, explain
 from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.metrics.scoring import Aim
+from metannvis_methods.registry.table import find_methods
 from metannvis_methods.results.explanation import Explanation
+from metannvis_methods.running.request import check_request
+from metannvis_methods.running.word_checks import mapping_word
+from metannvis_methods.running.words import Words
 
-__all__ = ["Asked", "Subject", "asked", "map_of", "subject_of"]
+__all__ = ["Asked", "Subject", "asked", "check_asked", "map_of", "subject_of"]
 
 Array = np.ndarray[Any, Any]
 #: Words of ``explain`` that are said again for each run, or not at all.
@@ -106,6 +110,37 @@ def asked(methods: Any, shared: Mapping[str, Any]) -> list[Asked]:
             )
         found.append(Asked(name or _name_of(words), {**shared, **words}))
     return _told_apart(found)
+
+
+def check_asked(items: Sequence[Asked], beside: Mapping[str, Any]) -> None:
+    """Refuse methods that there are not, words that no method takes so, and a call of which nothing can be run.
+
+    Parameters
+    ----------
+    beside
+        Words for all: inputs, target, labels, seed.
+
+    Raises
+    ------
+    MetannvisError
+        What :func:`metannvis_methods.explain` would raise before it opens a model.
+    """
+    refused: list[MetannvisError] = []
+    for item in items:
+        if item.explanation is not None:
+            continue
+        words = {**beside, **item.words}
+        method = words.pop("method")
+        find_methods(method, words.get("toolset"))
+        more = {name: words.pop(name) for name in list(words) if name not in WORDS}
+        known = Words(**{**words, "options": {**(mapping_word("options")(words.get("options")) or {}), **more} or None})
+        known.checked()
+        try:
+            check_request(method, known)
+        except (InvalidArgumentError, MissingArgumentError) as error:
+            refused.append(error)
+    if refused and len(refused) == len(items):
+        raise refused[0]
 
 
 def _name_of(words: Mapping[str, Any]) -> str:

@@ -12,7 +12,13 @@ from typing import Any
 from metannvis_translate import LayerRow, Translation
 from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import DeadlineError, InvalidArgumentError, UnfitError, UnfitWarning
+from metannvis_methods.errors import (
+    DeadlineError,
+    InvalidArgumentError,
+    MissingArgumentError,
+    UnfitError,
+    UnfitWarning,
+)
 from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
@@ -120,7 +126,12 @@ def _execute(
         prepared = dataclasses.replace(prepared, structure=None)
     kept, prepared = prepared, dataclasses.replace(prepared)  # another thread may go on with it, at another layer
     if argument is not None and layer is None:
-        rows = prepared.layers()
+        try:
+            rows = prepared.layers()
+        except MissingArgumentError as error:  # which there are shows when the model runs
+            raise MissingArgumentError(
+                f"{spec.key} of {spec.toolset} needs layer=…; which layers there are can be told with inputs"
+            ) from error
         return PendingExplanation(
             prepared.model, rows, spec.key, spec.toolset, call.framework, request=call, prepared=kept
         )

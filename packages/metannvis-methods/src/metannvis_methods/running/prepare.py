@@ -21,9 +21,11 @@ from metannvis_methods.registry.toolset import Progress, Toolset, reasons_of
 from metannvis_methods.running.arguments import BoundArguments
 from metannvis_methods.running.call import RunningCall
 from metannvis_methods.running.convert import is_foreign
+from metannvis_methods.running.deadline import ending_with
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepared import Prepared
 from metannvis_methods.running.translation_cache import cache, signature
+from metannvis_methods.running.word_checks import LOAD_OPTIONS
 
 if TYPE_CHECKING:
     from metannvis_translate import Translation
@@ -34,8 +36,6 @@ logger = logging.getLogger("metannvis_methods")
 
 #: Samples that a translation is made and checked with, at most.
 EXAMPLES = 8
-#: Options of ``load_model``, which a caller may give beside those of ``translate``.
-LOAD_OPTIONS = ("trust", "architecture")
 
 
 def open_source(model: Any, options: dict[str, Any], progress: Progress | None = None) -> Any:
@@ -156,7 +156,8 @@ def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, lay
             )
         # a layer that is called twice is a reason that shows late
         kept = home.fingerprint(source) if fingerprint is None else fingerprint
-        ready = _translate(home, source, kept, to, examples, options, call.progress, differentiates=spec.differentiates)
+        progress = ending_with(call.deadline, spec.key, call.progress)
+        ready = _translate(home, source, kept, to, examples, options, progress, differentiates=spec.differentiates)
     return Prepared(source, framework, ready.model, to, adapter, ready, examples, fingerprint=kept)
 
 

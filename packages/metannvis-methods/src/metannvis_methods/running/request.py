@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from metannvis_methods.running.prepare import open_source, order_inputs
 from metannvis_methods.running.reference_words import reference_options
 from metannvis_methods.running.slices import check_along
 from metannvis_methods.running.target import class_index, is_function_of_output, is_score, plain_target
-from metannvis_methods.running.word_checks import check_samples, check_translate_options
+from metannvis_methods.running.word_checks import check_samples
 from metannvis_methods.running.words import Words
 from metannvis_methods.vocabulary import SegmentationTarget
 
@@ -58,10 +58,7 @@ def resolve(
     if isinstance(translation, Translation):
         model = translation
     elif translation is not None:
-        if not isinstance(translation, Mapping):
-            raise InvalidArgumentError("translation is a Translation, or a dict of options of translate()")
         translate_options = dict(translation)
-        check_translate_options(translate_options)
     framework = model.source_framework if isinstance(model, Translation) else detect_framework(model)
     spec = choose(rows, framework, installed, stacklevel=stacklevel)
     options, seed = reference_options(spec, words.options or {}, words.seed)

@@ -13,17 +13,21 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError, near_misses
 
 __all__ = [
+    "LOAD_OPTIONS",
     "check_samples",
-    "check_translate_options",
     "labels_word",
+    "load_word",
     "mapping_word",
     "neuron_word",
     "output_word",
     "progress_word",
     "reshape_word",
     "seed_word",
+    "translation_word",
 ]
 
+#: Options of ``load_model``, which a caller may give beside those of ``translate``.
+LOAD_OPTIONS = ("trust", "architecture")
 #: What the generators of the frameworks take.
 LARGEST_SEED = 2**63 - 1
 
@@ -110,11 +114,11 @@ def mapping_word(name: str) -> Callable[[Any], Mapping[str, Any] | None]:
     return check
 
 
-def check_translate_options(options: Mapping[str, Any]) -> None:
+def _check_translate_options(options: Mapping[str, Any]) -> None:
     """Refuse what is no option of ``translate``."""
     from metannvis_translate import translate
 
-    known = _options_of(translate)
+    known = _options_of(translate, LOAD_OPTIONS)
     if known is None:
         return
     for name in options:
@@ -125,14 +129,37 @@ def check_translate_options(options: Mapping[str, Any]) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _options_of(translate: Any) -> frozenset[str] | None:
+def _options_of(translate: Any, more: tuple[str, ...]) -> frozenset[str] | None:
     """Names of what may be said of a translation; ``None`` if that is anything."""
     import inspect
 
     parameters = inspect.signature(translate).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None
-    return frozenset({*parameters, "dummy_input"} - {"model", "to", "progress"})
+    return frozenset({*parameters, *more, "dummy_input"} - {"model", "to", "progress"})
+
+
+def translation_word(value: Any) -> Any:
+    """A translation, or options of ``translate`` and of ``load_model``."""
+    from metannvis_translate import Translation
+
+    if value is None or isinstance(value, Translation):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidArgumentError("translation is a Translation, or a dict of options of translate()")
+    _check_translate_options(value)
+    return value
+
+
+def load_word(value: Any) -> dict[str, Any]:
+    """Options of ``load_model`` for a file."""
+    known = mapping_word("load")(value) or {}
+    for name in known:
+        if name not in LOAD_OPTIONS:
+            close = near_misses(name, LOAD_OPTIONS)
+            hint = f"Close: {', '.join(close)}." if close else f"There are: {', '.join(LOAD_OPTIONS)}."
+            raise InvalidArgumentError(f"load: there is no option {name!r}. {hint}")
+    return dict(known)
 
 
 def check_samples(inputs: Any) -> None:

@@ -19,6 +19,7 @@ from metannvis_methods.running.word_checks import (
     progress_word,
     reshape_word,
     seed_word,
+    translation_word,
 )
 from metannvis_methods.vocabulary import NOISE_KINDS, MCDropout, Preprocessing, SmoothGrad
 
@@ -154,7 +155,7 @@ class Words:
     autocast: Any = field(default=None, metadata={"check": _autocast})
     deadline: Any = field(default=None, metadata={"check": _deadline})
     unfit: Any = field(default="warn", metadata={"check": _unfit})
-    translation: Any = None
+    translation: Any = field(default=None, metadata={"check": translation_word})
     progress: Progress | None = field(default=None, metadata={"check": progress_word, "recorded": False})
     init_args: Any = field(default=None, metadata={"check": mapping_word("init_args")})
     exec_args: Any = field(default=None, metadata={"check": mapping_word("exec_args")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.registry.option_values import number, whole
 
 __all__ = ["ROWS"]
 
@@ -20,8 +21,14 @@ ROWS = (
         YEH,
         needs=("predictions", "torch"),
         parameters=(
-            Parameter("n_perturb_samples", 10, "changes of the input", "Captum: 10"),
-            Parameter("stdev", 0.1, "standard deviation of a change, which is normal", "ours; Captum has none"),
+            Parameter("n_perturb_samples", 10, "changes of the input", "Captum: 10", takes=whole(1)),
+            Parameter(
+                "stdev",
+                0.1,
+                "standard deviation of a change, which is normal",
+                "ours; Captum has none",
+                takes=number(above=0),
+            ),
             Parameter("normalize", False, "scale the map to fit the changes best", "Captum: False", (True, False)),
         ),
     ),
@@ -35,8 +42,10 @@ ROWS = (
         YEH,
         needs=("method", "torch"),
         parameters=(
-            Parameter("perturb_radius", 0.02, "largest change of a number of the input", "Captum: 0.02"),
-            Parameter("n_perturb_samples", 10, "inputs nearby", "Captum: 10"),
+            Parameter(
+                "perturb_radius", 0.02, "largest change of a number of the input", "Captum: 0.02", takes=number(above=0)
+            ),
+            Parameter("n_perturb_samples", 10, "inputs nearby", "Captum: 10", takes=whole(1)),
         ),
     ),
 )

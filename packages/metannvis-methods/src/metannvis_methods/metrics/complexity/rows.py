@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.registry.option_values import number
 
 __all__ = ["ROWS"]
 
@@ -41,7 +42,13 @@ ROWS = (
         "number of places whose magnitude is not negligible",
         NGUYEN,
         parameters=(
-            Parameter("epsilon", 1e-5, "what is negligible, as a share of the largest magnitude", "Quantus: 1e-5"),
+            Parameter(
+                "epsilon",
+                1e-5,
+                "what is negligible, as a share of the largest magnitude",
+                "Quantus: 1e-5",
+                takes=number(above=0),
+            ),
         ),
     ),
     MetricSpec(

@@ -9,6 +9,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.inputs.baselines import baseline
+from metannvis_methods.metrics.faithfulness.rows import WORDS
 from metannvis_methods.metrics.spec import MetricCall
 
 __all__ = ["along", "area", "counts_of", "filled", "order_of"]
@@ -17,7 +18,6 @@ Array = np.ndarray[Any, Any]
 #: Standard deviation and reach in pixels of the blur from which insertion starts, of images of up to that side; in proportion
 #: of larger ones. Of smaller ones they stay: a blur in proportion would take nothing away.
 SIGMA, REACH, SIDE = 5.0, 5, 224
-WORDS = ("blur", "mean", "black", "white", "noise", "uniform")
 
 
 def order_of(values: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.registry.option_values import Values, number, whole
 
 __all__ = ["ROWS"]
 
@@ -24,8 +25,22 @@ NGUYEN = "Nguyen, Rodríguez Martínez: On Quantitative Aspects of Model Interpr
 IG = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017, arXiv:1703.01365"
 MODULE = "metannvis_methods.metrics.faithfulness"
 
+#: How many places a set has.
+COUNT = Values("a number of places, or below 1 a share of them", number(above=0).fits)
+#: Words for what stands where a place was.
+WORDS = ("blur", "mean", "black", "white", "noise", "uniform")
+#: A word, or what the metric makes numbers of.
+BASELINE = Values(
+    f"a number, an array or one of {', '.join(WORDS)}",
+    lambda value: value in WORDS if isinstance(value, str) else True,
+    WORDS,
+)
 STEPS = Parameter(
-    "steps", 100, "steps of the curve, at most one a place", "paper: 224 places of 224 × 224 a step; ours"
+    "steps",
+    100,
+    "steps of the curve, at most one a place",
+    "paper: 224 places of 224 × 224 a step; ours",
+    takes=whole(1),
 )
 
 
@@ -35,7 +50,8 @@ def _probabilities(default: bool, source: str) -> Parameter:
 
 
 def _baseline(default: Any, source: str) -> Parameter:
-    return Parameter("baseline", default, "what stands where a place was: a number, an array or a word", source)
+    summary = "what stands where a place was: a number, an array or a word"
+    return Parameter("baseline", default, summary, source, takes=BASELINE)
 
 
 CURVE = _probabilities(True, "paper: probabilities")
@@ -67,7 +83,7 @@ ROAD = (
     Parameter(
         "percentages", (10, 20, 30, 40, 50, 60, 70, 80, 90), "shares of the places that are removed", "paper: 10 to 90"
     ),
-    Parameter("noise", 0.01, "standard deviation of the noise on a removed place", "paper: 0.01"),
+    Parameter("noise", 0.01, "standard deviation of the noise on a removed place", "paper: 0.01", takes=number(0)),
     Parameter(
         "outcome",
         "probability",
@@ -101,7 +117,9 @@ ROWS = (
         "mean output after each step of places that are replaced, the strongest first",
         BACH,
         (
-            Parameter("in_step", None, "places of a step; none: a hundredth", "ours; paper and Quantus: 1"),
+            Parameter(
+                "in_step", None, "places of a step; none: a hundredth", "ours; paper and Quantus: 1", takes=whole(1)
+            ),
             _baseline("black", "Quantus: black"),
             CURVE,
         ),
@@ -113,8 +131,8 @@ ROWS = (
         "mean drop of the output while patches are replaced, the strongest first",
         SAMEK,
         (
-            Parameter("patch", None, "side of a patch; none: 9 of 224", "paper: 9"),
-            Parameter("regions", 100, "patches that are replaced, at most", "paper: 100"),
+            Parameter("patch", None, "side of a patch; none: 9 of 224", "paper: 9", takes=whole(1)),
+            Parameter("regions", 100, "patches that are replaced, at most", "paper: 100", takes=whole(1)),
             Parameter("order", "most", "strongest or weakest first", "paper: strongest", ("most", "least")),
             _baseline("uniform", "paper: uniform noise"),
             CURVE,
@@ -127,7 +145,7 @@ ROWS = (
         "mean output after each patch that is replaced, that with the largest sum first",
         MONTAVON,
         (
-            Parameter("patch", None, "side of a patch; none: 8 of 224", "Quantus: 8"),
+            Parameter("patch", None, "side of a patch; none: 8 of 224", "Quantus: 8", takes=whole(1)),
             _baseline("black", "paper: black"),
             CURVE,
         ),
@@ -167,8 +185,8 @@ ROWS = (
         "squared error of what the map says of a change of the input",
         YEH,
         (
-            Parameter("draws", 50, "changes of the input", "ours; Captum: 10"),
-            Parameter("stdev", 0.1, "standard deviation of a change", "ours; Captum has none"),
+            Parameter("draws", 50, "changes of the input", "ours; Captum: 10", takes=whole(1)),
+            Parameter("stdev", 0.1, "standard deviation of a change", "ours; Captum has none", takes=number(above=0)),
             CHANGE,
             Parameter("perturbations", None, "changes to take instead, shape (draws, N, …) like the inputs", "ours"),
         ),
@@ -180,8 +198,8 @@ ROWS = (
         "correlation of the sum of a random set of places and the drop of the output without it",
         BHATT,
         (
-            Parameter("runs", 100, "random sets", "Quantus: 100"),
-            Parameter("size", 0.1, "places of a set, or below 1 their share", "ours; Quantus: 224"),
+            Parameter("runs", 100, "random sets", "Quantus: 100", takes=whole(1)),
+            Parameter("size", 0.1, "places of a set, or below 1 their share", "ours; Quantus: 224", takes=COUNT),
             _baseline("black", "Quantus: black"),
             CHANGE,
             Parameter("subsets", None, "sets to take instead, numbers of places, shape (runs, N, size)", "ours"),
@@ -195,7 +213,7 @@ ROWS = (
         ANCONA,
         (
             Parameter("sizes", (0.01, 0.05, 0.1, 0.2, 0.4, 0.8), "sizes, as places or shares", "paper: 1 to 80 %"),
-            Parameter("runs", 100, "random sets of each size", "paper: 100"),
+            Parameter("runs", 100, "random sets of each size", "paper: 100", takes=whole(1)),
             _baseline(0.0, "paper: 0"),
             CHANGE,
         ),
@@ -207,7 +225,9 @@ ROWS = (
         "rank correlation of what groups of places have and the drop of the output without them",
         NGUYEN,
         (
-            Parameter("groups", 100, "groups of places with attributions alike, at most one a place", "ours"),
+            Parameter(
+                "groups", 100, "groups of places with attributions alike, at most one a place", "ours", takes=whole(1)
+            ),
             _baseline("black", "ours; Quantus: uniform noise, 100 draws"),
             Parameter(
                 "sign",

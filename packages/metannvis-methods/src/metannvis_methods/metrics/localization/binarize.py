@@ -36,7 +36,7 @@ def binarized(maps: Array, threshold: str = "quantile", quantile: float = 0.9) -
     """
     if threshold not in THRESHOLDS:
         raise InvalidArgumentError(f"threshold is one of {', '.join(THRESHOLDS)}, not {threshold!r}")
-    if not 0 <= quantile <= 1:
+    if isinstance(quantile, bool) or not isinstance(quantile, (int, float, np.number)) or not 0 <= quantile <= 1:
         raise InvalidArgumentError(f"quantile is a number in 0…1, not {quantile!r}")
     found = np.zeros(maps.shape, bool)
     for one, chosen in zip(maps, found, strict=True):

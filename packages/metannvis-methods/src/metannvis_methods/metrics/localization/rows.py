@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metannvis_methods.metrics.localization.binarize import THRESHOLDS
 from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.registry.option_values import Values, number
 
 __all__ = ["ROWS"]
 
@@ -13,6 +14,7 @@ THEINER = "Theiner, Müller-Budack, Ewerth: Interpretable Semantic Photo Geoloca
 MODULE = "metannvis_methods.metrics.localization.metrics"
 
 SIGNS = ("absolute", "positive")
+SHARE = Values("a number in 0…1", lambda value: number(0).fits(value) and value <= 1)
 ABSOLUTE = Parameter(
     "sign", "absolute", "which values count: magnitudes, or the positive ones", "ours: for all methods", SIGNS
 )
@@ -62,6 +64,7 @@ ROWS = (
                 None,
                 "how many places off the object still count; none: 15 pixels of 224",
                 "paper: 15 pixels, scaled by the side",
+                takes=number(0),
             ),
             POSITIVE,
         ),
@@ -76,7 +79,13 @@ ROWS = (
         THEINER,
         needs=("mask",),
         parameters=(
-            Parameter("k", 0.02, "number of places, or below 1 the share of them", "Quantus: 1000 of 224 × 224 pixels"),
+            Parameter(
+                "k",
+                0.02,
+                "number of places, or below 1 the share of them",
+                "Quantus: 1000 of 224 × 224 pixels",
+                takes=number(above=0),
+            ),
             POSITIVE,
         ),
     ),
@@ -91,7 +100,7 @@ ROWS = (
         needs=("mask",),
         parameters=(
             Parameter("threshold", "quantile", "above what a place counts", "ours", THRESHOLDS),
-            Parameter("quantile", 0.9, "share of places below the quantile", "ours"),
+            Parameter("quantile", 0.9, "share of places below the quantile", "ours", takes=SHARE),
             POSITIVE,
         ),
     ),

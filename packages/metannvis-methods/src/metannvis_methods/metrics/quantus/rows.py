@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from metannvis_methods.metrics.spec import Category, MetricSpec, Parameter
+from metannvis_methods.registry.option_values import Values, number, whole
 
 __all__ = ["CLASSES", "ROWS", "TAKES_MAPS"]
 
@@ -41,6 +42,13 @@ CLASSES = {
     "relative_input_stability": "RelativeInputStability",
     "relative_output_stability": "RelativeOutputStability",
 }
+#: What its options take, by their names; others it looks at itself.
+TAKES: dict[str, Values] = {
+    **dict.fromkeys(("features_in_step", "k", "n_perturb_samples", "nr_runs", "nr_samples", "patch_size"), whole(1)),
+    **dict.fromkeys(("regions_evaluation", "subset_size"), whole(1)),
+    **dict.fromkeys(("eps", "max_size", "perturb_std"), number(above=0)),
+    "lower_bound": number(),
+}
 #: Categories whose metrics get maps summed over channels: masks have none, and Quantus lays both flat.
 TAKES_MAPS = ("complexity", "localization")
 
@@ -50,7 +58,10 @@ def _parameters(absolute: bool, normalise: bool, more: Sequence[tuple[str, objec
         Parameter("abs", absolute, "take magnitudes", THEIRS, (True, False)),
         Parameter("normalise", normalise, "divide by the largest magnitude", THEIRS, (True, False)),
     )
-    return (*shared, *(Parameter(name, default, summary, THEIRS) for name, default, summary in more))
+    return (
+        *shared,
+        *(Parameter(name, default, summary, THEIRS, takes=TAKES.get(name)) for name, default, summary in more),
+    )
 
 
 def _row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.registry.option_values import number, whole
 
 __all__ = ["ROWS"]
 
@@ -12,8 +13,10 @@ YEH = "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019, ar
 AGARWAL = "Agarwal et al.: Rethinking Stability for Attribution-based Explanations, 2022, arXiv:2203.06877"
 MODULE = "metannvis_methods.metrics.robustness.metrics"
 
-RADIUS = Parameter("radius", 0.02, "largest change of a number of the input", "Captum: 0.02; Quantus takes 0.2")
-DRAWS = Parameter("draws", 10, "inputs nearby", "Captum: 10; Quantus takes 200")
+RADIUS = Parameter(
+    "radius", 0.02, "largest change of a number of the input", "Captum: 0.02; Quantus takes 0.2", takes=number(above=0)
+)
+DRAWS = Parameter("draws", 10, "inputs nearby", "Captum: 10; Quantus takes 200", takes=whole(1))
 PERTURBATIONS = Parameter("perturbations", None, "noise to take instead, shape (draws, N, …) like the inputs", "ours")
 
 

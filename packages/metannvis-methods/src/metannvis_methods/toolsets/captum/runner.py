@@ -121,10 +121,10 @@ def _bounded(call: MethodCall) -> AbstractContextManager[Any]:
 
 def _rules(call: MethodCall) -> AbstractContextManager[Any]:
     """What stands in for rules that the toolkit lacks or gets wrong, and for sums of too few digits, while the method runs."""
-    if call.spec.key in ("shapley_values", "shapley_value_sampling") and call.inputs[0].element_size() > 4:
-        from metannvis_methods.toolsets.captum.shapley_sums import summed_as
+    if call.spec.key in ("shapley_values", "shapley_value_sampling"):
+        from metannvis_methods.toolsets.captum.shapley_sums import summed_as_computed
 
-        return summed_as(call.inputs[0].dtype) if call.inputs[0].is_floating_point() else nullcontext()
+        return summed_as_computed(call.model)  # inputs that are indices have no precision of their own
     if call.spec.base == "lrp":
         from metannvis_methods.toolsets.captum.lrp_rules import rules_beside_captum
 

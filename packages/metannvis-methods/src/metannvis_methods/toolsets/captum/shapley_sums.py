@@ -6,12 +6,14 @@ Imported when a method runs, after PyTorch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
-__all__ = ["summed_as"]
+from metannvis_methods.models.registry import adapter_for
+
+__all__ = ["summed_as", "summed_as_computed"]
 
 
 class _TorchOf:
@@ -39,3 +41,8 @@ def summed_as(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         module.torch = before
+
+
+def summed_as_computed(model: Any) -> AbstractContextManager[None]:
+    """Within, they add up double precision if the model computes in it, and Captum's single otherwise."""
+    return summed_as(torch.float64) if adapter_for("torch").float_dtype(model) == "float64" else nullcontext()

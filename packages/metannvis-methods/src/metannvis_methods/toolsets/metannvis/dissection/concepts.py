@@ -59,7 +59,7 @@ class Segmentations:
 
     def __init__(self, masks: Any, names: Sequence[str], categories: Sequence[str] | None = None) -> None:
         self.masks = to_numpy(masks).astype(bool)
-        self.names = tuple(map(str, names))
+        self.names = names_of(names)
         self.categories = ("concept",) * len(self.names) if categories is None else tuple(map(str, categories))
         if self.masks.ndim != 4 or self.masks.shape[1] != len(self.names) or len(self.categories) != len(self.names):
             raise InvalidArgumentError(
@@ -100,7 +100,7 @@ class EmbeddingConcepts:
     """
 
     def __init__(self, names: Sequence[str], images: Any, concepts: Any) -> None:
-        self.names = tuple(map(str, names))
+        self.names = names_of(names)
         check_names(self.names)
         a, b = (to_numpy(x).astype(np.float64) for x in (images, concepts))
         if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or len(b) != len(self.names):
@@ -138,13 +138,13 @@ class ClassConcepts:
         if given.ndim != 1 or not len(given):
             raise InvalidArgumentError(f"ClassConcepts: one class an image, shape (N,), not {given.shape}")
         if given.dtype.kind in "US":
-            self.names = tuple(map(str, np.unique(given) if names is None else names))
+            self.names = names_of(np.unique(given) if names is None else names)
             unknown = sorted(set(map(str, given)) - set(self.names))
             if unknown:
                 raise InvalidArgumentError(f"ClassConcepts: {', '.join(unknown[:5])} is none of the names")
             places = np.array([self.names.index(str(name)) for name in given])
         elif given.dtype.kind in "iu" and names is not None and given.min() >= 0 and given.max() < len(names):
-            self.names, places = tuple(map(str, names)), given.astype(int)
+            self.names, places = names_of(names), given.astype(int)
         else:
             raise InvalidArgumentError("ClassConcepts: classes are names, or whole numbers that index names=")
         check_names(self.names)
@@ -152,6 +152,13 @@ class ClassConcepts:
 
     def __len__(self) -> int:
         return len(self.similarities)
+
+
+def names_of(names: Any) -> tuple[str, ...]:
+    """Names of concepts as a caller gives them, as texts; one text is no list of names."""
+    if isinstance(names, (str, bytes)) or not isinstance(names, (Sequence, np.ndarray)):
+        raise InvalidArgumentError(f"names are a list, one a concept, not {names!r}")
+    return tuple(map(str, names))
 
 
 def check_names(names: Sequence[str]) -> None:

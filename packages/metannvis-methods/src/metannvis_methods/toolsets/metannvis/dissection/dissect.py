@@ -13,12 +13,14 @@ from metannvis_translate.process import exclusive
 from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.registry.option_values import Values, number
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.dissection import Dissection
 from metannvis_methods.results.plain import jsonable
 from metannvis_methods.running.guard import guarded, set_aside
 from metannvis_methods.running.notices import tell
 from metannvis_methods.running.prepare import open_source
+from metannvis_methods.running.word_checks import load_word
 from metannvis_methods.running.words import Words
 from metannvis_methods.toolsets.metannvis.dissection.concepts import ClassConcepts, EmbeddingConcepts, ImageConcepts
 from metannvis_methods.toolsets.metannvis.dissection.image_streams import ImageStream
@@ -128,12 +130,16 @@ def dissect(
             "concepts are Segmentations, what read_broden() gives, ClassConcepts or EmbeddingConcepts, not a "
             f"{type(concepts).__name__}"
         )
-    words = Words(preprocess=preprocess, progress=progress, seed=seed).checked()
+    if isinstance(layers, (list, tuple)) and not layers:
+        raise InvalidArgumentError("layers is an empty list: name one or several")
+    if threshold is not None:
+        Values("a number in 0…1", lambda value: number(0).fits(value) and value <= 1).check(threshold, "threshold")
+    words, opening = Words(preprocess=preprocess, progress=progress, seed=seed).checked(), load_word(load)
     if by_mask and words.preprocess is not None and words.preprocess.crop:
         raise InvalidArgumentError(
             "masks lie over whole images, and this preprocessing cuts them: take Preprocessing(…, crop=False)"
         )
-    source = model.source if isinstance(model, Translation) else open_source(model, dict(load or {}), progress)
+    source = model.source if isinstance(model, Translation) else open_source(model, opening, progress)
     framework = detect_framework(source)
     adapter = adapter_for(framework)
     stream = ImageStream(images, words, source, framework, adapter)

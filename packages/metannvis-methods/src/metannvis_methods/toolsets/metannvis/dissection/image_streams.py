@@ -39,7 +39,7 @@ class ImageStream:
             images = files_of(Path(images))
         self.listed = list(images) if isinstance(images, (list, tuple)) else None
         self.array = None if self.listed is not None else to_numpy(images)
-        if len(self) == 0 or (self.array is not None and self.array.ndim < 2):
+        if (self.array is not None and self.array.ndim < 2) or len(self) == 0:
             raise InvalidArgumentError("there are no images: give an array (N, …), a list of files, or a folder")
         #: What was done to the pixels; known once a batch was read.
         self.known: Preprocessing | None = None

@@ -75,8 +75,6 @@ def chosen_layers(
             raise InvalidArgumentError(f"layers='convolutions' found none; there are: {', '.join(known)}")
     else:
         given = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-        if not given:
-            raise InvalidArgumentError("layers is an empty list: name one or several")
         names = [item if isinstance(item, str) else adapter.layer_name(model, item) for item in given]
     for name in names:
         if name not in known:

@@ -20,6 +20,7 @@ from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
 from metannvis_methods.models.arrays import in_order
 from metannvis_methods.models.evidence import EVIDENCE
 from metannvis_methods.models.registry import adapter_for
+from metannvis_methods.registry.option_values import number, whole
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.uncertain_prediction import UncertainPrediction
 from metannvis_methods.running.guard import guarded, set_aside
@@ -27,7 +28,7 @@ from metannvis_methods.running.image_words import preprocessed
 from metannvis_methods.running.outputs import choose_output, predicted
 from metannvis_methods.running.prepare import open_source
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.word_checks import check_samples
+from metannvis_methods.running.word_checks import check_samples, load_word
 from metannvis_methods.running.words import Words
 from metannvis_methods.toolsets.metannvis.uncertainty.probabilities import entropy_of
 
@@ -69,18 +70,52 @@ def evidential_loss(
         Shapes do not fit, or there is no such evidence.
     """
     _check_evidence(evidence)
-    if len(outputs.shape) != 2 or annealing_steps < 1:
-        raise InvalidArgumentError(
-            f"evidential_loss: outputs have shape (N, classes), not {tuple(outputs.shape)}, and annealing_steps is at least 1"
-        )
+    whole(1).check(annealing_steps, "evidential_loss: annealing_steps")
+    if not hasattr(step, "shape"):
+        number().check(step, "evidential_loss: step")
+    _check_shapes(_sizes(outputs, "outputs"), _sizes(targets, "targets"))
     if hasattr(outputs, "detach"):
         return _torch_loss(outputs, targets, step, annealing_steps, evidence)
     return _tensorflow_loss(outputs, targets, step, annealing_steps, evidence)
 
 
+def _sizes(value: Any, name: str) -> tuple[int | None, ...] | None:
+    """Shape of a tensor; ``None`` if TensorFlow does not know how many axes it has."""
+    if not hasattr(value, "shape"):
+        raise InvalidArgumentError(f"evidential_loss: {name} are a tensor, not {type(value).__name__}: {value!r}")
+    return None if getattr(value.shape, "rank", 0) is None else tuple(value.shape)
+
+
+def _check_shapes(outputs: tuple[int | None, ...] | None, targets: tuple[int | None, ...] | None) -> None:
+    """Refuse outputs and targets that do not belong together; sizes that are not known fit."""
+
+    def same(one: int | None, other: int | None) -> bool:
+        return one is None or other is None or one == other
+
+    if outputs is None or targets is None:
+        return
+    fits = len(outputs) == 2 and len(targets) in (1, 2) and same(outputs[0], targets[0])
+    if not fits or (len(targets) == 2 and targets[1] != 1 and not same(outputs[1], targets[1])):
+        raise InvalidArgumentError(
+            "evidential_loss: outputs have shape (N, classes), and targets (N,) of whole numbers or (N, classes), not "
+            f"{outputs} and {targets}"
+        )
+
+
+def _check_classes(lowest: Any, highest: Any, classes: int) -> None:
+    if lowest < 0 or highest >= classes:
+        raise InvalidArgumentError(
+            f"evidential_loss: classes lie in 0…{classes - 1}, and the targets in {int(lowest)}…{int(highest)}"
+        )
+
+
 def _torch_loss(outputs: Any, targets: Any, step: Any, annealing_steps: int, evidence: str) -> Any:
     torch: Any = require("torch")
     classes = outputs.shape[1]
+    if targets.ndim == 2 and targets.shape[1] == 1 and classes != 1:
+        targets = targets[:, 0]
+    if targets.ndim == 1 and len(targets):
+        _check_classes(targets.min(), targets.max(), classes)
     y = targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets.long(), classes)
     y = y.to(outputs)
     alpha = EVIDENCE[evidence](outputs) + 1
@@ -105,6 +140,8 @@ def _tensorflow_loss(outputs: Any, targets: Any, step: Any, annealing_steps: int
     targets = tf.convert_to_tensor(targets)
     if len(targets.shape) == 2 and targets.shape[1] == 1 and classes != 1:  # as Keras hands labels on
         targets = targets[:, 0]
+    if len(targets.shape) == 1 and tf.executing_eagerly() and len(targets):
+        _check_classes(tf.reduce_min(targets), tf.reduce_max(targets), classes)
     y = targets if len(targets.shape) == 2 else tf.one_hot(tf.cast(targets, "int32"), classes)
     y = tf.cast(y, outputs.dtype)
     alpha = EVIDENCE[evidence](outputs) + 1
@@ -161,10 +198,11 @@ def predict_evidential(
     words = Words(
         inputs=inputs, output=output, labels=labels, preprocess=preprocess, batch_size=batch_size, progress=progress
     ).checked()
+    opening = load_word(load)
     if inputs is None:
         raise MissingArgumentError("predict_evidential takes inputs")
     check_samples(inputs)
-    source = model.source if isinstance(model, Translation) else open_source(model, dict(load or {}), progress)
+    source = model.source if isinstance(model, Translation) else open_source(model, opening, progress)
     framework = detect_framework(source)
     adapter = adapter_for(framework)
     values, _ = preprocessed(inputs, words, source, framework)

@@ -25,7 +25,7 @@ from metannvis_methods.running.notices import noticing, tell
 from metannvis_methods.running.outputs import choose_output, predicted
 from metannvis_methods.running.prepare import open_source
 from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.word_checks import check_samples
+from metannvis_methods.running.word_checks import check_samples, load_word
 from metannvis_methods.running.words import Words
 from metannvis_methods.toolsets.metannvis.uncertainty.probabilities import Probabilities
 from metannvis_methods.vocabulary import MCDropout
@@ -119,11 +119,11 @@ def predict_uncertain(
     ).checked()
     if words.uncertainty is None:
         raise MissingArgumentError("how is an MCDropout(samples), or 'mc_dropout'")
-    form = Probabilities.checked(probabilities)
+    form, opening = Probabilities.checked(probabilities), load_word(load)
     if inputs is None:
         raise MissingArgumentError("predict_uncertain takes inputs")
     check_samples(inputs)
-    source = model.source if isinstance(model, Translation) else open_source(model, dict(load or {}), progress)
+    source = model.source if isinstance(model, Translation) else open_source(model, opening, progress)
     framework = detect_framework(source)
     adapter = adapter_for(framework)
     check_device_words(words, adapter)

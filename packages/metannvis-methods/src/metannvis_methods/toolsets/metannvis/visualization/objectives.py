@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.registry.option_values import Values, one_or_several, whole
 from metannvis_methods.registry.option_words import FoundLayer
+from metannvis_methods.toolsets.metannvis.visualization.fields import CHANNEL, CheckedFields, Takes, or_none
 
 if TYPE_CHECKING:
     import torch
@@ -35,11 +38,13 @@ __all__ = [
     "Weighted",
 ]
 
+#: A class, or a position without the batch.
+POSITION = Values("a whole number, or a tuple of them", one_or_several(whole()).fits)
 #: Finds a layer of the caller's model by its name.
 Find = Callable[[str], FoundLayer]
 
 
-class Objective:
+class Objective(CheckedFields):
     """A number for each image, which the optimiser makes large.
 
     A subclass has :meth:`value`. ``layer`` is the name of a layer of the caller's model until the call is settled.
@@ -148,6 +153,8 @@ class _OfOutput(Objective):
 
     target: int | tuple[int, ...] | None = None
 
+    takes: ClassVar[Takes] = {"target": or_none(POSITION)}
+
     of_output = True
 
     @property
@@ -202,6 +209,8 @@ class Channel(_AtLayer):
 
     channel: int = 0
 
+    takes: ClassVar[Takes] = {"channel": CHANNEL}
+
     def value(self, seen: Seen) -> torch.Tensor:
         """Shape ``(N,)``."""
         return seen.channel(self.layer, self.channel).flatten(1).mean(1)
@@ -218,6 +227,8 @@ class Neuron(_AtLayer):
     """
 
     position: int | tuple[int, ...] = 0
+
+    takes: ClassVar[Takes] = {"position": POSITION}
 
     def settled(self, find: Find) -> Neuron:
         """With the layers of the model that runs."""
@@ -236,6 +247,14 @@ class Neuron(_AtLayer):
         return f"{self._name}:{self.position}"
 
 
+def _are_numbers(value: Any) -> bool:
+    try:
+        array = to_numpy(value)
+    except InvalidArgumentError:
+        return False
+    return array.ndim == 1 and array.size > 0 and bool(np.isfinite(array).all())
+
+
 @dataclass(frozen=True)
 class Direction(_AtLayer):
     """Cosine of what the layer returns and a direction among its channels, mean over places.
@@ -245,10 +264,12 @@ class Direction(_AtLayer):
 
     vector: Any = ()
 
+    takes: ClassVar[Takes] = {"vector": Values("numbers, one a channel", _are_numbers)}
+
     def value(self, seen: Seen) -> torch.Tensor:
         """Shape ``(N,)``."""
         maps = seen.maps(self.layer)  # (N, C, places)
-        vector = maps.new_tensor(np.asarray(self.vector, np.float64)).reshape(1, -1, 1)
+        vector = maps.new_tensor(to_numpy(self.vector).astype(np.float64)).reshape(1, -1, 1)
         if vector.shape[1] != maps.shape[1]:
             raise InvalidArgumentError(
                 f"a direction in {self._name} has {maps.shape[1]} numbers, one a channel, not {vector.shape[1]}"
@@ -277,6 +298,8 @@ class Energy(_AtLayer):
     """Half the mean square of what the layer returns, or of one of its channels (DeepDream)."""
 
     channel: int | None = None
+
+    takes: ClassVar[Takes] = {"channel": or_none(CHANNEL)}
 
     def value(self, seen: Seen) -> torch.Tensor:
         """Shape ``(N,)``."""

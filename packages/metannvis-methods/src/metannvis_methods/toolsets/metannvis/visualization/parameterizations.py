@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.option_values import Values, number, options_by_name, true_or_false
 from metannvis_methods.toolsets.metannvis.visualization.bounds import Bounds
+from metannvis_methods.toolsets.metannvis.visualization.fields import POSITIVE, WEIGHT, CheckedFields, Takes
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +53,7 @@ class Canvas:
         return None
 
 
-class Parameterization:
+class Parameterization(CheckedFields):
     """What a caller hands in."""
 
     #: Whether it can begin with an image.
@@ -93,6 +95,8 @@ class Pixels(Parameterization):
     """
 
     noise: float = 1.0
+
+    takes: ClassVar[Takes] = {"noise": WEIGHT}
 
     def begin(
         self,
@@ -142,6 +146,8 @@ class Fourier(Parameterization):
     decay: float = 1.0
     decorrelate: bool = True
 
+    takes: ClassVar[Takes] = {"deviation": POSITIVE, "decay": WEIGHT, "decorrelate": true_or_false()}
+
     def begin(
         self,
         shape: Sequence[int],
@@ -182,6 +188,11 @@ class _OfSpectrum(Canvas):
         return self.bounds.numbers((correlated(image) if self.colors else image).sigmoid())
 
 
+def _is_range(value: Any) -> bool:
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    return pair and all(map(number().fits, value)) and value[0] < value[1]
+
+
 @dataclass(frozen=True)
 class GeneratorCode(Parameterization):
     """The code of a generator, a network that makes images of codes (Nguyen et al., 2016, arXiv:1605.09304).
@@ -210,8 +221,14 @@ class GeneratorCode(Parameterization):
     options: dict[str, Any] = field(default_factory=dict)
 
     begins_with_images = False
+    takes: ClassVar[Takes] = {
+        "weight": WEIGHT,
+        "image_range": Values("a pair of numbers (black, white), black the lower", _is_range),
+        "options": options_by_name(),
+    }
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.model, (str, Path)) and not Path(self.model).exists():
             raise InvalidArgumentError(f"there is no generator {str(self.model)!r}")
         sizes = self.code if isinstance(self.code, tuple) else (self.code,)
@@ -221,8 +238,6 @@ class GeneratorCode(Parameterization):
             raise InvalidArgumentError(
                 f"tries is how many codes are drawn for an image, at least 1, not {self.tries!r}"
             )
-        if not self.image_range[0] < self.image_range[1]:
-            raise InvalidArgumentError(f"image_range of a generator is (black, white), not {self.image_range!r}")
 
     def begin(
         self,

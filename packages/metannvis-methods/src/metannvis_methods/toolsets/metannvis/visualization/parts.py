@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from metannvis_methods.errors import InvalidArgumentError
-from metannvis_methods.registry.option_values import number, true_or_false, whole
 from metannvis_methods.registry.option_words import ChosenWord, FoundLayer, NamesLayers, Word, Words
 from metannvis_methods.toolsets.metannvis.visualization.objectives import (
     Channel,
@@ -15,10 +16,10 @@ from metannvis_methods.toolsets.metannvis.visualization.objectives import (
     Objective,
     Output,
 )
-from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Fourier, Pixels
-from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Norm, TotalVariation
+from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Fourier, Parameterization, Pixels
+from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Norm, Regularizer, TotalVariation
 from metannvis_methods.toolsets.metannvis.visualization.transforms import Jitter, Pad, Roll, Rotate, Scale, Transform
-from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Normalized, Sgd
+from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Normalized, Sgd, Update
 
 __all__ = [
     "OBJECTIVES",
@@ -32,42 +33,57 @@ __all__ = [
     "parts_of",
 ]
 
-_WEIGHT, _POSITIVE, _PIXELS = number(0), number(above=0), whole(0)
 
-REGULARIZERS = Words(
+@dataclass(frozen=True)
+class Parts(Words):
+    """Words, and objects of ours of a kind, which are looked at before a model is opened."""
+
+    kind: type = object
+
+    def check(self, value: Any, where: str) -> None:
+        """See the base."""
+        for item in self.parse(value, where):
+            _made(item, self.kind, where)
+
+
+REGULARIZERS = Parts(
     "regularizer",
     (
-        Word("l2", {"weight": _WEIGHT}, "weight"),
-        Word("norm", {"weight": _WEIGHT, "p": number(1)}, "weight"),
-        Word("total_variation", {"weight": _WEIGHT, "exponent": _POSITIVE}, "weight", ("TotalVariation", "tv")),
+        Word("l2", {"weight": L2.takes["weight"]}, "weight"),
+        Word("norm", Norm.takes, "weight"),
+        Word("total_variation", TotalVariation.takes, "weight", ("TotalVariation", "tv")),
     ),
+    kind=Regularizer,
 )
-TRANSFORMS = Words(
+TRANSFORMS = Parts(
     "transform",
     (
-        Word("pad", {"pixels": _PIXELS}, "pixels"),
-        Word("jitter", {"pixels": _PIXELS}, "pixels"),
-        Word("roll", {"pixels": _PIXELS}, "pixels"),
-        Word("scale", {"low": _POSITIVE, "high": _POSITIVE}),
-        Word("rotate", {"degrees": number(0)}, "degrees"),
+        Word("pad", Pad.takes, "pixels"),
+        Word("jitter", Jitter.takes, "pixels"),
+        Word("roll", Roll.takes, "pixels"),
+        Word("scale", Scale.takes),
+        Word("rotate", Rotate.takes, "degrees"),
     ),
+    kind=Transform,
 )
-OPTIMIZERS = Words(
+OPTIMIZERS = Parts(
     "optimizer",
     (
-        Word("adam", {"rate": _POSITIVE}, "rate"),
-        Word("sgd", {"rate": _POSITIVE, "momentum": number(0), "every": whole(1), "decay": _POSITIVE}, "rate"),
-        Word("normalized", {"rate": _POSITIVE}, "rate"),
+        Word("adam", {"rate": Adam.takes["rate"]}, "rate"),
+        Word("sgd", Sgd.takes, "rate"),
+        Word("normalized", Normalized.takes, "rate"),
     ),
     several=False,
+    kind=Update,
 )
-PARAMETERIZATIONS = Words(
+PARAMETERIZATIONS = Parts(
     "parameterization",
     (
-        Word("pixels", {"noise": number(0)}, "noise"),
-        Word("fourier", {"deviation": _POSITIVE, "decay": number(0), "decorrelate": true_or_false()}),
+        Word("pixels", Pixels.takes, "noise"),
+        Word("fourier", Fourier.takes),
     ),
     several=False,
+    kind=Parameterization,
 )
 #: What each word makes.
 MADE: dict[str, Callable[..., Any]] = {
@@ -159,6 +175,23 @@ def part_of(value: Any, kind: type, what: str) -> Any:
 def _made(item: Any, kind: type, what: str) -> Any:
     if isinstance(item, ChosenWord):
         return MADE[item.name](**item.options)
-    if isinstance(item, kind) or (kind is Transform and callable(item) and not isinstance(item, type)):
+    if isinstance(item, kind):
+        return item
+    if kind is Transform and callable(item) and not isinstance(item, type):
+        if not _takes_three(item):
+            raise InvalidArgumentError(
+                f"{what}: a function is called as transform(images, generator, middle), and {item!r} is not"
+            )
         return item
     raise InvalidArgumentError(f"{what} takes words, or objects of metannvis_methods.visualization, not {item!r}")
+
+
+def _takes_three(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with three values; what does not say is taken to."""
+    try:
+        inspect.signature(function).bind(None, None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True

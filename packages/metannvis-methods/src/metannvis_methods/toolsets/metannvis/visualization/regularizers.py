@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.option_values import Values, number
+from metannvis_methods.toolsets.metannvis.visualization.fields import POSITIVE, WEIGHT, CheckedFields, Takes
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["L2", "Expert", "Norm", "Regularizer", "TotalVariation"]
 
 
-class Regularizer:
+class Regularizer(CheckedFields):
     """A penalty a image, which is subtracted from the objective."""
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
@@ -33,6 +35,13 @@ class L2(Regularizer):
 
     weight: float = 0.01
     mean: Any = None
+
+    takes: ClassVar[Takes] = {
+        "weight": WEIGHT,
+        "mean": Values(
+            "a tensor of the model's (baselines= takes any image)", lambda x: x is None or hasattr(x, "detach")
+        ),
+    }
 
     def to(self, mean: Any) -> L2:
         """With that image."""
@@ -53,6 +62,8 @@ class Norm(Regularizer):
     weight: float = 1e-3
     p: float = 6.0
 
+    takes: ClassVar[Takes] = {"weight": WEIGHT, "p": number(1)}
+
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
         """Shape ``(N,)``."""
         return self.weight * (images - bounds.middle).flatten(1).abs().pow(self.p).sum(1)
@@ -64,6 +75,8 @@ class TotalVariation(Regularizer):
 
     weight: float = 0.05
     exponent: float = 2.0
+
+    takes: ClassVar[Takes] = {"weight": WEIGHT, "exponent": POSITIVE}
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
         """Shape ``(N,)``."""
@@ -87,6 +100,13 @@ class Expert(Regularizer):
 
     expert: Any
     weight: float = 1.0
+
+    takes: ClassVar[Takes] = {
+        "weight": WEIGHT,
+        "expert": Values(
+            "an object with log_likelihood(images)", lambda x: callable(getattr(x, "log_likelihood", None))
+        ),
+    }
 
     def penalty(self, images: torch.Tensor, rows: torch.Tensor, bounds: Bounds) -> torch.Tensor:
         """Shape ``(N,)``."""

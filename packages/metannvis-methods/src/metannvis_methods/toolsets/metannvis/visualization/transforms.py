@@ -8,9 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.registry.option_values import number
+from metannvis_methods.toolsets.metannvis.visualization.fields import PIXELS, POSITIVE, CheckedFields, Takes
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +26,7 @@ Generator = np.random.Generator
 SIDE = 224
 
 
-class Transform:
+class Transform(CheckedFields):
     """Changes images of shape ``(N, C, H, W)``, differentiably."""
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
@@ -35,6 +39,8 @@ class Pad(Transform):
     """Grey pixels on all sides."""
 
     pixels: int = 12
+
+    takes: ClassVar[Takes] = {"pixels": PIXELS}
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
         """See the base."""
@@ -49,13 +55,13 @@ class Jitter(Transform):
 
     pixels: int = 8
 
+    takes: ClassVar[Takes] = {"pixels": PIXELS}
+
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
         """See the base."""
         down, right = generator.integers(0, self.pixels + 1, 2)
         height, width = (size - self.pixels for size in images.shape[2:])
         if height < 1 or width < 1:
-            from metannvis_methods.errors import InvalidArgumentError
-
             raise InvalidArgumentError(
                 f"jitter of {self.pixels} pixels leaves nothing of images of {images.shape[2]} × {images.shape[3]}"
             )
@@ -67,6 +73,8 @@ class Roll(Transform):
     """Moved by up to so many pixels either way; what leaves on one side comes in on the other (DeepDream)."""
 
     pixels: int = 32
+
+    takes: ClassVar[Takes] = {"pixels": PIXELS}
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
         """See the base."""
@@ -81,6 +89,13 @@ class Scale(Transform):
     low: float = 0.9
     high: float = 1.1
 
+    takes: ClassVar[Takes] = {"low": POSITIVE, "high": POSITIVE}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low > self.high:
+            raise InvalidArgumentError(f"low of Scale is at most its high, not {self.low!r} above {self.high!r}")
+
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
         """See the base."""
         factor = generator.uniform(self.low, self.high)
@@ -92,6 +107,8 @@ class Rotate(Transform):
     """Turned about its middle by up to so many degrees either way."""
 
     degrees: float = 10.0
+
+    takes: ClassVar[Takes] = {"degrees": number(0)}
 
     def __call__(self, images: torch.Tensor, generator: Generator, middle: Any) -> torch.Tensor:
         """See the base."""
@@ -130,8 +147,18 @@ def transformed(
 ) -> torch.Tensor:
     """Images after all transforms, brought back to their size by bilinear interpolation if ``resize`` says so."""
     sizes = images.shape[2:]
+    if transforms and images.ndim != 4:
+        raise InvalidArgumentError(
+            f"transforms are of images, of shape (N, C, H, W), not {tuple(images.shape)}: leave them out (transforms=[])"
+        )
     for transform in transforms:
+        before = images
         images = transform(images, generator, middle)
+        if getattr(images, "shape", ())[:2] != before.shape[:2] or images.ndim != 4:
+            raise InvalidArgumentError(
+                f"a transform returns as many images of as many channels as it is given, {tuple(before.shape)}; "
+                f"{transform!r} returned {tuple(images.shape) if hasattr(images, 'shape') else type(images).__name__}"
+            )
     if resize and images.shape[2:] != sizes:
         from torch.nn.functional import interpolate
 

@@ -6,7 +6,10 @@ Each image has its own state, so that images may be taken away from a run, and a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from metannvis_methods.registry.option_values import Values, number, whole
+from metannvis_methods.toolsets.metannvis.visualization.fields import POSITIVE, CheckedFields, Takes, or_none
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Adam", "Normalized", "Sgd", "Update"]
 
 
-class Update:
+class Update(CheckedFields):
     """A rule for descending a gradient."""
 
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
@@ -26,6 +29,11 @@ class Update:
         raise NotImplementedError
 
 
+def _are_betas(value: Any) -> bool:
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    return pair and all(number(0).fits(beta) and beta < 1 for beta in value)
+
+
 @dataclass(frozen=True)
 class Adam(Update):
     """Kingma, Ba: Adam, 2014, arXiv:1412.6980."""
@@ -33,6 +41,12 @@ class Adam(Update):
     rate: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
+
+    takes: ClassVar[Takes] = {
+        "rate": POSITIVE,
+        "epsilon": POSITIVE,
+        "betas": Values("two numbers in 0…1 without 1", _are_betas),
+    }
 
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
         """See the base."""
@@ -57,6 +71,8 @@ class Sgd(Update):
     every: int | None = None
     decay: float = 0.1
 
+    takes: ClassVar[Takes] = {"rate": POSITIVE, "momentum": number(0), "every": or_none(whole(1)), "decay": POSITIVE}
+
     def begin(self, numbers: torch.Tensor) -> dict[str, Any]:
         """See the base."""
         return {"velocity": numbers.new_zeros(numbers.shape)}
@@ -73,6 +89,8 @@ class Normalized(Update):
     """Steps of one size: the gradient over its mean magnitude in the image (DeepDream)."""
 
     rate: float = 0.01
+
+    takes: ClassVar[Takes] = {"rate": POSITIVE}
 
     def step(self, gradient: torch.Tensor, state: dict[str, Any], step: int) -> torch.Tensor:
         """See the base."""
