@@ -17,16 +17,22 @@ from metannvis_methods.classic.decisions import (
     SmoothGrad,
     VanillaBackprop,
 )
+from metannvis_methods.classic.images import ActivationMaximization, ActivationMaximizationCodespace, DeepDream
 from metannvis_methods.classic.interpreter import Interpreter
 from metannvis_methods.classic.relevance import LRP0, LRPAlphaBeta, LRPEpsilon, LRPGamma, LRPMix
+from metannvis_methods.classic.uncertainty import Evidential_DL, MC_Dropout
 
 __all__ = [
     "LRP0",
+    "ActivationMaximization",
+    "ActivationMaximizationCodespace",
     "CAMInterpreter",
     "Deconvolution",
     "DeconvolutionPartialReconstruction",
+    "DeepDream",
     "DeepLIFT",
     "DeepLIFTRules",
+    "Evidential_DL",
     "GradCAMInterpreter",
     "GuidedBackprop",
     "IntegratedGrad",
@@ -35,6 +41,7 @@ __all__ = [
     "LRPEpsilon",
     "LRPGamma",
     "LRPMix",
+    "MC_Dropout",
     "OcclusionSensitivity",
     "SaliencyMap",
     "SmoothGrad",

@@ -12,24 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from metannvis_translate import Translation, detect_framework
 from metannvis_translate.frameworks import require
-from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError, MissingArgumentError
-from metannvis_methods.models.arrays import in_order
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.evidence import EVIDENCE
-from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.option_values import number, whole
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.uncertain_prediction import UncertainPrediction
-from metannvis_methods.running.guard import guarded, set_aside
-from metannvis_methods.running.image_words import preprocessed
-from metannvis_methods.running.outputs import choose_output, predicted
-from metannvis_methods.running.prepare import open_source
-from metannvis_methods.running.prepared import Prepared
-from metannvis_methods.running.word_checks import check_samples, load_word
 from metannvis_methods.running.words import Words
+from metannvis_methods.toolsets.metannvis.uncertainty.one_pass import one_pass
 from metannvis_methods.toolsets.metannvis.uncertainty.probabilities import entropy_of
 
 __all__ = ["evidential_loss", "predict_evidential"]
@@ -169,6 +160,7 @@ def predict_evidential(
     labels: Sequence[str] | str | Path | None = None,
     preprocess: Any = None,
     batch_size: int | None = None,
+    keep: bool = False,
     load: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> UncertainPrediction:
@@ -180,6 +172,8 @@ def predict_evidential(
         Of any framework; its output, shape ``(N, classes)``, is made evidence.
     inputs, output, labels, preprocess, batch_size, load, progress
         As for :func:`predict_uncertain`.
+    keep
+        Whether what the head returned is kept as ``outputs``, shape ``(1, N, classes)``.
     evidence
         ``"relu"``, ``"softplus"``, ``"exp"``, as it was trained (:func:`evidential_loss`).
 
@@ -198,26 +192,8 @@ def predict_evidential(
     words = Words(
         inputs=inputs, output=output, labels=labels, preprocess=preprocess, batch_size=batch_size, progress=progress
     ).checked()
-    opening = load_word(load)
-    if inputs is None:
-        raise MissingArgumentError("predict_evidential takes inputs")
-    check_samples(inputs)
-    source = model.source if isinstance(model, Translation) else open_source(model, opening, progress)
-    framework = detect_framework(source)
-    adapter = adapter_for(framework)
-    values, _ = preprocessed(inputs, words, source, framework)
-    arrays = in_order(values, adapter.input_names(source) or None)
     started = time.perf_counter()
-    with set_aside(), exclusive(source, progress=progress), guarded(adapter, source):
-        if not adapter.predicts(source):
-            raise InvalidArgumentError(
-                f"a {type(source).__name__} does not predict as it is: give the model it was made of"
-            )
-        tensors = adapter.as_inputs(source, arrays)
-        adapter.check_inputs(source, tensors)
-        outputs = predicted(adapter, source, tensors, fixed=adapter.fixed_batch(source), bound=words.batch_size)
-        chosen = choose_output(Prepared(source, framework, source, framework, adapter), adapter, words.output, outputs)
-    found = outputs[chosen.place][1].astype(np.float64)
+    found, chosen, framework = one_pass(model, words, load, asked_by="predict_evidential")
     if found.ndim != 2 or found.shape[1] < 2:
         raise InvalidArgumentError(f"evidence is of classes, and the output has shape {found.shape}")
     alpha = EVIDENCE[evidence](found) + 1
@@ -231,6 +207,7 @@ def predict_evidential(
         entropy=entropy_of(p, 1),
         mutual_information=np.maximum(entropy_of(p, 1) - _expected_entropy(alpha), 0.0),
         uncertainty=alpha.shape[1] / total[:, 0],
+        outputs=found[None] if keep else None,
         method="evidential",
         framework=framework,
         output=chosen.name,
