@@ -27,7 +27,7 @@ NEEDS: Mapping[str, str] = {
     "predictions": "the model's outputs for other inputs",
     "method": "the method, to run it again on other inputs",
     "mask": "masks=…, where the object is",
-    "weights": "a model whose weights can be drawn anew, of PyTorch or Keras",
+    "weights": "a model whose weights can be drawn anew: of PyTorch, Keras or ONNX, not quantized",
     "torch": "PyTorch installed; models of any framework",
 }
 
