@@ -51,6 +51,29 @@ def test_a_table_of_scores(metannvis, models, mask, tmp_path, model, array):
         np.testing.assert_allclose(kept.scores[0, 0], expected.scores[0, 0], rtol=1e-6)
 
 
+def test_weights_of_a_file_are_drawn_anew(metannvis, models):
+    before = (models / "net.onnx").read_bytes()
+    metric = "independent_randomization"
+    found = {}
+    for name in ("net.pt2", "net.onnx"):
+        result = metannvis(
+            *("evaluate", models / name, "-i", models / "torch.npy", "-t", 1, "--json"),
+            *(
+                "-m",
+                "input_x_gradient",
+                "--toolset",
+                "captum",
+                "-M",
+                metric,
+                "-O",
+                f"{metric}:measure=spearman_absolute",
+            ),
+        )
+        found[name] = json.loads(result.stdout)["results"][0]["scores"]
+    assert (models / "net.onnx").read_bytes() == before
+    assert all(-1 <= score < 0.99 for scores in found.values() for score in scores)
+
+
 def test_text_figure_and_page(metannvis, models, mask, tmp_path):
     result = metannvis(
         *("evaluate", models / "net.pt2", "-i", models / "torch.npy", "-t", 1),

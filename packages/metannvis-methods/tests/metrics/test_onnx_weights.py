@@ -301,7 +301,10 @@ REFUSED = {
         model_of([node("Mul", "w s", "d"), node("MatMul", "x d", name="dense")], {"w": W, "s": B}, (4,)),
         "dense: computed by Mul",
     ),
-    "elsewhere": (model_of([node("MatMul", "x w", name="dense")], {"w": outside()}, (4,)), "load the model by its path"),
+    "elsewhere": (
+        model_of([node("MatMul", "x w", name="dense")], {"w": outside()}, (4,)),
+        "load the model by its path",
+    ),
     "none": (model_of([node("Relu", "x")], {}, (4,)), "that could be drawn anew$"),
     "no weights": (
         model_of([node("Transpose", "x", "t"), node("MatMul", "t x", "m"), node("Add", "m s")], {"s": B[:1]}, (4,)),
