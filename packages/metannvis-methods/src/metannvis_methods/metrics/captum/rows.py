@@ -24,6 +24,7 @@ ROWS = (
             Parameter("stdev", 0.1, "standard deviation of a change, which is normal", "ours; Captum has none"),
             Parameter("normalize", False, "scale the map to fit the changes best", "Captum: False", (True, False)),
         ),
+        inputs="any",
     ),
     MetricSpec(
         "sensitivity_max",
@@ -38,5 +39,6 @@ ROWS = (
             Parameter("perturb_radius", 0.02, "largest change of a number of the input", "Captum: 0.02"),
             Parameter("n_perturb_samples", 10, "inputs nearby", "Captum: 10"),
         ),
+        inputs="any",
     ),
 )

@@ -22,6 +22,7 @@ ROWS = (
         f"{MODULE}:sparseness",
         "Gini index of the magnitudes: how few places have how much",
         CHALASANI,
+        inputs="any",
     ),
     MetricSpec(
         "entropy",
@@ -31,6 +32,7 @@ ROWS = (
         f"{MODULE}:entropy",
         "entropy of the shares of the magnitudes",
         BHATT,
+        inputs="any",
     ),
     MetricSpec(
         "effective_complexity",
@@ -43,6 +45,7 @@ ROWS = (
         parameters=(
             Parameter("epsilon", 1e-5, "what is negligible, as a share of the largest magnitude", "Quantus: 1e-5"),
         ),
+        inputs="any",
     ),
     MetricSpec(
         "seconds",
@@ -52,5 +55,6 @@ ROWS = (
         f"{MODULE}:seconds",
         "seconds that the method takes for a sample, translation left out",
         "",
+        inputs="any",
     ),
 )

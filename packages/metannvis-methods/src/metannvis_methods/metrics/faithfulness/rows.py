@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.metrics.spec import Inputs, MetricSpec, Parameter
 
 __all__ = ["ROWS"]
 
@@ -49,6 +49,7 @@ def _row(
     summary: str,
     reference: str,
     parameters: Sequence[Parameter],
+    inputs: Inputs = "any",
 ) -> MetricSpec:
     return MetricSpec(
         key,
@@ -60,6 +61,7 @@ def _row(
         reference,
         needs=("predictions",),
         parameters=tuple(parameters),
+        inputs=inputs,
     )
 
 
@@ -119,6 +121,7 @@ ROWS = (
             _baseline("uniform", "paper: uniform noise"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "selectivity",
@@ -131,6 +134,7 @@ ROWS = (
             _baseline("black", "paper: black"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "irof",
@@ -143,6 +147,7 @@ ROWS = (
             _baseline("mean", "paper: mean"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "road_most_relevant_first",
@@ -151,6 +156,7 @@ ROWS = (
         "output when the strongest places are made of their neighbours",
         RONG,
         ROAD,
+        "one",
     ),
     _row(
         "road_least_relevant_first",
@@ -159,6 +165,7 @@ ROWS = (
         "output when the weakest places are made of their neighbours",
         RONG,
         ROAD,
+        "one",
     ),
     _row(
         "infidelity",

@@ -40,7 +40,8 @@ def label_randomization(call: MetricCall, *, measure: str, model: Any) -> Array:
 
 def _along(call: MetricCall, scheme: str, measure: str, layers: Any) -> tuple[Array, tuple[str, ...]]:
     names, found = [], []
-    inputs = call.layout.restored(call.inputs[: call.batch_size])
+    samples = np.arange(min(call.samples, call.batch_size))
+    inputs = call.as_given(call.inputs[samples], samples)
     seed = int(call.generator.integers(2**31))
     for name, model in randomized(call.model, inputs, scheme=scheme, seed=seed, layers=layers):
         names.append(name)
