@@ -51,6 +51,29 @@ def test_a_table_of_scores(metannvis, models, mask, tmp_path, model, array):
         np.testing.assert_allclose(kept.scores[0, 0], expected.scores[0, 0], rtol=1e-6)
 
 
+def test_weights_of_a_file_are_drawn_anew(metannvis, models):
+    before = (models / "net.onnx").read_bytes()
+    metric = "independent_randomization"
+    found = {}
+    for name in ("net.pt2", "net.onnx"):
+        result = metannvis(
+            *("evaluate", models / name, "-i", models / "torch.npy", "-t", 1, "--json"),
+            *(
+                "-m",
+                "input_x_gradient",
+                "--toolset",
+                "captum",
+                "-M",
+                metric,
+                "-O",
+                f"{metric}:measure=spearman_absolute",
+            ),
+        )
+        found[name] = json.loads(result.stdout)["results"][0]["scores"]
+    assert (models / "net.onnx").read_bytes() == before
+    assert all(-1 <= score < 0.99 for scores in found.values() for score in scores)
+
+
 def test_text_figure_and_page(metannvis, models, mask, tmp_path):
     result = metannvis(
         *("evaluate", models / "net.pt2", "-i", models / "torch.npy", "-t", 1),
@@ -142,3 +165,64 @@ def test_a_first_word_may_be_an_experiment(metannvis, experiment, monkeypatch, t
     (tmp_path / "tea-time").mkdir()  # a model of that name is ./tea-time
     result = metannvis("evaluate", "./tea-time", "-m", "saliency", "-i", "tea_time.py", code=2)
     assert not result.stdout and "tea-time" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def two_inputs(tmp_path_factory):
+    """``net.onnx`` of an image beside a table, and ``image.npy``, ``table.npy``, ``mask.npy`` for it."""
+    from metannvis_translate import save_model, translate
+    from metannvis_translate.frameworks import require
+
+    torch = require("torch")
+
+    class Both(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = torch.nn.Conv2d(1, 2, 3), torch.nn.Linear(2 * 12 + 3, 2)
+
+        def forward(self, image, table):
+            return self.head(torch.cat([torch.tanh(self.conv(image)).flatten(1), table], 1))
+
+    folder = tmp_path_factory.mktemp("two_inputs")
+    torch.manual_seed(0)
+    drawn = np.random.default_rng(0)
+    image, table = drawn.uniform(0, 1, (2, 1, 6, 5)).astype("f"), drawn.uniform(0, 1, (2, 3)).astype("f")
+    mask = np.zeros((6, 5), bool)
+    mask[:3] = True
+    for name, array in (("image", image), ("table", table), ("mask", mask)):
+        np.save(folder / f"{name}.npy", array)
+    save_model(translate(Both().eval(), "onnx", example_inputs=(image, table)).model, folder / "net.onnx")
+    return folder
+
+
+def test_a_model_with_several_inputs(metannvis, two_inputs):
+    common = (
+        *("evaluate", two_inputs / "net.onnx", "-t", 1, "-m", "input_x_gradient", "--toolset", "captum", "--json"),
+        *("-i", f"image={two_inputs / 'image.npy'}", "-i", f"table={two_inputs / 'table.npy'}"),
+        *("-M", "deletion", "-M", "sparseness"),
+    )
+    from metannvis_translate import load_model
+
+    model = load_model(two_inputs / "net.onnx")
+    x = tuple(np.load(two_inputs / f"{name}.npy") for name in ("image", "table"))
+    mask = np.load(two_inputs / "mask.npy")
+    cases = (
+        ((), {}),
+        (("--of-input", "table"), {"of": "table"}),
+        (("--of-input", 0), {"of": 0}),
+        (("-M", "mass_accuracy", "--masks", f"image={two_inputs / 'mask.npy'}"), {"masks": {"image": mask}}),
+        (
+            ("-M", "mass_accuracy", "--masks", two_inputs / "mask.npy", "--of-input", "image"),
+            {"masks": mask, "of": "image"},
+        ),
+    )
+    for arguments, words in cases:
+        found = json.loads(metannvis(*common, *arguments).stdout)
+        metrics = ["deletion", "sparseness", *(["mass_accuracy"] if "masks" in words else [])]
+        method = {"method": "input_x_gradient", "toolset": "captum"}
+        expected = evaluate(model, method, x, metrics=metrics, target=1, **words)
+        np.testing.assert_allclose([row["scores"] for row in found["results"]], expected.scores[0], rtol=1e-6)
+    text = metannvis(*(word for word in common if word != "--json")).stdout
+    assert "the places of the inputs image, table are ranked, and changed, together" in text
+    assert "no input 'picture'" in metannvis(*common, "--of-input", "picture", code=1).stderr
+    assert "there is no file 'x.npy'" in metannvis(*common, "--masks", "image=x.npy", code=2).stderr

@@ -156,6 +156,21 @@ def test_a_map_lies_on_its_image_the_right_way_up(explanation, axes):
     assert "against \N{MINUS SIGN}1" in Page(text).text
 
 
+def test_inputs_of_several_kinds_have_cards_of_their_own(explanation):
+    """An image beside a table, and an input that was held."""
+    drawn = np.random.default_rng(0)
+    inputs = (drawn.uniform(0, 1, (2, 3, 4, 6)), drawn.uniform(0, 1, (2, 5)), np.array([[1], [2]]))
+    values = (drawn.standard_normal((2, 3, 4, 6)), drawn.standard_normal((2, 5)), None)
+    axes = ("NCHW", "NF", "NT")
+    made = explanation(values, axes, inputs=inputs, input_axes=axes)
+    text = report(made, arrays=False)
+    page = Page(text)
+    assert text.count('class="map"') == 2  # the image's two samples
+    assert any("input 1 of 3" in image.get("alt", "") for image in page.every("img"))
+    assert report(made, arrays=False, input_index=0).count('class="map"') == 2
+    assert report(made, arrays=False, input_index=1).count('class="map"') == 0
+
+
 def test_values_can_be_saved_from_the_page_until_it_grows_too_large(result, monkeypatch):
     page = Page(report(result))
     (file,) = (link for link in page.every("a") if "download" in link)

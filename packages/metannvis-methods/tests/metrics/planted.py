@@ -27,9 +27,10 @@ class Planted(torch.nn.Module):  # type: ignore[misc]  # of an optional framewor
         drawn = np.random.default_rng(3).uniform(0.5, 1.5, (channels, 4, 4))
         weight[:, PATCH, PATCH] = drawn * 3 / drawn.sum()
         self.weight = torch.nn.Parameter(torch.from_numpy(weight))
+        self.seen = torch.nn.Identity()  # a layer, for metrics of what one returns
 
     def forward(self, x: Any) -> Any:
-        score = (x * self.weight).flatten(1).sum(1, keepdim=True)
+        score = (self.seen(x) * self.weight).flatten(1).sum(1, keepdim=True)
         return torch.cat([score, torch.zeros_like(score)], 1)
 
 

@@ -356,17 +356,6 @@ def test_wrong_calls_are_told(
         evaluate(network, **{"methods": SALIENCY, "inputs": x, "target": 1, **arguments})
 
 
-def test_models_with_several_inputs_are_told() -> None:
-    class Sum(torch.nn.Module):
-        def forward(self, a: Any, b: Any) -> Any:
-            return a + b
-
-    found = evaluate(
-        Sum(), SALIENCY, (np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)), metrics="sparseness", target=0
-    )
-    assert "no map of one input" in found.errors["saliency (captum)", ""]
-
-
 def test_planted_maps_lie_as_they_should() -> None:
     model, x = Planted(), images()
     found = evaluate(model, PRODUCT, x, metrics=["mass_accuracy"], masks=mask(), target=0)

@@ -17,12 +17,12 @@ from metannvis_plot.arrays import Array, plane
 from metannvis_plot.canvas import png
 from metannvis_plot.captions import caption, ends_of, plain, seen_text, target_text
 from metannvis_plot.color import Scale, scale
-from metannvis_plot.dispatch import choose_kind, plot
+from metannvis_plot.dispatch import choose_kind, own_kinds, plot
 from metannvis_plot.options import Asked
 from metannvis_plot.outlines import SMALL, region_in
 from metannvis_plot.overlays import image_beneath
 from metannvis_plot.panel_grid import MAX_SAMPLES, OUTLINED, choose_cells, notes_of
-from metannvis_plot.subjects import Subject, is_comparison, subjects
+from metannvis_plot.subjects import Subject, is_comparison, is_explanation, subjects
 
 #: Options of figures that cards with a map over an image know as well; with others the figure itself is shown.
 _BLENDED = frozenset(
@@ -72,13 +72,36 @@ class Card:
 
 
 def cards(result: Any, heading: str, dpi: int, options: Mapping[str, Any]) -> list[Card]:
-    """A card a sample where values lie over an image, else one of the figure that suits the result."""
-    if not is_comparison(result) and set(options) <= _BLENDED and choose_kind(result) == "overview":
+    """A card a sample where values lie over an image, else one of the figure that suits the result.
+
+    Inputs of several kinds, such as an image beside a table, each have cards of their own.
+    """
+    if "input_index" not in options and (places := _of_several_kinds(result)):
+        count = len(result.values)
+        return [
+            card
+            for place in places
+            for card in cards(result, f"{heading}, input {place} of {count}", dpi, {**options, "input_index": place})
+        ]
+    if not is_comparison(result) and set(options) <= _BLENDED and choose_kind(result, **_chosen(options)) == "overview":
         known = {name: options[name] for name in ("input_index", "sample_names") if name in options}
         found = subjects(result, **known)
         cells, _ = choose_cells(found, options.get("sample"), options.get("max_samples", MAX_SAMPLES), None)
         return [_blended(subject, index, options) for subject, index in cells]
     return [drawn(plot(result, **options), heading, dpi)]
+
+
+def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("input_index",) if name in options}
+
+
+def _of_several_kinds(result: Any) -> list[int]:
+    """Places of the inputs that have values, where these are of several kinds, which no one figure shows."""
+    if not is_explanation(result) or own_kinds(result) or not isinstance(result.values, tuple):
+        return []
+    places = [place for place, values in enumerate(result.values) if values is not None]
+    kinds = {subject.values.family for subject in subjects(result)}
+    return places if len(kinds) > 1 else []
 
 
 def drawn(figure: Figure, heading: str, dpi: int) -> Card:

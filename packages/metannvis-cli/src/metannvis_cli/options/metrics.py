@@ -28,14 +28,17 @@ class MetricOptions:
     metric_options
         ``METRIC:NAME=VALUE`` each.
     masks
-        File of an array of where the object is.
+        File of an array of where the object is, and the input that it is said of; an empty name: the only one.
+    of
+        Name or place of the input that is measured, of a model with several.
     window, overlap
         Size of the windows that inputs are cut into, and the share that they have in common.
     """
 
     metrics: tuple[str, ...] = ()
     metric_options: tuple[str, ...] = ()
-    masks: Path | None = None
+    masks: tuple[str, Path] | None = None
+    of: str | None = None
     window: tuple[int, ...] | None = None
     overlap: float | None = None
 
@@ -58,7 +61,9 @@ class MetricOptions:
         options = _scoped(self.metric_options, self.metrics)
         for name, given in options.items():
             find_metric(name).options(given)
-        found: dict[str, Any] = {"metrics": list(self.metrics) or None, "options": options, "masks": _array(self.masks)}
+        found: dict[str, Any] = {"metrics": list(self.metrics) or None, "options": options, "masks": _masks(self.masks)}
+        if self.of is not None:
+            found["of"] = _place(self.of)
         if self.window is not None:
             found["crops"] = {"window": self.window, "overlap": self.overlap or 0.0}
         elif self.overlap is not None:
@@ -79,9 +84,30 @@ def _scoped(texts: Sequence[str], metrics: Sequence[str]) -> dict[str, dict[str,
     return found
 
 
-def _array(path: Path | None) -> Any:
-    if path is None:
+def _masks(given: tuple[str, Path] | None) -> Any:
+    if given is None:
         return None
+    name, path = given
+    array = _array(path)
+    return {_place(name): array} if name else array
+
+
+def _place(name: str) -> str | int:
+    return int(name) if name.isdecimal() else name
+
+
+def _named_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, Path] | None:
+    """``FILE`` or ``NAME=FILE``; a file that is there is meant as it stands."""
+    if value is None:
+        return None
+    name, sign, rest = value.partition("=")
+    name, path = ("", Path(value)) if not sign or Path(value).exists() else (name, Path(rest))
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {str(path)!r}")
+    return name, path
+
+
+def _array(path: Path) -> Any:
     if path.suffix.lower() == ".npy":
         from metannvis_translate.reading import read_npy
 
@@ -128,9 +154,17 @@ metric_options = as_one(
     ),
     click.option(
         "--masks",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Where the object is: an .npy array, (N, H, W) or (H, W) for all samples, or an image that is black elsewhere.",
+        metavar="[NAME=]FILE",
+        callback=_named_file,
+        help="Where the object is: an .npy array, (N, H, W) or (H, W) for all samples, or an image that is black elsewhere. "
+        "NAME says which input of a model with several.",
+    ),
+    click.option(
+        "--of-input",
+        "of",
+        metavar="NAME",
+        help="Of a model with several inputs, the one that is changed and whose map is measured; default: the places of all "
+        "that are explained, ranked together.",
     ),
     click.option(
         "--window",

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from metannvis_translate.process import exclusive
 
-from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError
+from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.metrics.crops import crops_of, medians
+from metannvis_methods.metrics.evaluation_run import EvaluationRun
 from metannvis_methods.metrics.layout import Layout
-from metannvis_methods.metrics.registry import find_metric
-from metannvis_methods.metrics.scoring import ROWS, Scorer
-from metannvis_methods.metrics.spec import MetricCall, MetricOutput, MetricSpec
-from metannvis_methods.metrics.subjects import Asked, Subject, asked, check_asked, subject_of
+from metannvis_methods.metrics.scoring import ROWS
+from metannvis_methods.metrics.subjects import Asked, Subject, asked, check_asked, place_of
+from metannvis_methods.metrics.wanted import wanted_metrics
 from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Progress
 from metannvis_methods.results.evaluation import Evaluation
-from metannvis_methods.results.plain import jsonable
-from metannvis_methods.running.deadline import end_of, in_time
+from metannvis_methods.running.deadline import end_of
 from metannvis_methods.running.devices import check_device_words
-from metannvis_methods.running.guard import guarded, own_generators_kept, seeded, set_aside
 from metannvis_methods.running.prepare import LOAD_OPTIONS, open_source
-from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
 
-__all__ = ["DEFAULTS", "evaluate"]
+__all__ = ["evaluate"]
 
 Array = np.ndarray[Any, Any]
-#: Metrics where nobody says: quick ones of each category that need no more than every call has.
-DEFAULTS = ("deletion", "insertion", "sparseness", "entropy", "seconds")
 
 
 def evaluate(
@@ -45,6 +36,7 @@ def evaluate(
     *,
     metrics: Any = None,
     masks: Any = None,
+    of: str | int | None = None,
     crops: Any = None,
     target: Any = None,
     labels: Sequence[str] | str | Path | None = None,
@@ -73,7 +65,12 @@ def evaluate(
         which the key ``"metric"`` of the options says which metric is meant under another name; ``None``: a few quick ones, and
         the mass accuracy and pointing game if there are masks.
     masks
-        Where the object is, for metrics of localization: shape ``(N, places…)``, or ``(places…)`` for all samples.
+        Where the object is, for metrics of localization: shape ``(N, places…)``, or ``(places…)`` for all samples. Of a model
+        with several inputs a dict of one, by the input's name or place: ``{"image": mask}``.
+    of
+        Of a model with several inputs, name or place of the one whose places are changed and whose map is measured, while the
+        others are held; ``None``: the places of all inputs that are explained are ranked together. What a metric can be of is
+        said in its row.
     crops
         For inputs that are larger than what the model takes, or volumes: windows that they are cut into, each explained and
         measured, and a sample's score is the median over them. A dict of ``window``, its size along each place, and
@@ -128,7 +125,7 @@ def evaluate(
         **{name: value for name, value in (("batch_size", batch_size), ("device", device)) if value is not None},
         **({} if translation is None else {"translation": translation}),
     }
-    wanted = _wanted(metrics, _options_by_metric(options), has_masks=masks is not None)
+    wanted = wanted_metrics(metrics, options, has_masks=masks is not None)
     items = asked(methods, shared)
     check_asked(items, {"inputs": inputs, "target": target, "labels": labels, "seed": seed})
     opening = dict(translation) if isinstance(translation, Mapping) else {}
@@ -137,20 +134,37 @@ def evaluate(
         source = source.source
     framework = detect_framework(source)
     check_device_words(checked, adapter_for(framework))
-    rows = checked.batch_size or ROWS
+    names = adapter_for(framework).input_names(source)
+    place = None if of is None else place_of(of, names)
+    masks, masked = _masks_of_input(masks, names, place)
     windows = 0
     if crops is not None:
         inputs, masks, target, windows = _cut(crops, items, inputs, masks, target, source, framework)
-    run = _Run(source, framework, masks, checked.seed, rows, checked.device, end, progress, len(items), len(wanted))
+    run = EvaluationRun(
+        model=source,
+        framework=framework,
+        names=names,
+        of=place,
+        masks=masks,
+        masked=masked,
+        seed=checked.seed,
+        rows=checked.batch_size or ROWS,
+        device=checked.device,
+        end=end,
+        progress=progress,
+        total=len(items) * (1 + len(wanted)),
+    )
     found: list[Subject | None] = []
     for item in items:
         found.append(run.explained(item, model, inputs, target, labels))
     explained = [subject for subject in found if subject is not None]
-    samples = {len(subject.inputs) for subject in explained}
+    samples = {subject.samples for subject in explained}
     if len(samples) > 1:
         raise InvalidArgumentError(f"the explanations are of {sorted(samples)} samples: evaluate those of one batch")
     if masks is not None and explained:
-        explained[0].layout.arranged_mask(masks)  # what does not lie like the inputs is refused before the metrics run
+        run.with_mask(explained[0]).layout.arranged_mask(
+            masks
+        )  # what does not lie like the inputs is refused before the metrics run
     scores = np.full((len(items), len(wanted), max(samples, default=0)), np.nan)
     for place, (item, subject) in enumerate(zip(items, found, strict=True)):
         for column, metric in enumerate(wanted):
@@ -176,6 +190,19 @@ def evaluate(
     )
 
 
+def _masks_of_input(masks: Any, names: Sequence[str], of: int | None) -> tuple[Any, int | None]:
+    """Masks, and the place of the input that they are of; ``None`` where nobody says."""
+    if not isinstance(masks, Mapping):
+        return masks, of
+    if len(masks) != 1:
+        raise InvalidArgumentError(f"masks are of one input, {{name: mask}}, not of {len(masks)}")
+    ((name, array),) = masks.items()
+    place = place_of(name, names)
+    if of is not None and of != place:
+        raise InvalidArgumentError(f"the masks are of input {name!r}, and of= names another one")
+    return array, place
+
+
 def _cut(
     crops: Any, items: Sequence[Asked], inputs: Any, masks: Any, target: Any, model: Any, framework: str
 ) -> tuple[Array, Array | None, Any, int]:
@@ -190,201 +217,3 @@ def _cut(
     number = len(known.places(layout.places))
     each = [one for one in target for _ in range(number)] if isinstance(target, list) else target
     return known.cut(array, layout), None if masks is None else known.cut_masks(masks, layout), each, number
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A metric with its options, under the name that the table has."""
-
-    name: str
-    spec: MetricSpec
-    options: Mapping[str, Any]
-
-    def described(self) -> Mapping[str, Any]:
-        """As a table says it beside the scores."""
-        return {
-            "metric": self.spec.key,
-            "provider": self.spec.provider,
-            "category": self.spec.category,
-            "direction": self.spec.direction,
-            "options": jsonable(self.options),
-        }
-
-
-def _options_by_metric(options: Any) -> dict[str, Mapping[str, Any]]:
-    """Options of metrics by the metrics' names."""
-    given = mapping_word("options")(options) or {}
-    return {name: mapping_word(f"options[{name!r}]")(value) or {} for name, value in given.items()}
-
-
-def _wanted(metrics: Any, options: Mapping[str, Any], *, has_masks: bool) -> list[_Wanted]:
-    """Metrics with options, checked; those that nobody named are such as can run."""
-    if metrics is None:
-        metrics = [*DEFAULTS, *(["mass_accuracy", "pointing_game"] if has_masks else [])]
-    if isinstance(metrics, str):
-        metrics = [metrics]
-    if isinstance(metrics, Mapping):
-        pairs = [(str(name), dict(mapping_word(f"metrics[{name!r}]")(given) or {})) for name, given in metrics.items()]
-    elif isinstance(metrics, Sequence) and metrics:
-        pairs = [(name, {}) for name in metrics]
-    else:
-        raise InvalidArgumentError(f"metrics are names, or a dict of names and options, not {metrics!r}")
-    found = []
-    for name, given in pairs:
-        spec = find_metric(given.pop("metric", name))
-        known = {**options.get(spec.name, {}), **(options.get(name, {}) if name != spec.name else {}), **given}
-        if "mask" in spec.needs and not has_masks:
-            raise MissingArgumentError(f"metric {spec.name} is of where the object is: give masks=…")
-        own = name if isinstance(metrics, Mapping) and name != spec.key else spec.name
-        found.append(_Wanted(own, spec, spec.options(known)))
-    named = {one.name for one in found}
-    if len(named) < len(found):
-        raise InvalidArgumentError(f"a metric is named twice: {', '.join(one.name for one in found)}")
-    for name in options:
-        if name not in named and name not in {one.spec.key for one in found}:
-            raise InvalidArgumentError(f"options are of metrics that are measured, and {name!r} is none of them")
-    return found
-
-
-class _Run:
-    """One call: what it is about, and what came out beside the scores."""
-
-    def __init__(
-        self,
-        model: Any,
-        framework: str,
-        masks: Any,
-        seed: int | None,
-        rows: int,
-        device: str | None,
-        end: float | None,
-        progress: Progress | None,
-        methods: int,
-        metrics: int,
-    ) -> None:
-        self.model, self.framework, self.masks, self.rows, self.device = model, framework, masks, rows, device
-        self.seed, self.end, self.progress = seed, end, progress
-        self.entropy = np.random.SeedSequence(seed).entropy
-        self.done, self.total = 0, methods * (1 + metrics)
-        self.curves: dict[tuple[str, str], Array] = {}
-        self.steps: dict[tuple[str, str], tuple[Any, ...]] = {}
-        self.errors: dict[tuple[str, str], str] = {}
-        self.notes: list[str] = []
-
-    def tell(self, stage: str) -> None:
-        if self.progress is not None:
-            self.progress(self.done, self.total, stage)
-
-    def left(self) -> float | None:
-        """Seconds until the time is over."""
-        return None if self.end is None else max(self.end - time.monotonic(), 1e-6)
-
-    def explained(self, item: Asked, model: Any, inputs: Any, target: Any, labels: Any) -> Subject | None:
-        self.tell(f"explain by {item.name}")
-        try:
-            if (left := self.left()) is not None and item.explanation is None:
-                item = Asked(item.name, {**item.words, "deadline": left})
-            return subject_of(item, model, inputs, target, labels, self.seed)
-        except MetannvisError as error:
-            self.errors[(item.name, "")] = str(error)
-            return None
-        finally:
-            self.done += 1
-
-    def measured(self, method: str, subject: Subject | None, metric: _Wanted) -> MetricOutput | None:
-        self.tell(f"{metric.name} of {method}")
-        try:
-            if subject is None:
-                return None
-            return self._measured(method, subject, metric)
-        except MetannvisError as error:
-            self.errors[(method, metric.name)] = str(error)
-            return None
-        finally:
-            self.done += 1
-
-    def _measured(self, method: str, subject: Subject, metric: _Wanted) -> MetricOutput:
-        spec, layout = metric.spec, subject.layout
-        if not set(spec.axes) <= set(layout.axes):
-            raise InvalidArgumentError(f"metric {spec.name} is of inputs with the axes {spec.axes}, not {layout.axes}")
-        self._before_pass(spec.name)
-        adapter, source = adapter_for(self.framework), self.model
-        with ExitStack() as stack:
-            stack.enter_context(set_aside())
-            stack.enter_context(exclusive(source, progress=self.progress))
-            stack.enter_context(own_generators_kept(adapter, source))
-            stack.enter_context(adapter.on_device(source, self.device))
-            stack.enter_context(guarded(adapter, source))
-            stack.enter_context(seeded(self.seed))
-
-            def again(inputs: Array, *, model: Any = None, seed: int | None = None) -> Array:
-                self._before_pass(spec.name)
-                return subject.again(source if model is None else model, inputs, seed=seed)
-
-            call = MetricCall(
-                spec=spec,
-                inputs=layout.arranged(subject.inputs),
-                attributions=subject.attributions,
-                layout=layout,
-                scores=_Late(lambda: self._scorer(subject, spec.name)),
-                again=again,
-                explanation=subject.explanation,
-                mask=None if self.masks is None else layout.arranged_mask(self.masks),
-                generator=np.random.default_rng(self.entropy),
-                model=source,
-                framework=self.framework,
-                batch_size=self.rows,
-            )
-            found = spec.load()(call, **metric.options)
-        output = found if isinstance(found, MetricOutput) else MetricOutput(np.asarray(found, np.float64))
-        if output.scores.shape != (call.samples,):
-            raise InvalidArgumentError(
-                f"metric {spec.name} returned shape {output.scores.shape}: one number a sample, ({call.samples},)"
-            )
-        if output.curves is not None:
-            self.curves[(method, metric.name)] = output.curves
-            self.steps[(method, metric.name)] = output.steps
-        self.notes += [f"{metric.name} of {method}: {note}" for note in output.notes]
-        return output
-
-    def _scorer(self, subject: Subject, metric: str) -> Scorer:
-        return Scorer(
-            self.model,
-            self.framework,
-            subject.layout,
-            subject.inputs,
-            subject.aim,
-            batch_size=self.rows,
-            before_pass=lambda: self._before_pass(metric),
-        )
-
-    def _before_pass(self, metric: str) -> None:
-        if self.end is not None:
-            in_time(self.end, metric)
-
-
-class _Late:
-    """Scores whose model is asked when the first are wanted."""
-
-    def __init__(self, make: Callable[[], Scorer]) -> None:
-        self.make = make
-        self.made: Scorer | None = None
-
-    @property
-    def scorer(self) -> Scorer:
-        """Made when it is first asked."""
-        self.made = self.made or self.make()
-        return self.made
-
-    def __call__(self, rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
-        return self.scorer(rows, samples, probabilities=probabilities)
-
-    def hits(self, rows: Array, samples: Array) -> Array:
-        return self.scorer.hits(rows, samples)
-
-    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
-        return self.scorer.classes(rows, probabilities=probabilities)
-
-    @property
-    def targets(self) -> list[Any]:
-        return self.scorer.targets

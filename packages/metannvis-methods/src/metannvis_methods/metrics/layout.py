@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,23 @@ class Layout:
                 f"({self.axes}): take a method whose values lie like the inputs, or reshape= for tokens"
             )
         return resized(maps, self.places)[..., None]
+
+    def arranged_draws(self, draws: Any) -> Iterator[Array]:
+        """Changes of the inputs that a caller gives, shape ``(draws, N, …)``, one after the other as ``(N, places…, C)``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            They do not lie like the inputs, or there is none.
+        """
+        array = np.asarray(draws)
+        if array.shape[1:] != self.shape or not len(array):
+            raise InvalidArgumentError(f"perturbations have shape {array.shape}: it is (draws, *{self.shape})")
+        return map(self.arranged, array)
+
+    def cleared(self, array: Array) -> Array:
+        """The array: every number of ``(N, places…, C)`` is one of the inputs'."""
+        return array
 
     def arranged_mask(self, mask: Any) -> Array:
         """A mask of the inputs as booleans of shape ``(N, places…)``.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.metrics.joined import Given, JoinedLayout
 from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.predictions import predict
@@ -49,7 +50,7 @@ class Scorer:
     layout
         How its inputs lie.
     inputs
-        What is explained, as the caller has it.
+        What is explained, as the caller has it; of a model with several inputs all of them.
     aim
         What of the output.
     batch_size
@@ -67,8 +68,8 @@ class Scorer:
         self,
         model: Any,
         framework: str,
-        layout: Layout,
-        inputs: Array,
+        layout: Layout | JoinedLayout,
+        inputs: Array | Given,
         aim: Aim,
         *,
         batch_size: int = ROWS,
@@ -79,40 +80,46 @@ class Scorer:
         self.seen, self.view = model, View(rows=batch_size, before_pass=before_pass)
         if not self.adapter.predicts(model):
             raise InvalidArgumentError(f"this {framework} model cannot be asked for predictions as it is")
-        first = self.adapter.outputs(model, self._tensors(inputs[:batch_size]))
+        self.given = inputs if isinstance(inputs, Given) else Given((inputs,))
+        whole = self.given.arrays
+        count = len(whole[0])
+        first = self.adapter.outputs(model, self._tensors([array[:batch_size] for array in whole]))
         prepared = Prepared(model, framework, model, framework, self.adapter)
         chosen = choose_output(prepared, self.adapter, aim.output, first)
         if aim.logits:
             self.seen = self.adapter.view(model, View(place=chosen.place, logits=True))
         else:
             self.view = dataclasses.replace(self.view, place=chosen.place)
-        output = self._outputs(inputs)
-        self._places: list[Any] = [None] * len(inputs)
+        output = self._outputs(whole)
+        self._places: list[Any] = [None] * count
         self.functions: list[OutputScore] = []
         if isinstance(aim.target, SegmentationTarget) or callable(aim.target) or aim.target == "negative":
             target = class_index(aim.target, aim.labels) if isinstance(aim.target, SegmentationTarget) else aim.target
             found = scores_for(target, prepared, self.adapter, chosen, output)
-            self.functions = found if isinstance(found, list) else [found] * len(inputs)
+            self.functions = found if isinstance(found, list) else [found] * count
         else:
             settled, _ = settle_target(plain_target(class_index(aim.target, aim.labels)), output)
-            self._places = settled if isinstance(settled, list) else [settled] * len(inputs)
+            self._places = settled if isinstance(settled, list) else [settled] * count
         rows = output.reshape(len(output), -1)
         of_classes = output.ndim == 2 and output.shape[1] > 1 and not self.functions
         self.takes_softmax = of_classes and not bool((rows >= 0).all() and (np.abs(rows.sum(1) - 1) < SUM).all())
 
-    def _tensors(self, inputs: Array) -> list[Any]:
+    def _tensors(self, inputs: Sequence[Array]) -> list[Any]:
         fixed = self.adapter.fixed_batch(self.seen)
-        if fixed is not None and len(inputs) % fixed:
-            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], -len(inputs) % fixed, axis=0)])
-        return list(self.adapter.as_inputs(self.seen, [inputs]))
+        if fixed is not None and (lacking := -len(inputs[0]) % fixed):
+            inputs = [np.concatenate([array, np.repeat(array[-1:], lacking, axis=0)]) for array in inputs]
+        return list(self.adapter.as_inputs(self.seen, inputs))
 
-    def _outputs(self, inputs: Array) -> Array:
-        found = predict(self.adapter, self.seen, [inputs], self.view)
+    def _outputs(self, inputs: Sequence[Array]) -> Array:
+        found = predict(self.adapter, self.seen, inputs, self.view)
         return np.asarray(found, np.float64) if found.dtype.kind == "f" else found
+
+    def _of_rows(self, rows: Array, samples: Array | None) -> Array:
+        return self._outputs(self.given.rows(self.layout.restored(rows), samples))
 
     def __call__(self, rows: Array, samples: Array, *, probabilities: bool = False) -> Array:
         """See the protocol."""
-        output = self._outputs(self.layout.restored(rows))
+        output = self._of_rows(rows, samples)
         if self.functions:
             return self._by_function(output, samples)
         if probabilities and self.takes_softmax:
@@ -127,9 +134,9 @@ class Scorer:
     def hits(self, rows: Array, samples: Array) -> Array:
         """See the protocol."""
         targets = np.array(self.targets)[samples]
-        return np.asarray(self.classes(rows).argmax(1) == targets, np.float64)
+        return np.asarray(self.classes(rows, samples).argmax(1) == targets, np.float64)
 
-    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
+    def classes(self, rows: Array, samples: Array | None = None, *, probabilities: bool = False) -> Array:
         """See the protocol.
 
         Raises
@@ -137,7 +144,7 @@ class Scorer:
         InvalidArgumentError
             The output is dense, or what is explained is no class.
         """
-        output = self._outputs(self.layout.restored(rows))
+        output = self._of_rows(rows, samples)
         if self.functions or output.ndim > 2:
             raise InvalidArgumentError(
                 "this metric is of a class; what is explained is a region or a function of the output"

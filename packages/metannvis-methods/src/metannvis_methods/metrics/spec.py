@@ -13,10 +13,22 @@ from metannvis_methods.errors import InvalidArgumentError, near_misses
 from metannvis_methods.registry.option_values import Values
 
 if TYPE_CHECKING:
+    from metannvis_methods.metrics.joined import Given, JoinedLayout
     from metannvis_methods.metrics.layout import Layout
     from metannvis_methods.results.explanation import Explanation
 
-__all__ = ["CATEGORIES", "NEEDS", "Again", "MetricCall", "MetricOutput", "MetricSpec", "Parameter", "Scores"]
+__all__ = [
+    "CATEGORIES",
+    "INPUTS",
+    "NEEDS",
+    "Again",
+    "Inputs",
+    "MetricCall",
+    "MetricOutput",
+    "MetricSpec",
+    "Parameter",
+    "Scores",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -28,8 +40,15 @@ NEEDS: Mapping[str, str] = {
     "predictions": "the model's outputs for other inputs",
     "method": "the method, to run it again on other inputs",
     "mask": "masks=…, where the object is",
-    "weights": "a model whose weights can be drawn anew, of PyTorch or Keras",
+    "weights": "a model whose weights can be drawn anew: of PyTorch, Keras or ONNX, not quantized",
     "torch": "PyTorch installed; models of any framework",
+}
+#: Of a model with several inputs: what a metric can be of, and what that means.
+Inputs = Literal["any", "one", "alone"]
+INPUTS: Mapping[str, str] = {
+    "any": "all inputs that are explained, their places ranked together, or one of them, `of`",
+    "one": "one of the inputs, `of` (or that of the masks); the others are held",
+    "alone": "models with one input only",
 }
 
 
@@ -52,8 +71,11 @@ class Scores(Protocol):
     def hits(self, rows: Array, samples: Array) -> Array:
         """Whether the target is the largest of the classes of each row, shape ``(R,)``, 0 or 1."""
 
-    def classes(self, rows: Array, *, probabilities: bool = False) -> Array:
-        """All classes of each row, shape ``(R, K)``, float64; one for a model with a single output."""
+    def classes(self, rows: Array, samples: Array | None = None, *, probabilities: bool = False) -> Array:
+        """All classes of each row, shape ``(R, K)``, float64; one for a model with a single output.
+
+        ``samples`` may be left out where the rows are made of all samples in order.
+        """
 
     @property
     def targets(self) -> list[Any]:
@@ -133,6 +155,9 @@ class MetricSpec:
         Its options.
     axes
         Letters of which the axes of the inputs must have all (``"HW"`` of images); empty: any inputs.
+    inputs
+        What it can be of where a model has several inputs, one of :data:`INPUTS`. With ``"any"`` places are those of all inputs
+        that are explained, one input after the other, as of a table: ``(N, places, C)``.
     """
 
     key: str
@@ -145,8 +170,13 @@ class MetricSpec:
     needs: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     axes: str = ""
+    inputs: Inputs = "one"
 
     def __post_init__(self) -> None:
+        if self.inputs not in INPUTS:
+            raise InvalidArgumentError(
+                f"metric {self.key!r}: inputs is one of {', '.join(INPUTS)}, not {self.inputs!r}"
+            )
         if self.category not in CATEGORIES:
             raise InvalidArgumentError(f"metric {self.key!r}: there is no category {self.category!r}")
         if unknown := set(self.needs) - set(NEEDS):
@@ -210,12 +240,16 @@ class MetricCall:
         The caller's model.
     batch_size
         Rows that pass through the model at once, at most.
+    given
+        All inputs of a model that has several; ``None`` of one with a single input.
+    parts
+        Where several inputs are measured together, the call of each alone.
     """
 
     spec: MetricSpec
     inputs: Array
     attributions: Array
-    layout: Layout
+    layout: Layout | JoinedLayout
     scores: Scores
     again: Again
     explanation: Explanation
@@ -224,6 +258,8 @@ class MetricCall:
     model: Any
     framework: str
     batch_size: int
+    given: Given | None = None
+    parts: tuple[MetricCall, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -234,6 +270,15 @@ class MetricCall:
     def places(self) -> tuple[int, ...]:
         """Sizes of the places: height and width of images."""
         return self.inputs.shape[1:-1]
+
+    def as_given(self, rows: Array, samples: Array | None = None) -> Any:
+        """Rows ``(R, places…, C)`` as the model and ``explain`` take them: an array, or a tuple of one an input.
+
+        ``samples`` as in :class:`Scores`; it may be left out where the rows are made of all samples in order.
+        """
+        changed = self.layout.restored(rows)
+        found = changed if self.given is None else self.given.rows(changed, samples)
+        return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
     def maps(self, sign: str = "both") -> Array:
         """Attributions summed over channels, shape ``(N, places…)``.

@@ -11,6 +11,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError
 from metannvis_methods.explain import WORDS, explain
+from metannvis_methods.metrics.joined import Given, JoinedLayout
 from metannvis_methods.metrics.layout import Layout
 from metannvis_methods.metrics.scoring import Aim
 from metannvis_methods.registry.table import find_methods
@@ -19,11 +20,13 @@ from metannvis_methods.running.request import check_request
 from metannvis_methods.running.word_checks import mapping_word
 from metannvis_methods.running.words import Words
 
-__all__ = ["Asked", "Subject", "asked", "check_asked", "map_of", "subject_of"]
+__all__ = ["Asked", "Subject", "asked", "check_asked", "map_of", "place_of", "subject_of"]
 
 Array = np.ndarray[Any, Any]
 #: Words of ``explain`` that are said again for each run, or not at all.
 OF_ONE_RUN = ("inputs", "target", "progress", "preprocess", "deadline")
+#: More inputs than any model has, of one that does not name its inputs.
+MOST = 100
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Subject:
 
     Attributes
     ----------
-    explanation, layout, inputs
-        The explanation, how its inputs lie, and these in the caller's layout.
+    explanation, layout
+        The explanation, and how the inputs that metrics change lie.
+    given
+        All inputs of the model, in the caller's layout, and which of them are changed.
     attributions
         Shape ``(N, places…, K)``, see :class:`metannvis_methods.metrics.spec.MetricCall`.
     aim
@@ -52,11 +57,36 @@ class Subject:
     """
 
     explanation: Explanation
-    layout: Layout
-    inputs: Array
+    layout: Layout | JoinedLayout
+    given: Given
     attributions: Array
     aim: Aim
     words: Mapping[str, Any]
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.given.arrays[0])
+
+    @property
+    def inputs(self) -> Array:
+        """What is changed, shape ``(N, places…, C)``."""
+        if isinstance(self.layout, JoinedLayout):
+            return self.layout.arranged([self.given.arrays[place] for place in self.given.chosen])
+        return self.layout.arranged(self.given.arrays[self.given.chosen[0]])
+
+    def alone(self, place: int) -> Subject:
+        """Of one of the inputs that are explained, whose place is given; the others are held.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The input is not explained.
+        """
+        if self.given.chosen == (place,):
+            return self
+        given = dataclasses.replace(self.given, chosen=(place,))
+        return _subject(self.explanation, given, self.aim, self.words)
 
     def again(self, model: Any, inputs: Array, *, seed: int | None = None) -> Array:
         """The method on other inputs ``(N, places…, C)``, or of another model: attributions ``(N, places…, K)``."""
@@ -65,10 +95,9 @@ class Subject:
             words["seed"] = seed
         if not isinstance(words.get("translation"), Mapping):  # a finished one is of the model that was explained
             words.pop("translation", None)
-        given = self.layout.restored(inputs)
-        found = explain(model, inputs=given, **words)
-        values, axes = map_of(found)
-        return Layout(self.layout.axes, given.shape).arranged_values(values, axes)
+        given = dataclasses.replace(self.given, arrays=self.given.rows(self.layout.restored(inputs)))
+        whole = given.arrays if len(given.arrays) > 1 else given.arrays[0]
+        return _arranged_values(explain(model, inputs=whole, **words), given)
 
 
 def asked(methods: Any, shared: Mapping[str, Any]) -> list[Asked]:
@@ -160,13 +189,15 @@ def _told_apart(found: Sequence[Asked]) -> list[Asked]:
     return apart
 
 
-def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, seed: int | None) -> Subject:
-    """Explain, if that is not done yet.
+def subject_of(
+    item: Asked, model: Any, inputs: Any, target: Any, labels: Any, seed: int | None, of: int | None = None
+) -> Subject:
+    """Explain, if that is not done yet; ``of``: place of the input that metrics change, ``None``: of all that are explained.
 
     Raises
     ------
     MetannvisError
-        The method fails, or its values are no map of one input.
+        The method fails, or its values are no maps of the inputs.
     """
     words = {"seed": seed, **item.words}
     if item.explanation is None:
@@ -191,37 +222,79 @@ def subject_of(item: Asked, model: Any, inputs: Any, target: Any, labels: Any, s
         words |= {} if explanation.layer is None else {"layer": explanation.layer}
     words = {name: value for name, value in words.items() if name not in OF_ONE_RUN}
     words.setdefault("unfit", "ignore")  # it was told once
-    values, axes = map_of(explanation)
-    given = explanation.inputs if explanation.inputs is not None else inputs
-    input_axes = explanation.input_axes or ""
-    if given is None or isinstance(given, tuple) or not isinstance(input_axes, str):
-        raise InvalidArgumentError(
-            "metrics are of explanations of one input, an array; this model has several, or none"
-        )
-    array = np.asarray(given)
-    layout = Layout(input_axes or "N" + "?" * (array.ndim - 1), array.shape)
     logits = bool(explanation.options.get("logits"))
-    return Subject(
-        explanation,
-        layout,
-        array,
-        layout.arranged_values(values, axes),
-        Aim(aimed, output, explanation.labels or labels, logits),
-        words,
-    )
+    aim = Aim(aimed, output, explanation.labels or labels, logits)
+    arrays = explanation.inputs if explanation.inputs is not None else inputs
+    if arrays is None:
+        raise InvalidArgumentError("metrics are of inputs, and the explanation has none: give them, inputs=")
+    arrays = tuple(np.asarray(array) for array in (arrays if isinstance(arrays, tuple) else (arrays,)))
+    known = explanation.input_axes or ""
+    axes = (known,) if isinstance(known, str) else known
+    return _subject(explanation, Given(arrays, _chosen(explanation, len(arrays), of), axes), aim, words)
 
 
-def map_of(explanation: Explanation) -> tuple[Array, str]:
-    """Values and axes of an explanation that is of one input.
+def place_of(name: Any, names: Sequence[str]) -> int:
+    """Place of an input of a model, by its name or its place.
 
     Raises
     ------
     InvalidArgumentError
-        It gives several arrays, or images.
+        There is none.
+    """
+    if isinstance(name, (int, np.integer)) and not isinstance(name, bool) and 0 <= name < (len(names) or MOST):
+        return int(name)
+    if name in names:
+        return list(names).index(name)
+    known = ", ".join(repr(one) for one in names) or "one"
+    raise InvalidArgumentError(f"there is no input {name!r} of the model: it has {known}; a place counts from 0")
+
+
+def _chosen(explanation: Explanation, count: int, of: int | None) -> tuple[int, ...]:
+    """Places of the inputs that are changed: those that have values, or the one that is named."""
+    if of is not None and of >= count:
+        raise InvalidArgumentError(f"there is no input {of} of {count}; a place counts from 0")
+    if count == 1 or of is not None:
+        return (of or 0,)
+    if not isinstance(explanation.values, tuple) or explanation.kind == "layer":
+        raise InvalidArgumentError(
+            f"{explanation.method} of {explanation.toolset} gives a map that is of no input by itself, and the model has "
+            f"{count}: say for which one's places to take it, of=…"
+        )
+    return tuple(place for place, values in enumerate(explanation.values) if values is not None)
+
+
+def _subject(explanation: Explanation, given: Given, aim: Aim, words: Mapping[str, Any]) -> Subject:
+    return Subject(explanation, given.layout, given, _arranged_values(explanation, given), aim, words)
+
+
+def _arranged_values(explanation: Explanation, given: Given) -> Array:
+    """What an explanation says of the inputs that are changed, shape ``(N, places…, K)``."""
+    layout = given.layout
+    several = len(given.arrays) > 1
+    maps = [map_of(explanation, place if several else None) for place in given.chosen]
+    if isinstance(layout, JoinedLayout):
+        return layout.arranged_values([values for values, _ in maps], [axes for _, axes in maps])
+    return layout.arranged_values(*maps[0])
+
+
+def map_of(explanation: Explanation, place: int | None = None) -> tuple[Array, str]:
+    """Values and axes of an explanation of one input, or of that at a place; a map of a layer is every input's.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It gives several arrays, none for that input, or images.
     """
     values, axes = explanation.values, explanation.axes
     if isinstance(values, tuple) and len(values) == 1 and values[0] is not None:
         values, axes = values[0], axes[0]
+    elif isinstance(values, tuple) and place is not None and explanation.kind != "layer" and place < len(values):
+        own = values[place]
+        if own is None:
+            raise InvalidArgumentError(
+                f"{explanation.method} of {explanation.toolset} has no values for input {place}, which it held"
+            )
+        values, axes = own, axes[place]
     if not isinstance(values, np.ndarray) or not isinstance(axes, str) or explanation.kind == "feature_visualization":
         raise InvalidArgumentError(f"{explanation.method} of {explanation.toolset} gives no map of one input")
     return values, axes

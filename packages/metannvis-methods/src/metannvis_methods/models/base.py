@@ -8,7 +8,9 @@ An adapter is the part of a framework's plug-in that methods need. The plug-in h
 
 from __future__ import annotations
 
+import copy
 import logging
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
@@ -243,6 +245,25 @@ class ModelAdapter:
         Empty if they cannot be set.
         """
         return {}
+
+    def fixed_weights(self, model: Any) -> Mapping[str, str]:
+        """Layers whose weights :meth:`weights` leaves out since they cannot be set, and why."""
+        return {}
+
+    def has_settable_weights(self, model: Any) -> bool:
+        """Whether :meth:`weights` knows this kind of model."""
+        return self.is_model(model)
+
+    def order_of_layers(self, model: Any, inputs: Sequence[Array]) -> list[str]:
+        """Names of the layers, in the order in which they run on these inputs."""
+        infos = get_framework(self.key).list_layers(model, inputs)
+        return list(dict.fromkeys(info.name.partition(":")[0] for info in infos))
+
+    def copied(self, model: Any) -> Any:
+        """A model of its own, with weights of its own, that computes the same."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras copies by its files, with older words of NumPy
+            return copy.deepcopy(model)
 
     def kinds_of(self, model: Any) -> frozenset[str]:
         """Names, in lower case, of the layers and activations that a model computes with; empty if that cannot be told."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+from metannvis_translate.frameworks.onnx import inlined
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.arrays import in_pieces, to_numpy
@@ -15,6 +16,8 @@ from metannvis_methods.models.base import Array, ModelAdapter
 from metannvis_methods.models.dropout import DropoutMasks, DropoutSite
 from metannvis_methods.models.onnx_dropout import dropout_sites, dropping
 from metannvis_methods.models.onnx_leading import leading_values
+from metannvis_methods.models.onnx_weights import fixed_weights, weights_of
+from metannvis_methods.models.weights import Weight
 
 __all__ = ["adapter"]
 
@@ -102,6 +105,28 @@ class OnnxAdapter(ModelAdapter):
     def dropping(self, model: Any, masks: DropoutMasks) -> AbstractContextManager[Any]:
         """A graph with the masks in it."""
         return dropping(model, masks)
+
+    def weights(self, model: Any) -> Mapping[str, Sequence[Weight]]:
+        """Initialisers and constants of operators that have weights."""
+        return weights_of(model)
+
+    def fixed_weights(self, model: Any) -> Mapping[str, str]:
+        """Operators whose weights are quantized, or computed."""
+        return fixed_weights(model)
+
+    def has_settable_weights(self, model: Any) -> bool:
+        """A graph's are, though no toolkit runs on it."""
+        return True
+
+    def order_of_layers(self, model: Any, inputs: Sequence[Array]) -> list[str]:
+        """That of the graph, which the standard wants to be one in which it can run."""
+        return list(weights_of(model))
+
+    def copied(self, model: Any) -> Any:
+        """A proto of its own, whose local functions are written out: their weights are those of each call."""
+        copy = type(model)()
+        copy.CopyFrom(inlined(model))
+        return copy
 
     def fingerprint(self, model: Any) -> str | None:
         """Digest of the serialised model."""

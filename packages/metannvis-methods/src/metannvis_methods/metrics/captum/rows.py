@@ -31,6 +31,7 @@ ROWS = (
             ),
             Parameter("normalize", False, "scale the map to fit the changes best", "Captum: False", (True, False)),
         ),
+        inputs="any",
     ),
     MetricSpec(
         "sensitivity_max",
@@ -47,5 +48,6 @@ ROWS = (
             ),
             Parameter("n_perturb_samples", 10, "inputs nearby", "Captum: 10", takes=whole(1)),
         ),
+        inputs="any",
     ),
 )

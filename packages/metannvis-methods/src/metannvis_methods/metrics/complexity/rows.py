@@ -23,6 +23,7 @@ ROWS = (
         f"{MODULE}:sparseness",
         "Gini index of the magnitudes: how few places have how much",
         CHALASANI,
+        inputs="any",
     ),
     MetricSpec(
         "entropy",
@@ -32,6 +33,7 @@ ROWS = (
         f"{MODULE}:entropy",
         "entropy of the shares of the magnitudes",
         BHATT,
+        inputs="any",
     ),
     MetricSpec(
         "effective_complexity",
@@ -50,6 +52,7 @@ ROWS = (
                 takes=number(above=0),
             ),
         ),
+        inputs="any",
     ),
     MetricSpec(
         "seconds",
@@ -59,5 +62,6 @@ ROWS = (
         f"{MODULE}:seconds",
         "seconds that the method takes for a sample, translation left out",
         "",
+        inputs="any",
     ),
 )

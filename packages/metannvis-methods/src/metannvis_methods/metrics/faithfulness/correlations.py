@@ -110,15 +110,12 @@ def _whole(call: MetricCall, inputs: Array, probabilities: bool) -> Array:
 def _noise(call: MetricCall, draws: int, stdev: float, perturbations: Any) -> Iterator[Array]:
     """Changes of the inputs one after the other: all of them would be many times the inputs."""
     if perturbations is not None:
-        array = np.asarray(perturbations)
-        if array.shape[1:] != call.layout.shape or not len(array):
-            raise InvalidArgumentError(f"perturbations have shape {array.shape}: it is (draws, *{call.layout.shape})")
-        yield from map(call.layout.arranged, array)
+        yield from call.layout.arranged_draws(perturbations)
         return
     if not stdev > 0:
         raise InvalidArgumentError(f"infidelity: stdev is a number above 0, not {stdev!r}")
     for _ in range(_number(draws, "draws")):
-        yield np.asarray(stdev * call.generator.standard_normal(call.inputs.shape))
+        yield call.layout.cleared(stdev * call.generator.standard_normal(call.inputs.shape))
 
 
 def _subsets(call: MetricCall, size: int, samples: int) -> Array:

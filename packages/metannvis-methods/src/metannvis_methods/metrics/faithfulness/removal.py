@@ -57,13 +57,20 @@ def filled(call: MetricCall, fill: Any) -> Array:
         A number; an array like the caller's inputs, or of one sample of them; or a word: ``"blur"`` (0 of tables, which have
         nothing to blur), ``"mean"`` of each channel of a sample, ``"black"`` and ``"white"``, ends of ``value_range`` if the
         explanation was given one, else the smallest and the largest number of the sample, ``"uniform"`` between them,
-        ``"noise"`` with the mean and the standard deviation of each channel.
+        ``"noise"`` with the mean and the standard deviation of each channel. Where several inputs are measured together, one of
+        these for all, or a tuple of one an input.
 
     Raises
     ------
     InvalidArgumentError, MissingArgumentError
         It is none of these, or does not lie like the inputs.
     """
+    if call.parts:
+        fills = fill if isinstance(fill, (tuple, list)) else (fill,) * len(call.parts)
+        if len(fills) != len(call.parts):
+            raise InvalidArgumentError(f"baseline: {len(fills)} are given, and {len(call.parts)} inputs are measured")
+        pairs = zip(call.parts, fills, strict=True)
+        return call.layout.arranged([part.layout.restored(filled(part, own)) for part, own in pairs])
     x = call.inputs
     if isinstance(fill, str):
         if fill not in WORDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from metannvis_methods.metrics.spec import MetricSpec, Parameter
+from metannvis_methods.metrics.spec import Inputs, MetricSpec, Parameter
 from metannvis_methods.registry.option_values import Values, number, whole
 
 __all__ = ["ROWS"]
@@ -65,6 +65,7 @@ def _row(
     summary: str,
     reference: str,
     parameters: Sequence[Parameter],
+    inputs: Inputs = "any",
 ) -> MetricSpec:
     return MetricSpec(
         key,
@@ -76,6 +77,7 @@ def _row(
         reference,
         needs=("predictions",),
         parameters=tuple(parameters),
+        inputs=inputs,
     )
 
 
@@ -137,6 +139,7 @@ ROWS = (
             _baseline("uniform", "paper: uniform noise"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "selectivity",
@@ -149,6 +152,7 @@ ROWS = (
             _baseline("black", "paper: black"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "irof",
@@ -161,6 +165,7 @@ ROWS = (
             _baseline("mean", "paper: mean"),
             CURVE,
         ),
+        "one",
     ),
     _row(
         "road_most_relevant_first",
@@ -169,6 +174,7 @@ ROWS = (
         "output when the strongest places are made of their neighbours",
         RONG,
         ROAD,
+        "one",
     ),
     _row(
         "road_least_relevant_first",
@@ -177,6 +183,7 @@ ROWS = (
         "output when the weakest places are made of their neighbours",
         RONG,
         ROAD,
+        "one",
     ),
     _row(
         "infidelity",

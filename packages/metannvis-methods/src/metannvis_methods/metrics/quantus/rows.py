@@ -8,9 +8,9 @@ correlation is over samples; what draws weights of PyTorch's and Keras' models a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
-from metannvis_methods.metrics.spec import Category, MetricSpec, Parameter
+from metannvis_methods.metrics.spec import Category, Inputs, MetricSpec, Parameter
 from metannvis_methods.registry.option_values import Values, number, whole
 
 __all__ = ["CLASSES", "ROWS", "TAKES_MAPS"]
@@ -88,6 +88,7 @@ def _row(
         needs=(*needs.get(category, ()), "torch"),
         parameters=_parameters(absolute, normalise, more),
         axes=axes,
+        inputs=cast("Inputs", {"complexity": "any", "localization": "one"}.get(category, "alone")),
     )
 
 

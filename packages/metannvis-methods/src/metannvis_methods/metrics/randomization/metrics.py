@@ -8,7 +8,7 @@ import numpy as np
 
 from metannvis_methods.errors import MissingArgumentError
 from metannvis_methods.metrics.randomization.similarity import similarity
-from metannvis_methods.metrics.randomization.weights import randomized
+from metannvis_methods.metrics.randomization.weights import fixed_layers, randomized
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput
 
 __all__ = ["cascading_randomization", "independent_randomization", "label_randomization"]
@@ -19,13 +19,13 @@ Array = np.ndarray[Any, Any]
 def cascading_randomization(call: MetricCall, *, measure: str, layers: Any) -> MetricOutput:
     """Similarity at the last step, when all layers are random; the curve has one a step."""
     curves, names = _along(call, "cascading", measure, layers)
-    return MetricOutput(curves[:, -1], curves, names)
+    return MetricOutput(curves[:, -1], curves, names, _told(call))
 
 
 def independent_randomization(call: MetricCall, *, measure: str, layers: Any) -> MetricOutput:
     """Mean of the similarities when one layer is random."""
     curves, names = _along(call, "independent", measure, layers)
-    return MetricOutput(curves.mean(1), curves, names)
+    return MetricOutput(curves.mean(1), curves, names, _told(call))
 
 
 def label_randomization(call: MetricCall, *, measure: str, model: Any) -> Array:
@@ -40,9 +40,14 @@ def label_randomization(call: MetricCall, *, measure: str, model: Any) -> Array:
 
 def _along(call: MetricCall, scheme: str, measure: str, layers: Any) -> tuple[Array, tuple[str, ...]]:
     names, found = [], []
-    inputs = call.layout.restored(call.inputs[: call.batch_size])
+    samples = np.arange(min(call.samples, call.batch_size))
+    inputs = call.as_given(call.inputs[samples], samples)
     seed = int(call.generator.integers(2**31))
     for name, model in randomized(call.model, inputs, scheme=scheme, seed=seed, layers=layers):
         names.append(name)
         found.append(similarity(measure, call.maps(), call.again(call.inputs, model=model).sum(-1)))
     return np.stack(found, axis=1), tuple(names)
+
+
+def _told(call: MetricCall) -> tuple[str, ...]:
+    return tuple(f"weights that are not drawn anew: {text}" for text in fixed_layers(call.model))

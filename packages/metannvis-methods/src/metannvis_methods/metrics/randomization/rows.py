@@ -31,6 +31,7 @@ ROWS = (
         ADEBAYO,
         needs=("method", "weights"),
         parameters=(MEASURE, LAYERS),
+        inputs="any",
     ),
     MetricSpec(
         "independent_randomization",
@@ -42,6 +43,7 @@ ROWS = (
         ADEBAYO,
         needs=("method", "weights"),
         parameters=(MEASURE, LAYERS),
+        inputs="any",
     ),
     MetricSpec(
         "label_randomization",
@@ -53,5 +55,6 @@ ROWS = (
         ADEBAYO,
         needs=("method",),
         parameters=(MEASURE, Parameter("model", None, "the network that was trained on permuted labels", "paper")),
+        inputs="any",
     ),
 )

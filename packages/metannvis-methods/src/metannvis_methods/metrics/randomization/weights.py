@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from metannvis_translate.frameworks import get_framework
 
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 
-__all__ = ["SCHEMES", "randomized", "weighted_layers"]
+__all__ = ["SCHEMES", "fixed_layers", "randomized", "weighted_layers"]
 
 Array = np.ndarray[Any, Any]
 #: From the output down, each step keeping what was drawn before; or one layer at a time.
 SCHEMES = ("cascading", "independent")
+#: Layers that a message names.
+NAMED = 5
 
 
 def randomized(
@@ -33,7 +32,8 @@ def randomized(
     Parameters
     ----------
     model
-        A PyTorch module or a Keras model; it is left as it was.
+        A PyTorch module, a Keras model, or an ONNX model (``onnx.ModelProto``), of which the weights are what convolutions,
+        matrix products, recurrent operators, normalisations and embeddings are given; it is left as it was.
     inputs
         A few inputs, NumPy, shape ``(N, …)``: they tell the order in which layers run.
     scheme
@@ -78,42 +78,46 @@ def weighted_layers(model: Any, inputs: Any) -> list[str]:
     Raises
     ------
     InvalidArgumentError
-        The model is neither a PyTorch module nor a Keras model, or has no weights.
+        The model is no PyTorch module, Keras model or ONNX model, or has no weights that can be drawn anew.
     """
-    framework, adapter = _adapter_of(model)
+    adapter = _adapter_of(model)
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    infos = get_framework(framework).list_layers(model, [np.asarray(value) for value in given])
-    names = dict.fromkeys(info.name.partition(":")[0] for info in infos)
     known = adapter.weights(model)
-    found = [name for name in names if name in known]
+    found = [name for name in adapter.order_of_layers(model, [np.asarray(value) for value in given]) if name in known]
     if not found:
-        raise InvalidArgumentError("the model has no layers with weights that could be drawn anew")
+        told = "".join(f"; {text}" for text in fixed_layers(model))
+        raise InvalidArgumentError(f"the model has no layers with weights that could be drawn anew{told}")
     return found
 
 
-def _adapter_of(model: Any) -> tuple[str, ModelAdapter]:
+def fixed_layers(model: Any) -> list[str]:
+    """Layers whose weights cannot be drawn anew, each with the reason, for people; at most five are named."""
+    reasons = _adapter_of(model).fixed_weights(model)
+    told = [f"{name}: {reason}" for name, reason in list(reasons.items())[:NAMED]]
+    return [*told, f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else told
+
+
+def _adapter_of(model: Any) -> ModelAdapter:
     from metannvis_translate import detect_framework
 
-    framework = detect_framework(model)
-    adapter = adapter_for(framework)
-    if not adapter.is_model(model):
+    adapter = adapter_for(detect_framework(model))
+    if not adapter.has_settable_weights(model):
         raise InvalidArgumentError(
-            "weights are drawn anew in PyTorch modules and Keras models: translate this one first, translate(model, 'torch')"
+            "weights are drawn anew in PyTorch modules, Keras models and ONNX models: translate this one first, "
+            "translate(model, 'torch')"
         )
-    return framework, adapter
+    return adapter
 
 
 def _copied(model: Any) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Keras copies by its files, with older words of NumPy
-            return copy.deepcopy(model)
+        return _adapter_of(model).copied(model)
     except Exception as error:  # whatever a caller's class raises
         raise InvalidArgumentError(f"the model cannot be copied, so its weights are not drawn anew: {error}") from error
 
 
 def _draw(model: Any, name: str, generator: np.random.Generator) -> None:
-    for weight in _adapter_of(model)[1].weights(model)[name]:
+    for weight in _adapter_of(model).weights(model)[name]:
         value = weight.read()
         weight.assign(value.mean() + value.std() * generator.standard_normal(value.shape))
 

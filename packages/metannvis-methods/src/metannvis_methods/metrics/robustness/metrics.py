@@ -88,7 +88,7 @@ def _activation(call: MetricCall, inputs: Array, layer: str) -> Array:
         raise MissingArgumentError(
             "relative_representation_stability is of what a layer returns: give its name, layer=…"
         )
-    given = call.layout.restored(inputs)
+    given = call.as_given(inputs)
     found = explain(call.model, "layer_activation", given, layer=layer, toolset="captum", unfit="ignore").values
     if not isinstance(found, np.ndarray):
         raise InvalidArgumentError(f"layer {layer!r} returns several tensors")
@@ -109,7 +109,7 @@ def perturbed(call: MetricCall, radius: float, draws: int, perturbations: Any) -
     draws
         How many.
     perturbations
-        Noise to take instead, shape ``(draws, N, …)``, like the caller's inputs.
+        Noise to take instead, shape ``(draws, N, …)``, like the caller's inputs; of several inputs a tuple of one each.
 
     Raises
     ------
@@ -117,16 +117,13 @@ def perturbed(call: MetricCall, radius: float, draws: int, perturbations: Any) -
         ``radius`` or ``draws`` is not above 0, or the noise does not lie like the inputs.
     """
     if perturbations is not None:
-        array = np.asarray(perturbations)
-        if array.shape[1:] != call.layout.shape:
-            raise InvalidArgumentError(f"perturbations have shape {array.shape}: it is (draws, *{call.layout.shape})")
-        for noise in array:
-            yield (call.inputs + call.layout.arranged(noise)).astype(call.inputs.dtype)
+        for noise in call.layout.arranged_draws(perturbations):
+            yield (call.inputs + noise).astype(call.inputs.dtype)
         return
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1 or not radius > 0:
         raise InvalidArgumentError(f"draws is at least 1, and radius above 0, not {draws!r} and {radius!r}")
     for _ in range(draws):
-        noise = call.generator.uniform(-radius, radius, call.inputs.shape)
+        noise = call.layout.cleared(call.generator.uniform(-radius, radius, call.inputs.shape))
         yield (call.inputs + noise).astype(call.inputs.dtype)
 
 

@@ -31,6 +31,7 @@ def _row(key: str, summary: str, reference: str, needs: Sequence[str], parameter
         reference,
         needs=tuple(needs),
         parameters=tuple(parameters),
+        inputs="any",
     )
 
 
