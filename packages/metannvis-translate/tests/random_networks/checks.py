@@ -123,12 +123,16 @@ def in_double_precision(model: Any) -> Any:
 
 
 def has_double(double: Any, inputs: Sequence[Array]) -> bool:
-    """Whether the source's framework computes this network in double precision: TensorFlow pools no volumes so."""
+    """Whether the source's framework computes this network in double precision by itself: TensorFlow pools no volumes so.
+
+    The check of equivalence does, but by a detour of ours; a reference is what the framework itself computes.
+    """
     if detect_framework(double) == "torch":
         return True
     import tensorflow as tf
 
     try:
+        outputs_of(double, inputs)
         gradients_of(double, inputs)
     except (
         tf.errors.NotFoundError,
