@@ -6,6 +6,7 @@ are changed by, are numbers that single precision holds exactly, and the network
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -28,9 +29,11 @@ SIDE, CLASSES = 8, 4
 def network() -> Any:
     torch.manual_seed(0)
     nn = torch.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(6 * SIDE * SIDE, CLASSES)
-    ).double().eval()
+    return (
+        nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(6 * SIDE * SIDE, CLASSES))
+        .double()
+        .eval()
+    )
 
 
 class InDouble(torch.nn.Module):  # type: ignore[misc]  # of an optional framework
@@ -241,8 +244,24 @@ def test_a_machine_without_libraries_of_opencv(network: Any, x: np.ndarray, valu
         raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
 
     monkeypatch.setattr("metannvis_methods.metrics.quantus.runner.require_extra", fails)
-    with pytest.raises(MissingFrameworkError, match="libGL.so.1.*opencv-python-headless"):
+    with pytest.raises(
+        MissingFrameworkError, match="libGL.so.1.*pip uninstall -y opencv-python && pip install --force"
+    ):
         ours("quantus:complexity", network, x, values)
+
+
+def test_quantus_is_not_installed(network: Any, x: np.ndarray, values: np.ndarray, monkeypatch) -> None:
+    """What it takes to have it beside grad-cam is told: it writes over grad-cam's OpenCV."""
+    from metannvis_methods.errors import MissingFrameworkError
+
+    monkeypatch.setitem(sys.modules, "quantus", None)
+    with pytest.raises(MissingFrameworkError) as told:
+        ours("quantus:complexity", network, x, values)
+    message = str(told.value)
+    assert "pip install 'metannvis-methods[quantus]'" in message
+    assert message.endswith(
+        "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless"
+    )
 
 
 def test_what_quantus_is_not_right_in(network: Any, x: np.ndarray, values: np.ndarray) -> None:
