@@ -11,8 +11,8 @@ from metannvis_methods.errors import MissingFrameworkError
 
 __all__ = ["HEADLESS", "about_opencv", "require_extra"]
 
-#: How the OpenCV for servers, which grad-cam asks for, comes to the place of the one for desktops, which Quantus asks for: both are
-#: the same module.
+#: How the OpenCV for servers, which grad-cam asks for, comes to the place of that for desktops, which Quantus asks for: they are
+#: one module.
 HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless"
 
 
