@@ -11,7 +11,7 @@ from metannvis_methods.errors import MissingFrameworkError
 
 __all__ = ["HEADLESS", "about_opencv", "require_extra"]
 
-#: How the OpenCV for servers, which grad-cam asks for, comes to the place of that for desktops, which Quantus asks for: they are
+#: How the OpenCV for servers (of grad-cam) comes to the place of that for desktops (of Quantus): they are
 #: one module.
 HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless"
 
