@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from metannvis_methods import MetricSpec, list_metrics
-from metannvis_methods.metrics.spec import CATEGORIES, NEEDS
+from metannvis_methods.metrics.spec import CATEGORIES, INPUTS, NEEDS
 
 PAGE = Path(__file__).parents[1] / "packages" / "metannvis-methods" / "docs" / "metrics.md"
 HEAD = """# Metrics
@@ -26,6 +26,14 @@ TITLES = {
     "randomization": "Randomization: does the map change when what was learnt is gone?",
     "time": "Time",
 }
+#: What is to be known of all metrics of a category.
+DRAWBACKS = {
+    "robustness": """None of these tells a map from its opposite: each is a norm of a change of the map, divided by a norm of the map or by what the map is
+no part of, and since ‖−v‖ = ‖v‖ for every norm, S(−φ) = ‖−φ(x + d) + φ(x)‖ / ‖−φ(x)‖ = S(φ). Lower is better among maps that other
+metrics find right; the right map lies before a random one, and ties exactly with the inverted one, which the tests of planted maps
+hold to the last bit.
+""",
+}
 
 
 def page() -> str:
@@ -34,7 +42,10 @@ def page() -> str:
     for category in CATEGORIES:
         rows = list_metrics(category=category)
         parts.append(f"## {TITLES[category]}\n")
-        parts.append(_table(("metric", "better", "what it is", "needs", "source"), [_cells(row) for row in rows]))
+        if category in DRAWBACKS:
+            parts.append(DRAWBACKS[category])
+        head = ("metric", "better", "what it is", "needs", "several inputs", "source")
+        parts.append(_table(head, [_cells(row) for row in rows]))
     parts.append("## Parameters\n")
     cells = [
         (f"`{row.name}`", f"`{p.name}`", f"`{p.default!r}`", p.summary, p.source)
@@ -44,13 +55,15 @@ def page() -> str:
     parts.append(_table(("metric", "parameter", "default", "what it is", "where the default is from"), cells))
     parts.append("## Needs\n")
     parts.append(_table(("need", "what it is"), [(name, text) for name, text in NEEDS.items()]))
+    parts.append("## Several inputs\n")
+    parts.append(_table(("word", "what a metric is of where a model has several inputs"), list(INPUTS.items())))
     return "\n".join(parts)
 
 
 def _cells(row: MetricSpec) -> Sequence[str]:
     needs = [*row.needs, *([f"images ({row.axes})"] if row.axes else [])]
     better = {"higher": "higher ↑", "lower": "lower ↓", "": "-"}[row.direction]
-    return (f"`{row.name}`", better, row.summary, ", ".join(needs) or "-", row.reference or "-")
+    return (f"`{row.name}`", better, row.summary, ", ".join(needs) or "-", row.inputs, row.reference or "-")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,7 +9,11 @@ from types import ModuleType
 
 from metannvis_methods.errors import MissingFrameworkError
 
-__all__ = ["require_extra"]
+__all__ = ["HEADLESS", "about_opencv", "require_extra"]
+
+#: How the OpenCV for servers (of grad-cam) comes to the place of that for desktops (of Quantus): they are
+#: one module.
+HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless"
 
 
 def require_extra(module: str, extra: str, name: str) -> ModuleType:
@@ -36,3 +40,13 @@ def require_extra(module: str, extra: str, name: str) -> ModuleType:
             f"{name} is needed for this and is not installed: pip install 'metannvis-methods[{extra}]'"
         )
     return importlib.import_module(module)
+
+
+def about_opencv(error: ImportError) -> str:
+    """What to do where OpenCV lacks libraries of a desktop (``libGL``), to put behind an error; empty of any other one."""
+    if not any(name in str(error) for name in ("libGL", "libgthread", "libX11", "libEGL")):
+        return ""
+    return (
+        ". The OpenCV that is installed, opencv-python, which Quantus asks for, needs libraries of a desktop (Debian: libgl1, "
+        f"libglib2.0-0); {HEADLESS} does without"
+    )

@@ -124,7 +124,7 @@ class JoinedLayout:
 
     def arranged(self, arrays: Sequence[Array]) -> Array:
         """What lies like the inputs, one array each, as ``(N, places, C)``."""
-        return self._side_by_side([part.arranged(array) for part, array in zip(self.parts, arrays, strict=True)])
+        return self.joined([part.arranged(array) for part, array in zip(self.parts, arrays, strict=True)])
 
     def restored(self, array: Array) -> tuple[Array, ...]:
         """The other way; of the inputs' dtypes, contiguous."""
@@ -149,7 +149,7 @@ class JoinedLayout:
             if own.shape[-1] != channels:
                 own = np.repeat(own / channels, channels, axis=-1)
             found.append(own)
-        return self._side_by_side(found)
+        return self.joined(found)
 
     def arranged_draws(self, draws: Any) -> Iterator[Array]:
         """Changes of the inputs that a caller gives, a tuple of one array an input; see :meth:`Layout.arranged_draws`.
@@ -167,7 +167,7 @@ class JoinedLayout:
         if len({len(own) for own in by_input}) > 1:
             raise InvalidArgumentError("perturbations: there are as many draws of each input")
         for one in zip(*by_input, strict=True):
-            yield self._side_by_side(one)
+            yield self.joined(one)
 
     def arranged_mask(self, mask: Any) -> Array:
         """Masks are of one input.
@@ -188,7 +188,8 @@ class JoinedLayout:
             first += size
         return np.where(real, array, np.zeros((), array.dtype))
 
-    def _side_by_side(self, arranged: Sequence[Array]) -> Array:
+    def joined(self, arranged: Sequence[Array]) -> Array:
+        """What is arranged for each input by itself, ``(N, places…, C)``, as ``(N, places, C)``."""
         found = np.zeros(
             (len(arranged[0]), *self.places, max(self._channels)), np.result_type(*(own.dtype for own in arranged))
         )

@@ -137,7 +137,8 @@ def describe_metric(name: str) -> Mapping[str, Any]:
     Returns
     -------
     Mapping
-        Key, provider, category, direction, needs, summary, reference, and the parameters with their defaults and sources.
+        Key, provider, category, direction, needs, inputs, summary, reference, and the parameters with their defaults and
+        sources.
 
     Raises
     ------
@@ -151,6 +152,7 @@ def describe_metric(name: str) -> Mapping[str, Any]:
         "category": spec.category,
         "direction": spec.direction,
         "needs": list(spec.needs),
+        "inputs": spec.inputs,
         "summary": spec.summary,
         "reference": spec.reference,
         "parameters": [

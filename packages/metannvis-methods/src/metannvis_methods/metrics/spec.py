@@ -46,8 +46,8 @@ NEEDS: Mapping[str, str] = {
 #: Of a model with several inputs: what a metric can be of, and what that means.
 Inputs = Literal["any", "one", "alone"]
 INPUTS: Mapping[str, str] = {
-    "any": "all inputs that are explained, their places ranked together, or one of them, `of`",
-    "one": "one of the inputs, `of` (or that of the masks); the others are held",
+    "any": "all inputs that are explained, their places ranked together, or one of them, `of=`",
+    "one": "one of the inputs, `of=` (or that of the masks); the others are held",
     "alone": "models with one input only",
 }
 

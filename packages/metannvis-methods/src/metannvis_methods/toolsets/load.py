@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from metannvis_methods.errors import MissingFrameworkError
+from metannvis_methods.extras import about_opencv
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 
@@ -34,7 +35,7 @@ def load_class(spec: MethodSpec) -> Any:
         return getattr(import_quietly(module), name)
     except ImportError as error:
         raise MissingFrameworkError(
-            f"{spec.key} of {spec.toolset} needs {module}, which cannot be imported: {error}"
+            f"{spec.key} of {spec.toolset} needs {module}, which cannot be imported: {error}{about_opencv(error)}"
         ) from error
 
 

@@ -115,7 +115,7 @@ def _noise(call: MetricCall, draws: int, stdev: float, perturbations: Any) -> It
     if not stdev > 0:
         raise InvalidArgumentError(f"infidelity: stdev is a number above 0, not {stdev!r}")
     for _ in range(_number(draws, "draws")):
-        yield call.layout.cleared(stdev * call.generator.standard_normal(call.inputs.shape))
+        yield call.layout.cleared(np.asarray(stdev * call.generator.standard_normal(call.inputs.shape)))
 
 
 def _subsets(call: MetricCall, size: int, samples: int) -> Array:

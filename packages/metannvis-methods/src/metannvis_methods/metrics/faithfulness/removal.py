@@ -10,6 +10,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.inputs.baselines import baseline
 from metannvis_methods.metrics.faithfulness.rows import WORDS
+from metannvis_methods.metrics.joined import JoinedLayout
 from metannvis_methods.metrics.spec import MetricCall
 
 __all__ = ["along", "area", "counts_of", "filled", "order_of"]
@@ -65,12 +66,13 @@ def filled(call: MetricCall, fill: Any) -> Array:
     InvalidArgumentError, MissingArgumentError
         It is none of these, or does not lie like the inputs.
     """
-    if call.parts:
+    layout = call.layout
+    if isinstance(layout, JoinedLayout):
         fills = fill if isinstance(fill, (tuple, list)) else (fill,) * len(call.parts)
         if len(fills) != len(call.parts):
             raise InvalidArgumentError(f"baseline: {len(fills)} are given, and {len(call.parts)} inputs are measured")
         pairs = zip(call.parts, fills, strict=True)
-        return call.layout.arranged([part.layout.restored(filled(part, own)) for part, own in pairs])
+        return layout.joined([filled(part, own) for part, own in pairs])
     x = call.inputs
     if isinstance(fill, str):
         if fill not in WORDS:
@@ -89,9 +91,9 @@ def filled(call: MetricCall, fill: Any) -> Array:
         raise InvalidArgumentError(f"baseline is a number, an array or one of {', '.join(WORDS)}, not {fill!r}")
     if array.ndim == 0:
         return np.full_like(x, array)
-    if array.shape not in (call.layout.shape, call.layout.shape[1:], (1, *call.layout.shape[1:])):
-        raise InvalidArgumentError(f"baseline has shape {array.shape}, and the inputs {call.layout.shape}")
-    found: Array = call.layout.arranged(np.broadcast_to(array, call.layout.shape)).astype(x.dtype)
+    if array.shape not in (layout.shape, layout.shape[1:], (1, *layout.shape[1:])):
+        raise InvalidArgumentError(f"baseline has shape {array.shape}, and the inputs {layout.shape}")
+    found: Array = layout.arranged(np.broadcast_to(array, layout.shape)).astype(x.dtype)
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from metannvis_translate.frameworks import is_installed, require
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingFrameworkError, ToolsetError
-from metannvis_methods.extras import require_extra
+from metannvis_methods.extras import HEADLESS, about_opencv, require_extra
 from metannvis_methods.metrics.faithfulness.removal import area
 from metannvis_methods.metrics.quantus.rows import CLASSES, TAKES_MAPS
 from metannvis_methods.metrics.spec import MetricCall, MetricOutput
@@ -122,13 +122,13 @@ def _imported() -> ModuleType:
         warnings.simplefilter("ignore")
         try:
             return require_extra("quantus", "quantus", "Quantus")
-        except MissingFrameworkError:
-            raise
-        except ImportError as error:
+        except MissingFrameworkError as error:
             raise MissingFrameworkError(
-                f"Quantus cannot be imported: {error}. Its OpenCV needs libraries of a desktop (Debian: libgl1); "
-                "pip install --force-reinstall opencv-python-headless does without"
+                f"{error}. It brings opencv-python, which takes the place of the opencv-python-headless that grad-cam asks for "
+                f"and cannot be imported without a desktop's libGL; there, do this after it: {HEADLESS}"
             ) from error
+        except ImportError as error:
+            raise MissingFrameworkError(f"Quantus cannot be imported: {error}{about_opencv(error)}") from error
 
 
 def _channels_first(array: Array) -> Array:

@@ -123,7 +123,7 @@ def perturbed(call: MetricCall, radius: float, draws: int, perturbations: Any) -
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1 or not radius > 0:
         raise InvalidArgumentError(f"draws is at least 1, and radius above 0, not {draws!r} and {radius!r}")
     for _ in range(draws):
-        noise = call.layout.cleared(call.generator.uniform(-radius, radius, call.inputs.shape))
+        noise = call.layout.cleared(np.asarray(call.generator.uniform(-radius, radius, call.inputs.shape)))
         yield (call.inputs + noise).astype(call.inputs.dtype)
 
 
