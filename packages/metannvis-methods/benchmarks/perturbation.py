@@ -1,4 +1,7 @@
-"""RISE and Sobol against the forward passes that they take, on MobileNetV2 at 224: ``python benchmarks/perturbation.py``."""
+"""RISE and Sobol against the forward passes that they take, on MobileNetV2 at 224.
+
+``python benchmarks/perturbation.py [torch] [keras]``, with one thread a process (``OMP_NUM_THREADS`` and the like).
+"""
 
 from __future__ import annotations
 
@@ -18,44 +21,57 @@ torch = require("torch")
 ROWS, CHUNK, DESIGNS = 384, 32, 24
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Of the processor, which other processes do not change; the fastest of three."""
+def seconds(*runs: Callable[[], object]) -> list[float]:
+    """Of the processor, the fastest of four of each, in turn: other processes change how much a run gets done in a second."""
     times = []
-    for _ in range(3):
-        started = time.process_time()
-        run()
-        times.append(time.process_time() - started)
-    return min(times)
+    for _ in range(4):
+        taken = []
+        for run in runs:
+            started = time.process_time()
+            run()
+            taken.append(time.process_time() - started)
+        times.append(taken)
+    return [min(one) for one in zip(*times, strict=True)]
 
 
 def main() -> None:
     """Print a line a framework and method: seconds of the method, of its passes alone, and their ratio."""
     source = keras.applications.MobileNetV2(weights=None)
     x = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype("float32")
-    # masked as RISE masks them: a pass of numbers that are nearly zero takes longer than one of others
-    grids = np.random.default_rng(1).random((CHUNK, 7, 7, 1)) < 0.5
-    rows = (x * np.kron(grids, np.ones((1, 32, 32, 1)))).astype("float32")
-    first = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
+    # masked as each method masks them: how long a pass takes depends on the numbers, of which some are nearly zero
+    drawn = np.random.default_rng(1).random((CHUNK, 7, 7, 1))
+    masks = {
+        "rise": np.kron(drawn < 0.5, np.ones((1, 32, 32, 1))),
+        "sobol": np.kron(drawn[:, :4, :4], np.ones((1, 56, 56, 1))),
+    }
+    rows = {method: (x * mask).astype("float32") for method, mask in masks.items()}
     native = translate(source, "torch", example_inputs=x).model.eval()
 
-    def passes_keras() -> None:
+    def passes_keras(method: str) -> None:
         for _ in range(ROWS // CHUNK):
-            source(rows, training=False)
+            source(rows[method], training=False)
 
-    def passes_torch() -> None:
+    def passes_torch(method: str) -> None:
+        first = np.ascontiguousarray(rows[method].transpose(0, 3, 1, 2))
         with torch.no_grad():
             for _ in range(ROWS // CHUNK):
                 native(torch.from_numpy(first))
 
-    for name, model, given, passes in (("torch", native, first[:1], passes_torch), ("keras", source, x, passes_keras)):
-        one = seconds(passes) / ROWS
+    frameworks = {
+        "torch": (native, np.ascontiguousarray(x.transpose(0, 3, 1, 2)), passes_torch),
+        "keras": (source, x, passes_keras),
+    }
+    for name in sys.argv[1:] or frameworks:
+        model, given, passes = frameworks[name]
         for method, words, count in (
             ("rise", {"n_masks": ROWS}, ROWS),
             ("sobol", {"n_designs": DESIGNS, "cells": 4}, DESIGNS * 17),
         ):
             run = functools.partial(explain, model, method, given, target=1, seed=0, batch_size=CHUNK, **words)
-            taken, alone = seconds(run), one * (count + 1)
+            alone, taken = seconds(functools.partial(passes, method), run)
+            alone *= (count + 1) / ROWS
             sys.stdout.write(f"{name} {method}: {taken:.2f} s, {alone:.2f} s for its passes: {taken / alone:.3f}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

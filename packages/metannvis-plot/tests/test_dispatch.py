@@ -187,3 +187,23 @@ def test_figures_of_results_of_their_own_type_are_tested():
     for name, file in TESTED.items():
         text = Path(__file__).with_name(file).read_text(encoding="utf-8")
         assert f'figure = "{name}"' in text or f"{''.join(map(str.title, name.split('_')))}(" in text
+
+
+def draw_lengths(result, *, path=None, color="black"):
+    figure = Figure()
+    figure.subplots().plot(result.values, color=color)
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
+@pytest.mark.parametrize("figure", [draw_lengths, f"{__name__}:draw_lengths"])
+def test_a_result_of_another_package_says_what_draws_it(figure, tmp_path):
+    """The function, or where it is."""
+    result = type("Lengths", (), {"figure": figure, "values": [1, 2, 4]})()
+    assert choose_kind(result) == "draw_lengths"
+    drawn = plot(result, color="red", path=tmp_path / "lengths.png")
+    assert [line.get_color() for line in drawn.axes[0].lines] == ["red"]
+    assert (tmp_path / "lengths.png").stat().st_size > 0
+    with pytest.raises(InvalidArgumentError, match="kind 'draw_lengths' has no option 'colour': did you mean color"):
+        plot(result, colour="red")

@@ -55,6 +55,7 @@ from metannvis_methods.results.evaluation import Evaluation
 from metannvis_methods.results.explanation import Explanation
 from metannvis_methods.results.image_optimization import ImageOptimization
 from metannvis_methods.results.pending import PendingExplanation
+from metannvis_methods.results.shown import Result
 from metannvis_methods.results.uncertain_prediction import UncertainPrediction
 from metannvis_methods.toolsets.metannvis.dissection.broden import read_broden
 from metannvis_methods.toolsets.metannvis.dissection.concepts import (
@@ -104,6 +105,7 @@ __all__ = [
     "PendingExplanation",
     "PrecisionWarning",
     "Preprocessing",
+    "Result",
     "ScoreBoard",
     "SegmentationTarget",
     "Segmentations",

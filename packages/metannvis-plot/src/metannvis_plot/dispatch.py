@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -153,8 +154,14 @@ def options_of(kind: str) -> tuple[str, ...]:
 
 
 def own_kinds(result: Any) -> Mapping[str, Callable[..., Figure]]:
-    """Figures that are of results of this type alone."""
-    return OWN_KINDS.get(str(getattr(type(result), "figure", "")), {})
+    """Figures that are of results of this type alone: ours by name, or a function of the package that the type is of."""
+    said = getattr(type(result), "figure", "")
+    if isinstance(said, str) and ":" in said:
+        module, _, name = said.partition(":")
+        said = getattr(import_module(module), name)
+    if callable(said):
+        return {getattr(said, "__name__", "figure"): said}
+    return OWN_KINDS.get(str(said), {})
 
 
 def choose_kind(result: Any, *, single_panel: bool = False, named: bool = False, **options: Any) -> str:

@@ -1,9 +1,13 @@
-"""Metric table: rows of ours and of the libraries that can be asked, and metrics registered by hand."""
+"""Metric table: rows of ours and of the libraries that can be asked, of other packages, and metrics registered by hand."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
+
+from metannvis_translate.frameworks import entry_points
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, UnknownMetricError, near_misses
 from metannvis_methods.metrics.captum import rows as captum
@@ -18,7 +22,43 @@ from metannvis_methods.registry.spec import fold
 
 __all__ = ["describe_metric", "find_metric", "list_metrics", "register_metric", "unregister_metric"]
 
+logger = logging.getLogger("metannvis_methods")
+
+#: Of other packages: a :class:`MetricSpec`, or several.
+ENTRY_POINTS = "metannvis.metrics"
+
 _rows: dict[tuple[str, str], MetricSpec] = {}
+_groups: list[str] = [ENTRY_POINTS]
+_loading = threading.RLock()
+
+
+def _table() -> dict[tuple[str, str], MetricSpec]:
+    """All rows; those of other packages are loaded when it is first asked for."""
+    with _loading:  # a second thread that asks meanwhile has to see them all
+        while _groups:
+            for entry in entry_points(group=_groups.pop()):
+                owner = entry.dist.name if entry.dist else entry.value
+                try:
+                    found = entry.load()
+                except ImportError as error:
+                    logger.warning("metrics %r of %s cannot be loaded: %s", entry.name, owner, error)
+                    continue
+                for spec in found if isinstance(found, (tuple, list)) else (found,):
+                    if not isinstance(spec, MetricSpec):
+                        raise MetannvisError(f"metrics {entry.name!r} of {owner} are MetricSpecs, not {spec!r}")
+                    if _rows.get(_place(spec)) != spec:  # the same distribution may be found twice on the path
+                        _add(spec)
+    return _rows
+
+
+def _place(spec: MetricSpec) -> tuple[str, str]:
+    return fold(spec.provider), fold(spec.key)
+
+
+def _add(spec: MetricSpec) -> None:
+    if _place(spec) in _rows:
+        raise MetannvisError(f"{spec.provider} has the metric {spec.key!r} already")
+    _rows[_place(spec)] = spec
 
 
 def register_metric(spec: MetricSpec) -> None:
@@ -34,10 +74,8 @@ def register_metric(spec: MetricSpec) -> None:
     MetannvisError
         Its provider has one of that name.
     """
-    place = (fold(spec.provider), fold(spec.key))
-    if place in _rows:
-        raise MetannvisError(f"{spec.provider} has the metric {spec.key!r} already")
-    _rows[place] = spec
+    _table()
+    _add(spec)
 
 
 def unregister_metric(key: str, provider: str) -> None:
@@ -53,7 +91,7 @@ def unregister_metric(key: str, provider: str) -> None:
     UnknownMetricError
         There is none.
     """
-    if _rows.pop((fold(provider), fold(key)), None) is None:
+    if _table().pop((fold(provider), fold(key)), None) is None:
         raise UnknownMetricError(f"{provider} has no metric {key!r}")
 
 
@@ -77,13 +115,13 @@ def list_metrics(*, category: str | None = None, provider: str | None = None) ->
     InvalidArgumentError
         There is no such category or provider.
     """
-    providers = tuple(dict.fromkeys(spec.provider for spec in _rows.values()))
+    providers = tuple(dict.fromkeys(spec.provider for spec in _table().values()))
     for name, value, known in (("category", category, CATEGORIES), ("provider", provider, providers)):
         if value is not None and fold(value) not in map(fold, known):
             raise InvalidArgumentError(f"{name} is one of {', '.join(known)}, not {value!r}")
     return tuple(
         spec
-        for spec in _rows.values()
+        for spec in _table().values()
         if (category is None or fold(spec.category) == fold(category))
         and (provider is None or fold(spec.provider) == fold(provider))
     )
@@ -111,7 +149,7 @@ def find_metric(name: str) -> MetricSpec:
         raise InvalidArgumentError(f"a metric is named by a string, not {type(name).__name__}")
     provider, colon, key = name.rpartition(":")
     having = [
-        spec for (owner, own), spec in _rows.items() if own == fold(key) and (not colon or owner == fold(provider))
+        spec for (owner, own), spec in _table().items() if own == fold(key) and (not colon or owner == fold(provider))
     ]
     ours = [spec for spec in having if spec.provider == "metannvis"]
     if ours or len(having) == 1:
@@ -163,4 +201,4 @@ def describe_metric(name: str) -> Mapping[str, Any]:
 
 for _module in (faithfulness, robustness, complexity, localization, randomization, captum, quantus):
     for _spec in _module.ROWS:
-        register_metric(_spec)
+        _add(_spec)

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.results.plotter import find_plotter
@@ -57,7 +57,17 @@ class Shown(Drawn):
 
 
 class Result(Shown):
-    """A result that is a dataclass of arrays and plain values."""
+    """A result that is a dataclass of arrays and plain values.
+
+    Attributes
+    ----------
+    figure
+        How it is drawn: the name of a figure of the plotter, or, of a result of another package, the function that draws it,
+        which takes the result and options, ``path`` among them, and returns a figure; or where that is,
+        ``"package.module:function"``.
+    """
+
+    figure: ClassVar[Any] = ""
 
     def rows(self) -> Sequence[tuple[str, object]]:
         """What a person asks first: names and values."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from metannvis_methods import DeadlineError, explain
 from metannvis_methods.errors import InvalidArgumentError
+from metannvis_methods.toolsets.metannvis.perturbation.masking import product
 from metannvis_translate.frameworks.requirements import require
 
 from .networks import SHAPES, SOURCES, inputs, source
@@ -39,6 +40,35 @@ def test_indices_of_an_analytic_function(sampler: str) -> None:
     mean, error = np.mean(estimates, 0), np.std(estimates, 0, ddof=1) / np.sqrt(40)
     assert (np.abs(mean - total_indices()) < 3 * error + 1e-4).all()
     assert (error < 0.02).all()
+
+
+def test_passes_are_full_whatever_the_number_of_designs() -> None:
+    """Two designs of five cells and themselves: twelve rows, in passes of five."""
+    sizes: list[int] = []
+
+    class Counting(torch.nn.Linear):
+        def forward(self, x: Any) -> Any:
+            sizes.append(len(x))
+            return super().forward(x) ** 2
+
+    net = Counting(5, 1).double()
+    words = {"n_designs": 2, "sampler": "random", "seed": 1}
+    found = explain(net, "sobol", np.arange(1.0, 6.0)[None], batch_size=5, **words).values
+    assert sorted(sizes[-3:]) == [2, 5, 5], sizes
+    at_once = explain(net, "sobol", np.arange(1.0, 6.0)[None], batch_size=100, **words).values
+    np.testing.assert_allclose(found, at_once, rtol=1e-9)
+    assert np.abs(found).max() > 0
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 3, 5, 1), (4, 1, 3, 5, 2), (4, 1, 3, 1, 2), (4, 1, 1, 1, 1)])
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_masked_channels_are_products(shape: tuple[int, ...], channels: int) -> None:
+    rng = np.random.default_rng(0)
+    masks = rng.random((*shape[:-1], channels if shape[-1] == 2 else 1)).astype("float32")
+    values = rng.random((2, 3, 5, channels)).astype("float32")
+    found = product(masks, values)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, masks * values)
 
 
 def test_indices_of_a_linear_function_add_up_to_one() -> None:

@@ -13,11 +13,13 @@ from metannvis_methods.registry.toolset import MethodCall
 from metannvis_methods.toolsets.metannvis.method import picked
 from metannvis_methods.toolsets.metannvis.perturbation.masks import Groups, Masks, cells_of, grid_of, places_of
 
-__all__ = ["Masked", "groups_of", "number_of_groups"]
+__all__ = ["Masked", "groups_of", "number_of_groups", "product"]
 
 Array = np.ndarray[Any, Any]
 #: Rows of a pass where nobody says.
 ROWS = 32
+#: NumPy multiplies rows of up to so many numbers by one number slowly.
+CHANNELS = 4
 
 
 class Masked:
@@ -71,12 +73,23 @@ class Masked:
                     )
                 masked = np.where(m.astype(bool), x, b)
             elif b.any():
-                masked = b + m.astype(x.dtype, copy=False) * (x - b)
+                masked = b + product(m.astype(x.dtype, copy=False), x - b)
             else:
-                masked = m.astype(x.dtype, copy=False) * x
+                masked = product(m.astype(x.dtype, copy=False), x)
             rows.append(masked.reshape(-1, *x.shape[1:]))
         found = picked(self.call.predict(*rows), self.call.target, self.samples)
         return np.asarray(found, np.float64).reshape(stop - start, self.samples)
+
+
+def product(masks: Array, values: Array) -> Array:
+    """``masks * values``, channel by channel where a mask is the same for a few channels that lie last: twice as fast."""
+    channels = values.shape[-1]
+    if masks.shape[-1] != 1 or not 1 < channels <= CHANNELS:
+        return np.asarray(masks * values)
+    found = np.empty((*np.broadcast_shapes(masks.shape[:-1], values.shape[:-1]), channels), values.dtype)
+    for channel in range(channels):
+        np.multiply(masks[..., 0], values[..., channel], out=found[..., channel])
+    return found
 
 
 def groups_of(call: MethodCall, feature_mask: Any, cells: int) -> tuple[list[Array], int]:

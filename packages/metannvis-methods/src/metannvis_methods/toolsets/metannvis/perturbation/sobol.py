@@ -56,25 +56,29 @@ class Sobol(Method):
         generator = generator_of(self.call.seed)
         draw = latin_hypercube if sampler == "latin_hypercube" else _uniform
         a, b = draw(generator, n_designs, number), draw(generator, n_designs, number)
-        scores_a = self._scores(masked, members, a)
-        variance = scores_a.var(axis=0, ddof=1) if n_designs > 1 else np.zeros(masked.samples)
-        total = np.empty((masked.samples, number))
-        together = max(1, masked.at_once // n_designs)  # groups whose masks fill a pass
-        for first in range(0, number, together):
-            groups = range(first, min(first + together, number))
-            c = np.repeat(a[None], len(groups), axis=0)
-            for place, group in enumerate(groups):
-                c[place, :, group] = b[:, group]
-            scores = self._scores(masked, members, c.reshape(-1, number)).reshape(len(groups), n_designs, -1)
-            total[:, groups] = ((scores_a - scores) ** 2).sum(axis=1).T
+        scores = np.concatenate(
+            [
+                masked.scores(as_groups(self.call, members, _masks(a, b, start, stop)), 0, stop - start)
+                for start, stop in masked.chunks(
+                    n_designs * (number + 1)
+                )  # full passes, whatever the number of designs
+            ]
+        ).reshape(number + 1, n_designs, -1)
+        variance = scores[0].var(axis=0, ddof=1) if n_designs > 1 else np.zeros(masked.samples)
+        total = ((scores[0] - scores[1:]) ** 2).sum(axis=1).T
         indices = total / np.where(variance > 0, 2 * n_designs * variance, np.inf)[:, None]
         parts = as_groups(self.call, members, a)
         found, channels = masked.maps(parts, [indices] * len(parts))
         return MethodOutput(self.as_given(found), channels=channels)
 
-    def _scores(self, masked: Masked, members: list[Array], numbers: Array) -> Array:
-        masks = as_groups(self.call, members, numbers)
-        return np.concatenate([masked.scores(masks, *chunk) for chunk in masked.chunks(len(numbers))])
+
+def _masks(a: Array, b: Array, start: int, stop: int) -> Array:
+    """Some of the masks that are run: those of ``A``, then those of ``C_i`` for each cell, shape ``(stop - start, cells)``."""
+    cell, design = np.divmod(np.arange(start, stop), len(a))
+    found = a[design]
+    changed = np.flatnonzero(cell)
+    found[changed, cell[changed] - 1] = b[design[changed], cell[changed] - 1]
+    return found
 
 
 def latin_hypercube(generator: np.random.Generator, count: int, dimensions: int) -> Array:
