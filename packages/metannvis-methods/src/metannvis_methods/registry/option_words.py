@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -190,10 +191,10 @@ class Words:
         name, sign, rest = text.partition(":")
         if not sign:
             return self._chosen(name, None, where)
-        try:
-            return self._chosen(name, ast.literal_eval(rest.strip()), where)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return self._chosen(name, rest.strip(), where)
+        value: Any = rest.strip()
+        with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            value = ast.literal_eval(value)
+        return self._chosen(name, value, where)
 
     def _chosen(self, name: Any, options: Any, where: str) -> ChosenWord:
         word = self.find(name) if isinstance(name, str) else None
