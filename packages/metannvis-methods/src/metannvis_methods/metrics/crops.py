@@ -52,7 +52,7 @@ class Crops:
         ]
 
     def cut(self, array: Array, layout: Layout) -> Array:
-        """Crops of an array that lies as the inputs of a ``layout``, shape ``(N · crops, …)``; those of a sample stand together."""
+        """Crops of an array that lies as the inputs of a ``layout``, shape ``(N · crops, …)``; a sample's are together."""
         arranged = layout.arranged(array)
         return layout.restored(self._stacked(arranged, layout.places))
 
