@@ -131,7 +131,7 @@ class Explanation(Shown):
 
     @property
     def pictures(self) -> Array | tuple[Array, ...] | None:
-        """The inputs as people see them, in their shape: images that were preprocessed as 0…1, red first; others as they are."""
+        """The inputs as people see them, in their shape: preprocessed images as 0…1, red first; others as they are."""
         known = None if self.record is None else self.record.words.get("preprocess")
         if not isinstance(known, Preprocessing) or self.inputs is None:
             return self.inputs
