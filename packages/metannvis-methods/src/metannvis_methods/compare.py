@@ -21,8 +21,8 @@ from metannvis_methods.registry.alignments import (
 from metannvis_methods.registry.spec import MethodSpec, fold
 from metannvis_methods.registry.table import find_methods, registry
 from metannvis_methods.results.comparison import Comparison
+from metannvis_methods.results.differences import differences, ssim
 from metannvis_methods.results.explanation import Explanation
-from metannvis_methods.results.figures import differences, ssim
 from metannvis_methods.results.maps import SPACE, resized
 from metannvis_methods.results.plain import as_tuple
 from metannvis_methods.running.deadline import end_of, in_time, share_of, until

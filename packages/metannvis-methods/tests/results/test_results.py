@@ -13,7 +13,7 @@ from metannvis_methods import Comparison, Explanation
 from metannvis_methods.compare import differences
 from metannvis_methods.errors import InvalidArgumentError, MissingFrameworkError
 from metannvis_methods.results import plain, plotter
-from metannvis_methods.results.figures import iou_of_top, ssim
+from metannvis_methods.results.differences import iou_of_top, ssim
 from metannvis_translate import LimitError, limits
 from metannvis_translate.errors import DamagedFileError
 

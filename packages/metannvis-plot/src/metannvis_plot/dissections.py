@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ from metannvis_plot.captions import number, plain
 from metannvis_plot.charts import entitle, legend, name_rows, tidy, whole_numbers
 from metannvis_plot.color import LINES
 
+if TYPE_CHECKING:
+    from metannvis_methods import Dissection, DissectionComparison
+
 __all__ = ["dissection", "dissection_comparison", "dissection_units"]
 
 WIDTH = 5.0  # inches of a histogram
@@ -27,7 +30,7 @@ DIM = 0.3  # share of its brightness that an image keeps outside of the region
 
 
 def dissection(
-    result: Any,
+    result: Dissection,
     *,
     layer: str | Sequence[str] | None = None,
     max_concepts: int = MAX_CONCEPTS,
@@ -98,7 +101,7 @@ def _counted(ax: Axes, names: Sequence[str], counts: Sequence[int], colors: Sequ
 
 
 def dissection_units(
-    result: Any,
+    result: Dissection,
     *,
     layer: str | None = None,
     concept: str | None = None,
@@ -162,7 +165,7 @@ def dissection_units(
 
 
 def _chosen(
-    result: Any, layer: str | None, concept: str | None, units: Sequence[int] | None, count: int
+    result: Dissection, layer: str | None, concept: str | None, units: Sequence[int] | None, count: int
 ) -> tuple[list[tuple[str, int]], str]:
     """Units to draw, and what has to be said of the others."""
     if units is not None:
@@ -181,7 +184,11 @@ def _chosen(
 
 
 def dissection_comparison(
-    result: Any, *, max_concepts: int = MAX_CONCEPTS, title: str | None = None, path: str | Path | None = None
+    result: DissectionComparison,
+    *,
+    max_concepts: int = MAX_CONCEPTS,
+    title: str | None = None,
+    path: str | Path | None = None,
 ) -> Figure:
     """Units of two networks that detect each concept, beside each other.
 
@@ -224,11 +231,11 @@ def dissection_comparison(
     return finish(figure, target, title=title, note=f"{result}{more}")
 
 
-def _measure(result: Any) -> str:
+def _measure(result: Dissection) -> str:
     return "IoU" if result.measure == "iou" else str(result.measure)
 
 
-def _how(result: Any) -> str:
+def _how(result: Dissection) -> str:
     """How concepts were told, once for the figure."""
     known = result.configuration
     images = f"{known['images']} images" if "images" in known else ""

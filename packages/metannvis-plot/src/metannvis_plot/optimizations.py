@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +30,9 @@ from metannvis_plot.charts import legend
 from metannvis_plot.color import LINES, note_ink
 from metannvis_plot.panel_grid import picture_height
 
+if TYPE_CHECKING:
+    from metannvis_methods import ImageOptimization
+
 __all__ = ["optimization"]
 
 #: Inches of a picture and of its panel, of the names of rows, and of the curves.
@@ -52,7 +55,7 @@ class _Row:
 
 
 def optimization(
-    result: Any,
+    result: ImageOptimization | Mapping[str, ImageOptimization] | Sequence[ImageOptimization],
     *,
     sample: int | Sequence[int] | None = None,
     curves: bool = True,
@@ -87,7 +90,7 @@ def optimization(
     """
     file = check_path(path)
     named = {plain(name): one for name, one in result.items()} if isinstance(result, Mapping) else None
-    found = (
+    found: list[Any] = (
         list(named.values()) if named is not None else list(result) if isinstance(result, list | tuple) else [result]
     )
     if not found or not all(is_optimization(one) for one in found):
@@ -126,12 +129,12 @@ def optimization(
     return finish(figure, file, note=below)
 
 
-def _axes(result: Any) -> str:
+def _axes(result: ImageOptimization) -> str:
     """Letters of the axes of its images."""
     return result.axes if isinstance(result.axes, str) else str(result.axes[0])
 
 
-def _of_one(result: Any, axes: str, chosen: Sequence[int]) -> list[_Row]:
+def _of_one(result: ImageOptimization, axes: str, chosen: Sequence[int]) -> list[_Row]:
     """Images of the way, and those that it ended with."""
     rows = []
     kept = result.images_of_snapshots
@@ -144,7 +147,7 @@ def _of_one(result: Any, axes: str, chosen: Sequence[int]) -> list[_Row]:
     return [*rows, _Row("result", label(result.images, axes, "images"), [_caption(result, index) for index in chosen])]
 
 
-def _of_several(found: Sequence[Any], names: Sequence[str], chosen: Sequence[int]) -> list[_Row]:
+def _of_several(found: Sequence[ImageOptimization], names: Sequence[str], chosen: Sequence[int]) -> list[_Row]:
     """A row a result."""
     return [
         _Row(name, label(one.images, _axes(one), "images"), [_reached(one, index) for index in chosen])
@@ -152,12 +155,12 @@ def _of_several(found: Sequence[Any], names: Sequence[str], chosen: Sequence[int
     ]
 
 
-def _caption(result: Any, index: int) -> list[str]:
+def _caption(result: ImageOptimization, index: int) -> list[str]:
     asked = result.objective_of(index) or f"{layer_text(result)}, {target_text(result, index, len(result.scores))}"
     return [plain(asked), *_reached(result, index)]
 
 
-def _reached(result: Any, index: int) -> list[str]:
+def _reached(result: ImageOptimization, index: int) -> list[str]:
     """The probability, or else the score, that an image has."""
     if result.probabilities is not None:
         return [f"p = {number(result.probabilities[index])}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,9 @@ from metannvis_plot.canvas import NOTE_SIZE, check_path, finish, new_figure
 from metannvis_plot.captions import number, plain, wrap
 from metannvis_plot.charts import entitle, legend, name_rows
 from metannvis_plot.color import LINES, ink, note_ink
+
+if TYPE_CHECKING:
+    from metannvis_methods import Agreement, Evaluation, Explanation, ScoreBoard
 
 __all__ = ["agreement", "evaluation", "is_evaluation", "measured", "score_board"]
 
@@ -37,14 +40,14 @@ def is_evaluation(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("scores", "methods", "metrics", "rows"))
 
 
-def measured(result: Any) -> list[tuple[str, Any]]:
+def measured(result: Evaluation) -> list[tuple[str, Explanation]]:
     """The explanations that an evaluation is of, by what it calls them; it has none when it was read from a file."""
     pairs = zip(result.methods, getattr(result, "explanations", ()) or (), strict=False)
     return [(plain(name), explanation) for name, explanation in pairs if explanation is not None]
 
 
 def evaluation(
-    result: Any,
+    result: Evaluation,
     *,
     metrics: Sequence[str] | None = None,
     curves: bool = True,
@@ -104,7 +107,12 @@ def evaluation(
 
 
 def agreement(
-    result: Any, *, pictures: bool = True, title: str | None = None, sample: Any = None, path: str | Path | None = None
+    result: Agreement,
+    *,
+    pictures: bool = True,
+    title: str | None = None,
+    sample: int | None = None,
+    path: str | Path | None = None,
 ) -> Figure:
     """A bar an image, its intersection over union, and the places that the best and the worst have in common and apart.
 
@@ -168,7 +176,9 @@ def agreement(
     return finish(figure, target, title=title, note=note)
 
 
-def score_board(result: Any, *, title: str | None = None, sample: Any = None, path: str | Path | None = None) -> Figure:
+def score_board(
+    result: ScoreBoard, *, title: str | None = None, sample: Any = None, path: str | Path | None = None
+) -> Figure:
     """A bar a run, the best first: mean intersection over union with the standard deviation, and seconds a sample.
 
     Parameters
@@ -225,7 +235,7 @@ def _bars(ax: Axes, names: Sequence[str], scores: Array, *, shown: bool) -> None
     ax.locator_params(axis="x", nbins=4)
 
 
-def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, with_legend: bool) -> None:
+def _curves(ax: Axes, result: Evaluation, metric: str, samples: Array, *, with_legend: bool) -> None:
     for place, method in enumerate(result.methods):
         curve = result.curves.get((method, metric))
         if curve is None:
@@ -243,13 +253,13 @@ def _curves(ax: Axes, result: Any, metric: str, samples: Array, *, with_legend: 
         legend(ax, size=NOTE_SIZE - 1)
 
 
-def _drawable(result: Any, metric: str) -> bool:
+def _drawable(result: Evaluation, metric: str) -> bool:
     """Whether a metric has curves, with numbers along them."""
     steps = [result.steps.get((method, metric), ()) for method in result.methods if (method, metric) in result.curves]
     return bool(steps) and all(len(s) > 1 and all(isinstance(one, int | float) for one in s) for s in steps)
 
 
-def _marked(result: Any, sample: int) -> Array:
+def _marked(result: Agreement, sample: int) -> Array:
     """The picture in grey, and over it the places of the first, the second, and of both, in their colours."""
     first, second = result.first[sample], result.second[sample]
     picture = None if result.pictures is None else np.asarray(result.pictures[sample], float).mean(-1)
@@ -275,7 +285,7 @@ def _chosen(metrics: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _samples(sample: Any, count: int) -> Array:
+def _samples(sample: int | Sequence[int] | None, count: int) -> Array:
     if sample is None:
         return np.arange(count)
     wanted = np.atleast_1d(sample)
@@ -284,7 +294,7 @@ def _samples(sample: Any, count: int) -> Array:
     return np.asarray(wanted % count)
 
 
-def _said(result: Any, samples: Array) -> str:
+def _said(result: Evaluation, samples: Array) -> str:
     lines = [f"bars: means over {len(samples)} samples, with the standard deviation" if len(samples) > 1 else ""]
     others = [row["provider"] for row in result.rows if row["provider"] != "metannvis"]
     lines += [f"metrics of {', '.join(dict.fromkeys(others))} have its name in front"] if others else []

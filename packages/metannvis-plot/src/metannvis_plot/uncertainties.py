@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +19,9 @@ from metannvis_plot.charts import entitle, legend, name_rows, tidy
 from metannvis_plot.color import LINES, NEGATIVE, POSITIVE, note_ink
 from metannvis_plot.result_grids import grid
 
+if TYPE_CHECKING:
+    from metannvis_methods import Calibration, Explanation, UncertainPrediction
+
 __all__ = ["reliability", "spread", "uncertain_prediction"]
 
 MAX_SAMPLES, MAX_CLASSES = 8, 8
@@ -28,7 +31,7 @@ FAINT = 0.01
 
 
 def uncertain_prediction(
-    prediction: Any,
+    prediction: UncertainPrediction,
     *,
     sample: int | Sequence[int] | None = None,
     max_classes: int = MAX_CLASSES,
@@ -63,12 +66,9 @@ def uncertain_prediction(
     """
     target = check_path(path)
     known = prediction.probabilities
-    mean, variance = (
-        (prediction.mean, prediction.variance) if known is None else (known, prediction.probability_variance)
-    )
-    mean, variance = (
-        np.asarray(x, float).reshape(len(x), -1) if np.ndim(x) < 3 else np.asarray(x) for x in (mean, variance)
-    )
+    pair = (prediction.mean, prediction.variance) if known is None else (known, prediction.probability_variance)
+    arrays = [np.asarray(x) for x in pair]
+    mean, variance = (x.astype(float).reshape(len(x), -1) if x.ndim < 3 else x for x in arrays)
     if mean.ndim != 2:
         raise InvalidArgumentError(
             f"outputs of shape {np.shape(prediction.mean)} are maps: draw prediction.entropy with heatmap(…, axes='NHW')"
@@ -116,7 +116,7 @@ def _bars(ax: Axes, means: Any, deviations: Any, names: Sequence[str], probabili
     tidy(ax)
 
 
-def _known_of(prediction: Any, index: int) -> list[str]:
+def _known_of(prediction: UncertainPrediction, index: int) -> list[str]:
     """Entropy, mutual information and what is left without evidence, of one sample."""
     told = []
     for name, values in (("entropy", prediction.entropy), ("mutual information", prediction.mutual_information)):
@@ -128,7 +128,7 @@ def _known_of(prediction: Any, index: int) -> list[str]:
     return lines
 
 
-def _name(prediction: Any, place: int, is_class: bool) -> str:
+def _name(prediction: UncertainPrediction, place: int, is_class: bool) -> str:
     labels = prediction.labels
     if labels is not None and place < len(labels):
         return str(labels[place])
@@ -145,7 +145,7 @@ def _chosen(sample: int | Sequence[int] | None, count: int) -> list[int]:
     return [k % count for k in chosen]
 
 
-def spread(explanation: Any, **options: Any) -> Figure:
+def spread(explanation: Explanation, **options: Any) -> Figure:
     """Mean, standard deviation and coefficient of variation of an explanation over dropout masks, beside the input.
 
     The coefficient is drawn where the mean is above 1 % of its largest size, and is 0 elsewhere.
@@ -170,9 +170,9 @@ def spread(explanation: Any, **options: Any) -> Figure:
         raise InvalidArgumentError("spread is of explanations over masks: explain(…, uncertainty=MCDropout(50))")
 
     def with_values(change: Any) -> Any:
-        means, deviations = explanation.values, explanation.deviation
-        several = isinstance(means, tuple)
-        pairs = zip(means, deviations, strict=True) if several else [(means, deviations)]
+        several = isinstance(explanation.values, tuple)
+        means, deviations = (x if isinstance(x, tuple) else (x,) for x in (explanation.values, explanation.deviation))
+        pairs = zip(means, deviations, strict=True)
         found = tuple(None if mean is None else change(np.asarray(mean), np.asarray(sd)) for mean, sd in pairs)
         other = copy.copy(explanation)
         object.__setattr__(other, "values", found if several else found[0])
@@ -193,7 +193,7 @@ def spread(explanation: Any, **options: Any) -> Figure:
 
 
 def reliability(
-    calibration: Any, *, title: str | None = None, ax: Axes | None = None, path: str | Path | None = None
+    calibration: Calibration, *, title: str | None = None, ax: Axes | None = None, path: str | Path | None = None
 ) -> Figure:
     """Reliability diagram: accuracy against confidence in bins, and how many samples each holds.
 

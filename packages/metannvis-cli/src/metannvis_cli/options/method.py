@@ -11,7 +11,7 @@ import click
 
 from metannvis_cli.option_words import WORDS
 from metannvis_cli.options import completion
-from metannvis_cli.options.grouping import together
+from metannvis_cli.options.grouping import Function, together
 
 __all__ = [
     "literal",
@@ -67,7 +67,7 @@ def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...])
     return value[0]
 
 
-def method_name_option(text: str) -> Any:
+def method_name_option(text: str) -> Function:
     """``--method``, once."""
     return click.option(
         "--method", "-m", required=True, multiple=True, callback=_one, help=text, shell_complete=completion.methods
@@ -86,7 +86,7 @@ method_option = click.option(
 )
 
 
-def method_names_option(text: str, default: str | None = None) -> Any:
+def method_names_option(text: str, default: str | None = None) -> Function:
     """``--method``, as often as wanted."""
     how: dict[str, Any] = {"required": True} if default is None else {"default": (default,), "show_default": default}
     complete = completion.methods

@@ -52,12 +52,12 @@ class Crops:
         ]
 
     def cut(self, array: Array, layout: Layout) -> Array:
-        """What lies like the inputs, shape ``(N · crops, …)``; the crops of a sample stand together."""
+        """Crops of an array that lies as the inputs of a ``layout``, shape ``(N · crops, …)``; a sample's are together."""
         arranged = layout.arranged(array)
         return layout.restored(self._stacked(arranged, layout.places))
 
     def cut_masks(self, masks: Any, layout: Layout) -> Array:
-        """Masks as :meth:`Layout.arranged_mask` takes them, shape ``(N · crops, places…)``."""
+        """Crops of ``masks`` as a ``layout``'s ``arranged_mask`` takes them, shape ``(N · crops, places…)``."""
         return self._stacked(layout.arranged_mask(masks), layout.places)
 
     def _stacked(self, array: Array, sizes: Sequence[int]) -> Array:

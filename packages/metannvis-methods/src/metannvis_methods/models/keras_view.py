@@ -73,7 +73,7 @@ class Scored(keras.layers.Layer):
         """Values and their derivative."""
         score = self.score
 
-        @tf.custom_gradient
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def scored(tensor: Any) -> Any:
             def values(array: Any) -> Array:
                 return score(to_numpy(array))[0]

@@ -84,7 +84,7 @@ class Dissection(Result):
 
     @property
     def best(self) -> Array:
-        """Place of each unit's concept, the first of those with the highest score; −1 where that is no overlap at all."""
+        """Place of each unit's concept, shape ``(rows,)``: the first with the highest score, −1 where none overlaps at all."""
         best = self.scores.argmax(1)
         nothing = self.score <= 0 if self.measure == "iou" else np.zeros(len(best), bool)
         return np.where(nothing, NONE, best)
@@ -133,7 +133,15 @@ class Dissection(Result):
         return {self.concepts[k]: n for k, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
 
     def top_concepts(self, count: int = 10, layer: str | None = None) -> dict[str, float]:
-        """Concepts that are detected best, each with the score of its best detector, the highest first."""
+        """Concepts that are detected best, each with the score of its best detector, the highest first.
+
+        Parameters
+        ----------
+        count
+            How many, at most.
+        layer
+            Of its units alone.
+        """
         found: dict[str, float] = {}
         rows = self._rows(layer)
         for row in rows[self.detects[rows]]:

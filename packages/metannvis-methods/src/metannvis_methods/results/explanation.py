@@ -121,7 +121,7 @@ class Explanation(Shown):
     def coefficient_of_variation(self) -> Array | tuple[Array | None, ...] | None:
         """Standard deviation over the masks by the size of the mean; 0 where both are 0, infinite where the mean alone is.
 
-        ``None`` without ``uncertainty=``.
+        In the form and shape of ``values``, float64; ``None`` without ``uncertainty=``.
         """
         if self.deviation is None:
             return None
@@ -131,7 +131,7 @@ class Explanation(Shown):
 
     @property
     def pictures(self) -> Array | tuple[Array, ...] | None:
-        """The inputs as people see them: images that ``preprocess`` was done to as 0…1, red first; others as they are."""
+        """The inputs as people see them, in their shape: preprocessed images as 0…1, red first; others as they are."""
         known = None if self.record is None else self.record.words.get("preprocess")
         if not isinstance(known, Preprocessing) or self.inputs is None:
             return self.inputs

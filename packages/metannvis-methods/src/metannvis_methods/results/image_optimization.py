@@ -93,7 +93,7 @@ class ImageOptimization(Explanation):
 
     @property
     def images_of_snapshots(self) -> Array | None:
-        """The same of the snapshots."""
+        """The same of the snapshots, shape ``(snapshots, N, …)``; ``None`` if none were kept."""
         return None if self.snapshots is None else self._shown(self.snapshots, "S" + as_tuple(self.axes)[0])
 
     def objective_of(self, image: int) -> str:

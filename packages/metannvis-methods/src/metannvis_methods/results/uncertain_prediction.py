@@ -76,7 +76,7 @@ class UncertainPrediction(Result):
 
     @property
     def standard_deviation(self) -> Array:
-        """Root of the variance."""
+        """Root of the variance, shape ``(N, …)``, float64."""
         return np.sqrt(self.variance)
 
     @property

@@ -1,4 +1,7 @@
-"""Complexity metrics, and the time that a method takes."""
+"""Complexity metrics, and the time that a method takes.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Faithfulness by comparing attributions with changes of the output."""
+"""Faithfulness by comparing attributions with changes of the output.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64, or
+a :class:`MetricOutput` with them.
+"""
 
 from __future__ import annotations
 

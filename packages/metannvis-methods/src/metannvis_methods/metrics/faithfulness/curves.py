@@ -1,4 +1,8 @@
-"""Faithfulness by curves of the output while places or regions are replaced."""
+"""Faithfulness by curves of the output while places or regions are replaced.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64, or
+a :class:`MetricOutput` with them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Localization metrics: mass and rank accuracy, pointing game, intersections with the object."""
+"""Localization metrics: mass and rank accuracy, pointing game, intersections with the object.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64.
+"""
 
 from __future__ import annotations
 

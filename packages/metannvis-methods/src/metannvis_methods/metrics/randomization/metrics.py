@@ -1,4 +1,8 @@
-"""Randomization metrics: how much of a map is left when weights or labels are random."""
+"""Randomization metrics: how much of a map is left when weights or labels are random.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64, or
+a :class:`MetricOutput` with them.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_methods.extras import require_extra
 from metannvis_methods.ranks import ranks
-from metannvis_methods.results.figures import RADIUS, SIGMA, correlation, structural_similarity
+from metannvis_methods.results.differences import RADIUS, SIGMA, correlation, structural_similarity
 
 __all__ = ["SIMILARITIES", "hog", "similarity", "spearman", "spearman_absolute", "ssim"]
 

@@ -1,4 +1,7 @@
-"""Robustness metrics: how far the map moves when the input hardly does."""
+"""Robustness metrics: how far the map moves when the input hardly does.
+
+Each function is that of a row: it takes what is judged and the row's options, and returns scores of shape ``(N,)``, float64.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def guided(model: Any, names: Sequence[str] = ("relu",)) -> Any:
 
 
 def _guided(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def activation(x: Any) -> Any:
         def gradient(upstream: Any) -> Any:
             return tf.cast(upstream > 0, upstream.dtype) * tf.cast(x > 0, upstream.dtype) * upstream

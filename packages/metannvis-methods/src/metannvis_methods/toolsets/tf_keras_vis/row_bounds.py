@@ -39,7 +39,7 @@ class _Pieces(keras.layers.Layer):
             self.tell(len(tensors[0]))
             return self._run(tensors, training, None)
 
-        @tf.custom_gradient
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def computed(*whole: Any) -> Any:
             arrays = [tf.constant(x.numpy()) for x in whole]  # apart from the tape of the toolkit
             starts = range(0, len(arrays[0]), self.rows)

@@ -72,7 +72,10 @@ class Segmentations:
         return len(self.masks)
 
     def labels(self, index: int) -> Mapping[str, Array]:
-        """See :class:`ImageConcepts`: one layer a concept, so that masks may overlap."""
+        """Label maps of an image by category, shape ``(concepts of it, H, W)``, int64: the concept's place, −1 elsewhere.
+
+        See :class:`ImageConcepts`: one map a concept, so that masks may overlap.
+        """
         found: dict[str, list[Array]] = {}
         for place, category in enumerate(self.categories):
             found.setdefault(category, []).append(np.where(self.masks[index, place], place, -1))

@@ -18,7 +18,7 @@ SUM = 1e-3
 
 
 def softmax(logits: Array, axis: int = 1) -> Array:
-    """Probabilities of logits, along an axis, float64."""
+    """Probabilities of logits, along an axis, in their shape, float64."""
     lowered = logits.astype(np.float64) - logits.max(axis, keepdims=True)
     powers = np.exp(lowered)
     found: Array = powers / powers.sum(axis, keepdims=True)
@@ -26,7 +26,7 @@ def softmax(logits: Array, axis: int = 1) -> Array:
 
 
 def entropy_of(probabilities: Array, axis: int | None) -> Array:
-    """Entropy in nats along an axis; ``None``: of each number as the probability of yes."""
+    """Entropy in nats along an axis, which is left out of the shape; ``None``: of each number as the probability of yes."""
     p = np.clip(np.asarray(probabilities, np.float64), 0.0, 1.0)
 
     def part(q: Array) -> Array:

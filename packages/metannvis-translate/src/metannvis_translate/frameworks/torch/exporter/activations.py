@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from onnxscript import opset20 as op
 
-from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+from metannvis_translate.frameworks.torch.exporter.building_blocks import operator
 
 __all__ = ["translations"]
 

@@ -33,7 +33,7 @@ from metannvis_translate.frameworks.torch.exporter import (
     special_functions,
     stop_gradient,
 )
-from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+from metannvis_translate.frameworks.torch.exporter.building_blocks import operator
 
 __all__ = ["translations"]
 

@@ -97,12 +97,13 @@ def export_model(
     if engine != "trace":
         _refuse_changed_parameters(recorder, model)
     failures: list[str] = []
+    errors: list[Exception] = []
     for dynamic in (True,) if engine == "trace" or free else (True, False):
         progress(0, 1, f"export ({engine})")
         if not dynamic:
             recorder.batch = recorder.given_batch
         state = ModelState(recorder.model)
-        tries = len(failures)
+        exported = None
         try:
             exported = _by_trace(recorder, model) if engine == "trace" else ENGINES[engine](recorder, dynamic)
         except Exception as error:  # noqa: BLE001
@@ -110,14 +111,15 @@ def export_model(
             # it does not, both causes are in the message.
             failures.append(f"{'' if dynamic else 'with a fixed batch: '}{cause_in_a_line(error)}")
             log.info("exporter %s failed: %s", engine, failures[-1])
-            last = error
+            errors.append(error)
         finally:
             state.put_back()
-        if len(failures) > tries:
+        if exported is None:
             if engine == "trace":
                 recorder.try_inputs()  # not while the error is handled, of which what the model says is not a consequence
-                raise EngineDeclinedError(type(model).__name__, reason=f"exporter {engine}: {failures[-1]}") from last
-            if is_decided_by_data(last):
+                reason = f"exporter {engine}: {failures[-1]}"
+                raise EngineDeclinedError(type(model).__name__, reason=reason) from errors[-1]
+            if is_decided_by_data(errors[-1]):
                 break  # with a fixed batch too
             continue
         progress(1, 1, f"export ({engine})")
@@ -138,7 +140,7 @@ def export_model(
             notes = (*notes, HOOKS.format(", ".join(hooked)))
         reason = failures[0].partition(": ")[2] if failures else ""
         return recorder.hub(exported, engine, None if dynamic else recorder.given_batch, notes, reason)
-    raise refusal(recorder, engine, failures, last) from last
+    raise refusal(recorder, engine, failures, errors[-1]) from errors[-1]
 
 
 def _by_trace(recorder: Recorder, model: Any) -> Exported:

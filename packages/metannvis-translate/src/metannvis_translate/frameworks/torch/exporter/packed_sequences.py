@@ -251,7 +251,7 @@ def _forward(theirs: Any) -> Any:
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
-    from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+    from metannvis_translate.frameworks.torch.exporter.building_blocks import operator
 
     whole = operator(WHOLE_SEQUENCE, ("axis",), inputs=("X", "lengths"), kinds=("INT",), types=("T", "L"))
 

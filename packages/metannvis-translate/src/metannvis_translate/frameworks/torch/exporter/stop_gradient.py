@@ -75,7 +75,7 @@ def stop_gradient() -> Any:
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """Rows for ``torch.onnx.export(custom_translation_table=...)``."""
-    from metannvis_translate.frameworks.torch.exporter.custom_op import operator
+    from metannvis_translate.frameworks.torch.exporter.building_blocks import operator
 
     stop = operator(STOP_GRADIENT, ())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,7 @@ def recurrence(
     count = w.shape[0]
     how = Recurrence.of(
         kind, activation_alpha=alpha, activation_beta=beta, activations=activations, clip=clip, direction=direction,
-        layout=batch_first,
+        layout=batch_first, linear_before_reset=linear_before_reset,
     )  # fmt: skip
     zeros = x.new_zeros(count, x.shape[1], r.shape[2])
     h, c = zeros if h is None else h, zeros if c is None else c
@@ -72,11 +72,10 @@ def recurrence(
     for k in range(count):
         backwards = how.reverse or k == 1
         functions = [_bound(activation) for activation in how.functions(k)]
+        weights = _Weights(w[k], r[k], bias[k], None if peepholes is None else peepholes[k])
         steps, last = _direction(
-            _turned(x, lengths) if backwards else x, w[k], r[k], bias[k], lengths, h[k], c[k],
-            None if peepholes is None else peepholes[k], kind, functions, clip,
-            linear_before_reset,
-        )  # fmt: skip
+            _turned(x, lengths) if backwards else x, weights, lengths, (h[k], c[k]), how, functions
+        )
         outputs.append(_turned(steps, lengths) if backwards else steps)
         ends.append(last)
     y = torch.stack(outputs, 1)
@@ -95,23 +94,31 @@ def _turned(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x.gather(0, index[:, :, None].expand_as(x))
 
 
+class _Weights(NamedTuple):
+    """Of a direction: (gates, features), (gates, units), (both biases of the gates), (gates with peepholes)."""
+
+    w: Tensor
+    r: Tensor
+    bias: Tensor
+    peepholes: Tensor | None
+
+
 def _direction(
     x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor,
+    weights: _Weights,
     lengths: Tensor | None,
-    h: Tensor,
-    c: Tensor,
-    peepholes: Tensor | None,
-    kind: str,
+    first: tuple[Tensor, Tensor],
+    how: Recurrence,
     functions: Sequence[Callable[[Tensor], Tensor]],
-    clip: float | None,
-    linear_before_reset: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """All steps (time, batch, units) of inputs (time, batch, features), and the last states, from the first ones."""
+    kind, clip = how.kind, how.clip
+
     def clipped(gate: Tensor) -> Tensor:
         return gate if not clip else gate.clamp(-clip, clip)
 
+    w, r, bias, peepholes = weights
+    h, c = first
     wb, rb = bias.chunk(2)
     steps = []
     for t in range(x.shape[0]):
@@ -120,7 +127,7 @@ def _direction(
         if kind == "RNN":
             h = functions[0](clipped(from_x + from_h))
         elif kind == "GRU":
-            h = _gru(from_x, from_h, h, r, rb, functions, clipped, linear_before_reset)
+            h = _gru(from_x, from_h, h, r, rb, functions, clipped, how.linear_before_reset)
         else:
             h, c = _lstm(from_x + from_h, c, peepholes, functions, clipped)
         out = h

@@ -1,4 +1,4 @@
-"""Figures of how far two maps are apart."""
+"""Differences of maps: how far two of them are apart, in numbers."""
 
 from __future__ import annotations
 
