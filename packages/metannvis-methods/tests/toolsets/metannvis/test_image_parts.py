@@ -67,13 +67,15 @@ def test_regularizers_are_their_formulas() -> None:
     x, bounds = tensor(2, 3, 4, 5), Bounds(0.0, 1.0)
     array = x.numpy()
     variation = np.zeros(2)
-    for n, c, i, j in itertools.product(range(2), range(3), range(3), range(4)):
-        down, right = array[n, c, i + 1, j] - array[n, c, i, j], array[n, c, i, j + 1] - array[n, c, i, j]
+    for n, c, i, j in itertools.product(range(2), range(3), range(4), range(5)):
+        down = array[n, c, i + 1, j] - array[n, c, i, j] if i < 3 else 0
+        right = array[n, c, i, j + 1] - array[n, c, i, j] if j < 4 else 0
         variation[n] += down**2 + right**2
     found = parts.TotalVariation(0.5).penalty(x, ALL, bounds)
     np.testing.assert_allclose(found, 0.5 * variation)
     rooted = parts.TotalVariation(1.0, 1.0).penalty(x, ALL, bounds)
-    steps = np.sqrt(np.diff(array, axis=2)[..., :-1] ** 2 + np.diff(array, axis=3)[:, :, :-1] ** 2)
+    down, right = np.diff(array, axis=2, append=array[:, :, -1:]), np.diff(array, axis=3, append=array[..., -1:])
+    steps = np.sqrt(down**2 + right**2)
     np.testing.assert_allclose(rooted, steps.sum((1, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(parts.Norm(2.0, 6).penalty(x, ALL, bounds), 2 * ((array - 0.5) ** 6).sum((1, 2, 3)))
     np.testing.assert_allclose(parts.L2(2.0).penalty(x, ALL, bounds), 2 * ((array - 0.5) ** 2).sum((1, 2, 3)))

@@ -11,12 +11,18 @@ import torch
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, MissingArgumentError
 from metannvis_methods.registry.toolset import MethodOutput
+from metannvis_methods.toolsets.metannvis.visualization.balance import Balance
 from metannvis_methods.toolsets.metannvis.visualization.images import ImageMethod
 from metannvis_methods.toolsets.metannvis.visualization.objectives import Channel, Layer, Neuron, Objective
 from metannvis_methods.toolsets.metannvis.visualization.optimizer import ImageOptimizer, Run
-from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Canvas, Fourier, Parameterization
+from metannvis_methods.toolsets.metannvis.visualization.parameterizations import (
+    Canvas,
+    Fourier,
+    Parameterization,
+    Pixels,
+)
 from metannvis_methods.toolsets.metannvis.visualization.parts import OF_CLASS, part_of, parts_of
-from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer
+from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer, TotalVariation
 from metannvis_methods.toolsets.metannvis.visualization.transforms import Transform, shifts, standard
 from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Update
 
@@ -24,12 +30,23 @@ __all__ = ["ActivationMaximization", "Render"]
 
 #: Pixels by which an image is shifted, of those at its edge, unless the caller says how it is moved.
 SHIFT = 1 / 16
+#: Steps, unless the caller says how many.
+STEPS = 200
+#: Pixels at the longest edge below which an image of a class is the smoothest that the network is sure of.
+SMALL = 64
+#: Of such an image: steps, the noise it begins with, as a share of the range, and the weight that total variation begins with.
+SMALL_STEPS, NOISE, VARIATION = 500, 0.02, 0.1
 
 
 class ActivationMaximization(ImageMethod):
     """Activation maximization (Erhan et al., 2009; Simonyan et al., 2013; Nguyen et al., 2016).
 
     With a target max log p_c(x) − penalties; at a layer the mean of the layer, of a channel, or a neuron.
+
+    What parts there are, unless the caller names one, depends on what is made. An image of a class that is smaller than
+    :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with a little noise and are not
+    moved, and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
+    counts for much, so that shifts and a spectrum do not keep noise away there. All else is a Fourier spectrum that is shifted.
     """
 
     def attribute(
@@ -48,7 +65,7 @@ class ActivationMaximization(ImageMethod):
         optimizer: Any = None,
         images: int | None = None,
         shape: Any = None,
-        steps: int = 200,
+        steps: int | None = None,
         probability: float | None = None,
         snapshots: int = 0,
         resize: bool = True,
@@ -74,7 +91,7 @@ class ActivationMaximization(ImageMethod):
         shape
             Of an image, the batch left out.
         steps, probability
-            Most steps, and the probability at which an image is done.
+            Most steps, by default 200, of small images of classes 500; and the probability at which an image is done.
         snapshots
             How many images of the way are kept.
         resize
@@ -99,6 +116,13 @@ class ActivationMaximization(ImageMethod):
                     f"{self.call.spec.key}: further inputs of the model have a row for each image: give {count} inputs as well"
                 )
         sizes = self.shape_of(count, shape)
+        parts = (objective, baselines, parameterization, transforms, regularizers, probability)
+        smoothest = self._makes_smoothest(sizes) and all(part is None for part in parts)
+        balance = Balance() if smoothest else None
+        if balance is not None:
+            parameterization, transforms, regularizers = Pixels(NOISE), [], [TotalVariation(VARIATION)]
+        if steps is None:
+            steps = SMALL_STEPS if smoothest else STEPS
         generator, seed = self.generators()
         chosen: Parameterization = (
             self._parameterization(sizes)
@@ -126,6 +150,7 @@ class ActivationMaximization(ImageMethod):
                     transforms=moves,
                     resize=resize,
                     regularizers=penalties,
+                    balance=balance,
                     update=update,
                     steps=steps,
                     probability=probability,
@@ -143,9 +168,12 @@ class ActivationMaximization(ImageMethod):
                         runs.append(Run.of_none(part.images(part.numbers)))
         return self.output(runs, objectives)
 
-    def _parameterization(self, sizes: Sequence[int]) -> Parameterization:
-        from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Pixels
+    def _makes_smoothest(self, sizes: Sequence[int]) -> bool:
+        """Whether small images of classes are made."""
+        of_class = self.call.layer is None and self.call.target_given and self.call.target is not None
+        return of_class and len(sizes) == 4 and min(sizes[2:]) > 2 and max(sizes[2:]) < SMALL
 
+    def _parameterization(self, sizes: Sequence[int]) -> Parameterization:
         return Fourier() if len(sizes) == 4 and min(sizes[2:]) > 1 else Pixels()
 
     def _transforms(self, sizes: Sequence[int]) -> list[Transform]:
@@ -228,7 +256,7 @@ class Render(ActivationMaximization):
         optimizer: Any = None,
         images: int | None = None,
         shape: Any = None,
-        steps: int = 512,
+        steps: int | None = 512,
         probability: float | None = None,
         snapshots: int = 0,
         resize: bool = True,
@@ -236,6 +264,9 @@ class Render(ActivationMaximization):
         """As :meth:`ActivationMaximization.attribute`; ``objective`` may name a layer and its channel, ``"conv3:5"``."""
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         return super().attribute(**given)
+
+    def _makes_smoothest(self, sizes: Sequence[int]) -> bool:
+        return False
 
     def _transforms(self, sizes: Sequence[int]) -> list[Transform]:
         return list(standard(min(sizes[2:]))) if len(sizes) == 4 else []

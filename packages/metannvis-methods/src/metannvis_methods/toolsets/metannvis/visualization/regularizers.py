@@ -60,7 +60,10 @@ class Norm(Regularizer):
 
 @dataclass(frozen=True)
 class TotalVariation(Regularizer):
-    """Weight times Σ (Σ_axes d²)^(exponent / 2) over places and channels, d the differences of neighbours (Mahendran, 2015)."""
+    """Weight times Σ (Σ_axes d²)^(exponent / 2) over places and channels, d the differences of neighbours (Mahendran, 2015).
+
+    At the last place of an axis, which has no neighbour behind it, d along that axis is 0.
+    """
 
     weight: float = 0.05
     exponent: float = 2.0
@@ -69,16 +72,13 @@ class TotalVariation(Regularizer):
         """Shape ``(N,)``."""
         if images.ndim < 3:
             raise InvalidArgumentError("total variation is of inputs with places, and this one is a row of features")
-        squares = 0
-        inside = tuple(slice(None, -1 if size > 1 else None) for size in images.shape[2:])
+        squares = images.new_zeros(images.shape)
         for axis, size in enumerate(images.shape[2:], 2):
-            if size > 1:
-                others = [part if k != axis else slice(None) for k, part in enumerate(inside, 2)]
-                squares = squares + images[(slice(None), slice(None), *others)].diff(dim=axis).square()
+            last = images.narrow(axis, size - 1, 1)
+            squares = squares + images.diff(dim=axis, append=last).square()
         if self.exponent != 2:
             squares = (squares + 1e-12) ** (self.exponent / 2)
-        total: torch.Tensor = squares.flatten(1).sum(1)  # type: ignore[attr-defined]
-        return self.weight * total
+        return self.weight * squares.flatten(1).sum(1)
 
 
 @dataclass(frozen=True)
