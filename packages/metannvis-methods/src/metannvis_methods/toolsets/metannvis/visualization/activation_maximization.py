@@ -44,8 +44,8 @@ class ActivationMaximization(ImageMethod):
     With a target max log p_c(x) − penalties; at a layer the mean of the layer, of a channel, or a neuron.
 
     What parts there are, unless the caller names one, depends on what is made. An image of a class that is smaller than
-    :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with a little noise and are not
-    moved, and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
+    :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with some noise, not moved,
+    and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
     counts for much, so that shifts and a spectrum do not keep noise away there. All else is a Fourier spectrum that is shifted.
     """
 
