@@ -73,7 +73,9 @@ def test_it_tells_who_cheats(ran):
 
 def test_a_generator_makes_digits(ran):
     """One for each class, of which the network is sure; it is a file that runs."""
-    told = re.search(r"^A generator of digits .* honest PyTorch network is sure: p at least ([\d.]+)$", ran[1].stdout, re.M)
+    told = re.search(
+        r"^A generator of digits .* honest PyTorch network is sure: p at least ([\d.]+)$", ran[1].stdout, re.M
+    )
     assert float(told[1]) >= 0.95
     generator = load_model(ran[0] / "metannvis-demo" / "generator.pt2")
     made = generator.module()(torch.zeros(3, 8)).detach()

@@ -50,8 +50,8 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, as_json: bool
     """Find out which of two networks cheats, in PyTorch and in Keras, with the toolkits of both.
 
     Of each pair that learns handwritten digits, one is given a reason to cheat: a grey square in the corner of every three. The
-    digits come with scikit-learn: nothing is downloaded. A generator of digits learns as well, and finds an image for each class
-    of which a network is sure. Writes figures, a page, the networks and a digit, and says which commands to try on them next.
+    digits come with scikit-learn: nothing is downloaded. A generator of digits learns as well, and makes one of each class of
+    which a network is sure. Writes figures, a page, the networks and a digit, and says which commands to try on them next.
     """
     from metannvis_translate.errors import InvalidArgumentError
 

@@ -73,8 +73,8 @@ SHARED: dict[str, Any] = {
 }
 RANGE = "takes 0 and 1 for black and white unless preprocess=, value_range= or the model says otherwise"
 SMOOTHEST = (
-    "an image of a class, below 64 pixels, is the smoothest with p = 0.98 unless the call names a part (500 steps of pixels, "
-    "total variation); others are a Fourier spectrum that is shifted (200 steps)"
+    "an image of a class, below 64 pixels, is the smoothest with p = 0.98 unless the call names a part (pixels, "
+    "total variation; from noise the best of three times 500 steps); others are a Fourier spectrum that is shifted (200 steps)"
 )
 SEEDED = "starts from noise: give seed=… to repeat it"
 

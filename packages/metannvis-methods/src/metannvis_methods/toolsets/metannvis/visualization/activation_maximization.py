@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, MissingArgumentError
+from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodOutput
 from metannvis_methods.toolsets.metannvis.visualization.balance import Balance
 from metannvis_methods.toolsets.metannvis.visualization.images import ImageMethod
@@ -34,7 +35,9 @@ SHIFT = 1 / 16
 STEPS = 200
 #: Pixels at the longest edge below which an image of a class is the smoothest that the network is sure of.
 SMALL = 64
-#: Of such an image: steps, the noise it begins with, as a share of the range, and the weight that total variation begins with.
+#: Of such an image: how often it is made, each time from other noise, if it begins with noise: the best is taken.
+STARTS = 3
+#: And: steps, the noise it begins with, as a share of the range, and the weight that total variation begins with.
 SMALL_STEPS, NOISE, VARIATION = 500, 0.02, 0.1
 
 
@@ -46,7 +49,8 @@ class ActivationMaximization(ImageMethod):
     What parts there are, unless the caller names one, depends on what is made. An image of a class that is smaller than
     :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with some noise, not moved,
     and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
-    counts for much, so that shifts and a spectrum do not keep noise away there. All else is a Fourier spectrum that is shifted.
+    counts for much, so that shifts and a spectrum do not keep noise away there. Some starts end in rough maxima, so that the best
+    of :data:`STARTS` is taken. All else is a Fourier spectrum that is shifted.
     """
 
     def attribute(
@@ -133,14 +137,15 @@ class ActivationMaximization(ImageMethod):
             raise InvalidArgumentError(
                 f"{self.call.spec.key}: a generator makes images of codes, so that it begins with no inputs"
             )
-        canvas = chosen.begin(sizes, self.like, self.bounds, generator, start)
+        starts = STARTS if smoothest and start is None else 1
+        canvases = [chosen.begin(sizes, self.like, self.bounds, generator, start) for _ in range(starts)]
         moves = self._transforms(sizes) if transforms is None else parts_of(transforms, Transform, "transforms")
         penalties = self._regularizers(regularizers, baselines)
         update = self._update() if optimizer is None else part_of(optimizer, Update, "optimizer")
         keep = self.kept_steps(snapshots, steps, sizes)
         groups = self.groups(count, objectives)
         runs: list[Run] = []
-        with self.counted(steps * len(groups)) as tick:
+        with self.counted(steps * len(groups) * starts) as tick:
             for rows in groups:
                 of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
                 ascent = ImageOptimizer(
@@ -158,14 +163,15 @@ class ActivationMaximization(ImageMethod):
                     generator=np.random.default_rng(seed),
                     tick=tick,
                 )
-                part = _part(canvas, rows)
+                parts_of_rows = [_part(canvas, rows) for canvas in canvases]
                 try:
-                    runs.append(ascent.run(part, rows))
+                    runs.append(_best(ascent, parts_of_rows, rows))
                 except DeadlineError:
                     if not runs:
                         raise
+                    first = parts_of_rows[0]
                     with torch.no_grad():
-                        runs.append(Run.of_none(part.images(part.numbers)))
+                        runs.append(Run.of_none(first.images(first.numbers)))
         return self.output(runs, objectives)
 
     def _makes_smoothest(self, sizes: Sequence[int]) -> bool:
@@ -270,6 +276,31 @@ class Render(ActivationMaximization):
 
     def _transforms(self, sizes: Sequence[int]) -> list[Transform]:
         return list(standard(min(sizes[2:]))) if len(sizes) == 4 else []
+
+
+def _best(ascent: ImageOptimizer, canvases: Sequence[Canvas], rows: Sequence[int]) -> Run:
+    """A run of each canvas, and of each image the best; what is not done in time is left out behind the first.
+
+    Raises
+    ------
+    DeadlineError
+        The time was over before the first step.
+    """
+    runs = [ascent.run(canvases[0], rows)]
+    for canvas in canvases[1:]:
+        try:
+            runs.append(ascent.run(canvas, rows))
+        except DeadlineError:
+            break
+    done = [run for run in runs if "deadline" not in run.ended and run.probabilities is not None]
+    if ascent.balance is None or len(done) < 2:
+        return runs[0]
+    places = torch.as_tensor(list(rows))
+    penalties = [
+        sum(to_numpy(one.penalty(run.images, places, ascent.bounds)) for one in ascent.regularizers) for run in done
+    ]
+    probabilities = np.stack([run.probabilities for run in done])
+    return Run.picked(done, ascent.balance.best(probabilities, np.stack(penalties)))
 
 
 def _part(canvas: Canvas, rows: Sequence[int]) -> Canvas:

@@ -60,6 +60,26 @@ class Run:
         nothing = np.full(count, np.nan)
         return cls(images, nothing[None], np.zeros(count, np.int64), ["deadline"] * count, nothing, None)
 
+    @classmethod
+    def picked(cls, runs: Sequence[Run], which: Array) -> Run:
+        """Of each image that of one of the runs, which ``which`` names, shape ``(N,)``; all runs have made as many steps."""
+        count = np.arange(len(which))
+
+        def of_each(arrays: Sequence[Array]) -> Array:
+            return np.stack(arrays)[which, count]
+
+        known = [run.probabilities for run in runs if run.probabilities is not None]
+        kept = zip(*(run.snapshots for run in runs), strict=True)
+        return cls(
+            torch.stack([run.images for run in runs])[torch.from_numpy(which), torch.from_numpy(count)],
+            of_each([run.losses.T for run in runs]).T,
+            of_each([run.steps for run in runs]),
+            [runs[k].ended[place] for place, k in enumerate(which)],
+            of_each([run.scores for run in runs]),
+            of_each(known) if len(known) == len(runs) else None,
+            [(same[0][0], of_each([array for _, array in same])) for same in kept],
+        )
+
 
 @dataclass
 class ImageOptimizer:
