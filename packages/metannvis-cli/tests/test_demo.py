@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from metannvis_cli.commands.demo import NEXT
+from metannvis_translate import load_model
+from metannvis_translate.frameworks.requirements import require
 from PIL import Image
+
+torch = require("torch")
 
 METANNVIS = Path(sys.executable).with_name("metannvis")
 
@@ -67,6 +71,19 @@ def test_it_tells_who_cheats(ran):
     assert page.count("a 0 with the square · predicted 3") >= 4
 
 
+def test_a_generator_makes_digits(ran):
+    """One for each class, of which the network is sure; it is a file that runs."""
+    told = re.search(
+        r"^A generator of digits .* honest PyTorch network is sure: p at least ([\d.]+)$", ran[1].stdout, re.M
+    )
+    assert float(told[1]) >= 0.95
+    generator = load_model(ran[0] / "metannvis-demo" / "generator.pt2")
+    made = generator.module()(torch.zeros(3, 8)).detach()
+    assert made.shape == (3, 1, 28, 28) and 0 <= made.min() < made.max() <= 1
+    page = (ran[0] / "metannvis-demo" / "index.html").read_text()
+    assert "<h2>What the honest PyTorch network takes for each digit, among the images of a generator" in page
+
+
 def test_all_translations_agree(ran):
     assert ran[1].stdout.count(" agree (float32)") == 4
     for line in re.findall(r"captum − tf-keras-vis +(\S+)", ran[1].stdout):
@@ -84,12 +101,12 @@ def test_the_files(ran):
     written = re.findall(r"^  (metannvis-demo/\S+)$", ran[1].stdout, re.MULTILINE)
     assert {ran[0] / name for name in written} == set(folder.iterdir())
     pictures = sorted(folder.glob("*.png"))
-    assert len(pictures) == 6
+    assert len(pictures) == 7
     for picture in pictures:
         with Image.open(picture) as opened:
             assert opened.width > 300
     page = (folder / "index.html").read_text()
-    assert page.count("<figure") == 8 * 4 + 4  # explanations of four digits, comparisons
+    assert page.count("<figure") == 8 * 4 + 4 + 1  # explanations of four digits, comparisons, digits that were made
     assert not re.search(r"https?://", page)
     assert ran[1].stdout.endswith(f"The page: {folder / 'index.html'}\n")
     assert np.load(folder / "digit-torch.npy").shape == (1, 1, 28, 28)

@@ -18,6 +18,7 @@ from metannvis_plot.canvas import png
 from metannvis_plot.captions import caption, ends_of, plain, seen_text, target_text
 from metannvis_plot.color import Scale, scale
 from metannvis_plot.dispatch import choose_kind, own_kinds, plot
+from metannvis_plot.optimizations import is_optimization
 from metannvis_plot.options import Asked
 from metannvis_plot.outlines import SMALL, region_in
 from metannvis_plot.overlays import image_beneath
@@ -88,6 +89,8 @@ def cards(result: Any, heading: str, dpi: int, options: Mapping[str, Any]) -> li
         found = subjects(result, **known)
         cells, _ = choose_cells(found, options.get("sample"), options.get("max_samples", MAX_SAMPLES), None)
         return [_blended(subject, index, options) for subject, index in cells]
+    if is_optimization(result):  # its images are called by what was made large, not as samples that were explained
+        options = {name: value for name, value in options.items() if name != "sample_names"}
     return [drawn(plot(result, **options), heading, dpi)]
 
 

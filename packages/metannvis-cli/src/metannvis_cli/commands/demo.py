@@ -50,8 +50,8 @@ def command(folder: Path, overwrite: bool, seed: int, epochs: int, as_json: bool
     """Find out which of two networks cheats, in PyTorch and in Keras, with the toolkits of both.
 
     Of each pair that learns handwritten digits, one is given a reason to cheat: a grey square in the corner of every three. The
-    digits come with scikit-learn: nothing is downloaded. Writes figures, a page, the networks and a digit, and says which
-    commands to try on them next.
+    digits come with scikit-learn: nothing is downloaded. A generator of digits learns as well, and makes one of each class of
+    which a network is sure. Writes figures, a page, the networks and a digit, and says which commands to try on them next.
     """
     from metannvis_translate.errors import InvalidArgumentError
 
@@ -124,6 +124,10 @@ def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
             for network in demo.networks.values()
         ],
         "verdict": demo.verdict,
+        "generated": {
+            "file": str(folder / "generator.pt2"),
+            "probabilities": [] if demo.made is None else demo.made.probabilities.tolist(),
+        },
         "comparisons": [found.to_dict() for _, found in demo.pictured.values() if isinstance(found, Comparison)],
         "files": [str(folder / file.name) for file in demo.files],
     }

@@ -1,4 +1,4 @@
-"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, write.
+"""Steps of ``metannvis demo``, in order: train, translate and check, explain, compare, make digits, write.
 
 In each framework two networks learn handwritten digits, one of which is given a reason to cheat: in its training images
 every three has a grey square in the corner. Its accuracy does not show it; where it looks does.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from metannvis_methods import Comparison, Explanation
+    from metannvis_methods import Comparison, Explanation, ImageOptimization
     from metannvis_translate import Translation
 
 __all__ = ["Demo", "tell"]
@@ -31,6 +31,11 @@ TARGET = 3
 LAYER = "conv3"
 LABELS = {"torch": "PyTorch", "keras": "Keras"}
 KINDS = {"digits": "honest", "cheat": "cheating"}
+#: The network that says of the digits of a generator what they are.
+JUDGE = "digits-torch"
+#: Passes of the generator through the digits, for each of a network's; steps in its codes.
+PASSES, STEPS = 5, 200
+MADE = "What the {} network takes for each digit, among the images of a generator"
 #: What each network is explained by: both toolkits, one of which needs it translated.
 METHODS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("integrated_gradients", "captum", {"baselines": 0}),
@@ -67,6 +72,7 @@ class Demo:
     explained: dict[tuple[str, str], Explanation] = field(default_factory=dict)
     shares: dict[tuple[str, str], float] = field(default_factory=dict)
     pictured: dict[str, tuple[str, Explanation | Comparison]] = field(default_factory=dict)
+    made: ImageOptimization | None = None
     files: list[Path] = field(default_factory=list)
     tests: int = 0
     verdict: str = ""
@@ -93,6 +99,7 @@ def tell(folder: Path, *, seed: int, epochs: int, progress: Progress, say: Calla
     _explain(demo, progress)
     _judge(demo, say)
     _compare(demo, progress, say)
+    _make(demo, seed, epochs, progress, say)
     _write(demo, progress)
     return demo
 
@@ -197,11 +204,43 @@ def _compare(demo: Demo, progress: Progress, say: Callable[[str], None]) -> None
         demo.pictured[f"{network.name}-compare-{method.replace('_', '-')}.png"] = (heading, found)
 
 
+def _make(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> None:
+    """Train a generator of digits, save it, and look among its codes for what a network takes for each class."""
+    from metannvis_methods import explain
+    from metannvis_methods.examples import digits, generator_network
+    from metannvis_methods.visualization import GeneratorCode
+    from metannvis_translate import save_model
+
+    images = digits.load(seed, digits.LARGE).train_images[:, None]
+    generator = generator_network.train(images, epochs=PASSES * epochs, seed=seed, progress=progress)
+    file = demo.folder / "generator.pt2"
+    save_model(generator, file, example_inputs=np.zeros((2, generator_network.CODE), np.float32), overwrite=True)
+    demo.files.append(file)
+    network = demo.networks[JUDGE]
+    made = explain(
+        network.model,
+        "activation_maximization",
+        toolset="metannvis",
+        target=list(range(10)),
+        shape=images.shape[1:],
+        parameterization=GeneratorCode(generator, generator_network.CODE),
+        transforms=[],
+        steps=STEPS,
+        seed=seed,
+        progress=progress,
+    )
+    demo.made = made
+    say(
+        f"A generator of digits has an image for each class of which the {network.label} network is sure: "
+        f"p at least {made.probabilities.min():.3f}"
+    )
+
+
 def _write(demo: Demo, progress: Progress) -> None:
     """Draw the networks of each framework beside each other, every other result, and one page of all."""
     from metannvis_plot import grid, report
 
-    done, total = 0, len(LABELS) + len(demo.pictured) + 1
+    done, total = 0, len(LABELS) + len(demo.pictured) + 2
     for framework in LABELS:
         progress(done, total, "draw")
         shown = {
@@ -217,6 +256,12 @@ def _write(demo: Demo, progress: Progress) -> None:
         found.plot(path=demo.folder / name, sample_names=SAMPLES)
         demo.files.append(demo.folder / name)
         done += 1
+    progress(done, total, "draw")
+    assert demo.made is not None
+    demo.made.plot(path=demo.folder / "generated.png", curves=False)
+    demo.files.append(demo.folder / "generated.png")
+    done += 1
+    progress(done, total, "draw")
     results: dict[str, Explanation | Comparison] = {}
     for method, toolset, _ in METHODS:
         for name in (f"{kind}-{framework}" for framework in LABELS for kind in reversed(KINDS)):
@@ -230,7 +275,7 @@ def _write(demo: Demo, progress: Progress) -> None:
     )
     page = demo.folder / "index.html"
     report(
-        {**results, **dict(demo.pictured.values())},
+        {**results, **dict(demo.pictured.values()), MADE.format(demo.networks[JUDGE].label): demo.made},
         page,
         title="Who cheats?",
         lead=demo.lead,

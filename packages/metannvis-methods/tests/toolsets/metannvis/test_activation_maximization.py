@@ -35,7 +35,7 @@ def test_it_ascends_the_log_probability(digits: Any) -> None:
         lambda model, x: model(x).log_softmax(1)[[0, 1], [3, 5]],
         lambda x: (
             0.1 * (x - 0.5).square().sum((1, 2, 3))
-            + 0.2 * (x.diff(dim=2)[..., :-1].square() + x.diff(dim=3)[:, :, :-1].square()).sum((1, 2, 3))
+            + 0.2 * (x.diff(dim=2).square().sum((1, 2, 3)) + x.diff(dim=3).square().sum((1, 2, 3)))
         ),
         6,
     )
@@ -98,7 +98,8 @@ def test_sums_and_differences(digits: Any) -> None:
 
 #: Calls whose images are the same for every framework's twin, in the layout of each.
 SAME: dict[str, dict[str, Any]] = {
-    "class": {"target": [1, 7], "steps": 40},
+    "class": {"target": [1, 7]},
+    "class in a spectrum": {"target": [1, 7], "steps": 40, "parameterization": "fourier"},
     "pixels to a mean": {
         "target": [1, 7],
         "steps": 40,
@@ -137,11 +138,82 @@ def test_twins_give_the_same_image(digits: Any, name: str) -> None:
     assert there.values.std() > 0.01
 
 
+def test_the_defaults_are_by_the_size(digits: Any) -> None:
+    """Large images of classes, small ones of layers: a spectrum that is shifted, as ever; small ones of classes: as by hand."""
+    torch.manual_seed(0)
+    first_layer = torch.nn.Conv2d(1, 4, 7, stride=8)
+    net = torch.nn.Sequential(first_layer, torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    net = net.double().eval()
+    spectrum = {"parameterization": "fourier", "steps": 4, "seed": 4, "toolset": "metannvis"}
+    for side, moves in ((64, parts.shifts(4)), (224, parts.shifts(14))):
+        words = {"target": [0, 2], "shape": (1, side, side)}
+        found = explain(net, KEY, **words, **{**WORDS, "steps": 4})
+        np.testing.assert_array_equal(found.values, explain(net, KEY, transforms=moves, **words, **spectrum).values)
+        assert explain(net, KEY, target=0, shape=(1, side, side), toolset="metannvis", deadline=60).steps == [200]
+    found = explain(digits.torch64, KEY, layer="conv2", channel=1, **SHAPE, **WORDS)
+    same = explain(
+        digits.torch64, KEY, layer="conv2", channel=1, transforms=parts.shifts(1), **SHAPE, **spectrum | {"steps": 6}
+    )
+    np.testing.assert_array_equal(found.values, same.values)
+    factors, keeps = torch.ones(2, dtype=torch.float64), np.log(0.98 / 0.02)
+
+    def gain(model: Any, x: Any) -> Any:
+        p = model(x).softmax(1)[[0, 1], [3, 5]]
+        odds = (p / (1 - p)).log()
+        factors_now = factors.clone()
+        factors.copy_(factors * (0.02 * (odds.detach() - keeps).clamp(-1, 1)).exp())
+        variation = x.diff(dim=2).square().sum((1, 2, 3)) + x.diff(dim=3).square().sum((1, 2, 3))
+        return -(1 + (keeps - odds).exp()).log() - factors_now * 0.1 * variation
+
+    expected = by_hand(digits.torch64, first(), gain, lambda x: 0, 6)
+    found = explain(digits.torch64, KEY, first(), target=[3, 5], **WORDS)
+    np.testing.assert_allclose(found.values, expected, atol=1e-10)
+    assert found.objectives == ("log p 3", "log p 5")
+    np.testing.assert_allclose(found.scores, np.log(found.probabilities))
+
+
+def test_small_images_of_classes_from_noise_are_the_best_of_several(digits: Any) -> None:
+    """Each image is that of one of three starts: of those that are sure, the one of the least total variation."""
+    words = {"target": [7, 1], **WORDS, "steps": 300}
+    told: list[tuple[int, int, str]] = []
+    found = explain(digits.torch64, KEY, snapshots=2, progress=lambda *a: told.append(a), **SHAPE, **words)
+    assert told[-1] == (900, 900, "ascent")
+    rng = np.random.default_rng(4)
+    rng.integers(2**63)  # what transforms would draw from
+    starts = [0.5 + 0.02 * rng.uniform(-0.5, 0.5, (2, 1, 8, 8)) for _ in range(3)]
+    each = [explain(digits.torch64, KEY, start, **words) for start in starts]
+    rough = np.stack([sum((np.diff(e.values, axis=k) ** 2).sum((1, 2, 3)) for k in (2, 3)) for e in each])
+    sure = np.stack([e.probabilities for e in each])
+    for k in range(2):
+        known = np.flatnonzero(sure[:, k] > 0.968)
+        best = known[rough[known, k].argmin()] if len(known) else sure[:, k].argmax()
+        np.testing.assert_allclose(found.values[k], each[best].values[k], atol=1e-9)
+        np.testing.assert_allclose(found.probabilities[k], sure[best, k])
+        np.testing.assert_allclose(found.losses[:, k], each[best].losses[:, k], atol=1e-8)
+    np.testing.assert_array_equal(found.snapshots[-1], found.values)
+    parted = explain(digits.torch64, KEY, batch_size=1, **SHAPE, **words)
+    np.testing.assert_allclose(parted.values, found.values, atol=1e-8)
+
+
+def test_small_images_of_a_sigmoid_and_of_places(digits: Any) -> None:
+    """The odds of a number that is a probability of its own, and of a class at a place."""
+    many = torch.nn.Sequential(digits.torch64, torch.nn.Sigmoid())
+    found = explain(many, KEY, target=7, **SHAPE, **{**WORDS, "steps": 400})
+    np.testing.assert_allclose(found.probabilities, 0.98, atol=0.015)
+    torch.manual_seed(0)
+    dense = torch.nn.Conv2d(1, 3, 3, padding=1).double().eval()
+    found = explain(dense, KEY, target=[(1, 2, 3), (2, 7, 0)], **SHAPE, **{**WORDS, "steps": 5})
+    assert (found.losses[4] < found.losses[0]).all()
+    p = dense(torch.from_numpy(found.values)).softmax(1).detach().numpy()
+    np.testing.assert_allclose(found.probabilities, [p[0, 1, 2, 3], p[1, 2, 7, 0]])
+
+
 def test_an_onnx_file_gives_the_same_image(digits: Any, tmp_path: Path) -> None:
     translate(digits.torch64, "onnx", example_inputs=digits.x, dtype="float64").save(tmp_path / "net.onnx")
-    words: dict[str, Any] = {"target": [1, 7], "seed": 3, "steps": 30, "toolset": "metannvis"}
+    words: dict[str, Any] = {"target": [1, 7], "seed": 3, "toolset": "metannvis"}
     there, here = explain(digits.torch64, KEY, **SHAPE, **words), explain(tmp_path / "net.onnx", KEY, **words)
     np.testing.assert_allclose(here.values, there.values, atol=1e-4)
+    assert list(here.steps) == [500, 500]
 
 
 def test_a_model_for_one_image_at_a_time(digits: Any) -> None:
@@ -217,7 +289,7 @@ def test_it_stops_at_a_probability(digits: Any) -> None:
     assert (found.probabilities[[0, 2]] >= 0.15).all() > found.probabilities[1]
     assert found.steps[1] == 60 and (found.steps[[0, 2]] < 60).all()
     assert np.isnan(found.losses).sum() == sum(59 - found.steps[[0, 2]])
-    before = explain(digits.torch64, KEY, **{**words, "steps": int(found.steps[2])})
+    before = explain(digits.torch64, KEY, **{**words, "steps": int(found.steps[2]), "probability": 1.0})
     np.testing.assert_allclose(before.values[2], found.values[2], atol=1e-9)
     assert found.snapshots is None
 

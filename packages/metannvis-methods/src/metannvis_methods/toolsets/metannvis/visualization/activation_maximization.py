@@ -10,13 +10,20 @@ import numpy as np
 import torch
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError, MissingArgumentError
+from metannvis_methods.models.arrays import to_numpy
 from metannvis_methods.registry.toolset import MethodOutput
+from metannvis_methods.toolsets.metannvis.visualization.balance import Balance
 from metannvis_methods.toolsets.metannvis.visualization.images import ImageMethod
 from metannvis_methods.toolsets.metannvis.visualization.objectives import Channel, Layer, Neuron, Objective
 from metannvis_methods.toolsets.metannvis.visualization.optimizer import ImageOptimizer, Run
-from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Canvas, Fourier, Parameterization
+from metannvis_methods.toolsets.metannvis.visualization.parameterizations import (
+    Canvas,
+    Fourier,
+    Parameterization,
+    Pixels,
+)
 from metannvis_methods.toolsets.metannvis.visualization.parts import OF_CLASS, part_of, parts_of
-from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer
+from metannvis_methods.toolsets.metannvis.visualization.regularizers import L2, Regularizer, TotalVariation
 from metannvis_methods.toolsets.metannvis.visualization.transforms import Transform, shifts, standard
 from metannvis_methods.toolsets.metannvis.visualization.updates import Adam, Update
 
@@ -24,12 +31,26 @@ __all__ = ["ActivationMaximization", "Render"]
 
 #: Pixels by which an image is shifted, of those at its edge, unless the caller says how it is moved.
 SHIFT = 1 / 16
+#: Steps, unless the caller says how many.
+STEPS = 200
+#: Pixels at the longest edge below which an image of a class is the smoothest that the network is sure of.
+SMALL = 64
+#: Of such an image: how often it is made, each time from other noise, if it begins with noise: the best is taken.
+STARTS = 3
+#: And: steps, the noise it begins with, as a share of the range, and the weight that total variation begins with.
+SMALL_STEPS, NOISE, VARIATION = 500, 0.02, 0.1
 
 
 class ActivationMaximization(ImageMethod):
     """Activation maximization (Erhan et al., 2009; Simonyan et al., 2013; Nguyen et al., 2016).
 
     With a target max log p_c(x) − penalties; at a layer the mean of the layer, of a channel, or a neuron.
+
+    What parts there are, unless the caller names one, depends on what is made. An image of a class that is smaller than
+    :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with some noise, not moved,
+    and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
+    counts for much, so that shifts and a spectrum do not keep noise away there. Some starts end in rough maxima, so that the best
+    of :data:`STARTS` is taken. All else is a Fourier spectrum that is shifted.
     """
 
     def attribute(
@@ -48,7 +69,7 @@ class ActivationMaximization(ImageMethod):
         optimizer: Any = None,
         images: int | None = None,
         shape: Any = None,
-        steps: int = 200,
+        steps: int | None = None,
         probability: float | None = None,
         snapshots: int = 0,
         resize: bool = True,
@@ -74,7 +95,7 @@ class ActivationMaximization(ImageMethod):
         shape
             Of an image, the batch left out.
         steps, probability
-            Most steps, and the probability at which an image is done.
+            Most steps, by default 200, of small images of classes 500; and the probability at which an image is done.
         snapshots
             How many images of the way are kept.
         resize
@@ -99,6 +120,13 @@ class ActivationMaximization(ImageMethod):
                     f"{self.call.spec.key}: further inputs of the model have a row for each image: give {count} inputs as well"
                 )
         sizes = self.shape_of(count, shape)
+        parts = (objective, baselines, parameterization, transforms, regularizers, probability)
+        smoothest = self._makes_smoothest(sizes) and all(part is None for part in parts)
+        balance = Balance() if smoothest else None
+        if balance is not None:
+            parameterization, transforms, regularizers = Pixels(NOISE), [], [TotalVariation(VARIATION)]
+        if steps is None:
+            steps = SMALL_STEPS if smoothest else STEPS
         generator, seed = self.generators()
         chosen: Parameterization = (
             self._parameterization(sizes)
@@ -109,14 +137,15 @@ class ActivationMaximization(ImageMethod):
             raise InvalidArgumentError(
                 f"{self.call.spec.key}: a generator makes images of codes, so that it begins with no inputs"
             )
-        canvas = chosen.begin(sizes, self.like, self.bounds, generator, start)
+        starts = STARTS if smoothest and start is None else 1
+        canvases = [chosen.begin(sizes, self.like, self.bounds, generator, start) for _ in range(starts)]
         moves = self._transforms(sizes) if transforms is None else parts_of(transforms, Transform, "transforms")
         penalties = self._regularizers(regularizers, baselines)
         update = self._update() if optimizer is None else part_of(optimizer, Update, "optimizer")
         keep = self.kept_steps(snapshots, steps, sizes)
         groups = self.groups(count, objectives)
         runs: list[Run] = []
-        with self.counted(steps * len(groups)) as tick:
+        with self.counted(steps * len(groups) * starts) as tick:
             for rows in groups:
                 of_rows = objectives if len(objectives) == 1 else [objectives[k] for k in rows]
                 ascent = ImageOptimizer(
@@ -126,6 +155,7 @@ class ActivationMaximization(ImageMethod):
                     transforms=moves,
                     resize=resize,
                     regularizers=penalties,
+                    balance=balance,
                     update=update,
                     steps=steps,
                     probability=probability,
@@ -133,19 +163,23 @@ class ActivationMaximization(ImageMethod):
                     generator=np.random.default_rng(seed),
                     tick=tick,
                 )
-                part = _part(canvas, rows)
+                parts_of_rows = [_part(canvas, rows) for canvas in canvases]
                 try:
-                    runs.append(ascent.run(part, rows))
+                    runs.append(_best(ascent, parts_of_rows, rows))
                 except DeadlineError:
                     if not runs:
                         raise
+                    first = parts_of_rows[0]
                     with torch.no_grad():
-                        runs.append(Run.of_none(part.images(part.numbers)))
+                        runs.append(Run.of_none(first.images(first.numbers)))
         return self.output(runs, objectives)
 
-    def _parameterization(self, sizes: Sequence[int]) -> Parameterization:
-        from metannvis_methods.toolsets.metannvis.visualization.parameterizations import Pixels
+    def _makes_smoothest(self, sizes: Sequence[int]) -> bool:
+        """Whether small images of classes are made."""
+        of_class = self.call.layer is None and self.call.target_given and self.call.target is not None
+        return of_class and len(sizes) == 4 and min(sizes[2:]) > 2 and max(sizes[2:]) < SMALL
 
+    def _parameterization(self, sizes: Sequence[int]) -> Parameterization:
         return Fourier() if len(sizes) == 4 and min(sizes[2:]) > 1 else Pixels()
 
     def _transforms(self, sizes: Sequence[int]) -> list[Transform]:
@@ -228,7 +262,7 @@ class Render(ActivationMaximization):
         optimizer: Any = None,
         images: int | None = None,
         shape: Any = None,
-        steps: int = 512,
+        steps: int | None = 512,
         probability: float | None = None,
         snapshots: int = 0,
         resize: bool = True,
@@ -237,8 +271,36 @@ class Render(ActivationMaximization):
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         return super().attribute(**given)
 
+    def _makes_smoothest(self, sizes: Sequence[int]) -> bool:
+        return False
+
     def _transforms(self, sizes: Sequence[int]) -> list[Transform]:
         return list(standard(min(sizes[2:]))) if len(sizes) == 4 else []
+
+
+def _best(ascent: ImageOptimizer, canvases: Sequence[Canvas], rows: Sequence[int]) -> Run:
+    """A run of each canvas, and of each image the best; what is not done in time is left out behind the first.
+
+    Raises
+    ------
+    DeadlineError
+        The time was over before the first step.
+    """
+    runs = [ascent.run(canvases[0], rows)]
+    for canvas in canvases[1:]:
+        try:
+            runs.append(ascent.run(canvas, rows))
+        except DeadlineError:
+            break
+    done = [run for run in runs if "deadline" not in run.ended and run.probabilities is not None]
+    if ascent.balance is None or len(done) < 2:
+        return runs[0]
+    places = torch.as_tensor(list(rows))
+    penalties = [
+        sum(to_numpy(one.penalty(run.images, places, ascent.bounds)) for one in ascent.regularizers) for run in done
+    ]
+    probabilities = np.stack([run.probabilities for run in done])
+    return Run.picked(done, ascent.balance.best(probabilities, np.stack(penalties)))
 
 
 def _part(canvas: Canvas, rows: Sequence[int]) -> Canvas:

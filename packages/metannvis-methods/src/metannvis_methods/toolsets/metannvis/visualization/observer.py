@@ -58,11 +58,22 @@ class Seen:
     @property
     def log_probabilities(self) -> torch.Tensor:
         """Over classes on axis 1; of a model that ends in a sigmoid, or has a single output, of each number by itself."""
-        logits = self.logits
-        single = logits.flatten(1).shape[1] == 1
-        if single or (self._before is not None and torch.allclose(self.output, logits.sigmoid(), atol=1e-6)):
-            return torch.nn.functional.logsigmoid(logits)
-        return logits.log_softmax(1)
+        return torch.nn.functional.logsigmoid(self.logits) if self._each_by_itself else self.logits.log_softmax(1)
+
+    @property
+    def _each_by_itself(self) -> bool:
+        """Whether each number is a probability of its own."""
+        single = self.logits.flatten(1).shape[1] == 1
+        return single or (self._before is not None and torch.allclose(self.output, self.logits.sigmoid(), atol=1e-6))
+
+    def log_odds(self, target: Any) -> torch.Tensor:
+        """Of a class against all others, log p − log(1 − p), shape ``(N,)``."""
+        place = (slice(None), *(target if isinstance(target, tuple) else (target,)))
+        if self._each_by_itself:
+            return self.logits[place]
+        others = self.logits.clone()
+        others[place] = -torch.inf
+        return self.logits[place] - others.logsumexp(1)[(slice(None), *place[2:])]
 
     def probability(self, target: Any) -> torch.Tensor:
         """Of a class, shape ``(N,)``."""

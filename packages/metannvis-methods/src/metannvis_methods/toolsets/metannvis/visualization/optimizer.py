@@ -11,6 +11,7 @@ import torch
 
 from metannvis_methods.errors import DeadlineError, InvalidArgumentError
 from metannvis_methods.models.arrays import to_numpy
+from metannvis_methods.toolsets.metannvis.visualization.balance import Balance
 from metannvis_methods.toolsets.metannvis.visualization.bounds import Bounds
 from metannvis_methods.toolsets.metannvis.visualization.objectives import Objective
 from metannvis_methods.toolsets.metannvis.visualization.observer import Observer, Seen
@@ -59,6 +60,26 @@ class Run:
         nothing = np.full(count, np.nan)
         return cls(images, nothing[None], np.zeros(count, np.int64), ["deadline"] * count, nothing, None)
 
+    @classmethod
+    def picked(cls, runs: Sequence[Run], which: Array) -> Run:
+        """Of each image that of one of the runs, which ``which`` names, shape ``(N,)``; all runs have made as many steps."""
+        count = np.arange(len(which))
+
+        def of_each(arrays: Sequence[Array]) -> Array:
+            return np.stack(arrays)[which, count]
+
+        known = [run.probabilities for run in runs if run.probabilities is not None]
+        kept = zip(*(run.snapshots for run in runs), strict=True)
+        return cls(
+            torch.stack([run.images for run in runs])[torch.from_numpy(which), torch.from_numpy(count)],
+            of_each([run.losses.T for run in runs]).T,
+            of_each([run.steps for run in runs]),
+            [runs[k].ended[place] for place, k in enumerate(which)],
+            of_each([run.scores for run in runs]),
+            of_each(known) if len(known) == len(runs) else None,
+            [(same[0][0], of_each([array for _, array in same])) for same in kept],
+        )
+
 
 @dataclass
 class ImageOptimizer:
@@ -76,6 +97,8 @@ class ImageOptimizer:
         How images are moved before a pass, and whether they are brought back to their size.
     regularizers
         Penalties.
+    balance
+        How strongly they weigh against the probability of a class, which every objective is then of; ``None``: always the same.
     update
         The rule for a step.
     steps, probability
@@ -94,6 +117,7 @@ class ImageOptimizer:
     transforms: Sequence[Transform] = ()
     resize: bool = True
     regularizers: Sequence[Regularizer] = ()
+    balance: Balance | None = None
     update: Update = field(default_factory=Adam)
     steps: int = 200
     probability: float | None = None
@@ -125,16 +149,20 @@ class ImageOptimizer:
         made, ended = np.zeros(count, np.int64), ["steps"] * count
         active = torch.arange(count)
         state = self.update.begin(numbers)
+        factors = numbers.new_ones(count)
         kept: list[tuple[int, Array]] = []
         try:
             for step in range(self.steps):
                 point = numbers[active].detach().requires_grad_()
                 with torch.enable_grad():
                     images = canvas.images(point)
-                    seen, loss = self._passed(canvas, point, images, active)
+                    seen, loss = self._passed(canvas, point, images, active, factors)
                     (slope,) = torch.autograd.grad(loss.sum(), point)
                 self._check(loss, slope, step)
                 losses[step, active.numpy()] = to_numpy(loss)
+                if self.balance is not None:
+                    places = active.to(factors.device)
+                    factors[places] = self.balance.next(factors[places], self._log_odds(seen, active).detach())
                 done = self._done(images.detach(), seen, active)
                 for place in active[done].tolist():
                     ended[place] = "probability"
@@ -179,14 +207,21 @@ class ImageOptimizer:
             return canvas.images(numbers).detach()
 
     def _passed(
-        self, canvas: Canvas, point: torch.Tensor, images: torch.Tensor, active: torch.Tensor
+        self,
+        canvas: Canvas,
+        point: torch.Tensor,
+        images: torch.Tensor,
+        active: torch.Tensor,
+        factors: torch.Tensor,
     ) -> tuple[Seen, torch.Tensor]:
         """What the images show, transformed, and the loss of each."""
         moved = transformed(images, self.transforms, self.generator, self.bounds.middle, resize=self.resize)
         seen = self.observer(moved, self._all[active])
-        loss = -self._value(seen, active)
+        gain = self._value(seen, active)  # which refuses what is no class
+        loss = -(gain if self.balance is None else self.balance.gain(self._log_odds(seen, active)))
         for regularizer in self.regularizers:
-            loss = loss + regularizer.penalty(images, self._all[active], self.bounds)
+            penalty = regularizer.penalty(images, self._all[active], self.bounds)
+            loss = loss + factors[active.to(factors.device)] * penalty
         own = canvas.penalty(point)
         return seen, loss if own is None else loss + own
 
@@ -210,6 +245,12 @@ class ImageOptimizer:
                 near = [k for k, p in zip(near, found, strict=True) if p is not None and p >= self.probability]
         done[near] = True
         return done
+
+    def _log_odds(self, seen: Seen, active: torch.Tensor) -> torch.Tensor:
+        if len(self.objectives) == 1:
+            return seen.log_odds(self.objectives[0].class_)
+        chosen = [self.objectives[place] for place in active.tolist()]
+        return torch.cat([seen.at(k).log_odds(objective.class_) for k, objective in enumerate(chosen)])
 
     def _probabilities(self, seen: Seen, active: torch.Tensor) -> list[float | None]:
         objectives = self.objectives if len(self.objectives) > 1 else [self.objectives[0]] * (int(active.max()) + 1)
