@@ -16,6 +16,7 @@ require("torch")  # before TensorFlow
 keras = require("keras")
 
 from keras import layers as L  # noqa: E402
+from keras import ops as K  # noqa: E402
 
 from ..networks.keras import ZOO, randomize  # noqa: E402
 
@@ -115,3 +116,55 @@ def test_layers_that_take_masks_off_are_followed() -> None:
         translation = translate(model, "torch", dtype="float64", verify=False)
         given = [np.random.default_rng(0).integers(0, 3, (5, 5)).astype("int32")]
         assert check_equivalence(model, translation, given, dtype="float64").passed
+
+
+class _Returns(L.Layer):
+    """A layer of somebody's own that does not say whether masks pass it, and returns what it is given."""
+
+    def call(self, x: Any) -> Any:
+        return x
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: K.transpose(x, (0, 1, 2)),
+        lambda x: K.swapaxes(x, 1, 1),
+        lambda x: K.moveaxis(x, 2, 2),
+        lambda x: K.reshape(x, (-1, 5, 4)),
+        lambda x: K.cast(x, "float32"),
+        lambda x: K.convert_to_tensor(x),
+        lambda x: K.stop_gradient(x),
+        lambda x: K.copy(x),
+        lambda x: K.squeeze(K.expand_dims(x, 1), 1),
+        lambda x: K.concatenate([x], 1),
+        lambda x: K.repeat(x, 1, 1),
+        lambda x: K.tile(x, (1, 1, 1)),
+        lambda x: K.roll(x, 0, 1),
+        lambda x: K.pad(x, ((0, 0), (0, 0), (0, 0))),
+        lambda x: K.split(x, 1, 1)[0],
+        lambda x: x[:, :],
+        L.Permute((1, 2)),
+        L.Reshape((5, 4)),
+        L.ZeroPadding1D(0),
+        L.Cropping1D(0),
+        L.UpSampling1D(1),
+        L.Dropout(0.1),
+        L.Identity(),
+        L.Activation("linear"),
+        L.GaussianNoise(0.1),
+        L.Lambda(lambda x: x),
+        L.Concatenate(1),
+        _Returns(),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*mask attached to it:UserWarning")
+def test_what_changes_nothing_takes_a_mask_off_where_keras_does(step: Any) -> None:
+    """Most operations make another tensor, on which no mask hangs, also where its values are the same."""
+    words = keras.Input((5,), dtype="int32")
+    y = L.Dense(4)(L.Embedding(7, 6, mask_zero=True)(words))
+    y = step([y]) if isinstance(step, L.Concatenate) else step(y)
+    model = randomize(keras.Model(words, L.MultiHeadAttention(2, 3)(y, y)))
+    translation = translate(model, "torch", dtype="float64", verify=False)
+    given = np.array([[0, 0, 0, 0, 0], [1, 0, 2, 0, 0], [3, 4, 5, 6, 1]], "int32")
+    assert check_equivalence(model, translation, given, dtype="float64").passed

@@ -20,7 +20,7 @@ from metannvis_translate.frameworks.keras.exporter import tf_functions
 from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
 from metannvis_translate.frameworks.keras.exporter.layers import HINT, find_layer_converter, find_operation_converter
 from metannvis_translate.frameworks.keras.exporter.layers.registry import operation_name
-from metannvis_translate.frameworks.keras.exporter.masks import HubMasks
+from metannvis_translate.frameworks.keras.exporter.masks import HubMasks, hand_on_masks
 from metannvis_translate.frameworks.keras.float64 import in_double, is_double
 from metannvis_translate.frameworks.keras.graph import (
     Call,
@@ -228,8 +228,11 @@ class _Exporter:
         e.operation, e.path = call.operation, call.path if not self.inside else before[1]
         e.inside_a_layer, self.inside = self.inside > 0, self.inside + 1
         try:
-            outputs, results = self.flat_outputs(self.convert(call), first)
+            is_followed = is_layer(call.operation) and find_layer_converter(call.operation) is None
+            outputs, results = self.flat_outputs(self.convert(call), first, keep_masks=is_followed)
             self.settle(results, e.specs, call, is_outer=self.inside == 1)
+            if not is_followed:
+                hand_on_masks(call.operation, *self.arguments(call), results, e, self.walk.masks)
         finally:
             self.inside -= 1
             e.operation, e.path, e.layer, e.specs = before
@@ -306,8 +309,11 @@ class _Exporter:
         tree = require("keras").tree
         return tree.map_structure(autocast, (call.args, kwargs))
 
-    def flat_outputs(self, result: Any, first: int) -> tuple[Any, list[ir.Value]]:
-        """Outputs, each made by a node of this very call: in their own structure, and flat."""
+    def flat_outputs(self, result: Any, first: int, *, keep_masks: bool) -> tuple[Any, list[ir.Value]]:
+        """Outputs, each made by a node of this very call: in their own structure, and flat.
+
+        ``keep_masks``: what is an input is the same tensor in Keras, too.
+        """
         import onnx_ir as ir
 
         own = {id(value) for node in self.emitter.nodes[first:] for value in node.outputs}
@@ -318,7 +324,7 @@ class _Exporter:
             if not isinstance(value, ir.Value):
                 return value
             if id(value) not in own or any(value is other for other in flat):
-                mask = self.walk.masks.get(value)
+                mask = self.walk.masks.get(value) if keep_masks else None
                 value = self.emitter.emit("Identity", value)
                 self.walk.masks.set(value, mask)
             flat.append(value)

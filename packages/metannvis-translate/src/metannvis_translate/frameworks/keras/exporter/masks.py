@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metannvis_translate.frameworks.keras.trace import standin_for
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from metannvis_translate.frameworks.keras.exporter.builder import KerasEmitter
+    from metannvis_translate.frameworks.keras.masks import Masks
 
-__all__ = ["HubMasks"]
+__all__ = ["HubMasks", "hand_on_masks"]
+
+#: A size that is not known, where zeros are made.
+FREE = 2
 
 
 class HubMasks:
@@ -69,3 +74,42 @@ class HubMasks:
             return result
 
         return keras.tree.map_structure(emitted, result)
+
+
+def hand_on_masks(
+    operation: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    outputs: Sequence[ir.Value],
+    emitter: KerasEmitter,
+    masks: Masks,
+) -> None:
+    """Hang masks on outputs that are tensors which Keras returns as they were given.
+
+    A cast to the same dtype returns what it is given; a transposition to the same order of axes makes another tensor, on which
+    no mask hangs. Keras is asked by a call on zeros, where an output is like an input that has a mask. Layers that support
+    masks hand them on by themselves.
+    """
+    import onnx_ir as ir
+
+    if getattr(operation, "supports_masking", False):
+        return
+    tree = require("keras").tree
+    values = {id(x): x for x in tree.flatten((args, kwargs)) if isinstance(x, ir.Value)}
+    masked = [(x, mask) for x in values.values() if (mask := masks.get(x)) is not None]
+    like = [emitter.spec(x) for x, _ in masked]
+    if not any(masks.get(x) is None and x.shape is not None and emitter.spec(x) in like for x in outputs):
+        return
+    zeros = {}
+    for key, value in values.items():
+        shape, dtype = emitter.spec(value)
+        zeros[key] = require("tensorflow").zeros([size or FREE for size in shape], dtype)
+    args, kwargs = tree.map_structure(lambda x: zeros.get(id(x), x), (tuple(args), dict(kwargs)))
+    try:
+        found = tree.flatten(operation.call(*args, **kwargs))
+    except Exception:  # noqa: BLE001  # whatever zeros of sizes that nobody knows make it raise
+        return
+    for output, tensor in zip(outputs, found, strict=False):
+        mask = next((mask for x, mask in masked if zeros[id(x)] is tensor), None)
+        if mask is not None:
+            masks.set(output, mask)
