@@ -22,6 +22,7 @@ PAGES = tuple(sorted([*ROOT.glob("packages/*/README.md"), *ROOT.glob("packages/*
 #: What a line of a shell may begin with that is not run: it changes the reader's environment.
 SETTING_UP = (
     "pip install",
+    "pip uninstall",
     "python3 -m venv",
     ". .venv",
     "export ",

@@ -22,6 +22,7 @@ FACES = {
     "metannvis_translate.errors",
     "metannvis_translate.frameworks",
     "metannvis_translate.frameworks.keras",
+    "metannvis_translate.frameworks.onnx",
     "metannvis_translate.frameworks.torch",
     "metannvis_translate.process",
     "metannvis_translate.reading",
