@@ -126,7 +126,7 @@ FAULTS = (
     ),
     Fault(
         "a result left in the translated model's layout", "metannvis_methods/running/restore.py",
-        'return _to_source(prepared.translation, array, role="input", index=index), axes', "return array, axes",
+        'return _in_source(array, port.permutation), axes', "return array, axes",
         ("packages/metannvis-methods/tests/test_methods.py",),
     ),
 )  # fmt: skip

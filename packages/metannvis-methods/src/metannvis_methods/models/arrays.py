@@ -9,7 +9,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["in_order", "in_pieces", "numbers", "several", "to_numpy"]
+__all__ = ["count_of", "in_order", "in_pieces", "numbers", "several", "to_numpy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -26,12 +26,28 @@ def to_numpy(value: Any) -> Array:
         value = value.detach().cpu()
         value = value.float() if "bfloat16" in str(value.dtype) else value
     try:
-        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+        array = np.asarray(_numpy_of(value) if hasattr(value, "numpy") else value)
     except (ValueError, NotImplementedError) as error:  # lists of unequal lengths; a symbolic tensor
         raise InvalidArgumentError(f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biufV":
         raise InvalidArgumentError(f"no array of real numbers: its dtype is {array.dtype}")
-    return array
+    if not array.dtype.isnative:  # as some files have it, and no framework takes it
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
+
+
+def _numpy_of(tensor: Any) -> Any:
+    try:
+        return tensor.numpy()
+    except TypeError:  # PyTorch's sparse tensors
+        if not hasattr(tensor, "to_dense"):
+            raise
+        return tensor.to_dense().numpy()
+
+
+def count_of(values: Any) -> int:
+    """How many samples a value of any kind has; variables of TensorFlow have a shape, and lists have a length."""
+    return int(values.shape[0]) if hasattr(values, "shape") else len(values)
 
 
 def in_order(values: Any, names: Sequence[str] | None = None) -> tuple[Any, ...]:

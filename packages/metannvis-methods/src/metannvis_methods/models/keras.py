@@ -109,7 +109,11 @@ class KerasAdapter(KerasDropout):
         return bool(tensor.dtype.is_floating)
 
     def check_inputs(self, model: Any, values: Sequence[Any]) -> None:
-        """Number and shapes, as the model declares them."""
+        """Number and shapes, as the model declares them; there have to be weights, which a run would draw."""
+        if getattr(model, "built", True) is False and not model.weights:
+            raise InvalidArgumentError(
+                f"the model {model.name!r} has not been built, so it has no weights yet: call it once on an input, or load them"
+            )
         declared = _declared(model)
         if not declared:
             return

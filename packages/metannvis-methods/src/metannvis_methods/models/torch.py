@@ -307,7 +307,11 @@ class TorchAdapter(TorchDropout):
 
     def fingerprint(self, model: Any) -> str:
         """Weights, buffers, structure, options and modes."""
-        return fingerprint_of(model)
+        try:
+            return fingerprint_of(model)
+        except (ValueError, NotImplementedError):  # of weights that are not there yet
+            refuse_inference_tensors(model)
+            raise
 
     def structure(self, model: Any) -> Hashable:
         """Modules by identity, with what they keep as plain values and functions."""
@@ -381,7 +385,7 @@ def _like(model: torch.nn.Module) -> torch.Tensor:
 def _tensor(value: Any) -> torch.Tensor:
     """A copy of a value, detached."""
     if isinstance(value, torch.Tensor):
-        return value.detach().clone()
+        return value.detach().clone() if value.layout is torch.strided else value.detach().to_dense()
     return torch.from_numpy(np.array(to_numpy(value)))
 
 

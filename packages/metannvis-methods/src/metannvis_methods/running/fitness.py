@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_methods.errors import UnfitWarning
-from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.arrays import count_of, in_order, to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.running.call import RunningCall
@@ -79,15 +79,15 @@ def _relu(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str |
 
 
 def _batch(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
-    if not inputs or len(inputs[0]) > 1:
+    if not inputs or count_of(inputs[0]) > 1:
         return None
     return f"{call.spec.key} shuffles among samples, and there is one: give two or more"
 
 
 def _sample(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:
-    if not inputs or len(inputs[0]) == 1:
+    if not inputs or count_of(inputs[0]) == 1:
         return None
-    return f"{call.spec.key} takes one sample at a time, and there are {len(inputs[0])}: give them one by one"
+    return f"{call.spec.key} takes one sample at a time, and there are {count_of(inputs[0])}: give them one by one"
 
 
 def _baselines(call: RunningCall, prepared: Prepared, inputs: Sequence[Any]) -> str | None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, MetannvisError, MissingArgumentError
-from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.arrays import count_of, in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Target
@@ -242,7 +242,7 @@ def _aimed(
     asked: RunningCall, prepared: Prepared, expected: Returned, target: Target, *, has_target: bool
 ) -> tuple[ChosenOutput, Target] | None:
     """The output that is explained and the target, settled; ``None`` if that needs a prediction."""
-    count = len(asked.inputs[0])
+    count = count_of(asked.inputs[0])
     if expected.shapes is None:
         if asked.output is not None or (has_target and target is None):
             return None

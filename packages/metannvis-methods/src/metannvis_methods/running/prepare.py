@@ -12,7 +12,7 @@ from metannvis_translate.errors import UnsupportedOperatorError
 from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
-from metannvis_methods.errors import GradientWarning, MissingArgumentError
+from metannvis_methods.errors import GradientWarning, InvalidArgumentError, MissingArgumentError
 from metannvis_methods.models.arrays import in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
@@ -150,6 +150,11 @@ def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, lay
                 return as_it_is
             logger.info("the model is brought into canonical form for %s: %s", spec.key, "; ".join(reasons))
         if not examples and home.needs_examples(source):
+            if given:
+                raise InvalidArgumentError(
+                    f"{'; '.join(reasons)}, so the model is translated, and its inputs are tensors of another framework: "
+                    "before there is a translation nobody can say how they lie; give arrays, or tensors of its own framework"
+                )
             raise MissingArgumentError(
                 f"{'; '.join(reasons)}, so the model is translated, which needs example inputs: give inputs "
                 "(seed_input) or dummy_input"

@@ -84,7 +84,7 @@ def _from_input(prepared: Prepared, call: RunningCall, array: Array, index: int,
     channels = channels or array.ndim == len(port.source_shape)
     if channels:
         axes = port.axes if len(port.axes) == array.ndim else _unknown(array.ndim)
-        return _to_source(prepared.translation, array, role="input", index=index), axes
+        return _in_source(array, port.permutation), axes
     return _reduced(array, port.permutation, port.axes, prepared.adapter)
 
 
@@ -103,15 +103,20 @@ def _from_layer(prepared: Prepared, call: RunningCall, array: Array, index: int,
     axes = row.source.axes if len(row.source.axes) == array.ndim else _unknown(array.ndim)
     if row.permutation is None or len(row.permutation) != array.ndim:
         return array, axes
-    return _to_source(prepared.translation, array, role="layer", layer=row.source.name), axes
+    return _in_source(array, row.permutation), axes
 
 
-def _to_source(translation: Translation, array: Array, **where: Any) -> Array:
-    """An array in the target's layout in the source's. Its type has to say which layout it is in."""
-    from metannvis_translate.frameworks import get_framework
+def _in_source(array: Array, permutation: Sequence[int]) -> Array:
+    """An array in the target's layout in the source's, which may be of one framework: axis k there is ``permutation[k]`` here.
 
-    tensor = get_framework(translation.target_framework).from_numpy(array)
-    return to_numpy(translation.to_source(tensor, **where))
+    Raises
+    ------
+    ToolsetError
+        It has another number of axes.
+    """
+    if len(permutation) != array.ndim:
+        raise ToolsetError(f"values of shape {array.shape} were returned where {len(permutation)} axes are known")
+    return np.ascontiguousarray(np.transpose(array, np.argsort(permutation)))
 
 
 def _reduced(array: Array, permutation: Sequence[int] | None, axes: str, adapter: ModelAdapter) -> tuple[Array, str]:

@@ -27,6 +27,8 @@ STORED, DEFLATED = 0, 8
 #: Flags of a member: its sizes stand behind it as well, its name is UTF-8. Bits 1 and 2 say how hard it was compressed.
 BEHIND, UTF8, EFFORT = 1 << 3, 1 << 11, 0b110
 NAME = re.compile(r"[\w.@+=\-]+(?:/[\w.@+=\-]+)*", re.ASCII)
+#: The folder of all members, which PyTorch calls as the file was called when it was written.
+FOLDER = re.compile(r"[^/\\:]+")
 #: Extra fields of a member: sizes of 64 bits, and those that give a name once more.
 ZIP64, NAMES = 0x0001, (0x7075, 0x6375)
 CHUNK = 1 << 20
@@ -74,6 +76,7 @@ class StrictZip:
             start, size, count, end = self._end()
             self.members = {member.name: member for member in self._directory(start, size, count, end)}
             self._check_places(start)
+            self._check_folder()
             total = sum(member.size for member in self.members.values())
             check_limit("unpacked_bytes", total, f"{path.name} unpacks to bytes:", at_least=self.length)
         except struct.error as error:
@@ -202,10 +205,21 @@ class StrictZip:
             self._refuse("its directory has other entries than it says")
 
     def _name(self, raw: bytes) -> str:
-        text = raw.decode("ascii", errors="backslashreplace")
-        if not NAME.fullmatch(text) or any(set(part) == {"."} for part in text.split("/")):
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = raw.decode("ascii", errors="backslashreplace")
+        folder, slash, inner = text.partition("/")
+        in_folder = slash and FOLDER.fullmatch(folder) and folder.isprintable() and NAME.fullmatch(inner)
+        if not (NAME.fullmatch(text) or in_folder) or any(set(part) == {"."} for part in text.split("/")):
             self._refuse(f"{text[:80]!r} is no name of a member")
         return text
+
+    def _check_folder(self) -> None:
+        """A folder may be called as people call files, if everything lies in it: no name is told from another by it then."""
+        folders = {name.partition("/")[0] for name in self.members}
+        if len(folders) > 1 and not all(map(NAME.fullmatch, folders)):
+            self._refuse("its members lie in several folders, and one of these has no plain name")
 
     def _wide(self, extra: bytes, name: str, values: tuple[int, int, int]) -> list[int]:
         """Size, packed size and offset, those of them that need 64 bits from the extra field."""

@@ -40,7 +40,9 @@ def to_array(value: Any) -> Array:
 
 
 def from_array(array: Array) -> Any:
-    """A tensor of TensorFlow with the array's values."""
+    """A tensor of TensorFlow with the array's values; of long doubles, which it has none of, double precision."""
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
     return require("tensorflow").convert_to_tensor(array)
 
 

@@ -63,7 +63,7 @@ class TorchFramework(FrameworkBase):
 
     def from_numpy(self, array: Array) -> torch.Tensor:
         # in its own order: what draws random numbers like a tensor does so in the order of its memory
-        return require("torch").from_numpy(np.array(array, order="C"))
+        return require("torch").from_numpy(np.array(array, dtype=_native(array.dtype), order="C"))
 
     def export(
         self,
@@ -262,3 +262,8 @@ def _part(model: torch.nn.Module, path: str) -> Any:
 
 
 framework = TorchFramework()
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in the order of bytes that the machine has, in which PyTorch has it; of long doubles double precision."""
+    return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize > 8 else dtype.newbyteorder("=")

@@ -41,8 +41,10 @@ PLAIN_AXES = {1: "N", 2: "NF", 3: "NTF", 4: "NCHW", 5: "NCDHW"}
 
 
 def to_array(tensor: torch.Tensor) -> Array:
-    """A NumPy copy; ``bfloat16``, which NumPy lacks, as ``float32``."""
+    """A NumPy copy; ``bfloat16``, which NumPy lacks, as ``float32``, and of sparse ones all numbers."""
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    if str(tensor.layout) != "torch.strided":
+        tensor = tensor.to_dense()
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()
     return np.array(tensor.numpy())

@@ -82,12 +82,23 @@ def on_processor() -> Iterator[None]:
 
 
 def refuse_inference_tensors(model: Any, modules: Any = None) -> None:
-    """Raise ``InvalidArgumentError`` for a model whose weights were made in inference mode: they can never have a gradient."""
+    """Raise ``InvalidArgumentError`` for weights that never have a gradient: made in inference mode, or not made at all."""
     if hasattr(model, "_modules"):
         weights = tensors_of(walk(model) if modules is None else modules)
     else:  # an ExportedProgram
         weights = itertools.chain(model.named_parameters(), model.named_buffers())
-    name = next((name for name, tensor in weights if tensor.is_inference()), None)
+    try:
+        name, found = next(((name, x) for name, x in weights if x.is_inference() or x.is_meta), (None, None))
+    except ValueError as error:
+        raise InvalidArgumentError(
+            "the model has lazy layers, whose weights are made when it runs first: call it on an input, then explain or "
+            "translate it"
+        ) from error
+    if found is not None and found.is_meta:
+        raise InvalidArgumentError(
+            f"the model has no values for {name!r}: it is on the device 'meta'. Load its weights first, e.g. "
+            "model.to_empty(device='cpu') and model.load_state_dict(...)"
+        )
     if name is not None:
         raise InvalidArgumentError(
             f"the model was made inside torch.inference_mode(), so that nothing can be differentiated through {name!r}: make "

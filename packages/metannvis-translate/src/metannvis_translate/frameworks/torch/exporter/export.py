@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metannvis_translate.errors import InvalidArgumentError, MissingArgumentError, UnsupportedOperatorError
+from metannvis_translate.errors import MissingArgumentError, UnsupportedOperatorError
 from metannvis_translate.frameworks.protocol import EngineDeclinedError, Progress
 from metannvis_translate.frameworks.requirements import require
 from metannvis_translate.frameworks.torch.changing_parameters import mark_changing
@@ -177,12 +177,6 @@ def _refuse_changed_parameters(recorder: Recorder, model: Any) -> None:
 def _inference_copy(model: Any, dtype: str | None) -> torch.nn.Module:
 
     module = as_module(model)
-    empty = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
-    if empty:
-        raise InvalidArgumentError(
-            f"the model has no values for {empty[0]!r}: it is on the device 'meta'. Load its weights first, e.g. "
-            "model.to_empty(device='cpu') and model.load_state_dict(...)"
-        )
     refuse_inference_tensors(module)
     module = copied(module).eval().cpu()
     convert_plain_tensors(module, lambda tensor: tensor.cpu())
