@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metannvis_methods import Explanation, MCDropout, SmoothGrad, compare, explain, explain_many
+from metannvis_methods import Explanation, MCDropout, SmoothGrad, UnfitWarning, compare, explain, explain_many
 from metannvis_methods.errors import InvalidArgumentError
 from metannvis_translate.frameworks.requirements import require
 
@@ -199,3 +199,27 @@ def test_what_cannot_be_is_refused() -> None:
             net, "activation_maximization", target=1, toolset="tf-keras-vis", uncertainty=MCDropout(2),
             translation={"example_inputs": X},
         )  # fmt: skip
+
+
+def test_what_drops_inside_a_layer_has_no_place_in_a_translation() -> None:
+    """Between the layers of an LSTM: on the model as it is, masks reach it; of a translation it is told, or refused."""
+
+    class Net(nn.Module):
+        def __init__(self, rate: float) -> None:
+            super().__init__()
+            self.rnn = nn.LSTM(3, 4, 2, dropout=RATE, batch_first=True)
+            self.drop, self.out = nn.Dropout(rate), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.drop(self.rnn(x)[0][:, -1]))
+
+    x = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+    only = Net(0.0).eval()
+    found = explain(only, "saliency", x, uncertainty=MCDropout(4), **WORDS)
+    assert found.deviation.max() > 0
+    there = {**WORDS, "toolset": "tf-keras-vis"}
+    with pytest.raises(InvalidArgumentError, match="all that drops is inside layers"):
+        explain(only, "saliency", x, uncertainty=MCDropout(4), **there)
+    with pytest.warns(UnfitWarning, match="the dropout inside 'rnn' stays off"):
+        found = explain(Net(RATE).eval(), "saliency", x, uncertainty=MCDropout(4), **there)
+    assert found.deviation.max() > 0

@@ -40,6 +40,8 @@ class SiteCall:
         Of what went in.
     together
         Axes along which everything shares one random number, as the places of a channel do.
+    inside
+        Whether it is inside the layer, as that of attention weights is, and not of what a layer returns.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SiteCall:
     rate: float
     shape: tuple[int, ...]
     together: tuple[int, ...] = ()
+    inside: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ KINDS: dict[type, str] = {
 }
 
 
+#: Cells whose masks are made by one function of theirs; those of convolutional layers by the name of their module.
+CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+CONVOLUTIONAL = "ConvLSTMCell"
+
+
 class KerasDropout(ModelAdapter):
     """The part of the model adapter that drops."""
 
@@ -33,14 +38,18 @@ class KerasDropout(ModelAdapter):
         return _sites(model, lambda count: self.outputs(model, [tf.repeat(x[:1], count, axis=0) for x in inputs]))
 
     def dropout_left_off(self, model: Any) -> list[str]:
-        """Of recurrent layers."""
+        """Recurrent layers whose cells make masks of their own kind."""
         return _left_off(model)
 
     @contextmanager
     def dropping(self, model: Any, masks: DropoutMasks) -> Iterator[Any]:
         """By other functions of the layers."""
         layers = [(layer, _dropper(lambda path=path: masks.next(path)), False) for path, layer in _dropouts(model)]  # type: ignore[misc]
-        with _replaced(layers):
+        recurrent = [(layer, _dropper(lambda path=path: masks.next(path))) for path, layer in _recurrent(model)]  # type: ignore[misc]
+        with (
+            _replaced(layers),
+            _recurring([(layer, lambda ones, _, drop=drop: drop(ones)) for layer, drop in recurrent]),
+        ):
             masks.begin_pass()
             yield model
 
@@ -65,32 +74,102 @@ def _sites(model: Any, run: Callable[[int], Any]) -> tuple[DropoutSite, ...]:
 
             return see
 
-        with _replaced([(layer, seeing(layer, path), False) for path, layer in _dropouts(model)]):
+        def seeing_inside(path: str) -> Callable[[Any, float], Any]:
+            def see(ones: Any, rate: float) -> Any:
+                seen.append(SiteCall(path, "inverted", float(rate), tuple(ones.shape), inside=True))
+                return ones
+
+            return see
+
+        outside = [(layer, seeing(layer, path), False) for path, layer in _dropouts(model)]
+        with _replaced(outside), _recurring([(layer, seeing_inside(path)) for path, layer in _recurrent(model)]):
             run(count)
         return seen
 
     return sites_of(calls(1), calls(2))
 
 
-def _left_off(model: Any) -> list[str]:
-    """Recurrent layers, whose own dropout no mask reaches."""
+def _layers(model: Any) -> list[Any]:
+    """All layers, each once, also those that layers hold."""
     layers = model._flatten_layers(include_self=False) if isinstance(model, keras.Model) else ()
-    rates = ("dropout", "recurrent_dropout")
-    kinds = (keras.layers.RNN, keras.layers.ConvLSTM2D)
+    return list({id(layer): layer for layer in layers}.values())
+
+
+def _cells(layer: Any) -> list[Any]:
+    cell = getattr(layer, "cell", None)
+    return list(getattr(cell, "cells", None) or ([] if cell is None else [cell]))
+
+
+def _drops(cell: Any) -> bool:
+    return any((getattr(cell, rate, 0) or 0) > 0 for rate in ("dropout", "recurrent_dropout"))
+
+
+def _is_known(cell: Any) -> bool:
+    return type(cell) in CELLS or (type(cell).__name__ == CONVOLUTIONAL and type(cell).__module__.startswith("keras."))
+
+
+def _recurrent(model: Any) -> list[tuple[str, Any]]:
+    """Recurrent layers that drop by what Keras' own cells make, by their paths."""
+    paths = {id(layer): path for path, layer in layer_paths(model)}
+    return [
+        (paths.get(id(layer), f"{place}/{layer.name}"), layer)
+        for place, layer in enumerate(_layers(model))
+        if any(map(_drops, _cells(layer))) and all(map(_is_known, _cells(layer)))
+    ]
+
+
+def _left_off(model: Any) -> list[str]:
+    """Recurrent layers that drop otherwise, whose dropout no mask reaches."""
+    reached = {id(layer) for _, layer in _recurrent(model)}
     return [
         f"{layer.name!r} ({type(layer).__name__})"
-        for layer in layers
-        if isinstance(layer, kinds) and any((getattr(layer, rate, 0) or 0) > 0 for rate in rates)
+        for layer in _layers(model)
+        if any(map(_drops, _cells(layer))) and id(layer) not in reached
     ]
+
+
+@contextmanager
+def _recurring(layers: Sequence[tuple[Any, Callable[[Any, float], Any]]]) -> Iterator[None]:
+    """Within, recurrent layers are in training mode, and a function makes their masks of ones and a rate.
+
+    A cell asks for each mask once a pass, and keeps it over all steps in time.
+    """
+    before: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, name: str, function: Any) -> None:
+        before.append((owner, name, owner.__dict__.get(name)))
+        owner.__dict__[name] = function
+
+    def made(cell: Any, function: Callable[[Any, float], Any]) -> Callable[[Any, float], Any]:
+        def make(step: Any, rate: float) -> Any:
+            several = getattr(cell, "dropout_mask_count", None)
+            ones = keras.ops.ones_like(step)
+            return function(ones, rate) if several is None else [function(ones, rate) for _ in range(several)]
+
+        return make
+
+    def training(inner: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **more: inner(*given, **{**more, "training": True})
+
+    try:
+        for layer, function in layers:
+            for cell in _cells(layer):
+                put(cell, "_create_dropout_mask", made(cell, function))
+            put(layer, "call", training(layer.call))
+        yield
+    finally:
+        for owner, name, own in reversed(before):
+            if own is None:
+                owner.__dict__.pop(name, None)
+            else:
+                owner.__dict__[name] = own
 
 
 def _dropouts(model: Any) -> Iterator[tuple[str, Any]]:
     """Layers that drop, by their paths; of those that a layer holds, by their names behind a number."""
     paths = {id(layer): path for path, layer in layer_paths(model)}
-    layers = model._flatten_layers(include_self=False) if isinstance(model, keras.Model) else ()
-    every: dict[int, Any] = {id(layer): layer for layer in layers}
     drops: Any = tuple(KINDS)
-    for place, layer in enumerate(every.values()):
+    for place, layer in enumerate(_layers(model)):
         if isinstance(layer, drops) and layer.rate > 0:
             yield paths.get(id(layer), f"{place}/{layer.name}"), layer
 

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.dropout import DropoutMask, DropoutMasks, DropoutSite, SiteCall, sites_of
+from metannvis_methods.models.torch_dropout_inside import INSIDE
 
 __all__ = ["TorchDropout"]
 
@@ -28,7 +29,9 @@ FUNCTIONS: dict[Any, tuple[str, bool]] = {
     torch.alpha_dropout: ("alpha", False),
     torch.feature_alpha_dropout: ("alpha", True),
 }
-#: Name of functions that no dropout module calls.
+#: Modules that drop, or hold what drops.
+HOLDERS = (torch.nn.modules.dropout._DropoutNd, torch.nn.MultiheadAttention, torch.nn.RNNBase)
+#: Name of functions that no such module calls.
 FUNCTION = "functional.dropout"
 
 
@@ -38,10 +41,6 @@ class TorchDropout(ModelAdapter):
     def dropout_sites(self, model: Any, inputs: Sequence[Any]) -> tuple[DropoutSite, ...]:
         """Of what Python runs as it is, modules and functions."""
         return _sites(model, inputs) if self.is_model(model) and self.can_tell_passes(model) else ()
-
-    def dropout_left_off(self, model: Any) -> list[str]:
-        """Within attention, and between the layers of a recurrent one."""
-        return _left_off(model) if self.is_model(model) else []
 
     @contextmanager
     def dropping(self, model: Any, masks: DropoutMasks) -> Iterator[Any]:
@@ -88,6 +87,8 @@ class _Caught(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func in INSIDE:
+            return INSIDE[func](func, self, *args, **kwargs)
         if func not in FUNCTIONS:
             return func(*args, **kwargs)
         tensor = args[0] if args else kwargs["input"]
@@ -108,7 +109,7 @@ def _caught(
         hook = model.register_forward_pre_hook(lambda *_: begin())
         stack.callback(hook.remove)
         for name, module in model.named_modules():
-            if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            if isinstance(module, HOLDERS):
                 enter = module.register_forward_pre_hook(lambda *_, name=name: mode.inside.append(name))
                 leave = module.register_forward_hook(lambda *_: mode.inside.pop() and None, always_call=True)
                 stack.callback(enter.remove)
@@ -119,13 +120,15 @@ def _caught(
 
 def _sites(model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[DropoutSite, ...]:
     """Where a guarded model drops, seen by running it on one sample and on two that are the same."""
+    modules = dict(model.named_modules())
 
     def calls(count: int) -> list[SiteCall]:
         seen: list[SiteCall] = []
 
         def handle(name: str, kind: str, rate: float, by_channel: bool, tensor: Any) -> Any:
             together = tuple(range(2, tensor.ndim)) if by_channel else ()
-            seen.append(SiteCall(name, kind, rate, tuple(tensor.shape), together))
+            inside = isinstance(modules.get(name), HOLDERS[1:])
+            seen.append(SiteCall(name, kind, rate, tuple(tensor.shape), together, inside))
             return tensor
 
         with torch.no_grad(), _caught(model, handle, seen.clear):
@@ -133,17 +136,6 @@ def _sites(model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[Drop
         return seen
 
     return sites_of(calls(1), calls(2))
-
-
-def _left_off(model: torch.nn.Module) -> list[str]:
-    """Layers whose own dropout no mask reaches: within attention, and between the layers of a recurrent one."""
-    found = []
-    for name, module in model.named_modules():
-        attends = isinstance(module, torch.nn.MultiheadAttention)
-        recurs = isinstance(module, torch.nn.RNNBase) and module.num_layers > 1
-        if (attends or recurs) and float(module.dropout) > 0:
-            found.append(f"{name!r} ({type(module).__name__})")
-    return found
 
 
 def _dropped(tensor: torch.Tensor, mask: DropoutMask) -> torch.Tensor:

@@ -95,9 +95,22 @@ def thinnable(call: RunningCall, prepared: Prepared) -> tuple[Prepared, Thinning
         raise InvalidArgumentError(f"uncertainty: {home.no_dropout}")
     if left:
         tell(f"the dropout of its own of {', '.join(left)} stays off: masks do not reach it", UnfitWarning)
-    masks = DropoutMasks(sites)
     if translation is None:
-        return prepared, Thinning(masks)
+        return prepared, Thinning(DropoutMasks(sites))
+    inside = dict.fromkeys(site.name for site in sites if site.call.inside)
+    sites = tuple(site for site in sites if not site.call.inside)
+    if not sites:
+        raise InvalidArgumentError(
+            "uncertainty: all that drops is inside layers, where a translation has no place for it: take a method that runs "
+            f"in {prepared.framework}"
+        )
+    if inside:
+        tell(
+            f"the dropout inside {', '.join(map(repr, inside))} stays off: a translation has no place for it. A method that "
+            f"runs in {prepared.framework} has",
+            UnfitWarning,
+        )
+    masks = DropoutMasks(sites)
     adapter, plugin = prepared.adapter, get_framework(translation.target_framework)
     thinned, placed, seen = translation.model, [], dict[str, int]()
     for site in sites:

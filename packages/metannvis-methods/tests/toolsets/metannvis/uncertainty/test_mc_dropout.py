@@ -196,9 +196,151 @@ def test_what_cannot_be_is_refused() -> None:
         predict_uncertain(linear("torch"), X[:, :4])
 
 
-def test_dropout_out_of_reach_is_told() -> None:
-    model = nn.Sequential(nn.TransformerEncoderLayer(6, 2, 8, 0.3, batch_first=True)).eval()
-    with pytest.warns(UnfitWarning, match="stays off"):
-        found = predict_uncertain(model, X[:, None], MCDropout(3), seed=0, probabilities=None)
+def attending(framework: str) -> Any:
+    """Attention of one head that looks everywhere alike, over identities: its output is the mean of the tokens."""
+    zero, one = np.zeros((6, 6), np.float32), np.eye(6, dtype=np.float32)
+    if framework == "torch":
+        layer = nn.MultiheadAttention(6, 1, RATE, batch_first=True)
+        layer.in_proj_weight.data = torch.from_numpy(np.concatenate([zero, zero, one]))
+        layer.out_proj.weight.data = torch.from_numpy(one)
+
+        class Model(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.attend = layer
+
+            def forward(self, x: Any) -> Any:
+                return self.attend(x, x, x, need_weights=False)[0]
+
+        return Model().eval()
+    x = keras.Input((5, 6))
+    attend = layers.MultiHeadAttention(1, 6, dropout=RATE, use_bias=False)
+    model = keras.Model(x, attend(x, x))
+    parts = [zero.reshape(6, 1, 6), zero.reshape(6, 1, 6), one.reshape(6, 1, 6), one.reshape(1, 6, 6)]
+    attend.set_weights(parts)
+    return model
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_the_dropout_of_attention_weights_has_its_exact_expectation(framework: str) -> None:
+    """Σ_t m_t x_t / (T(1 − p)): mean Σ x_t / T, variance Σ x_t² p / ((1 − p) T²), at each query its own."""
+    x = RNG.normal(size=(3, 5, 6)).astype(np.float32)
+    found = predict_uncertain(attending(framework), x, MCDropout(1000), seed=0, probabilities=None, keep=True)
+    exact = np.broadcast_to(x.mean(1, keepdims=True), x.shape)
+    variance = np.broadcast_to((x**2).sum(1, keepdims=True) * RATE / (1 - RATE) / 25, x.shape)
+    assert (np.abs(found.mean - exact) <= 4 * np.sqrt(variance / 1000)).all()
+    np.testing.assert_allclose(found.variance, variance, rtol=0.25)
+    assert found.outputs is not None
+    assert (found.outputs[:, 0, 0] != found.outputs[:, 0, 1]).any()
+    again = predict_uncertain(
+        attending(framework), x, MCDropout(4), seed=0, probabilities=None, keep=True, batch_size=1
+    )
+    np.testing.assert_allclose(again.outputs, found.outputs[:4], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("form", ["batch first", "time first", "packed", "both ways"])
+def test_recurrent_layers_drop_between_their_layers(kind: str, form: str) -> None:
+    """As one layer after the other with a dropout layer between them, under the same masks; without masks, to the bit."""
+    first, both = form != "time first", form == "both ways"
+    words = {"batch_first": first, "bidirectional": both}
+    torch.manual_seed(0)
+    whole = getattr(nn, kind)(6, 4, 3, dropout=RATE, **words).eval()
+    ways = 1 + both
+    parts = [getattr(nn, kind)(6 if k == 0 else 4 * ways, 4, 1, **words) for k in range(3)]
+    for k, part in enumerate(parts):
+        part.load_state_dict(
+            {name.replace(f"_l{k}", "_l0"): t for name, t in whole.state_dict().items() if f"_l{k}" in name}
+        )
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = whole
+
+        def forward(self, x: Any) -> Any:
+            x = x if first else x.transpose(0, 1)
+            if form == "packed":
+                x = nn.utils.rnn.pack_padded_sequence(x, [5, 3][: len(x)], batch_first=True)
+            out, last = self.rnn(x)
+            if form == "packed":
+                out = nn.utils.rnn.pad_packed_sequence(out, batch_first=True)[0]
+            ends = torch.cat([end.flatten() for end in (last if isinstance(last, tuple) else (last,))])
+            return out.transpose(0, 1) if not first else out, ends
+
+    class Stepwise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.drop = nn.ModuleList(parts), nn.Dropout(RATE)
+
+        def forward(self, x: Any) -> Any:
+            x = x if first else x.transpose(0, 1)
+            kept = torch.ones(x.shape[0], x.shape[1], 1)
+            if form == "packed":
+                kept[1:, 3:] = 0
+            for k, part in enumerate(self.layers):
+                x = part(x)[0] * kept
+                x = self.drop(x) if k < 2 else x
+            return x if first else x.transpose(0, 1)
+
+    x = RNG.normal(size=(2, 5, 6)).astype(np.float32)
+    with torch.no_grad():
+        before = Whole()(torch.from_numpy(x))
+    state = {name: t.clone() for name, t in whole.state_dict().items()}
+    words = {"how": MCDropout(4), "seed": 0, "probabilities": None, "keep": True}
+    found = predict_uncertain(Whole().eval(), x, output=0, **words)
+    same = predict_uncertain(Stepwise().eval(), x, **words)
+    np.testing.assert_allclose(found.outputs, same.outputs, atol=1e-6)
     assert found.variance.max() > 0
-    assert set(found.dropout) == {"0.dropout1", "0.dropout", "0.dropout2"}
+    assert found.dropout == ("rnn",)
+    with torch.no_grad():
+        after = Whole()(torch.from_numpy(x))
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    assert all(torch.equal(t, state[name]) for name, t in whole.state_dict().items())
+
+
+def test_a_transformer_drops_wherever_it_does_in_training() -> None:
+    model = nn.Sequential(nn.TransformerEncoderLayer(6, 2, 8, RATE, batch_first=True)).eval()
+    x = RNG.normal(size=(3, 4, 6)).astype(np.float32)
+    found = predict_uncertain(model, x, MCDropout(3), seed=0, probabilities=None, keep=True)
+    assert found.dropout == ("0.self_attn", "0.dropout1", "0.dropout", "0.dropout2")
+    one = predict_uncertain(model, x, MCDropout(3), seed=0, probabilities=None, keep=True, batch_size=1)
+    np.testing.assert_allclose(one.outputs, found.outputs, atol=1e-6)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("implementation", [1, 2])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_recurrent_layers_of_keras_drop_what_goes_in_and_the_state(kind: str, implementation: int) -> None:
+    """Of one step from no state only the input counts: a linear cell has the exact expectation. Masks stay over all steps."""
+    words: dict[str, Any] = {} if kind == "SimpleRNN" else {"implementation": implementation}
+    if kind == "SimpleRNN":
+        cell = layers.SimpleRNN(3, activation="linear", use_bias=False, dropout=RATE)
+        model = keras.Sequential([keras.Input((1, 6)), cell])
+        cell.set_weights([WEIGHTS, np.zeros((3, 3), np.float32)])
+        found = predict_uncertain(model, X[:, None], MCDropout(2000), seed=0, probabilities=None)
+        variance = (X**2 @ WEIGHTS**2) * RATE / (1 - RATE)
+        assert (np.abs(found.mean - X @ WEIGHTS) <= 3 * np.sqrt(variance / 2000)).all()
+    keras.utils.set_random_seed(0)
+    layer = getattr(layers, kind)(4, dropout=0.3, recurrent_dropout=0.4, return_sequences=True, **words)
+    model = keras.Sequential([keras.Input((5, 6)), layers.Bidirectional(layer), layers.BatchNormalization()])
+    x = RNG.normal(size=(3, 5, 6)).astype(np.float32)
+    before, state = model(x).numpy(), [v.numpy() for v in model.variables]
+    found = predict_uncertain(model, x, MCDropout(4), seed=0, probabilities=None, keep=True)
+    again = predict_uncertain(model, x, MCDropout(4), seed=0, probabilities=None, keep=True, batch_size=1)
+    np.testing.assert_allclose(again.outputs, found.outputs, atol=1e-6)
+    assert len(np.unique(found.outputs[:, 0, 0, 0])) == 4
+    assert all(np.array_equal(v.numpy(), old) for v, old in zip(model.variables, state, strict=True))
+    np.testing.assert_array_equal(model(x).numpy(), before)  # which draws, as Keras does, masks that it does not use
+    held = [part for part in model._flatten_layers() if {"call", "_create_dropout_mask"} & set(vars(part))]
+    assert not held
+
+
+def test_a_cell_of_the_callers_own_stays_off_and_is_told() -> None:
+    class Cell(layers.LSTMCell):
+        """Keras' own with another name."""
+
+    model = keras.Sequential([keras.Input((5, 6)), layers.RNN(Cell(4, dropout=0.5)), layers.Dropout(0.5)])
+    with pytest.warns(UnfitWarning, match="stays off"):
+        found = predict_uncertain(model, X[:, None].repeat(5, 1), MCDropout(3), seed=0)
+    assert len(found.dropout) == 1

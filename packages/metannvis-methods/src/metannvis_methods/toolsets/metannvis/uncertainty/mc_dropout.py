@@ -55,10 +55,11 @@ def predict_uncertain(
     """Predict with many thinned networks: mean, variance, entropy and mutual information.
 
     Only what drops is active (layers and functions; PyTorch's ``Dropout`` to ``Dropout3d``, ``AlphaDropout``,
-    ``FeatureAlphaDropout``, Keras' ``Dropout``, ``SpatialDropout1D`` to ``3D``, ``AlphaDropout``, ``GaussianDropout``): batch
-    normalisation and everything else stays in inference mode, and the model is left as it was. Each pass has a mask of its own,
-    which all samples share, so that the result depends on the seed and neither on ``batch_size`` nor on the other samples. The
-    cost is one prediction a pass.
+    ``FeatureAlphaDropout``, within ``MultiheadAttention`` and between the layers of ``LSTM``, ``GRU``, ``RNN``; Keras'
+    ``Dropout``, ``SpatialDropout1D`` to ``3D``, ``AlphaDropout``, ``GaussianDropout``, within ``MultiHeadAttention`` and
+    recurrent layers): batch normalisation and everything else stays in inference mode, and the model is left as it was. Each
+    pass has a mask of its own, which all samples share, so that the result depends on the seed and neither on ``batch_size``
+    nor on the other samples. The cost is one prediction a pass.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def predict_uncertain(
     Warns
     -----
     UnfitWarning
-        A layer drops where no mask reaches (within PyTorch's attention, in recurrent layers): that stays off.
+        A layer drops where no mask reaches (a recurrent layer of Keras with a cell of the caller's own): that stays off.
     """
     words = Words(
         inputs=inputs,

@@ -49,7 +49,7 @@ class ActivationMaximization(ImageMethod):
     What parts there are, unless the caller names one, depends on what is made. An image of a class that is smaller than
     :data:`SMALL` pixels is the smoothest of which the network is sure: pixels that begin at grey with some noise, not moved,
     and total variation that weighs as much as leaves the class p = 0.98 (:class:`.balance.Balance`). Of few pixels each
-    counts for much, so that shifts and a spectrum do not keep noise away there. Some starts end in rough maxima, so that the best
+    counts for much, so that shifts and a spectrum do not keep noise away there. Some starts end in rough maxima, so the best
     of :data:`STARTS` is taken. All else is a Fourier spectrum that is shifted.
     """
 
