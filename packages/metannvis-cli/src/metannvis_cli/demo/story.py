@@ -206,7 +206,7 @@ def _compare(demo: Demo, progress: Progress, say: Callable[[str], None]) -> None
 
 def _make(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> None:
     """Train a generator of digits, save it, and look among its codes for what a network takes for each class."""
-    from metannvis_methods import explain
+    from metannvis_methods import ImageOptimization, explain
     from metannvis_methods.examples import digits, generator_network
     from metannvis_methods.visualization import GeneratorCode
     from metannvis_translate import save_model
@@ -229,6 +229,8 @@ def _make(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[
         seed=seed,
         progress=progress,
     )
+    assert isinstance(made, ImageOptimization)
+    assert made.probabilities is not None
     demo.made = made
     say(
         f"A generator of digits has an image for each class of which the {network.label} network is sure: "

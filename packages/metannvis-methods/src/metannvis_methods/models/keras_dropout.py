@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -23,8 +24,6 @@ KINDS: dict[type, str] = {
     keras.layers.AlphaDropout: "alpha",
     keras.layers.GaussianDropout: "gaussian",
 }
-
-
 #: Cells whose masks are made by one function of theirs; those of convolutional layers by the name of their module.
 CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
 CONVOLUTIONAL = "ConvLSTMCell"
@@ -44,12 +43,13 @@ class KerasDropout(ModelAdapter):
     @contextmanager
     def dropping(self, model: Any, masks: DropoutMasks) -> Iterator[Any]:
         """By other functions of the layers."""
-        layers = [(layer, _dropper(lambda path=path: masks.next(path)), False) for path, layer in _dropouts(model)]  # type: ignore[misc]
-        recurrent = [(layer, _dropper(lambda path=path: masks.next(path))) for path, layer in _recurrent(model)]  # type: ignore[misc]
-        with (
-            _replaced(layers),
-            _recurring([(layer, lambda ones, _, drop=drop: drop(ones)) for layer, drop in recurrent]),
-        ):
+
+        def dropping(path: str) -> Callable[[Any, Any], Any]:
+            drop = _dropper(partial(masks.next, path))
+            return lambda ones, _: drop(ones)
+
+        layers = [(layer, _dropper(partial(masks.next, path)), False) for path, layer in _dropouts(model)]
+        with _replaced(layers), _recurring([(layer, dropping(path)) for path, layer in _recurrent(model)]):
             masks.begin_pass()
             yield model
 
