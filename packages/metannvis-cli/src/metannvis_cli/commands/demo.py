@@ -126,7 +126,7 @@ def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
         "verdict": demo.verdict,
         "generated": {
             "file": str(folder / "generator.pt2"),
-            "probabilities": [] if demo.made is None else demo.made.probabilities.tolist(),
+            "probabilities": list(demo.probabilities),
         },
         "comparisons": [found.to_dict() for _, found in demo.pictured.values() if isinstance(found, Comparison)],
         "files": [str(folder / file.name) for file in demo.files],

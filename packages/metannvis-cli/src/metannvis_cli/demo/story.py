@@ -78,6 +78,12 @@ class Demo:
     verdict: str = ""
     lead: str = ""
 
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Of each class, of the digit that the generator has made."""
+        known = None if self.made is None else self.made.probabilities
+        return () if known is None else tuple(map(float, known))
+
 
 def tell(folder: Path, *, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> Demo:
     """Run the demo and write its files into an existing folder.
@@ -206,7 +212,7 @@ def _compare(demo: Demo, progress: Progress, say: Callable[[str], None]) -> None
 
 def _make(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[[str], None]) -> None:
     """Train a generator of digits, save it, and look among its codes for what a network takes for each class."""
-    from metannvis_methods import explain
+    from metannvis_methods import ImageOptimization, explain
     from metannvis_methods.examples import digits, generator_network
     from metannvis_methods.visualization import GeneratorCode
     from metannvis_translate import save_model
@@ -229,10 +235,11 @@ def _make(demo: Demo, seed: int, epochs: int, progress: Progress, say: Callable[
         seed=seed,
         progress=progress,
     )
+    assert isinstance(made, ImageOptimization)
     demo.made = made
     say(
         f"A generator of digits has an image for each class of which the {network.label} network is sure: "
-        f"p at least {made.probabilities.min():.3f}"
+        f"p at least {min(demo.probabilities):.3f}"
     )
 
 

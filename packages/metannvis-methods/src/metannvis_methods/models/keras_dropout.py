@@ -48,7 +48,7 @@ class KerasDropout(ModelAdapter):
         recurrent = [(layer, _dropper(lambda path=path: masks.next(path))) for path, layer in _recurrent(model)]  # type: ignore[misc]
         with (
             _replaced(layers),
-            _recurring([(layer, lambda ones, _, drop=drop: drop(ones)) for layer, drop in recurrent]),
+            _recurring([(layer, _of_ones(drop)) for layer, drop in recurrent]),
         ):
             masks.begin_pass()
             yield model
@@ -102,6 +102,10 @@ def _cells(layer: Any) -> list[Any]:
 
 def _drops(cell: Any) -> bool:
     return any((getattr(cell, rate, 0) or 0) > 0 for rate in ("dropout", "recurrent_dropout"))
+
+
+def _of_ones(drop: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
+    return lambda ones, _: drop(ones)
 
 
 def _is_known(cell: Any) -> bool:

@@ -299,7 +299,7 @@ def _best(ascent: ImageOptimizer, canvases: Sequence[Canvas], rows: Sequence[int
     penalties = [
         sum(to_numpy(one.penalty(run.images, places, ascent.bounds)) for one in ascent.regularizers) for run in done
     ]
-    probabilities = np.stack([run.probabilities for run in done])
+    probabilities = np.stack([run.probabilities for run in done if run.probabilities is not None])
     return Run.picked(done, ascent.balance.best(probabilities, np.stack(penalties)))
 
 
