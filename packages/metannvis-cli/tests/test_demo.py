@@ -78,7 +78,7 @@ def test_a_generator_makes_digits(ran):
     )
     assert float(told[1]) >= 0.95
     generator = load_model(ran[0] / "metannvis-demo" / "generator.pt2")
-    made = generator.module()(torch.zeros(3, 8)).detach()
+    made = generator(torch.zeros(3, 8)).detach()
     assert made.shape == (3, 1, 28, 28) and 0 <= made.min() < made.max() <= 1
     page = (ran[0] / "metannvis-demo" / "index.html").read_text()
     assert "<h2>What the honest PyTorch network takes for each digit, among the images of a generator" in page

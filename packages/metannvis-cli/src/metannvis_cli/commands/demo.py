@@ -111,7 +111,6 @@ def _filled(folder: Path) -> Iterator[Path]:
 def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
     from metannvis_methods import Comparison
 
-    made = demo.made
     return {
         "networks": [
             {
@@ -127,7 +126,7 @@ def _as_dict(demo: Demo, folder: Path) -> dict[str, Any]:
         "verdict": demo.verdict,
         "generated": {
             "file": str(folder / "generator.pt2"),
-            "probabilities": [] if made is None or made.probabilities is None else made.probabilities.tolist(),
+            "probabilities": list(demo.probabilities),
         },
         "comparisons": [found.to_dict() for _, found in demo.pictured.values() if isinstance(found, Comparison)],
         "files": [str(folder / file.name) for file in demo.files],
