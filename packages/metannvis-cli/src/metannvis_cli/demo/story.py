@@ -146,7 +146,7 @@ def _networks(demo: Demo, seed: int, epochs: int, progress: Progress, say: Calla
             demo.files.append(network.file)
             demo.networks[name] = network
         sample = demo.folder / f"digit-{framework}.npy"
-        write_array(sample, digits[-1:])
+        write_array(sample, demo.networks[f"cheat-{framework}"].digits[-1:])
         demo.files.append(sample)
 
 
