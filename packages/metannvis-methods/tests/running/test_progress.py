@@ -47,7 +47,7 @@ WORDS: dict[str, tuple[dict[str, Any], int]] = {
     "ablation_cam": ({}, 10),
     "deep_feature_factorization": ({"n_components": 2}, 2),
     "activation_maximization": ({"steps": 3}, 3),
-    "metannvis activation_maximization": ({"steps": 3, "shape": (2, 6, 6), "target": 1}, 3),
+    "metannvis activation_maximization": ({"steps": 3, "shape": (2, 6, 6), "target": 1}, 9),
     "render": ({"steps": 3, "layer": "0", "channel": [0, 1]}, 3),
     "deep_dream": ({"steps": 3, "octaves": 2, "octave_scale": 1.2}, 6),
     "invert_representation": ({"steps": 3}, 3),
