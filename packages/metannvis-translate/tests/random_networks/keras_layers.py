@@ -36,8 +36,11 @@ def conv(d: Draft, x: Value) -> None:
     groups = d.divisor(c) if n < 3 and d.often(0.3) else 1
     out = groups * d.integer(1, max(1, 8 // groups))
     padding = d.pick("valid", "same", *(["causal"] if n == 1 else []))
+    steps = spread(d, n)
+    if n == 3 and "strides" in steps:
+        padding = "valid"  # "same" is wrong in TensorFlow's double kernel, the reference, where a step is longer than the kernel
     d.call(
-        f"L.Conv{n}D({out}, {d.each(n, 1, 2, 3)}{spread(d, n)}, padding={padding!r}, groups={groups}, "
+        f"L.Conv{n}D({out}, {d.each(n, 1, 2, 3)}{steps}, padding={padding!r}, groups={groups}, "
         f"use_bias={d.often(0.8)}{activated(d)})",
         x,
     )

@@ -200,6 +200,20 @@ def test_how_a_model_is_trained_is_no_part_of_its_copy() -> None:
         assert model.compiled
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("size", [(3, 3, 3), (4, 7, 6)])
+def test_long_steps_through_volumes_begin_at_the_first_place(size: tuple[int, ...], data_format: str) -> None:
+    """TensorFlow's double kernel begins one place late: a right translation was called wrong."""
+    shape = (*size, 2) if data_format == "channels_last" else (2, *size)
+    inputs = keras.Input(shape)
+    steps = keras.layers.Conv3D(3, (1, 2, 1), (3, 4, 1), padding="same", data_format=data_format)
+    model = keras.Model(inputs, keras.layers.Conv3D(2, 1, 3, padding="same", data_format=data_format)(steps(inputs)))
+    x = np.random.default_rng(0).standard_normal((2, *shape)).astype("float32")
+    expected = run_model(model, [x]).outputs[0]  # in single precision another kernel is taken
+    np.testing.assert_allclose(run_model(as_float64(model), [x]).outputs[0], expected, rtol=1e-4, atol=1e-6)
+    assert translate(model, "torch", dtype="float64").report.passed
+
+
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("kind", ["MaxPooling3D", "AveragePooling3D"])
 def test_pools_in_three_dimensions_run_in_double(kind: str, padding: str) -> None:

@@ -46,8 +46,6 @@ TF_FUNCTIONS = (
 )
 #: Functions of TensorFlow whose result is of the type of the numbers that they are given.
 OF_NUMBERS = ("fill", "linspace")
-#: Functions of ``keras.ops`` of which TensorFlow has no double kernel in three dimensions.
-POOLS = ("max_pool", "average_pool")
 SINGLE = frozenset(["float32", "float16", "bfloat16"])
 POLICIES = SINGLE | {"mixed_float16", "mixed_bfloat16"}
 MARK = "_metannvis_in_double"
@@ -107,8 +105,8 @@ def lifted() -> Iterator[None]:
                 if getattr(holder, name, None) is theirs:
                     stack.callback(setattr, holder, name, theirs)
                     setattr(holder, name, ours)
-        for name in POOLS:
-            ours = patches.in_this_thread(partial(_pool, getattr(internal, name)), getattr(internal, name))
+        for name, made in KERNELS.items():
+            ours = patches.in_this_thread(partial(made, getattr(internal, name)), getattr(internal, name))
             for holder in (keras.ops, keras.ops.nn, internal, internal.nn):
                 stack.callback(setattr, holder, name, getattr(holder, name))
                 setattr(holder, name, ours)
@@ -209,6 +207,37 @@ def _pool(
     x = theirs(tf.reshape(x, (n, d, h * w, c)), (size[0], 1), (step[0], 1), padding, "channels_last")
     x = tf.reshape(x, (n, tf.shape(x)[1], h, w, c))
     return tf.transpose(x, (0, 4, 1, 2, 3)) if first == "channels_first" else x
+
+
+def _conv(
+    theirs: Any,
+    inputs: Any,
+    kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Any:
+    """A convolution; of volumes without what lies behind the last step of it.
+
+    With padding ``"same"`` and a step longer than the kernel, TensorFlow's double kernel of Conv3D takes what is left over for a
+    padding that is negative, and begins one place late.
+    """
+    keras, tf = require("keras"), require("tensorflow")
+    if tf.is_tensor(inputs) and inputs.shape.rank == 5 and inputs.dtype == tf.float64 and padding == "same":
+        form = keras.config.image_data_format() if data_format is None else data_format
+        first = 2 if form == "channels_first" else 1
+        size, step = kernel.shape[:3], (strides,) * 3 if isinstance(strides, int) else tuple(strides)
+        ends = [None] * 5
+        for axis, k, s in zip(range(first, first + 3), size, step, strict=True):
+            if s > k:
+                ends[axis] = (tf.shape(inputs)[axis] - 1) // s * s + k
+        inputs = inputs[tuple(slice(None, end) for end in ends)]
+    return theirs(inputs, kernel, strides, padding, data_format, dilation_rate)
+
+
+#: Functions of ``keras.ops`` of which TensorFlow's double kernel is missing, or wrong, in three dimensions.
+KERNELS = {"max_pool": _pool, "average_pool": _pool, "conv": _conv}
 
 
 def _name(dtype: Any) -> str:
