@@ -191,7 +191,7 @@ ROWS: list[tuple[list[str], str]] = [
     ([*EVALUATE, "-M", "deletion", "-O", "deletion:baseline=blakc"], "did you mean 'black'?"),
     ([*EVALUATE, "-M", "deletion", "-O", "deletion:probabilities=maybe"], "probabilities is one of True, False"),
     ([*EVALUATE, "-M", "quantus:sparsness"], "Did you mean 'quantus:sparseness'?"),
-    ([*EVALUATE, "-M", "mass_accuracy", "--masks", "gone.npy"], "'gone.npy' does not exist"),
+    ([*EVALUATE, "-M", "mass_accuracy", "--masks", "gone.npy"], "there is no file 'gone.npy'"),
     ([*EVALUATE, "--window", "0,3"], "'0,3' is no list of sizes"),
     ([*EVALUATE, "--window", "3,3", "--overlap", "1"], "1.0 is not in the range 0<=x<1"),
     ([*EVALUATE, "-o", "abz=1"], "saliency of captum has no option 'abz'. Close: abs"),

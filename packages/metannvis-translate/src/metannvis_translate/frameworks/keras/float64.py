@@ -220,8 +220,8 @@ def _conv(
 ) -> Any:
     """A convolution; of volumes without what lies behind the last step of it.
 
-    With padding ``"same"`` and a step longer than the kernel, TensorFlow's double kernel of Conv3D takes what is left over for a
-    padding that is negative, and begins one place late.
+    With padding ``"same"`` and a step longer than the kernel, TensorFlow's double kernel of Conv3D takes what is left over
+    for a padding that is negative, and begins one place late.
     """
     keras, tf = require("keras"), require("tensorflow")
     if tf.is_tensor(inputs) and inputs.shape.rank == 5 and inputs.dtype == tf.float64 and padding == "same":
@@ -237,7 +237,7 @@ def _conv(
 
 
 #: Functions of ``keras.ops`` of which TensorFlow's double kernel is missing, or wrong, in three dimensions.
-KERNELS = {"max_pool": _pool, "average_pool": _pool, "conv": _conv}
+KERNELS: dict[str, Callable[..., Any]] = {"max_pool": _pool, "average_pool": _pool, "conv": _conv}
 
 
 def _name(dtype: Any) -> str:
