@@ -109,8 +109,9 @@ def _is_picture(value: Any) -> bool:
 
 def _is_image(value: Any, known: Preprocessing | None) -> bool:
     """A picture; and, where a preprocessing is named, an array of pixels."""
-    pixels = "uint8" in str(getattr(value, "dtype", "")) and len(getattr(value, "shape", ())) in (2, 3, 4)
-    return _is_picture(value) or (known is not None and pixels)
+    if _is_picture(value) or known is None:
+        return _is_picture(value)
+    return "uint8" in str(getattr(value, "dtype", "")) and len(getattr(value, "shape", ())) in (2, 3, 4)
 
 
 def is_batch_of_images(value: Any, known: Preprocessing | None) -> bool:

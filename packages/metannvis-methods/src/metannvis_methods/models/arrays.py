@@ -9,7 +9,7 @@ import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError
 
-__all__ = ["count_of", "in_order", "in_pieces", "numbers", "several", "to_numpy"]
+__all__ = ["all_finite", "count_of", "in_order", "in_pieces", "numbers", "several", "to_numpy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +34,14 @@ def to_numpy(value: Any) -> Array:
     if not array.dtype.isnative:  # as some files have it, and no framework takes it
         array = array.astype(array.dtype.newbyteorder("="))
     return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
+
+
+def all_finite(array: Array) -> bool:
+    """Whether there is neither NaN nor infinity in an array; a sum that is finite says so of all of it, and takes less."""
+    if array.dtype.kind not in "fc":
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
 def _numpy_of(tensor: Any) -> Any:

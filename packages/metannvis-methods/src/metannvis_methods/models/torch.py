@@ -15,6 +15,7 @@ from metannvis_translate.errors import first_line
 from metannvis_translate.frameworks.torch import (
     convolves_over_one_axis,
     framework,
+    modules_of,
     refuse_inference_tensors,
     sound_batch_norms,
     takes_indices,
@@ -105,10 +106,9 @@ class TorchAdapter(TorchDropout):
 
     def as_inputs(self, model: Any, values: Sequence[Any]) -> tuple[torch.Tensor, ...]:
         """As :meth:`as_input`; which of several inputs a model looks up in a table is seen by running it on all of them."""
-        if isinstance(model, torch.nn.Module) and not framework.declared_inputs(model):
-            tensors = [_tensor(value) for value in values]
-            if any(not tensor.is_floating_point() for tensor in tensors):
-                self._learn_indices(model, tensors)
+        asks = isinstance(model, torch.nn.Module) and not framework.declared_inputs(model)
+        if asks and not all(map(_is_floating, values)):
+            self._learn_indices(model, [_tensor(value) for value in values])
         return super().as_inputs(model, values)
 
     def _learn_indices(self, model: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> None:
@@ -156,7 +156,7 @@ class TorchAdapter(TorchDropout):
             return tuple(port.name for port in declared)
         if not isinstance(model, torch.nn.Module):
             return ()
-        parameters = inspect.signature(model.forward).parameters.values()
+        parameters = _parameters(model.forward).values()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
 
@@ -164,7 +164,7 @@ class TorchAdapter(TorchDropout):
         """Those without a default."""
         if framework.declared_inputs(model) or not isinstance(model, torch.nn.Module):
             return super().required_inputs(model)
-        known = inspect.signature(model.forward).parameters
+        known = _parameters(model.forward)
         return sum(known[name].default is inspect.Parameter.empty for name in self.input_names(model))
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
@@ -196,6 +196,8 @@ class TorchAdapter(TorchDropout):
         """Without a look at the derivatives."""
         if not torch.is_tensor(given) or not torch.is_tensor(inputs) or given.dtype != inputs.dtype:
             return False
+        if given is inputs and count == len(given) and not start:
+            return True
         return given.device == inputs.device and torch.equal(given[:count], inputs[start : start + count])
 
     def view(self, model: Any, view: View) -> Any:
@@ -324,18 +326,19 @@ class TorchAdapter(TorchDropout):
     @contextmanager
     def guarded(self, model: Any) -> Iterator[Callable[[], None]]:
         """Evaluation mode, gradients on, nothing in place; afterwards everything is back."""
-        modules = walk(model)
+        modules = modules_of(model)
         refuse_inference_tensors(model, modules)
         put_back = state_of(model, modules)
         before = self._in_place.get(id(model))
         self._in_place[id(model)] = in_place = list[dict[str, Any]]()
         try:
-            for _, module in modules:
+            for module in modules:
                 attributes = module.__dict__
-                if "training" in attributes:
-                    attributes["training"] = False  # eval() is refused by an exported program
-                else:  # TorchScript has it elsewhere
-                    module.training = False
+                if attributes.get("training") is not False:
+                    if "training" in attributes:
+                        attributes["training"] = False  # eval() is refused by an exported program
+                    else:  # TorchScript has it elsewhere
+                        module.training = False
                 if attributes.get("inplace") is True:
                     attributes["inplace"] = False  # what the layer before it returned would be overwritten
                     in_place.append(attributes)
@@ -351,8 +354,8 @@ class TorchAdapter(TorchDropout):
     @contextmanager
     def lightly_guarded(self, model: Any) -> Iterator[Callable[[], None]]:
         """Without a look at attributes and tensors: no layer of a translated model changes any."""
-        modules = walk(model)
-        training = [module for _, module in modules if module.training]
+        modules = modules_of(model)
+        training = [module for module in modules if module.training]
         try:
             for module in training:
                 module.training = False
@@ -380,6 +383,24 @@ def _like(model: torch.nn.Module) -> torch.Tensor:
         return torch.empty(0, device=current())
     found = next((tensor for tensor in itertools.chain((first,), tensors) if tensor.is_floating_point()), None)
     return torch.empty(0, device=first.device) if found is None else found
+
+
+#: Parameters of what was seen as ``forward``, by the function; to look at a signature takes longer than a small layer.
+_forwards: WeakKeyDictionary[Any, Mapping[str, inspect.Parameter]] = WeakKeyDictionary()
+
+
+def _parameters(forward: Any) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a model's ``forward``, ``self`` left out."""
+    function = getattr(forward, "__func__", None)
+    if not inspect.isfunction(function):
+        return inspect.signature(forward).parameters
+    if function not in _forwards:
+        _forwards[function] = inspect.signature(forward).parameters
+    return _forwards[function]
+
+
+def _is_floating(value: Any) -> bool:
+    return value.is_floating_point() if isinstance(value, torch.Tensor) else to_numpy(value).dtype.kind == "f"
 
 
 def _tensor(value: Any) -> torch.Tensor:

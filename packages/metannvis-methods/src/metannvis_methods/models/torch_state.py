@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import operator
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from metannvis_translate.frameworks.torch import ModelState, tensors_of, walk
+from metannvis_translate.frameworks.torch import ModelState, modules_of, tensors_of, walk
 
 from metannvis_methods.models.base import Array
 from metannvis_methods.models.fingerprint import NOTHING, PLAIN, digest, plain_attributes
@@ -61,34 +60,34 @@ def structure_of(model: Any) -> Hashable:
     """Modules by identity, with what they keep as plain values and functions; nothing of weights is looked at."""
     if not isinstance(model, torch.nn.Module):
         return None
-    found: list[Any] = []
-    for _, module in walk(model):
-        attributes = vars(module)
-        names, kinds = tuple(attributes), tuple(map(type, attributes.values()))
-        plain, others = _public(names, kinds)
-        found += (id(module), type(module), names, kinds, plain(attributes))
-        found += [_plain(attributes[name]) for name in others]
-    return tuple(found)
+    modules = modules_of(model)
+    attributes = [vars(module) for module in modules]
+    names = tuple(itertools.chain.from_iterable(attributes))
+    values = tuple(itertools.chain.from_iterable([held.values() for held in attributes]))
+    kinds = tuple(map(type, values))
+    plain, others = _public(names, kinds)
+    found = tuple(map(_plain, itertools.compress(values, others)))
+    sizes = tuple(map(len, attributes))
+    return tuple(map(id, modules)), sizes, names, kinds, tuple(itertools.compress(values, plain)), found
 
 
-def state_of(model: Any, modules: Sequence[tuple[str, Any]] | None = None) -> Callable[[], None]:
+def state_of(model: Any, modules: Sequence[Any] | None = None) -> Callable[[], None]:
     """Modes, hooks, submodules, gradients, and whatever state ``forward`` changes: buffers, plain tensors, lists.
 
     That covers whatever attributes a toolkit leaves behind (``rule``, ``activations``), also when it fails half-way.
-    ``modules`` are the model's, if they were walked already.
+    ``modules`` are the model's, if they were looked up already.
     """
     return ModelState(model, whole=True, modules=modules).put_back
 
 
-@functools.lru_cache(maxsize=1 << 12)
-def _public(
-    names: tuple[str, ...], kinds: tuple[type, ...]
-) -> tuple[Callable[[Mapping[str, Any]], Hashable], tuple[str, ...]]:
-    """What gets the plain values of a module that are not the framework's, and names of the others that are not."""
-    public = [(name, kind) for name, kind in zip(names, kinds, strict=True) if name[0] != "_"]
-    plain = [name for name, kind in public if kind in PLAIN]
-    get: Callable[[Mapping[str, Any]], Hashable] = operator.itemgetter(*plain) if plain else lambda attributes: ()
-    return get, tuple(name for name, kind in public if kind not in PLAIN)
+@functools.lru_cache(maxsize=16)
+def _public(names: tuple[str, ...], kinds: tuple[type, ...]) -> tuple[list[bool], list[bool]]:
+    """Which of the attributes of all modules are not the framework's: marks of those that are plain, and of the others."""
+    public = [name[0] != "_" for name in names]
+    plain = [kind in PLAIN for kind in kinds]
+    return [a and b for a, b in zip(public, plain, strict=True)], [
+        a and not b for a, b in zip(public, plain, strict=True)
+    ]
 
 
 def _plain(value: Any) -> Hashable:

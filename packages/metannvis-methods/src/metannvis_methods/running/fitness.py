@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metannvis_methods.errors import UnfitWarning
-from metannvis_methods.models.arrays import count_of, in_order, to_numpy
+from metannvis_methods.models.arrays import all_finite, count_of, in_order, to_numpy
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
 from metannvis_methods.running.call import RunningCall
@@ -33,7 +33,7 @@ def tell_unfit_before(call: RunningCall, prepared: Prepared, inputs: Sequence[An
     """Warn of what the row needs and the model or the call lacks, before time is spent."""
     for place, value in enumerate(inputs):
         array = to_numpy(value)
-        wrong = array.size - int(np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
+        wrong = _not_finite(array)
         if wrong:
             one = f"input {place}" if len(inputs) > 1 else "the input"
             tell(
@@ -167,12 +167,17 @@ def _sums_to_one(output: Array) -> bool:
     return bool(output.min() >= 0 and np.abs(output.sum(1) - 1).max() < NEAR_ONE)
 
 
+def _not_finite(array: Array) -> int:
+    """How many numbers of an array are NaN or infinite."""
+    return 0 if all_finite(array) else array.size - int(np.isfinite(array).sum())
+
+
 def tell_unfit_values(spec: MethodSpec, values: Sequence[Array | None]) -> None:
     """Warn of values that say nothing: all zero in a sample, or not finite."""
     arrays = [array for array in values if array is not None and array.ndim and array.size and array.dtype.kind == "f"]
     if not arrays:
         return
-    broken = sum(array.size - int(np.isfinite(array).sum()) for array in arrays)
+    broken = sum(map(_not_finite, arrays))
     if broken:
         tell(f"{broken} of the values of {spec.key} are not finite (NaN or infinity)", UnfitWarning)
     counts = {len(array) for array in arrays}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metannvis_methods.errors import InvalidArgumentError, UnfitWarning
-from metannvis_methods.models.arrays import in_order
+from metannvis_methods.models.arrays import all_finite, in_order
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.toolset import Target
 from metannvis_methods.running.call import RunningCall
@@ -100,7 +100,7 @@ class Seen:
 
 def seen_of(asked: RunningCall, output: Any, chosen: ChosenOutput, *, named: bool) -> Seen:
     """What a prediction shows, in the layout of the caller's model."""
-    if output.dtype.kind == "f" and not np.isfinite(output).all():
+    if not all_finite(output):
         tell("the output of the model is not finite (NaN or infinity)", UnfitWarning)
     tell_labels(asked.words.labels, output)
     prediction = prediction_of(output, asked.words.labels)

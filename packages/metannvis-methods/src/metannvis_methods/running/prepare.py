@@ -13,7 +13,7 @@ from metannvis_translate.frameworks import is_installed
 from metannvis_translate.process import exclusive, using
 
 from metannvis_methods.errors import GradientWarning, InvalidArgumentError, MissingArgumentError
-from metannvis_methods.models.arrays import in_order, to_numpy
+from metannvis_methods.models.arrays import all_finite, in_order, to_numpy
 from metannvis_methods.models.base import ModelAdapter
 from metannvis_methods.models.registry import adapter_for
 from metannvis_methods.registry.spec import MethodSpec
@@ -169,7 +169,7 @@ def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, lay
 def _reasons_to_translate(
     toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
 ) -> tuple[str, ...]:
-    """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
+    """Why a model of the right framework cannot be taken as it is; empty if it can; it may have to be copied."""
     source, adapter = prepared.source, prepared.adapter
     if not _fits(spec, adapter, source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
@@ -190,9 +190,7 @@ def _reasons_to_translate(
         return ()
     try:
         if adapter.copies(source):
-            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
-        else:
-            prepared.model, prepared.opened = adapter.open(source)
+            prepared.model, prepared.copied = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
     return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)
@@ -229,9 +227,7 @@ def _examples(
 def _finite(value: Any) -> Any:
     """An input without NaN and infinities, of which a comparison of two models says nothing."""
     array = to_numpy(value)
-    return (
-        value if array.dtype.kind != "f" or np.isfinite(array).all() else np.nan_to_num(array, posinf=1.0, neginf=-1.0)
-    )
+    return value if all_finite(array) else np.nan_to_num(array, posinf=1.0, neginf=-1.0)
 
 
 def _translate(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from metannvis_translate.frameworks.torch.hooks import sound_batch_norms
 from metannvis_translate.frameworks.torch.kinds import convolves_over_one_axis, takes_indices
 from metannvis_translate.frameworks.torch.model_state import ModelState
-from metannvis_translate.frameworks.torch.module_walk import tensors_of, walk
+from metannvis_translate.frameworks.torch.module_walk import modules_of, tensors_of, walk
 from metannvis_translate.frameworks.torch.plugin import framework
 from metannvis_translate.frameworks.torch.state import refuse_inference_tensors
 
@@ -22,6 +22,7 @@ __all__ = [
     "addition_class",
     "convolves_over_one_axis",
     "framework",
+    "modules_of",
     "refuse_inference_tensors",
     "sound_batch_norms",
     "takes_indices",

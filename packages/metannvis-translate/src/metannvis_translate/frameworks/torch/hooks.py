@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.module_walk import walk
+from metannvis_translate.frameworks.torch.module_walk import modules_of
 from metannvis_translate.process import patched
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def _hooks_tensors(kind: Any) -> bool:
     return False
 
 
-def _as_it_lies(gradient: torch.Tensor) -> torch.Tensor:
-    return gradient.contiguous()
+def _as_they_lie(gradients: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
+    return tuple(None if gradient is None else gradient.contiguous() for gradient in gradients)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def backward_hooks_disabled(model: torch.nn.Module) -> Iterator[None]:
     register = kind.register_hook
 
     def left_out(tensor: torch.Tensor, hook: Any) -> Any:
-        return register(tensor, hook if hook is _as_it_lies else lambda gradient: None)
+        return register(tensor, lambda gradient: None)
 
     names = ("_backward_hooks", "_backward_pre_hooks")
     kept = [
@@ -180,10 +180,8 @@ def recording(model: torch.nn.Module, sink: Callable[[str, torch.nn.Module, torc
 
 
 @contextmanager
-def sound_batch_norms(
-    model: torch.nn.Module, modules: Iterable[tuple[str, torch.nn.Module]] | None = None
-) -> Iterator[None]:
-    """Batch normalisations differentiate right, of a batch of one too; ``modules`` are the model's, if they were walked.
+def sound_batch_norms(model: torch.nn.Module, modules: Iterable[torch.nn.Module] | None = None) -> Iterator[None]:
+    """Batch normalisations differentiate right, of a batch of one too; ``modules`` are the model's, if they were looked up.
 
     PyTorch (2.15 and before, on CPU) takes axes for one another where the single sample of an image, or the gradient that comes
     back, lies in memory as ``tokens.transpose(1, 2)`` does: neither channels first nor last. In plain order it is right.
@@ -192,7 +190,7 @@ def sound_batch_norms(
     import torch
 
     kind = torch.nn.modules.batchnorm._BatchNorm
-    if not any(isinstance(module, kind) for _, module in modules or walk(model)):
+    if not any(isinstance(module, kind) for module in modules or modules_of(model)):
         yield
         return
     functional = torch.nn.functional
@@ -202,8 +200,8 @@ def sound_batch_norms(
         if not input.ndim or input.shape[0] != 1:
             return theirs(input, *args, **kwargs)
         output = theirs(input.contiguous(), *args, **kwargs)
-        if output.requires_grad:
-            output.register_hook(_as_it_lies)
+        if output.requires_grad:  # for a third of the time of a hook of the tensor's
+            output.grad_fn.register_prehook(_as_they_lie)
         return output
 
     with patched(functional, "batch_norm", batch_norm):

@@ -1,22 +1,33 @@
-"""What was kept of a PyTorch model's state: modules, containers, tensors as they were, compared and put back."""
+"""What was kept of a PyTorch model's state beside its registries: containers, objects, tensors, compared and put back."""
 
 from __future__ import annotations
 
 import functools
-import operator
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metannvis_translate.frameworks.torch.kept_dicts import stand
 from metannvis_translate.frameworks.torch.tensor_copies import equal, is_plain
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEPTH", "IGNORED", "PLAIN", "TENSORS", "Kept", "KeptModule", "is_followed", "renewed", "restore"]
+__all__ = [
+    "DEPTH",
+    "IGNORED",
+    "PLAIN",
+    "REGISTRIES",
+    "TENSORS",
+    "Kept",
+    "is_followed",
+    "renewed",
+    "restore",
+    "same",
+    "same_leaf",
+]
 
 #: Registries of a module that ``forward`` may put something else into.
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -27,8 +38,6 @@ CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, t
 OPAQUE = ("torch", "metannvis_translate", "logging", "threading", "weakref", "enum", "inspect", "re")
 #: What cannot change but by being replaced; most of what a module keeps is that.
 PLAIN = frozenset((type(None), bool, int, float, str))
-#: No keys, and what stands at none.
-NONE: frozenset[str] = frozenset()
 #: What is in that which holds nothing.
 NOTHING: dict[Any, Any] = {}
 #: How far objects are followed into one another: a cache is an object with a list of objects with tensors.
@@ -40,75 +49,6 @@ IGNORED = frozenset((
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks",
     "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 ))  # fmt: skip
-
-
-class KeptModule:
-    """A module as it was.
-
-    Attributes
-    ----------
-    path
-        Where it is.
-    attributes, items
-        Its ``__dict__``, and what was in it.
-    registries
-        Registries of PyTorch's that it has.
-    filled
-        Name, object and content of each in which anything was.
-    parts
-        What can change by itself in the module itself, by its identity; tensors stand in :attr:`known` alone.
-    known
-        All that was kept of the model, by its identity.
-    """
-
-    __slots__ = ("attributes", "filled", "items", "known", "parts", "path", "registries")
-
-    def __init__(self, path: str, attributes: dict[str, Any], known: dict[int, Kept]) -> None:
-        self.path = path
-        self.attributes = attributes
-        self.items = attributes.copy()
-        self.known = known
-        self.parts: dict[int, Kept] = {}
-        self.registries: Sequence[Any] = ()
-        self.filled: list[tuple[str, Any, Any]] = []
-
-    def keep_registries(self) -> tuple[str, ...]:
-        """Keep what is in registries of PyTorch's. Names of the other attributes that may hold more than plain values."""
-        names, get, others = _sorted(tuple(self.items), tuple(map(type, self.items.values())))
-        self.registries = found = get(self.items)
-        self.filled = [(name, held, held.copy()) for name, held in zip(names, found, strict=False) if held]
-        return others
-
-    def named(self, key: str) -> str:
-        """Path of something of the module."""
-        return f"{self.path}.{key}" if self.path else str(key)
-
-    def contents(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """What was in its attributes and in the registries that ``forward`` may put something else into, and what is there."""
-        yield self.items, self.attributes
-        yield from ((content, registry) for name, registry, content in self.filled if name in REGISTRIES)
-
-    def same(self, before: Any, value: Any) -> bool:
-        """Whether something of the module is as it was."""
-        part = self.known.get(id(before))
-        return _same_leaf(before, value) if part is None else _same(part, value)
-
-    def put_back(self, *, whole: bool) -> None:
-        """Put back which objects stand where."""
-        if not whole:
-            for content, registry in self.contents():
-                stand(registry, content, IGNORED)
-            return
-        for _, registry, content in self.filled:
-            registry.clear()
-            registry.update(content)
-        if sum(map(bool, self.registries)) != len(self.filled):
-            were_filled = {id(registry) for _, registry, _ in self.filled}
-            for registry in self.registries:
-                if id(registry) not in were_filled:
-                    registry.clear()
-        self.attributes.clear()
-        self.attributes.update(self.items)
 
 
 class Kept:
@@ -126,41 +66,15 @@ class Kept:
         Shares the memory of a tensor that is not copied.
     """
 
-    __slots__ = ("copy", "is_copied", "is_parameter", "items", "kind", "memory", "parts", "value", "version")
+    __slots__ = ("copy", "items", "kind", "memory", "parts", "value", "version")
 
     def __init__(self, kind: str, value: Any) -> None:
         self.kind = kind
         self.value = value
         self.items = self.parts = NOTHING
         self.copy: Any = None
-        self.is_copied = self.is_parameter = False
         self.memory: Any = None
         self.version: int | None = None
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _sorted(
-    names: tuple[str, ...], kinds: tuple[type, ...]
-) -> tuple[tuple[str, ...], Callable[[Any], Sequence[Any]], tuple[str, ...]]:
-    """Attributes of a module by what they may hold: registries of PyTorch's, and others of more than plain values.
-
-    Modules of a class have attributes of the same names and types, and a network has hundreds of a few classes.
-
-    Returns
-    -------
-    tuple
-        Names of the registries, what gets these of a dict, and names of the others.
-    """
-    registries, others = [], []
-    for name, kind in zip(names, kinds, strict=True):
-        if name in IGNORED:
-            if issubclass(kind, (dict, set)):
-                registries.append(name)
-        elif kind not in PLAIN:
-            others.append(name)
-    several = len(registries) > 1  # of a single name a getter gives no tuple
-    get = operator.itemgetter(*registries) if several else lambda items: [items[name] for name in registries]
-    return tuple(registries), get, tuple(others)
 
 
 def is_followed(value: Any) -> bool:
@@ -181,21 +95,21 @@ def _version(tensor: torch.Tensor) -> int | None:
 def _same_item(kept: Kept, key: Any, value: Any, depth: int = 0) -> bool:
     """Whether what a container holds at a place is as it was."""
     part = kept.parts.get(key)
-    return _same_leaf(kept.items[key], value) if part is None else _same(part, value, depth)
+    return same_leaf(kept.items[key], value) if part is None else same(part, value, depth)
 
 
-def _same_leaf(before: Any, value: Any) -> bool:
+def same_leaf(before: Any, value: Any) -> bool:
     """Whether a value without parts is as it was."""
     if value is before:
         return True
     if isinstance(value, (int, float, complex, str, bytes)) or value is None:
         return type(value) is type(before) and bool(value == before or (value != value and before != before))
     if type(value) is tuple and type(before) is tuple:
-        return len(value) == len(before) and all(map(_same_leaf, before, value))
+        return len(value) == len(before) and all(map(same_leaf, before, value))
     return type(value) is type(before)  # made anew: what is within is not for us to see
 
 
-def _same(kept: Kept, value: Any, depth: int = 0) -> bool:
+def same(kept: Kept, value: Any, depth: int = 0) -> bool:
     """Whether a value is as it was, itself or another one like it."""
     import torch
 
@@ -221,7 +135,7 @@ def _same(kept: Kept, value: Any, depth: int = 0) -> bool:
         return bool(kept.copy == value)
     if kept.kind == "array":
         return type(value) is type(kept.value) and np.array_equal(value, kept.copy)
-    return _same_leaf(kept.value, value)
+    return same_leaf(kept.value, value)
 
 
 def restore(kept: Kept, seen: set[int]) -> None:
@@ -230,7 +144,7 @@ def restore(kept: Kept, seen: set[int]) -> None:
         return
     seen.add(id(kept))
     if kept.kind in ("dict", "object"):
-        stand(vars(kept.value) if kept.kind == "object" else kept.value, kept.items, NONE)
+        stand(vars(kept.value) if kept.kind == "object" else kept.value, kept.items)
     elif kept.kind == "list":
         items = kept.items.values()
         if len(items) != len(kept.value) or any(a is not b for a, b in zip(items, kept.value, strict=True)):
@@ -244,15 +158,6 @@ def restore(kept: Kept, seen: set[int]) -> None:
     for part in kept.parts.values():
         if part.kind != "tensor":
             restore(part, seen)
-
-
-def stand(content: dict[Any, Any], items: dict[Any, Any], ignored: frozenset[str]) -> None:
-    """Put back what stood in a dict, but for what is ignored."""
-    for key in content.keys() - items.keys() - ignored:
-        del content[key]
-    for key, value in items.items():
-        if content.get(key, NONE) is not value and key not in ignored:
-            content[key] = value
 
 
 def renewed(value: Any, copies: dict[int, torch.Tensor], depth: int) -> Any:

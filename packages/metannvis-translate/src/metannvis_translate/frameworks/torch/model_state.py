@@ -6,24 +6,28 @@ in, so every run, trace and comparison has to start from it, and has to put it b
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metannvis_translate.frameworks.torch.changing_parameters import any_changing, is_changing
+from metannvis_translate.frameworks.torch.kept_dicts import KeptDicts
 from metannvis_translate.frameworks.torch.kept_state import (
     DEPTH,
     IGNORED,
     PLAIN,
+    REGISTRIES,
     TENSORS,
     Kept,
-    KeptModule,
     is_followed,
     renewed,
     restore,
+    same,
+    same_leaf,
 )
+from metannvis_translate.frameworks.torch.kept_tensors import KeptTensors
 from metannvis_translate.frameworks.torch.module_walk import walk
-from metannvis_translate.frameworks.torch.tensor_copies import Copies, is_plain
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +38,8 @@ __all__ = ["ModelState"]
 class ModelState:
     """What a model holds now.
 
-    A network has hundreds of modules, which are walked at every call: nothing is made for what is plain.
+    A network has hundreds of modules, which are looked at at every call: what is plain stands in lists of all modules
+    (:class:`~.kept_dicts.KeptDicts`, :class:`~.kept_tensors.KeptTensors`), and nothing is made for a single one.
 
     Parameters
     ----------
@@ -46,7 +51,7 @@ class ModelState:
     whole
         Keep modes, hooks, and which parameters have and require gradients, too.
     modules
-        The modules, if they were walked already.
+        The modules, if they were looked up already, each once; :meth:`changes` cannot name what is in them.
     """
 
     def __init__(
@@ -56,90 +61,93 @@ class ModelState:
         values: bool = True,
         parameters: bool = False,
         whole: bool = False,
-        modules: Sequence[tuple[str, torch.nn.Module]] | None = None,
+        modules: Sequence[torch.nn.Module] | None = None,
     ) -> None:
         import torch
 
-        self._values, self._parameters, self._whole = values, parameters, whole
-        self._any_changing = any_changing()
+        self._whole = whole
         self._known: dict[int, Kept] = {}
-        self._tensors: list[Kept] = []
-        self._modules = [
-            self._compiled(path, module) if isinstance(module, torch.jit.ScriptModule) else self._module(path, module)
-            for path, module in (walk(model) if modules is None else modules)
-        ]
-        self._gradients: list[tuple[Any, bool, Any]] = []
-        if whole:
-            held = (kept.value for kept in self._tensors if kept.is_parameter)
-            self._gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in held]
-        self._copies = Copies([kept.value for kept in self._tensors if kept.is_copied])
-        for kept in self._tensors:
-            if kept.is_copied:
-                kept.copy = self._copies.of(kept.value)
+        self._found: dict[int, torch.Tensor] = {}
+        walked = walk(model) if modules is None else [("", module) for module in modules]
+        compiled = [module for _, module in walked if isinstance(module, torch.jit.ScriptModule)]
+        if compiled and not whole:  # they are no objects of Python's: only what is in their tensors can change
+            walked = [(path, module) for path, module in walked if not isinstance(module, torch.jit.ScriptModule)]
+        self._paths = [path for path, _ in walked]
+        self._attributes = KeptDicts([module.__dict__ for _, module in walked])
+        layout = _layout(tuple(self._attributes.keys), tuple(map(type, self._attributes.values)))
+        registries = list(itertools.compress(self._attributes.values, layout.registries if whole else layout.kept))
+        self._registries: list[Any] = registries
+        filled = [registry for registry in registries if registry]
+        self._sets = [(held, held.copy()) for held in filled if isinstance(held, set)]
+        self._filled = KeptDicts([held for held in filled if isinstance(held, dict)])
+        for held in itertools.compress(self._attributes.values, layout.of_tensors):
+            self._found.update((id(tensor), tensor) for tensor in held.values() if tensor is not None)
+        for module in compiled:
+            tensors = itertools.chain(module.buffers(recurse=False), module.parameters(recurse=False) if whole else ())
+            self._found.update((id(tensor), tensor) for tensor in tensors)
+        parts: dict[int, Kept] = {}
+        for value in itertools.compress(self._attributes.values, layout.others):
+            if type(value) is not tuple or not PLAIN.issuperset(map(type, value)):
+                part = self._keep(value, 1)
+                if part.kind not in ("leaf", "tensor"):
+                    parts[id(value)] = part
+        self._parts = list(parts.values())
+        self._tensors = KeptTensors(list(self._found.values()), values=values, parameters=parameters, gradients=whole)
 
     def changes(self) -> list[str]:
         """Names of what is not as it was, ``block.cache``; a list or an object by the attribute that holds it."""
+        for kept in self._tensors.kept():
+            known = self._known.setdefault(id(kept.value), kept)
+            known.copy, known.memory, known.version = kept.copy, kept.memory, kept.version
         found: dict[str, None] = {}
-        for module in self._modules:
-            for before, now in module.contents():
-                for key in dict.fromkeys((*before, *now)):
-                    if key in IGNORED:
-                        continue
-                    if key not in before or key not in now or not module.same(before[key], now[key]):
-                        found[module.named(key)] = None
+        for path, before, now in self._contents():
+            for key in dict.fromkeys((*before, *now)):
+                if key not in IGNORED and (
+                    key not in before or key not in now or not self._same(before[key], now[key])
+                ):
+                    found[_named(path, key)] = None
         return list(found)
 
     def put_back(self) -> None:
         """Put back what was changed: first which objects stand where, then what is in the tensors."""
+        self._attributes.put_back(() if self._whole else IGNORED)
+        self._filled.put_back()
+        filled = [registry for registry in self._registries if registry]
+        if len(filled) != len(self._filled.dicts) + len(self._sets):
+            were_filled = {*map(id, self._filled.dicts), *(id(held) for held, _ in self._sets)}
+            for registry in filled:
+                if id(registry) not in were_filled:
+                    registry.clear()
+        for held, content in self._sets:
+            held.clear()
+            held.update(content)
         seen: set[int] = set()
-        for module in self._modules:
-            module.put_back(whole=self._whole)
-            for part in module.parts.values():
-                restore(part, seen)
-        for kept in self._tensors:
-            if kept.memory is not None and kept.memory.data_ptr() != kept.value.data_ptr():
-                kept.value.data = kept.memory  # another tensor was assigned to its ``.data``
-        for parameter, requires_grad, grad in self._gradients:
-            if parameter.requires_grad is not requires_grad:
-                parameter.requires_grad_(requires_grad)
-            if parameter.grad is not grad:
-                parameter.grad = grad
-        self._copies.put_back()
+        for part in self._parts:
+            restore(part, seen)
+        self._tensors.put_back()
 
     def renew(self, names: Iterable[str]) -> None:
         """Put copies in the place of the tensors below these names, so that changes in place reach nothing else."""
         wanted = set(names)
         copies: dict[int, torch.Tensor] = {}
-        for module in self._modules:
-            for before, now in module.contents():
-                for key in before:
-                    if key not in IGNORED and key in now and module.named(key) in wanted:
-                        now[key] = renewed(now[key], copies, 0)
+        for path, before, now in self._contents():
+            for key in before:
+                if key not in IGNORED and key in now and _named(path, key) in wanted:
+                    now[key] = renewed(now[key], copies, 0)
 
-    def _module(self, path: str, module: torch.nn.Module) -> KeptModule:
-        kept = KeptModule(path, module.__dict__, self._known)
-        for key in kept.keep_registries():
-            value = kept.items[key]
-            if type(value) is not tuple or not PLAIN.issuperset(map(type, value)):
-                part = self._keep(value, 1)
-                if part.kind not in ("leaf", "tensor"):
-                    kept.parts[id(value)] = part
-        for name, _, content in kept.filled:
-            if name in TENSORS:
-                for tensor in content.values():
-                    if tensor is not None:
-                        self._keep(tensor, 1)
-        return kept
+    def _contents(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """By module, what was in its attributes and in the registries that ``forward`` may fill, and what is there."""
+        in_registries = {id(held): before for held, before in self._filled.contents()}
+        for path, (attributes, before) in zip(self._paths, self._attributes.contents(), strict=True):
+            yield path, before, attributes
+            for name in REGISTRIES:
+                held: Any = before.get(name)
+                if id(held) in in_registries:
+                    yield path, in_registries[id(held)], held
 
-    def _compiled(self, path: str, module: torch.nn.Module) -> KeptModule:
-        """A module that is no object of Python's: only what is in its tensors can change."""
-        kept = KeptModule(path, module.__dict__ if self._whole else {}, self._known)
-        kept.keep_registries()
-        tensors = [tensor for _, tensor in module.named_buffers(recurse=False)]
-        tensors += module.parameters(recurse=False) if self._whole else ()
-        for tensor in tensors:
-            self._keep(tensor, 1)
-        return kept
+    def _same(self, before: Any, value: Any) -> bool:
+        part = self._known.get(id(before))
+        return same_leaf(before, value) if part is None else same(part, value)
 
     def _keep(self, value: Any, depth: int) -> Kept:
         import torch
@@ -147,19 +155,12 @@ class ModelState:
         known = self._known.get(id(value))
         if known is not None:
             return known
+        if type(value) is list:  # most of what a layer of PyTorch's keeps beside numbers and tuples
+            return self._within(Kept("list", value), enumerate(value), depth)
         if isinstance(value, torch.Tensor):
             kept = Kept("tensor", value)
-            kind = type(value)
-            kept.is_parameter = kind is torch.nn.Parameter or (
-                kind is not torch.Tensor and isinstance(value, torch.nn.Parameter)
-            )
-            if self._values and is_plain(value):
-                is_changed = self._parameters or (self._any_changing and is_changing(value))
-                kept.is_copied = is_changed or not kept.is_parameter
-                kept.memory = None if kept.is_copied else value.detach()
-            kept.version = None if value.is_inference() else value._version
-            self._tensors.append(kept)
-        elif isinstance(value, torch.nn.Module):  # those of the model are walked by themselves
+            self._found[id(value)] = value
+        elif isinstance(value, torch.nn.Module):  # those of the model are looked at by themselves
             kept = Kept("leaf", value)
         elif isinstance(value, dict):
             return self._within(Kept("dict", value), value.items(), depth)
@@ -193,3 +194,29 @@ class ModelState:
             if found.kind != "leaf":
                 kept.parts[key] = found
         return kept
+
+
+class _Layout:
+    """Which of the attributes of all modules are registries of PyTorch's, and which may hold more than plain values.
+
+    Each a mark for every attribute: of all registries, of those that ``forward`` may fill (``kept``), of those of tensors, and
+    of what is neither a registry nor plain.
+    """
+
+    def __init__(self, names: Sequence[str], kinds: Sequence[type]) -> None:
+        self.registries = [
+            name in IGNORED and issubclass(kind, (dict, set)) for name, kind in zip(names, kinds, strict=True)
+        ]
+        marked = list(zip(names, self.registries, strict=True))
+        self.kept = [is_registry and name in REGISTRIES for name, is_registry in marked]
+        self.of_tensors = [is_registry and name in TENSORS for name, is_registry in marked]
+        self.others = [name not in IGNORED and kind not in PLAIN for name, kind in zip(names, kinds, strict=True)]
+
+
+#: Modules of a network have the same attributes, of the same types, from call to call.
+_layout = functools.lru_cache(maxsize=16)(_Layout)
+
+
+def _named(path: str, key: Any) -> str:
+    """Path of something of a module."""
+    return f"{path}.{key}" if path else str(key)

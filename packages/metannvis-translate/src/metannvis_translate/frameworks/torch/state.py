@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from metannvis_translate.errors import InvalidArgumentError, UnsupportedOperatorError
-from metannvis_translate.frameworks.torch.module_walk import tensors_of, walk
+from metannvis_translate.frameworks.torch.module_walk import modules_of, tensors_of, walk
 from metannvis_translate.process import patched
 
 __all__ = [
@@ -81,13 +81,15 @@ def on_processor() -> Iterator[None]:
         yield
 
 
-def refuse_inference_tensors(model: Any, modules: Any = None) -> None:
+def refuse_inference_tensors(model: Any, modules: Iterable[Any] | None = None) -> None:
     """Raise ``InvalidArgumentError`` for weights that never have a gradient: made in inference mode, or not made at all."""
-    if hasattr(model, "_modules"):
-        weights = tensors_of(walk(model) if modules is None else modules)
-    else:  # an ExportedProgram
-        weights = itertools.chain(model.named_parameters(), model.named_buffers())
     try:
+        if hasattr(model, "_modules"):
+            if _all_are_there(modules_of(model) if modules is None else modules):
+                return
+            weights: Any = tensors_of(walk(model))
+        else:  # an ExportedProgram
+            weights = itertools.chain(model.named_parameters(), model.named_buffers())
         name, found = next(((name, x) for name, x in weights if x.is_inference() or x.is_meta), (None, None))
     except ValueError as error:
         raise InvalidArgumentError(
@@ -104,6 +106,15 @@ def refuse_inference_tensors(model: Any, modules: Any = None) -> None:
             f"the model was made inside torch.inference_mode(), so that nothing can be differentiated through {name!r}: make "
             "it, or take copy.deepcopy(model), outside"
         )
+
+
+def _all_are_there(modules: Iterable[Any]) -> bool:
+    """Whether all weights have values, and can have gradients; which one does not is another question."""
+    import torch
+
+    registries = [registry.values() for module in modules for registry in (module._parameters, module._buffers)]
+    weights = [weight for weight in itertools.chain.from_iterable(registries) if weight is not None]
+    return not any(map(torch.Tensor.is_inference, weights)) and not any(weight.is_meta for weight in weights)
 
 
 def refuse_compiled(model: Any) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Copies", "equal", "is_plain"]
+__all__ = ["Copies", "all_plain", "equal", "is_plain"]
 
 #: Elements up to which a tensor is small.
 SMALL = 1 << 12
+_DEVICE, _DTYPE, _IS_META, _IS_QUANTIZED, _LAYOUT, _SHAPE = map(
+    operator.attrgetter, ("device", "dtype", "is_meta", "is_quantized", "layout", "shape")
+)
 
 
 class Copies:
@@ -24,7 +28,6 @@ class Copies:
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         import torch
 
-        self._copies: dict[int, torch.Tensor] = {}
         self._alone: list[torch.Tensor] = []
         together: dict[Any, list[torch.Tensor]] = {}
         for tensor in tensors:
@@ -35,12 +38,17 @@ class Copies:
         self._blocks: list[tuple[list[torch.Tensor], list[Any], torch.Tensor]] = []
         with torch.no_grad():
             for (rank, *_), several in together.items():
-                block = _joined(several, rank)
-                shapes = [tensor.shape for tensor in several]
-                pieces = block.split([shape[0] for shape in shapes]) if rank else block.unbind()
-                self._copies.update(zip(map(id, several), pieces, strict=True))
-                self._blocks.append((several, shapes, block))
-            self._copies.update((id(tensor), tensor.detach().clone()) for tensor in self._alone)
+                self._blocks.append((several, list(map(_SHAPE, several)), _joined(several, rank)))
+            self._alone_copies = [tensor.detach().clone() for tensor in self._alone]
+
+    @functools.cached_property
+    def _copies(self) -> dict[int, torch.Tensor]:
+        """By the identity of the tensor; hardly ever has one to be looked up."""
+        found = dict(zip(map(id, self._alone), self._alone_copies, strict=True))
+        for several, shapes, block in self._blocks:
+            pieces = block.split([shape[0] for shape in shapes]) if len(shapes[0]) else block.unbind()
+            found.update(zip(map(id, several), pieces, strict=True))
+        return found
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """The copy of a tensor, ``None`` if there is none."""
@@ -80,10 +88,10 @@ def _as_they_were(tensors: Sequence[torch.Tensor], shapes: Sequence[Any], block:
     """Whether nothing has changed; also where that cannot be told at once, each is looked at."""
     import torch
 
-    dtype, device = block.dtype, block.device
-    for tensor, shape in zip(tensors, shapes, strict=True):
-        if tensor.shape != shape or tensor.dtype != dtype or tensor.device != device or not is_plain(tensor):
-            return False
+    if shapes != list(map(_SHAPE, tensors)) or not all_plain(tensors):
+        return False
+    if set(map(_DTYPE, tensors)) != {block.dtype} or set(map(_DEVICE, tensors)) != {block.device}:
+        return False
     return torch.equal(_joined(tensors, len(shapes[0])), block)
 
 
@@ -103,6 +111,18 @@ def is_plain(tensor: torch.Tensor) -> bool:
         and tensor.layout is torch.strided
         and not tensor.is_meta
         and not tensor.is_quantized
+    )
+
+
+def all_plain(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether all of them are; of many in a fraction of the time."""
+    import torch
+
+    return (
+        _plain_classes().issuperset(map(type, tensors))
+        and set(map(_LAYOUT, tensors)) <= {torch.strided}
+        and not any(map(_IS_META, tensors))
+        and not any(map(_IS_QUANTIZED, tensors))
     )
 
 
