@@ -123,8 +123,12 @@ def variables(model: Any) -> Iterator[Any]:
     if not isinstance(model, keras.Model):
         yield from getattr(model, "variables", None) or ()
         return
-    groups = itertools.chain.from_iterable(map(_variables, [model, *layers_of(model)]))
-    yield from {id(variable): variable for variable in itertools.chain.from_iterable(groups)}.values()
+    seen: set[int] = set()
+    for group in itertools.chain.from_iterable(map(_variables, [model, *layers_of(model)])):
+        for variable in group:
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield variable
 
 
 _inner: Callable[[Any], Any] = operator.attrgetter("_layers")
