@@ -240,6 +240,55 @@ def test_the_cache_keeps_no_model_alive(framework: str, digits: Any) -> None:
     assert len(cache) < before
 
 
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+@pytest.mark.parametrize("kept", ["its own method", "a function that calls it"])
+def test_a_model_that_keeps_a_function_of_its_own_goes_too(framework: str, kept: str) -> None:
+    torch, keras = require("torch"), require("keras")
+
+    class Net(torch.nn.Module if framework == "torch" else keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = self._act if kept == "its own method" else (lambda x: self._act(x))
+
+        def _act(self, x: Any) -> Any:
+            return 2 * x
+
+        def call(self, x: Any) -> Any:
+            return self.act(x)
+
+    net, adapter = Net(), adapter_for(framework)
+    model = net if framework == "torch" else keras.Sequential([keras.Input((2,)), net, keras.layers.Dense(2)])
+    before = adapter.fingerprint(model)
+    assert adapter.fingerprint(model) == before
+    reference = weakref.ref(net)
+    del net, model
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_another_function_that_a_model_keeps_is_noticed(framework: str) -> None:
+    torch, keras = require("torch"), require("keras")
+
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    def square(x: Any) -> Any:
+        return x * x
+
+    net = torch.nn.Linear(2, 2) if framework == "torch" else keras.layers.Dense(2)
+    model = net if framework == "torch" else keras.Sequential([keras.Input((2,)), net])
+    net.first, net.initializer = double, keras.initializers.Zeros()
+    adapter = adapter_for(framework)
+    seen = {adapter.fingerprint(model)}
+    for number, (name, value) in enumerate(
+        [("first", square), ("second", double), ("second", None), ("initializer", keras.initializers.Ones())], 2
+    ):
+        setattr(net, name, value)
+        seen |= {adapter.fingerprint(model), adapter.fingerprint(model)}
+        assert len(seen) == number, name
+
+
 def test_one_cache_serves_the_process() -> None:
     assert module.cache is cache
 

@@ -8,8 +8,8 @@ import operator
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -60,9 +60,29 @@ def plain_attributes(
     yield f"{settled}{found}", NOTHING
 
 
-#: What objects were seen to keep that is the same as long as the same object stands there: names, what gets those values, the
-#: values, their text, names of the rest.
-_seen: WeakKeyDictionary[Any, tuple[tuple[str, ...], Callable[[Any], Any], Any, str, list[str]]] = WeakKeyDictionary()
+class _Seen(NamedTuple):
+    """What an object was seen to keep that says the same as long as the same values stand there.
+
+    Functions and objects are held weakly: they may refer to the object that keeps them (``self.act = self._act``).
+    """
+
+    names: tuple[str, ...]
+    get_plain: Callable[[Any], Any]
+    plain: Any
+    get_held: Callable[[Any], Any]
+    held: list[ref[Any]]
+    text: str
+    others: list[str]
+
+    def still(self, names: tuple[str, ...], attributes: Mapping[str, Any]) -> bool:
+        return (
+            self.names == names
+            and all(map(operator.is_, self.get_plain(attributes), self.plain))
+            and (not self.held or all(map(operator.is_, self.get_held(attributes), [held() for held in self.held])))
+        )
+
+
+_seen: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
 
 
 def _settled_text(owner: Any, attributes: Mapping[str, Any], framework: Collection[str]) -> tuple[str, list[str]]:
@@ -75,16 +95,25 @@ def _settled_text(owner: Any, attributes: Mapping[str, Any], framework: Collecti
         known = _seen.get(owner)
     except TypeError:  # what cannot be referred to weakly, or compared
         known = None
-    if known is not None and known[0] == names and all(map(operator.is_, known[1](attributes), known[2])):
-        return known[3], known[4]
+    if known is not None and known.still(names, attributes):
+        return known.text, known.others
     own = [name for name in names if name[:1] != "_" and name not in framework]
     settled = [name for name in own if _is_settled(attributes[name])]
     text = repr([(name, _settled(attributes[name])) for name in settled])
     others = [name for name in own if name not in set(settled)]
-    get = operator.itemgetter(*(settled * 2 if len(settled) == 1 else settled)) if settled else _nothing
+    plain = [name for name in settled if _is_plain(attributes[name])]
+    held = [name for name in settled if not _is_plain(attributes[name])]
     with suppress(TypeError):
-        _seen[owner] = names, get, get(attributes), text, others
+        get_held = _getter(held)
+        references = list(map(ref, get_held(attributes)))
+        get = _getter(plain)
+        _seen[owner] = _Seen(names, get, get(attributes), get_held, references, text, others)
     return text, others
+
+
+def _getter(names: list[str]) -> Callable[[Any], Any]:
+    """What gets the values of these names as a tuple."""
+    return operator.itemgetter(*(names * 2 if len(names) == 1 else names)) if names else _nothing
 
 
 def _nothing(attributes: Any) -> tuple[()]:
@@ -94,9 +123,15 @@ def _nothing(attributes: Any) -> tuple[()]:
 def _is_settled(value: Any) -> bool:
     """Whether a value says the same as long as it is the same object."""
     kind: Any = type(value)
-    if kind in PLAIN or kind in FUNCTIONS or (kind is tuple and all(type(item) in PLAIN for item in value)):
+    if kind in FUNCTIONS or _is_plain(value):
         return True
     return _is_bare(kind) and kind.__module__.partition(".")[0] in FRAMEWORKS
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text or a tuple of them, which refers to nothing else."""
+    kind = type(value)
+    return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
 
 
 def _settled(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -30,6 +31,7 @@ from metannvis_methods.models.weights import Weight
 __all__ = ["adapter", "quiet"]
 
 AXES = {2: "NF", 3: "NTF", 4: "NHWC", 5: "NDHWC"}
+_nodes: Callable[[Any], Any] = operator.attrgetter("_inbound_nodes")
 
 
 @contextmanager
@@ -287,7 +289,9 @@ def _is_flat(model: Any) -> bool:
     """Whether a functional graph over the model's own layers reaches each of them, each used once."""
     if type(model).call not in (keras.Sequential.call, Functional.call) or not _declared(model):
         return False
-    return all(not isinstance(layer, keras.Model) and len(layer._inbound_nodes) == 1 for layer in model.layers)
+    layers = model.layers
+    kinds = set(map(type, layers))
+    return not any(issubclass(kind, keras.Model) for kind in kinds) and set(map(len, map(_nodes, layers))) <= {1}
 
 
 adapter = KerasAdapter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -9,21 +11,18 @@ from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.ops.gen_resource_variable_ops import (
-    read_variable_op,
-)  # tf.raw_ops has it as well, inside wrappers that take longer than it does
 
 from metannvis_methods.models.base import Array
 from metannvis_methods.models.fingerprint import NOTHING, digest, plain_attributes
+from metannvis_methods.models.keras_reading import arrays_of, memory_of, read_all
 from metannvis_methods.models.keras_view import layer_paths
 
-__all__ = ["fingerprint_of", "layers_of", "own_generators_of", "read", "state_of", "variables"]
+__all__ = ["fingerprint_of", "layers_of", "own_generators_of", "state_of", "variables"]
 
 #: What Keras gives every layer.
 FRAMEWORK = frozenset(("build", "call_signature_parameters", "quantize"))
-#: Weights by identity, where they lay, as they were read, and their digest, by model.
-_digested: WeakKeyDictionary[Any, tuple[tuple[int, ...], tuple[int, ...], list[Array], str]] = WeakKeyDictionary()
+#: Weights by identity, as they were read, where they lay, and their digest, by model.
+_digested: WeakKeyDictionary[Any, tuple[tuple[int, ...], list[Array], list[Any], str]] = WeakKeyDictionary()
 
 
 def fingerprint_of(model: Any) -> str | None:
@@ -48,22 +47,19 @@ def fingerprint_of(model: Any) -> str | None:
 
 
 def _weights_digest(model: Any, weights: list[Any]) -> str:
-    """Of all weights; as it was, where each still lies in the memory that was looked at.
-
-    Nothing is written into that memory as long as the array that was read of it is held (see :func:`_same`).
-    """
+    """Of all weights; as it was, where each still lies in the memory that was looked at, into which nothing was written."""
     names = tuple(map(id, weights))
-    arrays = [np.asarray(read(weight)) for weight in weights]  # views, where the array of a variable would be a copy
-    places = tuple(array.__array_interface__["data"][0] for array in arrays)
+    arrays = arrays_of(read_all(weights))
+    places = memory_of(arrays)
     with suppress(TypeError):  # what cannot be referred to weakly is looked at anew
         known = _digested.get(model)
-        if known is not None and known[:2] == (names, places):
+        if known is not None and known[0] == names and known[2] == places:
             return known[3]
     found = digest(
         (getattr(weight, "path", None) or weight.name, array) for weight, array in zip(weights, arrays, strict=True)
     )
     with suppress(TypeError):
-        _digested[model] = names, places, arrays, found
+        _digested[model] = names, arrays, places, found
     return found
 
 
@@ -71,26 +67,30 @@ def state_of(model: Any) -> Callable[[], None]:
     """What a toolkit may edit: activations, whether weights can be trained, statistics (``training=True``)."""
     layers = layers_of(model)
     activations = [(layer, layer.activation) for layer in layers if hasattr(layer, "activation")]
-    trainable = [(layer, layer.trainable) for layer in layers]
-    states = [(variable, read(variable)) for layer in layers for variable in _states(layer)]
+    trainable = list(map(_trainable, layers))
+    states = _states(layers)
+    before = read_all(states)
 
     def put_back() -> None:
         for layer, activation in activations:
             if layer.activation is not activation:
                 layer.activation = activation
-        for layer, flag in trainable:
-            if layer.trainable is not flag:
-                layer.trainable = flag
-        for variable, before in states:
-            if not _same(read(variable), before):
-                variable.assign(before)
+        if not all(map(operator.is_, map(_trainable, layers), trainable)):
+            for layer, flag in zip(layers, trainable, strict=True):
+                if layer.trainable is not flag:
+                    layer.trainable = flag
+        now, then = arrays_of(read_all(states)), arrays_of(before)
+        if memory_of(now) != memory_of(then):
+            for variable, array, known, tensor in zip(states, now, then, before, strict=True):
+                if array.dtype != known.dtype or not np.array_equal(array, known):
+                    variable.assign(tensor)
 
     return put_back
 
 
 def own_generators_of(model: Any, seed: int | None) -> Callable[[], None]:
     """Those of dropout and noise: with a seed the first starts as ``SeedGenerator(seed)``, the next from ``seed + 1``."""
-    found = [generator.state for layer in layers_of(model) for generator in getattr(layer, "_seed_generators", ())]
+    found = _generator_states(layers_of(model))
     states = list({id(state): state for state in found}.values())
     if seed is None:
         starts = [state.numpy() for state in states]
@@ -107,7 +107,12 @@ def own_generators_of(model: Any, seed: int | None) -> Callable[[], None]:
 
 def layers_of(model: Any) -> list[Any]:
     """Every layer of a Keras model, also those that other layers hold."""
-    return list(model._flatten_layers(include_self=False)) if isinstance(model, keras.Model) else []
+    if not isinstance(model, keras.Model):
+        return []
+    own = model._layers
+    if not any(map(_inner, own)):  # at once, as nearly all are
+        return list({id(layer): layer for layer in own}.values())
+    return list(model._flatten_layers(include_self=False))
 
 
 def variables(model: Any) -> Iterator[Any]:
@@ -119,32 +124,27 @@ def variables(model: Any) -> Iterator[Any]:
         yield from getattr(model, "variables", None) or ()
         return
     seen: set[int] = set()
-    for layer in model._flatten_layers():
-        for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+    for group in itertools.chain.from_iterable(map(_variables, [model, *layers_of(model)])):
+        for variable in group:
             if id(variable) not in seen:
                 seen.add(id(variable))
                 yield variable
 
 
-def read(weight: Any) -> Any:
-    """The tensor in a variable."""
-    variable = getattr(weight, "_value", weight)
-    if isinstance(variable, tf.Variable) and tf.executing_eagerly():
-        return read_variable_op(variable.handle, variable.dtype)
-    return tf.convert_to_tensor(weight)
+_inner: Callable[[Any], Any] = operator.attrgetter("_layers")
+_trainable: Callable[[Any], Any] = operator.attrgetter("trainable")
+_variables: Callable[[Any], Any] = operator.attrgetter("_trainable_variables", "_non_trainable_variables")
+_not_trained: Callable[[Any], Any] = operator.attrgetter("_non_trainable_variables")
+_generators: Callable[[Any], Any] = operator.attrgetter("_seed_generators")
 
 
-def _same(tensor: Any, before: Any) -> bool:
-    """Whether a variable holds what it held. TensorFlow writes into no memory that a tensor which was read before still has."""
-    now, then = np.asarray(tensor), np.asarray(before)
-    at_once = now.__array_interface__["data"] == then.__array_interface__["data"] and now.shape == then.shape
-    return at_once or (now.dtype == then.dtype and np.array_equal(now, then))
-
-
-def _states(layer: Any) -> Iterator[Any]:
-    """Variables that a layer writes by itself when it is called: statistics, and the states of its random numbers.
+def _states(layers: list[Any]) -> list[Any]:
+    """Variables that layers write by themselves when they are called: statistics, and the states of their random numbers.
 
     ``non_trainable_variables`` would be every weight of a frozen layer as well.
     """
-    yield from getattr(layer, "_non_trainable_variables", ())
-    yield from (generator.state for generator in getattr(layer, "_seed_generators", ()))
+    return [*itertools.chain.from_iterable(map(_not_trained, layers)), *_generator_states(layers)]
+
+
+def _generator_states(layers: list[Any]) -> list[Any]:
+    return [generator.state for generator in itertools.chain.from_iterable(map(_generators, layers))]

@@ -28,7 +28,8 @@ def layer_paths(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for layer in getattr(model, "layers", ()):
         path = f"{prefix}{layer.name}"
         yield path, layer
-        yield from layer_paths(layer, f"{path}/")
+        if hasattr(layer, "layers"):
+            yield from layer_paths(layer, f"{path}/")
 
 
 def viewed(model: Any, view: View) -> Any:
