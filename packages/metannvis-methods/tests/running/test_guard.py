@@ -271,11 +271,14 @@ def test_buffers_that_forward_writes_to() -> None:
     assert net.calls == 0
 
 
+@pytest.mark.parametrize(
+    "edits", [{"training": True}, {"model_modifier": "guided"}, {"smooth_samples": 2, "training": True}], ids=str
+)
 @pytest.mark.parametrize("name", ["keras", "torch"])
-def test_statistics_are_left_as_they_were(name: str, rgb: Any) -> None:
-    """``training=True`` updates them, in the caller's model or in the translation that is kept."""
+def test_what_options_edit_is_left_as_it_was(name: str, edits: dict[str, Any], rgb: Any) -> None:
+    """``training=True`` updates statistics, a modifier edits layers: the caller's, or those of the translation that is kept."""
     model, x = (rgb.keras, rgb.x_last) if name == "keras" else (rgb.torch, rgb.x)
-    words: dict[str, Any] = {"target": 1, "toolset": "tf-keras-vis", "normalize_map": False}
+    words: dict[str, Any] = {"target": 1, "toolset": "tf-keras-vis", "normalize_map": False, "seed": 0}
     before = explain(model, "saliency", x, **words).values
-    explain(model, "saliency", x, training=True, **words)
+    explain(model, "saliency", x, **edits, **words)
     assert np.array_equal(explain(model, "saliency", x, **words).values, before)

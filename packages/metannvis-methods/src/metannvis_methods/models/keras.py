@@ -265,6 +265,12 @@ class KerasAdapter(KerasDropout):
         finally:
             put_back()
 
+    @contextmanager
+    def lightly_guarded(self, model: Any) -> Iterator[Callable[[], None]]:
+        """Without a look at layers and statistics: no layer of a translated model writes any, called for inference."""
+        with quiet():
+            yield lambda: None
+
 
 def _structure(model: Any) -> Any:
     """How a functional model takes its inputs: a tensor, a list or a dict; ``None`` if it does not say."""

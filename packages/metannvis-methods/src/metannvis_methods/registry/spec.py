@@ -114,6 +114,8 @@ class Argument:
         Other names that it is known by: ``"model_modifiers"``.
     own
         It is the toolset's, and nothing that the toolkit's class takes.
+    edits
+        With it a method that only calls the model does more: it edits layers, or runs them so that they write their statistics.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Argument:
     takes: Values | Words | LayerWords | None = None
     also: tuple[str, ...] = ()
     own: bool = False
+    edits: bool = False
 
     def __post_init__(self) -> None:
         if self.role is not None and self.role not in ROLES:
@@ -189,7 +192,7 @@ class MethodSpec:
         there are steps, draws or windows.
     only_calls
         It calls the model and looks at what goes in and comes out: it hooks nothing, changes nothing, and keeps nothing of what
-        a layer returned.
+        a layer returned; but for arguments that say otherwise (:attr:`Argument.edits`).
     optimizes
         It makes inputs step by step: it is told what they are like (:attr:`MethodCall.shapes`, :attr:`MethodCall.value_range`),
         ends with what there is when the time is over, and returns a :class:`~metannvis_methods.registry.history.History`.

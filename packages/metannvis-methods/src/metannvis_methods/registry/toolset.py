@@ -198,6 +198,13 @@ class MethodCall:
                     return options[argument.name]
         return None
 
+    @property
+    def only_calls(self) -> bool:
+        """Whether the method, with these options, does no more than call the model."""
+        given = {**self.init_options, **self.call_options}
+        edits = any(argument.edits and given.get(argument.name) for argument in self.spec.arguments)
+        return self.spec.only_calls and not edits
+
     def predict(self, *inputs: Any) -> np.ndarray[Any, Any]:
         """The explained output of the model, as NumPy, for other inputs: one value an input of the model, NumPy or tensors.
 

@@ -198,7 +198,7 @@ def _run(
     call = dataclasses.replace(call, axes=axes_to_run(prepared, as_tuple(input_axes or ())))
     started = time.perf_counter()
     recorded: Any = describe_target(asked.score, asked.words.labels) if asked.score is not None else target
-    with guarded(adapter, prepared.model, lightly=spec.only_calls and prepared.is_ours), seeded(call.seed):
+    with guarded(adapter, prepared.model, lightly=call.only_calls and prepared.is_ours), seeded(call.seed):
         begin = adapter.own_generators(prepared.model, call.seed)
         begin()
         if layer is not None and prepared.row is not None:
@@ -229,7 +229,7 @@ def _run(
             call = limited(call, adapter, prepared.fixed_batch)
         call = hold_indices(call, prepared)
         if call.embedding is None and (
-            spec.only_calls or spec.key == "grad_cam"
+            call.only_calls or spec.key == "grad_cam"
         ):  # which hands on a copy of the layer's output
             adapter.let_overwrite(prepared.model)
         meter = None

@@ -21,11 +21,14 @@ from metannvis_methods.toolsets.tf_keras_vis.words import (
 
 __all__ = ["ROWS"]
 
-INIT = (Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",)), Argument("clone", flag=True))
+INIT = (
+    Argument("model_modifier", takes=MODEL_MODIFIERS, also=("model_modifiers",), edits=True),
+    Argument("clone", flag=True),
+)
 SCORE = Argument("score", "score", required=True)
 SEED_INPUT = Argument("seed_input", "input", required=True)
 GRADIENT_MODIFIER = Argument("gradient_modifier", takes=FUNCTION_OF_MAPS, also=("gradient_modifiers",))
-COMMON = (Argument("training", flag=True), Argument("unconnected_gradients", takes=UNCONNECTED))
+COMMON = (Argument("training", flag=True, edits=True), Argument("unconnected_gradients", takes=UNCONNECTED))
 LAYER = (Argument("penultimate_layer", "layer"), Argument("seek_penultimate_conv_layer", flag=True))
 CAM = (
     Argument("activation_modifier", takes=FUNCTION_OF_MAPS, also=("activation_modifiers",)),
@@ -101,6 +104,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013, arXiv:1312.6034",
         caveats=(NORMALIZED.format("map"), "is stochastic with smooth_samples"),
         stochastic=True,
+        only_calls=True,
     ),
     _row(
         "smooth_grad",
@@ -113,6 +117,7 @@ ROWS: tuple[MethodSpec, ...] = (
         reference="Smilkov et al.: SmoothGrad, 2017, arXiv:1706.03825",
         caveats=(NORMALIZED.format("map"), "is random: give seed=… to repeat it"),
         stochastic=True,
+        only_calls=True,
         defaults=(("smooth_samples", 20),),
     ),
     _row(
