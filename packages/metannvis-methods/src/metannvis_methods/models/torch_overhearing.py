@@ -19,18 +19,15 @@ __all__ = ["overhearing"]
 def overhearing(model: torch.nn.Module, listener: Listener) -> Iterator[None]:
     """Inside, a listener is told of the passes through a module."""
     running: list[FinalActivation] = []
-    began_with: list[Any] = []
 
     def begin(module: Any, given: Any) -> None:
-        began_with[:] = [given]
         if not (listener.wants and listener.looks_at_last) or running:
             return
         if listener.expects_last or not _has_graph(module, given):
             running.append(FinalActivation())
             running[0].__enter__()
 
-    def end(module: Any, copied: Any, output: Any) -> None:
-        given = began_with.pop() if began_with else copied
+    def end(module: Any, given: Any, output: Any) -> None:
         last = running.pop() if running else None
         if last is not None:
             last.__exit__(None, None, None)
@@ -45,8 +42,7 @@ def overhearing(model: torch.nn.Module, listener: Listener) -> Iterator[None]:
             final = None if None in told else tuple(map(bool, told))
         listener.hear(given, found, final)
 
-    # in front of hooks that give the model copies, which a comparison would have to look through
-    handles = [model.register_forward_pre_hook(begin, prepend=True), model.register_forward_hook(end)]
+    handles = [model.register_forward_pre_hook(begin), model.register_forward_hook(end)]
     try:
         yield
     finally:
