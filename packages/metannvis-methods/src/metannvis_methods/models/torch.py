@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ class TorchAdapter(TorchDropout):
 
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself, and every module in it by its dotted name."""
-        return model, {name: module for name, module in walk(model) if name}
+        return model, _NamedModules(model)
 
     def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
         """A module that hands on so many samples at a time."""
@@ -373,6 +374,26 @@ class TorchAdapter(TorchDropout):
         for attributes in in_place:
             attributes["inplace"] = True
         model.register_forward_pre_hook(lambda _, given: tuple(x.clone() if torch.is_tensor(x) else x for x in given))
+
+
+class _NamedModules(Mapping[str, Any]):
+    """Modules by their dotted names, which are looked up when one is asked for: most methods ask for none."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    @functools.cached_property
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {name: module for name, module in walk(self._model) if name}
+
+    def __getitem__(self, name: str) -> torch.nn.Module:
+        return self._modules[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
 
 
 def _like(model: torch.nn.Module) -> torch.Tensor:

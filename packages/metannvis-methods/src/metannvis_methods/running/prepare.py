@@ -169,7 +169,7 @@ def prepare(toolset: Toolset, call: RunningCall, *, fingerprint: str | None, lay
 def _reasons_to_translate(
     toolset: Toolset, spec: MethodSpec, prepared: Prepared, layer: Any, fingerprint: str | None
 ) -> tuple[str, ...]:
-    """Why a model of the right framework cannot be taken as it is; empty if it can; it may have to be copied."""
+    """Why a model of the right framework cannot be taken as it is; empty if it can, and then it is opened."""
     source, adapter = prepared.source, prepared.adapter
     if not _fits(spec, adapter, source):
         return (f"a {type(source).__name__} is not a model that {spec.toolset} takes",)
@@ -190,7 +190,9 @@ def _reasons_to_translate(
         return ()
     try:
         if adapter.copies(source):
-            prepared.model, prepared.copied = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
+            prepared.model, prepared.opened = cache.get(source, "opened", fingerprint, lambda: adapter.open(source))
+        else:
+            prepared.model, prepared.opened = adapter.open(source)
     except UnsupportedOperatorError as error:
         return (str(error).splitlines()[0],)
     return () if layer is None or isinstance(layer, int) else prepared.reasons_to_translate(layer)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,8 +44,8 @@ class Prepared:
         A few of the caller's inputs (or of the dummy inputs), as tensors of the caller's framework.
     row
         Which layer of the caller's model, and which of ``model``, was found last.
-    copied
-        Layers by name of a copy that was made of a model which is not translated; ``None`` if it was not copied.
+    opened
+        Layers of a model that is not translated, by name.
     last
         What ``"auto"`` means, once it was asked for.
     fingerprint
@@ -65,16 +64,11 @@ class Prepared:
     translation: Translation | None = None
     examples: tuple[Any, ...] = ()
     row: LayerRow | None = None
-    copied: Mapping[str, Any] | None = None
+    opened: Mapping[str, Any] = field(default_factory=dict)
     last: str | None = None
     fingerprint: str | None = None
     description: ModelDescription | None = None
     structure: Hashable = None
-
-    @functools.cached_property
-    def opened(self) -> Mapping[str, Any]:
-        """Layers of a model that is not translated, by name; most methods ask for none."""
-        return self.adapter.open(self.model)[1] if self.copied is None else self.copied
 
     def described(self) -> ModelDescription:
         """Axes and layers of the caller's model, which is run for that; nothing if its framework cannot tell."""
