@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from metannvis_methods.models.structures import leaves
 from metannvis_methods.models.torch_devices import HalfPrecision, available, current, moved
 from metannvis_methods.models.torch_dropout import TorchDropout
 from metannvis_methods.models.torch_leading import leading_values
+from metannvis_methods.models.torch_names import NamedModules, parameters_of
 from metannvis_methods.models.torch_overhearing import overhearing
 from metannvis_methods.models.torch_pieces import InPieces
 from metannvis_methods.models.torch_state import fingerprint_of, state_of, structure_of
@@ -65,7 +65,7 @@ class TorchAdapter(TorchDropout):
 
     def open(self, model: Any) -> tuple[Any, Mapping[str, Any]]:
         """The model itself, and every module in it by its dotted name."""
-        return model, _NamedModules(model)
+        return model, NamedModules(model)
 
     def in_pieces(self, model: Any, size: int, tell: Callable[[], None]) -> Any:
         """A module that hands on so many samples at a time."""
@@ -157,7 +157,7 @@ class TorchAdapter(TorchDropout):
             return tuple(port.name for port in declared)
         if not isinstance(model, torch.nn.Module):
             return ()
-        parameters = _parameters(model.forward).values()
+        parameters = parameters_of(model.forward).values()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
 
@@ -165,7 +165,7 @@ class TorchAdapter(TorchDropout):
         """Those without a default."""
         if framework.declared_inputs(model) or not isinstance(model, torch.nn.Module):
             return super().required_inputs(model)
-        known = _parameters(model.forward)
+        known = parameters_of(model.forward)
         return sum(known[name].default is inspect.Parameter.empty for name in self.input_names(model))
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> list[Array]:
@@ -376,26 +376,6 @@ class TorchAdapter(TorchDropout):
         model.register_forward_pre_hook(lambda _, given: tuple(x.clone() if torch.is_tensor(x) else x for x in given))
 
 
-class _NamedModules(Mapping[str, Any]):
-    """Modules by their dotted names, which are looked up when one is asked for: most methods ask for none."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
-
-    @functools.cached_property
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        return {name: module for name, module in walk(self._model) if name}
-
-    def __getitem__(self, name: str) -> torch.nn.Module:
-        return self._modules[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-
 def _like(model: torch.nn.Module) -> torch.Tensor:
     """A tensor that has the dtype and device inputs should have."""
     tensors = itertools.chain(model.parameters(), model.buffers())
@@ -404,20 +384,6 @@ def _like(model: torch.nn.Module) -> torch.Tensor:
         return torch.empty(0, device=current())
     found = next((tensor for tensor in itertools.chain((first,), tensors) if tensor.is_floating_point()), None)
     return torch.empty(0, device=first.device) if found is None else found
-
-
-#: Parameters of what was seen as ``forward``, by the function; to look at a signature takes longer than a small layer.
-_forwards: WeakKeyDictionary[Any, Mapping[str, inspect.Parameter]] = WeakKeyDictionary()
-
-
-def _parameters(forward: Any) -> Mapping[str, inspect.Parameter]:
-    """Parameters of a model's ``forward``, ``self`` left out."""
-    function = getattr(forward, "__func__", None)
-    if not inspect.isfunction(function):
-        return inspect.signature(forward).parameters
-    if function not in _forwards:
-        _forwards[function] = inspect.signature(forward).parameters
-    return _forwards[function]
 
 
 def _is_floating(value: Any) -> bool:
